@@ -1,0 +1,88 @@
+"""Every error Foretell raises on purpose. Any other exception is a bug in Foretell.
+
+ForetellError
+|-- UserError               a mistake in a scenario, a setting or the command line (exit 2)
+|   |-- ScenarioError       names the path in the document
+|   `-- AddressInUse
+|-- FrameRejected           bytes from outside that are not a message of ours (counted, never fatal)
+|-- ProtocolViolation       a message that no correct peer can say now (counted, never fatal)
+|-- PeerLost                a peer stayed silent for longer than the scenario allows
+|-- Deadlock                virtual time: everybody waits and nothing is due
+`-- ParticipantDied         a process of a run ended before its work (exit 3)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class ForetellError(Exception):
+    """Base of all errors raised on purpose; its text is a sentence for the user."""
+
+
+class UserError(ForetellError):
+    """A mistake that the user can mend: wrong setting, wrong usage, an address in use."""
+
+
+class ScenarioError(UserError):
+    """A scenario that cannot work.
+
+    Args:
+        path: Where in the document, dotted (`environment.grid`).
+        problem: What was expected and what was found.
+    """
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"{path}: {problem}" if path else problem)
+        self.path = path
+        self.problem = problem
+
+
+class AddressInUse(UserError):
+    """Another program already listens on an address of this run."""
+
+    def __init__(self, participant: str, address: str) -> None:
+        super().__init__(
+            f"{participant} cannot listen on {address}: the address is in use. "
+            "Stop the program that holds it or choose another transport.zeromq.base_port."
+        )
+
+
+class FrameRejected(ForetellError):
+    """Bytes that are not a well-formed message of this version."""
+
+
+class ProtocolViolation(ForetellError):
+    """A well-formed message that no correct peer can send in this phase."""
+
+
+class PeerLost(ForetellError):
+    """A peer that was needed did not answer for longer than the scenario allows."""
+
+
+class Deadlock(ForetellError):
+    """All participants wait and nothing is due, in virtual time.
+
+    Args:
+        waits: For each participant, a clause such as `agent-0 in SHARING waits for ...`.
+    """
+
+    def __init__(self, waits: list[str]) -> None:
+        super().__init__("nothing is due and nobody can go on: " + "; ".join(waits))
+        self.waits = waits
+
+
+class ParticipantDied(ForetellError):
+    """A process of a run ended before its work was done.
+
+    Args:
+        participant: Its name, such as `agent-1`.
+        cause: How it ended (`exit code 1`, `signal SIGKILL`) and the last line it said, if any.
+        log: Its log file.
+    """
+
+    def __init__(self, participant: str, cause: str, log: Path) -> None:
+        super().__init__(f"{participant} died: {cause}. Its log: {log}")
+        self.participant = participant
+        self.cause = cause
+        self.log = log

@@ -1,0 +1,1 @@
+"""The environment as a participant: tasks, the step barrier's protocol and the process that serves it."""

@@ -1,0 +1,70 @@
+"""A task: many copies of one multi-agent environment, stepped together.
+
+Shapes use E for parallel copies, N for agents, S for the size of an observation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+Float = NDArray[np.float32]
+Integer = NDArray[np.int64]
+Flags = NDArray[np.uint8]
+
+
+class Ended(IntEnum):
+    """How a copy stands after a step, per agent."""
+
+    RUNNING = 0
+    TERMINATED = 1  # the task itself is over: nothing comes after
+    TRUNCATED = 2  # the time limit cut it
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one step of all copies gives.
+
+    Attributes:
+        rewards: (E, N) float32; zero for a copy that had ended before the step.
+        ended: (E, N) uint8 of `Ended`; once a copy has ended it stays ended with the same value.
+    """
+
+    rewards: Float
+    ended: Flags
+
+
+class Task(Protocol):
+    """Parallel copies of an environment with N agents, discrete actions and private rewards.
+
+    Attributes:
+        action_counts: Number of actions of each agent, in agent order.
+        observation_size: S.
+        steps: Time limit of an episode.
+        noop_action: The action that does nothing, or None where the task has none.
+    """
+
+    action_counts: tuple[int, ...]
+    observation_size: int
+    steps: int
+    noop_action: int | None
+
+    def reset(self, generator: Generator) -> None:
+        """Start an episode in every copy; all its randomness comes from `generator`."""
+
+    def step(self, actions: Integer) -> Outcome:
+        """Advance every running copy by one step with `actions` (E, N) int64."""
+
+    def observations(self) -> Float:
+        """What agents see now: (E, S) when all see the same state, else (E, N, S); float32."""
+
+    def positions(self) -> Float | None:
+        """Where the agents are, (E, N, dimensions) float32 in task units, or None where space means nothing."""
+
+    def close(self) -> None:
+        """Release what the copies hold (windows, files)."""
