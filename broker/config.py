@@ -1,0 +1,118 @@
+"""The broker's slice of a scenario: transport and faults. All settings live here, with unit, range and reason."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+MessageKind = Literal["timestep", "action", "share"]
+
+
+class Model(BaseModel):
+    """Base of every part of the document: unknown fields are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class JoiningConfig(Model):
+    """How participants find each other before the first step."""
+
+    hello_interval_s: float = Field(
+        default=0.1, gt=0, le=60, description="Seconds between two HELLOs to a peer not yet heard; connecting takes about 0.02 s."
+    )
+    give_up_s: float = Field(
+        default=60.0, gt=0, description="Seconds after which a peer that never said HELLO ends the run; importing torch on a Pi takes 20 s."
+    )
+
+
+class ZeroMQConfig(Model):
+    """ZeroMQ, direct: one inbound ROUTER and one DEALER per out-edge."""
+
+    scheme: Literal["ipc", "tcp"] = Field(default="ipc", description="ipc on one host (no open port), tcp between hosts.")
+    host: str = Field(default="127.0.0.1", description="Address that participants listen on with tcp.")
+    base_port: int = Field(
+        default=5670, ge=1024, le=65000, description="With tcp, participant number i (environment first) listens on base_port + i."
+    )
+    addresses: dict[str, str] = Field(
+        default={}, description="Full address of single participants (`agent-0 = 'tcp://10.0.0.7:5670'`), instead of the above."
+    )
+    queue_messages: int = Field(
+        default=64, ge=1, le=100_000, description="Messages held per out-edge when the peer does not read; more are dropped and counted."
+    )
+    max_message_bytes: int = Field(
+        default=16 * 1024 * 1024, ge=1024, le=1 << 30, description="A larger frame closes the sender's connection (ZMQ_MAXMSGSIZE)."
+    )
+    heartbeat_interval_ms: int = Field(
+        default=500, ge=0, le=60_000, description="ZMTP ping interval; without one a hung host is never noticed. 0 switches it off."
+    )
+    heartbeat_timeout_ms: int = Field(default=5000, ge=1, le=600_000, description="Silence after which a connection is closed and made anew.")
+    reconnect_ms: int = Field(default=20, ge=1, le=10_000, description="First pause before connecting again; doubles up to one second.")
+
+
+class TransportConfig(Model):
+    """How messages travel between processes; a simulation uses memory instead."""
+
+    kind: Literal["zeromq"] = "zeromq"
+    zeromq: ZeroMQConfig = ZeroMQConfig()
+    journal: bool = Field(default=False, description="Write every frame a participant sends and receives to `journal/` in the run's folder.")
+
+
+class Constant(Model):
+    """Always the same delay."""
+
+    distribution: Literal["constant"]
+    value_s: float = Field(ge=0, description="Delay in seconds.")
+
+
+class Uniform(Model):
+    """Every delay between two bounds is equally likely."""
+
+    distribution: Literal["uniform"]
+    low_s: float = Field(ge=0, description="Shortest delay in seconds.")
+    high_s: float = Field(ge=0, description="Longest delay in seconds.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Uniform:
+        if self.low_s > self.high_s:
+            msg = f"low_s must not exceed high_s, found {self.low_s} and {self.high_s}"
+            raise ValueError(msg)
+        return self
+
+
+class Exponential(Model):
+    """Memoryless delays, many short and a few long."""
+
+    distribution: Literal["exponential"]
+    mean_s: float = Field(gt=0, description="Mean delay in seconds.")
+
+
+DelayDistribution = Annotated[Constant | Uniform | Exponential, Field(discriminator="distribution")]
+
+
+class _Fault(Model):
+    name: str = Field(
+        default="", description="Names the fault's random stream; empty takes its kind. Two faults of one kind need two names."
+    )
+    source: str = Field(default="*", description="Senders it touches, a shell pattern (`agent-*`).")
+    destination: str = Field(default="*", description="Receivers it touches, a shell pattern.")
+    messages: tuple[MessageKind, ...] = Field(
+        default=("share",), min_length=1, description="Kinds it touches; shares travel between neighbors, the others to and from the environment."
+    )
+
+
+class DropConfig(_Fault):
+    """Messages lost independently of each other."""
+
+    kind: Literal["drop"]
+    probability: float = Field(ge=0, le=1, description="Probability that a message is lost.")
+
+
+class DelayConfig(_Fault):
+    """Messages that arrive later."""
+
+    kind: Literal["delay"]
+    delay_s: DelayDistribution = Field(description="Distribution of the added delay.")
+
+
+FaultConfig = Annotated[DropConfig | DelayConfig, Field(discriminator="kind")]
