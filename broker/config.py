@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -39,6 +40,9 @@ class ZeroMQConfig(Model):
     )
     queue_messages: int = Field(
         default=64, ge=1, le=100_000, description="Messages held per out-edge when the peer does not read; more are dropped and counted."
+    )
+    observer_queue_messages: int = Field(
+        default=65_536, ge=64, description="The same towards the observer, whose records must not be lost while it starts or draws."
     )
     max_message_bytes: int = Field(
         default=16 * 1024 * 1024, ge=1024, le=1 << 30, description="A larger frame closes the sender's connection (ZMQ_MAXMSGSIZE)."
@@ -116,3 +120,24 @@ class DelayConfig(_Fault):
 
 
 FaultConfig = Annotated[DropConfig | DelayConfig, Field(discriminator="kind")]
+
+
+class LinkConfig(Model):
+    """How one participant reaches its peers; part of its slice of the scenario."""
+
+    run: str = Field(description="Name of the run; the second part of every topic.")
+    name: str = Field(description="The participant.")
+    peers: tuple[str, ...] = Field(description="Participants it sends to and hears from.")
+    seed: int = Field(description="The scenario's seed, for the faults.")
+    transport: TransportConfig
+    joining: JoiningConfig
+    faults: tuple[FaultConfig, ...] = ()
+    addresses: dict[str, str] = Field(
+        default={}, description="Where it, its peers and the observer listen; an observer that is not named gets no records."
+    )
+    journal: Path | None = Field(default=None, description="File for the frames it sends and receives.")
+
+    @property
+    def observed(self) -> bool:
+        """Whether somebody takes its records."""
+        return "observer" in self.addresses

@@ -1,0 +1,90 @@
+"""Anticipation sharing (AS): agents tell each neighbor what they would like it to do (section 4.3, Eqs. 12 to 15).
+
+Agent i keeps, beside its policy pi_ii, an anticipation pi_ij for each neighbor j: what i would *like* j to do.
+It improves all of them on its own advantage, and is held back where they would part from what j really does
+(pi_jj) and from what j would like i to do (pi_ji). No reward, value or parameter crosses an edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from agent_node.learning.algorithm import (
+    Algorithm,
+    Arrays,
+    Edge,
+    Field,
+    Kind,
+    Loss,
+    Round,
+    objective,
+    stack_rows,
+    taken,
+)
+from agent_node.learning.losses import clipped_gain, neighbor_ratio, pushes_apart, squared_distance
+
+_TINY = 1e-8
+
+
+class AnticipationSharing(Algorithm):
+    """Algorithm 1 of the paper."""
+
+    name = "anticipation-sharing"
+    anticipates = True
+
+    def fields(self, edge: Edge) -> tuple[Field, ...]:
+        """Own distributions, own actions and the anticipation of the receiver, a row per sample."""
+        return (
+            Field("policy", Kind.DISTRIBUTION, (edge.rows, edge.source_actions)),
+            Field("actions", Kind.ACTIONS, (edge.rows,), edge.source_actions),
+            Field("anticipation", Kind.DISTRIBUTION, (edge.rows, edge.destination_actions)),
+        )
+
+    def share(self, now: Round, neighbor: str, edge: Edge) -> Arrays:
+        """pi_ii(.|s_t), a_i and pi_ij(.|s_t), the last for `neighbor` j alone."""
+        policy = now.select(now.probabilities(), neighbor)[:, : edge.source_actions]
+        anticipation = now.select(now.probabilities(neighbor), neighbor)[:, : edge.destination_actions]
+        actions = now.select(now.actions, neighbor)
+        return {"policy": policy.numpy(), "actions": actions.numpy().astype(np.int32), "anticipation": anticipation.numpy()}
+
+    def loss(self, now: Round, shares: Mapping[str, Arrays]) -> Loss:
+        """-(gain - pen) over the neighbors heard (Eq. 15); with nobody heard, an independent PPO step."""
+        heard = [partner for partner in now.partners if partner in shares]
+        log_own, own = now.log_own(), now.log_probabilities[0]
+        own_ratio = (log_own - now.log_own_old).exp()
+        if not heard:
+            gain = clipped_gain(own_ratio, None, now.advantages, self.learning.clip)
+            return objective(self.learning, gain, None, own)
+        policy, actions, anticipation, mask = _arranged(now, [(partner, shares[partner]) for partner in heard])
+        mine = now.log_probabilities[[1 + now.partners.index(partner) for partner in heard]]
+        toward = (taken(mine, actions) - taken(policy, actions).clamp_min(_TINY).log()) * mask
+        back = (log_own - taken(anticipation, now.actions.expand(len(heard), -1)).clamp_min(_TINY).log()) * mask
+        settings = self.settings.anticipation_sharing
+        ratio = neighbor_ratio(toward, settings.log_ratio_cap)
+        gain = clipped_gain(own_ratio, ratio, now.advantages, self.learning.clip)
+        discrepancy = settings.rho * (
+            pushes_apart(toward, now.advantages) * squared_distance(mine.exp(), policy)
+            + pushes_apart(back, now.advantages) * squared_distance(own.exp(), anticipation)
+        )
+        kappa = now.advantages.abs().mean()
+        return objective(self.learning, gain, kappa * discrepancy.sum(dim=0), own)
+
+
+def _arranged(now: Round, heard: list[tuple[str, Arrays]]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """pi_jj (m, B, A), a_j (m, B), pi_ji (m, B, A) and the mask (m, B) of samples at which j was in range."""
+    samples, width = now.log_probabilities.shape[1:]
+    rows = [now.rows_in_range[partner] for partner, _ in heard]
+    policy = stack_rows([arrays["policy"] for _, arrays in heard], rows, samples, width)
+    anticipation = stack_rows([arrays["anticipation"] for _, arrays in heard], rows, samples, width)
+    actions = torch.zeros(len(heard), samples, dtype=torch.int64)
+    mask = torch.zeros(len(heard), samples)
+    for position, (_, arrays) in enumerate(heard):
+        index = rows[position]
+        where = slice(None) if index is None else index
+        actions[position, where] = torch.from_numpy(arrays["actions"].astype(np.int64))
+        mask[position, where] = 1.0
+    return policy, actions, anticipation, mask

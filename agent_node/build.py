@@ -1,0 +1,14 @@
+"""From an agent's slice of the scenario to the agent."""
+
+from __future__ import annotations
+
+from agent_node.algorithms import load_algorithm
+from agent_node.config import AgentConfig
+from agent_node.learning.learner import Learner
+from agent_node.protocol import AgentProtocol
+
+
+def make_agent(config: AgentConfig) -> AgentProtocol:
+    """The agent, with fresh networks."""
+    algorithm = load_algorithm(config.algorithm.name)(config.learning, config.algorithm)
+    return AgentProtocol(config, Learner(config, algorithm))

@@ -1,0 +1,334 @@
+"""The agent as a participant: acts, shares, updates; knows no socket, no clock and no torch.
+
+| phase   | waits for                                    | goes on when                                              |
+|---------|----------------------------------------------|-----------------------------------------------------------|
+| JOINING | HELLO from the environment and all neighbors | all were heard -> ACTING                                  |
+| ACTING  | the next timestep                            | the last timestep of an episode came -> SHARING           |
+| SHARING | the shares of round k                        | all are there, or the round's time is over -> k + 1;      |
+|         |                                              | after round K: "ready" to the environment -> ACTING       |
+| LEAVING | Stop from the environment                    | it came -> DONE                                           |
+
+Loss, duplication and reordering are normal inputs. A timestep seen twice gets the same answer again; a share of an
+older round is late; a share of a round to come is kept; a timestep that came too early is kept. Only what no
+correct peer can say is a `ProtocolViolation`.
+
+Round k of an episode closes at the latest `k * patience_s` after the episode's end, counted from 1. All agents count
+from the same event, so one that waits in vain for a lost share is not itself given up by those who did hear it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Mapping
+from enum import Enum
+from typing import Protocol
+
+import numpy as np
+
+from agent_node.config import AgentConfig
+from agent_node.exchange import ExchangePlan
+from broker.errors import PeerLost, ProtocolViolation
+from broker.joining import Joining
+from broker.messages import ENVIRONMENT, Action, Hello, Message, Share, Stop, Timestep
+from broker.participant import Command, Report, Send
+from broker.records import EdgeRecord, EventRecord, FinishedRecord, JoinedRecord, Record, RoundRecord
+
+Arrays = dict[str, np.ndarray]
+_REMEMBERED_ROUNDS = 64
+
+
+class Phase(Enum):
+    """What the agent is doing; see the table above."""
+
+    JOINING = "JOINING"
+    ACTING = "ACTING"
+    SHARING = "SHARING"
+    LEAVING = "LEAVING"
+    DONE = "DONE"
+
+
+class Learns(Protocol):
+    """What the protocol asks of a learner; `agent_node.learning.learner.Learner` documents each."""
+
+    def begin_episode(self, episode: int) -> None: ...  # noqa: D102
+    def act(  # noqa: D102
+        self, step: int, observation: np.ndarray, reward: np.ndarray, ended: np.ndarray, neighbors: np.ndarray
+    ) -> np.ndarray: ...
+    def see(  # noqa: D102
+        self, step: int, observation: np.ndarray, reward: np.ndarray, ended: np.ndarray, neighbors: np.ndarray
+    ) -> None: ...
+    def end_episode(self) -> None: ...  # noqa: D102
+    def open_round(self, partners: tuple[str, ...]) -> dict[str, Arrays]: ...  # noqa: D102
+    def exchanges_with(self, neighbor: str) -> bool: ...  # noqa: D102
+    def check(self, source: str, arrays: Mapping[str, np.ndarray]) -> None: ...  # noqa: D102
+    def close_round(self, shares: Mapping[str, Arrays]) -> dict[str, float]: ...  # noqa: D102
+    def weights_digest(self) -> str: ...  # noqa: D102
+
+
+class _Edge:
+    """What was counted of one neighbor's shares, and which rounds still miss one."""
+
+    def __init__(self) -> None:
+        self.heard = 0
+        self.late = 0
+        self.missing = 0
+        self.rejected = 0
+        self.missed: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED_ROUNDS)
+
+
+class AgentProtocol:
+    """One agent.
+
+    Args:
+        config: Its slice of the scenario.
+        learner: Its networks.
+        incarnation: Which life of the agent this is.
+    """
+
+    def __init__(self, config: AgentConfig, learner: Learns, incarnation: int = 0) -> None:
+        self.name = config.link.name
+        self.peers = config.link.peers
+        self.phase = Phase.JOINING
+        self._config = config
+        self._learner = learner
+        self._neighbors = config.neighbors[self.name]
+        self._plan = ExchangePlan(config.link.seed, config.neighbors, config.exchange)
+        self._joining = Joining(self.name, self.peers, config.link.joining, incarnation)
+        self._episode = -1
+        self._step = -1
+        self._answer: Action | None = None
+        self._held: deque[Timestep] = deque()
+        self._heard_environment_at = 0.0
+        self._round = -1
+        self._episode_ended_at = 0.0
+        self._expected: tuple[str, ...] = ()
+        self._shares: dict[str, Arrays] = {}
+        self._kept: defaultdict[tuple[int, int], dict[str, Arrays]] = defaultdict(dict)
+        self._edges = {neighbor: _Edge() for neighbor in self._neighbors}
+        copies = config.parallel_episodes
+        self._shapes = (
+            (copies, config.observation_size),
+            (copies,),
+            (copies,),
+            (copies, len(self._neighbors) if config.proximity else 0),
+        )
+
+    # Participant
+
+    @property
+    def done(self) -> bool:
+        """Whether the environment has ended the run."""
+        return self.phase is Phase.DONE
+
+    def start(self, now: float) -> list[Command]:
+        """Say HELLO."""
+        self._heard_environment_at = now
+        return [*self._joining.start(now), *self._join(now)]
+
+    def receive(self, source: str, message: Message, now: float) -> list[Command]:
+        """Take a message; see `Participant.receive`."""
+        if type(message) is Timestep and source == ENVIRONMENT:
+            return self._take_timestep(message, now)
+        if type(message) is Share and source in self._edges:
+            return self._take_share(source, message, now)
+        if type(message) is Hello:
+            return [*self._joining.hear(source, message), *self._join(now)]
+        if type(message) is Stop and source == ENVIRONMENT:
+            return self._stop(message)
+        raise ProtocolViolation(f"{self._where()}: {type(message).__name__} from {source}, which never sends one here")
+
+    def deadline(self) -> float | None:
+        """When the phase's patience ends."""
+        match self.phase:
+            case Phase.JOINING:
+                return self._joining.deadline()
+            case Phase.SHARING:
+                return self._round_closes_at()
+            case Phase.ACTING | Phase.LEAVING:
+                return self._heard_environment_at + self._config.give_up_s
+            case Phase.DONE:
+                return None
+
+    def expire(self, now: float) -> list[Command]:
+        """Ask again while joining; close the round while sharing; give up on a silent environment."""
+        if self.phase is Phase.JOINING:
+            return self._joining.expire(now)
+        if self.phase is Phase.SHARING:
+            return [*self._close_round(), *self._share(now)]
+        raise PeerLost(f"{self.waits_for()}, silent for {self._config.give_up_s} s (service.give_up_s)")
+
+    def waits_for(self) -> str:
+        """Whom and what it waits for."""
+        match self.phase:
+            case Phase.JOINING:
+                return self._joining.waits_for()
+            case Phase.SHARING:
+                missing = [neighbor for neighbor in self._expected if neighbor not in self._shares]
+                return f"{self._where()} waits for the shares of round {self._round} from {', '.join(missing)}"
+            case Phase.LEAVING:
+                return f"{self._where()} waits for Stop from {ENVIRONMENT}"
+            case _:
+                return f"{self._where()} waits for a timestep after {self._step} from {ENVIRONMENT}"
+
+    def totals(self) -> list[Record]:
+        """What was counted of each neighbor's shares."""
+        return [
+            EdgeRecord(neighbor, self.name, heard=edge.heard, late=edge.late, missing=edge.missing, rejected=edge.rejected)
+            for neighbor, edge in self._edges.items()
+        ]
+
+    # Joining and leaving
+
+    def _join(self, now: float) -> list[Command]:
+        if self.phase is not Phase.JOINING or not self._joining.complete:
+            return []
+        self.phase = Phase.ACTING
+        self._heard_environment_at = now
+        return [Report(JoinedRecord(self.name)), *self._take_held(now)]
+
+    def _stop(self, stop: Stop) -> list[Command]:
+        if stop.reason:
+            raise PeerLost(f"{self._where()}: {ENVIRONMENT} stopped the run: {stop.reason}")
+        if self.phase is not Phase.LEAVING:
+            raise ProtocolViolation(f"{self._where()}: Stop before the last episode ended")
+        self.phase = Phase.DONE
+        return [Report(FinishedRecord(self.name, self._learner.weights_digest()))]
+
+    # Acting
+
+    def _take_timestep(self, message: Timestep, now: float) -> list[Command]:
+        self._check_timestep(message)
+        self._heard_environment_at = now
+        if (message.episode, message.step) <= (self._episode, self._step):
+            return self._answer_again(message)
+        if self.phase is not Phase.ACTING:
+            if not self._held or (message.episode, message.step) > (self._held[-1].episode, self._held[-1].step):
+                self._held.append(message)
+            return []
+        return self._act(message, now)
+
+    def _act(self, message: Timestep, now: float) -> list[Command]:
+        if message.episode > self._episode:
+            self._episode, self._round = message.episode, -1
+            self._learner.begin_episode(self._episode)
+        self._step = message.step
+        seen = (message.step, message.observation, message.reward, message.ended, message.neighbors)
+        if not message.last:
+            self._answer = Action(self._episode, self._step, message.attempt, self._learner.act(*seen))
+            return [Send(ENVIRONMENT, self._answer)]
+        self._learner.see(*seen)
+        self._learner.end_episode()
+        self._answer = None
+        self.phase = Phase.SHARING
+        self._episode_ended_at = now
+        return self._share(now)
+
+    def _answer_again(self, message: Timestep) -> list[Command]:
+        answer = self._answer
+        if answer is None or (message.episode, message.step) != (answer.episode, answer.step):
+            return []
+        return [Send(ENVIRONMENT, Action(answer.episode, answer.step, message.attempt, answer.actions))]
+
+    def _take_held(self, now: float) -> list[Command]:
+        commands: list[Command] = []
+        while self._held and self.phase is Phase.ACTING:
+            commands += self._act(self._held.popleft(), now)
+        return commands
+
+    def _check_timestep(self, message: Timestep) -> None:
+        found = (message.observation.shape, message.reward.shape, message.ended.shape, message.neighbors.shape)
+        if found != self._shapes:
+            raise ProtocolViolation(f"{self._where()}: timestep with shapes {found}, expected {self._shapes}")
+        in_time = 0 <= message.step <= self._config.steps and (message.last or message.step < self._config.steps)
+        if not (in_time and 0 <= message.episode < self._config.episodes):
+            raise ProtocolViolation(
+                f"{self._where()}: timestep {message.step} of episode {message.episode}, "
+                f"expected at most {self._config.steps} steps and {self._config.episodes} episodes"
+            )
+
+    # Sharing
+
+    def _share(self, now: float) -> list[Command]:
+        """Go on to the next round, and through all that need not wait; after the last, say that the agent is ready."""
+        commands: list[Command] = []
+        while True:
+            self._round += 1
+            if self._round == self._config.learning.rounds:
+                return commands + self._get_ready(now)
+            commands += self._open_round()
+            if not self._all_heard():
+                return commands
+            commands += self._close_round()
+
+    def _open_round(self) -> list[Command]:
+        partners = self._plan.partners(self.name, self._episode, self._round)
+        outgoing = self._learner.open_round(partners)
+        self._expected = tuple(partner for partner in partners if partner in outgoing)
+        self._shares = {}
+        commands: list[Command] = [
+            Send(partner, Share(self._episode, self._round, arrays)) for partner, arrays in outgoing.items()
+        ]
+        for source, arrays in self._kept.pop((self._episode, self._round), {}).items():
+            try:
+                self._hear(source, arrays)
+            except ProtocolViolation as violation:
+                self._edges[source].rejected += 1
+                commands.append(Report(EventRecord(self.name, "rejected", source, str(violation))))
+        return commands
+
+    def _take_share(self, source: str, message: Share, now: float) -> list[Command]:
+        key, current = (message.episode, message.round), (self._episode, self._round)
+        if not (0 <= message.round < self._config.learning.rounds and 0 <= message.episode <= self._episode + 1):
+            raise ProtocolViolation(f"{self._where()}: share of round {message.round} of episode {message.episode} from {source}")
+        if self.phase is Phase.SHARING and key == current:
+            self._hear(source, message.arrays)
+            return [*self._close_round(), *self._share(now)] if self._all_heard() else []
+        if key < current:
+            self._note_late(source, key)
+        else:
+            self._kept[key].setdefault(source, message.arrays)
+        return []
+
+    def _hear(self, source: str, arrays: Arrays) -> None:
+        if source not in self._expected:
+            raise ProtocolViolation(f"{self._where()}: {source} shares in a round in which the two do not exchange")
+        try:
+            self._learner.check(source, arrays)
+        except ProtocolViolation as violation:
+            raise ProtocolViolation(f"{self._where()}: share from {source}: {violation}") from None
+        self._shares.setdefault(source, arrays)
+
+    def _close_round(self) -> list[Command]:
+        shares = {source: self._shares[source] for source in self._expected if source in self._shares}
+        losses = self._learner.close_round(shares)
+        for source in self._expected:
+            edge = self._edges[source]
+            if source in shares:
+                edge.heard += 1
+            else:
+                edge.missing += 1
+                edge.missed.append((self._episode, self._round))
+        record = RoundRecord(self.name, self._episode, self._round, len(self._expected), len(shares), losses)
+        return [Report(record)]
+
+    def _get_ready(self, now: float) -> list[Command]:
+        self._answer = Action(self._episode, self._step, 0, np.zeros(0, np.int32))
+        self._heard_environment_at = now
+        last = self._episode + 1 == self._config.episodes
+        self.phase = Phase.LEAVING if last else Phase.ACTING
+        return [Send(ENVIRONMENT, self._answer), *self._take_held(now)]
+
+    def _note_late(self, source: str, key: tuple[int, int]) -> None:
+        edge = self._edges[source]
+        if key in edge.missed:
+            edge.missed.remove(key)
+            edge.late += 1
+
+    def _all_heard(self) -> bool:
+        return len(self._shares) == len(self._expected)
+
+    def _round_closes_at(self) -> float:
+        return self._episode_ended_at + (self._round + 1) * self._config.exchange.patience_s
+
+    def _where(self) -> str:
+        return f"{self.name} in {self.phase.value} (episode {self._episode})"

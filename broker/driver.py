@@ -1,0 +1,85 @@
+"""The one driver: it runs any participant on any transport, in virtual or in real time.
+
+    poll the transport -> receive -> carry out commands -> expire a passed deadline -> carry out commands
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from broker.errors import ProtocolViolation
+from broker.messages import Envelope, Hello
+from broker.participant import Command, Participant, Send
+from broker.records import Record
+from broker.transport import Transport
+
+Observe = Callable[[list[Record]], None]
+
+
+class Driver:
+    """A participant, its transport and where its records go.
+
+    Args:
+        run: Name of the run, for the topics.
+        participant: Whom to run.
+        transport: Its way to its peers.
+        observe: Takes records; called at most once a wake-up.
+    """
+
+    def __init__(self, run: str, participant: Participant, transport: Transport, observe: Observe) -> None:
+        self.participant = participant
+        self.transport = transport
+        self._run = run
+        self._observe = observe
+        self._sequences: Counter[str] = Counter()
+        self._records: list[Record] = []
+
+    def start(self, now: float) -> None:
+        """Begin the participant's work."""
+        self._carry_out(self.participant.start(now))
+        self._hand_over()
+
+    def wake(self, now: float) -> None:
+        """Take in what has arrived and what has become due by `now`."""
+        for envelope in self.transport.poll(now):
+            try:
+                commands = self.participant.receive(envelope.source, envelope.message, now)
+            except ProtocolViolation as violation:
+                self.transport.reject(envelope.source, str(violation))
+                continue
+            if commands:
+                self._carry_out(commands)
+        deadline = self.participant.deadline()
+        if deadline is not None and deadline <= now:
+            self._carry_out(self.participant.expire(now))
+        self._hand_over()
+
+    def timer(self) -> float | None:
+        """When `wake` must be called although nothing arrives, or None."""
+        deadline, due = self.participant.deadline(), self.transport.due()
+        if deadline is None or due is None:
+            return due if deadline is None else deadline
+        return min(deadline, due)
+
+    def finish(self) -> None:
+        """Hand over the totals, once the work is done or given up."""
+        self._records += [*self.participant.totals(), *self.transport.totals()]
+        self._hand_over()
+
+    def _carry_out(self, commands: Sequence[Command]) -> None:
+        for command in commands:
+            if type(command) is Send:
+                destination, message = command.destination, command.message
+                sequence = self._sequences[destination]
+                if type(message) is not Hello:
+                    self._sequences[destination] = sequence + 1
+                self.transport.send(Envelope(self._run, self.participant.name, destination, sequence, message))
+            else:
+                self._records.append(command.record)
+
+    def _hand_over(self) -> None:
+        self._records += self.transport.noticed()
+        if self._records:
+            records, self._records = self._records, []
+            self._observe(records)

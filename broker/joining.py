@@ -1,0 +1,74 @@
+"""How participants find each other: HELLO to every peer, repeated until each has been heard.
+
+Nobody sleeps and hopes. A HELLO says whether it wants an answer; whoever hears one that does answers it, in any
+phase, so a participant that comes late or comes back is heard by all.
+"""
+
+from __future__ import annotations
+
+from broker.config import JoiningConfig
+from broker.errors import PeerLost
+from broker.messages import Hello
+from broker.participant import Command, Send
+
+
+class Joining:
+    """Which peers have been heard.
+
+    Args:
+        name: Who joins.
+        peers: Whom it needs to hear.
+        config: How often it asks and when it gives up.
+        incarnation: Which life of `name` this is.
+    """
+
+    def __init__(self, name: str, peers: tuple[str, ...], config: JoiningConfig, incarnation: int = 0) -> None:
+        self._name = name
+        self._silent = list(peers)
+        self._config = config
+        self._incarnation = incarnation
+        self._ask_at: float | None = None
+        self._give_up_at = 0.0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every peer has been heard."""
+        return not self._silent
+
+    def start(self, now: float) -> list[Command]:
+        """Ask all peers."""
+        self._give_up_at = now + self._config.give_up_s
+        return self._ask(now)
+
+    def hear(self, source: str, hello: Hello) -> list[Command]:
+        """Note that `source` is there, and answer if it wants an answer."""
+        if source in self._silent:
+            self._silent.remove(source)
+        if self.complete:
+            self._ask_at = None
+        return [Send(source, Hello(self._incarnation, wants_reply=False))] if hello.wants_reply else []
+
+    def deadline(self) -> float | None:
+        """When to ask again."""
+        return self._ask_at
+
+    def expire(self, now: float) -> list[Command]:
+        """Ask those not yet heard.
+
+        Raises:
+            PeerLost: It has asked for longer than the scenario allows.
+        """
+        if now >= self._give_up_at:
+            raise PeerLost(
+                f"{self.waits_for()} and gave up after joining.give_up_s = {self._config.give_up_s} s. "
+                "Is it running, and do the addresses agree?"
+            )
+        return self._ask(now)
+
+    def waits_for(self) -> str:
+        """Whose HELLO is missing."""
+        return f"{self._name} in JOINING waits for HELLO from {', '.join(self._silent)}"
+
+    def _ask(self, now: float) -> list[Command]:
+        self._ask_at = now + self._config.hello_interval_s if self._silent else None
+        return [Send(peer, Hello(self._incarnation, wants_reply=True)) for peer in self._silent]

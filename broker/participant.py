@@ -1,0 +1,77 @@
+"""A participant: somebody with a name who takes messages and deadlines and answers with commands.
+
+Participants are sans-io: they never read a clock, never wait and never send; time is a parameter, and what
+shall happen is returned. The same participant therefore runs in virtual time and as a process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from broker.messages import Message
+from broker.records import Record
+
+
+class Send(msgspec.Struct, frozen=True):
+    """Command: hand `message` to the transport, for `destination`."""
+
+    destination: str
+    message: Message
+
+
+class Report(msgspec.Struct, frozen=True):
+    """Command: hand `record` to the observer."""
+
+    record: Record
+
+
+Command = Send | Report
+
+
+class Participant(Protocol):
+    """An agent or the environment, seen from the driver.
+
+    Call `start` once, then `receive` for every message and `expire` whenever `deadline()` has passed, always with
+    a `now` that never goes back; carry out the commands each call returns, in order, before the next call.
+
+    Attributes:
+        name: Its id, such as `agent-0`.
+        peers: Those it sends to or hears from.
+    """
+
+    name: str
+    peers: tuple[str, ...]
+
+    @property
+    def done(self) -> bool:
+        """Whether its work is finished: nothing more will come of any call."""
+
+    def start(self, now: float) -> Sequence[Command]:
+        """Begin."""
+
+    def receive(self, source: str, message: Message, now: float) -> Sequence[Command]:
+        """Take a message.
+
+        Raises:
+            ProtocolViolation: No correct `source` can say this; nothing was changed.
+            PeerLost: The work cannot be done any more.
+        """
+
+    def deadline(self) -> float | None:
+        """When `expire` wants to be called, or None."""
+
+    def expire(self, now: float) -> Sequence[Command]:
+        """Take note that the deadline has passed.
+
+        Raises:
+            PeerLost: A peer that is needed stayed silent for too long.
+        """
+
+    def waits_for(self) -> str:
+        """Whom and what it waits for, as a clause: `agent-0 in SHARING waits for ...`."""
+
+    def totals(self) -> Sequence[Record]:
+        """What it counted, for the end of the run."""

@@ -1,0 +1,167 @@
+"""What participants report about a run: the rows of its store.
+
+Records go to the observer and nowhere else; no agent ever reads one.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class EpisodeRecord(msgspec.Struct, frozen=True, tag="episode"):
+    """One training episode, from the environment.
+
+    Attributes:
+        episode: From 0.
+        returns: Per agent, the undiscounted return, mean over the parallel copies.
+        steps: Environment steps made in it, summed over the copies that were running.
+        missing_actions: Actions the environment had to fill in (`noop`, `repeat`).
+    """
+
+    episode: int
+    returns: tuple[float, ...]
+    steps: int
+    missing_actions: int
+
+
+class RoundRecord(msgspec.Struct, frozen=True, tag="round"):
+    """One communication round of one agent.
+
+    Attributes:
+        agent: Whose.
+        episode: From 0.
+        round: From 0 to K - 1.
+        partners: Neighbors it was to exchange with.
+        heard: Those heard in time.
+        losses: By name, such as `gain`, `penalty`, `critic_loss`.
+    """
+
+    agent: str
+    episode: int
+    round: int
+    partners: int
+    heard: int
+    losses: dict[str, float]
+
+
+class FaultRecord(msgspec.Struct, frozen=True, tag="fault"):
+    """A fault that changed the fate of a message.
+
+    Attributes:
+        fault: Its name.
+        source: Sender of the message.
+        destination: Receiver, where the verdict was carried out.
+        kind: Of the message.
+        episode: Of the message.
+        index: Step or round of the message.
+        attempt: Of the message.
+        delays_s: The verdict: a delay per delivered copy, empty when the message was lost.
+    """
+
+    fault: str
+    source: str
+    destination: str
+    kind: str
+    episode: int
+    index: int
+    attempt: int
+    delays_s: tuple[float, ...]
+
+
+class EventRecord(msgspec.Struct, frozen=True, tag="event"):
+    """Something worth a line: a rejected message, a peer that joined, a peer lost.
+
+    Attributes:
+        participant: Who noticed it.
+        kind: One word, such as `rejected`.
+        peer: The other one concerned, or empty.
+        text: One sentence.
+    """
+
+    participant: str
+    kind: str
+    peer: str
+    text: str
+
+
+class EdgeRecord(msgspec.Struct, frozen=True, tag="edge"):
+    """Totals of one directed edge, as seen from one of its ends; the other end adds the rest.
+
+    Attributes:
+        source: Sender.
+        destination: Receiver.
+        sent: Messages handed to the transport (Hello not counted), by the sender.
+        sent_bytes: Their frames' bytes.
+        dropped: Messages the sender gave up because the peer did not read.
+        heard: Shares used in their round, by the receiver.
+        late: Shares that came after their round had closed.
+        missing: Shares not there when their round closed.
+        rejected: Frames and messages that failed validation.
+    """
+
+    source: str
+    destination: str
+    sent: int = 0
+    sent_bytes: int = 0
+    dropped: int = 0
+    heard: int = 0
+    late: int = 0
+    missing: int = 0
+    rejected: int = 0
+
+
+class FaultCount(msgspec.Struct, frozen=True, tag="fault-count"):
+    """How often a fault looked at messages of an edge, and how often it changed their fate."""
+
+    fault: str
+    source: str
+    destination: str
+    examined: int
+    applied: int
+
+
+class JoinedRecord(msgspec.Struct, frozen=True, tag="joined"):
+    """A participant has heard HELLO from all its peers."""
+
+    participant: str
+
+
+class FinishedRecord(msgspec.Struct, frozen=True, tag="finished"):
+    """A participant has done its work.
+
+    Attributes:
+        participant: Who.
+        weights_digest: SHA-256 over its final parameters, empty for the environment.
+    """
+
+    participant: str
+    weights_digest: str
+
+
+Record = (
+    EpisodeRecord
+    | RoundRecord
+    | FaultRecord
+    | EventRecord
+    | EdgeRecord
+    | FaultCount
+    | JoinedRecord
+    | FinishedRecord
+)
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(list[Record])
+
+
+def pack(records: list[Record]) -> bytes:
+    """The records as the body of a `Metrics` message."""
+    return _ENCODER.encode(records)
+
+
+def unpack(body: bytes) -> list[Record]:
+    """The records in the body of a `Metrics` message.
+
+    Raises:
+        msgspec.DecodeError: The body is not a list of records.
+    """
+    return _DECODER.decode(body)

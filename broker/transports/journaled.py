@@ -1,0 +1,103 @@
+"""Writes every envelope that passes a transport to a file, and reads such files.
+
+A journal is a sequence of msgpack values `[time_s, direction, frame]`, where the frame is what the codec writes:
+so a journal shows exactly what crossed the edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from broker.codec import Codec
+from broker.messages import Envelope
+from broker.records import Record
+from broker.transport import Transport
+
+Direction = Literal["sent", "received"]
+_LENGTH_BYTES = 4
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True):
+    """One line of a journal.
+
+    Attributes:
+        time_s: On the driver's clock; of the last poll for what was sent.
+        direction: Seen from the journal's owner.
+        frame: The bytes on the wire.
+    """
+
+    time_s: float
+    direction: Direction
+    frame: bytes
+
+
+class JournaledTransport(Transport):
+    """A transport that keeps a journal.
+
+    Args:
+        inner: The transport that really delivers.
+        codec: Writes the frames.
+        path: The journal's file; made anew.
+    """
+
+    def __init__(self, inner: Transport, codec: Codec, path: Path) -> None:
+        super().__init__(inner.name)
+        self.traffic = inner.traffic
+        self._inner = inner
+        self._codec = codec
+        self._encoder = msgspec.msgpack.Encoder()
+        self._now = 0.0
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("wb")
+
+    def send(self, envelope: Envelope) -> None:
+        """Write the envelope down, then hand it over."""
+        self._write("sent", envelope)
+        self._inner.send(envelope)
+
+    def poll(self, now: float) -> list[Envelope]:
+        """What has arrived, written down before anybody reads it."""
+        self._now = now
+        envelopes = self._inner.poll(now)
+        for envelope in envelopes:
+            self._write("received", envelope)
+        return envelopes
+
+    def wait(self, timeout_s: float | None) -> None:
+        """Wait as the inner transport does."""
+        self._inner.wait(timeout_s)
+
+    def due(self) -> float | None:
+        """When the inner transport has something by itself."""
+        return self._inner.due()
+
+    def close(self, linger_s: float) -> None:
+        """Close the inner transport and the file."""
+        self._inner.close(linger_s)
+        self._file.close()
+
+    def noticed(self) -> list[Record]:
+        """What the inner transport noticed."""
+        return super().noticed() + self._inner.noticed()
+
+    def totals(self) -> list[Record]:
+        """What the inner transport counted."""
+        return self._inner.totals()
+
+    def _write(self, direction: Direction, envelope: Envelope) -> None:
+        entry = self._encoder.encode(Entry(self._now, direction, self._codec.encode(envelope)))
+        self._file.write(len(entry).to_bytes(_LENGTH_BYTES, "little") + entry)
+
+
+def read_journal(path: Path) -> Iterator[Entry]:
+    """The entries of a journal, in order; a last entry cut off by a crash is left out."""
+    with path.open("rb") as file:
+        while len(length := file.read(_LENGTH_BYTES)) == _LENGTH_BYTES:
+            size = int.from_bytes(length, "little")
+            if len(entry := file.read(size)) < size:
+                return
+            yield msgspec.msgpack.decode(entry, type=Entry)

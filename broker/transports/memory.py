@@ -1,0 +1,78 @@
+"""Memory transport: participants in one process, messages as the frames they would be on a wire.
+
+Frames are written and read as on any other transport, so sizes, limits and refusals are the same.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from broker.codec import Codec
+from broker.errors import FrameRejected
+from broker.messages import Envelope, Hello
+from broker.transport import UNKNOWN, Transport
+
+
+class MemoryNetwork:
+    """Where frames wait between the memory transports of one process, in the order in which they were sent."""
+
+    def __init__(self) -> None:
+        self._inboxes: dict[str, deque[bytes]] = {}
+        self._mail: deque[str] = deque()
+
+    def join(self, name: str) -> deque[bytes]:
+        """Open the inbox of `name`."""
+        return self._inboxes.setdefault(name, deque())
+
+    def deliver(self, destination: str, frame: bytes) -> bool:
+        """Put a frame into an inbox; False when nobody of that name has joined."""
+        inbox = self._inboxes.get(destination)
+        if inbox is None:
+            return False
+        if not inbox:
+            self._mail.append(destination)
+        inbox.append(frame)
+        return True
+
+    def next_with_mail(self) -> str | None:
+        """Whose inbox was filled first of those not yet told, or None; hands the notice over."""
+        return self._mail.popleft() if self._mail else None
+
+
+class MemoryTransport(Transport):
+    """One participant's end of a `MemoryNetwork`.
+
+    Args:
+        name: The participant.
+        network: Shared by all participants of the process.
+        codec: Allows this participant's in-edges.
+    """
+
+    def __init__(self, name: str, network: MemoryNetwork, codec: Codec) -> None:
+        super().__init__(name)
+        self._network = network
+        self._codec = codec
+        self._inbox = network.join(name)
+
+    def send(self, envelope: Envelope) -> None:
+        """Hand over an envelope; it arrives at once."""
+        frame = self._codec.encode(envelope)
+        if not self._network.deliver(envelope.destination, frame):
+            self.traffic.dropped[envelope.destination] += 1
+        elif type(envelope.message) is not Hello:
+            self.traffic.count_sent(envelope.destination, len(frame))
+
+    def poll(self, now: float) -> list[Envelope]:  # noqa: ARG002 - frames in memory are due at once
+        """What has arrived; frames that are no messages are counted as rejected."""
+        envelopes = []
+        while self._inbox:
+            frame = self._inbox.popleft()
+            try:
+                envelopes.append(self._codec.decode(frame))
+            except FrameRejected as error:
+                edge = self._codec.edge_of(frame)
+                self.reject(edge[0] if edge else UNKNOWN, str(error))
+        return envelopes
+
+    def wait(self, timeout_s: float | None) -> None:
+        """Return at once: nothing can arrive while the only process waits."""

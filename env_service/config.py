@@ -1,0 +1,143 @@
+"""The environment service's slice of a scenario: which task is played.
+
+All settings live here, with unit, range and reason; "ours" marks a value that the paper does not give.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue, model_validator
+
+from broker.config import LinkConfig, Model
+
+
+class ExchangeConfig(Model):
+    """Exchange: every agent's food lies in a box that only another agent can open, at a cost."""
+
+    kind: Literal["exchange"] = "exchange"
+    agents: int = Field(
+        default=3,
+        ge=2,
+        le=100,
+        description="Agents, each with one box; the paper's value. One alone could open nothing.",
+    )
+    grid: int = Field(default=5, ge=2, le=100, description="Cells along one side of the square; ours.")
+    steps: int = Field(default=50, ge=1, le=1_000_000, description="Steps after which an episode is cut; ours.")
+    open_cost: float = Field(
+        default=5.0, ge=0, le=1e6, description="Reward points the opener of a box loses; the paper's value."
+    )
+    food_reward: float = Field(
+        default=10.0, ge=0, le=1e6, description="Reward points the owner of an opened box gains; the paper's value."
+    )
+    time_cost: float = Field(
+        default=0.01, ge=0, le=1e6, description="Reward points every agent loses each step; the paper's value."
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> ExchangeConfig:
+        needed, cells = 2 * self.agents, self.grid**2
+        if needed > cells:
+            msg = (
+                f"{self.agents} agents and their boxes need {needed} distinct cells, a grid of {self.grid} has {cells}"
+            )
+            raise ValueError(msg)
+        return self
+
+
+class NavigationConfig(Model):
+    """Cooperative navigation: every agent walks to its own landmark without meeting the others."""
+
+    kind: Literal["navigation"] = "navigation"
+    agents: int = Field(default=3, ge=1, le=100, description="Agents, each with one landmark; the paper's value.")
+    grid: int = Field(default=5, ge=2, le=100, description="Cells along one side of the square; ours.")
+    steps: int = Field(default=25, ge=1, le=1_000_000, description="Steps of an episode; ours, as in MPE.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> NavigationConfig:
+        if self.agents > self.grid**2:
+            msg = f"{self.agents} agents need distinct cells, a grid of {self.grid} has {self.grid**2}"
+            raise ValueError(msg)
+        return self
+
+
+class PredationConfig(Model):
+    """Cooperative predation: on a line, engaging the prey pays for the team and costs those who do it."""
+
+    kind: Literal["predation"] = "predation"
+    agents: int = Field(default=6, ge=2, le=1000, description="Predators; the paper has 6, 8, 12 and 20.")
+    steps: int = Field(default=30, ge=1, le=1_000_000, description="Steps of an episode; ours.")
+    engagement: Literal["approach", "capture"] = Field(
+        default="approach",
+        description="When a predator engages; ours. approach: on a move toward the prey. capture: when near it after.",
+    )
+    capture_radius: float = Field(
+        default=1.0,
+        ge=0,
+        description="With capture, distance to the prey that engages, in units of the line; ours: one move.",
+    )
+    line_length: float = Field(
+        default=30.0, gt=0, le=1e6, description="Units from one end of the line to the other; the paper's value."
+    )
+
+    @model_validator(mode="after")
+    def _can_be_missed(self) -> PredationConfig:
+        if self.engagement == "capture" and self.capture_radius >= self.line_length:
+            msg = f"capture_radius must be less than line_length, found {self.capture_radius} and {self.line_length}"
+            raise ValueError(msg)
+        return self
+
+
+class PettingZooConfig(Model):
+    """Any PettingZoo parallel environment with discrete actions, served unchanged."""
+
+    kind: Literal["pettingzoo"] = "pettingzoo"
+    env: str = Field(
+        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$",
+        description="Import name of the module that holds `parallel_env`, such as mpe2.simple_spread_v3.",
+    )
+    steps: int = Field(
+        default=25, ge=1, le=1_000_000, description="Steps after which an episode is cut; 25 is what MPE itself takes."
+    )
+    observation: Literal["state", "own"] = Field(
+        default="state",
+        description="state: all see `state()`, as in the paper. own: each sees its own observation, all of one size.",
+    )
+    options: dict[str, JsonValue] = Field(default={}, description="Keyword arguments for `parallel_env`.")
+
+
+EnvironmentConfig = Annotated[
+    ExchangeConfig | NavigationConfig | PredationConfig | PettingZooConfig, Field(discriminator="kind")
+]
+
+
+class BarrierConfig(Model):
+    """How the environment waits for its agents."""
+
+    missing_action: Literal["wait", "noop", "repeat"] = Field(
+        default="wait",
+        description="When an agent did not answer twice: ask for ever, do the task's no-op, or repeat its last action.",
+    )
+    action_patience_s: float = Field(
+        default=5.0, gt=0, description="Seconds until a timestep is sent again; a message takes about 0.0001 s."
+    )
+    ready_patience_s: float = Field(
+        default=60.0, gt=0, description="The same after an episode, when agents learn; more than K rounds may take."
+    )
+    give_up_s: float = Field(
+        default=300.0, gt=0, description="Seconds of silence after which environment or agent ends the run."
+    )
+
+
+class ServiceConfig(Model):
+    """All that the environment's process needs to know."""
+
+    link: LinkConfig
+    environment: EnvironmentConfig
+    service: BarrierConfig
+    neighbors: dict[str, tuple[str, ...]] = Field(description="The agents, in order, and their potential neighbors.")
+    proximity_distance: float | None = Field(
+        default=None, description="Where neighborhood is a matter of distance, how far it reaches, in task units."
+    )
+    episodes: int = Field(ge=1, description="Training episodes.")
+    parallel_episodes: int = Field(ge=1, description="Copies played at once: E.")

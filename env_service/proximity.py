@@ -1,0 +1,23 @@
+"""Which agents are neighbors at a step, where neighborhood is a matter of distance."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from env_service.environments.task import Task
+
+
+def in_range(task: Task, distance: float | None) -> np.ndarray:
+    """For each agent (N), each copy (E) and each other agent in order (N - 1), whether it is within `distance`.
+
+    Returns:
+        (N, E, N - 1) uint8; (N, E, 0) where the graph is fixed (`distance` is None).
+    """
+    agents = len(task.action_counts)
+    positions = task.positions() if distance is not None else None
+    if positions is None:
+        return np.zeros((agents, len(task.observations()), 0), np.uint8)
+    gaps = positions[:, :, None, :] - positions[:, None, :, :]
+    near = np.square(gaps).sum(axis=-1) <= np.float32(distance) ** 2
+    others = ~np.eye(agents, dtype=np.bool_)
+    return near[:, others].reshape(len(near), agents, agents - 1).transpose(1, 0, 2).astype(np.uint8)

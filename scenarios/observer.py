@@ -1,0 +1,125 @@
+"""Takes the records of a run as they come: store, TensorBoard, progress, and in the end the summary."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from tensorboardX import SummaryWriter
+from tensorboardX.proto.summary_pb2 import Summary as Scalars
+
+from broker.records import EpisodeRecord, JoinedRecord, Record, RoundRecord
+from scenarios.figures import draw_learning_curve
+from scenarios.plan import Plan
+from scenarios.run_folder import RunFolder
+from scenarios.store import Store
+from scenarios.summary import Summary, Tally
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        episode: Episodes done.
+        team_return: Of the last episodes, smoothed; None before the first.
+        rounds: Communication rounds done.
+        heard: Shares heard in time.
+        missing: Shares that were not.
+    """
+
+    episode: int
+    team_return: float | None
+    rounds: int
+    heard: int
+    missing: int
+
+
+ShowProgress = Callable[[Progress], None]
+_SMOOTHING = 0.05
+
+
+class Observer:
+    """The one who watches a run.
+
+    Args:
+        plan: What runs.
+        folder: Where the results go.
+        show: Called after every batch of records.
+        clock: Real time in seconds, for the wall time alone.
+    """
+
+    def __init__(
+        self, plan: Plan, folder: RunFolder, show: ShowProgress, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._show = show
+        self._clock = clock
+        folder.scenario.write_text(plan.scenario.to_toml(), encoding="utf-8")
+        self._store = Store(folder.store, plan.agents)
+        self._tally = Tally(plan.agents)
+        self._writer = SummaryWriter(str(folder.tensorboard), flush_secs=10)
+        self._losses: defaultdict[str, float] = defaultdict(float)
+        self._losses_of = 0
+        self._team_return: float | None = None
+        self._heard = self._missing = 0
+        self._began_at: float | None = None
+
+    def take(self, records: list[Record]) -> None:
+        """Take records in."""
+        self._store.write(records)
+        self._tally.add(records)
+        for record in records:
+            match record:
+                case JoinedRecord() if self._began_at is None:
+                    self._began_at = self._clock()
+                case RoundRecord():
+                    self._add_round(record)
+                case EpisodeRecord():
+                    self._add_episode(record)
+        self._show(self.progress())
+
+    def progress(self) -> Progress:
+        """How far the run is."""
+        tally = self._tally
+        rounds = tally.round_records // len(tally.agents)
+        return Progress(len(tally.returns), self._team_return, rounds, self._heard, self._missing)
+
+    def finish(self, substrate: str) -> Summary:
+        """Write everything and give the figures."""
+        wall_s = 0.0 if self._began_at is None else self._clock() - self._began_at
+        self._store.close()
+        self._writer.close()
+        scenario, tally = self._plan.scenario, self._tally
+        summary = tally.summary(
+            scenario.name, scenario.seed, substrate, scenario.episodes, wall_s, self._folder.store
+        )
+        summary.write(self._folder.summary)
+        if tally.returns:
+            title = f"{scenario.name}, {scenario.algorithm.name}, seed {scenario.seed} ({substrate})"
+            draw_learning_curve(self._folder.learning_curve, title, tally.agents, np.array(tally.returns))
+        return summary
+
+    def _add_round(self, record: RoundRecord) -> None:
+        self._heard += record.heard
+        self._missing += record.partners - record.heard
+        self._losses_of += 1
+        for name, value in record.losses.items():
+            self._losses[name] += value
+
+    def _add_episode(self, record: EpisodeRecord) -> None:
+        team_return = sum(record.returns)
+        before = team_return if self._team_return is None else self._team_return
+        self._team_return = before + _SMOOTHING * (team_return - before)
+        scalars = {"return/team": team_return}
+        scalars |= {f"return/{agent}": value for agent, value in zip(self._tally.agents, record.returns, strict=True)}
+        scalars |= {f"loss/{name}": total / self._losses_of for name, total in self._losses.items()}
+        # One event with all values costs a tenth of one `add_scalar` each.
+        values = [Scalars.Value(tag=tag, simple_value=value) for tag, value in scalars.items()]
+        self._writer.file_writer.add_summary(Scalars(value=values), record.episode)
+        self._losses.clear()
+        self._losses_of = 0

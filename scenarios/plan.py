@@ -1,0 +1,128 @@
+"""From a scenario to what each participant is told: the graph, and a slice of the document for everyone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent_node.config import AgentConfig
+from broker.config import LinkConfig
+from broker.errors import ScenarioError
+from broker.faults import Judge
+from broker.messages import ENVIRONMENT, OBSERVER, agent_name
+from env_service.config import ServiceConfig
+from env_service.environments import make_task
+from scenarios.scenario import Scenario
+from scenarios.topology import Graph, ProximityConfig, build_graph
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """Where the participants of one run find each other.
+
+    Attributes:
+        run: Name of the run, the second part of every topic.
+        addresses: Where each participant and the observer listen; empty in a simulation.
+        journals: Folder for journals, or None to keep none.
+    """
+
+    run: str
+    addresses: Mapping[str, str]
+    journals: Path | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A scenario that can work: its graph is built and its task has been looked at.
+
+    Attributes:
+        scenario: The document.
+        agents: Their names, in order.
+        graph: Who may ever be whose neighbor.
+        action_counts: Number of actions of each agent.
+        observation_size: Length of an observation.
+        steps: Time limit of an episode.
+    """
+
+    scenario: Scenario
+    agents: tuple[str, ...]
+    graph: Graph
+    action_counts: dict[str, int]
+    observation_size: int
+    steps: int
+
+    @property
+    def participants(self) -> tuple[str, ...]:
+        """The environment, then the agents."""
+        return (ENVIRONMENT, *self.agents)
+
+    def agent(self, name: str, wiring: Wiring) -> AgentConfig:
+        """What agent `name` is told."""
+        scenario = self.scenario
+        return AgentConfig(
+            link=self._link(name, (ENVIRONMENT, *self.graph.neighbors[name]), wiring),
+            neighbors=self.graph.neighbors,
+            proximity=self.graph.proximity_distance is not None,
+            episodes=scenario.episodes,
+            parallel_episodes=scenario.parallel_episodes,
+            steps=self.steps,
+            observation_size=self.observation_size,
+            action_counts=self.action_counts,
+            give_up_s=scenario.service.give_up_s,
+            exchange=scenario.exchange,
+            learning=scenario.learning,
+            algorithm=scenario.algorithm,
+        )
+
+    def environment(self, wiring: Wiring) -> ServiceConfig:
+        """What the environment is told."""
+        scenario = self.scenario
+        return ServiceConfig(
+            link=self._link(ENVIRONMENT, self.agents, wiring),
+            environment=scenario.environment,
+            service=scenario.service,
+            neighbors=self.graph.neighbors,
+            proximity_distance=self.graph.proximity_distance,
+            episodes=scenario.episodes,
+            parallel_episodes=scenario.parallel_episodes,
+        )
+
+    def _link(self, name: str, peers: tuple[str, ...], wiring: Wiring) -> LinkConfig:
+        scenario = self.scenario
+        known = {name, *peers, OBSERVER}
+        return LinkConfig(
+            run=wiring.run,
+            name=name,
+            peers=peers,
+            seed=scenario.seed,
+            transport=scenario.transport,
+            joining=scenario.joining,
+            faults=scenario.faults,
+            addresses={who: address for who, address in wiring.addresses.items() if who in known},
+            journal=wiring.journals / f"{name}.journal" if wiring.journals else None,
+        )
+
+
+def make_plan(scenario: Scenario) -> Plan:
+    """Build the graph and look at the task.
+
+    Raises:
+        ScenarioError: Something in the document cannot work; names the path.
+    """
+    Judge(scenario.faults, scenario.seed)
+    task = make_task(scenario.environment, 1)
+    try:
+        agents = tuple(agent_name(index) for index in range(len(task.action_counts)))
+        graph = build_graph(scenario.topology, len(agents), scenario.seed)
+        if isinstance(scenario.topology, ProximityConfig) and task.positions() is None:
+            raise ScenarioError(
+                "topology.kind", "expected a fixed graph: this environment does not say where its agents are, so none is near another"
+            )
+        if scenario.service.missing_action == "noop" and task.noop_action is None:
+            raise ScenarioError("service.missing_action", "expected wait or repeat: this task has no action that does nothing")
+        return Plan(
+            scenario, agents, graph, dict(zip(agents, task.action_counts, strict=True)), task.observation_size, task.steps
+        )
+    finally:
+        task.close()

@@ -1,0 +1,96 @@
+"""A run's folder: what is in it and what it is called.
+
+    scenario.toml        the resolved document
+    run.sqlite           episodes, rounds, edges, faults, events
+    summary.json         the figures of the run
+    learning_curve.png   team return against episodes
+    tensorboard/         the same for TensorBoard, with the losses
+    logs/                one file per process
+    journal/             every frame, if the scenario asks for it
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from broker.errors import UserError
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths inside one run's folder.
+
+    Attributes:
+        root: The folder.
+    """
+
+    root: Path
+
+    @property
+    def scenario(self) -> Path:
+        """The resolved document."""
+        return self.root / "scenario.toml"
+
+    @property
+    def store(self) -> Path:
+        """The run's store."""
+        return self.root / "run.sqlite"
+
+    @property
+    def summary(self) -> Path:
+        """The figures of the run."""
+        return self.root / "summary.json"
+
+    @property
+    def learning_curve(self) -> Path:
+        """The picture."""
+        return self.root / "learning_curve.png"
+
+    @property
+    def tensorboard(self) -> Path:
+        """TensorBoard events."""
+        return self.root / "tensorboard"
+
+    @property
+    def journals(self) -> Path:
+        """Journals."""
+        return self.root / "journal"
+
+    def log(self, participant: str) -> Path:
+        """The log of one process."""
+        return self.root / "logs" / f"{participant}.log"
+
+
+def make_run_folder(out: Path | None, name: str, seed: int) -> RunFolder:
+    """A new, empty run's folder: `out`, or the next free `runs/<name>-seed<seed>-<number>`.
+
+    Raises:
+        UserError: The folder holds a run already, or cannot be made.
+    """
+    try:
+        if out is None:
+            return RunFolder(_next_free(Path("runs"), f"{name}-seed{seed}"))
+        folder = RunFolder(out)
+        if folder.store.exists() or folder.summary.exists():
+            msg = f"{out} holds a run already. Choose another --out, or remove it."
+            raise UserError(msg)
+        folder.root.mkdir(parents=True, exist_ok=True)
+        (folder.root / "logs").mkdir(exist_ok=True)
+    except OSError as error:
+        msg = f"cannot make the run's folder {out or 'runs'}: {error.strerror}"
+        raise UserError(msg) from None
+    return folder
+
+
+def _next_free(parent: Path, stem: str) -> Path:
+    number = 1
+    while True:
+        root = parent / f"{stem}-{number}"
+        try:
+            root.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+            continue
+        (root / "logs").mkdir()
+        return root

@@ -1,0 +1,121 @@
+"""A run's store: one SQLite file, one writer, readable by anybody while the run goes on.
+
+| table    | a row is                                                                                   |
+|----------|--------------------------------------------------------------------------------------------|
+| episodes | one agent's return in one episode                                                          |
+| rounds   | one communication round of one agent: partners, heard, losses as JSON                      |
+| edges    | one directed edge: sent, sent_bytes, dropped, heard, late, missing, rejected               |
+| faults   | one change of a message's fate: fault, edge, message, delays as JSON                       |
+| fault_counts | how often a fault looked at messages of an edge and how often it struck                |
+| events   | something worth a sentence: who noticed it, kind, peer, text                               |
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from broker.errors import UserError
+from broker.records import EdgeRecord, EpisodeRecord, EventRecord, FaultCount, FaultRecord, Record, RoundRecord
+
+_SCHEMA = """
+CREATE TABLE episodes (episode INTEGER, agent TEXT, return REAL, steps INTEGER, missing_actions INTEGER);
+CREATE TABLE rounds (episode INTEGER, round INTEGER, agent TEXT, partners INTEGER, heard INTEGER, losses TEXT);
+CREATE TABLE edges (source TEXT, destination TEXT, sent INTEGER DEFAULT 0, sent_bytes INTEGER DEFAULT 0,
+    dropped INTEGER DEFAULT 0, heard INTEGER DEFAULT 0, late INTEGER DEFAULT 0, missing INTEGER DEFAULT 0,
+    rejected INTEGER DEFAULT 0, PRIMARY KEY (source, destination));
+CREATE TABLE faults (fault TEXT, source TEXT, destination TEXT, kind TEXT, episode INTEGER, "index" INTEGER,
+    attempt INTEGER, delays_s TEXT);
+CREATE TABLE fault_counts (fault TEXT, source TEXT, destination TEXT, examined INTEGER, applied INTEGER);
+CREATE TABLE events (participant TEXT, kind TEXT, peer TEXT, text TEXT);
+"""
+_EDGE_COUNTS = ("sent", "sent_bytes", "dropped", "heard", "late", "missing", "rejected")
+_ADD_EDGE = (
+    f"INSERT INTO edges (source, destination, {', '.join(_EDGE_COUNTS)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "  # noqa: S608
+    f"ON CONFLICT DO UPDATE SET {', '.join(f'{name} = {name} + excluded.{name}' for name in _EDGE_COUNTS)}"
+)
+_BATCH = 2000
+
+
+class Store:
+    """Writes records to a new SQLite file.
+
+    Args:
+        path: The file; there must be none yet.
+        agents: Names of the agents, in the order of an episode's returns.
+
+    Raises:
+        UserError: The file cannot be made.
+    """
+
+    def __init__(self, path: Path, agents: tuple[str, ...]) -> None:
+        self._agents = agents
+        self._rows: dict[str, list[tuple[Any, ...]]] = {}
+        self._waiting = 0
+        try:
+            self._database = sqlite3.connect(path)
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = NORMAL")
+            self._database.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            msg = f"cannot write the run's store {path}: {error}"
+            raise UserError(msg) from None
+
+    def write(self, records: Iterable[Record]) -> None:
+        """Keep records; they reach the file in batches, or with `flush`."""
+        for record in records:
+            for statement, row in _rows(record, self._agents):
+                self._rows.setdefault(statement, []).append(row)
+                self._waiting += 1
+        if self._waiting >= _BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Bring everything to the file.
+
+        Raises:
+            UserError: The disk is full or the file cannot be written; what was written before stays readable.
+        """
+        try:
+            with self._database:
+                for statement, rows in self._rows.items():
+                    self._database.executemany(statement, rows)
+        except sqlite3.Error as error:
+            msg = f"cannot write to the run's store: {error}. What was written before is readable"
+            raise UserError(msg) from None
+        self._rows.clear()
+        self._waiting = 0
+
+    def close(self) -> None:
+        """Flush and release the file."""
+        self.flush()
+        self._database.close()
+
+
+def _rows(record: Record, agents: tuple[str, ...]) -> list[tuple[str, tuple[Any, ...]]]:
+    match record:
+        case EpisodeRecord():
+            rows = zip(agents, record.returns, strict=True)
+            statement = "INSERT INTO episodes VALUES (?, ?, ?, ?, ?)"
+            return [(statement, (record.episode, *row, record.steps, record.missing_actions)) for row in rows]
+        case RoundRecord():
+            row = (record.episode, record.round, record.agent, record.partners, record.heard, json.dumps(record.losses))
+            return [("INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?)", row)]
+        case EdgeRecord():
+            counts = tuple(getattr(record, name) for name in _EDGE_COUNTS)
+            return [(_ADD_EDGE, (record.source, record.destination, *counts))]
+        case FaultRecord():
+            name = (record.kind, record.episode, record.index, record.attempt)
+            row = (record.fault, record.source, record.destination, *name, json.dumps(record.delays_s))
+            return [("INSERT INTO faults VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)]
+        case FaultCount():
+            row = (record.fault, record.source, record.destination, record.examined, record.applied)
+            return [("INSERT INTO fault_counts VALUES (?, ?, ?, ?, ?)", row)]
+        case EventRecord():
+            row = (record.participant, record.kind, record.peer, record.text)
+            return [("INSERT INTO events VALUES (?, ?, ?, ?)", row)]
+        case _:
+            return []

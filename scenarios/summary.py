@@ -1,0 +1,151 @@
+"""The figures of a run, from the records of its participants."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from broker.config import Model
+from broker.records import EdgeRecord, EpisodeRecord, FinishedRecord, Record, RoundRecord
+
+
+class Summary(Model):
+    """`summary.json`. Returns are undiscounted sums over an episode, means over its parallel copies.
+
+    First and last are means over the first and last tenth of the episodes; team is the sum over agents.
+    """
+
+    scenario: str
+    seed: int
+    substrate: str
+    complete: bool
+    episodes: int
+    env_steps: int
+    team_return_first: float | None
+    team_return_last: float | None
+    per_agent_return_last: dict[str, float]
+    rounds: int
+    shares_sent: int
+    shares_heard: int
+    shares_late: int
+    shares_missing: int
+    rejected: int
+    dropped: int
+    missing_actions: int
+    faults_applied: int
+    edge_bytes: int
+    env_steps_per_s: float
+    wall_s: float
+    curve_digest: str
+    weights_digest: str
+    ledger_digest: str
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON."""
+        path.write_text(json.dumps(self.model_dump(), indent=2) + "\n", encoding="utf-8")
+
+
+class Tally:
+    """Adds up the records of a run.
+
+    Args:
+        agents: Their names, in the order of an episode's returns.
+    """
+
+    def __init__(self, agents: tuple[str, ...]) -> None:
+        self.agents = agents
+        self.returns: list[tuple[float, ...]] = []
+        self.env_steps = 0
+        self.missing_actions = 0
+        self.round_records = 0
+        self.edges: Counter[str] = Counter()
+        self.rejected = 0
+        self.weights: dict[str, str] = {}
+
+    def add(self, records: Iterable[Record]) -> None:
+        """Take records in."""
+        for record in records:
+            match record:
+                case EpisodeRecord():
+                    self.returns.append(record.returns)
+                    self.env_steps += record.steps
+                    self.missing_actions += record.missing_actions
+                case RoundRecord():
+                    self.round_records += 1
+                case EdgeRecord():
+                    self._add_edge(record)
+                case FinishedRecord() if record.weights_digest:
+                    self.weights[record.participant] = record.weights_digest
+
+    def _add_edge(self, record: EdgeRecord) -> None:
+        self.rejected += record.rejected
+        if record.source in self.agents and record.destination in self.agents:
+            for name in ("sent", "sent_bytes", "dropped", "heard", "late", "missing"):
+                self.edges[name] += getattr(record, name)
+
+    def summary(self, scenario: str, seed: int, substrate: str, episodes: int, wall_s: float, store: Path) -> Summary:
+        """The figures so far.
+
+        Args:
+            scenario: Its name.
+            seed: Its seed.
+            substrate: `simulate` or `run`.
+            episodes: How many there were to be.
+            wall_s: Seconds from the first step to the last.
+            store: The run's store, for the ledger.
+        """
+        returns = np.array(self.returns, np.float64).reshape(len(self.returns), len(self.agents))
+        tenth = max(1, len(returns) // 10)
+        team = returns.sum(axis=1)
+        faults, ledger_digest = _ledger(store)
+        last = returns[-tenth:].mean(axis=0).tolist() if len(returns) else []
+        return Summary(
+            scenario=scenario,
+            seed=seed,
+            substrate=substrate,
+            complete=len(returns) == episodes and len(self.weights) == len(self.agents),
+            episodes=len(returns),
+            env_steps=self.env_steps,
+            team_return_first=float(team[:tenth].mean()) if len(returns) else None,
+            team_return_last=float(team[-tenth:].mean()) if len(returns) else None,
+            per_agent_return_last=dict(zip(self.agents, last, strict=False)),
+            rounds=self.round_records // len(self.agents),
+            shares_sent=self.edges["sent"],
+            shares_heard=self.edges["heard"],
+            shares_late=self.edges["late"],
+            shares_missing=self.edges["missing"],
+            rejected=self.rejected,
+            dropped=self.edges["dropped"],
+            missing_actions=self.missing_actions,
+            faults_applied=faults,
+            edge_bytes=self.edges["sent_bytes"],
+            env_steps_per_s=self.env_steps / wall_s if wall_s > 0 else 0.0,
+            wall_s=wall_s,
+            curve_digest=sha256(returns.astype("<f8").tobytes()).hexdigest(),
+            weights_digest=_joint_digest(self.weights),
+            ledger_digest=ledger_digest,
+        )
+
+
+def _joint_digest(weights: dict[str, str]) -> str:
+    return sha256("\n".join(f"{agent} {weights[agent]}" for agent in sorted(weights)).encode()).hexdigest()
+
+
+def _ledger(store: Path) -> tuple[int, str]:
+    """Number of lines of the fault ledger, and SHA-256 over them in an order that does not depend on time."""
+    digest, lines = sha256(), 0
+    database = sqlite3.connect(store)
+    try:
+        columns = 'fault, source, destination, kind, episode, "index", attempt, delays_s'
+        for row in database.execute(f"SELECT {columns} FROM faults ORDER BY {columns}"):  # noqa: S608
+            digest.update(json.dumps(row).encode())
+            lines += 1
+    finally:
+        database.close()
+    return lines, digest.hexdigest()

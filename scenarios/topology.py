@@ -1,0 +1,347 @@
+"""Who is whose neighbor: the communication graph, from its slice of the document. Pure: no I/O, no clock.
+
+Each kind of graph is one class: its settings, and `pairs`, which lists its undirected edges as pairs of agent numbers.
+`build_graph` turns those into names and refuses what cannot work. To add a kind, write its class and name it in
+`TopologyConfig`.
+
+Random graphs come from networkx, which is imported only when one is drawn. Every draw has a seed by name (`derive(seed,
+"topology")`, or `derive(seed, "topology", draw)` where a graph is drawn again until it is connected).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from broker.config import Model
+from broker.errors import ScenarioError
+from broker.messages import agent_name
+from broker.seeding import derive
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+Pair = tuple[int, int]
+
+DRAWS = 100
+"""How often a random graph is drawn, at most, until one is connected."""
+
+
+class _Topology(Model):
+    """What all kinds share: none of them has neighbors for an agent that is alone."""
+
+    @abstractmethod
+    def pairs(self, agents: int, seed: int, /) -> Iterable[Pair]:
+        """The undirected edges among `agents` >= 2 agents, each once, as pairs of agent numbers."""
+
+
+class CompleteConfig(_Topology):
+    """Everybody is everybody's neighbor; the only kind that serves a single agent (without neighbors)."""
+
+    kind: Literal["complete"] = "complete"
+
+    def pairs(self, agents: int, _seed: int, /) -> Iterable[Pair]:
+        """Every pair."""
+        return combinations(range(agents), 2)
+
+
+class RingConfig(_Topology):
+    """Agents in a circle, two neighbors each; needs at least 3 agents."""
+
+    kind: Literal["ring"] = "ring"
+
+    def pairs(self, agents: int, _seed: int, /) -> Iterable[Pair]:
+        """Successive agents, and the last with the first."""
+        if agents < 3:
+            raise ScenarioError("topology.kind", f"a ring needs at least 3 agents, found {agents}; use kind 'line'")
+        return [*pairwise(range(agents)), (0, agents - 1)]
+
+
+class StarConfig(_Topology):
+    """One agent in the middle, neighbor of all; the others are neighbors of it alone."""
+
+    kind: Literal["star"] = "star"
+    center: int = Field(
+        default=0,
+        ge=0,
+        description="Number of the agent in the middle, 0 to agents - 1; its node has the most to send and to compute.",
+    )
+
+    def pairs(self, agents: int, _seed: int, /) -> Iterable[Pair]:
+        """The center with everybody else."""
+        if self.center >= agents:
+            problem = f"expected the number of an agent, 0 to {agents - 1}, found {self.center}"
+            raise ScenarioError("topology.center", problem)
+        return [(self.center, other) for other in range(agents) if other != self.center]
+
+
+class LineConfig(_Topology):
+    """Agents in a row: one neighbor at the ends, two between."""
+
+    kind: Literal["line"] = "line"
+
+    def pairs(self, agents: int, _seed: int, /) -> Iterable[Pair]:
+        """Successive agents."""
+        return pairwise(range(agents))
+
+
+class GridConfig(_Topology):
+    """Agents in rows and columns, filled row by row; neighbors stand above, below, left and right."""
+
+    kind: Literal["grid"] = "grid"
+    rows: int = Field(
+        ge=1, description="Rows of agents; rows * columns must equal the number of agents, so that no place is empty."
+    )
+    columns: int = Field(ge=1, description="Agents in a row; rows * columns must equal the number of agents.")
+
+    def pairs(self, agents: int, _seed: int, /) -> Iterable[Pair]:
+        """Each agent with the next in its row and the next in its column."""
+        places = self.rows * self.columns
+        if places != agents:
+            problem = f"{self.rows} rows of {self.columns} columns hold {places} agents, expected exactly {agents}"
+            raise ScenarioError("topology.rows", problem)
+        across = [(a, a + 1) for a in range(agents) if (a + 1) % self.columns]
+        return across + [(a, a + self.columns) for a in range(agents - self.columns)]
+
+
+class RegularConfig(_Topology):
+    """A random graph in which all agents have equally many neighbors; it may fall into parts."""
+
+    kind: Literal["k-regular"] = "k-regular"
+    degree: int = Field(
+        ge=1,
+        description="Neighbors of each agent, 1 to agents - 1; agents * degree must be even: each edge has two ends.",
+    )
+
+    def pairs(self, agents: int, seed: int, /) -> Iterable[Pair]:
+        """A random regular graph (Steger and Wormald 1999); a dense one is the rest of a sparse one, drawn faster."""
+        if self.degree >= agents:
+            problem = f"expected less than the number of agents ({agents}), found {self.degree}"
+            raise ScenarioError("topology.degree", problem)
+        if agents * self.degree % 2:
+            problem = (
+                f"{agents} agents with {self.degree} neighbors each is an odd number of ends; make one of the two even"
+            )
+            raise ScenarioError("topology.degree", problem)
+        others = agents - 1 - self.degree
+        if self.degree <= others:
+            return _regular_pairs(self.degree, agents, seed)
+        left_out = set(_regular_pairs(others, agents, seed))
+        return [pair for pair in combinations(range(agents), 2) if pair not in left_out]
+
+
+class SmallWorldConfig(_Topology):
+    """A ring of near neighbors with some edges moved to random agents (Watts and Strogatz 1998), connected."""
+
+    kind: Literal["small-world"] = "small-world"
+    neighbors: int = Field(
+        ge=2,
+        multiple_of=2,
+        description="Neighbors of each agent on the ring before edges move, half on each side: even, less than agents.",
+    )
+    rewire_probability: float = Field(
+        ge=0,
+        le=1,
+        description="Probability that an edge moves: 0 keeps the ring, 1 is nearly random, 0.01 to 0.1 lies between.",
+    )
+
+    def pairs(self, agents: int, seed: int, /) -> Iterable[Pair]:
+        """The first connected draw; agents * neighbors / 2 edges."""
+        if self.neighbors >= agents:
+            problem = f"expected less than the number of agents ({agents}), found {self.neighbors}"
+            raise ScenarioError("topology.neighbors", problem)
+        import networkx as nx  # noqa: PLC0415 (0.1 s that other kinds need not pay)
+
+        pairs = _first_connected(
+            lambda key: nx.watts_strogatz_graph(agents, self.neighbors, self.rewire_probability, seed=key), seed
+        )
+        if pairs is None:
+            problem = (
+                f"none of {DRAWS} graphs drawn was connected; raise topology.neighbors or lower rewire_probability"
+            )
+            raise ScenarioError("topology.rewire_probability", problem)
+        return pairs
+
+
+class ErdosRenyiConfig(_Topology):
+    """Each pair is an edge with the same probability, given that the graph is connected."""
+
+    kind: Literal["erdos-renyi"] = "erdos-renyi"
+    edge_probability: float = Field(
+        gt=0,
+        le=1,
+        description="Probability of each edge; below ln(agents) / agents few graphs are connected, and 100 are tried.",
+    )
+
+    def pairs(self, agents: int, seed: int, /) -> Iterable[Pair]:
+        """The first connected draw."""
+        import networkx as nx  # noqa: PLC0415 (0.1 s that other kinds need not pay)
+
+        pairs = _first_connected(lambda key: nx.gnp_random_graph(agents, self.edge_probability, seed=key), seed)
+        if pairs is None:
+            problem = (
+                f"none of {DRAWS} graphs of {agents} agents drawn with {self.edge_probability} was connected; raise it"
+            )
+            raise ScenarioError("topology.edge_probability", problem)
+        return pairs
+
+
+class EdgesConfig(_Topology):
+    """The edges, written out; the graph may fall into parts but every agent needs a neighbor."""
+
+    kind: Literal["edges"] = "edges"
+    edges: tuple[tuple[str, str], ...] = Field(
+        description="Pairs of agents (`['agent-0', 'agent-1']`), each once: an edge carries both ways."
+    )
+
+    def pairs(self, agents: int, _seed: int, /) -> Iterable[Pair]:
+        """The edges as numbers, each found to join two different agents that exist, for the first time."""
+        numbers = {agent_name(number): number for number in range(agents)}
+        seen: dict[Pair, int] = {}
+        for position, ends in enumerate(self.edges):
+            path = f"topology.edges[{position}]"
+            pair = _edge_numbers(path, ends, numbers)
+            if pair in seen:
+                problem = (
+                    f"{ends[0]} and {ends[1]} are joined already by edges[{seen[pair]}]; an edge carries both ways"
+                )
+                raise ScenarioError(path, problem)
+            seen[pair] = position
+        return seen
+
+
+class ProximityConfig(_Topology):
+    """Agents near each other, looked up again by the environment at every step; anybody may come near anybody."""
+
+    kind: Literal["proximity"] = "proximity"
+    distance: float = Field(
+        gt=0,
+        description="Greatest distance between neighbors in the task's units (cells of a grid; 1.5 has the diagonals).",
+    )
+
+    def pairs(self, agents: int, _seed: int, /) -> Iterable[Pair]:
+        """Every pair: all of them may become neighbors."""
+        return combinations(range(agents), 2)
+
+
+TopologyConfig = Annotated[
+    CompleteConfig
+    | RingConfig
+    | StarConfig
+    | LineConfig
+    | GridConfig
+    | RegularConfig
+    | SmallWorldConfig
+    | ErdosRenyiConfig
+    | EdgesConfig
+    | ProximityConfig,
+    Field(discriminator="kind"),
+]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Who may talk with whom: undirected, without self-loops, each edge once.
+
+    Attributes:
+        neighbors: Every agent with its neighbors; both in the order of agent numbers (agent-2 before agent-10).
+        proximity_distance: Where set, these are potential neighbors, and neighbors in a step are those at most this
+            far apart, in the task's units.
+    """
+
+    neighbors: dict[str, tuple[str, ...]]
+    proximity_distance: float | None = None
+
+    @property
+    def edges(self) -> tuple[tuple[str, str], ...]:
+        """All directed edges (source, destination), sorted by agent numbers; each undirected edge stands here twice."""
+        return tuple((source, destination) for source, others in self.neighbors.items() for destination in others)
+
+    def components(self) -> int:
+        """How many parts the graph falls into; agents of different parts never hear of each other."""
+        unseen = dict.fromkeys(self.neighbors)
+        count = 0
+        while unseen:
+            count += 1
+            frontier = [unseen.popitem()[0]]
+            while frontier:
+                found = [agent for agent in self.neighbors[frontier.pop()] if agent in unseen]
+                for agent in found:
+                    del unseen[agent]
+                frontier += found
+        return count
+
+
+def build_graph(config: TopologyConfig, agents: int, seed: int) -> Graph:
+    """The graph of a scenario, a function of its arguments alone.
+
+    Args:
+        config: The document's `topology`.
+        agents: Number of agents, at least 1; they are called agent-0 to agent-(agents - 1).
+        seed: The scenario's seed; only random kinds use it.
+
+    Raises:
+        ScenarioError: The graph cannot be built with so many agents, or an agent would have no neighbor.
+    """
+    if agents == 1 and not isinstance(config, CompleteConfig):
+        problem = f"kind '{config.kind}' needs at least 2 agents, found 1: it has no neighbors; use kind 'complete'"
+        raise ScenarioError("topology.kind", problem)
+    neighbors: list[list[int]] = [[] for _ in range(agents)]
+    for one, other in config.pairs(agents, seed):
+        neighbors[one].append(other)
+        neighbors[other].append(one)
+    _refuse_isolated(config.kind, neighbors)
+    names = [agent_name(number) for number in range(agents)]
+    return Graph(
+        neighbors={
+            name: tuple(names[other] for other in sorted(neighbors[number])) for number, name in enumerate(names)
+        },
+        proximity_distance=config.distance if isinstance(config, ProximityConfig) else None,
+    )
+
+
+def _refuse_isolated(kind: str, neighbors: list[list[int]]) -> None:
+    isolated = [agent_name(number) for number, others in enumerate(neighbors) if not others]
+    if len(neighbors) == 1 or not isolated:
+        return
+    more = f" and {len(isolated) - 1} more" if len(isolated) > 1 else ""
+    path = "topology.edges" if kind == "edges" else "topology.kind"
+    raise ScenarioError(path, f"every agent needs a neighbor, found none for {isolated[0]}{more}; add an edge for it")
+
+
+def _edge_numbers(path: str, ends: tuple[str, str], numbers: dict[str, int]) -> Pair:
+    """The two ends of a written edge as numbers, the lower first."""
+    for end in ends:
+        if end not in numbers:
+            raise ScenarioError(path, f"there is no '{end}'; the agents are agent-0 to {agent_name(len(numbers) - 1)}")
+    low, high = sorted(numbers[end] for end in ends)
+    if low == high:
+        raise ScenarioError(path, f"{ends[0]} is joined with itself; expected two different agents")
+    return low, high
+
+
+def _regular_pairs(degree: int, agents: int, seed: int) -> list[Pair]:
+    import networkx as nx  # noqa: PLC0415 (0.1 s that other kinds need not pay)
+
+    return _sorted_pairs(nx.random_regular_graph(degree, agents, seed=derive(seed, "topology")))
+
+
+def _first_connected(draw: Callable[[int], nx.Graph[int]], seed: int) -> list[Pair] | None:
+    """The edges of the first connected graph out of `DRAWS`, or None."""
+    import networkx as nx  # noqa: PLC0415 (0.1 s that other kinds need not pay)
+
+    for number in range(DRAWS):
+        graph = draw(derive(seed, "topology", number))
+        if nx.is_connected(graph):
+            return _sorted_pairs(graph)
+    return None
+
+
+def _sorted_pairs(graph: nx.Graph[int]) -> list[Pair]:
+    """The edges of an undirected graph of numbers, the lower end first."""
+    return sorted((min(ends), max(ends)) for ends in graph.edges())
