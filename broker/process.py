@@ -1,22 +1,38 @@
-"""A participant as a process: real time, a log file, signals."""
+"""A participant as a process: real time, signals, exit codes.
+
+| exit code | meaning                                                             |
+|-----------|---------------------------------------------------------------------|
+| 0         | its work is done                                                    |
+| 1         | it gave up, or broke; the last line it said is why                  |
+| 2         | its slice of the scenario is wrong, or its address is in use        |
+| 130       | SIGINT or SIGTERM ended it                                          |
+"""
 
 from __future__ import annotations
 
 import logging
 import signal
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
+from typing import TypeVar
 
-from broker.config import LinkConfig
+from pydantic import ValidationError
+
+from broker.config import LinkConfig, Model
 from broker.connect import connect
 from broker.driver import Driver, Observe
-from broker.errors import ForetellError
+from broker.errors import ForetellError, UserError
 from broker.messages import OBSERVER, Envelope, Metrics
 from broker.participant import Participant
 from broker.records import Record, pack
 from broker.transport import Transport
 
+Slice = TypeVar("Slice", bound=Model)
+
+DONE, GAVE_UP, WRONG, INTERRUPTED = 0, 1, 2, 130
 LINGER_S = 5.0
 """How long a finished participant keeps sending what is under way."""
 
@@ -44,41 +60,56 @@ def run_in_real_time(driver: Driver, clock: Callable[[], float] = time.monotonic
 
 
 def serve(participant: Participant, link: LinkConfig) -> int:
-    """Run a participant over real sockets until it is done, and return the process's exit code.
-
-    0 when its work is done, 1 when it gave up (the reason is the last line of its log), 130 when interrupted.
-    """
+    """Run a participant over real sockets until it is done; returns the process's exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
-    transport = connect(link)
-    linger_s = 0.0
+    transport, linger_s = None, 0.0
     try:
-        driver = Driver(link.run, participant, transport, _observer(link, transport))
-        run_in_real_time(driver)
+        transport = connect(link)
+        run_in_real_time(Driver(link.run, participant, transport, _observe(link, transport)))
         linger_s = LINGER_S
     except ForetellError as error:
-        _log.error("%s", error)  # noqa: TRY400 - a sentence for the user, the traceback says nothing more
-        return 1
+        _log.error("%s", error)  # noqa: TRY400 - the sentence says it all
+        return WRONG if isinstance(error, UserError) else GAVE_UP
     except (Interrupted, KeyboardInterrupt):
-        _log.info("%s interrupted", participant.waits_for())
-        return 130
+        _log.info("interrupted: %s", participant.waits_for())
+        return INTERRUPTED
     finally:
-        transport.close(linger_s)
-    return 0
+        if transport is not None:
+            transport.close(linger_s)
+    return DONE
 
 
-def _observer(link: LinkConfig, transport: Transport) -> Observe:
-    if not link.observed:
-        return _log_records
+def main(program: str, slice_type: type[Slice], run: Callable[[Slice], int]) -> int:
+    """The command line of a single participant: reads its slice from the named file or from standard input."""
 
-    def observe(records: list[Record]) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    if len(sys.argv) > 2 or sys.argv[1:] in (["-h"], ["--help"]):
+        _log.error("usage: %s [SLICE.json]   (`foretell check SCENARIO --slices DIR` writes slices)", program)
+        return WRONG
+    try:
+        text = Path(sys.argv[1]).read_text(encoding="utf-8") if sys.argv[1:] else sys.stdin.read()
+        return run(slice_type.model_validate_json(text))
+    except (OSError, UnicodeDecodeError) as error:
+        _log.error("cannot read the slice: %s", error)  # noqa: TRY400
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        _log.error("the slice is wrong: %s: %s", ".".join(map(str, first["loc"])) or "document", first["msg"])  # noqa: TRY400
+    except UserError as error:
+        _log.error("%s", error)  # noqa: TRY400
+    return WRONG
+
+
+def _observe(link: LinkConfig, transport: Transport) -> Observe:
+    """Where the records go: to the observer if there is one, else into the log."""
+
+    def send(records: list[Record]) -> None:
         transport.send(Envelope(link.run, link.name, OBSERVER, 0, Metrics(pack(records))))
 
-    return observe
+    def write(records: list[Record]) -> None:
+        for record in records:
+            _log.info("%s", record)
 
-
-def _log_records(records: list[Record]) -> None:
-    for record in records:
-        _log.info("%s", record)
+    return send if link.observed else write
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

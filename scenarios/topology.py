@@ -200,7 +200,7 @@ class EdgesConfig(_Topology):
     )
 
     def pairs(self, agents: int, _seed: int, /) -> Iterable[Pair]:
-        """The edges as numbers, each found to join two different agents that exist, for the first time."""
+        """The edges as numbers; refused unless each joins two agents for the first time and no agent is left out."""
         numbers = {agent_name(number): number for number in range(agents)}
         seen: dict[Pair, int] = {}
         for position, ends in enumerate(self.edges):
@@ -212,6 +212,7 @@ class EdgesConfig(_Topology):
                 )
                 raise ScenarioError(path, problem)
             seen[pair] = position
+        _refuse_isolated(seen, agents)
         return seen
 
 
@@ -295,7 +296,6 @@ def build_graph(config: TopologyConfig, agents: int, seed: int) -> Graph:
     for one, other in config.pairs(agents, seed):
         neighbors[one].append(other)
         neighbors[other].append(one)
-    _refuse_isolated(config.kind, neighbors)
     names = [agent_name(number) for number in range(agents)]
     return Graph(
         neighbors={
@@ -305,13 +305,12 @@ def build_graph(config: TopologyConfig, agents: int, seed: int) -> Graph:
     )
 
 
-def _refuse_isolated(kind: str, neighbors: list[list[int]]) -> None:
-    isolated = [agent_name(number) for number, others in enumerate(neighbors) if not others]
-    if len(neighbors) == 1 or not isolated:
-        return
-    more = f" and {len(isolated) - 1} more" if len(isolated) > 1 else ""
-    path = "topology.edges" if kind == "edges" else "topology.kind"
-    raise ScenarioError(path, f"every agent needs a neighbor, found none for {isolated[0]}{more}; add an edge for it")
+def _refuse_isolated(edges: Iterable[Pair], agents: int) -> None:
+    joined = {end for edge in edges for end in edge}
+    isolated = [agent_name(number) for number in range(agents) if number not in joined]
+    if isolated:
+        who = isolated[0] if len(isolated) == 1 else f"{isolated[0]} and {len(isolated) - 1} more"
+        raise ScenarioError("topology.edges", f"every agent needs a neighbor, found none for {who}")
 
 
 def _edge_numbers(path: str, ends: tuple[str, str], numbers: dict[str, int]) -> Pair:

@@ -1,0 +1,16 @@
+"""`python -m agent_node [SLICE.json]`: one agent by hand, from its slice of a scenario (a file, or standard input)."""
+
+from __future__ import annotations
+
+import sys
+
+from broker.threads import limit_threads
+
+limit_threads()  # before anything imports numpy or torch
+
+from agent_node.config import AgentConfig  # noqa: E402
+from agent_node.node import run_agent  # noqa: E402
+from broker.process import main  # noqa: E402
+
+if __name__ == "__main__":
+    sys.exit(main("python -m agent_node", AgentConfig, run_agent))

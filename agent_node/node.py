@@ -1,0 +1,20 @@
+"""One agent as a process."""
+
+from __future__ import annotations
+
+import torch
+
+from agent_node.algorithms import anticipation_sharing, independent
+from agent_node.build import make_agent
+from agent_node.config import AgentConfig
+from broker.process import serve
+from broker.transports import zeromq
+
+PRELOADED = (torch, anticipation_sharing, independent, zeromq)
+"""What a parent imports once so that its forked agents need not."""
+
+
+def run_agent(config: AgentConfig) -> int:
+    """Be the agent of `config` until the environment ends the run; returns the process's exit code."""
+    torch.set_num_threads(1)
+    return serve(make_agent(config), config.link)

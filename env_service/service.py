@@ -1,0 +1,12 @@
+"""The environment as a process."""
+
+from __future__ import annotations
+
+from broker.process import serve
+from env_service.build import make_environment
+from env_service.config import ServiceConfig
+
+
+def run_environment(config: ServiceConfig) -> int:
+    """Be the environment of `config` until its last episode is over; returns the process's exit code."""
+    return serve(make_environment(config), config.link)

@@ -1,0 +1,47 @@
+"""What `foretell check` shows and writes."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from broker.errors import UserError
+from broker.messages import ENVIRONMENT, OBSERVER
+from scenarios.launch import make_addresses
+from scenarios.plan import Plan, Wiring
+
+
+def describe(plan: Plan) -> str:
+    """The resolved document, each agent's edges, and what may surprise."""
+    lines = [plan.scenario.to_toml().rstrip(), "", "# edges per agent"]
+    lines += [f"# {agent}: {', '.join(plan.graph.neighbors[agent]) or 'none'}" for agent in plan.agents]
+    edges = len(plan.graph.edges)
+    lines.append(f"# {len(plan.agents)} agents, {edges} directed edges, observations of {plan.observation_size} numbers")
+    if plan.graph.proximity_distance is not None:
+        lines.append("# neighbors are those of the above that are in range, decided anew at every step")
+    components = plan.graph.components()
+    if components > 1:
+        lines.append(f"# note: the graph falls into {components} parts that never exchange anything")
+    return "\n".join(lines)
+
+
+def write_slices(plan: Plan, folder: Path) -> None:
+    """Write each participant's slice to `folder` as JSON, wired to each other but to no observer.
+
+    Raises:
+        UserError: The folder cannot be written.
+    """
+    sockets = Path(tempfile.gettempdir()) / f"foretell-{plan.scenario.name}"
+    addresses = make_addresses(plan.participants, plan.scenario.transport.zeromq, sockets)
+    del addresses[OBSERVER]
+    wiring = Wiring(plan.scenario.name, addresses)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if plan.scenario.transport.zeromq.scheme == "ipc":
+            sockets.mkdir(mode=0o700, exist_ok=True)
+        for name in plan.participants:
+            slice_ = plan.environment(wiring) if name == ENVIRONMENT else plan.agent(name, wiring)
+            (folder / f"{name}.json").write_text(slice_.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        msg = f"cannot write slices to {folder}: {error.strerror}"
+        raise UserError(msg) from None

@@ -1,0 +1,75 @@
+"""What a forked process of a run does first.
+
+The fork server has imported all that participants need (`PRELOADED`); the launcher, which imports this page too, has
+not: it stays small.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from broker.messages import ENVIRONMENT
+
+PRELOADED = ["scenarios.child", "agent_node.node", "env_service.service"]
+"""Modules that the fork server imports once."""
+
+_BROKE = 1
+
+
+def be_participant(name: str, slice_json: str, log: Path) -> None:
+    """Be participant `name` and end the process with its exit code.
+
+    Args:
+        name: `environment` or an agent.
+        slice_json: Its slice of the scenario.
+        log: Where everything it says goes.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the launcher takes Ctrl-C and ends its processes in order
+    _write_to(log)
+    _end_with_parent()
+    try:
+        code = _run(name, slice_json)
+    except Exception:
+        logging.getLogger("foretell").exception("%s broke; this is a bug in Foretell or in a task", name)
+        code = _BROKE
+    sys.stdout.flush()
+    sys.stderr.flush()
+    sys.exit(code)
+
+
+def _run(name: str, slice_json: str) -> int:
+    if name == ENVIRONMENT:
+        from env_service.config import ServiceConfig  # noqa: PLC0415
+        from env_service.service import run_environment  # noqa: PLC0415
+
+        return run_environment(ServiceConfig.model_validate_json(slice_json))
+    from agent_node.config import AgentConfig  # noqa: PLC0415
+    from agent_node.node import run_agent  # noqa: PLC0415
+
+    return run_agent(AgentConfig.model_validate_json(slice_json))
+
+
+def _write_to(log: Path) -> None:
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for stream in (1, 2):
+        os.dup2(file, stream)
+    os.close(file)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr, force=True)
+
+
+def _end_with_parent() -> None:
+    """No process of a run outlives its launcher, however that ended."""
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(_BROKE)
+
+    threading.Thread(target=watch, name="foretell.parent-watch", daemon=True).start()

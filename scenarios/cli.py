@@ -1,0 +1,140 @@
+"""`foretell`: the command line. Exit codes: 0 done, 2 wrong scenario or usage, 3 a participant died, 130 interrupted."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from broker.errors import ForetellError, UserError
+from broker.threads import limit_threads
+
+limit_threads()  # before a command imports numpy or torch
+
+if TYPE_CHECKING:
+    from scenarios.scenario import Scenario
+
+WRONG, DIED, INTERRUPTED = 2, 3, 130
+_Command = TypeVar("_Command", bound=Callable[..., None])
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="foretell")
+def foretell() -> None:
+    """Networked agents with private rewards that learn to cooperate by telling their neighbors what they would like."""
+
+
+def _with_scenario(command: _Command) -> _Command:
+    """The argument and options that say what runs."""
+    for decorate in reversed(
+        (
+            click.argument("scenario"),
+            click.option("--seed", type=int, help="Instead of the scenario's seed."),
+            click.option("--episodes", type=int, help="Instead of the scenario's number of training episodes."),
+            click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Any setting, such as learning.rounds=5; repeatable."),
+        )
+    ):
+        command = decorate(command)
+    return command
+
+
+_OUT = click.option("--out", type=click.Path(path_type=Path), help="The run's folder; default runs/NAME-seedSEED-NUMBER.")
+
+
+@foretell.command("list")
+def list_() -> None:
+    """Scenarios that come with Foretell."""
+    from scenarios.scenario import catalogue_names, load_scenario  # noqa: PLC0415
+
+    for name in catalogue_names():
+        click.echo(f"{name:30} {load_scenario(name).description}")
+
+
+@foretell.command()
+@_with_scenario
+@click.option("--slices", type=click.Path(path_type=Path), help="Write each participant's slice to this folder, to start it by hand.")
+def check(scenario: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...], slices: Path | None) -> None:
+    """Validate a scenario and print it with every setting, and who is whose neighbor."""
+    from scenarios.check import describe, write_slices  # noqa: PLC0415
+    from scenarios.plan import make_plan  # noqa: PLC0415
+
+    plan = make_plan(_load(scenario, seed, episodes, assignments))
+    click.echo(describe(plan))
+    if slices is not None:
+        write_slices(plan, slices)
+        click.echo(f"\nslices: {slices}/")
+
+
+@foretell.command()
+@_with_scenario
+@_OUT
+def run(scenario: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...], out: Path | None) -> None:
+    """Run a scenario as processes, one per participant, in real time."""
+    from scenarios.launch import launch  # noqa: PLC0415
+    from scenarios.session import execute  # noqa: PLC0415
+
+    execute("run", launch, _load(scenario, seed, episodes, assignments), out)
+
+
+@foretell.command()
+@_with_scenario
+@_OUT
+def simulate(scenario: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...], out: Path | None) -> None:
+    """Run a scenario in one process, in virtual time."""
+    from scenarios.session import execute  # noqa: PLC0415
+    from scenarios.simulate import simulate as run_simulated  # noqa: PLC0415
+
+    execute("simulate", run_simulated, _load(scenario, seed, episodes, assignments), out)
+
+
+@foretell.group()
+def bench() -> None:
+    """Measure what messages, protocol and start-up cost on this machine."""
+
+
+def _load(name: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...]) -> Scenario:
+    from scenarios.scenario import load_scenario, parse_settings  # noqa: PLC0415
+
+    settings = parse_settings(assignments)
+    if seed is not None:
+        settings["seed"] = seed
+    if episodes is not None:
+        settings["episodes"] = episodes
+    return load_scenario(name, settings)
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """Turns errors made on purpose into one sentence and an exit code."""
+    try:
+        yield
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except UserError as error:
+        click.echo(f"foretell: {error}", err=True)
+        sys.exit(WRONG)
+    except ForetellError as error:
+        click.echo(f"foretell: {error}", err=True)
+        sys.exit(DIED)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("foretell: interrupted", err=True)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        sys.exit(1)
+
+
+def main() -> None:
+    """Run the command line."""
+    with _sentences():
+        foretell(standalone_mode=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""One run from the terminal: progress while it goes on, Ctrl-C, and a screen of results at the end."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from broker.errors import ForetellError
+from scenarios import observer as observing
+from scenarios.observer import Observer
+from scenarios.plan import Plan, make_plan
+from scenarios.run_folder import RunFolder, make_run_folder
+from scenarios.scenario import Scenario
+from scenarios.summary import Summary
+
+Substrate = Callable[[Plan, RunFolder, Observer, Callable[[], bool]], None]
+
+_INTERRUPTED = 130
+
+
+def execute(substrate: str, go: Substrate, scenario: Scenario, out: Path | None) -> None:
+    """Run a scenario, show it and keep its results.
+
+    Args:
+        substrate: `run` or `simulate`, for the summary.
+        go: Runs the plan.
+        scenario: The document.
+        out: The run's folder, or None for the next free one.
+
+    Raises:
+        ForetellError: It could not run to its end; what was recorded is kept.
+    """
+    plan = make_plan(scenario)
+    folder = make_run_folder(out, scenario.name, scenario.seed)
+    console = Console(stderr=True)
+    console.print(
+        f"[bold]{scenario.name}[/bold]: {scenario.algorithm.name}, {len(plan.agents)} agents, "
+        f"{len(plan.graph.edges)} edges, seed {scenario.seed}, {substrate}"
+    )
+    with _bar(scenario.episodes, console) as show, _interruptible() as interrupted:
+        observer = Observer(plan, folder, show)
+        try:
+            go(plan, folder, observer, interrupted)
+        except ForetellError:
+            observer.finish(substrate)
+            raise
+        summary = observer.finish(substrate)
+        stopped = interrupted()
+    Console().print(_screen(summary, folder))
+    if stopped and not summary.complete:
+        console.print(f"foretell: interrupted after {summary.episodes} of {scenario.episodes} episodes", style="yellow")
+        sys.exit(_INTERRUPTED)
+    if not summary.complete:
+        raise ForetellError(f"only {summary.episodes} of {scenario.episodes} episodes were recorded. The logs: {folder.root / 'logs'}")
+
+
+@contextmanager
+def _bar(episodes: int, console: Console) -> Iterator[observing.ShowProgress]:
+    """A live progress bar; yields what updates it."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("episode"),
+        MofNCompleteColumn(),
+        BarColumn(bar_width=24),
+        TextColumn("team return {task.fields[team]}"),
+        TextColumn("{task.fields[rate]} rounds/s"),
+        TextColumn("heard {task.fields[heard]} missing {task.fields[missing]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, refresh_per_second=4) as progress:
+        task = progress.add_task("", total=episodes, team="-", rate="-", heard=0, missing=0)
+
+        def show(now: observing.Progress) -> None:
+            elapsed = progress.tasks[0].elapsed or 0.0
+            progress.update(
+                task,
+                completed=now.episode,
+                team="-" if now.team_return is None else f"{now.team_return:.2f}",
+                rate=f"{now.rounds / elapsed:.0f}" if elapsed > 0 else "-",
+                heard=now.heard,
+                missing=now.missing,
+            )
+
+        yield show
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """Yields whether Ctrl-C or SIGTERM asked for an end in order; asking twice ends at once."""
+    asked = False
+
+    def ask(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _screen(summary: Summary, folder: RunFolder) -> Table:
+    """The figures a user asks for first."""
+    table = Table.grid(padding=(0, 2))
+    first, last = summary.team_return_first, summary.team_return_last
+    if first is not None and last is not None:
+        table.add_row("team return", f"{first:.2f} -> [bold]{last:.2f}[/bold]  (first and last tenth of {summary.episodes} episodes)")
+        agents = ", ".join(f"{agent} {value:.2f}" for agent, value in list(summary.per_agent_return_last.items())[:8])
+        table.add_row("per agent, last", agents + (" ..." if len(summary.per_agent_return_last) > 8 else ""))
+    shares = f"{summary.shares_sent} sent, {summary.shares_heard} heard, {summary.shares_missing} missing, {summary.shares_late} late"
+    table.add_row("shares", f"{shares}, {summary.edge_bytes / 1e6:.1f} MB over neighbor edges")
+    trouble = f"{summary.rejected} rejected, {summary.dropped} dropped, {summary.faults_applied} faults applied"
+    table.add_row("messages", trouble)
+    table.add_row("speed", f"{summary.env_steps_per_s:.0f} environment steps/s, {summary.wall_s:.1f} s")
+    table.add_row("curve digest", summary.curve_digest[:16])
+    table.add_row("weights digest", summary.weights_digest[:16])
+    table.add_row("results", str(folder.root))
+    if folder.learning_curve.exists():
+        table.add_row("learning curve", str(folder.learning_curve))
+    return table
