@@ -1,4 +1,4 @@
-"""`python -m agent_node [SLICE.json]`: one agent by hand, from its slice of a scenario (a file, or standard input)."""
+"""`python -m agent_node [SLICE.json]`: one agent by hand, from its slice of a scenario (file or stdin)."""
 
 from __future__ import annotations
 

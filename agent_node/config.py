@@ -8,7 +8,6 @@ from pydantic import Field
 
 from broker.config import LinkConfig, Model
 
-
 AlgorithmName = Literal["anticipation-sharing", "independent"]
 
 
@@ -16,17 +15,24 @@ class ExchangeConfig(Model):
     """Who exchanges with whom in a communication round (paper, Appendix D)."""
 
     mode: Literal["all", "random-partner"] = Field(
-        default="all", description="Every neighbor, or one possible neighbor picked at random by each agent in each round."
+        default="all",
+        description="Every neighbor, or one possible neighbor picked at random by each agent in each round.",
     )
-    skip_probability: float = Field(default=0.0, ge=0, le=1, description="Probability that a round's communication is skipped; the paper studies 0.5.")
+    skip_probability: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Probability that a round's communication is skipped; the paper studies 0.5.",
+    )
     skip_scope: Literal["system", "agent", "edge"] = Field(
-        default="system", description="Whose coin skips a round: one for all (ours, the paper is silent), one per agent, or one per edge."
+        default="system",
+        description="Whose coin skips a round: one for all (ours: the paper is silent), one per agent or per edge.",
     )
     patience_s: float = Field(
         default=2.0,
         gt=0,
-        description="Seconds a round may take: round k of an episode closes at the latest k * patience_s after the episode's end. "
-        "A later share is late, so keep it large against delays and the time of an update.",
+        description="Seconds a round may take: round k of an episode closes at the latest k * patience_s after the "
+        "episode's end. A later share is late, so keep it large against delays and the time of an update.",
     )
     late_shares: Literal["drop"] = Field(default="drop", description="A late share is counted and never learned from.")
 
@@ -37,8 +43,8 @@ class AnticipationSharingConfig(Model):
     rho: float = Field(
         default=1.0,
         ge=0,
-        description="Weight of both discrepancy penalties (Eq. 15). The paper uses 0.1 in Predation and prints 1e4 for the discrete tasks; "
-        "large batches learn best with 5 to 8 (ours).",
+        description="Weight of both discrepancy penalties (Eq. 15). The paper uses 0.1 in Predation and prints 1e4 for "
+        "the discrete tasks; large batches learn best with 5 to 8 (ours).",
     )
     log_ratio_cap: float | None = Field(
         default=5.0, gt=0, description="Largest |log xi_N|, so that a product over many neighbors stays finite (ours)."
@@ -46,9 +52,11 @@ class AnticipationSharingConfig(Model):
 
 
 class AlgorithmConfig(Model):
-    """Which algorithm learns, and the settings of its own. A table of an algorithm that is not chosen is kept but not used."""
+    """Which algorithm learns, and the settings of its own; those of an algorithm that is not chosen wait unused."""
 
-    name: AlgorithmName = Field(default="anticipation-sharing", description="Which algorithm learns; independent shares nothing.")
+    name: AlgorithmName = Field(
+        default="anticipation-sharing", description="Which algorithm learns; independent shares nothing."
+    )
     anticipation_sharing: AnticipationSharingConfig = AnticipationSharingConfig()
 
 
@@ -57,20 +65,33 @@ class LearningConfig(Model):
 
     rounds: int = Field(default=3, ge=1, le=1000, description="Communication rounds, and so updates, per episode: K.")
     gamma: float = Field(default=0.99, ge=0, le=1, description="Discount per step.")
-    gae_lambda: float = Field(default=0.98, ge=0, le=1, description="Lambda of the generalized advantage estimator (Eq. 16).")
-    clip: float = Field(default=0.2, gt=0, lt=1, description="Epsilon: how far the own ratio may leave 1 before its gain is clipped.")
-    actor_learning_rate: float = Field(default=1e-4, gt=0, le=1, description="Adam's, for policies; the paper: 1e-4 in Predation, 5e-5 elsewhere.")
+    gae_lambda: float = Field(
+        default=0.98, ge=0, le=1, description="Lambda of the generalized advantage estimator (Eq. 16)."
+    )
+    clip: float = Field(
+        default=0.2, gt=0, lt=1, description="Epsilon: how far the own ratio may leave 1 before its gain is clipped."
+    )
+    actor_learning_rate: float = Field(
+        default=1e-4, gt=0, le=1, description="Adam's, for policies; the paper: 1e-4 in Predation, 5e-5 elsewhere."
+    )
     critic_learning_rate: float = Field(default=1e-4, gt=0, le=1, description="Adam's, for the critic.")
     adam_epsilon: float = Field(default=1e-8, gt=0, le=1, description="Adam's epsilon (ours: its authors' value).")
-    hidden: tuple[int, ...] = Field(default=(128, 64), min_length=1, description="Widths of the hidden layers of actor and critic.")
+    hidden: tuple[int, ...] = Field(
+        default=(128, 64), min_length=1, description="Widths of the hidden layers of actor and critic."
+    )
     ratio_reference: Literal["round", "behaviour"] = Field(
         default="round",
-        description="The policy xi_i refers to: the one at the start of the round (Algorithm 1 read literally) or the one that acted (ours).",
+        description="The policy xi_i refers to: the one at the round's start (Algorithm 1, literally) or the one that acted.",
     )
-    normalize_advantages: bool = Field(default=True, description="Shift and scale each agent's advantages to mean 0 and deviation 1 (ours).")
-    entropy_bonus: float = Field(default=0.0, ge=0, description="Weight of the own policy's entropy in nats (ours: none).")
+    normalize_advantages: bool = Field(
+        default=True, description="Shift and scale each agent's advantages to mean 0 and deviation 1 (ours)."
+    )
+    entropy_bonus: float = Field(
+        default=0.0, ge=0, description="Weight of the own policy's entropy in nats (ours: none)."
+    )
     bootstrap_at_time_limit: bool = Field(
-        default=False, description="Whether value goes on behind the time limit in Eq. 16; off (ours) agrees with the returns of Eq. 17."
+        default=False,
+        description="Whether value goes on behind the time limit in Eq. 16; off (ours) agrees with Eq. 17.",
     )
 
 
@@ -78,14 +99,18 @@ class AgentConfig(Model):
     """All that one agent's process needs to know."""
 
     link: LinkConfig
-    neighbors: dict[str, tuple[str, ...]] = Field(description="The graph: every agent's neighbors, which all draws about rounds refer to.")
+    neighbors: dict[str, tuple[str, ...]] = Field(
+        description="The graph: every agent's neighbors, which all draws about rounds refer to."
+    )
     proximity: bool = Field(description="Whether the environment tells at every step which neighbors are in range.")
     episodes: int = Field(ge=1, description="Training episodes.")
     parallel_episodes: int = Field(ge=1, description="Copies of the environment played at once: E.")
     steps: int = Field(ge=1, description="Time limit of an episode.")
     observation_size: int = Field(ge=1, description="Length of an observation.")
     action_counts: dict[str, int] = Field(description="Number of actions of every agent.")
-    give_up_s: float = Field(gt=0, description="Seconds without a word from the environment after which the agent gives up.")
+    give_up_s: float = Field(
+        gt=0, description="Seconds without a word from the environment after which the agent gives up."
+    )
     exchange: ExchangeConfig
     learning: LearningConfig
     algorithm: AlgorithmConfig

@@ -173,7 +173,9 @@ class AgentProtocol:
     def totals(self) -> list[Record]:
         """What was counted of each neighbor's shares."""
         return [
-            EdgeRecord(neighbor, self.name, heard=edge.heard, late=edge.late, missing=edge.missing, rejected=edge.rejected)
+            EdgeRecord(
+                neighbor, self.name, heard=edge.heard, late=edge.late, missing=edge.missing, rejected=edge.rejected
+            )
             for neighbor, edge in self._edges.items()
         ]
 
@@ -279,7 +281,9 @@ class AgentProtocol:
     def _take_share(self, source: str, message: Share, now: float) -> list[Command]:
         key, current = (message.episode, message.round), (self._episode, self._round)
         if not (0 <= message.round < self._config.learning.rounds and 0 <= message.episode <= self._episode + 1):
-            raise ProtocolViolation(f"{self._where()}: share of round {message.round} of episode {message.episode} from {source}")
+            raise ProtocolViolation(
+                f"{self._where()}: share of round {message.round} of episode {message.episode} from {source}"
+            )
         if self.phase is Phase.SHARING and key == current:
             self._hear(source, message.arrays)
             return [*self._close_round(), *self._share(now)] if self._all_heard() else []

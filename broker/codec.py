@@ -35,12 +35,12 @@ class _Writer:
     """Collects the buffers of the arrays that the header names."""
 
     def __init__(self) -> None:
-        self._buffers: list[np.ndarray] = []
+        self._buffers: list[memoryview] = []
         self._encoder = msgspec.msgpack.Encoder(enc_hook=self._describe)
 
     def _describe(self, value: object) -> tuple[str, tuple[int, ...]]:
         array = cast("np.ndarray", value)
-        self._buffers.append(np.ascontiguousarray(array))
+        self._buffers.append(np.ascontiguousarray(array).data)
         return _NAMES[array.dtype], array.shape
 
     def write(self, edge: bytes, envelope: Envelope) -> bytes:

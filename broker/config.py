@@ -20,38 +20,64 @@ class JoiningConfig(Model):
     """How participants find each other before the first step."""
 
     hello_interval_s: float = Field(
-        default=0.1, gt=0, le=60, description="Seconds between two HELLOs to a peer not yet heard; connecting takes about 0.02 s."
+        default=0.1,
+        gt=0,
+        le=60,
+        description="Seconds between two HELLOs to a peer not yet heard; connecting takes about 0.02 s.",
     )
     give_up_s: float = Field(
-        default=60.0, gt=0, description="Seconds after which a peer that never said HELLO ends the run; importing torch on a Pi takes 20 s."
+        default=60.0,
+        gt=0,
+        description="Seconds after which a peer that never said HELLO ends the run; a Pi imports torch for 20 s.",
     )
 
 
 class ZeroMQConfig(Model):
     """ZeroMQ, direct: one inbound ROUTER and one DEALER per out-edge."""
 
-    scheme: Literal["ipc", "tcp"] = Field(default="ipc", description="ipc on one host (no open port), tcp between hosts.")
+    scheme: Literal["ipc", "tcp"] = Field(
+        default="ipc", description="ipc on one host (no open port), tcp between hosts."
+    )
     host: str = Field(default="127.0.0.1", description="Address that participants listen on with tcp.")
     base_port: int = Field(
-        default=5670, ge=1024, le=65000, description="With tcp, participant number i (environment first) listens on base_port + i."
+        default=5670,
+        ge=1024,
+        le=65000,
+        description="With tcp, participant number i (environment first) listens on base_port + i.",
     )
     addresses: dict[str, str] = Field(
-        default={}, description="Full address of single participants (`agent-0 = 'tcp://10.0.0.7:5670'`), instead of the above."
+        default={},
+        description="Full address of single participants (`agent-0 = 'tcp://10.0.0.7:5670'`), instead of the above.",
     )
     queue_messages: int = Field(
-        default=64, ge=1, le=100_000, description="Messages held per out-edge when the peer does not read; more are dropped and counted."
+        default=64,
+        ge=1,
+        le=100_000,
+        description="Messages held per out-edge when the peer does not read; more are dropped and counted.",
     )
     observer_queue_messages: int = Field(
-        default=65_536, ge=64, description="The same towards the observer, whose records must not be lost while it starts or draws."
+        default=65_536,
+        ge=64,
+        description="The same towards the observer, whose records must not be lost while it starts or draws.",
     )
     max_message_bytes: int = Field(
-        default=16 * 1024 * 1024, ge=1024, le=1 << 30, description="A larger frame closes the sender's connection (ZMQ_MAXMSGSIZE)."
+        default=16 * 1024 * 1024,
+        ge=1024,
+        le=1 << 30,
+        description="A larger frame closes the sender's connection (ZMQ_MAXMSGSIZE).",
     )
     heartbeat_interval_ms: int = Field(
-        default=500, ge=0, le=60_000, description="ZMTP ping interval; without one a hung host is never noticed. 0 switches it off."
+        default=500,
+        ge=0,
+        le=60_000,
+        description="ZMTP ping interval; without one a hung host is never noticed. 0 switches it off.",
     )
-    heartbeat_timeout_ms: int = Field(default=5000, ge=1, le=600_000, description="Silence after which a connection is closed and made anew.")
-    reconnect_ms: int = Field(default=20, ge=1, le=10_000, description="First pause before connecting again; doubles up to one second.")
+    heartbeat_timeout_ms: int = Field(
+        default=5000, ge=1, le=600_000, description="Silence after which a connection is closed and made anew."
+    )
+    reconnect_ms: int = Field(
+        default=20, ge=1, le=10_000, description="First pause before connecting again; doubles up to one second."
+    )
 
 
 class TransportConfig(Model):
@@ -59,7 +85,10 @@ class TransportConfig(Model):
 
     kind: Literal["zeromq"] = "zeromq"
     zeromq: ZeroMQConfig = ZeroMQConfig()
-    journal: bool = Field(default=False, description="Write every frame a participant sends and receives to `journal/` in the run's folder.")
+    journal: bool = Field(
+        default=False,
+        description="Write every frame a participant sends and receives to `journal/` in the run's folder.",
+    )
 
 
 class Constant(Model):
@@ -96,12 +125,15 @@ DelayDistribution = Annotated[Constant | Uniform | Exponential, Field(discrimina
 
 class _Fault(Model):
     name: str = Field(
-        default="", description="Names the fault's random stream; empty takes its kind. Two faults of one kind need two names."
+        default="",
+        description="Names the fault's random stream; empty takes its kind. Two faults of one kind need two names.",
     )
     source: str = Field(default="*", description="Senders it touches, a shell pattern (`agent-*`).")
     destination: str = Field(default="*", description="Receivers it touches, a shell pattern.")
     messages: tuple[MessageKind, ...] = Field(
-        default=("share",), min_length=1, description="Kinds it touches; shares travel between neighbors, the others to and from the environment."
+        default=("share",),
+        min_length=1,
+        description="Kinds it touches; shares travel between neighbors, the others to and from the environment.",
     )
 
 
@@ -133,7 +165,8 @@ class LinkConfig(Model):
     joining: JoiningConfig
     faults: tuple[FaultConfig, ...] = ()
     addresses: dict[str, str] = Field(
-        default={}, description="Where it, its peers and the observer listen; an observer that is not named gets no records."
+        default={},
+        description="Where it, its peers and the observer listen; an observer that is not named gets no records.",
     )
     journal: Path | None = Field(default=None, description="File for the frames it sends and receives.")
 

@@ -1,6 +1,6 @@
 """The one driver: it runs any participant on any transport, in virtual or in real time.
 
-    poll the transport -> receive -> carry out commands -> expire a passed deadline -> carry out commands
+poll the transport -> receive -> carry out commands -> expire a passed deadline -> carry out commands
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from broker.errors import ProtocolViolation
 from broker.messages import Envelope, Hello
-from broker.participant import Command, Participant, Send
+from broker.participant import Command, Participant, Report
 from broker.records import Record
 from broker.transport import Transport
 
@@ -69,14 +69,14 @@ class Driver:
 
     def _carry_out(self, commands: Sequence[Command]) -> None:
         for command in commands:
-            if type(command) is Send:
+            if isinstance(command, Report):
+                self._records.append(command.record)
+            else:
                 destination, message = command.destination, command.message
                 sequence = self._sequences[destination]
                 if type(message) is not Hello:
                     self._sequences[destination] = sequence + 1
                 self.transport.send(Envelope(self._run, self.participant.name, destination, sequence, message))
-            else:
-                self._records.append(command.record)
 
     def _hand_over(self) -> None:
         self._records += self.transport.noticed()

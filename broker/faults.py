@@ -70,7 +70,9 @@ class Judge:
         names = [name for name, _ in self._faults]
         for position, name in enumerate(names):
             if name in names[:position]:
-                raise ScenarioError(f"faults[{position}].name", f"two faults are called {name!r}; give each its own name")
+                raise ScenarioError(
+                    f"faults[{position}].name", f"two faults are called {name!r}; give each its own name"
+                )
 
     def examining(self, source: str, destination: str, kind: str) -> list[tuple[str, FaultConfig]]:
         """The faults, with their names, that look at messages of this kind on this edge."""
@@ -98,6 +100,4 @@ class Judge:
 
 
 def _touches(fault: FaultConfig, source: str, destination: str, kind: str) -> bool:
-    return (
-        kind in fault.messages and fnmatchcase(source, fault.source) and fnmatchcase(destination, fault.destination)
-    )
+    return kind in fault.messages and fnmatchcase(source, fault.source) and fnmatchcase(destination, fault.destination)

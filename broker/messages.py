@@ -40,13 +40,13 @@ class MessageName(NamedTuple):
     Attributes:
         kind: `timestep`, `action` or `share`.
         episode: Training episode, from 0.
-        index: Step of the episode, or communication round.
+        number: Step of the episode, or communication round.
         attempt: 0, and one more for every time it is asked for again.
     """
 
     kind: str
     episode: int
-    index: int
+    number: int
     attempt: int
 
 

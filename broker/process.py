@@ -68,7 +68,7 @@ def serve(participant: Participant, link: LinkConfig) -> int:
         run_in_real_time(Driver(link.run, participant, transport, _observe(link, transport)))
         linger_s = LINGER_S
     except ForetellError as error:
-        _log.error("%s", error)  # noqa: TRY400 - the sentence says it all
+        _log.error("%s", error)
         return WRONG if isinstance(error, UserError) else GAVE_UP
     except (Interrupted, KeyboardInterrupt):
         _log.info("interrupted: %s", participant.waits_for())
@@ -81,7 +81,6 @@ def serve(participant: Participant, link: LinkConfig) -> int:
 
 def main(program: str, slice_type: type[Slice], run: Callable[[Slice], int]) -> int:
     """The command line of a single participant: reads its slice from the named file or from standard input."""
-
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     if len(sys.argv) > 2 or sys.argv[1:] in (["-h"], ["--help"]):
         _log.error("usage: %s [SLICE.json]   (`foretell check SCENARIO --slices DIR` writes slices)", program)
@@ -90,12 +89,12 @@ def main(program: str, slice_type: type[Slice], run: Callable[[Slice], int]) -> 
         text = Path(sys.argv[1]).read_text(encoding="utf-8") if sys.argv[1:] else sys.stdin.read()
         return run(slice_type.model_validate_json(text))
     except (OSError, UnicodeDecodeError) as error:
-        _log.error("cannot read the slice: %s", error)  # noqa: TRY400
+        _log.error("cannot read the slice: %s", error)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        _log.error("the slice is wrong: %s: %s", ".".join(map(str, first["loc"])) or "document", first["msg"])  # noqa: TRY400
+        _log.error("the slice is wrong: %s: %s", ".".join(map(str, first["loc"])) or "document", first["msg"])
     except UserError as error:
-        _log.error("%s", error)  # noqa: TRY400
+        _log.error("%s", error)
     return WRONG
 
 

@@ -53,7 +53,7 @@ class FaultRecord(msgspec.Struct, frozen=True, tag="fault"):
         destination: Receiver, where the verdict was carried out.
         kind: Of the message.
         episode: Of the message.
-        index: Step or round of the message.
+        number: Step or round of the message.
         attempt: Of the message.
         delays_s: The verdict: a delay per delivered copy, empty when the message was lost.
     """
@@ -63,7 +63,7 @@ class FaultRecord(msgspec.Struct, frozen=True, tag="fault"):
     destination: str
     kind: str
     episode: int
-    index: int
+    number: int
     attempt: int
     delays_s: tuple[float, ...]
 
@@ -139,14 +139,7 @@ class FinishedRecord(msgspec.Struct, frozen=True, tag="finished"):
 
 
 Record = (
-    EpisodeRecord
-    | RoundRecord
-    | FaultRecord
-    | EventRecord
-    | EdgeRecord
-    | FaultCount
-    | JoinedRecord
-    | FinishedRecord
+    EpisodeRecord | RoundRecord | FaultRecord | EventRecord | EdgeRecord | FaultCount | JoinedRecord | FinishedRecord
 )
 
 _ENCODER = msgspec.msgpack.Encoder()

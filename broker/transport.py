@@ -67,6 +67,7 @@ class Transport(ABC):
         """When `poll` has something to give by itself, or None."""
         return None
 
+    @abstractmethod
     def close(self, linger_s: float) -> None:
         """Release everything; keep sending what is under way for at most `linger_s` seconds."""
 

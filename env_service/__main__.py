@@ -1,4 +1,4 @@
-"""`python -m env_service [SLICE.json]`: the environment by hand, from its slice of a scenario (a file, or standard input)."""
+"""`python -m env_service [SLICE.json]`: the environment by hand, from its slice of a scenario (file or stdin)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from broker.threads import limit_threads
 
 limit_threads()  # before anything imports numpy or torch
 
+from broker.process import main  # noqa: E402
 from env_service.config import ServiceConfig  # noqa: E402
 from env_service.service import run_environment  # noqa: E402
-from broker.process import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(main("python -m env_service", ServiceConfig, run_environment))

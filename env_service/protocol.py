@@ -190,8 +190,10 @@ class EnvironmentProtocol:
         policy = self._config.service.missing_action
         for agent in missing if not self._last else ():
             column = self._index[agent]
-            filling = self._last_actions[:, column] if policy == "repeat" else self._task.noop_action
-            self._actions[:, column] = filling
+            if policy == "repeat":
+                self._actions[:, column] = self._last_actions[:, column]
+            else:
+                self._actions[:, column] = self._task.noop_action or 0
             self._missing_actions += 1
         what = "readiness" if self._last else f"action of step {self._step}"
         events: list[Command] = [

@@ -20,4 +20,5 @@ def in_range(task: Task, distance: float | None) -> np.ndarray:
     gaps = positions[:, :, None, :] - positions[:, None, :, :]
     near = np.square(gaps).sum(axis=-1) <= np.float32(distance) ** 2
     others = ~np.eye(agents, dtype=np.bool_)
-    return near[:, others].reshape(len(near), agents, agents - 1).transpose(1, 0, 2).astype(np.uint8)
+    flags: np.ndarray = near[:, others].reshape(len(near), agents, agents - 1).transpose(1, 0, 2)
+    return flags.astype(np.uint8)

@@ -16,7 +16,9 @@ def describe(plan: Plan) -> str:
     lines = [plan.scenario.to_toml().rstrip(), "", "# edges per agent"]
     lines += [f"# {agent}: {', '.join(plan.graph.neighbors[agent]) or 'none'}" for agent in plan.agents]
     edges = len(plan.graph.edges)
-    lines.append(f"# {len(plan.agents)} agents, {edges} directed edges, observations of {plan.observation_size} numbers")
+    lines.append(
+        f"# {len(plan.agents)} agents, {edges} directed edges, observations of {plan.observation_size} numbers"
+    )
     if plan.graph.proximity_distance is not None:
         lines.append("# neighbors are those of the above that are in range, decided anew at every step")
     components = plan.graph.components()

@@ -1,4 +1,4 @@
-"""`foretell`: the command line. Exit codes: 0 done, 2 wrong scenario or usage, 3 a participant died, 130 interrupted."""
+"""`foretell`, the command line. Exit codes: 0 done, 2 wrong scenario or usage, 3 a participant died, 130 interrupted."""
 
 from __future__ import annotations
 
@@ -36,14 +36,22 @@ def _with_scenario(command: _Command) -> _Command:
             click.argument("scenario"),
             click.option("--seed", type=int, help="Instead of the scenario's seed."),
             click.option("--episodes", type=int, help="Instead of the scenario's number of training episodes."),
-            click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Any setting, such as learning.rounds=5; repeatable."),
+            click.option(
+                "--set",
+                "assignments",
+                multiple=True,
+                metavar="PATH=VALUE",
+                help="Any setting, such as learning.rounds=5; repeatable.",
+            ),
         )
     ):
         command = decorate(command)
     return command
 
 
-_OUT = click.option("--out", type=click.Path(path_type=Path), help="The run's folder; default runs/NAME-seedSEED-NUMBER.")
+_OUT = click.option(
+    "--out", type=click.Path(path_type=Path), help="The run's folder; default runs/NAME-seedSEED-NUMBER."
+)
 
 
 @foretell.command("list")
@@ -57,8 +65,14 @@ def list_() -> None:
 
 @foretell.command()
 @_with_scenario
-@click.option("--slices", type=click.Path(path_type=Path), help="Write each participant's slice to this folder, to start it by hand.")
-def check(scenario: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...], slices: Path | None) -> None:
+@click.option(
+    "--slices",
+    type=click.Path(path_type=Path),
+    help="Write each participant's slice to this folder, to start it by hand.",
+)
+def check(
+    scenario: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...], slices: Path | None
+) -> None:
     """Validate a scenario and print it with every setting, and who is whose neighbor."""
     from scenarios.check import describe, write_slices  # noqa: PLC0415
     from scenarios.plan import make_plan  # noqa: PLC0415
@@ -84,7 +98,9 @@ def run(scenario: str, seed: int | None, episodes: int | None, assignments: tupl
 @foretell.command()
 @_with_scenario
 @_OUT
-def simulate(scenario: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...], out: Path | None) -> None:
+def simulate(
+    scenario: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...], out: Path | None
+) -> None:
     """Run a scenario in one process, in virtual time."""
     from scenarios.session import execute  # noqa: PLC0415
     from scenarios.simulate import simulate as run_simulated  # noqa: PLC0415

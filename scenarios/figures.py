@@ -9,7 +9,7 @@ import numpy as np
 
 mpl.use("Agg")
 
-from matplotlib.figure import Figure  # noqa: E402 - the backend is chosen first
+from matplotlib.figure import Figure
 
 _TEAM = "#1b4f72"
 _AGENTS = ("#d35400", "#7d3c98", "#1e8449", "#b7950b", "#c0392b", "#117a65", "#5d6d7e", "#a04000")

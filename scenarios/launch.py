@@ -100,7 +100,11 @@ class Fleet:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(PRELOADED)
         for name in self._plan.participants:
-            slice_ = self._plan.environment(self._wiring) if name not in self._plan.agents else self._plan.agent(name, self._wiring)
+            slice_ = (
+                self._plan.environment(self._wiring)
+                if name not in self._plan.agents
+                else self._plan.agent(name, self._wiring)
+            )
             arguments = (name, slice_.model_dump_json(), self._folder.log(name).absolute())
             process = context.Process(target=be_participant, args=arguments, name=f"foretell.{name}", daemon=True)
             process.start()

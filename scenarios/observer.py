@@ -96,7 +96,12 @@ class Observer:
         self._writer.close()
         scenario, tally = self._plan.scenario, self._tally
         summary = tally.summary(
-            scenario.name, scenario.seed, substrate, scenario.episodes, wall_s, self._folder.store
+            scenario.name,
+            scenario.seed,
+            scenario.episodes,
+            substrate=substrate,
+            wall_s=wall_s,
+            store=self._folder.store,
         )
         summary.write(self._folder.summary)
         if tally.returns:

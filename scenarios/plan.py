@@ -117,12 +117,20 @@ def make_plan(scenario: Scenario) -> Plan:
         graph = build_graph(scenario.topology, len(agents), scenario.seed)
         if isinstance(scenario.topology, ProximityConfig) and task.positions() is None:
             raise ScenarioError(
-                "topology.kind", "expected a fixed graph: this environment does not say where its agents are, so none is near another"
+                "topology.kind",
+                "expected a fixed graph: this environment does not say where its agents are, so none is near another",
             )
         if scenario.service.missing_action == "noop" and task.noop_action is None:
-            raise ScenarioError("service.missing_action", "expected wait or repeat: this task has no action that does nothing")
+            raise ScenarioError(
+                "service.missing_action", "expected wait or repeat: this task has no action that does nothing"
+            )
         return Plan(
-            scenario, agents, graph, dict(zip(agents, task.action_counts, strict=True)), task.observation_size, task.steps
+            scenario,
+            agents,
+            graph,
+            dict(zip(agents, task.action_counts, strict=True)),
+            task.observation_size,
+            task.steps,
         )
     finally:
         task.close()

@@ -1,12 +1,12 @@
 """A run's folder: what is in it and what it is called.
 
-    scenario.toml        the resolved document
-    run.sqlite           episodes, rounds, edges, faults, events
-    summary.json         the figures of the run
-    learning_curve.png   team return against episodes
-    tensorboard/         the same for TensorBoard, with the losses
-    logs/                one file per process
-    journal/             every frame, if the scenario asks for it
+scenario.toml        the resolved document
+run.sqlite           episodes, rounds, edges, faults, events
+summary.json         the figures of the run
+learning_curve.png   team return against episodes
+tensorboard/         the same for TensorBoard, with the losses
+logs/                one file per process
+journal/             every frame, if the scenario asks for it
 """
 
 from __future__ import annotations

@@ -23,12 +23,19 @@ CATALOGUE = resources.files("scenarios") / "catalogue"
 class Scenario(Model):
     """One document that runs simulated, as processes and on other hosts."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$", description="Lower-case name; the run's folder and topics carry it.")
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$", description="Lower-case name; the run's folder and topics carry it."
+    )
     description: str = Field(default="", description="One line for `foretell list`.")
-    seed: int = Field(ge=0, lt=1 << 63, description="Every draw of the run derives from it; there is no default on purpose.")
+    seed: int = Field(
+        ge=0, lt=1 << 63, description="Every draw of the run derives from it; there is no default on purpose."
+    )
     episodes: int = Field(ge=1, le=10_000_000, description="Training episodes, each with `parallel_episodes` copies.")
     parallel_episodes: int = Field(
-        default=1, ge=1, le=4096, description="Copies of the environment played at once: E. The paper updates after one episode."
+        default=1,
+        ge=1,
+        le=4096,
+        description="Copies of the environment played at once: E. The paper updates after one episode.",
     )
     environment: EnvironmentConfig
     topology: TopologyConfig
@@ -38,7 +45,9 @@ class Scenario(Model):
     service: BarrierConfig = BarrierConfig()
     joining: JoiningConfig = JoiningConfig()
     transport: TransportConfig = TransportConfig()
-    faults: tuple[FaultConfig, ...] = Field(default=(), description="What goes wrong, in the order in which it applies.")
+    faults: tuple[FaultConfig, ...] = Field(
+        default=(), description="What goes wrong, in the order in which it applies."
+    )
 
     def to_toml(self) -> str:
         """The resolved document, every setting spelled out."""
@@ -147,7 +156,8 @@ def _explained(error: ValidationError) -> ScenarioError:
         case "union_tag_invalid" | "union_tag_not_found":
             context = first.get("ctx", {})
             tags = str(context.get("expected_tags", "")) or "a known one"
-            problem = f"expected {context.get('discriminator', 'kind')} to be one of {tags}, found {context.get('tag', 'none')!r}"
+            field = str(context.get("discriminator", "kind")).strip("'")
+            problem = f"expected {field} to be one of {tags}, found {context.get('tag', 'none')!r}"
         case "value_error":
             problem = first["msg"].removeprefix("Value error, ")
         case _:

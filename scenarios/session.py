@@ -59,7 +59,9 @@ def execute(substrate: str, go: Substrate, scenario: Scenario, out: Path | None)
         console.print(f"foretell: interrupted after {summary.episodes} of {scenario.episodes} episodes", style="yellow")
         sys.exit(_INTERRUPTED)
     if not summary.complete:
-        raise ForetellError(f"only {summary.episodes} of {scenario.episodes} episodes were recorded. The logs: {folder.root / 'logs'}")
+        raise ForetellError(
+            f"only {summary.episodes} of {scenario.episodes} episodes were recorded. The logs: {folder.root / 'logs'}"
+        )
 
 
 @contextmanager
@@ -116,11 +118,16 @@ def _screen(summary: Summary, folder: RunFolder) -> Table:
     table = Table.grid(padding=(0, 2))
     first, last = summary.team_return_first, summary.team_return_last
     if first is not None and last is not None:
-        table.add_row("team return", f"{first:.2f} -> [bold]{last:.2f}[/bold]  (first and last tenth of {summary.episodes} episodes)")
+        table.add_row(
+            "team return",
+            f"{first:.2f} -> [bold]{last:.2f}[/bold]  (first and last tenth of {summary.episodes} episodes)",
+        )
         agents = ", ".join(f"{agent} {value:.2f}" for agent, value in list(summary.per_agent_return_last.items())[:8])
         table.add_row("per agent, last", agents + (" ..." if len(summary.per_agent_return_last) > 8 else ""))
-    shares = f"{summary.shares_sent} sent, {summary.shares_heard} heard, {summary.shares_missing} missing, {summary.shares_late} late"
-    table.add_row("shares", f"{shares}, {summary.edge_bytes / 1e6:.1f} MB over neighbor edges")
+    shares = f"{summary.shares_sent} sent, {summary.shares_heard} heard, {summary.shares_missing} missing"
+    table.add_row(
+        "shares", f"{shares}, {summary.shares_late} late, {summary.edge_bytes / 1e6:.1f} MB over neighbor edges"
+    )
     trouble = f"{summary.rejected} rejected, {summary.dropped} dropped, {summary.faults_applied} faults applied"
     table.add_row("messages", trouble)
     table.add_row("speed", f"{summary.env_steps_per_s:.0f} environment steps/s, {summary.wall_s:.1f} s")

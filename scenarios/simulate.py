@@ -7,8 +7,10 @@ from collections.abc import Callable
 import torch
 
 from agent_node.build import make_agent
+from broker.config import LinkConfig
 from broker.connect import connect
 from broker.driver import Driver
+from broker.participant import Participant
 from broker.transports.memory import MemoryNetwork
 from broker.virtual_time import VirtualTime
 from env_service.build import make_environment
@@ -34,15 +36,17 @@ def simulate(plan: Plan, folder: RunFolder, observer: Observer, interrupted: Cal
     journals = folder.journals if plan.scenario.transport.journal else None
     wiring = Wiring(run=plan.scenario.name, addresses={}, journals=journals)
     network = MemoryNetwork()
-    slices = [plan.environment(wiring), *(plan.agent(agent, wiring) for agent in plan.agents)]
-    participants = [make_environment(slices[0]), *(make_agent(slice_) for slice_ in slices[1:])]  # type: ignore[arg-type]
-    drivers = [
-        Driver(wiring.run, participant, connect(slice_.link, network), observer.take)
-        for participant, slice_ in zip(participants, slices, strict=True)
-    ]
+    environment = plan.environment(wiring)
+    agents = [plan.agent(agent, wiring) for agent in plan.agents]
+    drivers = [_driver(make_environment(environment), environment.link, network, observer)]
+    drivers += [_driver(make_agent(agent), agent.link, network, observer) for agent in agents]
     try:
         VirtualTime(drivers, network).run(interrupted)
     finally:
         for driver in drivers:
             driver.finish()
             driver.transport.close(0.0)
+
+
+def _driver(participant: Participant, link: LinkConfig, network: MemoryNetwork, observer: Observer) -> Driver:
+    return Driver(link.run, participant, connect(link, network), observer.take)

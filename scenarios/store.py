@@ -27,7 +27,7 @@ CREATE TABLE rounds (episode INTEGER, round INTEGER, agent TEXT, partners INTEGE
 CREATE TABLE edges (source TEXT, destination TEXT, sent INTEGER DEFAULT 0, sent_bytes INTEGER DEFAULT 0,
     dropped INTEGER DEFAULT 0, heard INTEGER DEFAULT 0, late INTEGER DEFAULT 0, missing INTEGER DEFAULT 0,
     rejected INTEGER DEFAULT 0, PRIMARY KEY (source, destination));
-CREATE TABLE faults (fault TEXT, source TEXT, destination TEXT, kind TEXT, episode INTEGER, "index" INTEGER,
+CREATE TABLE faults (fault TEXT, source TEXT, destination TEXT, kind TEXT, episode INTEGER, number INTEGER,
     attempt INTEGER, delays_s TEXT);
 CREATE TABLE fault_counts (fault TEXT, source TEXT, destination TEXT, examined INTEGER, applied INTEGER);
 CREATE TABLE events (participant TEXT, kind TEXT, peer TEXT, text TEXT);
@@ -96,11 +96,12 @@ class Store:
 
 
 def _rows(record: Record, agents: tuple[str, ...]) -> list[tuple[str, tuple[Any, ...]]]:
+    row: tuple[Any, ...]
     match record:
         case EpisodeRecord():
-            rows = zip(agents, record.returns, strict=True)
-            statement = "INSERT INTO episodes VALUES (?, ?, ?, ?, ?)"
-            return [(statement, (record.episode, *row, record.steps, record.missing_actions)) for row in rows]
+            own = zip(agents, record.returns, strict=True)
+            rows = [(record.episode, *pair, record.steps, record.missing_actions) for pair in own]
+            return [("INSERT INTO episodes VALUES (?, ?, ?, ?, ?)", row) for row in rows]
         case RoundRecord():
             row = (record.episode, record.round, record.agent, record.partners, record.heard, json.dumps(record.losses))
             return [("INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?)", row)]
@@ -108,7 +109,7 @@ def _rows(record: Record, agents: tuple[str, ...]) -> list[tuple[str, tuple[Any,
             counts = tuple(getattr(record, name) for name in _EDGE_COUNTS)
             return [(_ADD_EDGE, (record.source, record.destination, *counts))]
         case FaultRecord():
-            name = (record.kind, record.episode, record.index, record.attempt)
+            name = (record.kind, record.episode, record.number, record.attempt)
             row = (record.fault, record.source, record.destination, *name, json.dumps(record.delays_s))
             return [("INSERT INTO faults VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)]
         case FaultCount():

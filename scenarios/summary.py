@@ -89,14 +89,16 @@ class Tally:
             for name in ("sent", "sent_bytes", "dropped", "heard", "late", "missing"):
                 self.edges[name] += getattr(record, name)
 
-    def summary(self, scenario: str, seed: int, substrate: str, episodes: int, wall_s: float, store: Path) -> Summary:
+    def summary(
+        self, scenario: str, seed: int, episodes: int, *, substrate: str, wall_s: float, store: Path
+    ) -> Summary:
         """The figures so far.
 
         Args:
             scenario: Its name.
             seed: Its seed.
-            substrate: `simulate` or `run`.
             episodes: How many there were to be.
+            substrate: `simulate` or `run`.
             wall_s: Seconds from the first step to the last.
             store: The run's store, for the ledger.
         """
@@ -142,7 +144,7 @@ def _ledger(store: Path) -> tuple[int, str]:
     digest, lines = sha256(), 0
     database = sqlite3.connect(store)
     try:
-        columns = 'fault, source, destination, kind, episode, "index", attempt, delays_s'
+        columns = "fault, source, destination, kind, episode, number, attempt, delays_s"
         for row in database.execute(f"SELECT {columns} FROM faults ORDER BY {columns}"):  # noqa: S608
             digest.update(json.dumps(row).encode())
             lines += 1

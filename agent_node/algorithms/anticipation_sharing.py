@@ -49,7 +49,11 @@ class AnticipationSharing(Algorithm):
         policy = now.select(now.probabilities(), neighbor)[:, : edge.source_actions]
         anticipation = now.select(now.probabilities(neighbor), neighbor)[:, : edge.destination_actions]
         actions = now.select(now.actions, neighbor)
-        return {"policy": policy.numpy(), "actions": actions.numpy().astype(np.int32), "anticipation": anticipation.numpy()}
+        return {
+            "policy": policy.numpy(),
+            "actions": actions.numpy().astype(np.int32),
+            "anticipation": anticipation.numpy(),
+        }
 
     def loss(self, now: Round, shares: Mapping[str, Arrays]) -> Loss:
         """-(gain - pen) over the neighbors heard (Eq. 15); with nobody heard, an independent PPO step."""

@@ -8,7 +8,7 @@ Grid = np.ndarray
 
 
 def generalized_advantages(
-    rewards: Grid, values: Grid, next_values: Grid, continues: Grid, gamma: float, gae_lambda: float
+    rewards: Grid, values: Grid, next_values: Grid, continues: Grid, *, gamma: float, gae_lambda: float
 ) -> Grid:
     """Advantages (T, E) by the generalized advantage estimator (Eq. 16).
 
@@ -38,4 +38,5 @@ def _discounted_sums(terms: Grid, discounts: Grid) -> Grid:
 
 def normalized(advantages: np.ndarray) -> np.ndarray:
     """The advantages (B,) shifted and scaled to mean 0 and standard deviation 1; all equal ones become 0."""
-    return (advantages - advantages.mean()) / (advantages.std() + np.float32(1e-8))
+    scaled: np.ndarray = (advantages - advantages.mean()) / (advantages.std() + np.float32(1e-8))
+    return scaled

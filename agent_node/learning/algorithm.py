@@ -82,7 +82,7 @@ class Round:
     rows_in_range: Mapping[str, Tensor | None]
 
     def log_own(self) -> Tensor:
-        """log pi_ii(a_i|s) (B,), with gradient."""
+        """Log-probability pi_ii(a_i|s) (B,) of own actions, with gradient."""
         return taken(self.log_probabilities[0], self.actions)
 
     def probabilities(self, partner: str | None = None) -> Tensor:

@@ -48,7 +48,10 @@ class Learner:
         critic = Layout(config.observation_size, config.learning.hidden, 1)
         epsilon = config.learning.adam_epsilon
         self._actor = Stack(
-            actor, [self._initial(actor, "actor", agent) for agent in modeled], config.learning.actor_learning_rate, epsilon
+            actor,
+            [self._initial(actor, "actor", agent) for agent in modeled],
+            config.learning.actor_learning_rate,
+            epsilon,
         )
         self._critic = Stack(critic, [self._initial(critic, "critic")], config.learning.critic_learning_rate, epsilon)
         self._policy = Policy(self._actor)
@@ -65,18 +68,22 @@ class Learner:
         stream = generator(self._seed, self._name, "actions", episode)
         self._uniforms = stream.random((self._steps, self._copies), np.float32)
 
-    def see(self, step: int, observation: np.ndarray, reward: np.ndarray, ended: np.ndarray, neighbors: np.ndarray) -> None:
+    def see(
+        self, step: int, observation: np.ndarray, reward: np.ndarray, ended: np.ndarray, neighbors: np.ndarray
+    ) -> None:
         """Note a timestep without acting on it (the last of an episode)."""
         self._rollout.see(step, observation, reward, ended, neighbors)
 
-    def act(self, step: int, observation: np.ndarray, reward: np.ndarray, ended: np.ndarray, neighbors: np.ndarray) -> np.ndarray:
+    def act(
+        self, step: int, observation: np.ndarray, reward: np.ndarray, ended: np.ndarray, neighbors: np.ndarray
+    ) -> np.ndarray:
         """Actions (E,) int32 drawn from the own policy at a timestep."""
         seen = self._rollout.see(step, observation, reward, ended, neighbors)
         logits = self._policy(seen).numpy()[:, : self._actions[self._name]]
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))
         cumulative = weights.cumsum(axis=1)
         threshold = self._uniforms[step][:, None] * cumulative[:, -1:]
-        actions = (cumulative[:, :-1] <= threshold).sum(axis=1, dtype=np.int32)
+        actions: np.ndarray = (cumulative[:, :-1] <= threshold).sum(axis=1, dtype=np.int32)
         self._rollout.act(step, actions)
         return actions
 

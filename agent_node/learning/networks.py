@@ -45,7 +45,7 @@ class Layout:
 
 
 def initial_parameters(layout: Layout, generator: Generator) -> Tensor:
-    """Parameters (P,) drawn from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), which is what PyTorch's Linear does (our choice)."""
+    """Parameters (P,) drawn from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), as PyTorch's Linear does (our choice)."""
     pieces = []
     for rows, columns in layout.layers:
         bound = rows**-0.5
@@ -56,7 +56,7 @@ def initial_parameters(layout: Layout, generator: Generator) -> Tensor:
 def forward(layout: Layout, parameters: Tensor, inputs: Tensor) -> Tensor:
     """Outputs (R, B, O) of the networks with `parameters` (R, P) for the same `inputs` (B, I)."""
     networks = parameters.shape[0]
-    pieces = parameters.split(layout.pieces, dim=1)
+    pieces = torch.split(parameters, layout.pieces, dim=1)
     x = inputs.expand(networks, *inputs.shape)
     last = len(layout.layers) - 1
     for number, (rows, columns) in enumerate(layout.layers):
@@ -131,7 +131,7 @@ class Policy:
     """
 
     def __init__(self, stack: Stack, row: int = 0) -> None:
-        pieces = stack.parameters[row].split(stack.layout.pieces)
+        pieces = torch.split(stack.parameters[row], stack.layout.pieces)
         self._layers = [
             (pieces[2 * number].view(rows, columns), pieces[2 * number + 1])
             for number, (rows, columns) in enumerate(stack.layout.layers)

@@ -54,8 +54,11 @@ class Batch:
         following = np.zeros_like(grid)
         following[:-1] = grid[1:] * self.continues[:-1]
         following.reshape(-1)[self.boundary] = values[self.samples :]
-        advantages = generalized_advantages(self.rewards, grid, following, self.continues, gamma, gae_lambda)
-        return advantages.reshape(-1)[self.index]
+        advantages = generalized_advantages(
+            self.rewards, grid, following, self.continues, gamma=gamma, gae_lambda=gae_lambda
+        )
+        samples: np.ndarray = advantages.reshape(-1)[self.index]
+        return samples
 
 
 class Rollout:
@@ -85,7 +88,9 @@ class Rollout:
         self._acted[:] = False
         self._played = 0
 
-    def see(self, step: int, observation: np.ndarray, reward: np.ndarray, ended: np.ndarray, neighbors: np.ndarray) -> Tensor:
+    def see(
+        self, step: int, observation: np.ndarray, reward: np.ndarray, ended: np.ndarray, neighbors: np.ndarray
+    ) -> Tensor:
         """Note what timestep `step` says (shapes as in `broker.messages.Timestep`); returns the observation (E, S)."""
         self._observed[step] = observation
         self._ended[step] = ended

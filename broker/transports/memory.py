@@ -76,3 +76,6 @@ class MemoryTransport(Transport):
 
     def wait(self, timeout_s: float | None) -> None:
         """Return at once: nothing can arrive while the only process waits."""
+
+    def close(self, linger_s: float) -> None:
+        """Nothing to release."""
