@@ -81,7 +81,7 @@ class LearningConfig(Model):
     )
     ratio_reference: Literal["round", "behaviour"] = Field(
         default="round",
-        description="The policy xi_i refers to: the one at the round's start (Algorithm 1, literally) or the one that acted.",
+        description="The policy xi_i refers to: at the round's start (Algorithm 1, literally) or the one that acted.",
     )
     normalize_advantages: bool = Field(
         default=True, description="Shift and scale each agent's advantages to mean 0 and deviation 1 (ours)."

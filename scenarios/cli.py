@@ -1,4 +1,4 @@
-"""`foretell`, the command line. Exit codes: 0 done, 2 wrong scenario or usage, 3 a participant died, 130 interrupted."""
+"""`foretell`, the command line. It exits with 0 done, 2 wrong scenario or usage, 3 somebody died, 130 interrupted."""
 
 from __future__ import annotations
 
