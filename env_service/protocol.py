@@ -58,8 +58,8 @@ class EnvironmentProtocol:
         self._actions = np.zeros(shape, np.int64)
         self._last_actions = np.zeros(shape, np.int64)
         self._returns = np.zeros(shape, np.float64)
-        self._rewards = np.zeros(shape, np.float32)
-        self._ended = np.zeros(shape, np.uint8)
+        self._rewards = np.zeros(shape[::-1], np.float32)
+        self._ended = np.zeros(shape[::-1], np.uint8)
         self._episode = -1
         self._step = 0
         self._attempt = 0
@@ -152,12 +152,20 @@ class EnvironmentProtocol:
     def _ask(self, agents: tuple[str, ...]) -> list[Command]:
         observations = self._task.observations()
         ranges = in_range(self._task, self._config.proximity_distance)
-        position = (self._episode, self._step, self._attempt, self._last)
+        shared = observations.ndim == 2
         commands: list[Command] = []
         for agent in agents:
             index = self._index[agent]
-            seen = observations if observations.ndim == 2 else observations[:, index]
-            timestep = Timestep(*position, seen, self._rewards[:, index], self._ended[:, index], ranges[index])
+            timestep = Timestep(
+                self._episode,
+                self._step,
+                self._attempt,
+                self._last,
+                observations if shared else observations[:, index],
+                self._rewards[index],
+                self._ended[index],
+                None if ranges is None else ranges[index],
+            )
             commands.append(Send(agent, timestep))
         return commands
 
@@ -182,7 +190,8 @@ class EnvironmentProtocol:
                 f"{self._where()}: {source} acts with {actions.shape} {actions.dtype}, expected {shape} int32"
             )
         count = self._task.action_counts[self._index[source]]
-        if actions.size and not (actions.min() >= 0 and actions.max() < count):
+        # Seen as unsigned, a negative action is a huge one: a single look finds both.
+        if actions.size and np.maximum.reduce(actions.view(np.uint32)) >= count:
             raise ProtocolViolation(f"{self._where()}: {source} acts outside 0 to {count - 1}")
 
     def _fill_in(self, now: float) -> list[Command]:
@@ -223,13 +232,14 @@ class EnvironmentProtocol:
         return [record, *stops, Report(FinishedRecord(self.name, ""))]
 
     def _advance(self, now: float) -> list[Command]:
-        self._copy_steps += int((self._ended == Ended.RUNNING).any(axis=1).sum())
+        self._copy_steps += int((self._ended == Ended.RUNNING).any(axis=0).sum())
         outcome = self._task.step(self._actions)
-        self._rewards, self._ended = outcome.rewards, outcome.ended
+        self._rewards = np.ascontiguousarray(outcome.rewards.T)
+        self._ended = np.ascontiguousarray(outcome.ended.T)
         self._returns += outcome.rewards
         self._last_actions[:] = self._actions
         self._step += 1
-        self._last = bool((outcome.ended != Ended.RUNNING).all())
+        self._last = bool(self._ended.all())
         return self._open_step(now)
 
     def _patience_s(self) -> float:

@@ -7,16 +7,16 @@ import numpy as np
 from env_service.environments.task import Task
 
 
-def in_range(task: Task, distance: float | None) -> np.ndarray:
+def in_range(task: Task, distance: float | None) -> np.ndarray | None:
     """For each agent (N), each copy (E) and each other agent in order (N - 1), whether it is within `distance`.
 
     Returns:
-        (N, E, N - 1) uint8; (N, E, 0) where the graph is fixed (`distance` is None).
+        (N, E, N - 1) uint8; None where the graph is fixed (`distance` is None).
     """
+    positions = None if distance is None else task.positions()
+    if distance is None or positions is None:
+        return None
     agents = len(task.action_counts)
-    positions = task.positions() if distance is not None else None
-    if positions is None:
-        return np.zeros((agents, len(task.observations()), 0), np.uint8)
     gaps = positions[:, :, None, :] - positions[:, None, :, :]
     near = np.square(gaps).sum(axis=-1) <= np.float32(distance) ** 2
     others = ~np.eye(agents, dtype=np.bool_)

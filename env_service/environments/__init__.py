@@ -1,0 +1,37 @@
+"""The tasks: pure rooms that turn actions into rewards, many copies at a time.
+
+`make_task` is the only door. Our own tasks are vectorized numpy; PettingZoo and gymnasium are imported only for a
+scenario that names a PettingZoo environment, or by `parallel_env()` of one of our tasks.
+"""
+
+from __future__ import annotations
+
+from env_service.config import EnvironmentConfig, ExchangeConfig, NavigationConfig, PredationConfig
+from env_service.environments.exchange import ExchangeTask
+from env_service.environments.navigation import NavigationTask
+from env_service.environments.predation import PredationTask
+from env_service.environments.task import Task
+
+
+def make_task(config: EnvironmentConfig, copies: int) -> Task:
+    """Build the task that `config` names.
+
+    Args:
+        config: The scenario's `environment`.
+        copies: E, the episodes played at once; at least 1.
+
+    Returns:
+        The task, to be reset before its first step.
+
+    Raises:
+        ScenarioError: A PettingZoo environment cannot be had or cannot be served.
+    """
+    if isinstance(config, ExchangeConfig):
+        return ExchangeTask(config, copies)
+    if isinstance(config, NavigationConfig):
+        return NavigationTask(config, copies)
+    if isinstance(config, PredationConfig):
+        return PredationTask(config, copies)
+    from env_service.environments.pettingzoo import PettingZooTask  # noqa: PLC0415 - pulls in gymnasium
+
+    return PettingZooTask(config, copies)
