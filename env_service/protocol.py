@@ -24,7 +24,7 @@ from broker.participant import Command, Report, Send
 from broker.records import EpisodeRecord, EventRecord, FinishedRecord, JoinedRecord, Record
 from broker.seeding import generator
 from env_service.config import ServiceConfig
-from env_service.environments.task import Ended, Task
+from env_service.environments.task import Task
 from env_service.proximity import in_range
 
 
@@ -232,7 +232,7 @@ class EnvironmentProtocol:
         return [record, *stops, Report(FinishedRecord(self.name, ""))]
 
     def _advance(self, now: float) -> list[Command]:
-        self._copy_steps += int((self._ended == Ended.RUNNING).any(axis=0).sum())
+        self._copy_steps += self._running()
         outcome = self._task.step(self._actions)
         self._rewards = np.ascontiguousarray(outcome.rewards.T)
         self._ended = np.ascontiguousarray(outcome.ended.T)
@@ -241,6 +241,10 @@ class EnvironmentProtocol:
         self._step += 1
         self._last = bool(self._ended.all())
         return self._open_step(now)
+
+    def _running(self) -> int:
+        """Number of copies in which at least one agent has not ended (`Ended.RUNNING` is 0)."""
+        return len(self._actions) - int(np.count_nonzero(self._ended.all(axis=0)))
 
     def _patience_s(self) -> float:
         service = self._config.service
