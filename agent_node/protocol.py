@@ -52,10 +52,10 @@ class Learns(Protocol):
 
     def begin_episode(self, episode: int) -> None: ...  # noqa: D102
     def act(  # noqa: D102
-        self, step: int, observation: np.ndarray, reward: np.ndarray, ended: np.ndarray, neighbors: np.ndarray
+        self, step: int, observation: np.ndarray, reward: np.ndarray, ended: np.ndarray, neighbors: np.ndarray | None
     ) -> np.ndarray: ...
     def see(  # noqa: D102
-        self, step: int, observation: np.ndarray, reward: np.ndarray, ended: np.ndarray, neighbors: np.ndarray
+        self, step: int, observation: np.ndarray, reward: np.ndarray, ended: np.ndarray, neighbors: np.ndarray | None
     ) -> None: ...
     def end_episode(self) -> None: ...  # noqa: D102
     def open_round(self, partners: tuple[str, ...]) -> dict[str, Arrays]: ...  # noqa: D102
@@ -110,7 +110,7 @@ class AgentProtocol:
             (copies, config.observation_size),
             (copies,),
             (copies,),
-            (copies, len(self._neighbors) if config.proximity else 0),
+            (copies, len(self._neighbors)) if config.proximity else None,
         )
 
     # Participant
@@ -238,7 +238,8 @@ class AgentProtocol:
         return commands
 
     def _check_timestep(self, message: Timestep) -> None:
-        found = (message.observation.shape, message.reward.shape, message.ended.shape, message.neighbors.shape)
+        in_range = None if message.neighbors is None else message.neighbors.shape
+        found = (message.observation.shape, message.reward.shape, message.ended.shape, in_range)
         if found != self._shapes:
             raise ProtocolViolation(f"{self._where()}: timestep with shapes {found}, expected {self._shapes}")
         in_time = 0 <= message.step <= self._config.steps and (message.last or message.step < self._config.steps)

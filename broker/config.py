@@ -33,7 +33,7 @@ class JoiningConfig(Model):
 
 
 class ZeroMQConfig(Model):
-    """ZeroMQ, direct: one inbound ROUTER and one DEALER per out-edge."""
+    """ZeroMQ, direct: one inbound socket, and one socket per out-edge."""
 
     scheme: Literal["ipc", "tcp"] = Field(
         default="ipc", description="ipc on one host (no open port), tcp between hosts."

@@ -40,27 +40,30 @@ class Driver:
         self._carry_out(self.participant.start(now))
         self._hand_over()
 
-    def wake(self, now: float) -> None:
-        """Take in what has arrived and what has become due by `now`."""
-        for envelope in self.transport.poll(now):
+    def wake(self, now: float) -> float | None:
+        """Take in what has arrived and what has become due by `now`; returns what `timer` would."""
+        participant, transport = self.participant, self.transport
+        for envelope in transport.poll(now):
             try:
-                commands = self.participant.receive(envelope.source, envelope.message, now)
+                commands = participant.receive(envelope.source, envelope.message, now)
             except ProtocolViolation as violation:
-                self.transport.reject(envelope.source, str(violation))
+                transport.reject(envelope.source, str(violation))
                 continue
             if commands:
                 self._carry_out(commands)
-        deadline = self.participant.deadline()
+        deadline = participant.deadline()
         if deadline is not None and deadline <= now:
-            self._carry_out(self.participant.expire(now))
-        self._hand_over()
+            self._carry_out(participant.expire(now))
+            deadline = participant.deadline()
+        if self._records or transport.noticed:
+            self._hand_over()
+        due = transport.due()
+        return deadline if due is None else due if deadline is None else min(deadline, due)
 
     def timer(self) -> float | None:
         """When `wake` must be called although nothing arrives, or None."""
         deadline, due = self.participant.deadline(), self.transport.due()
-        if deadline is None or due is None:
-            return due if deadline is None else deadline
-        return min(deadline, due)
+        return deadline if due is None else due if deadline is None else min(deadline, due)
 
     def finish(self) -> None:
         """Hand over the totals, once the work is done or given up."""
@@ -71,15 +74,15 @@ class Driver:
         for command in commands:
             if isinstance(command, Report):
                 self._records.append(command.record)
-            else:
-                destination, message = command.destination, command.message
-                sequence = self._sequences[destination]
-                if type(message) is not Hello:
-                    self._sequences[destination] = sequence + 1
-                self.transport.send(Envelope(self._run, self.participant.name, destination, sequence, message))
+                continue
+            destination, message = command.destination, command.message
+            sequence = self._sequences[destination]
+            if type(message) is not Hello:
+                self._sequences[destination] = sequence + 1
+            self.transport.send(Envelope(self._run, self.participant.name, destination, sequence, message))
 
     def _hand_over(self) -> None:
-        self._records += self.transport.noticed()
-        if self._records:
-            records, self._records = self._records, []
+        records, self._records = self._records + self.transport.noticed, []
+        self.transport.noticed.clear()
+        if records:
             self._observe(records)

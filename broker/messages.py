@@ -50,7 +50,7 @@ class MessageName(NamedTuple):
     attempt: int
 
 
-class Hello(msgspec.Struct, frozen=True, array_like=True, tag=1):
+class Hello(msgspec.Struct, frozen=True, gc=False):
     """I am here.
 
     Attributes:
@@ -62,7 +62,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag=1):
     wants_reply: bool
 
 
-class Timestep(msgspec.Struct, frozen=True, array_like=True, tag=2):
+class Timestep(msgspec.Struct, frozen=True, gc=False):
     """What an agent sees at one step of all parallel copies.
 
     Attributes:
@@ -73,7 +73,7 @@ class Timestep(msgspec.Struct, frozen=True, array_like=True, tag=2):
         observation: (E, S) float32.
         reward: (E,) float32, for the action of step - 1; zeros at step 0.
         ended: (E,) uint8 of `Ended`, after that action.
-        neighbors: (E, n) uint8, 1 where the n-th potential neighbor is in range; (E, 0) where the graph is fixed.
+        neighbors: (E, n) uint8, 1 where the n-th potential neighbor is in range; None where the graph is fixed.
     """
 
     episode: int
@@ -83,10 +83,10 @@ class Timestep(msgspec.Struct, frozen=True, array_like=True, tag=2):
     observation: Array
     reward: Array
     ended: Array
-    neighbors: Array
+    neighbors: Array | None = None
 
 
-class Action(msgspec.Struct, frozen=True, array_like=True, tag=3):
+class Action(msgspec.Struct, frozen=True, gc=False):
     """The answer to a timestep.
 
     Attributes:
@@ -102,7 +102,7 @@ class Action(msgspec.Struct, frozen=True, array_like=True, tag=3):
     actions: Array
 
 
-class Share(msgspec.Struct, frozen=True, array_like=True, tag=4):
+class Share(msgspec.Struct, frozen=True, gc=False):
     """What an algorithm tells one neighbor in one round.
 
     Attributes:
@@ -116,7 +116,7 @@ class Share(msgspec.Struct, frozen=True, array_like=True, tag=4):
     arrays: dict[str, Array]
 
 
-class Stop(msgspec.Struct, frozen=True, array_like=True, tag=5):
+class Stop(msgspec.Struct, frozen=True, gc=False):
     """The sender is finished with this run.
 
     Attributes:
@@ -126,7 +126,7 @@ class Stop(msgspec.Struct, frozen=True, array_like=True, tag=5):
     reason: str
 
 
-class Metrics(msgspec.Struct, frozen=True, array_like=True, tag=6):
+class Metrics(msgspec.Struct, frozen=True, gc=False):
     """Records for the observer.
 
     Attributes:
@@ -137,6 +137,19 @@ class Metrics(msgspec.Struct, frozen=True, array_like=True, tag=6):
 
 
 Message = Hello | Timestep | Action | Share | Stop | Metrics
+
+MESSAGES: dict[int, type[Message]] = {1: Hello, 2: Timestep, 3: Action, 4: Share, 5: Stop, 6: Metrics}
+"""The number of each kind on the wire."""
+
+ARRAYS: dict[type[Message], tuple[str, ...]] = {
+    Hello: (),
+    Timestep: ("observation", "reward", "ended", "neighbors"),
+    Action: ("actions",),
+    Share: ("arrays",),
+    Stop: (),
+    Metrics: (),
+}
+"""The fields that are arrays, the last ones of each kind; those of a share have names of their own."""
 
 
 def name_of(message: Message) -> MessageName | None:
@@ -152,7 +165,7 @@ def name_of(message: Message) -> MessageName | None:
             return None
 
 
-class Envelope(msgspec.Struct, frozen=True):
+class Envelope(msgspec.Struct, frozen=True, gc=False):
     """A message on its way.
 
     Attributes:

@@ -15,14 +15,14 @@ from broker.messages import Message
 from broker.records import Record
 
 
-class Send(msgspec.Struct, frozen=True):
+class Send(msgspec.Struct, frozen=True, gc=False):
     """Command: hand `message` to the transport, for `destination`."""
 
     destination: str
     message: Message
 
 
-class Report(msgspec.Struct, frozen=True):
+class Report(msgspec.Struct, frozen=True, gc=False):
     """Command: hand `record` to the observer."""
 
     record: Record

@@ -52,10 +52,10 @@ def run_in_real_time(driver: Driver, clock: Callable[[], float] = time.monotonic
     """
     participant, transport = driver.participant, driver.transport
     driver.start(clock())
+    timer = driver.timer()
     while not participant.done:
-        timer = driver.timer()
-        transport.wait(_MAX_WAIT_S if timer is None else min(_MAX_WAIT_S, max(0.0, timer - clock())))
-        driver.wake(clock())
+        transport.wait(_MAX_WAIT_S if timer is None else max(0.0, min(_MAX_WAIT_S, timer - clock())))
+        timer = driver.wake(clock())
     driver.finish()
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import Counter
-from dataclasses import dataclass, field
+from collections import defaultdict
 
 from broker.messages import Envelope
 from broker.records import EdgeRecord, EventRecord, Record
@@ -13,31 +12,29 @@ UNKNOWN = "unknown"
 _EVENTS_PER_EDGE = 20
 
 
-@dataclass
 class Traffic:
-    """What one participant's transport counted, per peer; sizes in bytes of whole frames."""
+    """What was counted of one peer; sizes in bytes of whole frames.
 
-    sent: Counter[str] = field(default_factory=Counter)
-    sent_bytes: Counter[str] = field(default_factory=Counter)
-    dropped: Counter[str] = field(default_factory=Counter)
-    rejected: Counter[str] = field(default_factory=Counter)
+    Attributes:
+        sent: Messages handed over for it (Hello not counted).
+        sent_bytes: Their frames' bytes.
+        dropped: Messages given up because it did not read.
+        rejected: Frames and messages from it that were not to be used.
+    """
 
-    def count_sent(self, peer: str, frame_bytes: int) -> None:
-        """Count a frame handed over for `peer`."""
-        self.sent[peer] += 1
-        self.sent_bytes[peer] += frame_bytes
+    __slots__ = ("dropped", "rejected", "sent", "sent_bytes")
 
-    def edges(self, name: str) -> list[Record]:
-        """Totals of all edges of participant `name`."""
-        out: list[Record] = [
-            EdgeRecord(name, peer, sent=self.sent[peer], sent_bytes=self.sent_bytes[peer], dropped=self.dropped[peer])
-            for peer in sorted(self.sent.keys() | self.dropped.keys())
-        ]
-        return out + [EdgeRecord(peer, name, rejected=count) for peer, count in sorted(self.rejected.items())]
+    def __init__(self) -> None:
+        self.sent = self.sent_bytes = self.dropped = self.rejected = 0
 
 
 class Transport(ABC):
     """One participant's way to its peers. Base class of all transports and of the wrappers around them.
+
+    Attributes:
+        name: The participant it belongs to.
+        traffic: What was counted, by peer.
+        noticed: Records of what happened, until the driver takes them.
 
     A driver calls `poll` for what has arrived, and `wait` when there is nothing to do; `due` tells when `poll` will
     have something although nothing arrives. Times are seconds on the driver's clock.
@@ -48,8 +45,8 @@ class Transport(ABC):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.traffic = Traffic()
-        self._noticed: list[Record] = []
+        self.traffic: defaultdict[str, Traffic] = defaultdict(Traffic)
+        self.noticed: list[Record] = []
 
     @abstractmethod
     def send(self, envelope: Envelope) -> None:
@@ -73,15 +70,20 @@ class Transport(ABC):
 
     def reject(self, source: str, reason: str) -> None:
         """Count something `source` sent that was not to be used, and remember why."""
-        self.traffic.rejected[source] += 1
-        if self.traffic.rejected[source] <= _EVENTS_PER_EDGE:
-            self._noticed.append(EventRecord(self.name, "rejected", source, reason))
-
-    def noticed(self) -> list[Record]:
-        """Records of what happened since the last call; hands them over."""
-        records, self._noticed = self._noticed, []
-        return records
+        traffic = self.traffic[source]
+        traffic.rejected += 1
+        if traffic.rejected <= _EVENTS_PER_EDGE:
+            self.noticed.append(EventRecord(self.name, "rejected", source, reason))
 
     def totals(self) -> list[Record]:
         """What was counted, for the end of the run."""
-        return self.traffic.edges(self.name)
+        records: list[Record] = []
+        for peer, traffic in sorted(self.traffic.items()):
+            if traffic.sent or traffic.dropped:
+                sent = EdgeRecord(
+                    self.name, peer, sent=traffic.sent, sent_bytes=traffic.sent_bytes, dropped=traffic.dropped
+                )
+                records.append(sent)
+            if traffic.rejected:
+                records.append(EdgeRecord(peer, self.name, rejected=traffic.rejected))
+        return records

@@ -168,7 +168,8 @@ class _Inbox:
                 if type(envelope.message) is Metrics:
                     records += _unpacked(envelope.message)
         self._unfinished -= {record.participant for record in records if type(record) is FinishedRecord}
-        records += self._transport.noticed()
+        records += self._transport.noticed
+        self._transport.noticed.clear()
         if records:
             self._observer.take(records)
 

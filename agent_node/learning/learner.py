@@ -69,13 +69,13 @@ class Learner:
         self._uniforms = stream.random((self._steps, self._copies), np.float32)
 
     def see(
-        self, step: int, observation: np.ndarray, reward: np.ndarray, ended: np.ndarray, neighbors: np.ndarray
+        self, step: int, observation: np.ndarray, reward: np.ndarray, ended: np.ndarray, neighbors: np.ndarray | None
     ) -> None:
         """Note a timestep without acting on it (the last of an episode)."""
         self._rollout.see(step, observation, reward, ended, neighbors)
 
     def act(
-        self, step: int, observation: np.ndarray, reward: np.ndarray, ended: np.ndarray, neighbors: np.ndarray
+        self, step: int, observation: np.ndarray, reward: np.ndarray, ended: np.ndarray, neighbors: np.ndarray | None
     ) -> np.ndarray:
         """Actions (E,) int32 drawn from the own policy at a timestep."""
         seen = self._rollout.see(step, observation, reward, ended, neighbors)

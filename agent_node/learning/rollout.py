@@ -89,7 +89,7 @@ class Rollout:
         self._played = 0
 
     def see(
-        self, step: int, observation: np.ndarray, reward: np.ndarray, ended: np.ndarray, neighbors: np.ndarray
+        self, step: int, observation: np.ndarray, reward: np.ndarray, ended: np.ndarray, neighbors: np.ndarray | None
     ) -> Tensor:
         """Note what timestep `step` says (shapes as in `broker.messages.Timestep`); returns the observation (E, S)."""
         self._observed[step] = observation
@@ -98,7 +98,7 @@ class Rollout:
         self._played = max(self._played, step)
         if step > 0:
             self._rewards[step - 1] = reward
-        if step < len(self._in_range) and self._in_range.shape[1]:
+        if neighbors is not None and step < len(self._in_range):
             self._in_range[step] = neighbors.T != 0
         return self._observations[step]
 

@@ -21,7 +21,7 @@ class FaultyTransport(Transport):
 
     def __init__(self, inner: Transport, judge: Judge) -> None:
         super().__init__(inner.name)
-        self.traffic = inner.traffic
+        self.traffic, self.noticed = inner.traffic, inner.noticed
         self._inner = inner
         self._judge = judge
         self._held: DeliveryQueue[Envelope] = DeliveryQueue()
@@ -50,10 +50,6 @@ class FaultyTransport(Transport):
         """Close the inner transport; what is still held back never arrives."""
         self._inner.close(linger_s)
 
-    def noticed(self) -> list[Record]:
-        """The ledger's new lines and what the inner transport noticed."""
-        return super().noticed() + self._inner.noticed()
-
     def totals(self) -> list[Record]:
         """Traffic, and how often each fault looked at an edge and struck."""
         counts = [
@@ -72,7 +68,7 @@ class FaultyTransport(Transport):
             self._examined[fault, source] += 1
         for line in applied:
             self._applied[line.fault, source] += 1
-            self._noticed.append(FaultRecord(line.fault, source, self.name, *message, line.verdict))
+            self.noticed.append(FaultRecord(line.fault, source, self.name, *message, line.verdict))
         if verdict == UNTOUCHED:
             return False
         for delay_s in verdict:

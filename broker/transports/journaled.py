@@ -46,7 +46,7 @@ class JournaledTransport(Transport):
 
     def __init__(self, inner: Transport, codec: Codec, path: Path) -> None:
         super().__init__(inner.name)
-        self.traffic = inner.traffic
+        self.traffic, self.noticed = inner.traffic, inner.noticed
         self._inner = inner
         self._codec = codec
         self._encoder = msgspec.msgpack.Encoder()
@@ -79,10 +79,6 @@ class JournaledTransport(Transport):
         """Close the inner transport and the file."""
         self._inner.close(linger_s)
         self._file.close()
-
-    def noticed(self) -> list[Record]:
-        """What the inner transport noticed."""
-        return super().noticed() + self._inner.noticed()
 
     def totals(self) -> list[Record]:
         """What the inner transport counted."""

@@ -58,9 +58,11 @@ class MemoryTransport(Transport):
         """Hand over an envelope; it arrives at once."""
         frame = self._codec.encode(envelope)
         if not self._network.deliver(envelope.destination, frame):
-            self.traffic.dropped[envelope.destination] += 1
+            self.traffic[envelope.destination].dropped += 1
         elif type(envelope.message) is not Hello:
-            self.traffic.count_sent(envelope.destination, len(frame))
+            traffic = self.traffic[envelope.destination]
+            traffic.sent += 1
+            traffic.sent_bytes += len(frame)
 
     def poll(self, now: float) -> list[Envelope]:  # noqa: ARG002 - frames in memory are due at once
         """What has arrived; frames that are no messages are counted as rejected."""
