@@ -1,0 +1,176 @@
+"""The floors of the house, read from the syntax trees: imports point downward, pure rooms stay pure."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MAY_IMPORT = {
+    "broker": {"broker"},
+    "agent_node": {"agent_node", "broker"},
+    "env_service": {"env_service", "broker"},
+    "scenarios": {"scenarios", "agent_node", "env_service", "broker"},
+}
+PURE = (
+    "agent_node/learning",
+    "agent_node/algorithms",
+    "agent_node/protocol.py",
+    "agent_node/exchange.py",
+    "agent_node/config.py",
+    "env_service/environments",
+    "env_service/protocol.py",
+    "env_service/proximity.py",
+    "env_service/config.py",
+    "broker/codec.py",
+    "broker/config.py",
+    "broker/delivery.py",
+    "broker/driver.py",
+    "broker/faults.py",
+    "broker/joining.py",
+    "broker/messages.py",
+    "broker/participant.py",
+    "broker/records.py",
+    "broker/seeding.py",
+    "broker/virtual_time.py",
+    "broker/transports/memory.py",
+    "broker/transports/faulty.py",
+    "scenarios/topology.py",
+)
+IMPURE = frozenset(
+    "asyncio socket zmq aiomqtt paho time os logging subprocess threading multiprocessing random signal sqlite3 "
+    "tempfile shutil sys rich click".split()
+)
+
+
+def modules() -> list[Path]:
+    return sorted(path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Dotted names of everything a module imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module or ""
+
+
+def is_pure(path: Path) -> bool:
+    relative = path.relative_to(ROOT).as_posix()
+    return any(relative == room or relative.startswith(f"{room}/") for room in PURE)
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_imports_point_downward(package: str) -> None:
+    others = set(MAY_IMPORT) - MAY_IMPORT[package]
+    for path in (ROOT / package).rglob("*.py"):
+        reached = {name.split(".")[0] for name in imports(path)} & others
+        assert not reached, f"{path.relative_to(ROOT)} imports {reached}"
+
+
+def test_pure_rooms_know_no_clock_no_socket_and_no_process() -> None:
+    for path in filter(is_pure, modules()):
+        reached = {name.split(".")[0] for name in imports(path)} & IMPURE
+        assert not reached, f"{path.relative_to(ROOT)} imports {reached}"
+
+
+def test_every_pure_room_exists() -> None:
+    missing = [room for room in PURE if not (ROOT / room).exists()]
+    assert not missing
+
+
+def test_the_broker_and_the_environment_know_no_torch() -> None:
+    for package in ("broker", "env_service"):
+        for path in (ROOT / package).rglob("*.py"):
+            assert "torch" not in {name.split(".")[0] for name in imports(path)}, path
+
+
+def test_the_agents_protocol_knows_no_torch() -> None:
+    reached, waiting = set(), [ROOT / "agent_node/protocol.py"]
+    while waiting:
+        path = waiting.pop()
+        for name in imports(path):
+            assert name.split(".")[0] != "torch", f"{path} imports torch"
+            module = ROOT / (name.replace(".", "/") + ".py")
+            if module.exists() and module not in reached:
+                reached.add(module)
+                waiting.append(module)
+
+
+def test_the_learning_core_takes_torch_and_numpy_only() -> None:
+    allowed = {"torch", "numpy", "agent_node", "broker"}
+    standard = {"__future__", "abc", "collections", "dataclasses", "enum", "hashlib", "itertools", "typing"}
+    for room in ("agent_node/learning", "agent_node/algorithms"):
+        for path in (ROOT / room).rglob("*.py"):
+            reached = {name.split(".")[0] for name in imports(path)} - allowed - standard
+            assert not reached, f"{path.relative_to(ROOT)} imports {reached}"
+
+
+def test_nobody_unpickles_or_evaluates_anything() -> None:
+    for path in modules():
+        assert not {"pickle", "dill", "cloudpickle", "marshal", "shelve"} & {name.split(".")[0] for name in imports(path)}, path
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in {"eval", "exec"}, path
+
+
+def test_no_module_keeps_a_random_generator_of_its_own() -> None:
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute) and node.value.attr == "random":
+                assert not (isinstance(node.value.value, ast.Name) and node.value.value.id == "np"), (
+                    f"{path}: np.random.{node.attr} draws from a hidden stream"
+                )
+
+
+def test_imports_make_no_circle() -> None:
+    graph = {
+        name_of(path): {name for name in top_level_imports(path) if name.split(".")[0] in MAY_IMPORT} for path in modules()
+    }
+    done: set[str] = set()
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, f"circle: {' -> '.join((*trail[trail.index(name) :], name))}"
+        if name in done:
+            return
+        for target in graph.get(name, ()):
+            visit(target, (*trail, name))
+        done.add(name)
+
+    for name in graph:
+        visit(name, ())
+
+
+def top_level_imports(path: Path) -> Iterator[str]:
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+def test_public_names_have_docstrings() -> None:
+    for path in modules():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        if path.name != "__init__.py" or tree.body:
+            assert ast.get_docstring(tree), f"{path.relative_to(ROOT)} has no docstring"
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+                assert ast.get_docstring(node), f"{path.relative_to(ROOT)}: {node.name} has no docstring"
+
+
+def test_functions_stay_short() -> None:
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                lines = (node.end_lineno or 0) - node.lineno + 1
+                assert lines <= 50, f"{path.relative_to(ROOT)}: {node.name} has {lines} lines"
