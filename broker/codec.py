@@ -149,7 +149,7 @@ class Codec:
         length = len(header).to_bytes(_LENGTH_BYTES, "little")
         try:
             frame = b"".join((prefix, length, header, *arrays))
-        except ValueError:  # an array with gaps
+        except (TypeError, ValueError):  # an array with gaps
             frame = b"".join((prefix, length, header, *[array.tobytes() for array in arrays]))
         if len(frame) > self._max_bytes:
             msg = f"a message of {len(frame)} bytes exceeds max_message_bytes = {self._max_bytes}"
