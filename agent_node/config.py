@@ -46,8 +46,10 @@ class AnticipationSharingConfig(Model):
         description="Weight of both discrepancy penalties (Eq. 15). The paper uses 0.1 in Predation and prints 1e4 for "
         "the discrete tasks; large batches learn best with 5 to 8 (ours).",
     )
-    log_ratio_cap: float | None = Field(
-        default=5.0, gt=0, description="Largest |log xi_N|, so that a product over many neighbors stays finite (ours)."
+    log_ratio_cap: float = Field(
+        default=5.0,
+        ge=0,
+        description="Largest |log xi_N|, so that a product over many neighbors stays finite (ours); 0 leaves it free.",
     )
 
 

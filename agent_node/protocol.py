@@ -8,6 +8,8 @@
 |         |                                              | after round K: "ready" to the environment -> ACTING       |
 | LEAVING | Stop from the environment                    | it came -> DONE                                           |
 
+An environment that goes on without an agent may send Stop before the agent is through: it finishes its rounds, no more.
+
 Loss, duplication and reordering are normal inputs. A timestep seen twice gets the same answer again; a share of an
 older round is late; a share of a round to come is kept; a timestep that came too early is kept. Only what no
 correct peer can say is a `ProtocolViolation`.
@@ -97,6 +99,7 @@ class AgentProtocol:
         self._episode = -1
         self._step = -1
         self._answer: Action | None = None
+        self._stopped = False
         self._held: deque[Timestep] = deque()
         self._heard_environment_at = 0.0
         self._round = -1
@@ -191,8 +194,12 @@ class AgentProtocol:
     def _stop(self, stop: Stop) -> list[Command]:
         if stop.reason:
             raise PeerLost(f"{self._where()}: {ENVIRONMENT} stopped the run: {stop.reason}")
-        if self.phase is not Phase.LEAVING:
-            raise ProtocolViolation(f"{self._where()}: Stop before the last episode ended")
+        if self._episode + 1 < self._config.episodes:
+            raise ProtocolViolation(f"{self._where()}: Stop before the last of {self._config.episodes} episodes")
+        self._stopped = True
+        return [] if self.phase in (Phase.SHARING, Phase.DONE) else self._finish()
+
+    def _finish(self) -> list[Command]:
         self.phase = Phase.DONE
         return [Report(FinishedRecord(self.name, self._learner.weights_digest()))]
 
@@ -319,6 +326,8 @@ class AgentProtocol:
     def _get_ready(self, now: float) -> list[Command]:
         self._answer = Action(self._episode, self._step, 0, np.zeros(0, np.int32))
         self._heard_environment_at = now
+        if self._stopped:
+            return self._finish()
         last = self._episode + 1 == self._config.episodes
         self.phase = Phase.LEAVING if last else Phase.ACTING
         return [Send(ENVIRONMENT, self._answer), *self._take_held(now)]

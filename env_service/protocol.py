@@ -170,7 +170,7 @@ class EnvironmentProtocol:
         return commands
 
     def _take_action(self, source: str, message: Action, now: float) -> list[Command]:
-        if self.phase is not Phase.STEPPING or (message.episode, message.step) > (self._episode, self._step):
+        if self.phase is Phase.JOINING or (message.episode, message.step) > (self._episode, self._step):
             raise ProtocolViolation(
                 f"{self._where()}: action of step {message.step} of episode {message.episode} from {source}, "
                 f"expected at most step {self._step} of episode {self._episode}"

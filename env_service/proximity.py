@@ -6,6 +6,8 @@ import numpy as np
 
 from env_service.environments.task import Task
 
+_ROUNDING = 1 + 1e-6  # so that an agent exactly at the distance is in range in float32 too
+
 
 def in_range(task: Task, distance: float | None) -> np.ndarray | None:
     """For each agent (N), each copy (E) and each other agent in order (N - 1), whether it is within `distance`.
@@ -18,7 +20,7 @@ def in_range(task: Task, distance: float | None) -> np.ndarray | None:
         return None
     agents = len(task.action_counts)
     gaps = positions[:, :, None, :] - positions[:, None, :, :]
-    near = np.square(gaps).sum(axis=-1) <= np.float32(distance) ** 2
+    near = np.square(gaps).sum(axis=-1) <= np.float32(distance**2 * _ROUNDING)
     others = ~np.eye(agents, dtype=np.bool_)
     flags: np.ndarray = near[:, others].reshape(len(near), agents, agents - 1).transpose(1, 0, 2)
     return flags.astype(np.uint8)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -81,7 +80,7 @@ def check(
     click.echo(describe(plan))
     if slices is not None:
         write_slices(plan, slices)
-        click.echo(f"\nslices: {slices}/")
+        click.echo(f"# slices: {slices}/")
 
 
 @foretell.command()
@@ -102,13 +101,28 @@ def simulate(
     scenario: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...], out: Path | None
 ) -> None:
     """Run a scenario in one process, in virtual time."""
+    document = _load(scenario, seed, episodes, assignments)  # before torch, which takes seconds
     from scenarios.session import execute  # noqa: PLC0415
     from scenarios.simulate import simulate as run_simulated  # noqa: PLC0415
 
-    execute("simulate", run_simulated, _load(scenario, seed, episodes, assignments), out)
+    execute("simulate", run_simulated, document, out)
 
 
-@foretell.group()
+class _Benchmarks(click.Group):
+    """The commands of `scenarios.bench.commands`, imported when one is asked for."""
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        from scenarios.bench.commands import COMMANDS  # noqa: PLC0415
+
+        return list(COMMANDS)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        from scenarios.bench.commands import COMMANDS  # noqa: PLC0415
+
+        return COMMANDS.get(name)
+
+
+@foretell.group(cls=_Benchmarks)
 def bench() -> None:
     """Measure what messages, protocol and start-up cost on this machine."""
 
@@ -141,9 +155,6 @@ def _sentences() -> Iterator[None]:
     except (KeyboardInterrupt, click.Abort):
         click.echo("foretell: interrupted", err=True)
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        sys.exit(1)
 
 
 def main() -> None:

@@ -84,11 +84,12 @@ def make_run_folder(out: Path | None, name: str, seed: int) -> RunFolder:
 
 
 def _next_free(parent: Path, stem: str) -> Path:
+    parent.mkdir(parents=True, exist_ok=True)
     number = 1
     while True:
         root = parent / f"{stem}-{number}"
         try:
-            root.mkdir(parents=True)
+            root.mkdir()
         except FileExistsError:
             number += 1
             continue

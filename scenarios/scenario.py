@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
@@ -10,6 +11,7 @@ from typing import Any
 
 import tomli_w
 from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from agent_node.config import AlgorithmConfig, ExchangeConfig, LearningConfig
 from broker.config import FaultConfig, JoiningConfig, Model, TransportConfig
@@ -83,7 +85,8 @@ def parse_scenario(text: str, settings: Mapping[str, Any]) -> Scenario:
     for path, value in settings.items():
         _put(document, path.split("."), value)
     try:
-        return Scenario.model_validate(document)
+        # Strict, so that `true` is no number; by way of JSON, where a list may become a tuple all the same.
+        return Scenario.model_validate_json(json.dumps(document, default=_marked), strict=True)
     except ValidationError as error:
         raise _explained(error) from None
 
@@ -130,7 +133,7 @@ def _put(document: dict[str, Any], path: list[str], value: Any) -> None:
     holder: Any = document
     for depth, key in enumerate(path):
         last = depth + 1 == len(path)
-        if isinstance(holder, list) and key.isdigit() and int(key) < len(holder):
+        if isinstance(holder, list) and key.isdecimal() and int(key) < len(holder):
             position: Any = int(key)
         elif isinstance(holder, dict):
             position = key
@@ -138,32 +141,58 @@ def _put(document: dict[str, Any], path: list[str], value: Any) -> None:
             raise ScenarioError(".".join(path), f"{'.'.join(path[:depth])} is not a table that could hold {key!r}")
         if last:
             holder[position] = value
+        elif isinstance(holder, list):
+            holder = holder[position]
+        elif key not in holder and path[depth + 1].isdecimal():
+            raise ScenarioError(".".join(path), f"{'.'.join(path[: depth + 1])} is an empty list")
         else:
-            holder = holder.setdefault(position, {}) if isinstance(holder, dict) else holder[position]
+            holder = holder.setdefault(key, {})
 
 
 def _explained(error: ValidationError) -> ScenarioError:
     """The first thing wrong with a document, as path, expectation and finding."""
     first = error.errors(include_url=False)[0]
-    path = _path(first["loc"])
-    found = first["input"]
     others = "" if error.error_count() == 1 else f" (and {error.error_count() - 1} more)"
-    match first["type"]:
-        case "extra_forbidden":
-            problem = "there is no such setting. `foretell check` prints all settings of a scenario"
-        case "missing":
-            problem = "is required"
-        case "union_tag_invalid" | "union_tag_not_found":
-            context = first.get("ctx", {})
-            tags = str(context.get("expected_tags", "")) or "a known one"
-            field = str(context.get("discriminator", "kind")).strip("'")
-            problem = f"expected {field} to be one of {tags}, found {context.get('tag', 'none')!r}"
-        case "value_error":
-            problem = first["msg"].removeprefix("Value error, ")
-        case _:
-            message = first["msg"].removeprefix("Input should be ")
-            problem = f"expected {message[:1].lower()}{message[1:]}, found {found!r:.80}"
+    path, problem = _path(first["loc"]), _problem(first)
+    if first["type"].startswith("union_tag"):
+        path = f"{path}.{_discriminator(first)}"
     return ScenarioError(path, problem + others)
+
+
+def _marked(date: object) -> dict[str, str]:
+    """A TOML date, which no setting takes, as something that every setting refuses."""
+    return {"a TOML date": str(date)}
+
+
+def _problem(error: ErrorDetails) -> str:
+    """What was expected and what was found, in the words of a TOML document."""
+    context, found = error.get("ctx", {}), error["input"]
+    match error["type"]:
+        case "extra_forbidden":
+            return "there is no such setting. `foretell check` prints all settings of a scenario"
+        case "missing" | "union_tag_not_found":
+            return "is required"
+        case "union_tag_invalid":
+            return f"expected one of {context['expected_tags']}, found {context['tag']!r}"
+        case "value_error":
+            return error["msg"].removeprefix("Value error, ")
+        case "too_short":
+            return f"expected at least {context['min_length']} in the list, found {context['actual_length']}"
+        case "string_pattern_mismatch":
+            return f"expected text like {context['pattern']}, found {found!r:.80}"
+        case "tuple_type" | "list_type":
+            return f"expected a list, found {found!r:.80}"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return f"expected a table, found {found!r:.80}"
+        case "string_type":
+            return f"expected text, found {found!r:.80}"
+        case _:
+            message = error["msg"].removeprefix("Input should be ")
+            return f"expected {message[:1].lower()}{message[1:]}, found {found!r:.80}"
+
+
+def _discriminator(error: ErrorDetails) -> str:
+    return str(error.get("ctx", {}).get("discriminator", "kind")).strip("'")
 
 
 def _path(location: tuple[int | str, ...]) -> str:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -54,7 +55,8 @@ def execute(substrate: str, go: Substrate, scenario: Scenario, out: Path | None)
             raise
         summary = observer.finish(substrate)
         stopped = interrupted()
-    Console().print(_screen(summary, folder))
+    Console().print(_screen(summary))
+    click.echo(_paths(folder))
     if stopped and not summary.complete:
         console.print(f"foretell: interrupted after {summary.episodes} of {scenario.episodes} episodes", style="yellow")
         sys.exit(_INTERRUPTED)
@@ -113,7 +115,7 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def _screen(summary: Summary, folder: RunFolder) -> Table:
+def _screen(summary: Summary) -> Table:
     """The figures a user asks for first."""
     table = Table.grid(padding=(0, 2))
     first, last = summary.team_return_first, summary.team_return_last
@@ -133,7 +135,12 @@ def _screen(summary: Summary, folder: RunFolder) -> Table:
     table.add_row("speed", f"{summary.env_steps_per_s:.0f} environment steps/s, {summary.wall_s:.1f} s")
     table.add_row("curve digest", summary.curve_digest[:16])
     table.add_row("weights digest", summary.weights_digest[:16])
-    table.add_row("results", str(folder.root))
-    if folder.learning_curve.exists():
-        table.add_row("learning curve", str(folder.learning_curve))
     return table
+
+
+def _paths(folder: RunFolder) -> str:
+    """Where the results are, never folded or cut."""
+    lines = [f"results          {folder.root}"]
+    if folder.learning_curve.exists():
+        lines.append(f"learning curve   {folder.learning_curve}")
+    return "\n".join(lines)

@@ -35,6 +35,7 @@ class AnticipationSharing(Algorithm):
 
     name = "anticipation-sharing"
     anticipates = True
+    per_sample = True
 
     def fields(self, edge: Edge) -> tuple[Field, ...]:
         """Own distributions, own actions and the anticipation of the receiver, a row per sample."""

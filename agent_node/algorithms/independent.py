@@ -13,6 +13,7 @@ class Independent(Algorithm):
 
     name = "independent"
     anticipates = False
+    per_sample = False
 
     def fields(self, edge: Edge) -> tuple[Field, ...]:  # noqa: ARG002 - the same for every edge: nothing
         """Nothing."""

@@ -38,5 +38,6 @@ def _discounted_sums(terms: Grid, discounts: Grid) -> Grid:
 
 def normalized(advantages: np.ndarray) -> np.ndarray:
     """The advantages (B,) shifted and scaled to mean 0 and standard deviation 1; all equal ones become 0."""
-    scaled: np.ndarray = (advantages - advantages.mean()) / (advantages.std() + np.float32(1e-8))
-    return scaled
+    exact = advantages.astype(np.float64)
+    scaled: np.ndarray = (exact - exact.mean()) / (exact.std() + 1e-8)
+    return scaled.astype(np.float32)

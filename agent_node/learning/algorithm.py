@@ -27,6 +27,7 @@ class Kind(Enum):
     DISTRIBUTION = "distribution"  # (rows, actions) float32, non-negative, each row sums to 1
     ACTIONS = "actions"  # (rows,) int32, from 0 to the number of actions - 1
     REAL = "real"  # any finite float32
+    BITS = "bits"  # uint8, one bit for each sample an episode can have
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,13 @@ class Field:
         name: Its name in the share.
         kind: What its numbers mean.
         shape: Its exact shape.
-        actions: For `Kind.ACTIONS`, the number of actions.
+        limit: For `Kind.ACTIONS` the number of actions, for `Kind.BITS` the number of bits that may be set.
     """
 
     name: str
     kind: Kind
     shape: tuple[int, ...]
-    actions: int = 0
+    limit: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ class Round:
         log_probabilities: (R, B, A), of the own policy and of the anticipations of the partners; with gradient.
         log_own_old: (B,), log-probability of `actions` under the policy that the ratio xi_i refers to.
         partners: Neighbors to exchange with in this round, in the order of the rows behind the first.
-        rows_in_range: For each partner the samples at which it was in range (int64 indices), or None for all.
+        rows_in_range: For each partner the samples at which it was in range (int64 indices), or None for all; when the
+            loss is taken, those that its share is about.
     """
 
     advantages: Tensor
@@ -125,6 +127,8 @@ class Algorithm(ABC):
     name: ClassVar[str]
     anticipates: ClassVar[bool]
     """Whether the agent keeps a policy network per neighbor beside its own."""
+    per_sample: ClassVar[bool]
+    """Whether the arrays of a share have a row per sample; the share then also says which samples they are."""
 
     def __init__(self, learning: LearningConfig, settings: AlgorithmConfig) -> None:
         self.learning = learning

@@ -7,6 +7,7 @@ two the agent waits for its neighbors. The forward pass made to share is the one
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 
 import numpy as np
@@ -14,11 +15,12 @@ import torch
 from torch import Tensor
 
 from agent_node.config import AgentConfig
+from agent_node.learning import samples
 from agent_node.learning.advantage import normalized
-from agent_node.learning.algorithm import Algorithm, Arrays, Edge, Round, taken
-from agent_node.learning.networks import Layout, Policy, Stack, forward, initial_parameters
+from agent_node.learning.algorithm import Algorithm, Arrays, Edge, Field, Kind, Round, taken
+from agent_node.learning.networks import Layout, Policy, Stack, forward, initial_parameters, widened
 from agent_node.learning.rollout import Batch, Rollout
-from agent_node.learning.shares import check_share
+from agent_node.learning.shares import check_share, count_bits
 from broker.seeding import generator
 
 _IMPOSSIBLE = -1e9
@@ -47,9 +49,10 @@ class Learner:
         actor = Layout(config.observation_size, config.learning.hidden, width)
         critic = Layout(config.observation_size, config.learning.hidden, 1)
         epsilon = config.learning.adam_epsilon
+        self._positions = config.steps * config.parallel_episodes
         self._actor = Stack(
             actor,
-            [self._initial(actor, "actor", agent) for agent in modeled],
+            [self._initial_policy(actor, agent) for agent in modeled],
             config.learning.actor_learning_rate,
             epsilon,
         )
@@ -116,11 +119,7 @@ class Learner:
             partners=partners,
             rows_in_range=self._in_range,
         )
-        return {
-            partner: self._algorithm.share(self._round, partner, self._edge_to(partner))
-            for partner in partners
-            if self.exchanges_with(partner)
-        }
+        return {partner: self._share_with(partner) for partner in partners if self.exchanges_with(partner)}
 
     def exchanges_with(self, neighbor: str) -> bool:
         """Whether anything crosses the edge to `neighbor` in this episode's rounds; both ends know."""
@@ -133,14 +132,20 @@ class Learner:
         Raises:
             ProtocolViolation: Says what was expected and what was found.
         """
-        edge = Edge(self._edge_to(source).rows, self._actions[source], self._actions[self._name])
-        check_share(arrays, self._algorithm.fields(edge))
+        rows = 0
+        fields: tuple[Field, ...] = ()
+        if self._algorithm.per_sample:
+            fields = (Field(samples.NAME, Kind.BITS, (samples.packed_bytes(self._positions),), self._positions),)
+            rows = count_bits(arrays.get(samples.NAME), fields[0])
+        edge = Edge(rows, self._actions[source], self._actions[self._name])
+        check_share(arrays, fields + self._algorithm.fields(edge))
 
     def close_round(self, shares: Mapping[str, Arrays]) -> dict[str, float]:
         """Update the policies with what was heard; returns the losses by name."""
         if self._batch.samples == 0:
             return {}
-        loss = self._algorithm.loss(self._round, shares)
+        now, aligned = self._aligned(shares)
+        loss = self._algorithm.loss(now, aligned)
         loss.total.backward()  # type: ignore[no-untyped-call]
         heard = (self._name, *(partner for partner in self._round.partners if partner in shares))
         updated = [self._rows[agent] for agent in heard if agent in self._rows]
@@ -156,6 +161,34 @@ class Learner:
         return sha256(self._actor.parameters.numpy().tobytes() + self._critic.parameters.numpy().tobytes()).hexdigest()
 
     # Parts
+
+    def _share_with(self, partner: str) -> Arrays:
+        arrays = self._algorithm.share(self._round, partner, self._edge_to(partner))
+        if self._algorithm.per_sample:
+            arrays[samples.NAME] = samples.pack(self._index_for(partner), self._positions)
+        return arrays
+
+    def _aligned(self, shares: Mapping[str, Arrays]) -> tuple[Round, Mapping[str, Arrays]]:
+        """The round and the shares cut down to the samples that both ends of each edge hold."""
+        if not self._algorithm.per_sample:
+            return self._round, shares
+        rows_in_range, aligned = dict(self._in_range), {}
+        for partner, arrays in shares.items():
+            ours, theirs = self._batch.index, samples.unpack(arrays[samples.NAME], self._positions)
+            own = {name: array for name, array in arrays.items() if name != samples.NAME}
+            if np.array_equal(theirs, self._index_for(partner)):
+                aligned[partner] = own
+                continue
+            our_rows, their_rows = samples.common_rows(ours, theirs)
+            rows_in_range[partner] = torch.from_numpy(our_rows)
+            aligned[partner] = {name: array[their_rows] for name, array in own.items()}
+        return replace(self._round, rows_in_range=rows_in_range), aligned
+
+    def _index_for(self, partner: str) -> np.ndarray:
+        """Positions of the samples at which `partner` was in range."""
+        rows = self._in_range[partner]
+        index: np.ndarray = self._batch.index if rows is None else self._batch.index[rows.numpy()]
+        return index
 
     def _update_critic(self) -> np.ndarray:
         """Advantages (B,) with the critic as it was, and one step of it toward the returns (Eqs. 16 and 17)."""
@@ -189,6 +222,11 @@ class Learner:
         rows = self._in_range[neighbor]
         count = self._batch.samples if rows is None else len(rows)
         return Edge(count, self._actions[self._name], self._actions[neighbor])
+
+    def _initial_policy(self, layout: Layout, agent: str) -> Tensor:
+        """Drawn in the agent's own layout, so that a neighbor with more actions changes nothing but the width."""
+        own = Layout(layout.inputs, layout.hidden, self._actions[agent])
+        return widened(own, self._initial(own, "actor", agent), layout.outputs)
 
     def _initial(self, layout: Layout, *role: str) -> Tensor:
         return initial_parameters(layout, generator(self._seed, self._name, *role))

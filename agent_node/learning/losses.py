@@ -19,15 +19,15 @@ def clipped_gain(own_ratio: Tensor, neighbor_ratio: Tensor | None, advantages: T
     return torch.minimum(own_ratio * scaled, own_ratio.clamp(1 - clip, 1 + clip) * scaled)
 
 
-def neighbor_ratio(log_ratios: Tensor, cap: float | None) -> Tensor:
+def neighbor_ratio(log_ratios: Tensor, cap: float) -> Tensor:
     """xi_N (B,), the product over neighbors of pi_ij(a_j|s) / pi_jj(a_j|s) (Eq. 12).
 
     Args:
         log_ratios: (m, B), 0 where a neighbor was out of range.
-        cap: Largest |log xi_N|, so that it stays finite; None leaves it free.
+        cap: Largest |log xi_N|, so that it stays finite; 0 leaves it free.
     """
     total = log_ratios.sum(dim=0)
-    return (total if cap is None else total.clamp(-cap, cap)).exp()
+    return (total.clamp(-cap, cap) if cap else total).exp()
 
 
 def pushes_apart(log_ratio: Tensor, advantages: Tensor) -> Tensor:

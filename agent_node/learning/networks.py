@@ -53,6 +53,14 @@ def initial_parameters(layout: Layout, generator: Generator) -> Tensor:
     return torch.cat([torch.from_numpy(piece).float() for piece in pieces])
 
 
+def widened(layout: Layout, parameters: Tensor, outputs: int) -> Tensor:
+    """The same network with more outputs, the new ones without weights: parameters of the wider layout."""
+    *inner, weight, bias = torch.split(parameters, layout.pieces)
+    missing = (0, outputs - layout.outputs)
+    wide = torch.nn.functional.pad(weight.view(-1, layout.outputs), missing)
+    return torch.cat([*inner, wide.reshape(-1), torch.nn.functional.pad(bias, missing)])
+
+
 def forward(layout: Layout, parameters: Tensor, inputs: Tensor) -> Tensor:
     """Outputs (R, B, O) of the networks with `parameters` (R, P) for the same `inputs` (B, I)."""
     networks = parameters.shape[0]
@@ -99,7 +107,7 @@ class Stack:
     @torch.no_grad()
     def step(self, rows: Sequence[int], gradient: Tensor) -> None:
         """Move the networks `rows` one Adam step down `gradient` (len(rows), P)."""
-        whole = len(rows) == len(self._steps)
+        whole = self._is_whole(rows)
         first, second, parameters = (
             (tensor if whole else self._pick(tensor, rows)) for tensor in (self._first, self._second, self.parameters)
         )
@@ -117,9 +125,10 @@ class Stack:
                 target.index_copy_(0, index, source)
 
     def _pick(self, tensor: Tensor, rows: Sequence[int]) -> Tensor:
-        if len(rows) == len(self._steps):
-            return tensor.clone()
-        return tensor[list(rows)]
+        return tensor.clone() if self._is_whole(rows) else tensor[list(rows)]
+
+    def _is_whole(self, rows: Sequence[int]) -> bool:
+        return list(rows) == list(range(len(self._steps)))
 
 
 class Policy:

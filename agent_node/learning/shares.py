@@ -12,7 +12,7 @@ from broker.errors import ProtocolViolation
 SUM_TOLERANCE = 1e-3
 """How far a distribution's sum may be from 1: ten times what float32 rounding gives for 1000 actions."""
 
-_DTYPES = {Kind.DISTRIBUTION: np.float32, Kind.ACTIONS: np.int32, Kind.REAL: np.float32}
+_DTYPES = {Kind.DISTRIBUTION: np.float32, Kind.ACTIONS: np.int32, Kind.REAL: np.float32, Kind.BITS: np.uint8}
 
 
 def check_share(arrays: Mapping[str, np.ndarray], fields: tuple[Field, ...]) -> None:
@@ -29,6 +29,23 @@ def check_share(arrays: Mapping[str, np.ndarray], fields: tuple[Field, ...]) -> 
         _check(arrays[field.name], field)
 
 
+def count_bits(array: np.ndarray | None, field: Field) -> int:
+    """Number of bits set in an array that must be `field` (bits).
+
+    Raises:
+        ProtocolViolation: It is not there, or not what `field` says.
+    """
+    if array is None:
+        msg = f"expected an array {field.name}"
+        raise ProtocolViolation(msg)
+    _check(array, field)
+    bits = np.unpackbits(array)
+    if bits[field.limit :].any():
+        msg = f"{field.name}: expected at most {field.limit} bits, found one behind them"
+        raise ProtocolViolation(msg)
+    return int(np.count_nonzero(bits))
+
+
 def _check(array: np.ndarray, field: Field) -> None:
     dtype = _DTYPES[field.kind]
     if array.shape != field.shape or array.dtype != dtype:
@@ -38,8 +55,8 @@ def _check(array: np.ndarray, field: Field) -> None:
         return
     if field.kind is Kind.DISTRIBUTION:
         _check_distribution(array, field.name)
-    elif field.kind is Kind.ACTIONS and (array.min() < 0 or array.max() >= field.actions):
-        msg = f"{field.name}: expected actions from 0 to {field.actions - 1}, found {array.min()} to {array.max()}"
+    elif field.kind is Kind.ACTIONS and (array.min() < 0 or array.max() >= field.limit):
+        msg = f"{field.name}: expected actions from 0 to {field.limit - 1}, found {array.min()} to {array.max()}"
         raise ProtocolViolation(msg)
     elif field.kind is Kind.REAL and not np.isfinite(array).all():
         msg = f"{field.name}: expected finite numbers, found NaN or infinity"

@@ -1,0 +1,182 @@
+"""From the document to what each participant is told, and what is refused before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent_node.config import AgentConfig
+from broker.errors import ScenarioError
+from broker.messages import ENVIRONMENT, OBSERVER
+from env_service.config import ServiceConfig
+from scenarios import plan as planning
+from scenarios.plan import Wiring, make_plan
+from scenarios.scenario import Scenario
+
+AGENTS = ("agent-0", "agent-1", "agent-2", "agent-3")
+EVERYBODY = (ENVIRONMENT, *AGENTS, OBSERVER)
+WIRING = Wiring("run-1", {name: f"ipc:///tmp/{name}" for name in EVERYBODY})
+LINE = {
+    "agent-0": ("agent-1",),
+    "agent-1": ("agent-0", "agent-2"),
+    "agent-2": ("agent-1", "agent-3"),
+    "agent-3": ("agent-2",),
+}
+DROP = {"kind": "drop", "probability": 0.5}
+
+
+def scenario(**parts):
+    document = {
+        "name": "planned",
+        "seed": 5,
+        "episodes": 12,
+        "parallel_episodes": 3,
+        "environment": {"kind": "exchange", "agents": 4, "steps": 17},
+        "topology": {"kind": "line"},
+    }
+    return Scenario.model_validate(document | parts)
+
+
+def refused(**parts):
+    with pytest.raises(ScenarioError) as caught:
+        make_plan(scenario(**parts))
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+def test_the_environment_comes_first_and_agents_in_order():
+    assert make_plan(scenario()).participants == (ENVIRONMENT, *AGENTS)
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_an_agent_is_told_of_the_environment_and_its_own_neighbors_only(agent):
+    link = make_plan(scenario()).agent(agent, WIRING).link
+    assert link.name == agent
+    assert link.peers == (ENVIRONMENT, *LINE[agent])
+
+
+def test_the_environment_is_told_of_all_agents():
+    link = make_plan(scenario()).environment(WIRING).link
+    assert (link.name, link.peers) == (ENVIRONMENT, AGENTS)
+    assert set(link.addresses) == set(EVERYBODY)
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_an_agent_knows_no_address_but_its_own_its_peers_and_the_observers(agent):
+    addresses = make_plan(scenario()).agent(agent, WIRING).link.addresses
+    known = {agent, ENVIRONMENT, OBSERVER, *LINE[agent]}
+    assert addresses == {name: f"ipc:///tmp/{name}" for name in known}
+
+
+def test_without_an_observer_nobody_is_observed():
+    addresses = {name: address for name, address in WIRING.addresses.items() if name != OBSERVER}
+    plan = make_plan(scenario())
+    assert plan.agent("agent-0", WIRING).link.observed
+    assert not plan.agent("agent-0", Wiring("run-1", addresses)).link.observed
+    assert not plan.environment(Wiring("run-1", {})).link.observed
+
+
+def test_every_participant_keeps_its_own_journal_or_none():
+    plan = make_plan(scenario())
+    wiring = Wiring("run-1", {}, Path("/journals"))
+    assert plan.agent("agent-2", wiring).link.journal == Path("/journals/agent-2.journal")
+    assert plan.environment(wiring).link.journal == Path("/journals/environment.journal")
+    assert plan.agent("agent-2", WIRING).link.journal is None
+
+
+def test_all_are_told_the_same_about_the_run():
+    plan = make_plan(scenario(faults=[DROP], joining={"give_up_s": 9}, service={"give_up_s": 77}))
+    links = [plan.environment(WIRING).link, *(plan.agent(agent, WIRING).link for agent in AGENTS)]
+    assert {(link.run, link.seed, link.joining.give_up_s) for link in links} == {("run-1", 5, 9)}
+    assert {link.faults for link in links} == {plan.scenario.faults}
+    agent, environment = plan.agent("agent-0", WIRING), plan.environment(WIRING)
+    assert agent.give_up_s == environment.service.give_up_s == 77
+    assert (agent.episodes, agent.parallel_episodes, agent.steps) == (12, 3, 17)
+    assert (environment.episodes, environment.parallel_episodes) == (12, 3)
+    assert agent.neighbors == environment.neighbors == LINE
+    assert (agent.action_counts, agent.observation_size) == (dict.fromkeys(AGENTS, 6), 20)
+
+
+@pytest.mark.parametrize("topology", [{"kind": "line"}, {"kind": "proximity", "distance": 1.5}])
+def test_only_proximity_is_decided_step_by_step(topology):
+    plan = make_plan(scenario(topology=topology))
+    near = topology.get("distance")
+    assert plan.environment(WIRING).proximity_distance == near
+    assert plan.agent("agent-0", WIRING).proximity is (near is not None)
+
+
+def test_a_slice_survives_as_json():
+    plan = make_plan(scenario(faults=[DROP], topology={"kind": "proximity", "distance": 1.5}))
+    agent, environment = plan.agent("agent-1", WIRING), plan.environment(WIRING)
+    assert AgentConfig.model_validate_json(agent.model_dump_json()) == agent
+    assert ServiceConfig.model_validate_json(environment.model_dump_json()) == environment
+
+
+class Placeless:
+    """A task that does not say where its agents are."""
+
+    action_counts, observation_size, steps, noop_action = (5, 5), 3, 10, None
+
+    def __init__(self):
+        self.closed = 0
+
+    def positions(self):
+        return None
+
+    def close(self):
+        self.closed += 1
+
+
+def test_proximity_without_positions_is_refused(monkeypatch):
+    task = Placeless()
+    monkeypatch.setattr(planning, "make_task", lambda _config, _copies: task)
+    error = refused(topology={"kind": "proximity", "distance": 1.5})
+    assert (error.path, task.closed) == ("topology.kind", 1)
+    assert "does not say where its agents are" in error.problem
+
+
+def test_the_task_that_was_looked_at_is_closed(monkeypatch):
+    task = Placeless()
+    monkeypatch.setattr(planning, "make_task", lambda _config, _copies: task)
+    make_plan(scenario(topology={"kind": "complete"}))
+    assert task.closed == 1
+
+
+def test_no_op_for_missing_actions_needs_a_task_that_has_one():
+    predation = {"kind": "predation", "agents": 4}
+    error = refused(environment=predation, service={"missing_action": "noop"})
+    assert error.path == "service.missing_action"
+    assert error.problem == "expected wait or repeat: this task has no action that does nothing"
+    make_plan(scenario(environment=predation, service={"missing_action": "repeat"}))
+    make_plan(scenario(service={"missing_action": "noop"}))
+
+
+def test_an_agent_without_neighbors_is_refused_by_name():
+    error = refused(topology={"kind": "edges", "edges": [["agent-0", "agent-1"], ["agent-1", "agent-3"]]})
+    assert error.path == "topology.edges"
+    assert "agent-2" in error.problem
+
+
+@pytest.mark.parametrize(
+    ("faults", "name"),
+    [
+        ([DROP, DROP], "drop"),
+        ([DROP, DROP | {"name": "drop"}], "drop"),
+        (
+            [
+                DROP | {"name": "rain"},
+                {"kind": "delay", "name": "rain", "delay_s": {"distribution": "constant", "value_s": 1}},
+            ],
+            "rain",
+        ),
+    ],
+)
+def test_two_faults_with_one_name_are_refused(faults, name):
+    error = refused(faults=faults)
+    assert error.path == "faults[1].name"
+    assert repr(name) in error.problem
+
+
+def test_faults_with_names_of_their_own_are_taken():
+    assert len(make_plan(scenario(faults=[DROP, DROP | {"name": "second"}])).scenario.faults) == 2

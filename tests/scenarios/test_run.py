@@ -1,0 +1,256 @@
+"""A run of real processes: who dies is named, who attacks is counted, nothing is left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zmq
+from running import LIMIT_S, TINY, alive, children_of, foretell, participant_pid, start, summary, until
+
+from broker.codec import Codec
+from broker.messages import ENVIRONMENT, Action, Envelope, Share, Stop, Timestep
+
+LONG = ("--episodes", "100000", *TINY)
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """A run that is in its episodes, and its folder."""
+    out = tmp_path / "run"
+    process = start("run", "exchange-quick", *LONG, "--out", str(out))
+    try:
+        until(lambda: has_episodes(out), "the first episodes")
+        yield process, out
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def has_episodes(out: Path) -> bool:
+    try:
+        with sqlite3.connect(f"file:{out / 'run.sqlite'}?mode=ro", uri=True) as database:
+            return bool(database.execute("SELECT count(*) FROM episodes").fetchone()[0])
+    except sqlite3.OperationalError:
+        return False
+
+
+def test_a_run_leaves_everything_a_user_asks_for(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    done = foretell(
+        "run", "exchange-quick", "--episodes", "12", *TINY, "--set", "transport.journal=true", "--out", str(out)
+    )
+    assert done.returncode == 0, done.stderr
+    found = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    names = [ENVIRONMENT, "agent-0", "agent-1", "agent-2"]
+    assert {"scenario.toml", "run.sqlite", "summary.json", "learning_curve.png"} <= found
+    assert {f"logs/{name}.log" for name in names} <= found
+    assert {f"journal/{name}.journal" for name in names} <= found
+    assert any(name.startswith("tensorboard/events") for name in found)
+    figures = summary(out)
+    assert figures["substrate"] == "run"
+    assert figures["complete"]
+    assert figures["shares_heard"] == figures["shares_sent"] == 12 * 3 * 6
+    assert str(out / "learning_curve.png") in done.stdout.replace("\n", "")
+
+
+@pytest.mark.parametrize("victim", ["agent-1", ENVIRONMENT])
+def test_a_killed_participant_is_named_within_five_seconds(
+    running: tuple[subprocess.Popen[str], Path], victim: str
+) -> None:
+    process, out = running
+    children = children_of(process.pid)
+    os.kill(participant_pid(out, victim), signal.SIGKILL)
+    killed_at = time.monotonic()
+    _, said = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 3
+    assert time.monotonic() - killed_at < 60
+    assert f"{victim} died: signal SIGKILL" in said
+    assert str(out / "logs" / f"{victim}.log") in said.replace("\n", "")
+    assert "Traceback" not in said
+    until(lambda: not any(alive(child) for child in children), "the end of all processes")
+    assert not summary(out)["complete"]
+
+
+def test_ctrl_c_ends_everything_and_keeps_what_was_learned(running: tuple[subprocess.Popen[str], Path]) -> None:
+    process, out = running
+    children = children_of(process.pid)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 130
+    assert "interrupted after" in said
+    assert "Traceback" not in said
+    until(lambda: not any(alive(child) for child in children), "the end of all processes")
+    figures = summary(out)
+    assert not figures["complete"]
+    assert figures["episodes"] > 0
+    assert (out / "learning_curve.png").exists()
+
+
+def test_no_process_outlives_a_launcher_that_was_killed(running: tuple[subprocess.Popen[str], Path]) -> None:
+    process, _ = running
+    children = children_of(process.pid)
+    assert len(children) >= 4
+    process.kill()
+    process.communicate()
+    until(lambda: not any(alive(child) for child in children), "the end of all processes")
+
+
+def test_an_address_in_use_is_a_sentence(tmp_path: Path) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        settings = ("--set", "transport.zeromq.scheme=tcp", "--set", f"transport.zeromq.base_port={port}")
+        done = foretell("run", "exchange-quick", "--episodes", "2", *TINY, *settings, "--out", str(tmp_path / "run"))
+    assert done.returncode == 2
+    assert f"cannot listen on tcp://127.0.0.1:{port}: the address is in use" in done.stderr.replace("\n", " ")
+    assert "Traceback" not in done.stderr
+
+
+class Attacker:
+    """A stranger with a socket of its own."""
+
+    def __init__(self) -> None:
+        self._context = zmq.Context()
+        self._sockets: dict[str, zmq.Socket[bytes]] = {}
+
+    def send(self, address: str, *parts: bytes) -> None:
+        if address not in self._sockets:
+            self._sockets[address] = self._context.socket(zmq.PUSH)
+            self._sockets[address].setsockopt(zmq.SNDTIMEO, int(LIMIT_S * 1000))
+            self._sockets[address].connect(address)
+        self._sockets[address].send_multipart(parts)
+
+    def close(self) -> None:
+        for each in self._sockets.values():
+            each.close(linger=5000)
+        self._context.term()
+
+
+def bad_messages(run: str) -> dict[str, list[bytes]]:
+    """Frames for agent-0 and for the environment that must be counted and never used."""
+    codec = Codec(run, 1 << 24)
+
+    def frame(source: str, destination: str, message: Any) -> bytes:
+        return codec.encode(Envelope(run, source, destination, 0, message))
+
+    def share(rows: int, **changes: np.ndarray) -> Share:
+        arrays = {
+            "policy": np.full((rows, 6), 1 / 6, np.float32),
+            "actions": np.zeros(rows, np.int32),
+            "anticipation": np.full((rows, 6), 1 / 6, np.float32),
+        }
+        return Share(0, 0, arrays | changes)
+
+    good = frame("agent-1", "agent-0", share(2))
+    nan = np.full((2, 6), np.nan, np.float32)
+    unfair = np.full((40, 6), 0.5, np.float32)
+    seen = (np.zeros((2, 3), np.float32), np.zeros(2, np.float32), np.zeros(2, np.uint8))
+    return {
+        "agent-0": [
+            b"garbage",
+            b"",
+            bytes(range(256)),
+            good[:-3],
+            frame("agent-1", "agent-0", share(2, policy=nan)),
+            frame("agent-1", "agent-0", Share(0, 99, {})),
+            frame("agent-1", "agent-0", Stop("")),
+            frame("agent-1", "agent-2", share(2)),
+            frame(ENVIRONMENT, "agent-0", Timestep(0, 0, 0, False, *seen)),
+            frame("agent-2", "agent-0", share(40, policy=unfair)),
+        ],
+        ENVIRONMENT: [
+            frame("agent-0", ENVIRONMENT, Action(0, 0, 0, np.full(2, 77, np.int32))),
+            frame("agent-0", ENVIRONMENT, Action(0, 0, 0, np.zeros(5, np.int32))),
+            frame("agent-0", ENVIRONMENT, share(2)),
+        ],
+    }
+
+
+def test_bad_messages_are_counted_and_the_run_goes_on_undisturbed(tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    arguments = ("exchange-quick", "--episodes", "60", *TINY)
+    assert foretell("simulate", *arguments, "--out", str(plain)).returncode == 0
+    out = tmp_path / "run"
+    settings = ("--set", "transport.zeromq.scheme=tcp", "--set", "transport.zeromq.base_port=27410")
+    addresses = {ENVIRONMENT: "tcp://127.0.0.1:27410", "agent-0": "tcp://127.0.0.1:27411"}
+    attacker = Attacker()
+    process = start("run", *arguments, *settings, "--out", str(out))
+    try:
+        for victim, frames in bad_messages("exchange-quick").items():
+            for each in frames:
+                attacker.send(addresses[victim], each)
+            attacker.send(addresses[victim], b"two", b"parts")
+        _, said = process.communicate(timeout=LIMIT_S)
+    finally:
+        process.kill()
+        attacker.close()
+    assert process.returncode == 0, said
+    undisturbed, attacked = summary(plain), summary(out)
+    for name in ("curve_digest", "weights_digest", "shares_heard", "edge_bytes"):
+        assert attacked[name] == undisturbed[name]
+    with sqlite3.connect(out / "run.sqlite") as database:
+        rejected = dict(
+            database.execute("SELECT destination, sum(rejected) FROM edges WHERE rejected > 0 GROUP BY destination")
+        )
+        reasons = " ".join(row[0] for row in database.execute("SELECT text FROM events WHERE kind = 'rejected'"))
+    assert rejected["agent-0"] >= 10
+    assert rejected[ENVIRONMENT] >= 3
+    for reason in ("NaN", "is not an in-edge", "never sends one here", "timestep with shapes"):
+        assert reason in reasons
+
+
+def test_participants_can_be_started_by_hand_from_their_slices(tmp_path: Path) -> None:
+    sockets = Path(tempfile.mkdtemp(prefix="foretell-test-"))
+    try:
+        names = [ENVIRONMENT, "agent-0", "agent-1", "agent-2"]
+        addresses = ",".join(f'"{name}"="ipc://{sockets}/{name}"' for name in names)
+        slices = tmp_path / "slices"
+        done = foretell(
+            *("check", "exchange-quick", "--episodes", "3", *TINY, "--slices", str(slices)),
+            *("--set", f"transport.zeromq.addresses={{{addresses}}}"),
+        )
+        assert done.returncode == 0, done.stderr
+        modules = {name: "env_service" if name == ENVIRONMENT else "agent_node" for name in names}
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-m", modules[name], str(slices / f"{name}.json")], stderr=subprocess.PIPE, text=True
+            )
+            for name in names
+        ]
+        said = [process.communicate(timeout=LIMIT_S)[1] for process in processes]
+        assert [process.returncode for process in processes] == [0, 0, 0, 0], said
+        assert "FinishedRecord" in said[1]
+    finally:
+        shutil.rmtree(sockets)
+
+
+def test_a_participant_reads_its_slice_from_standard_input_and_refuses_a_wrong_one() -> None:
+    for text in ("", "{}", json.dumps({"link": 3})):
+        done = subprocess.run(
+            [sys.executable, "-m", "env_service"],
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_S,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert done.stderr.startswith("the slice is wrong: ")
+        assert "Traceback" not in done.stderr

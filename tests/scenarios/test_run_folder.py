@@ -1,0 +1,102 @@
+"""A run's folder: its number, and what is never overwritten."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from broker.errors import UserError
+from scenarios.run_folder import RunFolder, make_run_folder
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def refusal(out):
+    with pytest.raises(UserError) as caught:
+        make_run_folder(out, "try", 1)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_runs_are_numbered_and_keep_seeds_apart():
+    roots = [make_run_folder(None, "try", seed).root for seed in (1, 1, 2, 1)]
+    assert [str(root) for root in roots] == [
+        "runs/try-seed1-1",
+        "runs/try-seed1-2",
+        "runs/try-seed2-1",
+        "runs/try-seed1-3",
+    ]
+    assert all((root / "logs").is_dir() for root in roots)
+
+
+def test_the_first_number_that_nobody_has_is_taken():
+    for number in (1, 2, 4):
+        Path(f"runs/try-seed1-{number}").mkdir(parents=True)
+    Path("runs/try-seed1-3").write_text("a file has the name too")
+    assert make_run_folder(None, "try", 1).root == Path("runs/try-seed1-5")
+
+
+def test_a_chosen_folder_is_made_with_its_parents():
+    folder = make_run_folder(Path("deep/er/out"), "try", 1)
+    assert folder == RunFolder(Path("deep/er/out"))
+    assert Path("deep/er/out/logs").is_dir()
+
+
+def test_a_chosen_folder_may_hold_other_things():
+    Path("out/logs").mkdir(parents=True)
+    Path("out/notes.txt").write_text("mine")
+    assert make_run_folder(Path("out"), "try", 1).root == Path("out")
+    assert Path("out/notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("file", ["run.sqlite", "summary.json"])
+def test_a_folder_that_holds_a_run_is_refused_and_left_alone(file):
+    Path("out").mkdir()
+    Path("out", file).write_text("precious")
+    assert refusal(Path("out")) == "out holds a run already. Choose another --out, or remove it."
+    assert [path.name for path in Path("out").iterdir()] == [file]
+    assert Path("out", file).read_text() == "precious"
+
+
+@pytest.mark.parametrize("out", ["file", "file/out", "out"])
+def test_a_place_where_no_folder_can_be_is_one_sentence(out):
+    Path("file").write_text("")
+    Path("out").mkdir()
+    Path("out/logs").write_text("")
+    assert refusal(Path(out)).startswith(f"cannot make the run's folder {out}: ")
+
+
+def test_a_file_where_the_runs_should_be_is_one_sentence():
+    Path("runs").write_text("")
+    assert refusal(None).startswith("cannot make the run's folder runs: ")
+
+
+def test_a_link_to_nowhere_where_the_runs_should_be_is_one_sentence(monkeypatch):
+    Path("runs").symlink_to("unmounted-disk")
+    mkdir, tries = Path.mkdir, iter(range(100))
+
+    def counted(*arguments, **options):
+        assert next(tries, None) is not None, "it tries for ever"
+        return mkdir(*arguments, **options)
+
+    monkeypatch.setattr(Path, "mkdir", counted)
+    assert refusal(None).startswith("cannot make the run's folder runs: ")
+
+
+def test_every_file_of_a_run_lies_in_its_folder():
+    folder = RunFolder(Path("out"))
+    paths = [folder.scenario, folder.store, folder.summary, folder.learning_curve, folder.tensorboard, folder.journals]
+    assert [str(path) for path in paths] == [
+        "out/scenario.toml",
+        "out/run.sqlite",
+        "out/summary.json",
+        "out/learning_curve.png",
+        "out/tensorboard",
+        "out/journal",
+    ]
+    assert folder.log("agent-3") == Path("out/logs/agent-3.log")
