@@ -117,7 +117,9 @@ def test_the_learning_core_takes_torch_and_numpy_only() -> None:
 
 def test_nobody_unpickles_or_evaluates_anything() -> None:
     for path in modules():
-        assert not {"pickle", "dill", "cloudpickle", "marshal", "shelve"} & {name.split(".")[0] for name in imports(path)}, path
+        assert not {"pickle", "dill", "cloudpickle", "marshal", "shelve"} & {
+            name.split(".")[0] for name in imports(path)
+        }, path
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id not in {"eval", "exec"}, path
@@ -126,7 +128,11 @@ def test_nobody_unpickles_or_evaluates_anything() -> None:
 def test_no_module_keeps_a_random_generator_of_its_own() -> None:
     for path in modules():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute) and node.value.attr == "random":
+            if (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Attribute)
+                and node.value.attr == "random"
+            ):
                 assert not (isinstance(node.value.value, ast.Name) and node.value.value.id == "np"), (
                     f"{path}: np.random.{node.attr} draws from a hidden stream"
                 )
@@ -134,7 +140,8 @@ def test_no_module_keeps_a_random_generator_of_its_own() -> None:
 
 def test_imports_make_no_circle() -> None:
     graph = {
-        name_of(path): {name for name in top_level_imports(path) if name.split(".")[0] in MAY_IMPORT} for path in modules()
+        name_of(path): {name for name in top_level_imports(path) if name.split(".")[0] in MAY_IMPORT}
+        for path in modules()
     }
     done: set[str] = set()
 

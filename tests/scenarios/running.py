@@ -37,6 +37,14 @@ def foretell(*arguments: str, **environment: str) -> subprocess.CompletedProcess
     )
 
 
+def simulate_here(out: Path, *arguments: str) -> dict[str, Any]:
+    """`foretell simulate` in this process, which has torch already; gives the summary."""
+    from scenarios.cli import foretell as commands
+
+    commands(["simulate", *arguments, "--out", str(out)], standalone_mode=False)
+    return summary(out)
+
+
 def start(*arguments: str) -> subprocess.Popen[str]:
     """Start the command in a process group of its own, as a terminal would."""
     return subprocess.Popen(
