@@ -1,0 +1,84 @@
+"""Prints docs/settings.md: every setting of a scenario, from the typed document itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from scenarios.scenario import Scenario
+
+HEAD = """# Settings of a scenario
+
+Every setting with its default, its range and the reason for it. `foretell check SCENARIO` prints the same settings with
+the values of one scenario; `--set PATH=VALUE` changes any of them for one run. This page is made from the typed document
+(`.venv/bin/python tools/settings.py > docs/settings.md`).
+
+| setting | default | range | meaning |
+|---|---|---|---|
+"""
+SIGNS = {Ge: ">=", Gt: ">", Le: "<=", Lt: "<"}
+
+
+def rows(model: type[BaseModel], path: str = "") -> Iterator[str]:
+    """One line of the table for every setting at and below `model`."""
+    for name, field in model.model_fields.items():
+        place = f"{path}{name}"
+        inner = models(field.annotation)
+        if not inner:
+            yield f"| `{place}` | {default(field)} | {limits(field)} | {field.description or ''} |"
+        listed = get_origin(field.annotation) is tuple
+        for each in inner:
+            kind = tag(each)
+            within = f"{place}[]" if listed else place
+            if kind:
+                yield f"| **`{within}`, `{kind}`** | | | {(each.__doc__ or '').splitlines()[0]} |"
+            yield from (row for row in rows(each, f"{within}.") if not kind or f"`{within}.{kind.split(' ')[0]}`" not in row)
+
+
+def models(annotation: Any) -> list[type[BaseModel]]:
+    """The tables an annotation allows."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) in (Annotated, tuple, Union, UnionType):
+        return [model for part in get_args(annotation) for model in models(part)]
+    return []
+
+
+def tag(model: type[BaseModel]) -> str:
+    """`kind = "drop"` for a member of a union, else nothing."""
+    for name in ("kind", "distribution"):
+        field = model.model_fields.get(name)
+        if field is not None and get_origin(field.annotation) is Literal and len(get_args(field.annotation)) == 1:
+            return f'{name} = "{get_args(field.annotation)[0]}"'
+    return ""
+
+
+def default(field: FieldInfo) -> str:
+    """The default as TOML would have it."""
+    if field.is_required():
+        return "required"
+    value = field.get_default()
+    if value == {}:
+        return "`{}`"
+    if isinstance(value, tuple):
+        return f"`{list(value)}`".replace("'", '"')
+    return f"`{str(value).lower() if isinstance(value, bool) else repr(value)}`".replace("'", '"')
+
+
+def limits(field: FieldInfo) -> str:
+    """The range, or the choices."""
+    if get_origin(field.annotation) is Literal:
+        return ", ".join(f"`{choice}`" for choice in get_args(field.annotation))
+    found = [
+        f"{SIGNS[type(rule)]} {getattr(rule, type(rule).__name__.lower())}" for rule in field.metadata if type(rule) in SIGNS
+    ]
+    return ", ".join(found)
+
+
+if __name__ == "__main__":
+    print(HEAD + "\n".join(rows(Scenario)))  # noqa: T201
