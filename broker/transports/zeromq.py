@@ -8,6 +8,7 @@ be mistaken for its past life. The context is made by the transport itself: Zero
 
 from __future__ import annotations
 
+import errno
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
@@ -197,5 +198,9 @@ def _bind(socket: zmq.Socket[bytes], name: str, address: str) -> None:
     except zmq.ZMQError as error:
         if error.errno == zmq.EADDRINUSE:
             raise AddressInUse(name, address) from None
-        msg = f"{name} cannot listen on {address}: {error.strerror or error}. Check transport.zeromq in the scenario."
+        if error.errno == errno.ENAMETOOLONG:
+            why = "the path of a local socket may have 107 characters. Set TMPDIR to a shorter folder"
+        else:
+            why = f"{error.strerror or error}. Check transport.zeromq in the scenario"
+        msg = f"{name} cannot listen on {address}: {why}."
         raise UserError(msg) from None

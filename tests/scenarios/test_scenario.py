@@ -6,7 +6,7 @@ import datetime as dt
 import tomllib
 from importlib.util import find_spec
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Literal, Union, get_args, get_origin
 
 import pytest
 import tomli_w
