@@ -1,0 +1,169 @@
+"""The commands of `foretell bench`. Each ends with a plain line per claim, and with 0 whatever the figures are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from scenarios.bench.messages import Barrier
+    from scenarios.bench.overhead import Pace, Profile
+    from scenarios.bench.startup import Memory, Startup
+    from scenarios.observer import ShowProgress
+
+OVERHEAD_LIMIT = 0.35
+PACE_LIMIT = 1.5
+REFERENCE_MS = {4: 21.0, 32: 65.0}
+"""What such a bare script once needed per episode, by number of copies, on a machine of this kind."""
+JOINED_LIMIT_S = 5.0
+MEMORY_LIMIT_MB = 450.0
+LIMITS_AGENTS = 20
+BARRIER_TARGET = 0.7
+
+_PROFILED = "exchange-quick"
+_PAIRS = 5
+
+
+@click.command()
+@click.option("--episodes", type=click.IntRange(min=10), default=100, show_default=True, help="Episodes profiled.")
+def overhead(episodes: int) -> None:
+    """Share of `simulate exchange-quick` that is neither environment nor mathematics, and a bare script beside it."""
+    from scenarios.bench.overhead import measure_pace, measure_profile  # noqa: PLC0415
+    from scenarios.scenario import load_scenario  # noqa: PLC0415
+
+    console = Console()
+    with _bar(episodes) as show:
+        profile = measure_profile(load_scenario(_PROFILED, {"episodes": episodes}), show)
+    console.print(_profile_table(profile, episodes))
+    scenarios = [load_scenario(_PROFILED, {"parallel_episodes": copies}) for copies in REFERENCE_MS]
+    paces = [measure_pace(scenario, _PAIRS, episodes // 5) for scenario in scenarios]
+    console.print(_pace_table(paces))
+    click.echo(
+        f"overhead: {profile.overhead:.2f} of CPU time is neither environment nor mathematics (limit {OVERHEAD_LIMIT})"
+    )
+    for pace in paces:
+        click.echo(f"pace: {pace.ratio:.2f} times the bare script at E={pace.copies} (limit {PACE_LIMIT})")
+
+
+@click.command()
+@click.option("--scenario", default="predation-20", show_default=True, help="Catalogue name or file.")
+def startup(scenario: str) -> None:
+    """Seconds until every participant of a run is there, and the memory they hold."""
+    from scenarios.bench.startup import measure_startup  # noqa: PLC0415
+    from scenarios.plan import make_plan  # noqa: PLC0415
+    from scenarios.scenario import load_scenario  # noqa: PLC0415
+
+    plan = make_plan(load_scenario(scenario, {"episodes": 1_000_000}))
+    found = measure_startup(plan)
+    Console().print(_startup_table(found, plan.agents))
+    about = f"limit {{}} for {LIMITS_AGENTS} agents"
+    most = max(sum(found.joined.values()), sum(found.learned.values())) / 1e6
+    click.echo(f"startup: {found.joined_s:.2f} s until all have joined ({about.format(f'{JOINED_LIMIT_S:.0f} s')})")
+    click.echo(f"startup: {most:.0f} MB of PSS in all ({about.format(f'{MEMORY_LIMIT_MB:.0f} MB')})")
+
+
+@click.command()
+@click.option("--blocks", type=click.IntRange(min=1), default=5, show_default=True, help="Pairs of blocks.")
+@click.option("--seconds", type=click.FloatRange(min=0.01), default=1.0, show_default=True, help="Length of a block.")
+def messages(blocks: int, seconds: float) -> None:
+    """Step barriers per second over ZeroMQ, beside a bare loop that sends the same bytes."""
+    from scenarios.bench import messages as bench  # noqa: PLC0415
+    from scenarios.bench.startup import start_fork_server  # noqa: PLC0415
+
+    start_fork_server([bench.__name__])
+    barriers = [bench.measure_barriers(agents, blocks, seconds) for agents in bench.AGENTS]
+    Console().print(_barrier_table(barriers))
+    for barrier in barriers:
+        click.echo(
+            f"messages: {barrier.ratio:.2f} of the bare loop's barriers with {barrier.agents} agents "
+            f"(target {BARRIER_TARGET})"
+        )
+
+
+COMMANDS: dict[str, click.Command] = {"messages": messages, "overhead": overhead, "startup": startup}
+
+
+@contextmanager
+def _bar(episodes: int) -> Iterator[ShowProgress]:
+    """A live bar over the episodes, as `foretell simulate` has one."""
+    columns = (TextColumn("episode"), MofNCompleteColumn(), BarColumn(bar_width=24))
+    with Bar(*columns, console=Console(stderr=True), refresh_per_second=4, transient=True) as bar:
+        task = bar.add_task("", total=episodes)
+        yield lambda progress: bar.update(task, completed=progress.episode)
+
+
+def _profile_table(profile: Profile, episodes: int) -> Table:
+    table = _table(f"simulate {_PROFILED}, {episodes} episodes", "part", "ms/episode", "share", "calls/episode")
+    for part in profile.parts:
+        calls = "" if part.calls is None else f"{part.calls:.1f}"
+        table.add_row(part.name, f"{part.ms:.3f}", f"{part.ms / profile.total_ms:.1%}", calls)
+    table.add_section()
+    overhead_ms = profile.overhead * profile.total_ms
+    table.add_row("neither environment nor mathematics", f"{overhead_ms:.3f}", f"{profile.overhead:.1%}", "")
+    table.add_row("total", f"{profile.total_ms:.3f}", "100.0%", "")
+    table.caption = f"timers: {profile.timers_ms:.3f} ms/episode, taken off already"
+    return table
+
+
+def _pace_table(paces: list[Pace]) -> Table:
+    title = "processor time, ours and the bare script in turn"
+    table = _table(title, "copies", "ours ms/episode", "bare ms/episode", "ratio", "reference ms")
+    for pace in paces:
+        table.add_row(
+            f"E={pace.copies}",
+            f"{pace.ours_ms:.1f}",
+            f"{pace.bare_ms:.1f}",
+            f"{pace.ratio:.2f}",
+            f"{REFERENCE_MS[pace.copies]:.0f}",
+        )
+    table.caption = "reference: what such a script once needed on a machine of this kind"
+    return table
+
+
+def _startup_table(found: Startup, agents: tuple[str, ...]) -> Table:
+    table = _table("PSS in MB", "processes", "when all have joined", "after two episodes")
+    looks = (found.joined, found.learned)
+    table.add_row(f"{len(agents)} agents", *(_sum_and_range(look, agents) for look in looks))
+    for name in [name for name in found.learned if name not in agents]:
+        table.add_row(name, *(f"{look.get(name, 0) / 1e6:.1f}" for look in looks))
+    table.add_section()
+    table.add_row("total", *(f"{sum(look.values()) / 1e6:.1f}" for look in looks))
+    return table
+
+
+def _sum_and_range(memory: Memory, agents: tuple[str, ...]) -> str:
+    held = [memory.get(agent, 0) / 1e6 for agent in agents]
+    return f"{sum(held):.1f} ({min(held):.1f} to {max(held):.1f} each)"
+
+
+def _barrier_table(barriers: list[Barrier]) -> Table:
+    table = _table(
+        "step barriers per second", "agents", "timestep bytes", "action bytes", "bare", "ours", "ratio", "target"
+    )
+    for barrier in barriers:
+        table.add_row(
+            str(barrier.agents),
+            str(barrier.timestep_bytes),
+            str(barrier.action_bytes),
+            f"{barrier.bare:.0f}",
+            f"{barrier.ours:.0f}",
+            f"{barrier.ratio:.2f}",
+            str(BARRIER_TARGET),
+        )
+    return table
+
+
+def _table(title: str, first: str, *others: str) -> Table:
+    """A table with names to the left and numbers to the right."""
+    table = Table(title=title, title_justify="left", caption_justify="left")
+    table.add_column(first)
+    for column in others:
+        table.add_column(column, justify="right")
+    return table
