@@ -18,7 +18,7 @@ from agent_node.config import AgentConfig
 from agent_node.learning import samples
 from agent_node.learning.advantage import normalized
 from agent_node.learning.algorithm import Algorithm, Arrays, Edge, Field, Kind, Round, taken
-from agent_node.learning.networks import Layout, Policy, Stack, forward, initial_parameters, widened
+from agent_node.learning.networks import Evaluation, Layout, Policy, Stack, initial_parameters, widened
 from agent_node.learning.rollout import Batch, Rollout
 from agent_node.learning.shares import check_share, count_bits
 from broker.seeding import generator
@@ -82,9 +82,9 @@ class Learner:
     ) -> np.ndarray:
         """Actions (E,) int32 drawn from the own policy at a timestep."""
         seen = self._rollout.see(step, observation, reward, ended, neighbors)
-        logits = self._policy(seen).numpy()[:, : self._actions[self._name]]
-        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-        cumulative = weights.cumsum(axis=1)
+        logits = self._policy(seen)[:, : self._actions[self._name]]
+        weights = np.exp(logits - np.maximum.reduce(logits, axis=1, keepdims=True))
+        cumulative = np.add.accumulate(weights, axis=1)
         threshold = self._uniforms[step][:, None] * cumulative[:, -1:]
         actions: np.ndarray = (cumulative[:, :-1] <= threshold).sum(axis=1, dtype=np.int32)
         self._rollout.act(step, actions)
@@ -106,8 +106,10 @@ class Learner:
         advantages = self._update_critic()
         modeled = (self._name, *partners) if self._algorithm.anticipates else (self._name,)
         self._used = [self._rows[agent] for agent in modeled]
-        self._leaf = self._actor.leaf(self._used)
-        log_probabilities = self._log_probabilities(self._leaf)
+        seen = self._batch.observations[: self._batch.samples]
+        self._evaluation = Evaluation(self._actor.layout, self._actor.pick(self._used), seen)
+        self._logits = self._evaluation.outputs.requires_grad_()
+        log_probabilities = self._log_probabilities(self._logits)
         log_own = taken(log_probabilities[0].detach(), self._batch.actions)
         if self._log_behaviour is None or self._learning.ratio_reference == "round":
             self._log_behaviour = log_own
@@ -149,8 +151,8 @@ class Learner:
         loss.total.backward()  # type: ignore[no-untyped-call]
         heard = (self._name, *(partner for partner in self._round.partners if partner in shares))
         updated = [self._rows[agent] for agent in heard if agent in self._rows]
-        gradient = self._leaf.grad
-        assert gradient is not None  # noqa: S101 - every loss is taken of the leaf
+        assert self._logits.grad is not None  # noqa: S101 - every loss is taken of the logits
+        gradient = self._evaluation.gradient(self._logits.grad)
         if len(updated) < len(self._used):
             gradient = gradient[[self._used.index(row) for row in updated]]
         self._actor.step(updated, gradient)
@@ -193,18 +195,16 @@ class Learner:
     def _update_critic(self) -> np.ndarray:
         """Advantages (B,) with the critic as it was, and one step of it toward the returns (Eqs. 16 and 17)."""
         batch, learning = self._batch, self._learning
-        leaf = self._critic.leaf([0])
-        values = forward(self._critic.layout, leaf, batch.observations)[0, :, 0]
-        loss = (values[: batch.samples] - batch.returns).square().mean()
-        loss.backward()  # type: ignore[no-untyped-call]
-        assert leaf.grad is not None  # noqa: S101 - the loss is taken of the leaf
-        self._critic.step([0], leaf.grad)
-        self._losses["critic_loss"] = float(loss.detach())
-        advantages = batch.advantages(values.detach().numpy(), learning.gamma, learning.gae_lambda)
+        evaluation = Evaluation(self._critic.layout, self._critic.parameters, batch.observations)
+        values = evaluation.outputs[0, :, 0]
+        errors = torch.zeros_like(values)
+        torch.sub(values[: batch.samples], batch.returns, out=errors[: batch.samples])
+        self._losses["critic_loss"] = float(errors.dot(errors)) / batch.samples
+        advantages = batch.advantages(values.numpy(), learning.gamma, learning.gae_lambda)
+        self._critic.step([0], evaluation.gradient(errors.mul_(2 / batch.samples).view(1, -1, 1)))
         return normalized(advantages) if learning.normalize_advantages else advantages
 
-    def _log_probabilities(self, leaf: Tensor) -> Tensor:
-        logits = forward(self._actor.layout, leaf, self._batch.observations[: self._batch.samples])
+    def _log_probabilities(self, logits: Tensor) -> Tensor:
         if self._impossible is not None:
             logits = logits.masked_fill(self._impossible[self._used], _IMPOSSIBLE)
         return torch.log_softmax(logits, dim=-1)

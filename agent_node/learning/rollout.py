@@ -90,7 +90,7 @@ class Rollout:
 
     def see(
         self, step: int, observation: np.ndarray, reward: np.ndarray, ended: np.ndarray, neighbors: np.ndarray | None
-    ) -> Tensor:
+    ) -> np.ndarray:
         """Note what timestep `step` says (shapes as in `broker.messages.Timestep`); returns the observation (E, S)."""
         self._observed[step] = observation
         self._ended[step] = ended
@@ -100,7 +100,8 @@ class Rollout:
             self._rewards[step - 1] = reward
         if neighbors is not None and step < len(self._in_range):
             self._in_range[step] = neighbors.T != 0
-        return self._observations[step]
+        seen: np.ndarray = self._observed[step]
+        return seen
 
     def act(self, step: int, actions: np.ndarray) -> None:
         """Note the own actions (E,) at `step`."""
