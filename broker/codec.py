@@ -30,10 +30,12 @@ VERSION = 1
 MAX_DIMENSIONS = 4
 _LENGTH_BYTES = 4
 _REMEMBERED = 4096
+_REMEMBERED_LENGTH = 1024
 _FEW = 1024
 _DTYPES = {name: np.dtype(name).newbyteorder("<") for name in ("float32", "float64", "int32", "int64", "uint8")}
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _SIZES = rf"(?:[0-9]{{1,9}}(?:x[0-9]{{1,9}}){{0,{MAX_DIMENSIONS - 1}}})?"
+_ARRAY_NAME = re.compile(r"[a-z_]{1,40}", re.ASCII)
 _ARRAY = re.compile(rf"([a-z_]{{1,40}}) ({'|'.join(_DTYPES)}) ({_SIZES})", re.ASCII)
 
 Shape = tuple[int, ...]
@@ -158,7 +160,8 @@ class Codec:
 
     def edge_of(self, frame: bytes) -> tuple[str, str] | None:
         """The edge a frame claims to travel on, or None when it is not one of the allowed."""
-        return self._edges.get(frame[: frame.find(0)])
+        topic_, nul, _ = frame.partition(b"\0")
+        return self._edges.get(topic_) if nul else None
 
     def decode(self, frame: bytes) -> Envelope:
         """The envelope in `frame`.
@@ -169,9 +172,9 @@ class Codec:
         end = frame.find(0)
         edge = self._edges.get(frame[:end])
         start = end + 2 + _LENGTH_BYTES
-        if edge is None or not start <= len(frame) <= self._max_bytes or frame[end + 1] != VERSION:
-            raise FrameRejected(self._refusal(frame, end))
         body = start + int.from_bytes(frame[end + 2 : start], "little")
+        if edge is None or end < 0 or not body <= len(frame) <= self._max_bytes or frame[end + 1] != VERSION:
+            raise FrameRejected(self._refusal(frame, end))
         try:
             header = self._decode(memoryview(frame)[start:body])
             layout = self._layouts.get(header.layout) or self._parse(header.layout)
@@ -187,7 +190,9 @@ class Codec:
         return Envelope(self._run, *edge, header.sequence, message)
 
     def _parse(self, text: str) -> _Layout:
-        layout: _Layout = _remember(self._layouts, text, _parse_layout(text))
+        layout = _parse_layout(text)
+        if len(text) <= _REMEMBERED_LENGTH:
+            _remember(self._layouts, text, layout)
         return layout
 
     def _prefix(self, envelope: Envelope) -> bytes:
@@ -203,7 +208,7 @@ class Codec:
             return f"topic {frame[: max(end, 0)][:80]!r} is not an in-edge of this participant"
         if len(frame) > end + 1 and frame[end + 1] != VERSION:
             return f"expected version {VERSION}, found {frame[end + 1]}"
-        return f"the frame of {len(frame)} bytes ends before its header"
+        return f"the frame of {len(frame)} bytes ends before or inside its header"
 
 
 def _message(header: Any, names: tuple[str, ...], arrays: list[np.ndarray]) -> Any:
@@ -221,6 +226,11 @@ def _message(header: Any, names: tuple[str, ...], arrays: list[np.ndarray]) -> A
 
 def _described(names: tuple[str, ...], arrays: list[np.ndarray]) -> str:
     """The layout of a message, as text."""
+    for name, array in zip(names, arrays, strict=False):
+        if array.dtype not in _NAMES or _ARRAY_NAME.fullmatch(name) is None:
+            allowed = f"names are up to 40 of a-z and _, dtypes {', '.join(_DTYPES)}"
+            msg = f"array {name!r} of {array.dtype} cannot be sent: {allowed}"
+            raise FrameRejected(msg)
     parts = zip(names, arrays, strict=False)
     return ",".join(f"{name} {_NAMES[array.dtype]} {'x'.join(map(str, array.shape))}" for name, array in parts)
 
@@ -254,4 +264,5 @@ def _is_finite(frame: bytes, dtype: np.dtype[Any], count: int, start: int) -> bo
             return True
     flat = np.frombuffer(frame, dtype, count, start)
     # A finite sum of squares proves finite numbers; only where it overflows must each be looked at.
-    return math.isfinite(np.dot(flat, flat)) or bool(np.isfinite(flat).all())
+    with np.errstate(all="ignore"):
+        return math.isfinite(np.dot(flat, flat)) or bool(np.isfinite(flat).all())

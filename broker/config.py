@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 MessageKind = Literal["timestep", "action", "share"]
 
@@ -49,6 +49,18 @@ class ZeroMQConfig(Model):
         default={},
         description="Full address of single participants (`agent-0 = 'tcp://10.0.0.7:5670'`), instead of the above.",
     )
+
+    @field_validator("addresses")
+    @classmethod
+    def _addresses_can_be_meant(cls, addresses: dict[str, str]) -> dict[str, str]:
+        for name, address in addresses.items():
+            host, _, port = address.removeprefix("tcp://").rpartition(":")
+            is_tcp = address.startswith("tcp://") and bool(host) and port.isdecimal() and 0 < int(port) < 65536
+            if not is_tcp and not (address.startswith("ipc://") and len(address) > len("ipc://")):
+                msg = f"expected tcp://HOST:PORT or ipc://PATH for {name}, found {address!r}"
+                raise ValueError(msg)
+        return addresses
+
     queue_messages: int = Field(
         default=64,
         ge=1,

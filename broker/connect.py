@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from broker.codec import Codec
 from broker.config import LinkConfig
+from broker.errors import UserError
 from broker.faults import Judge
 from broker.transport import Transport
 from broker.transports.faulty import FaultyTransport
@@ -30,17 +31,22 @@ def connect(link: LinkConfig, network: MemoryNetwork | None = None) -> Transport
 
     Raises:
         AddressInUse: Another program listens on its address.
+        UserError: An address is missing or makes no sense.
+        ScenarioError: Two faults have one name.
     """
+    judge = Judge(link.faults, link.seed)
     codec = make_codec(link.run, link.name, link.peers, link.transport.zeromq.max_message_bytes)
-    transport: Transport
-    if network is not None:
-        transport = MemoryTransport(link.name, network, codec)
-    else:
-        from broker.transports.zeromq import ZeroMQTransport  # noqa: PLC0415 - a simulation needs no sockets
-
-        transport = ZeroMQTransport(link.name, link.addresses, codec, link.transport.zeromq)
+    transport = MemoryTransport(link.name, network, codec) if network is not None else _open_sockets(link, codec)
     if link.journal is not None:
         transport = JournaledTransport(transport, codec, link.journal)
-    if link.faults:
-        transport = FaultyTransport(transport, Judge(link.faults, link.seed))
-    return transport
+    return FaultyTransport(transport, judge) if link.faults else transport
+
+
+def _open_sockets(link: LinkConfig, codec: Codec) -> Transport:
+    from broker.transports.zeromq import ZeroMQTransport  # noqa: PLC0415 - a simulation needs no sockets
+
+    missing = [name for name in (link.name, *link.peers) if name not in link.addresses]
+    if missing:
+        msg = f"{link.name} has no address of {', '.join(missing)}: its slice must name them under link.addresses"
+        raise UserError(msg)
+    return ZeroMQTransport(link.name, link.addresses, codec, link.transport.zeromq)

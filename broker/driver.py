@@ -42,6 +42,11 @@ class Driver:
 
     def wake(self, now: float) -> float | None:
         """Take in what has arrived and what has become due by `now`; returns what `timer` would."""
+        self.deliver(now)
+        return self.expire(now)
+
+    def deliver(self, now: float) -> None:
+        """Take in what has arrived by `now`."""
         participant, transport = self.participant, self.transport
         for envelope in transport.poll(now):
             try:
@@ -51,6 +56,12 @@ class Driver:
                 continue
             if commands:
                 self._carry_out(commands)
+        if self._records or transport.noticed:
+            self._hand_over()
+
+    def expire(self, now: float) -> float | None:
+        """Expire a deadline that has passed, and hand over the records; returns what `timer` would."""
+        participant, transport = self.participant, self.transport
         deadline = participant.deadline()
         if deadline is not None and deadline <= now:
             self._carry_out(participant.expire(now))

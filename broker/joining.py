@@ -49,8 +49,8 @@ class Joining:
         return [Send(source, Hello(self._incarnation, wants_reply=False))] if hello.wants_reply else []
 
     def deadline(self) -> float | None:
-        """When to ask again."""
-        return self._ask_at
+        """When to ask again or to give up."""
+        return None if self._ask_at is None else min(self._ask_at, self._give_up_at)
 
     def expire(self, now: float) -> list[Command]:
         """Ask those not yet heard.

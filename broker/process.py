@@ -35,6 +35,8 @@ Slice = TypeVar("Slice", bound=Model)
 DONE, GAVE_UP, WRONG, INTERRUPTED = 0, 1, 2, 130
 LINGER_S = 5.0
 """How long a finished participant keeps sending what is under way."""
+GIVING_UP_LINGER_S = 0.5
+"""The same for one that gave up: its last records may still reach the observer."""
 
 _MAX_WAIT_S = 1.0
 _log = logging.getLogger("foretell")
@@ -51,12 +53,14 @@ def run_in_real_time(driver: Driver, clock: Callable[[], float] = time.monotonic
         PeerLost: It gave up on a peer.
     """
     participant, transport = driver.participant, driver.transport
-    driver.start(clock())
-    timer = driver.timer()
-    while not participant.done:
-        transport.wait(_MAX_WAIT_S if timer is None else max(0.0, min(_MAX_WAIT_S, timer - clock())))
-        timer = driver.wake(clock())
-    driver.finish()
+    try:
+        driver.start(clock())
+        timer = driver.timer()
+        while not participant.done:
+            transport.wait(_MAX_WAIT_S if timer is None else max(0.0, min(_MAX_WAIT_S, timer - clock())))
+            timer = driver.wake(clock())
+    finally:
+        driver.finish()
 
 
 def serve(participant: Participant, link: LinkConfig) -> int:
@@ -68,6 +72,7 @@ def serve(participant: Participant, link: LinkConfig) -> int:
         run_in_real_time(Driver(link.run, participant, transport, _observe(link, transport)))
         linger_s = LINGER_S
     except ForetellError as error:
+        linger_s = GIVING_UP_LINGER_S
         _log.error("%s", error)
         return WRONG if isinstance(error, UserError) else GAVE_UP
     except (Interrupted, KeyboardInterrupt):

@@ -38,12 +38,20 @@ class VirtualTime:
         while not interrupted():
             name = self._network.next_with_mail()
             if name is not None:
-                self._drivers[name].wake(self.now)
-            elif not self._jump():
+                self._drivers[name].deliver(self.now)
+            elif not (self._expire() or self._jump()):
                 return
 
+    def _expire(self) -> bool:
+        """All mail of this instant has been read: expire what has become due; whether anything had."""
+        timers = [(driver.timer(), driver) for driver in self._drivers.values()]
+        due = [driver for timer, driver in timers if timer is not None and timer <= self.now]
+        for driver in due:
+            driver.wake(self.now)
+        return bool(due)
+
     def _jump(self) -> bool:
-        """Go to the next instant something is due and wake whom it concerns; False when all are done."""
+        """Go to the next instant something is due and deliver what was held until then; False when all are done."""
         waiting = [driver for driver in self._drivers.values() if not driver.participant.done]
         if not waiting:
             return False
@@ -53,5 +61,5 @@ class VirtualTime:
         self.now = max(self.now, min(timer for timer, _ in timers))
         for timer, driver in timers:
             if timer <= self.now:
-                driver.wake(self.now)
+                driver.deliver(self.now)
         return True

@@ -9,6 +9,8 @@ be mistaken for its past life. The context is made by the transport itself: Zero
 from __future__ import annotations
 
 import errno
+import socket as socket_module
+import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
@@ -24,6 +26,7 @@ from broker.transport import UNKNOWN, Traffic, Transport
 _BURST = 256
 _NOBLOCK = int(zmq.NOBLOCK)  # as an enumeration member it costs a microsecond a call
 _RECONNECT_MAX_MS = 1000
+_LAST_PORT = 65535
 
 
 class _OutEdge:
@@ -73,10 +76,10 @@ class ZeroMQTransport(Transport):
         self._inbound = self._socket(zmq.PULL)
         try:
             _bind(self._inbound, name, addresses[name])
+            self._edges = {peer: self._connect(peer, address) for peer, address in addresses.items() if peer != name}
         except UserError:
             self._context.destroy(linger=0)
             raise
-        self._edges = {peer: self._connect(peer, address) for peer, address in addresses.items() if peer != name}
         self._stuck: list[_OutEdge] = []
         self._received: bytes | None = None
         self._timeout_ms = -1
@@ -111,6 +114,8 @@ class ZeroMQTransport(Transport):
 
     def wait(self, timeout_s: float | None) -> None:
         """Block until a frame arrives, a refused frame can go out, or `timeout_s` has passed."""
+        if self._received is not None:
+            return
         if self._stuck:
             self._wait_and_flush(timeout_s)
             return
@@ -123,12 +128,15 @@ class ZeroMQTransport(Transport):
             self._received = self._inbound.recv()
 
     def close(self, linger_s: float) -> None:
-        """Close the sockets; frames under way are sent for at most `linger_s` seconds."""
-        linger_ms = round(linger_s * 1000)
+        """Close the sockets; frames under way are sent for at most `linger_s` seconds, those left count as dropped."""
+        give_up_at = time.monotonic() + linger_s
+        while self._stuck and (left_s := give_up_at - time.monotonic()) > 0:
+            self._flush_when_writable(left_s)
         for edge in self._edges.values():
-            if linger_ms:
-                edge.flush()
-            edge.socket.close(linger=linger_ms)
+            edge.traffic.dropped += len(edge.waiting)
+            edge.traffic.sent -= len(edge.waiting)
+            edge.traffic.sent_bytes -= sum(map(len, edge.waiting))
+            edge.socket.close(linger=max(0, round((give_up_at - time.monotonic()) * 1000)))
         self._inbound.close(linger=0)
         self._context.term()
 
@@ -158,8 +166,13 @@ class ZeroMQTransport(Transport):
         return True
 
     def _wait_and_flush(self, timeout_s: float | None) -> None:
+        """Wait for a frame or for a peer that reads again."""
+        self._flush_when_writable(timeout_s, self._inbound)
+
+    def _flush_when_writable(self, timeout_s: float | None, *inbound: zmq.Socket[bytes]) -> None:
         poller = zmq.Poller()
-        poller.register(self._inbound, zmq.POLLIN)
+        for socket in inbound:
+            poller.register(socket, zmq.POLLIN)
         for edge in self._stuck:
             poller.register(edge.socket, zmq.POLLOUT)
         poller.poll(None if timeout_s is None else max(0, round(timeout_s * 1000)))
@@ -172,7 +185,11 @@ class ZeroMQTransport(Transport):
         socket.setsockopt(zmq.IMMEDIATE, 1)
         socket.setsockopt(zmq.RECONNECT_IVL, self._config.reconnect_ms)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
-        socket.connect(address)
+        try:
+            socket.connect(address)
+        except zmq.ZMQError as error:
+            msg = f"{self.name} cannot reach {peer} at {address!r}: {error.strerror or error}. Check transport.zeromq."
+            raise UserError(msg) from None
         limit = self._config.observer_queue_messages if peer == OBSERVER else self._config.queue_messages
         return _OutEdge(socket, limit, self.traffic[peer])
 
@@ -190,9 +207,16 @@ class ZeroMQTransport(Transport):
 
 
 def _bind(socket: zmq.Socket[bytes], name: str, address: str) -> None:
-    if address.startswith("tcp://"):
-        with suppress(zmq.ZMQError):
-            socket.setsockopt(zmq.IPV6, 1 if "[" in address else 0)
+    if address.startswith("ipc://") and _somebody_listens(address.removeprefix("ipc://")):
+        raise AddressInUse(name, address)
+    port = address.rpartition(":")[2]
+    if address.startswith("tcp://") and port.isdecimal() and int(port) > _LAST_PORT:
+        msg = (
+            f"{name} cannot listen on {address}: ports end at {_LAST_PORT}. Choose a lower transport.zeromq.base_port."
+        )
+        raise UserError(msg)  # ZeroMQ would take it modulo 65536
+    if address.startswith("tcp://["):
+        socket.setsockopt(zmq.IPV6, 1)
     try:
         socket.bind(address)
     except zmq.ZMQError as error:
@@ -204,3 +228,13 @@ def _bind(socket: zmq.Socket[bytes], name: str, address: str) -> None:
             why = f"{error.strerror or error}. Check transport.zeromq in the scenario"
         msg = f"{name} cannot listen on {address}: {why}."
         raise UserError(msg) from None
+
+
+def _somebody_listens(path: str) -> bool:
+    """Whether a local socket is in use: ZeroMQ would take it over without a word."""
+    with socket_module.socket(socket_module.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,29 @@
+"""A process that plays `Pong` as its slice says; run by test_real_time_process.py."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+from broker_toys import Pong
+
+from broker.config import LinkConfig, Model
+from broker.process import main, serve
+
+
+class PongConfig(Model):
+    """What one player is told."""
+
+    link: LinkConfig
+    rounds: int
+
+
+def play(config):
+    (peer,) = config.link.peers
+    return serve(Pong(config.link.name, peer, config.rounds, config.link.joining), config.link)
+
+
+if __name__ == "__main__":
+    # A shell lets its background jobs ignore SIGINT, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.exit(main("pong", PongConfig, play))

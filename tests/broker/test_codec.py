@@ -1,0 +1,542 @@
+"""Frames: what was written is read back, and nothing else is ever read."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from broker_toys import MAX_BYTES, RUN, envelope, make_codec, property_test, share
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays_of
+
+import broker
+from broker.errors import FrameRejected
+from broker.messages import Action, Envelope, Hello, Metrics, Share, Stop, Timestep, topic
+
+SOURCE, DESTINATION = "agent-0", "agent-1"
+PREFIX = topic(RUN, SOURCE, DESTINATION).encode() + b"\0\1"
+counts = st.integers(0, 2**63 - 1)
+
+
+@st.composite
+def any_array(draw):
+    dtype = np.dtype(draw(st.sampled_from(["float32", "float64", "int32", "int64", "uint8"])))
+    shape = draw(arrays_of.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))
+    if dtype.kind != "f":
+        return draw(arrays_of.arrays(dtype, shape))
+    # Values near the largest float have a test of their own.
+    finite = st.floats(-(2.0**50), 2.0**50, width=dtype.itemsize * 8)
+    return draw(arrays_of.arrays(dtype, shape, elements=finite))
+
+
+any_message = st.one_of(
+    st.builds(Hello, counts, st.booleans()),
+    st.builds(
+        Timestep, counts, counts, counts, st.booleans(), any_array(), any_array(), any_array(), any_array() | st.none()
+    ),
+    st.builds(Action, counts, counts, counts, any_array()),
+    st.builds(
+        Share, counts, counts, st.dictionaries(st.text("abcz_", min_size=1, max_size=8), any_array(), max_size=4)
+    ),
+    st.builds(Stop, st.text()),
+    st.builds(Metrics, st.binary()),
+)
+
+ONE_OF_EACH = [
+    Hello(3, wants_reply=True),
+    Timestep(
+        1,
+        2,
+        0,
+        False,
+        np.ones((2, 3), np.float32),
+        np.ones(2, np.float32),
+        np.zeros(2, np.uint8),
+        np.zeros((2, 0), np.uint8),
+    ),
+    Action(1, 2, 0, np.arange(2, dtype=np.int32)),
+    Share(4, 5, {"x": np.ones((2, 2)), "y": np.arange(3)}),
+    Stop("fertig: \u00fc\u4f60\U0001f600"),
+    Metrics(b"\x00\xff"),
+]
+each_kind = pytest.mark.parametrize("message", ONE_OF_EACH, ids=lambda message: type(message).__name__)
+
+
+def the_codec(max_bytes=MAX_BYTES):
+    return make_codec(DESTINATION, [SOURCE], max_bytes=max_bytes)
+
+
+def frame_of(message, sequence=0):
+    return the_codec().encode(envelope(SOURCE, DESTINATION, message, sequence))
+
+
+def raw(header, tail=b"", claims=None):
+    """A frame around any header: an object, or bytes that pretend to be msgpack."""
+    header = header if isinstance(header, bytes) else msgspec.msgpack.encode(header)
+    return PREFIX + (len(header) if claims is None else claims).to_bytes(4, "little") + header + tail
+
+
+def raw_share(layout, tail=b""):
+    return raw([4, 0, layout, 0, 0], tail)
+
+
+def refusal(frame, codec=None):
+    """The sentence with which a frame is refused."""
+    with pytest.raises(FrameRejected) as caught:
+        (codec or the_codec()).decode(frame)
+    text = str(caught.value)
+    assert 8 <= len(text) <= 400
+    assert text.isprintable()
+    return text
+
+
+def reads_or_refuses(frame):
+    try:
+        with np.errstate(all="ignore"):  # huge values have a test of their own
+            assert isinstance(the_codec().decode(frame), Envelope)
+    except FrameRejected as error:
+        if not str(error):
+            pytest.fail("refused without a reason")
+
+
+def same(left, right):
+    if isinstance(left, dict):
+        return list(left) == list(right) and all(same(left[name], right[name]) for name in left)
+    if isinstance(left, np.ndarray):
+        return (left.dtype, left.shape, left.tobytes()) == (right.dtype, right.shape, right.tobytes())
+    return type(left) is type(right) and left == right
+
+
+def same_message(left, right):
+    pairs = [(getattr(left, name), getattr(right, name)) for name in left.__struct_fields__]
+    return type(left) is type(right) and all(same(*pair) for pair in pairs)
+
+
+@property_test
+@given(any_message, counts)
+def test_every_message_comes_back_bit_for_bit_with_its_edge_and_number(message, sequence):
+    sent = Envelope(RUN, SOURCE, DESTINATION, sequence, message)
+    read = the_codec().decode(the_codec().encode(sent))
+    assert (read.run, read.source, read.destination, read.sequence) == (RUN, SOURCE, DESTINATION, sequence)
+    assert same_message(message, read.message)
+
+
+def test_one_codec_writes_and_reads_many_messages_without_mixing_them_up():
+    codec = the_codec()
+    frames = [codec.encode(envelope(SOURCE, DESTINATION, message, i)) for i, message in enumerate(ONE_OF_EACH * 2)]
+    read = [codec.decode(frame) for frame in frames]
+    assert [one.sequence for one in read] == list(range(12))
+    assert all(same_message(*pair) for pair in zip(ONE_OF_EACH * 2, [one.message for one in read], strict=True))
+
+
+def test_a_refused_frame_does_not_disturb_the_next():
+    codec = the_codec()
+    frame = frame_of(share(1, [1.0, 2.0, 3.0]))
+    refusal(frame[:-4], codec)
+    assert codec.decode(frame).message.arrays["x"].tolist() == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.arange(6.0).reshape(2, 3).T, np.asfortranarray(np.arange(6.0).reshape(2, 3)), np.arange(10)[::-2]],
+    ids=["transposed", "fortran", "strided"],
+)
+def test_arrays_that_lie_otherwise_in_memory_are_written_in_c_order(array):
+    read = the_codec().decode(frame_of(Share(0, 0, {"x": array}))).message.arrays["x"]
+    assert np.array_equal(read, array)
+    assert read.flags.c_contiguous
+
+
+def test_the_layout_is_the_documented_one():
+    frame = frame_of(Share(7, 1, {"x": np.array([1.5, 2.5], np.float32)}), sequence=9)
+    header = msgspec.msgpack.encode([4, 9, "x float32 2", 7, 1])
+    assert frame == b"foretell/test/agent-0/agent-1\0\1" + len(header).to_bytes(4, "little") + header + bytes.fromhex(
+        "0000c03f00002040"
+    )
+
+
+def test_arrays_are_read_only_views_into_the_frame():
+    frame = frame_of(Timestep(0, 0, 0, False, *[np.ones((2, 3), np.float32)] * 4))
+    read = the_codec().decode(frame).message
+    for array in (read.observation, read.reward, read.ended, read.neighbors):
+        assert np.shares_memory(array, np.frombuffer(frame, np.uint8))
+        with pytest.raises(ValueError, match="read-only"):
+            array[0, 0] = 2
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "count"),
+    [
+        ("float32", 1e38, 5),
+        ("float64", -1e300, 5),
+        pytest.param("float32", -3.4e38, 5),
+        pytest.param("float64", 1.7e308, 5),
+        pytest.param("float32", 1e38, 5000),
+        pytest.param("float64", -1e300, 5000),
+    ],
+)
+def test_huge_finite_values_are_accepted(dtype, value, count):
+    array = np.full(count, value, dtype)
+    assert np.array_equal(the_codec().decode(frame_of(Share(0, 0, {"x": array}))).message.arrays["x"], array)
+
+
+@pytest.mark.parametrize(("dtype", "value"), [("float32", -3.4e38), ("float64", 1.7e308)])
+@pytest.mark.parametrize("count", [1, 5, 5000])
+def test_values_whose_squares_overflow_are_finite_all_the_same(dtype, value, count):
+    with np.errstate(all="ignore"):
+        read = the_codec().decode(frame_of(Share(0, 0, {"x": np.full(count, value, dtype)}))).message.arrays["x"]
+    assert np.array_equal(read, np.full(count, value, dtype))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("value", [np.nan, -np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(("count", "position"), [(1, 0), (7, 0), (7, 3), (7, 6), (5000, 0), (5000, 4999)])
+def test_no_array_with_nan_or_infinity_is_read(dtype, value, count, position):
+    array = np.linspace(-1, 1, count).astype(dtype)
+    array[position] = value
+    for arrays in ({"x": array}, {"x": array, "good": np.ones(2)}, {"good": np.ones(2, np.uint8), "x": array}):
+        assert "NaN or infinity" in refusal(frame_of(Share(0, 0, arrays)))
+
+
+@pytest.mark.parametrize("field", ["observation", "reward"])
+def test_nan_is_refused_in_every_array_of_a_timestep(field):
+    message = msgspec.structs.replace(ONE_OF_EACH[1], **{field: np.array([np.nan], np.float32)})
+    assert "NaN" in refusal(frame_of(message))
+
+
+@each_kind
+def test_a_frame_of_exactly_the_limit_passes_and_one_byte_more_does_not(message):
+    sent = envelope(SOURCE, DESTINATION, message)
+    frame = the_codec().encode(sent)
+    assert the_codec(len(frame)).encode(sent) == frame
+    assert the_codec(len(frame)).decode(frame).source == SOURCE
+    sentence = f"{len(frame)} bytes exceeds max_message_bytes = {len(frame) - 1}"
+    with pytest.raises(FrameRejected, match=sentence):
+        the_codec(len(frame) - 1).encode(sent)
+    assert sentence in refusal(frame, the_codec(len(frame) - 1))
+
+
+@each_kind
+def test_a_frame_cut_off_anywhere_is_refused(message):
+    frame = frame_of(message)
+    for length in range(len(frame)):
+        assert refusal(frame[:length])
+
+
+@each_kind
+def test_bytes_behind_the_last_array_are_refused(message):
+    refusal(frame_of(message) + b"\0")
+    refusal(frame_of(message) + frame_of(message))
+
+
+@property_test
+@given(st.binary(max_size=200))
+def test_random_bytes_are_refused(junk):
+    refusal(junk)
+
+
+@property_test
+@given(st.binary(max_size=100), st.binary(max_size=20))
+def test_random_bytes_behind_a_good_topic_are_refused_or_a_message(header, tail):
+    reads_or_refuses(raw(header, tail))
+    reads_or_refuses(PREFIX + header)
+
+
+@property_test
+@given(st.data())
+def test_a_damaged_frame_is_refused_or_still_a_message(data):
+    frame = bytearray(frame_of(data.draw(any_message)))
+    for _ in range(data.draw(st.integers(1, 3))):
+        position = data.draw(st.integers(0, len(frame) - 1))
+        byte = data.draw(st.integers(0, 255))
+        match data.draw(st.sampled_from(["flip", "insert", "delete"])):
+            case "flip":
+                frame[position] = byte
+            case "insert":
+                frame.insert(position, byte)
+            case _ if len(frame) > 1:
+                del frame[position]
+    reads_or_refuses(bytes(frame))
+
+
+plain = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats()
+    | st.text(max_size=5)
+    | st.binary(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=5) | st.integers(0, 9), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+@st.composite
+def header_with_a_wrong_place(draw):
+    """The plain header of a message, with anything at all put somewhere into it."""
+    frame = frame_of(draw(st.sampled_from(ONE_OF_EACH)))
+    size = int.from_bytes(frame[len(PREFIX) : len(PREFIX) + 4], "little")
+    header = msgspec.msgpack.decode(frame[len(PREFIX) + 4 :][:size])
+    place = header
+    while True:
+        keys = list(place) if isinstance(place, dict) else range(len(place))
+        key = draw(st.sampled_from(list(keys)))
+        if not (isinstance(place[key], (list, dict)) and place[key] and draw(st.booleans())):
+            break
+        place = place[key]
+    place[key] = draw(plain)
+    return header, frame[len(PREFIX) + 4 + size :]
+
+
+@property_test
+@given(header_with_a_wrong_place())
+def test_a_wrong_type_anywhere_in_the_header_is_refused_or_still_a_message(wrong):
+    reads_or_refuses(raw(*wrong))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        7,
+        [],
+        [5],
+        {"sequence": 0},
+        [0, 0, "", "x"],
+        [7, 0, "", "x"],
+        [-5, 0, "", "x"],
+        ["5", 0, "", "x"],
+        [None, 0, "", "x"],
+        [[5, 0, "", "x"]],
+        [5, True, "", "x"],
+        [5, 1.5, "", "x"],
+        [5, "0", "", "x"],
+        [5, None, "", "x"],
+        [5, 0, None, "x"],
+        [5, 0, b"", "x"],
+        [5, 0, [], "x"],
+        [5, 0, ""],
+        [5, 0, "", 1],
+        [5, 0, "", b"x"],
+        [6, 0, "", "x"],
+        [1, 0, "", 1.0, True],
+        [1, 0, "", True, True],
+        [1, 0, "", 1, 1],
+        [4, 0, "", 0],
+        [4, 0, "", 0, None],
+    ],
+    ids=repr,
+)
+def test_a_header_of_wrong_types_is_refused(header):
+    refusal(raw(header))
+
+
+def test_the_header_that_the_wrong_ones_differ_from_is_read():
+    assert the_codec().decode(raw([5, 0, "", "x"])).message == Stop("x")
+    assert the_codec().decode(raw([1, 0, "", 1, True])).message == Hello(1, wants_reply=True)
+    assert the_codec().decode(raw_share("x float32 1", b"\0" * 4)).message.arrays["x"].tolist() == [0.0]
+
+
+@pytest.mark.parametrize("name", ["float16", "bool", "object", "O", ">f4", "<f4", "S8", "Float32", "xfloat32", ""])
+def test_only_listed_dtypes_are_read(name):
+    assert "float32, float64, int32, int64, uint8" in refusal(raw_share(f"x {name} 1", b"\0" * 8))
+
+
+SHAPES = (
+    "-1 -1x-1 +1 1.0 1e0 True x "
+    "1x x1 1xx1 1X1 1_0 \u0661 0x1x1x1x1 "
+    "1x1x1x1x1 2 999999999 999999999x999999999x999999999x999999999 "
+    "18446744073709551616 4294967296x4294967296 0x9223372036854775808 "
+    "0x999999999x999999999x999999999 "
+)
+
+
+@pytest.mark.parametrize("shape", [*SHAPES.split(), "1 ", " 1", "1\n"], ids=ascii)
+def test_only_shapes_of_at_most_four_sizes_that_fit_the_frame_are_read(shape):
+    for tail in (b"", b"\0" * 4):
+        refusal(raw_share(f"x float32 {shape}", tail))
+
+
+LAYOUTS = [
+    "x",
+    " ",
+    ",",
+    "x float32",
+    "float32 1",
+    "x float32 1,",
+    ",x float32 1",
+    "x float32 1;y float32 1",
+    "x float32 1 1",
+    "x float32 1\0",
+    "x float32 " + "1" * 100_000,
+    "x float32 0,x float32 1",
+    "X float32 1",
+    "\u00fc float32 1",
+    "x" * 100_000 + " float32 1",
+]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: ascii(layout[:20]))
+def test_what_does_not_describe_arrays_is_refused(layout):
+    refusal(raw_share(layout, b"\0" * 4))
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        "",
+        "actions int32 0,actions int32 0",
+        "actions int32 0,more int32 0",
+        "reward int32 0",
+        "more int32 0,actions int32 0",
+    ],
+)
+def test_a_message_with_other_arrays_than_its_own_is_refused(layout):
+    assert the_codec().decode(raw([3, 0, "actions int32 0", 0, 0, 0])).message.actions.shape == (0,)
+    refusal(raw([3, 0, layout, 0, 0, 0]))
+    refusal(raw([5, 0, "actions int32 0", "x"]))
+
+
+def test_only_the_neighbors_of_a_timestep_may_be_left_out():
+    fixed = msgspec.structs.replace(ONE_OF_EACH[1], neighbors=None)
+    assert the_codec().decode(frame_of(fixed)).message.neighbors is None
+    refusal(raw([2, 0, "observation float32 0,reward float32 0", 0, 0, 0, False]))
+    refusal(raw([2, 0, "observation float32 0,reward float32 0,neighbors uint8 0", 0, 0, 0, False]))
+
+
+def test_scalars_and_four_dimensions_are_read():
+    assert the_codec().decode(raw_share("x uint8 1x2x1x2", b"abcd")).message.arrays["x"].shape == (1, 2, 1, 2)
+    assert the_codec().decode(raw_share("x uint8 ", b"a")).message.arrays["x"].shape == ()
+
+
+def remembered_bytes(codec):
+    caches = [cache for cache in vars(codec).values() if isinstance(cache, dict)]
+    return sum(len(text) for cache in caches for pair in cache.items() for text in pair if isinstance(text, str))
+
+
+def test_a_flood_of_different_shapes_is_not_remembered_for_ever():
+    codec = the_codec()
+    for size in range(10_000):
+        codec.decode(raw_share(f"x uint8 0x{size}"))
+        codec.encode(envelope(SOURCE, DESTINATION, Share(0, 0, {"x": np.empty((0, size), np.uint8)})))
+    assert 0 < remembered_bytes(codec) < 10_000 * len("x uint8 0x5000")
+
+
+def test_a_flood_of_long_layouts_is_not_remembered():
+    codec = make_codec(DESTINATION, [SOURCE])
+    for flood in range(20):
+        names = (
+            f"{chr(97 + flood)}_{a}{b}{c}" for a in "abcdefgh" for b in "abcdefghijklmnopqrstuvwxyz" for c in "abcdefgh"
+        )
+        layout = ",".join(f"{name} uint8 0" for name in names)
+        with contextlib.suppress(FrameRejected):
+            codec.decode(raw_share(layout))
+    assert remembered_bytes(codec) < 100_000
+
+
+@pytest.mark.parametrize("version", [0, 2, 255])
+def test_another_version_is_refused_by_number(version):
+    frame = bytearray(frame_of(Stop("")))
+    frame[len(PREFIX) - 1] = version
+    assert refusal(bytes(frame)) == f"expected version 1, found {version}"
+
+
+@pytest.mark.parametrize(
+    ("run", "source", "destination"),
+    [
+        ("other", SOURCE, DESTINATION),
+        (RUN, "agent-9", DESTINATION),
+        (RUN, DESTINATION, SOURCE),
+        (RUN, SOURCE, "agent-2"),
+        (RUN, SOURCE, "agent-10"),
+        (RUN, "", ""),
+    ],
+)
+def test_a_frame_of_another_run_or_edge_is_refused_by_its_topic(run, source, destination):
+    frame = make_codec("x", [], run=run).encode(Envelope(run, source, destination, 0, Stop("x")))
+    assert topic(run, source, destination) in refusal(frame)
+
+
+@pytest.mark.parametrize("junk", [b"", b"\0", b"\0" * 50, b"no NUL in it", PREFIX[:-2], PREFIX[:-2] + b"x"])
+def test_a_frame_without_a_topic_is_refused(junk):
+    assert "topic" in refusal(junk)
+
+
+def test_a_long_or_unprintable_topic_makes_a_short_printable_sentence():
+    assert len(refusal(b"\xff\x1b\n" * 10_000 + b"\0")) < 400
+
+
+@pytest.mark.parametrize("claims", [2**32 - 1, 2**31, 1000, 0, 3])
+def test_a_header_that_claims_another_length_is_refused(claims):
+    refusal(raw([4, 0, "x float32 1", 0, 0], b"\0" * 4, claims=claims))
+    refusal(raw([5, 0, "", "text"], claims=claims))
+
+
+def test_the_sentence_about_a_header_that_claims_four_gigabytes_holds_no_negative_count():
+    assert " -" not in " " + refusal(raw([5, 0, "", "x"], claims=2**32 - 1))
+
+
+BEFORE = {"top": b"", "kind": b"\x94", "sequence": b"\x94\x05", "layout": b"\x94\x05\x00", "text": b"\x94\x05\x00\xa0"}
+everywhere = pytest.mark.parametrize("before", BEFORE.values(), ids=BEFORE.keys())
+
+
+@everywhere
+@pytest.mark.parametrize(
+    "opening", [b"\xdd", b"\xdf", b"\xdb", b"\xc6", b"\xc9"], ids=["list", "map", "text", "bytes", "ext"]
+)
+def test_a_header_that_claims_billions_of_items_is_refused(before, opening):
+    refusal(raw(before + opening + b"\xff\xff\xff\xff"))
+
+
+@everywhere
+@pytest.mark.parametrize("opening", [b"\x91", b"\x81\x00", b"\x81\x91"], ids=["lists", "maps", "keys"])
+@pytest.mark.parametrize("depth", [100, 900, 100_000])
+def test_deeply_nested_msgpack_is_refused(before, opening, depth):
+    refusal(raw(before + opening * depth + b"\xc0" * depth))
+    refusal(raw(b"\x95\x05\x00\xa0\xa0" + opening * depth))
+
+
+@pytest.mark.parametrize("text", [b"\xff", b"\xed\xa0\x80", b"\xc0\x80"])
+def test_text_that_is_not_utf8_is_refused(text):
+    refusal(raw(BEFORE["text"] + bytes([0xA0 + len(text)]) + text))
+
+
+@everywhere
+@pytest.mark.parametrize("extension", [b"\xd4\x05\x00", b"\xd6\xff\xff\xff\xff\xff", b"\xd7\xff" + b"\xff" * 8])
+def test_extension_types_are_refused(before, extension):
+    refusal(raw(before + extension + b"\xc0"))
+
+
+def test_the_edge_of_a_refused_frame_is_told_if_it_is_one_of_ours():
+    codec = the_codec()
+    assert codec.edge_of(frame_of(Stop("x"))[:-1]) == (SOURCE, DESTINATION)
+    assert codec.edge_of(b"garbage") is None
+    assert codec.edge_of(b"") is None
+
+
+def test_a_frame_that_only_begins_like_a_topic_is_blamed_on_nobody():
+    assert the_codec().edge_of(PREFIX[:-2] + b"x") is None
+
+
+def trees():
+    return {path: ast.parse(path.read_text()) for path in sorted(Path(broker.__file__).parent.rglob("*.py"))}
+
+
+def test_no_module_of_the_broker_knows_pickle():
+    forbidden = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "marshal", "shelve", "joblib", "allow_pickle"}
+    found = []
+    for path, tree in trees().items():
+        for node in ast.walk(tree):
+            names = {getattr(node, key, None) for key in ("module", "attr", "id", "arg", "name")}
+            parts = {part for name in names if isinstance(name, str) for part in name.split(".")}
+            found += [(path.name, name) for name in parts & forbidden]
+            found += [(path.name, name) for name in parts & {"send_pyobj", "recv_pyobj", "eval", "exec", "__import__"}]
+    assert found == []
+    assert len(trees()) >= 20

@@ -1,0 +1,166 @@
+"""The driver: numbers what is sent, counts what is refused, hands every record over once."""
+
+from __future__ import annotations
+
+import pytest
+from broker_toys import RUN, Toy, envelope, share
+
+from broker.driver import Driver
+from broker.errors import PeerLost, ProtocolViolation
+from broker.messages import Hello, Stop
+from broker.participant import Report, Send
+from broker.records import EdgeRecord, EventRecord, JoinedRecord
+from broker.transport import Transport
+
+JOINED = Report(JoinedRecord("a"))
+
+
+class Script(Transport):
+    """A transport that gives what it was told to and keeps what it was handed."""
+
+    def __init__(self, due=None):
+        super().__init__("a")
+        self.inbox, self.sent, self._due = [], [], due
+
+    def send(self, envelope):
+        self.sent.append(envelope)
+
+    def poll(self, now):
+        inbox, self.inbox = self.inbox, []
+        return inbox
+
+    def wait(self, timeout_s):
+        pass
+
+    def due(self):
+        return self._due
+
+    def close(self, linger_s):
+        pass
+
+
+def drive(toy, due=None):
+    batches = []
+    driver = Driver(RUN, toy, Script(due), batches.append)
+    return driver, driver.transport, batches
+
+
+def test_every_edge_counts_its_own_messages_and_hello_takes_no_number():
+    hello = Hello(0, wants_reply=True)
+    says = [
+        Send("b", hello),
+        Send("b", share(0)),
+        Send("c", hello),
+        Send("b", hello),
+        Send("b", share(1)),
+        Send("c", Stop("")),
+    ]
+    driver, transport, _ = drive(Toy("a", says=says))
+    driver.start(0.0)
+    assert all((one.run, one.source) == (RUN, "a") for one in transport.sent)
+    numbered = [(one.destination, one.sequence) for one in transport.sent if not isinstance(one.message, Hello)]
+    assert numbered == [("b", 0), ("b", 1), ("c", 0)]
+
+
+def test_commands_are_carried_out_in_the_order_given():
+    toy = Toy("a", answer=lambda *_: [Send("b", share(number)) for number in range(3)])
+    driver, transport, _ = drive(toy)
+    transport.inbox = [envelope("b", "a", Stop(""))]
+    driver.wake(1.0)
+    assert [one.message.round for one in transport.sent] == [0, 1, 2]
+
+
+def test_a_violation_is_counted_against_its_source_and_the_rest_is_still_heard():
+    def answer(_source, message, _now):
+        if message.round == 1:
+            raise ProtocolViolation("round 1 is over")
+        return []
+
+    toy = Toy("a", answer=answer)
+    driver, transport, batches = drive(toy)
+    transport.inbox = [envelope("b", "a", share(number)) for number in range(3)]
+    driver.wake(0.0)
+    assert [message.round for _, _, message in toy.heard] == [0, 2]
+    assert batches == [[EventRecord("a", "rejected", "b", "round 1 is over")]]
+    driver.finish()
+    assert batches[1:] == [[EdgeRecord("b", "a", rejected=1)]]
+
+
+def test_a_lost_peer_ends_the_drive():
+    def give_up(*_):
+        raise PeerLost("b is gone")
+
+    driver, transport, _ = drive(Toy("a", answer=give_up))
+    transport.inbox = [envelope("b", "a", share())]
+    with pytest.raises(PeerLost, match="b is gone"):
+        driver.wake(0.0)
+
+
+@pytest.mark.parametrize(
+    ("deadline", "due", "timer"),
+    [
+        (None, None, None),
+        (2.0, None, 2.0),
+        (None, 3.0, 3.0),
+        (2.0, 3.0, 2.0),
+        (3.0, 2.0, 2.0),
+        (0.0, 1.0, 0.0),
+        (1.0, 0.0, 0.0),
+    ],
+)
+def test_the_timer_is_whatever_comes_first(deadline, due, timer):
+    driver, _, _ = drive(Toy("a", deadlines=[] if deadline is None else [deadline]), due)
+    assert driver.timer() == timer
+    assert driver.wake(-1.0) == timer
+
+
+def test_a_wake_returns_the_timer_as_it_is_after_an_expired_deadline():
+    driver, _, _ = drive(Toy("a", deadlines=[1.0, 5.0]), due=9.0)
+    assert driver.wake(1.0) == 5.0 == driver.timer()
+
+
+def test_a_deadline_expires_when_it_has_passed_and_not_before():
+    toy = Toy("a", deadlines=[1.0])
+    driver, _, _ = drive(toy)
+    driver.wake(0.999)
+    assert toy.expired == []
+    driver.wake(1.0)
+    assert toy.expired == [1.0]
+
+
+def test_what_arrives_is_heard_before_a_deadline_that_has_passed():
+    toy = Toy("a", deadlines=[1.0])
+    driver, transport, _ = drive(toy)
+    toy._answer = lambda *_: toy._deadlines.clear() or []
+    transport.inbox = [envelope("b", "a", share())]
+    driver.wake(5.0)
+    assert toy.expired == []
+
+
+def test_records_are_handed_over_once_and_at_most_once_a_wake():
+    toy = Toy("a", says=[JOINED], answer=lambda *_: [JOINED, JOINED])
+    driver, transport, batches = drive(toy)
+    driver.start(0.0)
+    assert batches == [[JOINED.record]]
+    driver.wake(0.0)
+    assert len(batches) == 1
+    transport.inbox = [envelope("b", "a", share())] * 2
+    driver.wake(0.0)
+    assert batches[1:] == [[JOINED.record] * 4]
+
+
+def test_finish_hands_over_the_totals_of_the_participant_and_of_the_transport():
+    toy = Toy("a")
+    toy.totals = lambda: [EdgeRecord("b", "a", heard=3)]
+    driver, transport, batches = drive(toy)
+    transport.traffic["b"].sent, transport.traffic["b"].sent_bytes = 1, 10
+    transport.reject("b", "no")
+    driver.finish()
+    assert batches == [
+        [
+            EdgeRecord("b", "a", heard=3),
+            EdgeRecord("a", "b", sent=1, sent_bytes=10),
+            EdgeRecord("b", "a", rejected=1),
+            EventRecord("a", "rejected", "b", "no"),
+        ]
+    ]

@@ -1,0 +1,143 @@
+"""Faults carried out at the receiver: exact times, and a ledger that adds up."""
+
+from __future__ import annotations
+
+from broker_toys import Stage, Toy, envelope, make_codec, noticed, property_test, share
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.config import Constant, DelayConfig, DropConfig, Exponential, Uniform
+from broker.faults import Judge
+from broker.messages import Action, Hello, MessageName, Stop
+from broker.participant import Send
+from broker.records import EdgeRecord, FaultCount, FaultRecord
+from broker.transports.faulty import FaultyTransport
+from broker.transports.memory import MemoryNetwork, MemoryTransport
+from broker.virtual_time import VirtualTime
+
+HALF_LOST = DropConfig(kind="drop", probability=0.5)
+ALL_LOST = DropConfig(kind="drop", probability=1.0)
+LATE = DelayConfig(kind="delay", delay_s=Constant(distribution="constant", value_s=0.25))
+
+
+def pair(*faults, seed=0):
+    network = MemoryNetwork()
+    a = MemoryTransport("a", network, make_codec("a", ["b"]))
+    b = FaultyTransport(MemoryTransport("b", network, make_codec("b", ["a"])), Judge(faults, seed))
+    return a, b
+
+
+def say(transport, *numbers):
+    for number in numbers:
+        transport.send(envelope(transport.name, "b" if transport.name == "a" else "a", share(number), number))
+
+
+def numbers(envelopes):
+    return [one.message.round for one in envelopes]
+
+
+def test_a_delayed_message_is_held_until_its_time_and_due_tells_when():
+    a, b = pair(LATE)
+    say(a, 1)
+    assert b.due() is None
+    assert b.poll(10.0) == []
+    assert b.due() == 10.25
+    assert b.poll(10.249) == []
+    assert numbers(b.poll(10.25)) == [1]
+    assert b.due() is None
+    assert b.poll(99.0) == []
+
+
+def test_messages_of_one_due_time_keep_their_order():
+    a, b = pair(LATE)
+    say(a, 1, 2, 3)
+    b.poll(0.0)
+    assert numbers(b.poll(0.25)) == [1, 2, 3]
+
+
+def test_what_was_held_back_comes_before_what_arrives_at_that_instant_untouched():
+    early = DropConfig(kind="drop", probability=0.0)
+    a, b = pair(early, LATE)
+    say(a, 1)
+    b.poll(0.0)
+    a.send(envelope("a", "b", Stop("untouched")))
+    arrived = b.poll(0.25)
+    assert [type(one.message).__name__ for one in arrived] == ["Share", "Stop"]
+
+
+def test_a_lost_message_never_arrives_and_is_in_the_ledger():
+    a, b = pair(ALL_LOST)
+    a.send(envelope("a", "b", share(3, episode=2)))
+    assert b.poll(0.0) == b.poll(1e9) == []
+    assert b.due() is None
+    assert noticed(b) == [FaultRecord("drop", "a", "b", "share", 2, 3, 0, ())]
+    assert b.totals() == [FaultCount("drop", "a", "b", examined=1, applied=1)]
+    assert a.totals()[0].sent == 1
+
+
+def test_messages_that_no_fault_touches_pass_at_once():
+    a, b = pair(ALL_LOST)
+    for message in (Hello(0, wants_reply=True), Stop(""), Action(0, 0, 0, share().arrays["x"])):
+        a.send(envelope("a", "b", message))
+    assert len(b.poll(0.0)) == 3
+    assert noticed(b) == b.totals() == []
+
+
+def test_what_a_participant_sends_meets_no_fault_on_its_own_side():
+    a, b = pair(ALL_LOST)
+    say(b, 1)
+    assert numbers(a.poll(0.0)) == [1]
+    assert [(one.source, one.destination, one.sent) for one in b.totals()] == [("b", "a", 1)]
+
+
+@property_test
+@given(st.integers(0, 99), st.integers(0, 60))
+def test_the_ledger_agrees_with_the_judge_and_with_what_arrived(seed, count):
+    a, b = pair(HALF_LOST, seed=seed)
+    say(a, *range(count))
+    judge = Judge([HALF_LOST], seed)
+    lost = [n for n in range(count) if judge.judge("a", "b", MessageName("share", 0, n, 0))[0] == ()]
+    assert numbers(b.poll(0.0)) == [n for n in range(count) if n not in lost]
+    assert [record.number for record in noticed(b)] == lost
+    counts = [record for record in b.totals() if isinstance(record, FaultCount)]
+    assert counts == ([FaultCount("drop", "a", "b", count, len(lost))] if count else [])
+
+
+def test_every_fault_that_looks_is_counted_on_every_edge_it_looks_at():
+    other = DropConfig(kind="drop", name="never", probability=0.0)
+    a, b = pair(ALL_LOST, other)
+    say(a, 1, 2)
+    b.poll(0.0)
+    assert b.totals() == [FaultCount("drop", "a", "b", 2, 2), FaultCount("never", "a", "b", 2, 0)]
+
+
+def test_rejects_of_both_layers_are_counted_and_told_together():
+    _, b = pair(LATE)
+    b.reject("a", "said by the driver")
+    b._inner.reject("a", "said by the codec")
+    assert {event.text for event in noticed(b)} == {"said by the driver", "said by the codec"}
+    assert b.totals() == [EdgeRecord("a", "b", rejected=2)]
+
+
+SLOW = DelayConfig(kind="delay", name="slow", source="a*", delay_s=Exponential(distribution="exponential", mean_s=1.0))
+JITTER = DelayConfig(kind="delay", name="jitter", delay_s=Uniform(distribution="uniform", low_s=0.0, high_s=0.5))
+
+
+@property_test
+@given(st.integers(0, 99), st.integers(1, 15), st.permutations([HALF_LOST, SLOW, JITTER]))
+def test_in_virtual_time_each_message_arrives_exactly_when_its_verdict_says(seed, count, faults):
+    judge = Judge(faults, seed)
+    names = ["a-0", "b-0", "a-1"]
+    fates = [
+        (delay, position, name, number)
+        for position, (name, number) in enumerate((name, number) for name in names for number in range(count))
+        for delay in judge.judge(name, "ear", MessageName("share", 0, number, 0))[0]
+    ]
+    ear = Toy("ear", enough=len(fates))
+    senders = [Toy(name, says=[Send("ear", share(number)) for number in range(count)]) for name in names]
+    stage = Stage(ear, *senders, faults=faults, seed=seed)
+    VirtualTime(stage.drivers, stage.network).run()
+    heard = [(now, source, message.round) for now, source, message in ear.heard]
+    assert heard == [(delay, name, number) for delay, _, name, number in sorted(fates)]
+    stage.finish()
+    assert sum(count.examined for count in stage.of(FaultCount) if count.fault == "drop") == count * len(names)

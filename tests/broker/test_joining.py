@@ -1,0 +1,136 @@
+"""HELLO: everybody is heard, whoever starts first, and then there is silence."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+
+from broker.config import JoiningConfig
+from broker.errors import PeerLost
+from broker.joining import Joining
+from broker.messages import Hello
+from broker.participant import Send
+
+APART_S = 0.25
+CONFIG = JoiningConfig()
+
+
+class Hall:
+    """Participants that start one after the other; what is said to one not yet there is lost."""
+
+    def __init__(self, names, config=CONFIG):
+        self.names, self.config, self.now, self.messages = names, config, 0.0, 0
+        self.there = {}
+
+    def arrive(self, name, incarnation=0):
+        peers = tuple(peer for peer in self.names if peer != name)
+        self.there[name] = Joining(name, peers, self.config, incarnation)
+        self.carry_out(name, self.there[name].start(self.now))
+
+    def carry_out(self, source, commands):
+        under_way = [(source, command) for command in commands]
+        while under_way:
+            source, command = under_way.pop(0)
+            self.messages += 1
+            assert self.messages < 10_000, "they answer each other for ever"
+            if command.destination in self.there:
+                replies = self.there[command.destination].hear(source, command.message)
+                under_way += [(command.destination, reply) for reply in replies]
+
+    def next_deadline(self):
+        return min((at for one in self.there.values() if (at := one.deadline()) is not None), default=None)
+
+    def go_on_until(self, end):
+        while (at := self.next_deadline()) is not None and at <= end:
+            self.now = at
+            for name, one in list(self.there.items()):
+                if one.deadline() is not None and one.deadline() <= at:
+                    self.carry_out(name, one.expire(at))
+        self.now = end
+
+    @property
+    def complete(self):
+        return len(self.there) == len(self.names) and all(one.complete for one in self.there.values())
+
+
+@pytest.mark.parametrize("apart_s", [0.0, APART_S])
+@pytest.mark.parametrize("names", [("a", "b"), ("a", "b", "c"), ("a", "b", "c", "d")], ids=len)
+def test_every_order_of_starts_completes_with_a_bounded_number_of_messages(names, apart_s):
+    for order in itertools.permutations(names):
+        hall = Hall(names)
+        for name in order:
+            hall.arrive(name)
+            hall.go_on_until(hall.now + apart_s)
+        assert hall.complete
+        assert hall.next_deadline() is None
+        asked = math.ceil(apart_s * len(names) / CONFIG.hello_interval_s) + 1
+        assert hall.messages <= 2 * asked * len(names) * (len(names) - 1)
+
+
+def test_two_who_hear_each_other_say_no_more_than_four_words():
+    hall = Hall(("a", "b"))
+    hall.arrive("a")
+    hall.arrive("b")
+    assert hall.complete
+    assert hall.messages <= 4
+
+
+def test_a_lost_hello_is_said_again_after_the_interval():
+    joining = Joining("a", ("b", "c"), CONFIG)
+    asked = [Send("b", Hello(0, wants_reply=True)), Send("c", Hello(0, wants_reply=True))]
+    assert joining.start(10.0) == asked
+    assert joining.deadline() == 10.1
+    assert joining.expire(10.1) == asked
+    joining.hear("b", Hello(0, wants_reply=False))
+    assert joining.expire(10.2) == asked[1:]
+
+
+def test_one_that_comes_late_or_comes_back_is_answered_by_those_who_are_complete():
+    hall = Hall(("a", "b"))
+    hall.arrive("a")
+    hall.arrive("b")
+    for life in (1, 2):
+        hall.arrive("b", life)
+        assert hall.complete
+        assert hall.next_deadline() is None
+
+
+def test_an_answer_is_never_answered_and_says_which_life_speaks():
+    joining = Joining("a", ("b",), CONFIG, incarnation=3)
+    assert joining.hear("b", Hello(0, wants_reply=True)) == [Send("b", Hello(3, wants_reply=False))]
+    assert joining.hear("b", Hello(0, wants_reply=False)) == []
+
+
+def test_who_has_no_peers_is_complete_at_once():
+    joining = Joining("a", (), CONFIG)
+    assert joining.start(0.0) == []
+    assert joining.complete
+    assert joining.deadline() is None
+
+
+def test_it_gives_up_on_time_and_names_who_is_missing_and_no_one_else():
+    joining = Joining("agent-0", ("agent-1", "environment", "agent-2"), JoiningConfig(give_up_s=1.0))
+    joining.start(5.0)
+    joining.hear("environment", Hello(0, wants_reply=False))
+    asked = 0
+    with pytest.raises(PeerLost) as caught:  # noqa: PT012
+        while asked < 100:
+            now = joining.deadline()
+            joining.expire(now)
+            asked += 1
+    assert 6.0 <= now <= 6.0 + CONFIG.hello_interval_s
+    assert asked in (9, 10)
+    text = str(caught.value)
+    assert "agent-0 in JOINING waits for HELLO from agent-1, agent-2" in text
+    assert "joining.give_up_s = 1.0 s" in text
+    assert "environment" not in text
+
+
+def test_it_gives_up_on_time_even_when_it_asks_seldom():
+    joining = Joining("a", ("b",), JoiningConfig(hello_interval_s=60.0, give_up_s=1.0))
+    joining.start(0.0)
+    assert joining.deadline() == 1.0
+    with pytest.raises(PeerLost):
+        joining.expire(1.0)

@@ -1,0 +1,323 @@
+"""Participants in real time: as threads, as processes, with exit codes and sentences."""
+
+from __future__ import annotations
+
+import io
+import logging
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from broker_toy_process import PongConfig
+from broker_toys import LIMIT_S, RUN, Ear, Pong, free_port, listen_until, make_codec, quick_joining
+
+from broker.config import DelayConfig, LinkConfig, Model, TransportConfig, Uniform, ZeroMQConfig
+from broker.connect import connect
+from broker.driver import Driver
+from broker.errors import PeerLost, UserError
+from broker.messages import OBSERVER, Metrics
+from broker.participant import Report
+from broker.process import main, run_in_real_time
+from broker.records import EdgeRecord, FaultCount, JoinedRecord, unpack
+from broker.transports.journaled import read_journal
+from broker.transports.zeromq import ZeroMQTransport
+
+ROUNDS = 20
+JITTER = DelayConfig(kind="delay", delay_s=Uniform(distribution="uniform", low_s=0.0, high_s=0.01))
+
+
+@pytest.fixture
+def folder():
+    folder = Path(tempfile.mkdtemp(dir="/tmp", prefix="ft-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def link(name, peer, folder, **settings):
+    addresses = {each: f"ipc://{folder}/{each}" for each in (name, peer)} | settings.pop("addresses", {})
+    base = {"run": RUN, "name": name, "peers": (peer,), "seed": 5, "transport": TransportConfig()}
+    return LinkConfig(**{**base, "joining": quick_joining(), "addresses": addresses, **settings})
+
+
+def slice_file(folder, link, rounds=ROUNDS):
+    path = folder / f"{link.name}.json"
+    path.write_text(PongConfig(link=link, rounds=rounds).model_dump_json())
+    return path
+
+
+@contextmanager
+def started(*arguments):
+    """A toy process; it never outlives the test."""
+    command = [sys.executable, str(Path(__file__).with_name("broker_toy_process.py")), *map(str, arguments)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+def end_of(child):
+    _, said = child.communicate(timeout=LIMIT_S)
+    assert "Traceback" not in said
+    return child.returncode, said
+
+
+def test_two_participants_in_two_threads_finish_their_conversation_under_faults(folder):
+    records, pongs, errors = {"a": [], "b": []}, {}, []
+
+    def play(name, peer):
+        transport = None
+        try:
+            transport = connect(link(name, peer, folder, faults=(JITTER,), journal=folder / f"{name}.journal"))
+            pongs[name] = Pong(name, peer, ROUNDS, quick_joining())
+            run_in_real_time(Driver(RUN, pongs[name], transport, records[name].extend))
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            if transport is not None:
+                transport.close(LIMIT_S)
+
+    threads = [threading.Thread(target=play, args=names) for names in ("ab", "ba")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(3 * LIMIT_S)
+    assert not any(thread.is_alive() for thread in threads)
+    assert errors == []
+    for name, peer in ("ab", "ba"):
+        assert sorted(pongs[name].numbers) == list(range(ROUNDS))
+        assert FaultCount("delay", peer, name, ROUNDS, ROUNDS) in records[name]
+        (edge,) = [one for one in records[name] if isinstance(one, EdgeRecord)]
+        assert (edge.source, edge.sent, edge.dropped) == (name, ROUNDS, 0)
+        assert len(list(read_journal(folder / f"{name}.journal"))) >= 2 * ROUNDS
+
+
+def test_two_processes_finish_their_conversation_and_end_with_zero(folder):
+    paths = [slice_file(folder, link(*names, folder)) for names in ("ab", "ba")]
+    with started(paths[0]) as a, started(paths[1]) as b:
+        assert (end_of(a)[0], end_of(b)[0]) == (0, 0)
+
+
+@contextmanager
+def listening(name, folder, peer):
+    transport = ZeroMQTransport(
+        name, {each: f"ipc://{folder}/{each}" for each in (name, peer)}, make_codec(name, [peer]), ZeroMQConfig()
+    )
+    try:
+        yield Ear(transport)
+    finally:
+        transport.close(0.0)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_process_with_130_and_says_what_it_waited_for(folder, sent):
+    with listening("b", folder, "a") as ear, started(slice_file(folder, link("a", "b", folder))) as a:
+        listen_until(lambda: ear.heard, ear)
+        a.send_signal(sent)
+        code, said = end_of(a)
+    assert code == 130
+    assert said.strip() == "interrupted: a in JOINING waits for HELLO from b"
+
+
+def test_a_peer_that_never_comes_ends_a_process_with_one_and_a_sentence(folder):
+    with started(slice_file(folder, link("a", "b", folder, joining=quick_joining(give_up_s=0.1)))) as a:
+        code, said = end_of(a)
+    assert code == 1
+    assert said.startswith("a in JOINING waits for HELLO from b and gave up after joining.give_up_s = 0.1 s.")
+    assert len(said.splitlines()) == 1
+
+
+def test_an_address_in_use_ends_a_process_with_two_and_a_sentence(folder):
+    address = f"tcp://127.0.0.1:{free_port()}"
+    holder = ZeroMQTransport("a", {"a": address}, make_codec("a", []), ZeroMQConfig())
+    try:
+        with started(slice_file(folder, link("a", "b", folder, addresses={"a": address}))) as a:
+            code, said = end_of(a)
+    finally:
+        holder.close(0.0)
+    assert code == 2
+    assert said.startswith(f"a cannot listen on {address}: the address is in use.")
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("address", ["nonsense", "tcp://127.0.0.1", ""])
+def test_an_address_of_a_peer_that_cannot_be_one_ends_a_process_with_two_and_a_sentence(folder, address):
+    with started(slice_file(folder, link("a", "b", folder, addresses={"b": address}))) as a:
+        code, said = end_of(a)
+    assert code == 2
+    assert "b" in said
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("missing", ["a", "b"])
+def test_a_missing_address_ends_a_process_with_two_and_a_sentence(folder, missing):
+    complete = link("a", "b", folder)
+    addresses = {name: address for name, address in complete.addresses.items() if name != missing}
+    with started(slice_file(folder, complete.model_copy(update={"addresses": addresses}))) as a:
+        code, said = end_of(a)
+    assert code == 2
+    assert missing in said
+    assert len(said.splitlines()) == 1
+
+
+def test_the_records_of_a_process_reach_its_observer_before_it_ends(folder):
+    observed = {"observer": f"ipc://{folder}/observer"}
+    codec = make_codec(OBSERVER, ["a", "b"])
+    ear = Ear(ZeroMQTransport(OBSERVER, {OBSERVER: observed["observer"]}, codec, ZeroMQConfig()))
+    paths = [slice_file(folder, link(*names, folder, addresses=observed)) for names in ("ab", "ba")]
+    try:
+        with started(paths[0]) as a, started(paths[1]) as b:
+
+            def records():
+                return [
+                    one
+                    for each in ear.heard
+                    if isinstance(each.message, Metrics)
+                    for one in unpack(each.message.records)
+                ]
+
+            listen_until(lambda: sum(isinstance(one, EdgeRecord) for one in records()) >= 2, ear)
+            assert (end_of(a)[0], end_of(b)[0]) == (0, 0)
+    finally:
+        ear.transport.close(0.0)
+    assert {(one.source, one.destination, one.sent) for one in records()} >= {("a", "b", ROUNDS), ("b", "a", ROUNDS)}
+
+
+class Quitter:
+    """Reports, counts, and gives up at its first deadline."""
+
+    name, peers, done = "a", (), False
+
+    def start(self, now):
+        return [Report(JoinedRecord("a"))]
+
+    def deadline(self):
+        return 0.0
+
+    def expire(self, now):
+        raise PeerLost("b is gone")
+
+    def totals(self):
+        return [EdgeRecord("b", "a", missing=3)]
+
+
+def test_a_participant_that_gives_up_still_hands_over_its_totals(folder):
+    records = []
+    with listening("a", folder, "b") as ear, pytest.raises(PeerLost):
+        run_in_real_time(Driver(RUN, Quitter(), ear.transport, records.extend))
+    assert records[0] == JoinedRecord("a")
+    assert EdgeRecord("b", "a", missing=3) in records
+
+
+class Waits:
+    """A transport that only writes down how long it was to wait, on a clock that then has passed."""
+
+    def __init__(self, transport, clock):
+        self._transport, self._clock, self.waits = transport, clock, []
+
+    def wait(self, timeout_s):
+        self.waits.append(timeout_s)
+        self._clock[0] += timeout_s
+
+    def __getattr__(self, name):
+        return getattr(self._transport, name)
+
+
+def test_it_waits_until_the_timer_and_never_longer_than_a_second(folder):
+    clock, expired = [100.0], []
+
+    class Sleeper(Quitter):
+        def deadline(self):
+            return 102.5
+
+        def expire(self, now):
+            expired.append(now)
+            type(self).done = True
+            return []
+
+    with listening("a", folder, "b") as ear:
+        waits = Waits(ear.transport, clock)
+        run_in_real_time(Driver(RUN, Sleeper(), waits, lambda _: None), clock=lambda: clock[0])
+    assert waits.waits == [1.0, 1.0, 0.5]
+    assert expired == [102.5]
+
+
+class Slice(Model):
+    """A small slice."""
+
+    count: int
+    inner: dict[str, int] = {}
+
+
+@pytest.fixture
+def command_line(monkeypatch, caplog, folder):
+    """Calls `main` with a file of the given text and returns its exit code and what it said."""
+    caplog.set_level(logging.INFO)
+
+    def call(text=None, arguments=None, run=lambda _: 0):
+        path = folder / "slice.json"
+        if text is not None:
+            path.write_bytes(text)
+        monkeypatch.setattr(sys, "argv", ["program", *([str(path)] if arguments is None else arguments)])
+        caplog.clear()
+        code = main("program", Slice, run)
+        return code, caplog.messages
+
+    return call
+
+
+def test_a_good_slice_is_handed_over_and_the_exit_code_is_that_of_the_run(command_line):
+    got = []
+    assert command_line(b'{"count": 3}', run=lambda one: got.append(one) or 7) == (7, [])
+    assert got == [Slice(count=3)]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (b"", "the slice is wrong: document: Invalid JSON"),
+        (b"{", "the slice is wrong: document: Invalid JSON"),
+        (b"[]", "the slice is wrong: document: "),
+        (b"{}", "the slice is wrong: count: Field required"),
+        (b'{"count": "many"}', "the slice is wrong: count: "),
+        (b'{"count": 1, "extra": 2}', "the slice is wrong: extra: "),
+        (b'{"count": 1, "inner": {"x": "y"}}', "the slice is wrong: inner.x: "),
+        (b'{"count": "\xff"}', "cannot read the slice: "),
+    ],
+)
+def test_a_wrong_slice_ends_with_two_and_a_sentence_that_names_the_place(command_line, text, sentence):
+    code, said = command_line(text, run=lambda _: pytest.fail("a wrong slice was run"))
+    assert code == 2
+    assert len(said) == 1
+    assert said[0].startswith(sentence)
+
+
+def test_a_missing_file_ends_with_two_and_names_it(command_line):
+    code, said = command_line(None)
+    assert code == 2
+    assert "slice.json" in said[0]
+
+
+@pytest.mark.parametrize("arguments", [["one", "two"], ["--help"], ["-h"]])
+def test_a_wrong_call_ends_with_the_usage(command_line, arguments):
+    code, said = command_line(arguments=arguments)
+    assert code == 2
+    assert said[0].startswith("usage: program [SLICE.json]")
+
+
+def test_a_mistake_of_the_user_found_by_the_run_ends_with_two(command_line):
+    def refuse(_):
+        raise UserError("no such algorithm")
+
+    assert command_line(b'{"count": 1}', run=refuse) == (2, ["no such algorithm"])
+
+
+def test_a_slice_comes_from_standard_input_when_no_file_is_named(command_line, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO('{"count": 3}'))
+    assert command_line(arguments=[], run=lambda one: one.count) == (3, [])
