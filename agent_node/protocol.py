@@ -104,6 +104,7 @@ class AgentProtocol:
         self._heard_environment_at = 0.0
         self._round = -1
         self._episode_ended_at = 0.0
+        self._partners: tuple[str, ...] = ()
         self._expected: tuple[str, ...] = ()
         self._shares: dict[str, Arrays] = {}
         self._kept: defaultdict[tuple[int, int], dict[str, Arrays]] = defaultdict(dict)
@@ -139,6 +140,10 @@ class AgentProtocol:
         if type(message) is Stop and source == ENVIRONMENT:
             return self._stop(message)
         raise ProtocolViolation(f"{self._where()}: {type(message).__name__} from {source}, which never sends one here")
+
+    def awaited(self) -> int:
+        """The shares still missing in SHARING, else one message."""
+        return len(self._expected) - len(self._shares) if self.phase is Phase.SHARING else 1
 
     def deadline(self) -> float | None:
         """When the phase's patience ends."""
@@ -194,7 +199,8 @@ class AgentProtocol:
     def _stop(self, stop: Stop) -> list[Command]:
         if stop.reason:
             raise PeerLost(f"{self._where()}: {ENVIRONMENT} stopped the run: {stop.reason}")
-        if self._episode + 1 < self._config.episodes:
+        latest = max((held.episode for held in self._held), default=self._episode)
+        if latest + 1 < self._config.episodes:
             raise ProtocolViolation(f"{self._where()}: Stop before the last of {self._config.episodes} episodes")
         self._stopped = True
         return [] if self.phase in (Phase.SHARING, Phase.DONE) else self._finish()
@@ -271,9 +277,9 @@ class AgentProtocol:
             commands += self._close_round()
 
     def _open_round(self) -> list[Command]:
-        partners = self._plan.partners(self.name, self._episode, self._round)
-        outgoing = self._learner.open_round(partners)
-        self._expected = tuple(partner for partner in partners if partner in outgoing)
+        self._partners = self._plan.partners(self.name, self._episode, self._round)
+        outgoing = self._learner.open_round(self._partners)
+        self._expected = tuple(partner for partner in self._partners if partner in outgoing)
         self._shares = {}
         commands: list[Command] = [
             Send(partner, Share(self._episode, self._round, arrays)) for partner, arrays in outgoing.items()
@@ -302,13 +308,14 @@ class AgentProtocol:
         return []
 
     def _hear(self, source: str, arrays: Arrays) -> None:
-        if source not in self._expected:
+        if source not in self._partners:
             raise ProtocolViolation(f"{self._where()}: {source} shares in a round in which the two do not exchange")
         try:
             self._learner.check(source, arrays)
         except ProtocolViolation as violation:
             raise ProtocolViolation(f"{self._where()}: share from {source}: {violation}") from None
-        self._shares.setdefault(source, arrays)
+        if source in self._expected:  # else the two have no samples in common, and only the other one does not know
+            self._shares.setdefault(source, arrays)
 
     def _close_round(self) -> list[Command]:
         shares = {source: self._shares[source] for source in self._expected if source in self._shares}
@@ -326,11 +333,12 @@ class AgentProtocol:
     def _get_ready(self, now: float) -> list[Command]:
         self._answer = Action(self._episode, self._step, 0, np.zeros(0, np.int32))
         self._heard_environment_at = now
-        if self._stopped:
+        if self._stopped and not self._held:
             return self._finish()
         last = self._episode + 1 == self._config.episodes
         self.phase = Phase.LEAVING if last else Phase.ACTING
-        return [Send(ENVIRONMENT, self._answer), *self._take_held(now)]
+        commands: list[Command] = [Send(ENVIRONMENT, self._answer), *self._take_held(now)]
+        return commands + self._finish() if self._stopped and self.phase is not Phase.SHARING else commands
 
     def _note_late(self, source: str, key: tuple[int, int]) -> None:
         edge = self._edges[source]

@@ -8,6 +8,7 @@ from broker.codec import Codec
 from broker.config import LinkConfig
 from broker.errors import UserError
 from broker.faults import Judge
+from broker.messages import OBSERVER
 from broker.transport import Transport
 from broker.transports.faulty import FaultyTransport
 from broker.transports.journaled import JournaledTransport
@@ -35,7 +36,8 @@ def connect(link: LinkConfig, network: MemoryNetwork | None = None) -> Transport
         ScenarioError: Two faults have one name.
     """
     judge = Judge(link.faults, link.seed)
-    codec = make_codec(link.run, link.name, link.peers, link.transport.zeromq.max_message_bytes)
+    sources = (*link.peers, OBSERVER) if link.observed else link.peers
+    codec = make_codec(link.run, link.name, sources, link.transport.zeromq.max_message_bytes)
     transport = MemoryTransport(link.name, network, codec) if network is not None else _open_sockets(link, codec)
     if link.journal is not None:
         transport = JournaledTransport(transport, codec, link.journal)

@@ -82,6 +82,7 @@ class Driver:
         self._hand_over()
 
     def _carry_out(self, commands: Sequence[Command]) -> None:
+        envelopes = []
         for command in commands:
             if isinstance(command, Report):
                 self._records.append(command.record)
@@ -90,7 +91,11 @@ class Driver:
             sequence = self._sequences[destination]
             if type(message) is not Hello:
                 self._sequences[destination] = sequence + 1
-            self.transport.send(Envelope(self._run, self.participant.name, destination, sequence, message))
+            envelopes.append(Envelope(self._run, self.participant.name, destination, sequence, message))
+        if len(envelopes) == 1:
+            self.transport.send(envelopes[0])
+        elif envelopes:
+            self.transport.send_all(envelopes)
 
     def _hand_over(self) -> None:
         records, self._records = self._records + self.transport.noticed, []

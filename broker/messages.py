@@ -7,6 +7,7 @@
 | Action   | agent -> environment        | the answer to a timestep; to the last one of an episode: "ready"    |
 | Share    | agent -> neighbor           | one communication round, addressed to that neighbor alone           |
 | Stop     | environment -> agent        | the run is over (or the sender gives up, and says why)              |
+|          | observer -> any             | all records of all participants have come: you may close            |
 | Metrics  | any -> observer             | records for the run's store; never read by an agent                 |
 
 A message travels in an `Envelope`; its topic `foretell/<run>/<source>/<destination>` is the directed edge.

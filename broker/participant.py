@@ -60,6 +60,9 @@ class Participant(Protocol):
             PeerLost: The work cannot be done any more.
         """
 
+    def awaited(self) -> int:
+        """How many messages it needs before it can go on: worth receiving in one go. At least 1."""
+
     def deadline(self) -> float | None:
         """When `expire` wants to be called, or None."""
 

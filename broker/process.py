@@ -25,7 +25,7 @@ from broker.config import LinkConfig, Model
 from broker.connect import connect
 from broker.driver import Driver, Observe
 from broker.errors import ForetellError, UserError
-from broker.messages import OBSERVER, Envelope, Metrics
+from broker.messages import OBSERVER, Envelope, Metrics, Stop
 from broker.participant import Participant
 from broker.records import Record, pack
 from broker.transport import Transport
@@ -35,6 +35,8 @@ Slice = TypeVar("Slice", bound=Model)
 DONE, GAVE_UP, WRONG, INTERRUPTED = 0, 1, 2, 130
 LINGER_S = 5.0
 """How long a finished participant keeps sending what is under way."""
+RELEASE_WITHIN_S = 30.0
+"""How long it waits for the observer to say that all records have come."""
 GIVING_UP_LINGER_S = 0.5
 """The same for one that gave up: its last records may still reach the observer."""
 
@@ -57,7 +59,8 @@ def run_in_real_time(driver: Driver, clock: Callable[[], float] = time.monotonic
         driver.start(clock())
         timer = driver.timer()
         while not participant.done:
-            transport.wait(_MAX_WAIT_S if timer is None else max(0.0, min(_MAX_WAIT_S, timer - clock())))
+            timeout_s = _MAX_WAIT_S if timer is None else max(0.0, min(_MAX_WAIT_S, timer - clock()))
+            transport.wait(timeout_s, participant.awaited())
             timer = driver.wake(clock())
     finally:
         driver.finish()
@@ -70,6 +73,8 @@ def serve(participant: Participant, link: LinkConfig) -> int:
     try:
         transport = connect(link)
         run_in_real_time(Driver(link.run, participant, transport, _observe(link, transport)))
+        if link.observed:
+            _await_release(transport)
         linger_s = LINGER_S
     except ForetellError as error:
         linger_s = GIVING_UP_LINGER_S
@@ -82,6 +87,16 @@ def serve(participant: Participant, link: LinkConfig) -> int:
         if transport is not None:
             transport.close(linger_s)
     return DONE
+
+
+def _await_release(transport: Transport) -> None:
+    """Stay until the observer has all records: what a closing socket still holds is not sure to arrive."""
+    give_up_at = time.monotonic() + RELEASE_WITHIN_S
+    while (left_s := give_up_at - time.monotonic()) > 0:
+        transport.wait(left_s)
+        for envelope in transport.poll(time.monotonic()):
+            if envelope.source == OBSERVER and type(envelope.message) is Stop:
+                return
 
 
 def main(program: str, slice_type: type[Slice], run: Callable[[Slice], int]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
+from collections.abc import Sequence
 
 from broker.messages import Envelope
 from broker.records import EdgeRecord, EventRecord, Record
@@ -56,9 +57,19 @@ class Transport(ABC):
     def poll(self, now: float) -> list[Envelope]:
         """What has arrived by `now`, without blocking."""
 
+    def send_all(self, envelopes: Sequence[Envelope]) -> None:
+        """Hand over several envelopes in order; a transport may do so in one go."""
+        for envelope in envelopes:
+            self.send(envelope)
+
     @abstractmethod
-    def wait(self, timeout_s: float | None) -> None:
-        """Block until something may have arrived, or for `timeout_s` seconds."""
+    def wait(self, timeout_s: float | None, awaited: int = 1) -> None:
+        """Block until something may have arrived, or for `timeout_s` seconds.
+
+        Args:
+            timeout_s: Longest wait, or None for no limit.
+            awaited: How many messages are hoped for; a transport may stay a moment longer to receive them in one go.
+        """
 
     def due(self) -> float | None:
         """When `poll` has something to give by itself, or None."""

@@ -89,6 +89,10 @@ class EnvironmentProtocol:
             return [*self._joining.hear(source, message), *self._join(now)]
         raise ProtocolViolation(f"{self._where()}: {type(message).__name__} from {source}, which never sends one here")
 
+    def awaited(self) -> int:
+        """The answers still missing."""
+        return len(self._waiting) or 1
+
     def deadline(self) -> float | None:
         """When to ask again, or when the policy fills in what is missing."""
         match self.phase:

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from broker.messages import ENVIRONMENT
 
-PRELOADED = ["scenarios.child", "agent_node.node", "env_service.service"]
-"""Modules that the fork server imports once."""
+PRELOADED = ["scenarios.child", "click", "agent_node.node", "env_service.service", "scenarios.frozen"]
+"""Modules that the fork server imports once; click because every child imports the command line's script again."""
 
 _BROKE = 1
 
@@ -32,7 +32,7 @@ def be_participant(name: str, slice_json: str, log: Path) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the launcher takes Ctrl-C and ends its processes in order
     _write_to(log)
-    _end_with_parent()
+    end_with_parent()
     try:
         code = _run(name, slice_json)
     except Exception:
@@ -63,7 +63,7 @@ def _write_to(log: Path) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr, force=True)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """No process of a run outlives its launcher, however that ended."""
 
     def watch() -> None:

@@ -41,7 +41,10 @@ PURE = (
     "scenarios/topology.py",
 )
 IMPURE = frozenset(
-    ["asyncio", "socket", "zmq", "aiomqtt", "paho", "time", "os", "logging", "subprocess", "threading", "multiprocessing", "random", "signal", "sqlite3", "tempfile", "shutil", "sys", "rich", "click"]
+    (
+        *("asyncio", "socket", "zmq", "aiomqtt", "paho", "time", "os", "logging", "subprocess", "threading"),
+        *("multiprocessing", "random", "signal", "sqlite3", "tempfile", "shutil", "sys", "rich", "click"),
+    )
 )
 
 

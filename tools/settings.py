@@ -14,9 +14,9 @@ from scenarios.scenario import Scenario
 
 HEAD = """# Settings of a scenario
 
-Every setting with its default, its range and the reason for it. `foretell check SCENARIO` prints the same settings with
-the values of one scenario; `--set PATH=VALUE` changes any of them for one run. This page is made from the typed document
-(`.venv/bin/python tools/settings.py > docs/settings.md`).
+Every setting with its default, its range and the reason for it. `foretell check SCENARIO` prints the same settings
+with the values of one scenario; `--set PATH=VALUE` changes any of them for one run. This page is made from the typed
+document (`.venv/bin/python tools/settings.py > docs/settings.md`).
 
 | setting | default | range | meaning |
 |---|---|---|---|
@@ -37,7 +37,9 @@ def rows(model: type[BaseModel], path: str = "") -> Iterator[str]:
             within = f"{place}[]" if listed else place
             if kind:
                 yield f"| **`{within}`, `{kind}`** | | | {(each.__doc__ or '').splitlines()[0]} |"
-            yield from (row for row in rows(each, f"{within}.") if not kind or f"`{within}.{kind.split(' ')[0]}`" not in row)
+            yield from (
+                row for row in rows(each, f"{within}.") if not kind or f"`{within}.{kind.split(' ')[0]}`" not in row
+            )
 
 
 def models(annotation: Any) -> list[type[BaseModel]]:
@@ -75,7 +77,9 @@ def limits(field: FieldInfo) -> str:
     if get_origin(field.annotation) is Literal:
         return ", ".join(f"`{choice}`" for choice in get_args(field.annotation))
     found = [
-        f"{SIGNS[type(rule)]} {getattr(rule, type(rule).__name__.lower())}" for rule in field.metadata if type(rule) in SIGNS
+        f"{SIGNS[type(rule)]} {getattr(rule, type(rule).__name__.lower())}"
+        for rule in field.metadata
+        if type(rule) in SIGNS
     ]
     return ", ".join(found)
 

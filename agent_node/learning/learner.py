@@ -149,7 +149,7 @@ class Learner:
         now, aligned = self._aligned(shares)
         loss = self._algorithm.loss(now, aligned)
         loss.total.backward()  # type: ignore[no-untyped-call]
-        heard = (self._name, *(partner for partner in self._round.partners if partner in shares))
+        heard = (self._name, *(partner for partner in self._round.partners if partner in aligned))
         updated = [self._rows[agent] for agent in heard if agent in self._rows]
         assert self._logits.grad is not None  # noqa: S101 - every loss is taken of the logits
         gradient = self._evaluation.gradient(self._logits.grad)
@@ -171,7 +171,7 @@ class Learner:
         return arrays
 
     def _aligned(self, shares: Mapping[str, Arrays]) -> tuple[Round, Mapping[str, Arrays]]:
-        """The round and the shares cut down to the samples that both ends of each edge hold."""
+        """The round and the shares cut down to the samples that both ends of each edge hold; without any, left out."""
         if not self._algorithm.per_sample:
             return self._round, shares
         rows_in_range, aligned = dict(self._in_range), {}
@@ -182,6 +182,8 @@ class Learner:
                 aligned[partner] = own
                 continue
             our_rows, their_rows = samples.common_rows(ours, theirs)
+            if not len(our_rows):
+                continue
             rows_in_range[partner] = torch.from_numpy(our_rows)
             aligned[partner] = {name: array[their_rows] for name, array in own.items()}
         return replace(self._round, rows_in_range=rows_in_range), aligned

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from broker.delivery import DeliveryQueue
 from broker.faults import UNTOUCHED, Judge
@@ -32,14 +33,18 @@ class FaultyTransport(Transport):
         """Hand over an envelope untouched: faults meet messages at their receiver."""
         self._inner.send(envelope)
 
+    def send_all(self, envelopes: Sequence[Envelope]) -> None:
+        """Hand over several envelopes untouched."""
+        self._inner.send_all(envelopes)
+
     def poll(self, now: float) -> list[Envelope]:
         """What has arrived and is not lost, and what was held back until now."""
         arrived = [envelope for envelope in self._inner.poll(now) if not self._meets_fault(envelope, now)]
         return self._held.pop_due(now) + arrived if self._held else arrived
 
-    def wait(self, timeout_s: float | None) -> None:
+    def wait(self, timeout_s: float | None, awaited: int = 1) -> None:
         """Wait as the inner transport does."""
-        self._inner.wait(timeout_s)
+        self._inner.wait(timeout_s, awaited)
 
     def due(self) -> float | None:
         """When the next message held back is due."""

@@ -67,9 +67,9 @@ class JournaledTransport(Transport):
             self._write("received", envelope)
         return envelopes
 
-    def wait(self, timeout_s: float | None) -> None:
+    def wait(self, timeout_s: float | None, awaited: int = 1) -> None:
         """Wait as the inner transport does."""
-        self._inner.wait(timeout_s)
+        self._inner.wait(timeout_s, awaited)
 
     def due(self) -> float | None:
         """When the inner transport has something by itself."""

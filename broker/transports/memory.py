@@ -76,7 +76,7 @@ class MemoryTransport(Transport):
                 self.reject(edge[0] if edge else UNKNOWN, str(error))
         return envelopes
 
-    def wait(self, timeout_s: float | None) -> None:
+    def wait(self, timeout_s: float | None, awaited: int = 1) -> None:
         """Return at once: nothing can arrive while the only process waits."""
 
     def close(self, linger_s: float) -> None:

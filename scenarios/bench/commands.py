@@ -75,7 +75,7 @@ def startup(scenario: str) -> None:
 def messages(blocks: int, seconds: float) -> None:
     """Step barriers per second over ZeroMQ, beside a bare loop that sends the same bytes."""
     from scenarios.bench import messages as bench  # noqa: PLC0415
-    from scenarios.bench.startup import start_fork_server  # noqa: PLC0415
+    from scenarios.launch import start_fork_server  # noqa: PLC0415
 
     start_fork_server([bench.__name__])
     barriers = [bench.measure_barriers(agents, blocks, seconds) for agents in bench.AGENTS]

@@ -11,6 +11,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -23,10 +24,12 @@ from agent_node.config import AgentConfig
 from agent_node.protocol import AgentProtocol, Arrays
 from broker.connect import connect, make_codec
 from broker.driver import Driver
+from broker.errors import UserError
 from broker.messages import ENVIRONMENT, Action, Envelope, Timestep
 from broker.process import run_in_real_time
 from env_service.environments.task import Float, Integer, Outcome
 from env_service.protocol import EnvironmentProtocol
+from scenarios.child import end_with_parent
 from scenarios.launch import make_addresses
 from scenarios.plan import Plan, Wiring, make_plan
 from scenarios.scenario import parse_scenario
@@ -115,7 +118,7 @@ class _Ours:
         """Barriers per second over a block."""
         before, began_at = self._task.taken, time.monotonic()
         while (now := time.monotonic()) < began_at + block_s:
-            self._transport.wait(0.1)
+            self._transport.wait(0.1, self._driver.participant.awaited())
             self._driver.wake(now)
         return (self._task.taken - before) / (now - began_at)
 
@@ -156,6 +159,7 @@ class _Bare:
 
 
 def _serve_bare(address: str, name: str, action_bytes: int) -> None:
+    end_with_parent()
     socket = zmq.Context().socket(zmq.DEALER)
     socket.setsockopt(zmq.IDENTITY, name.encode())
     socket.connect(address)
@@ -168,9 +172,11 @@ def _serve_bare(address: str, name: str, action_bytes: int) -> None:
 
 def _serve_agent(slice_json: str) -> None:
 
+    end_with_parent()
     config = AgentConfig.model_validate_json(slice_json)
     agent = AgentProtocol(config, _NoLearner(config.parallel_episodes))
-    run_in_real_time(Driver(config.link.run, agent, connect(config.link), lambda _: None))
+    with suppress(UserError):  # a worker still being born when the benchmark is interrupted finds its folder gone
+        run_in_real_time(Driver(config.link.run, agent, connect(config.link), lambda _: None))
 
 
 class _NoTask:
@@ -233,7 +239,6 @@ class _NoLearner:
 
 def _fork(target: Callable[..., None], arguments: Sequence[tuple[object, ...]]) -> list[BaseProcess]:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
     processes: list[BaseProcess] = [context.Process(target=target, args=each, daemon=True) for each in arguments]
     for process in processes:
         process.start()

@@ -14,13 +14,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import forkserver
 from pathlib import Path
 
 from broker.errors import ForetellError, UserError
 from broker.records import JoinedRecord, Record
-from scenarios.child import PRELOADED
-from scenarios.launch import launch
+from scenarios.launch import launch, start_fork_server
 from scenarios.observer import Observer
 from scenarios.plan import Plan
 from scenarios.run_folder import RunFolder, make_run_folder
@@ -66,27 +64,11 @@ def measure_startup(plan: Plan) -> Startup:
         watch = _Watch(plan, folder)
         try:
             with _on_interrupt(watch.stop):
-                start_fork_server(PRELOADED)
+                start_fork_server()
                 launch(plan, folder, watch, watch.has_seen_enough)
         finally:
             watch.finish("run")
         return watch.result()
-
-
-def start_fork_server(preloaded: list[str]) -> None:
-    """Start the fork server without waiting for it; it and all it forks leave Ctrl-C to this process.
-
-    What a process ignores, those it starts ignore too; otherwise each would end with a traceback.
-
-    Args:
-        preloaded: Modules that it imports once.
-    """
-    multiprocessing.set_forkserver_preload(preloaded)
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

@@ -101,7 +101,7 @@ def test_an_interrupt_stops_it_between_messages_and_between_jumps():
     sleeper = Toy("sleeper", enough=1, deadlines=list(range(1, 1000)))
     asked = iter([False] * 10 + [True])
     assert 0 < play(Stage(sleeper), interrupted=lambda: next(asked)).now <= 10
-    assert len(sleeper.expired) == 10
+    assert 0 < len(sleeper.expired) <= 10
 
 
 def test_interrupted_at_once_it_has_only_started():

@@ -15,7 +15,7 @@ import torch
 
 from agent_node.algorithms import load_algorithm
 from agent_node.learning.learner import Learner
-from agent_node.learning.networks import forward
+from agent_node.learning.networks import Evaluation
 from env_service.environments import make_task
 from scenarios.bench.bare import BareTrial, Episode, Perceptrons
 from scenarios.bench.messages import measure_barriers
@@ -100,7 +100,7 @@ def test_the_bare_script_and_the_agents_have_the_same_advantages_and_gradients(a
         bare.actors, in_order_of_agents(agents, [a._actor.parameters.clone() for a in agents]), agents[0]._actor.layout
     )
     values = torch.stack(
-        [forward(a._critic.layout, a._critic.parameters, episode.observations)[0, :, 0] for a in agents]
+        [Evaluation(a._critic.layout, a._critic.parameters, episode.observations).outputs[0, :, 0] for a in agents]
     )
     advantages = bare.advantages(episode, values.numpy())
     names = [a._name for a in agents]

@@ -1,0 +1,436 @@
+"""The loss of agent i against SPEC section 2: first with literals, then against a scalar loop, then its gradient."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from agent_cases import Heard, Terms, central_differences, scalar_loss, scalar_network, softmax
+from torch import Tensor
+
+from agent_node.algorithms.anticipation_sharing import AnticipationSharing
+from agent_node.algorithms.independent import Independent
+from agent_node.config import AlgorithmConfig, LearningConfig
+from agent_node.learning.algorithm import Edge, Loss, Round
+
+J, K = "agent-j", "agent-k"
+IMPOSSIBLE = -1e9
+
+
+@dataclass
+class Hand:
+    """Two steps, own actions 2, neighbor j has 3 actions and neighbor k has 2.
+
+    Step by step, with epsilon = 0.2, rho = 0.5, A = (1, -2), so kappa = (1 + 2) / 2 = 1.5:
+
+    |            | step 0                              | step 1                                 |
+    |------------|-------------------------------------|----------------------------------------|
+    | xi_i       | .6 / .4 = 1.5, clipped to 1.2       | .5 / .8 = .625, clipped to .8          |
+    | j: ratio   | .5 / .25 = 2, A > 0: X_ij = 1       | .5 / .25 = 2, A < 0: X_ij = 0          |
+    | j: back    | .6 / .75 = .8, A > 0: X_ii,j = 0    | .5 / .75 = .667, A < 0: X_ii,j = 1     |
+    | k: ratio   | .3 / .75 = .4, A > 0: X_ik = 0      | .4 / .5 = .8, A < 0: X_ik = 1          |
+    | k: back    | .6 / .5 = 1.2, A > 0: X_ii,k = 1    | .5 / .4 = 1.25, A < 0: X_ii,k = 0      |
+    | distances  | j: .05^2 + .2^2 + .25^2 = .105      | back to j: .25^2 + .25^2 = .125        |
+    |            | back to k: .1^2 + .1^2 = .02        | k: .1^2 + .1^2 = .02                   |
+    | xi_N       | 2 * .4 = .8                         | 2 * .8 = 1.6                           |
+    | gain       | min(1.5, 1.2) * .8 * 1 = .96        | min(-.625, -.8) * 1.6 * 2 = -2.56      |
+    | penalty    | 1.5 * .5 * (.105 + .02) = .09375    | 1.5 * .5 * (.125 + .02) = .10875       |
+
+    so gain = -.8, penalty = .10125, loss = .90125.
+    """
+
+    own = [[0.6, 0.4], [0.5, 0.5]]
+    actions = [0, 1]
+    own_old = [0.4, 0.8]
+    advantages = [1.0, -2.0]
+    wished = {J: [[0.2, 0.3, 0.5], [0.5, 0.25, 0.25]], K: [[0.7, 0.3], [0.4, 0.6]]}
+    heard = {
+        J: Heard([[0.25, 0.5, 0.25], [0.25, 0.25, 0.5]], [2, 0], [[0.75, 0.25], [0.25, 0.75]]),
+        K: Heard([[0.25, 0.75], [0.5, 0.5]], [1, 0], [[0.5, 0.5], [0.6, 0.4]]),
+    }
+
+
+def settings(rho: float = 0.5, cap: float | None = None) -> AlgorithmConfig:
+    """A scenario says 0 for no cap, the formula None."""
+    return AlgorithmConfig.model_validate(
+        {"anticipation_sharing": {"rho": rho, "log_ratio_cap": 0.0 if cap is None else cap}}
+    )
+
+
+def padded(rows: list[list[float]], width: int) -> Tensor:
+    """Log-probabilities (B, A) with impossible actions as the networks give them."""
+    return torch.tensor([[math.log(p) for p in row] + [IMPOSSIBLE] * (width - len(row)) for row in rows])
+
+
+def as_shares(heard: Mapping[str, Heard]) -> dict[str, dict[str, np.ndarray]]:
+    """What crosses the edge: only the rows of samples in range."""
+    return {
+        j: {
+            "policy": np.array([row for row in said.policy if row is not None], np.float32),
+            "actions": np.array([action for action in said.actions if action is not None], np.int32),
+            "anticipation": np.array([row for row in said.anticipation if row is not None], np.float32),
+        }
+        for j, said in heard.items()
+    }
+
+
+def in_range(heard: Mapping[str, Heard]) -> dict[str, Tensor | None]:
+    ranges: dict[str, Tensor | None] = {J: None, K: None}
+    for j, said in heard.items():
+        rows = [b for b, row in enumerate(said.policy) if row is not None]
+        ranges[j] = None if len(rows) == len(said.policy) else torch.tensor(rows)
+    return ranges
+
+
+def hand_round(partners: tuple[str, ...] = (J, K), ranges: dict[str, Tensor | None] | None = None) -> Round:
+    logs = [padded(Hand.own, 3)] + [padded(Hand.wished[j], 3) for j in partners]
+    return Round(
+        advantages=torch.tensor(Hand.advantages),
+        actions=torch.tensor(Hand.actions),
+        log_probabilities=torch.stack(logs).requires_grad_(),
+        log_own_old=torch.tensor(Hand.own_old).log(),
+        partners=partners,
+        rows_in_range=ranges or {J: None, K: None},
+    )
+
+
+def out_of_range(said: Heard, sample: int) -> Heard:
+    def without(rows: list[Any]) -> list[Any]:
+        return [None if b == sample else row for b, row in enumerate(rows)]
+
+    return Heard(without(said.policy), without(said.actions), without(said.anticipation))
+
+
+def hand_loss(
+    heard: Mapping[str, Heard] = Hand.heard,
+    *,
+    partners: tuple[str, ...] = (J, K),
+    rho: float = 0.5,
+    cap: float | None = None,
+    advantages: list[float] | None = None,
+    **learning: float,
+) -> tuple[Loss, Round]:
+    now = hand_round(partners, in_range(heard))
+    if advantages is not None:
+        now = replace(now, advantages=torch.tensor(advantages))
+    algorithm = AnticipationSharing(LearningConfig(**learning), settings(rho, cap))
+    return algorithm.loss(now, as_shares(heard)), now
+
+
+def values(loss: Loss) -> tuple[float, float | None, float]:
+    penalty = loss.parts.get("penalty")
+    return loss.parts["gain"].item(), None if penalty is None else penalty.item(), loss.total.item()
+
+
+def only(*names: str) -> dict[str, Heard]:
+    return {j: Hand.heard[j] for j in names}
+
+
+# Literals
+
+
+def test_the_loss_of_two_steps_and_two_neighbors_is_the_one_computed_by_hand() -> None:
+    assert values(hand_loss()[0]) == pytest.approx((-0.8, 0.10125, 0.90125))
+
+
+def test_the_scalar_oracle_gives_every_number_of_the_table() -> None:
+    terms = scalar_loss(
+        Hand.own,
+        Hand.wished,
+        Hand.heard,
+        actions=Hand.actions,
+        own_old=Hand.own_old,
+        advantages=Hand.advantages,
+        rho=0.5,
+    )
+    assert terms.own_ratio == pytest.approx([1.5, 0.625])
+    assert terms.neighbor_ratio == pytest.approx([0.8, 1.6])
+    assert terms.gain == pytest.approx([0.96, -2.56])
+    assert terms.penalty == pytest.approx([0.09375, 0.10875])
+    assert terms.loss == pytest.approx(0.90125)
+
+
+def test_rho_0_leaves_the_gain_alone() -> None:
+    assert values(hand_loss(rho=0.0)[0]) == pytest.approx((-0.8, 0.0, 0.8))
+
+
+def test_rho_scales_both_penalties() -> None:
+    assert values(hand_loss(rho=5.0)[0]) == pytest.approx((-0.8, 1.0125, 1.8125))
+
+
+def test_kappa_is_the_mean_size_of_the_advantages_of_the_whole_batch() -> None:
+    # A = (3, -2): kappa = 2.5, same signs. gain: 3 * .96 - 2.56 = .32 / 2; penalty: .10125 * 2.5 / 1.5
+    assert values(hand_loss(advantages=[3.0, -2.0])[0]) == pytest.approx((0.16, 0.16875, 0.00875), abs=1e-6)
+
+
+def test_advantages_of_0_give_neither_gain_nor_penalty_nor_gradient() -> None:
+    loss, now = hand_loss(advantages=[0.0, 0.0])
+    assert values(loss) == pytest.approx((0.0, 0.0, 0.0))
+    loss.total.backward()  # type: ignore[no-untyped-call]
+    assert now.log_probabilities.grad is not None
+    assert not now.log_probabilities.grad.any()
+
+
+@pytest.mark.parametrize(
+    ("heard", "expected"),
+    [
+        # gain: (1.2 * 2 * 1 + .8 * 2 * -2) / 2 = -.4; penalty: 1.5 * .5 * (.105 + .125) / 2
+        ((J,), (-0.4, 0.08625, 0.48625)),
+        # gain: (1.2 * .4 * 1 + .8 * .8 * -2) / 2 = -.4; penalty: 1.5 * .5 * (.02 + .02) / 2
+        ((K,), (-0.4, 0.015, 0.415)),
+        # PPO: (1.2 * 1 + .8 * -2) / 2 = -.2, no penalty at all
+        ((), (-0.2, None, 0.2)),
+    ],
+)
+def test_only_the_terms_of_neighbors_heard_are_in_the_loss(
+    heard: tuple[str, ...], expected: tuple[float, float | None, float]
+) -> None:
+    """A share that did not arrive and a partner that was never asked come to the same."""
+    missing, _ = hand_loss(only(*heard))
+    chosen, _ = hand_loss(only(*heard), partners=heard)
+    assert values(missing) == pytest.approx(expected)
+    assert values(chosen) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("sample", "expected"),
+    [
+        # step 0 loses j: xi_N = .4, gain .48; penalty .75 * .02
+        (0, ((0.48 - 2.56) / 2, (0.015 + 0.10875) / 2, 1.04 + 0.061875)),
+        # step 1 loses j: xi_N = .8, gain -1.28; penalty .75 * .02
+        (1, ((0.96 - 1.28) / 2, (0.09375 + 0.015) / 2, 0.16 + 0.054375)),
+    ],
+)
+def test_a_neighbor_out_of_range_at_one_sample_drops_from_that_sample_alone(
+    sample: int, expected: tuple[float, float, float]
+) -> None:
+    loss, _ = hand_loss({J: out_of_range(Hand.heard[J], sample), K: Hand.heard[K]})
+    assert values(loss) == pytest.approx(expected)
+
+
+def test_a_neighbor_out_of_range_at_a_sample_gets_no_gradient_there() -> None:
+    loss, now = hand_loss({J: out_of_range(Hand.heard[J], 0), K: Hand.heard[K]})
+    loss.total.backward()  # type: ignore[no-untyped-call]
+    gradient = now.log_probabilities.grad
+    assert gradient is not None
+    assert not gradient[1, 0].any()
+    assert gradient[1, 1].any()
+    assert gradient[2, 0].any()
+
+
+def test_the_cap_bounds_the_neighbors_ratio_on_both_sides() -> None:
+    # xi_N = (.8, 1.6) becomes (1 / 1.1, 1.1): gain (1.2 / 1.1 - .8 * 1.1 * 2) / 2; the penalty is the same
+    loss, _ = hand_loss(cap=math.log(1.1))
+    gain = (1.2 / 1.1 - 1.76) / 2
+    assert values(loss) == pytest.approx((gain, 0.10125, 0.10125 - gain))
+
+
+def test_the_entropy_of_the_own_policy_alone_is_rewarded() -> None:
+    # -(.6 ln .6 + .4 ln .4) = .673012 and ln 2 = .693147: mean .683079
+    loss, _ = hand_loss(entropy_bonus=0.1)
+    assert loss.parts["entropy"].item() == pytest.approx(0.6830794)
+    assert loss.total.item() == pytest.approx(0.90125 - 0.06830794)
+
+
+def test_independent_learning_is_ppo_on_the_own_ratio() -> None:
+    for shares in ({}, as_shares(Hand.heard)):
+        loss = Independent(LearningConfig(), settings()).loss(hand_round(()), shares)
+        assert values(loss) == pytest.approx((-0.2, None, 0.2))
+
+
+def test_parts_carry_no_gradient() -> None:
+    loss, _ = hand_loss(entropy_bonus=0.1)
+    assert loss.total.requires_grad
+    assert not any(part.requires_grad for part in loss.parts.values())
+
+
+def test_a_share_holds_the_own_distributions_own_actions_and_the_anticipation_of_the_receiver() -> None:
+    algorithm = AnticipationSharing(LearningConfig(), settings())
+    now = hand_round()
+    for j, count in ((J, 3), (K, 2)):
+        said = algorithm.share(now, j, Edge(2, 2, count))
+        np.testing.assert_allclose(said["policy"], Hand.own, rtol=1e-6)
+        assert said["actions"].tolist() == Hand.actions
+        np.testing.assert_allclose(said["anticipation"], Hand.wished[j], rtol=1e-6)
+        fields = {field.name: field for field in algorithm.fields(Edge(2, 2, count))}
+        assert said.keys() == fields.keys() == {"policy", "actions", "anticipation"}
+        assert all(said[name].shape == field.shape for name, field in fields.items())
+        assert (said["policy"].dtype, said["actions"].dtype, said["anticipation"].dtype) == ("f4", "i4", "f4")
+
+
+def test_a_share_is_about_the_samples_in_range_alone() -> None:
+    now = hand_round(ranges={J: torch.tensor([1]), K: None})
+    said = AnticipationSharing(LearningConfig(), settings()).share(now, J, Edge(1, 2, 3))
+    np.testing.assert_allclose(said["policy"], Hand.own[1:], rtol=1e-6)
+    np.testing.assert_allclose(said["anticipation"], Hand.wished[J][1:], rtol=1e-6)
+    assert said["actions"].tolist() == [1]
+
+
+# The gradient, in double precision, against central differences of the scalar loop
+
+
+SIZES = (2, 4, 3)
+COUNTS = {"own": 2, J: 3, K: 2}
+
+
+@dataclass
+class Case:
+    """Networks and shares drawn at random; heterogeneous actions; j may be out of range at some samples."""
+
+    observations: np.ndarray
+    parameters: np.ndarray  # (3, P): own, of j, of k
+    actions: list[int]
+    own_old: list[float]
+    advantages: list[float]
+    heard: dict[str, Heard]
+    rho: float
+    cap: float | None
+    entropy_bonus: float
+
+    def distributions(self, row: np.ndarray, count: int) -> list[list[float]]:
+        return [softmax(scalar_network(row.tolist(), SIZES, seen)[:count]) for seen in self.observations.tolist()]
+
+    def scalar(self, parameters: np.ndarray, heard: Mapping[str, Heard] | None = None) -> Terms:
+        return scalar_loss(
+            self.distributions(parameters[0], 2),
+            {J: self.distributions(parameters[1], 3), K: self.distributions(parameters[2], 2)},
+            self.heard if heard is None else heard,
+            actions=self.actions,
+            own_old=self.own_old,
+            advantages=self.advantages,
+            rho=self.rho,
+            cap=self.cap,
+            entropy_bonus=self.entropy_bonus,
+        )
+
+    def torch(self, heard: Mapping[str, Heard] | None = None) -> tuple[float, np.ndarray]:
+        """Loss and gradient (3, P) by the code under test."""
+        said = self.heard if heard is None else heard
+        leaf = torch.tensor(self.parameters, dtype=torch.float64, requires_grad=True)
+        logits = perceptrons(leaf, torch.tensor(self.observations, dtype=torch.float64))
+        impossible = torch.arange(3) >= torch.tensor([2, 3, 2])[:, None, None]
+        now = Round(
+            advantages=torch.tensor(self.advantages, dtype=torch.float64),
+            actions=torch.tensor(self.actions),
+            log_probabilities=torch.log_softmax(logits.masked_fill(impossible, IMPOSSIBLE), dim=-1),
+            log_own_old=torch.tensor(self.own_old, dtype=torch.float64).log(),
+            partners=(J, K),
+            rows_in_range=in_range(said),
+        )
+        learning = LearningConfig(entropy_bonus=self.entropy_bonus)
+        loss = AnticipationSharing(learning, settings(self.rho, self.cap)).loss(now, as_shares(said))
+        loss.total.backward()  # type: ignore[no-untyped-call]
+        assert leaf.grad is not None
+        return loss.total.item(), leaf.grad.numpy()
+
+
+def perceptrons(parameters: Tensor, inputs: Tensor) -> Tensor:
+    """Outputs (R, B, 3) of networks of `SIZES`, with gradient; `parameters` (R, P) laid out layer by layer."""
+    hidden_weight, hidden_bias, weight, bias = torch.split(parameters, [8, 4, 12, 3], dim=1)
+    hidden = torch.relu(inputs @ hidden_weight.view(-1, 2, 4) + hidden_bias[:, None])
+    return hidden @ weight.view(-1, 4, 3) + bias[:, None]
+
+
+def random_case(seed: int) -> Case:
+    draw = np.random.default_rng(seed)
+    samples = 5
+
+    def shared(count: int) -> list[list[float]]:
+        return draw.dirichlet(np.full(count, 3.0), samples).astype(np.float32).tolist()  # type: ignore[no-any-return]
+
+    heard = {
+        j: Heard(list(shared(COUNTS[j])), draw.integers(0, COUNTS[j], samples).tolist(), list(shared(2)))
+        for j in (J, K)
+    }
+    if seed % 2:
+        heard[J] = out_of_range(heard[J], int(draw.integers(samples)))
+    return Case(
+        observations=draw.normal(size=(samples, 2)),
+        parameters=draw.normal(size=(3, 2 * 4 + 4 + 4 * 3 + 3)),
+        actions=draw.integers(0, 2, samples).tolist(),
+        own_old=draw.uniform(0.2, 0.9, samples).tolist(),
+        advantages=draw.normal(size=samples).tolist(),
+        heard=heard,
+        rho=float(draw.uniform(0.1, 5)),
+        cap=[None, 0.7][seed // 2 % 2],
+        entropy_bonus=[0.0, 0.3][seed // 4 % 2],
+    )
+
+
+def is_smooth(case: Case) -> bool:
+    """Whether no kink (ReLU, clip, indicator, cap) lies so near that a difference quotient would cross it."""
+    terms = case.scalar(case.parameters)
+    margin = 1e-3
+    distances = [abs(xi - edge) for xi in terms.own_ratio for edge in (0.8, 1.2)]
+    for ratios in (*terms.toward.values(), *terms.back.values()):
+        distances += [abs(ratio - 1) for ratio in ratios if ratio is not None]
+    for b in range(len(case.actions)):
+        log = math.log(math.prod(terms.toward[j][b] or 1.0 for j in case.heard))
+        distances.append(abs(abs(log) - case.cap) if case.cap is not None else 1.0)
+    for row, seen in itertools.product(case.parameters, case.observations):
+        hidden = row[:8].reshape(2, 4).T @ seen + row[8:12]
+        distances += np.abs(hidden).tolist()
+    return min(distances) > margin
+
+
+CASES = [case for case in map(random_case, range(60)) if is_smooth(case)][:10]
+
+
+def test_the_random_cases_reach_every_branch() -> None:
+    terms = [(case, case.scalar(case.parameters)) for case in CASES]
+    pairs = [
+        (xi > 1.2, xi < 0.8, a > 0) for case, t in terms for xi, a in zip(t.own_ratio, case.advantages, strict=True)
+    ]
+    assert len(set(pairs)) == 6
+    assert len(CASES) == 10
+    assert any(case.cap is not None and abs(math.log(xi)) > 0.699 for case, t in terms for xi in t.neighbor_ratio)
+    assert any(None in said.policy for case in CASES for said in case.heard.values())
+    for kind in ("toward", "back"):
+        signs = {
+            (ratio - 1) * a > 0
+            for case, t in terms
+            for ratios in getattr(t, kind).values()
+            for ratio, a in zip(ratios, case.advantages, strict=True)
+            if ratio is not None
+        }
+        assert signs == {True, False}
+
+
+@pytest.mark.parametrize("case", CASES, ids=range(len(CASES)))
+def test_loss_and_gradient_equal_the_scalar_loop_and_its_difference_quotients(case: Case) -> None:
+    loss, gradient = case.torch()
+    assert loss == pytest.approx(case.scalar(case.parameters).loss, rel=1e-5, abs=1e-6)
+    expected = central_differences(lambda at: case.scalar(at).loss, case.parameters)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("heard", [(J,), (K,), ()], ids=["j-alone", "k-alone", "nobody"])
+@pytest.mark.parametrize("case", CASES[:3], ids=range(3))
+def test_loss_and_gradient_of_a_round_with_neighbors_missing_are_those_of_the_formula_without_them(
+    case: Case, heard: tuple[str, ...]
+) -> None:
+    said = {j: case.heard[j] for j in heard}
+    loss, gradient = case.torch(said)
+    assert loss == pytest.approx(case.scalar(case.parameters, said).loss, rel=1e-5, abs=1e-6)
+    expected = central_differences(lambda at: case.scalar(at, said).loss, case.parameters)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=2e-5)
+    for row, j in enumerate((J, K), 1):
+        assert bool(np.any(gradient[row])) == (j in heard)
+
+
+def test_shares_are_not_changed_by_learning_from_them() -> None:
+    said = as_shares(Hand.heard)
+    before = {j: {name: array.copy() for name, array in arrays.items()} for j, arrays in said.items()}
+    for arrays in said.values():
+        for array in arrays.values():
+            array.setflags(write=False)  # as the codec hands them over
+    AnticipationSharing(LearningConfig(), settings()).loss(hand_round(), said)
+    for j, arrays in said.items():
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(array, before[j][name])

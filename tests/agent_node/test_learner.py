@@ -1,0 +1,897 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from agent_cases import (
+    RUNNING,
+    TERMINATED,
+    TRUNCATED,
+    Heard,
+    Played,
+    ScalarAdam,
+    agent_config,
+    central_differences,
+    make_learner,
+    play,
+    positions_of,
+    scalar_advantages,
+    scalar_loss,
+    scalar_network,
+    scalar_returns,
+    softmax,
+    toy_episode,
+)
+from scipy.stats import chisquare
+
+from agent_node.config import AgentConfig
+from agent_node.learning import samples
+from agent_node.learning.learner import Learner
+from broker.errors import ProtocolViolation
+
+Arrays = dict[str, np.ndarray]
+A0, A1, A2 = "agent-0", "agent-1", "agent-2"
+
+
+def actor_sizes(config: AgentConfig, width: int) -> tuple[int, ...]:
+    return (config.observation_size, *config.learning.hidden, width)
+
+
+def distributions(learner: Learner, row: int, count: int, observations: np.ndarray) -> list[list[float]]:
+    """What network `row` says by the scalar oracle, (B, count)."""
+    layout = learner._actor.layout
+    sizes = (layout.inputs, *layout.hidden, layout.outputs)
+    flat = learner._actor.parameters[row].tolist()
+    return [softmax(scalar_network(flat, sizes, seen)[:count]) for seen in observations.tolist()]
+
+
+def trio(**settings: Any) -> dict[str, Learner]:
+    return {name: make_learner(agent_config(name, **settings)) for name in (A0, A1, A2)}
+
+
+def exchange(learners: dict[str, Learner], partners: dict[str, tuple[str, ...]] | None = None) -> dict[str, Any]:
+    """One round among all; returns what each heard."""
+    told = {
+        name: learner.open_round(partners[name] if partners else tuple(other for other in learners if other != name))
+        for name, learner in learners.items()
+    }
+    heard = {name: {source: said[name] for source, said in told.items() if name in said} for name in learners}
+    for name, learner in learners.items():
+        for source, arrays in heard[name].items():
+            learner.check(source, arrays)
+        learner.close_round(heard[name])
+    return heard
+
+
+# Acting
+
+
+def all_actions(config: AgentConfig, episode: int) -> np.ndarray:
+    played = play(make_learner(config), toy_episode(config), episode)
+    return np.stack([played.actions[step] for step in sorted(played.actions)])
+
+
+def test_actions_are_the_same_again_for_the_same_seed_agent_and_episode() -> None:
+    config = agent_config(copies=20, steps=10)
+    actions = all_actions(config, 3)
+    assert actions.dtype == np.int32
+    np.testing.assert_array_equal(actions, all_actions(config, 3))
+    others = [
+        all_actions(config, 4),
+        all_actions(agent_config(A1, copies=20, steps=10), 3),
+        all_actions(agent_config(copies=20, steps=10, seed=8), 3),
+    ]
+    assert all((other != actions).mean() > 0.3 for other in others)
+
+
+def test_actions_depend_on_no_other_agent_and_on_no_algorithm() -> None:
+    actions = all_actions(agent_config(copies=20, steps=10), 1)
+    np.testing.assert_array_equal(actions, all_actions(agent_config(copies=20, steps=10, agents=5), 1))
+    np.testing.assert_array_equal(actions, all_actions(agent_config(copies=20, steps=10, algorithm="independent"), 1))
+    others = {A0: 3, A1: 5, A2: 2}
+    np.testing.assert_array_equal(actions, all_actions(agent_config(copies=20, steps=10, actions=others), 1))
+
+
+def test_actions_of_an_episode_do_not_depend_on_those_played_before() -> None:
+    config = agent_config(copies=20, steps=10)
+    learner = make_learner(config)
+    play(learner, toy_episode(config), 0)
+    again = play(learner, toy_episode(config), 1)
+    np.testing.assert_array_equal(np.stack(list(again.actions.values())), all_actions(config, 1))
+
+
+@pytest.mark.parametrize("actions", [2, 4])
+def test_actions_follow_the_policy(actions: int) -> None:
+    config = agent_config(actions={A0: actions, A1: 2, A2: 5}, copies=4000, steps=2)
+    learner = make_learner(config)
+    learner._actor.parameters.mul_(3)  # away from the nearly uniform start
+    toy = toy_episode(config)
+    toy.observations[:] = toy.observations[:, :1]
+    played = play(learner, toy)
+    for step in range(2):
+        expected = distributions(learner, 0, actions, toy.observations[step, :1])[0]
+        counts = np.bincount(played.actions[step], minlength=actions)
+        assert max(expected) - min(expected) > 0.05
+        assert len(counts) == actions
+        assert chisquare(counts, np.array(expected) * 4000).pvalue > 1e-3
+
+
+def test_actions_of_copies_and_steps_are_drawn_independently() -> None:
+    config = agent_config(actions=2, copies=2000, steps=2)
+    learner = make_learner(config)
+    learner._actor.parameters.zero_()  # uniform
+    drawn = np.stack(list(play(learner, toy_episode(config)).actions.values()))
+    for one, other in ((drawn[0], drawn[1]), (drawn[0, :-1], drawn[0, 1:])):
+        pairs = np.bincount(one * 2 + other, minlength=4)
+        assert chisquare(pairs).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("u", [0.0, float(np.float32(1) - np.float32(2**-24))])
+def test_the_extremes_of_a_draw_are_possible_actions(u: float) -> None:
+    config = agent_config(actions={A0: 2, A1: 4, A2: 4}, copies=50, steps=1)
+    learner = make_learner(config)
+    learner.begin_episode(0)
+    learner._uniforms[:] = u
+    toy = toy_episode(config)
+    drawn = learner.act(0, toy.observations[0], toy.rewards[0], toy.ended[0], None)
+    assert drawn.tolist() == [0 if u == 0.0 else 1] * 50
+
+
+# Sharing
+
+
+def test_each_neighbor_hears_own_policy_own_actions_and_its_own_anticipation() -> None:
+    config = agent_config(actions={A0: 3, A1: 2, A2: 4}, steps=4, copies=2)
+    learner = make_learner(config)
+    toy = play(learner, toy_episode(config))
+    told = learner.open_round((A1, A2))
+    seen = toy.observations[:-1].reshape(-1, 3)
+    assert told.keys() == {A1, A2}
+    for row, (neighbor, count) in enumerate(((A1, 2), (A2, 4)), 1):
+        said = told[neighbor]
+        assert said.keys() == {"policy", "actions", "anticipation", "samples"}
+        assert positions_of(said["samples"]) == list(range(8))
+        assert (said["policy"].dtype, said["actions"].dtype, said["anticipation"].dtype) == ("f4", "i4", "f4")
+        np.testing.assert_allclose(said["policy"], distributions(learner, 0, 3, seen), atol=1e-5)
+        np.testing.assert_allclose(said["anticipation"], distributions(learner, row, count, seen), atol=1e-5)
+        assert said["actions"].tolist() == np.stack(list(toy.actions.values())).ravel().tolist()
+    assert not np.allclose(told[A1]["anticipation"], told[A2]["anticipation"][:, :2], atol=1e-3)
+
+
+def test_nothing_of_the_reward_is_in_what_is_shared_before_learning_from_it() -> None:
+    config = agent_config()
+    told = []
+    for reward_seed in (1, 2):
+        learner = make_learner(config)
+        play(learner, toy_episode(config, reward_seed=reward_seed))
+        told.append(learner.open_round((A1, A2)))
+    for neighbor, arrays in told[0].items():
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(array, told[1][neighbor][name])
+
+
+def test_shares_of_the_next_round_are_of_the_updated_policies() -> None:
+    learners = trio(actor_learning_rate=0.1)
+    toys = {name: play(learner, toy_episode(agent_config(name))) for name, learner in learners.items()}
+    exchange(learners)
+    told = learners[A0].open_round((A1, A2))
+    seen = toys[A0].observations[:-1].reshape(-1, 3)
+    np.testing.assert_allclose(told[A1]["policy"], distributions(learners[A0], 0, 3, seen), atol=1e-5)
+    np.testing.assert_allclose(told[A2]["anticipation"], distributions(learners[A0], 2, 3, seen), atol=1e-5)
+
+
+def test_only_samples_in_range_are_shared_and_a_neighbor_never_in_range_hears_nothing() -> None:
+    config = agent_config(proximity=True)
+    learner = make_learner(config)
+    toy = toy_episode(config)
+    assert toy.neighbors is not None
+    toy.neighbors[:] = 0
+    toy.neighbors[1, 0, 0] = toy.neighbors[3, 1, 0] = 1  # agent-1: copy 0 at step 1, copy 1 at step 3
+    play(learner, toy)
+    told = learner.open_round((A1, A2))
+    assert told.keys() == {A1}
+    assert (learner.exchanges_with(A1), learner.exchanges_with(A2)) == (True, False)
+    seen = toy.observations[[1, 3], [0, 1]]
+    np.testing.assert_allclose(told[A1]["policy"], distributions(learner, 0, 3, seen), atol=1e-5)
+    np.testing.assert_allclose(told[A1]["anticipation"], distributions(learner, 1, 3, seen), atol=1e-5)
+    assert told[A1]["actions"].tolist() == [toy.actions[1][0], toy.actions[3][1]]
+    assert positions_of(told[A1]["samples"]) == [1 * 2 + 0, 3 * 2 + 1]
+
+
+def test_a_share_says_which_steps_and_copies_it_is_about() -> None:
+    """Positions count from the start of the episode in a grid as long as the time limit, whatever was seen of it."""
+    config = agent_config(steps=7, copies=3)
+    learner = make_learner(config)
+    toy = toy_episode(config)
+    toy.ended[3:, 1] = TERMINATED
+    play(learner, toy, missed=(1,))
+    (said,) = learner.open_round((A2,)).values()
+    # a missed timestep costs its own sample and the one before; copy 1 has none from step 3 on
+    held = [(t, e) for t in (2, 3, 4, 5, 6) for e in range(3) if not (e == 1 and t >= 3)]
+    assert positions_of(said["samples"]) == [t * 3 + e for t, e in held]
+    assert len(said["policy"]) == len(said["actions"]) == len(said["anticipation"]) == len(held)
+    assert said["actions"].tolist() == [toy.actions[t][e] for t, e in held]
+
+
+@pytest.mark.parametrize(("steps", "copies"), [(1, 1), (4, 2), (3, 3), (25, 5)])
+def test_saying_which_samples_costs_a_bit_for_each_step_and_copy(steps: int, copies: int) -> None:
+    config = agent_config(steps=steps, copies=copies)
+    learner = make_learner(config)
+    play(learner, toy_episode(config))
+    for said in learner.open_round((A1, A2)).values():
+        assert said["samples"].dtype == np.uint8
+        assert said["samples"].nbytes <= (steps * copies + 7) // 8
+
+
+def test_an_algorithm_without_shares_says_nothing_about_samples_either() -> None:
+    config = agent_config(algorithm="independent")
+    learner = make_learner(config)
+    play(learner, toy_episode(config))
+    assert learner.open_round((A1, A2)) == {}
+    assert not learner.exchanges_with(A1)
+    learner.check(A1, {})
+    with pytest.raises(ProtocolViolation, match="samples"):
+        learner.check(A1, {"samples": samples.pack(np.arange(8), 8)})
+
+
+def test_an_impossible_action_has_probability_0_for_the_one_who_learns_it() -> None:
+    config = agent_config(actions={A0: 2, A1: 4, A2: 3})
+    learner = make_learner(config)
+    play(learner, toy_episode(config))
+    learner.open_round((A1, A2))
+    own, of_1, of_2 = (learner._round.probabilities(name) for name in (None, A1, A2))
+    assert not own[:, 2:].any()
+    assert (of_1 > 0).all()
+    assert not of_2[:, 3:].any()
+    for probabilities in (own, of_1, of_2):
+        torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(8))
+
+
+def test_an_agent_without_samples_shares_nothing_and_stays_as_it_is() -> None:
+    config = agent_config(steps=2)
+    learner = make_learner(config)
+    before = learner.weights_digest()
+    play(learner, toy_episode(config), missed=(1,))
+    assert learner.open_round((A1, A2)) == {}
+    assert learner.close_round({}) == {}
+    assert learner.weights_digest() == before
+
+
+# Checking
+
+
+@pytest.fixture
+def listening() -> tuple[Learner, Arrays]:
+    """agent-0 (2 actions) and what agent-1 (3 actions) has to tell it, about 10 samples: two bits more than a byte."""
+    counts = {A0: 2, A1: 3, A2: 3}
+    configs = {name: agent_config(name, actions=counts, steps=5, copies=2) for name in (A0, A1)}
+    learners = {name: make_learner(config) for name, config in configs.items()}
+    for name, learner in learners.items():
+        play(learner, toy_episode(configs[name]))
+    learners[A0].open_round((A1, A2))
+    told = learners[A1].open_round((A0, A2))
+    return learners[A0], {name: array.copy() for name, array in told[A0].items()}
+
+
+def test_what_a_neighbor_shares_is_accepted(listening: tuple[Learner, Arrays]) -> None:
+    learner, arrays = listening
+    learner.check(A1, arrays)
+
+
+def scaled(name: str, factor: float) -> Callable[[Arrays], None]:
+    def change(arrays: Arrays) -> None:
+        arrays[name] = arrays[name] * np.float32(factor)
+
+    return change
+
+
+def written(name: str, place: Any, value: float | list[float]) -> Callable[[Arrays], None]:
+    def change(arrays: Arrays) -> None:
+        arrays[name][place] = value
+
+    return change
+
+
+def swapped(name: str, function: Callable[[np.ndarray], np.ndarray]) -> Callable[[Arrays], None]:
+    def change(arrays: Arrays) -> None:
+        arrays[name] = function(arrays[name])
+
+    return change
+
+
+def without_row(row: int, names: Sequence[str]) -> Callable[[Arrays], None]:
+    def change(arrays: Arrays) -> None:
+        arrays.update({name: np.delete(arrays[name], row, axis=0) for name in names})
+
+    return change
+
+
+def about(*positions: int) -> Callable[[Arrays], None]:
+    """Says that the rows are of these samples, of whatever they are."""
+    return lambda arrays: arrays.update(samples=samples.pack(np.array(positions, np.int64), 10))
+
+
+PER_SAMPLE = ("policy", "actions", "anticipation")
+
+
+def test_a_share_about_fewer_samples_than_the_receivers_is_accepted(listening: tuple[Learner, Arrays]) -> None:
+    learner, arrays = listening
+    without_row(3, PER_SAMPLE)(arrays)
+    about(*(position for position in range(10) if position != 3))(arrays)
+    learner.check(A1, arrays)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda arrays: arrays.pop("samples"), "samples"),
+        (swapped("samples", lambda array: array[:-1]), r"samples: expected \(2,\) uint8, found \(1,\)"),
+        (
+            swapped("samples", lambda array: np.append(array, np.uint8(0))),
+            r"samples: expected \(2,\) uint8, found \(3,\)",
+        ),
+        (swapped("samples", lambda array: array[None]), "samples"),
+        (swapped("samples", lambda array: array.astype(np.int32)), "samples: .*int32"),
+        (swapped("samples", lambda array: np.unpackbits(array, count=10)), "samples"),
+        (written("samples", 1, 0xE0), "samples: expected at most 10 bits"),
+        (
+            written("samples", slice(None), [0xFF, 0x81]),
+            "samples: expected at most 10 bits",
+        ),  # ten, one behind the grid
+        (about(*range(9)), r"policy: expected \(9, 3\)"),
+        (about(), r"policy: expected \(0, 3\)"),
+        (without_row(9, PER_SAMPLE), r"policy: expected \(10, 3\)"),
+        (without_row(9, ["policy"]), r"policy: expected \(10, 3\)"),
+        (without_row(9, ["actions"]), r"actions: expected \(10,\)"),
+        (without_row(0, ["anticipation"]), r"anticipation: expected \(10, 2\)"),
+    ],
+)
+def test_bits_of_another_grid_and_rows_that_do_not_fit_the_bits_are_refused(
+    listening: tuple[Learner, Arrays], change: Callable[[Arrays], None], says: str
+) -> None:
+    learner, arrays = listening
+    change(arrays)
+    with pytest.raises(ProtocolViolation, match=says):
+        learner.check(A1, arrays)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda arrays: arrays.pop("anticipation"),
+        lambda arrays: arrays.update(reward=np.zeros(10, np.float32)),
+        swapped("policy", lambda array: array[:-1]),
+        swapped("policy", lambda array: array[:, :2]),
+        swapped("anticipation", lambda array: np.full((10, 3), 1 / 3, np.float32)),
+        swapped("policy", lambda array: array.astype(np.float64)),
+        swapped("actions", lambda array: array.astype(np.int64)),
+        scaled("policy", 1.01),
+        scaled("anticipation", 0.98),
+        written("policy", (0, slice(None)), [-0.5, 1.0, 0.5]),
+        written("anticipation", (3, 0), np.nan),
+        written("actions", 0, 3),
+        written("actions", 5, -1),
+    ],
+)
+def test_what_a_neighbor_cannot_share_is_refused(
+    listening: tuple[Learner, Arrays], change: Callable[[Arrays], None]
+) -> None:
+    learner, arrays = listening
+    change(arrays)
+    with pytest.raises(ProtocolViolation):
+        learner.check(A1, arrays)
+
+
+# Learning: whole rounds against the scalar oracles
+
+
+class ScalarLearner:
+    """Algorithm 1 for agent-0, in floats and loops; gradients are difference quotients."""
+
+    def __init__(self, learner: Learner, config: AgentConfig, toy: Played, missed: Sequence[int] = ()) -> None:
+        self.config, self.toy = config, toy
+        self.actor = learner._actor.parameters.numpy().astype(np.float64)
+        self.critic = learner._critic.parameters[0].numpy().astype(np.float64)
+        learning = config.learning
+        self.actor_adams = [ScalarAdam(learning.actor_learning_rate, learning.adam_epsilon) for _ in self.actor]
+        self.critic_adam = ScalarAdam(learning.critic_learning_rate, learning.adam_epsilon)
+        self.behaviour: list[float] | None = None
+        steps, copies = config.steps, config.parallel_episodes
+        grid = [(t, e) for t in range(steps) for e in range(copies)]
+        self.places = [
+            (t, e) for t, e in grid if toy.ended[t, e] == RUNNING and t not in missed and t + 1 not in missed
+        ]
+        self.rewards = toy.rewards[1:].tolist()
+        self.continues = [
+            [float((t, e) in self.places and (t + 1, e) in self.places) for e in range(copies)] for t in range(steps)
+        ]
+        self.actions = [int(toy.actions[t][e]) for t, e in self.places]
+        self.seen = [toy.observations[t, e].tolist() for t, e in self.places]
+
+    def distributions(self, row: np.ndarray, count: int) -> list[list[float]]:
+        sizes = actor_sizes(self.config, max(self.config.action_counts.values()))
+        return [softmax(scalar_network(row.tolist(), sizes, seen)[:count]) for seen in self.seen]
+
+    def value(self, critic: np.ndarray, t: int, e: int) -> float:
+        return scalar_network(critic.tolist(), actor_sizes(self.config, 1), self.toy.observations[t, e].tolist())[0]
+
+    def advantages(self) -> list[float]:
+        learning, steps = self.config.learning, self.config.steps
+        copies = range(self.config.parallel_episodes)
+        here = [[self.value(self.critic, t, e) for e in copies] for t in range(steps)]
+        behind = [[here[t + 1][e] if self.continues[t][e] else 0.0 for e in copies] for t in range(steps)]
+        if learning.bootstrap_at_time_limit:  # only played without a hole and without an end before the time limit
+            behind[-1] = [self.value(self.critic, steps, e) for e in copies]
+        grid = scalar_advantages(self.rewards, here, behind, self.continues, learning.gamma, learning.gae_lambda)
+        flat = [grid[t][e] for t, e in self.places]
+        if not learning.normalize_advantages:
+            return flat
+        mean = sum(flat) / len(flat)
+        deviation = math.sqrt(sum((a - mean) ** 2 for a in flat) / len(flat))
+        return [(a - mean) / deviation for a in flat]
+
+    def update_critic(self) -> float:
+        returns = scalar_returns(self.rewards, self.continues, self.config.learning.gamma)
+
+        def loss(critic: np.ndarray) -> float:
+            return sum((self.value(critic, t, e) - returns[t][e]) ** 2 for t, e in self.places) / len(self.places)
+
+        gradient = central_differences(loss, self.critic)
+        before = loss(self.critic)
+        self.critic = np.array(self.critic_adam.step(self.critic.tolist(), gradient.tolist()))
+        return before
+
+    def at_own_places(self, arrays: Arrays) -> Heard:
+        """What a neighbor said about each own sample, None where it said nothing."""
+        row_of = {position: row for row, position in enumerate(positions_of(arrays["samples"]))}
+        rows = [row_of.get(t * self.config.parallel_episodes + e) for t, e in self.places]
+        policy, actions, anticipation = (
+            [None if row is None else arrays[name][row].tolist() for row in rows] for name in PER_SAMPLE
+        )
+        return Heard(policy, actions, anticipation)
+
+    def round(self, heard: dict[str, Arrays]) -> dict[str, float]:
+        """Advantages with the critic as it was, then the critic, then the policies heard."""
+        advantages = self.advantages()
+        critic_loss = self.update_critic()
+        counts = self.config.action_counts
+        own = self.distributions(self.actor[0], counts[A0])
+        now = [own[b][action] for b, action in enumerate(self.actions)]
+        if self.behaviour is None or self.config.learning.ratio_reference == "round":
+            self.behaviour = now
+        old = self.behaviour
+        said = {j: self.at_own_places(arrays) for j, arrays in heard.items()}
+        settings = self.config.algorithm.anticipation_sharing
+
+        def terms(actor: np.ndarray) -> Any:
+            return scalar_loss(
+                self.distributions(actor[0], counts[A0]),
+                {j: self.distributions(actor[row], counts[j]) for row, j in ((1, A1), (2, A2))},
+                said,
+                actions=self.actions,
+                own_old=old,
+                advantages=advantages,
+                epsilon=self.config.learning.clip,
+                rho=settings.rho,
+                cap=settings.log_ratio_cap,
+                entropy_bonus=self.config.learning.entropy_bonus,
+            )
+
+        gradient = central_differences(lambda actor: terms(actor).loss, self.actor)
+        before = terms(self.actor)
+        for row, name in enumerate((A0, A1, A2)):
+            if name == A0 or name in heard:
+                moved = self.actor_adams[row].step(self.actor[row].tolist(), gradient[row].tolist())
+                self.actor[row] = moved
+        losses = {"critic_loss": critic_loss, "gain": sum(before.gain) / len(self.places)}
+        if heard:
+            losses["penalty"] = sum(before.penalty) / len(self.places)
+        return losses
+
+
+def canned_shares(config: AgentConfig, seed: int) -> dict[str, Arrays]:
+    """Shares to agent-0 about every step and copy of an episode."""
+    draw = np.random.default_rng(seed)
+    counts, count = config.action_counts, config.steps * config.parallel_episodes
+    return {
+        j: {
+            "policy": draw.dirichlet(np.full(counts[j], 3.0), count).astype(np.float32),
+            "actions": draw.integers(0, counts[j], count).astype(np.int32),
+            "anticipation": draw.dirichlet(np.full(counts[A0], 3.0), count).astype(np.float32),
+            "samples": samples.pack(np.arange(count), count),
+        }
+        for j in (A1, A2)
+    }
+
+
+@pytest.mark.parametrize(
+    ("rounds", "learning"),
+    [
+        # per round: (partners, of which heard)
+        ([((A1, A2), (A1, A2)), ((A1, A2), (A1, A2)), ((A1, A2), (A1, A2))], {}),
+        ([((A1, A2), (A1, A2)), ((A1, A2), (A1, A2)), ((A1, A2), (A1, A2))], {"ratio_reference": "behaviour"}),
+        ([((A1, A2), (A2,)), ((A2,), (A2,)), ((), ())], {"normalize_advantages": False, "entropy_bonus": 0.05}),
+        ([((A1,), ()), ((A1,), (A1,)), ((A1, A2), (A1, A2))], {"bootstrap_at_time_limit": True, "clip": 0.01}),
+    ],
+    ids=["all", "behaviour", "missing, random partner, skipped", "nobody, one, all"],
+)
+def test_whole_rounds_equal_algorithm_1_done_in_scalars(
+    rounds: list[tuple[tuple[str, ...], tuple[str, ...]]], learning: dict[str, Any]
+) -> None:
+    """Adam's epsilon is 1, so that a step is nearly proportional to the gradient and shows its size, not its sign."""
+    config = agent_config(
+        actions={A0: 2, A1: 3, A2: 2},
+        steps=3,
+        copies=1,
+        observation_size=2,
+        hidden=(4,),
+        adam_epsilon=1.0,
+        **{"actor_learning_rate": 1.0, "critic_learning_rate": 0.1, **learning},
+    )
+    learner = make_learner(config)
+    learner._actor.parameters.mul_(2)
+    toy = play(learner, toy_episode(config))
+    scalar = ScalarLearner(learner, config, toy)
+    for k, (partners, heard) in enumerate(rounds):
+        shares = canned_shares(config, k)
+        told = learner.open_round(partners)
+        assert tuple(told) == partners
+        losses = learner.close_round({j: shares[j] for j in heard})
+        expected = scalar.round({j: shares[j] for j in heard})
+        for name, value in expected.items():
+            assert losses[name] == pytest.approx(value, rel=1e-3, abs=1e-4)
+        assert ("penalty" in losses) == bool(heard)
+        np.testing.assert_allclose(learner._critic.parameters[0], scalar.critic, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(learner._actor.parameters, scalar.actor, rtol=1e-3, atol=1e-4)
+
+
+@dataclass
+class Holds:
+    """The timesteps that an agent missed of an episode, and when copies of it ended for this agent alone."""
+
+    missed: tuple[int, ...] = ()
+    ends: dict[int, int] = field(default_factory=dict)  # copy: at which timestep
+
+    def positions(self, config: AgentConfig) -> list[int]:
+        copies = config.parallel_episodes
+        return [
+            t * copies + e
+            for t in range(config.steps)
+            for e in range(copies)
+            if t < self.ends.get(e, config.steps) and not {t, t + 1} & set(self.missed)
+        ]
+
+
+PARTLY = {
+    # as many samples, but others: row b of one is not row b of the other
+    "missed timesteps": {A0: Holds(missed=(1,)), A1: Holds(missed=(3,)), A2: Holds()},
+    # as in a PettingZoo environment whose agents die one by one
+    "own ends": {A0: Holds(ends={0: 2}), A1: Holds(ends={1: 2}), A2: Holds(ends={0: 1, 1: 3})},
+    "the receiver saw all": {A0: Holds(), A1: Holds(missed=(0,)), A2: Holds(ends={0: 3, 1: 1})},
+    "the receiver saw less": {A0: Holds(missed=(2,)), A1: Holds(), A2: Holds(ends={1: 2})},
+}
+
+
+def lived(holds: dict[str, Holds], config: Callable[[str], AgentConfig]) -> tuple[dict[str, Learner], Played]:
+    """Learners that lived through the same states but hold other samples of them, and what agent-0 saw."""
+    learners, toys = {}, {}
+    for name, mine in holds.items():
+        learner, toy = make_learner(config(name)), toy_episode(config(name), reward_seed=int(name[-1]) + 1)
+        learner._actor.parameters.mul_(2)
+        for copy, end in mine.ends.items():
+            toy.ended[end:, copy] = TERMINATED
+        toys[name] = play(learner, toy, missed=mine.missed)
+        learners[name] = learner
+    return learners, toys[A0]
+
+
+def small(name: str, **learning: Any) -> AgentConfig:
+    """Adam's epsilon is 1, so that a step shows the size of the gradient; 10 positions are two bytes."""
+    return agent_config(
+        name,
+        actions={A0: 2, A1: 3, A2: 2},
+        steps=5,
+        copies=2,
+        observation_size=2,
+        hidden=(4,),
+        **{"actor_learning_rate": 1.0, "critic_learning_rate": 0.1, "adam_epsilon": 1.0, **learning},
+    )
+
+
+@pytest.mark.parametrize("cause", PARTLY)
+def test_shares_about_partly_different_samples_teach_what_the_formula_says_about_the_common_ones(cause: str) -> None:
+    """A neighbor's terms drop at own samples that its share is not about; kappa and all means stay over own samples."""
+    holds = PARTLY[cause]
+    learners, toy = lived(holds, small)
+    learner = learners[A0]
+    scalar = ScalarLearner(learner, small(A0), toy, holds[A0].missed)
+    own = holds[A0].positions(small(A0))
+    assert [t * 2 + e for t, e in scalar.places] == own
+    for _ in range(2):
+        told = {
+            name: one.open_round(tuple(other for other in holds if other != name)) for name, one in learners.items()
+        }
+        heard = {name: told[name][A0] for name in (A1, A2)}
+        for name, arrays in heard.items():
+            theirs = positions_of(arrays["samples"])
+            assert theirs == holds[name].positions(small(name))
+            assert set(own) & set(theirs)
+            learner.check(name, arrays)
+        assert any(positions_of(arrays["samples"]) != own for arrays in heard.values())
+        losses = learner.close_round(heard)
+        expected = scalar.round(heard)
+        assert expected["penalty"] > 1e-3
+        for name, value in expected.items():
+            assert losses[name] == pytest.approx(value, rel=1e-3, abs=1e-4)
+        np.testing.assert_allclose(learner._critic.parameters[0], scalar.critic, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(learner._actor.parameters, scalar.actor, rtol=1e-3, atol=1e-4)
+        for name in (A1, A2):
+            learners[name].close_round({})
+
+
+def test_what_a_share_says_about_samples_the_receiver_does_not_hold_teaches_nothing() -> None:
+    holds = PARTLY["own ends"]
+    digests = set()
+    for garbled in (False, True):
+        learners, _ = lived(holds, small)
+        learners[A0].open_round((A1,))
+        said = learners[A1].open_round((A0,))[A0]
+        own = holds[A0].positions(small(A0))
+        foreign = [row for row, position in enumerate(positions_of(said["samples"])) if position not in own]
+        assert foreign
+        if garbled:
+            said = {name: array.copy() for name, array in said.items()}
+            said["policy"][foreign] = [1, 0, 0]
+            said["actions"][foreign] = 2
+            said["anticipation"][foreign] = [0, 1]
+        learners[A0].check(A1, said)
+        learners[A0].close_round({A1: said})
+        digests.add(learners[A0].weights_digest())
+    assert len(digests) == 1
+
+
+def test_a_share_about_no_common_sample_is_as_good_as_missing() -> None:
+    holds = {A0: Holds(ends={0: 3, 1: 3}), A1: Holds(missed=(0, 1, 2))}
+    learners, _ = lived(holds, small)
+    alone, _ = lived(holds, small)
+    before = learners[A0]._actor.parameters.clone()
+    assert not set(holds[A0].positions(small(A0))) & set(holds[A1].positions(small(A1)))
+    learners[A0].open_round((A1,))
+    said = learners[A1].open_round((A0,))[A0]
+    learners[A0].check(A1, said)
+    losses = learners[A0].close_round({A1: said})
+    alone[A0].open_round((A1,))
+    expected = alone[A0].close_round({})
+    assert losses == expected
+    found = learners[A0]._actor.parameters
+    assert torch.equal(found, alone[A0]._actor.parameters)
+    assert not torch.equal(found[0], before[0])
+
+
+def test_neighbors_in_range_that_missed_a_timestep_teach_what_the_formula_says_about_the_common_samples() -> None:
+    """A share is about the samples at which the two were in range; the receiver drops those that it missed."""
+    near = np.array([[1, 1], [0, 1], [1, 0], [0, 1], [1, 1], [0, 0]], np.uint8)  # the pair agent-0, agent-1
+
+    def config(name: str) -> AgentConfig:
+        return small(name).model_copy(update={"proximity": True})
+
+    missed = {A0: (1,), A1: (3,)}
+    learners, toys = {}, {}
+    for name in missed:
+        toy = toy_episode(config(name), reward_seed=int(name[-1]) + 1)
+        assert toy.neighbors is not None
+        toy.neighbors[:, :, 0] = near  # each is the other's first neighbor
+        learners[name] = make_learner(config(name))
+        learners[name]._actor.parameters.mul_(2)
+        toys[name] = play(learners[name], toy, missed=missed[name])
+    scalar = ScalarLearner(learners[A0], config(A0), toys[A0], missed[A0])
+    told = learners[A0].open_round((A1,))[A1]
+    heard = {A1: learners[A1].open_round((A0,))[A0]}
+    ours, theirs = positions_of(told["samples"]), positions_of(heard[A1]["samples"])
+    in_range = {t * 2 + e for t in range(5) for e in range(2) if near[t, e]}
+    assert in_range == {0, 1, 3, 4, 7, 8, 9}
+    assert ours == [4, 7, 8, 9]
+    assert theirs == [0, 1, 3, 8, 9]
+    learners[A0].check(A1, heard[A1])
+    losses = learners[A0].close_round(heard)
+    for name, value in scalar.round(heard).items():
+        assert losses[name] == pytest.approx(value, rel=1e-3, abs=1e-4)
+    np.testing.assert_allclose(learners[A0]._actor.parameters, scalar.actor, rtol=1e-3, atol=1e-4)
+
+
+def test_learning_from_a_share_leaves_it_as_it_is() -> None:
+    learners, _ = lived(PARTLY["own ends"], small)
+    learners[A0].open_round((A1,))
+    said = learners[A1].open_round((A0,))[A0]
+    before = {name: array.copy() for name, array in said.items()}
+    for array in said.values():
+        array.setflags(write=False)  # as the codec hands them over
+    learners[A0].check(A1, said)
+    learners[A0].close_round({A1: said})
+    assert said.keys() == before.keys()
+    for name, array in said.items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def own_ratios(config: AgentConfig) -> list[np.ndarray]:
+    """xi_i (B,) at the start of each round, from what the algorithm is given."""
+    learner = make_learner(config)
+    play(learner, toy_episode(config))
+    ratios = []
+    for _ in range(3):
+        learner.open_round(())
+        now = learner._round
+        ratios.append((now.log_own() - now.log_own_old).exp().detach().numpy())
+        learner.close_round({})
+    return ratios
+
+
+def test_with_reference_round_the_own_ratio_is_1_at_the_start_of_each_round() -> None:
+    for ratio in own_ratios(agent_config()):
+        np.testing.assert_array_equal(ratio, 1.0)
+
+
+def test_with_reference_behaviour_the_own_ratio_refers_to_the_policy_that_acted() -> None:
+    first, *later = own_ratios(agent_config(ratio_reference="behaviour"))
+    np.testing.assert_array_equal(first, 1.0)
+    assert all(np.abs(ratio - 1).max() > 0.01 for ratio in later)
+
+
+def test_the_behaviour_of_an_episode_is_forgotten_in_the_next() -> None:
+    config = agent_config(ratio_reference="behaviour")
+    learner = make_learner(config)
+    for episode in range(2):
+        play(learner, toy_episode(config, episode), episode)
+        for k in range(2):
+            learner.open_round(())
+            ratio = (learner._round.log_own() - learner._round.log_own_old).exp()
+            assert bool((ratio == 1).all()) == (k == 0)
+            learner.close_round({})
+
+
+def test_the_critic_learns_once_a_round_and_nothing_of_what_was_heard() -> None:
+    digests = []
+    for partners in ((), (A1, A2)):
+        config = agent_config()
+        learner = make_learner(config)
+        play(learner, toy_episode(config))
+        for k in range(2):
+            learner.open_round(partners)
+            learner.close_round({j: canned_shares(config, k)[j] for j in partners})
+        digests.append(learner._critic.parameters.numpy().tobytes())
+        assert learner._critic._steps == [2]
+    assert digests[0] == digests[1]
+
+
+# What stays untouched
+
+
+def whole_episodes(config: AgentConfig, partners: tuple[str, ...]) -> Learner:
+    learner = make_learner(config)
+    for episode in range(3):
+        play(learner, toy_episode(config, episode), episode)
+        for _ in range(3):
+            learner.open_round(partners)
+            learner.close_round({})
+    return learner
+
+
+@pytest.mark.parametrize("hidden", [(6, 5), (128, 64)])
+def test_an_agent_whose_rounds_are_all_skipped_learns_as_an_independent_one_bit_for_bit(
+    hidden: tuple[int, ...],
+) -> None:
+    skipped = whole_episodes(agent_config(hidden=hidden), ())
+    alone = whole_episodes(agent_config(hidden=hidden, algorithm="independent"), (A1, A2))
+    assert torch.equal(skipped._actor.parameters[0], alone._actor.parameters[0])
+    assert torch.equal(skipped._critic.parameters, alone._critic.parameters)
+    fresh = make_learner(agent_config(hidden=hidden))
+    assert torch.equal(skipped._actor.parameters[1:], fresh._actor.parameters[1:])
+    assert not torch.equal(skipped._actor.parameters[0], fresh._actor.parameters[0])
+
+
+def test_an_agent_that_hears_nobody_learns_nearly_as_an_independent_one() -> None:
+    """Not bit for bit: its networks are evaluated together."""
+    missing = whole_episodes(agent_config(), (A1, A2))
+    alone = whole_episodes(agent_config(algorithm="independent"), ())
+    torch.testing.assert_close(missing._actor.parameters[0], alone._actor.parameters[0], rtol=1e-3, atol=1e-4)
+    assert torch.equal(missing._actor.parameters[1:], make_learner(agent_config())._actor.parameters[1:])
+
+
+def test_the_own_policy_starts_the_same_whatever_actions_neighbors_have() -> None:
+    counts = {A0: 2, A1: 4, A2: 3}
+    toy = toy_episode(agent_config(actions=counts))
+    seen = toy.observations.reshape(-1, 3)
+    sharing, alone = (
+        make_learner(agent_config(actions=counts, algorithm=name)) for name in ("anticipation-sharing", "independent")
+    )
+    np.testing.assert_allclose(distributions(sharing, 0, 2, seen), distributions(alone, 0, 2, seen), atol=1e-6)
+
+
+def test_the_own_policy_starts_the_same_with_any_number_of_neighbors() -> None:
+    starts = [make_learner(agent_config(agents=n))._actor.parameters[0] for n in (1, 2, 5)]
+    starts.append(make_learner(agent_config(algorithm="independent"))._actor.parameters[0])
+    assert all(torch.equal(start, starts[0]) for start in starts)
+
+
+def test_all_networks_of_all_agents_start_differently() -> None:
+    starts = torch.cat([learner._actor.parameters for learner in trio().values()])
+    assert len({row.numpy().tobytes() for row in starts}) == 9
+
+
+def test_anticipations_of_missing_partners_stay_untouched_while_those_heard_move() -> None:
+    config = agent_config()
+    learner = make_learner(config)
+    play(learner, toy_episode(config))
+    shares = canned_shares(config, 0)
+    learner.open_round((A1, A2))
+    learner.close_round(shares)
+    actor = learner._actor
+    before = [tensor.clone() for tensor in (actor.parameters, actor._first, actor._second)]
+    learner.open_round((A1, A2))
+    learner.close_round({A2: shares[A2]})
+    for tensor, was in zip((actor.parameters, actor._first, actor._second), before, strict=True):
+        assert torch.equal(tensor[1], was[1])
+        assert not torch.equal(tensor[0], was[0])
+        assert not torch.equal(tensor[2], was[2])
+    assert actor._steps == [2, 1, 2]
+
+
+def test_the_pair_of_a_random_partner_round_moves_and_the_rest_stays() -> None:
+    learners = trio()
+    for name, learner in learners.items():
+        play(learner, toy_episode(agent_config(name)))
+    before = {name: learner._actor.parameters.clone() for name, learner in learners.items()}
+    exchange(learners, {A0: (A2,), A1: (), A2: (A0,)})
+    moved = {
+        name: [not torch.equal(*rows) for rows in zip(learner._actor.parameters, before[name], strict=True)]
+        for name, learner in learners.items()
+    }
+    # rows: own, then neighbors in order
+    assert moved == {A0: [True, False, True], A1: [True, False, False], A2: [True, True, False]}
+
+
+def test_shares_in_another_order_teach_the_same() -> None:
+    config = agent_config()
+    digests = set()
+    for order in ((A1, A2), (A2, A1)):
+        learner = make_learner(config)
+        play(learner, toy_episode(config))
+        shares = canned_shares(config, 0)
+        learner.open_round((A1, A2))
+        learner.close_round({j: shares[j] for j in order})
+        digests.add(learner.weights_digest())
+    assert len(digests) == 1
+
+
+def test_the_digest_changes_exactly_when_a_parameter_does() -> None:
+    config = agent_config()
+    learner = make_learner(config)
+    digest = learner.weights_digest()
+    play(learner, toy_episode(config))
+    assert learner.weights_digest() == digest == make_learner(config).weights_digest()
+    for parameters in (learner._actor.parameters, learner._critic.parameters):
+        for row in range(len(parameters)):
+            for column in (0, parameters.shape[1] - 1):
+                was = parameters[row, column].item()
+                parameters[row, column] = float(np.nextafter(np.float32(was), np.float32(9)))
+                assert learner.weights_digest() != digest
+                parameters[row, column] = was
+                assert learner.weights_digest() == digest
+
+
+def test_truncated_copies_that_ended_early_are_bootstrapped_only_on_request() -> None:
+    """The option reaches the rollout: with it on, the batch holds the state behind each cut-off trajectory."""
+    sizes = []
+    for bootstrap in (False, True):
+        config = agent_config(bootstrap_at_time_limit=bootstrap)
+        learner = make_learner(config)
+        toy = toy_episode(config)
+        toy.ended[2:, 0] = TRUNCATED
+        play(learner, toy)
+        sizes.append(len(learner._batch.observations) - learner._batch.samples)
+    assert sizes == [0, 2]
