@@ -125,8 +125,8 @@ class Stack:
         self.parameters = torch.stack(list(rows))
         self._learning_rate = learning_rate
         self._epsilon = epsilon
-        self._first = torch.zeros_like(self.parameters)
-        self._second = torch.zeros_like(self.parameters)
+        # Zeros of numpy's take no memory until the first update writes to them.
+        self._first, self._second = (torch.from_numpy(np.zeros(self.parameters.shape, np.float32)) for _ in range(2))
         self._steps = [0] * len(rows)
 
     def pick(self, rows: Sequence[int]) -> Tensor:
