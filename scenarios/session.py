@@ -11,7 +11,7 @@ from types import FrameType
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from broker.errors import ForetellError
@@ -70,11 +70,9 @@ def execute(substrate: str, go: Substrate, scenario: Scenario, out: Path | None)
 def _bar(episodes: int, console: Console) -> Iterator[observing.ShowProgress]:
     """A live progress bar; yields what updates it."""
     columns = (
-        SpinnerColumn(),
-        TextColumn("episode"),
         MofNCompleteColumn(),
-        BarColumn(bar_width=24),
-        TextColumn("team return {task.fields[team]}"),
+        BarColumn(bar_width=8),
+        TextColumn("team {task.fields[team]}"),
         TextColumn("{task.fields[rate]} rounds/s"),
         TextColumn("heard {task.fields[heard]} missing {task.fields[missing]}"),
         TimeRemainingColumn(),
@@ -127,9 +125,7 @@ def _screen(summary: Summary) -> Table:
         agents = ", ".join(f"{agent} {value:.2f}" for agent, value in list(summary.per_agent_return_last.items())[:8])
         table.add_row("per agent, last", agents + (" ..." if len(summary.per_agent_return_last) > 8 else ""))
     shares = f"{summary.shares_sent} sent, {summary.shares_heard} heard, {summary.shares_missing} missing"
-    table.add_row(
-        "shares", f"{shares}, {summary.shares_late} late, {summary.edge_bytes / 1e6:.1f} MB over neighbor edges"
-    )
+    table.add_row("shares", f"{shares}, {summary.shares_late} late, {summary.edge_bytes / 1e6:.1f} MB")
     trouble = f"{summary.rejected} rejected, {summary.dropped} dropped, {summary.faults_applied} faults applied"
     table.add_row("messages", trouble)
     table.add_row("speed", f"{summary.env_steps_per_s:.0f} environment steps/s, {summary.wall_s:.1f} s")

@@ -68,6 +68,9 @@ class Toy:
         self.heard.append((now, source, message))
         return commands
 
+    def awaited(self):
+        return 1
+
     def deadline(self):
         return self._deadlines[0] if self._deadlines else None
 
@@ -114,6 +117,9 @@ class Pong:
     def _say(self):
         first, self._said = self._said, min(self._rounds, len(self.numbers) + 1) if self._joining.complete else 0
         return [Send(self.peers[0], share(number)) for number in range(first, self._said)]
+
+    def awaited(self):
+        return 1
 
     def deadline(self):
         return self._joining.deadline()

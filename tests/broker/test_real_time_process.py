@@ -21,7 +21,7 @@ from broker.config import DelayConfig, LinkConfig, Model, TransportConfig, Unifo
 from broker.connect import connect
 from broker.driver import Driver
 from broker.errors import PeerLost, UserError
-from broker.messages import OBSERVER, Metrics
+from broker.messages import OBSERVER, Envelope, Metrics, Stop
 from broker.participant import Report
 from broker.process import main, run_in_real_time
 from broker.records import EdgeRecord, FaultCount, JoinedRecord, unpack
@@ -169,7 +169,8 @@ def test_a_missing_address_ends_a_process_with_two_and_a_sentence(folder, missin
 def test_the_records_of_a_process_reach_its_observer_before_it_ends(folder):
     observed = {"observer": f"ipc://{folder}/observer"}
     codec = make_codec(OBSERVER, ["a", "b"])
-    ear = Ear(ZeroMQTransport(OBSERVER, {OBSERVER: observed["observer"]}, codec, ZeroMQConfig()))
+    addresses = observed | {name: f"ipc://{folder}/{name}" for name in "ab"}
+    ear = Ear(ZeroMQTransport(OBSERVER, addresses, codec, ZeroMQConfig()))
     paths = [slice_file(folder, link(*names, folder, addresses=observed)) for names in ("ab", "ba")]
     try:
         with started(paths[0]) as a, started(paths[1]) as b:
@@ -183,6 +184,10 @@ def test_the_records_of_a_process_reach_its_observer_before_it_ends(folder):
                 ]
 
             listen_until(lambda: sum(isinstance(one, EdgeRecord) for one in records()) >= 2, ear)
+            assert a.poll() is None, "a participant stays until the observer has everything"
+            for name in "ab":
+                ear.transport.send(Envelope(RUN, OBSERVER, name, 0, Stop("")))
+            listen_until(lambda: a.poll() is not None and b.poll() is not None, ear)
             assert (end_of(a)[0], end_of(b)[0]) == (0, 0)
     finally:
         ear.transport.close(0.0)
@@ -196,6 +201,9 @@ class Quitter:
 
     def start(self, now):
         return [Report(JoinedRecord("a"))]
+
+    def awaited(self):
+        return 1
 
     def deadline(self):
         return 0.0
@@ -221,7 +229,7 @@ class Waits:
     def __init__(self, transport, clock):
         self._transport, self._clock, self.waits = transport, clock, []
 
-    def wait(self, timeout_s):
+    def wait(self, timeout_s, awaited=1):
         self.waits.append(timeout_s)
         self._clock[0] += timeout_s
 

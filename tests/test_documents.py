@@ -1,0 +1,114 @@
+"""What README and docs say is so."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from scenarios.cli import foretell
+from scenarios.plan import make_plan
+from scenarios.scenario import catalogue_names, parse_scenario
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+RESULTS = ROOT / "docs" / "results"
+
+
+def blocks(text: str, language: str = "") -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_the_first_screen_shows_what_it_is_two_commands_and_a_picture() -> None:
+    screen = "\n".join(README.split("\n")[:40])
+    assert "make demo" in screen
+    assert "make test" in screen
+    (picture,) = re.findall(r"!\[[^]]+\]\(([^)]+)\)", screen)
+    assert (ROOT / picture).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_scenario_in_the_readme_can_run() -> None:
+    (example,) = blocks(README, "toml")
+    plan = make_plan(parse_scenario(example, {}))
+    assert len(plan.agents) == 4
+    assert plan.scenario.faults
+
+
+def test_the_commands_in_the_readme_exist_with_their_options() -> None:
+    commands = [
+        line.split("#")[0] for block in blocks(README) for line in block.split("\n") if line.startswith("foretell ")
+    ]
+    assert len(commands) >= 6
+    for command in commands:
+        context = foretell.make_context("foretell", shlex.split(command)[1:])
+        name, inner, rest = foretell.resolve_command(context, [*context._protected_args, *context.args])
+        assert inner is not None, command
+        inner.make_context(name, rest, parent=context)
+
+
+def test_links_lead_somewhere() -> None:
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")):
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert target.startswith("http") or (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_settings_page_is_that_of_the_document() -> None:
+    made = subprocess.run([sys.executable, ROOT / "tools" / "settings.py"], capture_output=True, text=True, check=True)
+    assert made.stdout == (ROOT / "docs" / "settings.md").read_text(encoding="utf-8"), (
+        "run `.venv/bin/python tools/settings.py > docs/settings.md`"
+    )
+
+
+def runs() -> dict[tuple[str, str, int], dict[str, float]]:
+    found = {}
+    for path in sorted((RESULTS / "quick").glob("*.json")):
+        scenario, algorithm, seed = re.fullmatch(r"(.+-quick)-(.+)-seed(\d+)", path.stem).groups()
+        found[scenario, algorithm, int(seed)] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_committed_results_show_that_agents_learn_to_cooperate_and_independent_ones_do_not(seed: int) -> None:
+    found = runs()
+    assert found["exchange-quick", "anticipation-sharing", seed]["team_return_last"] >= 9
+    assert found["exchange-quick", "independent", seed]["team_return_last"] < 1
+    shared = found["predation-6-quick", "anticipation-sharing", seed]
+    alone = found["predation-6-quick", "independent", seed]
+    assert shared["team_return_last"] >= shared["team_return_first"] + 50
+    assert alone["team_return_last"] <= alone["team_return_first"] - 50
+
+
+def test_the_table_of_results_shows_the_committed_figures() -> None:
+    table = (RESULTS / "quick.md").read_text(encoding="utf-8")
+    for (scenario, algorithm, seed), figures in runs().items():
+        returns = f"{figures['team_return_first']:.2f} | {figures['team_return_last']:.2f}"
+        assert f"| {scenario} | {algorithm} | {seed} | {returns} |" in table
+
+
+def test_the_wheel_holds_the_catalogue_and_the_types(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        tmp_path,
+        ROOT,
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("foretell-*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    for name in catalogue_names():
+        assert f"scenarios/catalogue/{name}.toml" in names
+    for package in ("agent_node", "broker", "env_service", "scenarios"):
+        assert f"{package}/py.typed" in names
+    assert not [name for name in names if name.startswith(("tests/", "tools/"))]
