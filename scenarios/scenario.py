@@ -86,7 +86,7 @@ def parse_scenario(text: str, settings: Mapping[str, Any]) -> Scenario:
         _put(document, path.split("."), value)
     try:
         # Strict, so that `true` is no number; by way of JSON, where a list may become a tuple all the same.
-        return Scenario.model_validate_json(json.dumps(document, default=_marked), strict=True)
+        return Scenario.model_validate_json(json.dumps(document, default=_no_date), strict=True)
     except ValidationError as error:
         raise _explained(error) from None
 
@@ -159,9 +159,8 @@ def _explained(error: ValidationError) -> ScenarioError:
     return ScenarioError(path, problem + others)
 
 
-def _marked(date: object) -> dict[str, str]:
-    """A TOML date, which no setting takes, as something that every setting refuses."""
-    return {"a TOML date": str(date)}
+def _no_date(_: object) -> None:
+    """A TOML date, which no setting takes, as nothing, which every setting refuses."""
 
 
 def _problem(error: ErrorDetails) -> str:
@@ -179,16 +178,20 @@ def _problem(error: ErrorDetails) -> str:
         case "too_short":
             return f"expected at least {context['min_length']} in the list, found {context['actual_length']}"
         case "string_pattern_mismatch":
-            return f"expected text like {context['pattern']}, found {found!r:.80}"
+            return f"expected text like {context['pattern']}, found {_shown(found)}"
         case "tuple_type" | "list_type":
-            return f"expected a list, found {found!r:.80}"
+            return f"expected a list, found {_shown(found)}"
         case "model_type" | "model_attributes_type" | "dict_type":
-            return f"expected a table, found {found!r:.80}"
+            return f"expected a table, found {_shown(found)}"
         case "string_type":
-            return f"expected text, found {found!r:.80}"
+            return f"expected text, found {_shown(found)}"
         case _:
             message = error["msg"].removeprefix("Input should be ")
-            return f"expected {message[:1].lower()}{message[1:]}, found {found!r:.80}"
+            return f"expected {message[:1].lower()}{message[1:]}, found {_shown(found)}"
+
+
+def _shown(found: object) -> str:
+    return "a date" if found is None else f"{found!r:.80}"
 
 
 def _discriminator(error: ErrorDetails) -> str:

@@ -1,8 +1,8 @@
 """Collects finished runs into docs/results: their summaries, the table of figures, one picture.
 
-for seed in 1 2 3; do for algorithm in anticipation-sharing independent; do
-  foretell simulate exchange-quick --seed $seed --set algorithm.name=$algorithm --out FOLDER/exchange-quick-$algorithm-seed$seed
-done; done                       # and the same with predation-6-quick
+for s in 1 2 3; do for a in anticipation-sharing independent; do for q in exchange-quick predation-6-quick; do
+  foretell simulate $q --seed $s --set algorithm.name=$a --out FOLDER/$q-$a-seed$s
+done; done; done
 python tools/results.py FOLDER
 """
 
@@ -16,13 +16,14 @@ from pathlib import Path
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
 HEAD = """# What the quick scenarios learn
 
-Each row is one run of `foretell simulate SCENARIO --seed SEED --set algorithm.name=ALGORITHM`; its whole `summary.json` is
-in `docs/results/quick/`. Team return is the sum over agents of the undiscounted return of an episode, mean over parallel
-copies; first and last are means over the first and last tenth of the training episodes. Grid, time limit, number of
-episodes, parallel copies, learning rates and rho are ours, not the paper's (`foretell check SCENARIO` prints them all).
+Each row is one run of `foretell simulate SCENARIO --seed SEED --set algorithm.name=ALGORITHM`; its whole
+`summary.json` is in `docs/results/quick/`. Team return is the sum over agents of the undiscounted return of an episode,
+mean over parallel copies; first and last are means over the first and last tenth of the training episodes. Grid, time
+limit, number of episodes, parallel copies, learning rates and rho are ours, not the paper's (`foretell check SCENARIO`
+prints them). Seconds are of a shared machine of two cores, one used.
 
-Exchange: at most 15 for three agents, less the cost of time; a team that opens nothing gets -0.6. Predation with 6 agents
-over 30 steps: -180 when all engage, -120 when exactly one does, -540 when nobody does.
+Exchange: at most 15 for three agents, less the cost of time; a team that opens nothing gets -0.6. Predation with 6
+agents over 30 steps: -180 when all engage, -120 when exactly one does, -540 when nobody does.
 
 | scenario | algorithm | seed | first | last | seconds | shares sent | MB over edges |
 |---|---|---|---|---|---|---|---|

@@ -36,6 +36,7 @@ from scenarios.scenario import parse_scenario
 
 AGENTS = (3, 6, 12, 20)
 _STEPS = 1_000_000
+_JOIN_WITHIN_S = 60.0
 _DOCUMENT = f"""
 name = "barrier"
 seed = 1
@@ -103,6 +104,9 @@ class _Ours:
         self._transport = connect(service.link)
         self._driver = Driver(wiring.run, EnvironmentProtocol(service, self._task), self._transport, lambda _: None)
         self._driver.start(time.monotonic())
+        give_up_at = time.monotonic() + _JOIN_WITHIN_S
+        while not self._task.taken and time.monotonic() < give_up_at:
+            self.rate(0.01)
 
     def frame_bytes(self) -> tuple[int, int]:
         """Sizes of a timestep's and an action's frame."""

@@ -448,10 +448,19 @@ def test_a_partner_with_nothing_to_exchange_is_not_awaited() -> None:
 # What no correct peer can say
 
 
+def bench_with_a_stranger() -> tuple[Bench, str]:
+    """With random partners, and with a neighbor that is not agent-0's partner in the first round."""
+    for seed in range(100):
+        bench = Bench(exchange={"mode": "random-partner"}, seed=seed)
+        partners = ExchangePlan(seed, bench.config.neighbors, bench.config.exchange).partners(A0, 0, 0)
+        if len(partners) == 1:
+            return bench.join(), ({A1, A2} - set(partners)).pop()
+    raise AssertionError("agent-0 has two partners whatever the seed")
+
+
 def test_a_share_in_a_round_without_exchange_is_refused() -> None:
-    bench = Bench(exchange={"mode": "random-partner"}).join()
+    bench, stranger = bench_with_a_stranger()
     bench.play()
-    (stranger,) = {A1, A2} - set(ExchangePlan(7, bench.config.neighbors, bench.config.exchange).partners(A0, 0, 0))
     assert stranger in bench.refuses(stranger, share(stranger, 0))
 
 
@@ -464,8 +473,7 @@ def test_a_share_that_only_the_other_end_expects_is_neither_used_nor_refused() -
 
 
 def test_an_early_share_for_a_round_without_exchange_is_rejected_when_the_round_opens() -> None:
-    bench = Bench(exchange={"mode": "random-partner"}).join()
-    (stranger,) = {A1, A2} - set(ExchangePlan(7, bench.config.neighbors, bench.config.exchange).partners(A0, 0, 0))
+    bench, stranger = bench_with_a_stranger()
     bench.hear(stranger, share(stranger, 0))
     (event,) = records(bench.play())
     assert (event.kind, event.peer) == ("rejected", stranger)

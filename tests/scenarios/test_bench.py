@@ -107,9 +107,10 @@ def test_the_bare_script_and_the_agents_have_the_same_advantages_and_gradients(a
     shares = {a._name: a.open_round(tuple(n for n in names if n != a._name)) for a in agents}
     for agent in agents:
         heard = {name: shares[name][agent._name] for name in names if name != agent._name}
-        agent._algorithm.loss(agent._round, heard).total.backward()
+        now, aligned = agent._aligned(heard)
+        agent._algorithm.loss(now, aligned).total.backward()
     bare.policy_losses(episode, advantages).sum().backward()
-    ours = in_order_of_agents(agents, [agent._leaf.grad for agent in agents])
+    ours = in_order_of_agents(agents, [agent._evaluation.gradient(agent._logits.grad) for agent in agents])
     assert torch.allclose(advantages, torch.stack([agent._round.advantages for agent in agents]), atol=1e-5)
     assert ours.abs().max() > 1e-3
     assert torch.allclose(gradient(bare.actors), ours, rtol=1e-4, atol=1e-6)

@@ -163,7 +163,7 @@ def test_a_value_of_a_wrong_type_is_refused_at_its_own_path(document, shown, fie
     error = refused(document, {as_setting(shown): date})
     assert error.path == shown
     assert error.problem.startswith("expected ")
-    assert error.problem.endswith(found({"a TOML date": str(date)}))
+    assert error.problem.endswith(", found a date")
 
 
 @pytest.mark.parametrize(
