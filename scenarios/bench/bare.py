@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from broker.seeding import generator
 from env_service.config import ExchangeConfig
 from env_service.environments.exchange import ExchangeTask
 from scenarios.scenario import Scenario
@@ -82,7 +83,7 @@ class BareTrial:
         self.copies = scenario.parallel_episodes
         self.task = ExchangeTask(scenario.environment, self.copies)
         self.agents, width = len(self.task.action_counts), self.task.action_counts[0]
-        self.generator = np.random.default_rng(scenario.seed)
+        self.generator = generator(scenario.seed, "bare script")
         sizes = (self.task.observation_size, *self.learning.hidden)
         learning = self.learning
         self.actors = Perceptrons(self.agents**2, (*sizes, width), learning.actor_learning_rate, self.generator)
