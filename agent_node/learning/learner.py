@@ -50,12 +50,10 @@ class Learner:
         critic = Layout(config.observation_size, config.learning.hidden, 1)
         epsilon = config.learning.adam_epsilon
         self._positions = config.steps * config.parallel_episodes
-        self._actor = Stack(
-            actor,
-            [self._initial_policy(actor, agent) for agent in modeled],
-            config.learning.actor_learning_rate,
-            epsilon,
-        )
+        policies = torch.empty(len(modeled), actor.size)
+        for row, agent in zip(policies, modeled, strict=True):
+            row.copy_(self._initial_policy(actor, agent))
+        self._actor = Stack(actor, list(policies), config.learning.actor_learning_rate, epsilon)
         self._critic = Stack(critic, [self._initial(critic, "critic")], config.learning.critic_learning_rate, epsilon)
         self._policy = Policy(self._actor)
         self._impossible = self._mask([self._actions[agent] for agent in modeled], width)
