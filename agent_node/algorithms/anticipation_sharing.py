@@ -65,7 +65,7 @@ class AnticipationSharing(Algorithm):
             gain = clipped_gain(own_ratio, None, now.advantages, self.learning.clip)
             return objective(self.learning, gain, None, own)
         policy, actions, anticipation, mask = _arranged(now, [(partner, shares[partner]) for partner in heard])
-        mine = now.log_probabilities[[1 + now.partners.index(partner) for partner in heard]]
+        mine = now.anticipations(heard)
         toward = (taken(mine, actions) - taken(policy, actions).clamp_min(_TINY).log()) * mask
         back = (log_own - taken(anticipation, now.actions.expand(len(heard), -1)).clamp_min(_TINY).log()) * mask
         settings = self.settings.anticipation_sharing

@@ -7,7 +7,7 @@ anticipates), A actions (the most any agent has; impossible ones have probabilit
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
@@ -86,6 +86,12 @@ class Round:
     def log_own(self) -> Tensor:
         """Log-probability pi_ii(a_i|s) (B,) of own actions, with gradient."""
         return taken(self.log_probabilities[0], self.actions)
+
+    def anticipations(self, heard: Sequence[str]) -> Tensor:
+        """Log-probabilities (m, B, A) of the anticipations of some partners, in the partners' order; with gradient."""
+        if len(heard) == len(self.partners):
+            return self.log_probabilities[1:]  # a slice, whose gradient costs a tenth of a selection's
+        return self.log_probabilities[[1 + self.partners.index(partner) for partner in heard]]
 
     def probabilities(self, partner: str | None = None) -> Tensor:
         """Own distributions (B, A), or the anticipation of `partner`; without gradient."""

@@ -80,7 +80,7 @@ def messages(blocks: int, seconds: float) -> None:
     from scenarios.bench import messages as bench  # noqa: PLC0415
     from scenarios.launch import start_fork_server  # noqa: PLC0415
 
-    start_fork_server([bench.__name__])
+    start_fork_server([bench.__name__, "scenarios.frozen"])  # as the agents of a run have it
     barriers = [bench.measure_barriers(agents, blocks, seconds) for agents in bench.AGENTS]
     Console().print(_barrier_table(barriers))
     for barrier in barriers:
