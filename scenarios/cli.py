@@ -89,7 +89,7 @@ def check(
 def run(scenario: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...], out: Path | None) -> None:
     """Run a scenario as processes, one per participant, in real time."""
     from scenarios.launch import launch  # noqa: PLC0415
-    from scenarios.session import execute  # noqa: PLC0415
+    from scenarios.terminal import execute  # noqa: PLC0415
 
     execute("run", launch, _load(scenario, seed, episodes, assignments), out)
 
@@ -102,8 +102,8 @@ def simulate(
 ) -> None:
     """Run a scenario in one process, in virtual time."""
     document = _load(scenario, seed, episodes, assignments)  # before torch, which takes seconds
-    from scenarios.session import execute  # noqa: PLC0415
     from scenarios.simulate import simulate as run_simulated  # noqa: PLC0415
+    from scenarios.terminal import execute  # noqa: PLC0415
 
     execute("simulate", run_simulated, document, out)
 
