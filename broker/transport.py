@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from broker.codec import Codec
+from broker.errors import FrameRejected
 from broker.messages import Envelope
 from broker.records import EdgeRecord, EventRecord, Record
 
@@ -85,6 +87,17 @@ class Transport(ABC):
         traffic.rejected += 1
         if traffic.rejected <= _EVENTS_PER_EDGE:
             self.noticed.append(EventRecord(self.name, "rejected", source, reason))
+
+    def decoded(self, codec: Codec, frames: Iterable[bytes]) -> list[Envelope]:
+        """The envelopes in `frames`; what is no message is counted as rejected."""
+        envelopes = []
+        for frame in frames:
+            try:
+                envelopes.append(codec.decode(frame))
+            except FrameRejected as error:
+                edge = codec.edge_of(frame)
+                self.reject(edge[0] if edge else UNKNOWN, str(error))
+        return envelopes
 
     def totals(self) -> list[Record]:
         """What was counted, for the end of the run."""

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from agent_node.config import AlgorithmConfig, LearningConfig
+from agent_node.learning.losses import entropy
 
 Arrays = dict[str, np.ndarray]
 
@@ -163,8 +164,7 @@ def objective(learning: LearningConfig, gain: Tensor, penalty: Tensor | None, ow
         total = total + mean_penalty
         parts["penalty"] = mean_penalty.detach()
     if learning.entropy_bonus:
-        probabilities = own_log_probabilities.exp()
-        mean_entropy = -(probabilities * own_log_probabilities).sum(dim=-1).mean()
+        mean_entropy = entropy(own_log_probabilities).mean()
         total = total - learning.entropy_bonus * mean_entropy
         parts["entropy"] = mean_entropy.detach()
     return Loss(total, parts)

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections import deque
 
 from broker.codec import Codec
-from broker.errors import FrameRejected
 from broker.messages import Envelope, Hello
-from broker.transport import UNKNOWN, Transport
+from broker.transport import Transport
 
 
 class MemoryNetwork:
@@ -66,15 +65,9 @@ class MemoryTransport(Transport):
 
     def poll(self, now: float) -> list[Envelope]:  # noqa: ARG002 - frames in memory are due at once
         """What has arrived; frames that are no messages are counted as rejected."""
-        envelopes = []
-        while self._inbox:
-            frame = self._inbox.popleft()
-            try:
-                envelopes.append(self._codec.decode(frame))
-            except FrameRejected as error:
-                edge = self._codec.edge_of(frame)
-                self.reject(edge[0] if edge else UNKNOWN, str(error))
-        return envelopes
+        frames = list(self._inbox)
+        self._inbox.clear()
+        return self.decoded(self._codec, frames)
 
     def wait(self, timeout_s: float | None, awaited: int = 1) -> None:
         """Return at once: nothing can arrive while the only process waits."""

@@ -19,9 +19,9 @@ import zmq
 
 from broker.codec import Codec
 from broker.config import ZeroMQConfig
-from broker.errors import AddressInUse, FrameRejected, UserError
+from broker.errors import AddressInUse, UserError
 from broker.messages import OBSERVER, Envelope, Hello
-from broker.transport import UNKNOWN, Traffic, Transport
+from broker.transport import Traffic, Transport
 
 _BURST = 256
 _GATHER_MS = 2
@@ -98,14 +98,7 @@ class ZeroMQTransport(Transport):
     def poll(self, now: float) -> list[Envelope]:  # noqa: ARG002 - what a socket gives is due at once
         """What the last `wait` received, or else what has arrived; frames that are no messages count as rejected."""
         frames, self._received = self._received or self._drain(), []
-        envelopes = []
-        for frame in frames:
-            try:
-                envelopes.append(self._codec.decode(frame))
-            except FrameRejected as error:
-                edge = self._codec.edge_of(frame)
-                self.reject(edge[0] if edge else UNKNOWN, str(error))
-        return envelopes
+        return self.decoded(self._codec, frames)
 
     def wait(self, timeout_s: float | None, awaited: int = 1) -> None:
         """Block until a frame arrives, a refused frame can go out, or `timeout_s` has passed.
