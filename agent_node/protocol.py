@@ -26,12 +26,23 @@ from enum import Enum
 from typing import Protocol
 
 import numpy as np
+from msgspec.structs import replace
 
 from agent_node.config import AgentConfig
 from agent_node.exchange import ExchangePlan
 from broker.errors import PeerLost, ProtocolViolation
 from broker.joining import Joining
-from broker.messages import ENVIRONMENT, Action, Hello, Message, Share, Stop, Timestep
+from broker.messages import (
+    ENVIRONMENT,
+    Action,
+    Hello,
+    Message,
+    Share,
+    Stop,
+    Timestep,
+    action_layout,
+    timestep_layout,
+)
 from broker.participant import Command, Report, Send
 from broker.records import EdgeRecord, EventRecord, FinishedRecord, JoinedRecord, Record, RoundRecord
 
@@ -53,12 +64,8 @@ class Learns(Protocol):
     """What the protocol asks of a learner; `agent_node.learning.learner.Learner` documents each."""
 
     def begin_episode(self, episode: int) -> None: ...  # noqa: D102
-    def act(  # noqa: D102
-        self, step: int, observation: np.ndarray, reward: np.ndarray, ended: np.ndarray, neighbors: np.ndarray | None
-    ) -> np.ndarray: ...
-    def see(  # noqa: D102
-        self, step: int, observation: np.ndarray, reward: np.ndarray, ended: np.ndarray, neighbors: np.ndarray | None
-    ) -> None: ...
+    def act(self, step: int, data: memoryview) -> np.ndarray: ...  # noqa: D102
+    def see(self, step: int, data: memoryview) -> None: ...  # noqa: D102
     def end_episode(self) -> None: ...  # noqa: D102
     def open_round(self, partners: tuple[str, ...]) -> dict[str, Arrays]: ...  # noqa: D102
     def exchanges_with(self, neighbor: str) -> bool: ...  # noqa: D102
@@ -91,7 +98,9 @@ class AgentProtocol:
         self.name = config.link.name
         self.peers = config.link.peers
         self.phase = Phase.JOINING
+        self.done = False
         self._config = config
+        self._give_up_s, self._episodes, self._steps = config.give_up_s, config.episodes, config.steps
         self._learner = learner
         self._neighbors = config.neighbors[self.name]
         self._plan = ExchangePlan(config.link.seed, config.neighbors, config.exchange)
@@ -109,20 +118,11 @@ class AgentProtocol:
         self._shares: dict[str, Arrays] = {}
         self._kept: defaultdict[tuple[int, int], dict[str, Arrays]] = defaultdict(dict)
         self._edges = {neighbor: _Edge() for neighbor in self._neighbors}
-        copies = config.parallel_episodes
-        self._shapes = (
-            (copies, config.observation_size),
-            (copies,),
-            (copies,),
-            (copies, len(self._neighbors)) if config.proximity else None,
-        )
+        copies, neighbors = config.parallel_episodes, len(self._neighbors) if config.proximity else None
+        self._seeing = timestep_layout(copies, config.observation_size, neighbors)
+        self._acting, self._ready = action_layout(copies), action_layout(0)
 
     # Participant
-
-    @property
-    def done(self) -> bool:
-        """Whether the environment has ended the run."""
-        return self.phase is Phase.DONE
 
     def start(self, now: float) -> list[Command]:
         """Say HELLO."""
@@ -148,12 +148,12 @@ class AgentProtocol:
     def deadline(self) -> float | None:
         """When the phase's patience ends."""
         match self.phase:
-            case Phase.JOINING:
-                return self._joining.deadline()
+            case Phase.ACTING | Phase.LEAVING:
+                return self._heard_environment_at + self._give_up_s
             case Phase.SHARING:
                 return self._round_closes_at()
-            case Phase.ACTING | Phase.LEAVING:
-                return self._heard_environment_at + self._config.give_up_s
+            case Phase.JOINING:
+                return self._joining.deadline()
             case Phase.DONE:
                 return None
 
@@ -163,7 +163,7 @@ class AgentProtocol:
             return self._joining.expire(now)
         if self.phase is Phase.SHARING:
             return [*self._close_round(), *self._share(now)]
-        raise PeerLost(f"{self.waits_for()}, silent for {self._config.give_up_s} s (service.give_up_s)")
+        raise PeerLost(f"{self.waits_for()}, silent for {self._give_up_s} s (service.give_up_s)")
 
     def waits_for(self) -> str:
         """Whom and what it waits for."""
@@ -200,24 +200,26 @@ class AgentProtocol:
         if stop.reason:
             raise PeerLost(f"{self._where()}: {ENVIRONMENT} stopped the run: {stop.reason}")
         latest = max((held.episode for held in self._held), default=self._episode)
-        if latest + 1 < self._config.episodes:
-            raise ProtocolViolation(f"{self._where()}: Stop before the last of {self._config.episodes} episodes")
+        if latest + 1 < self._episodes:
+            raise ProtocolViolation(f"{self._where()}: Stop before the last of {self._episodes} episodes")
         self._stopped = True
         return [] if self.phase in (Phase.SHARING, Phase.DONE) else self._finish()
 
     def _finish(self) -> list[Command]:
-        self.phase = Phase.DONE
+        self.phase, self.done = Phase.DONE, True
         return [Report(FinishedRecord(self.name, self._learner.weights_digest()))]
 
     # Acting
 
     def _take_timestep(self, message: Timestep, now: float) -> list[Command]:
-        self._check_timestep(message)
+        episode, step, latest = message.episode, message.step, self._steps if message.last else self._steps - 1
+        if message.layout != self._seeing or not (0 <= step <= latest and 0 <= episode < self._episodes):
+            raise self._unexpected(message)
         self._heard_environment_at = now
-        if (message.episode, message.step) <= (self._episode, self._step):
+        if episode < self._episode or (episode == self._episode and step <= self._step):
             return self._answer_again(message)
         if self.phase is not Phase.ACTING:
-            if not self._held or (message.episode, message.step) > (self._held[-1].episode, self._held[-1].step):
+            if not self._held or (episode, step) > (self._held[-1].episode, self._held[-1].step):
                 self._held.append(message)
             return []
         return self._act(message, now)
@@ -227,11 +229,11 @@ class AgentProtocol:
             self._episode, self._round = message.episode, -1
             self._learner.begin_episode(self._episode)
         self._step = message.step
-        seen = (message.step, message.observation, message.reward, message.ended, message.neighbors)
         if not message.last:
-            self._answer = Action(self._episode, self._step, message.attempt, self._learner.act(*seen))
+            actions = memoryview(self._learner.act(message.step, message.data).tobytes())
+            self._answer = Action(message.episode, message.step, message.attempt, self._acting, actions)
             return [Send(ENVIRONMENT, self._answer)]
-        self._learner.see(*seen)
+        self._learner.see(message.step, message.data)
         self._learner.end_episode()
         self._answer = None
         self.phase = Phase.SHARING
@@ -242,7 +244,7 @@ class AgentProtocol:
         answer = self._answer
         if answer is None or (message.episode, message.step) != (answer.episode, answer.step):
             return []
-        return [Send(ENVIRONMENT, Action(answer.episode, answer.step, message.attempt, answer.actions))]
+        return [Send(ENVIRONMENT, replace(answer, attempt=message.attempt))]
 
     def _take_held(self, now: float) -> list[Command]:
         commands: list[Command] = []
@@ -250,17 +252,13 @@ class AgentProtocol:
             commands += self._act(self._held.popleft(), now)
         return commands
 
-    def _check_timestep(self, message: Timestep) -> None:
-        in_range = None if message.neighbors is None else message.neighbors.shape
-        found = (message.observation.shape, message.reward.shape, message.ended.shape, in_range)
-        if found != self._shapes:
-            raise ProtocolViolation(f"{self._where()}: timestep with shapes {found}, expected {self._shapes}")
-        in_time = 0 <= message.step <= self._config.steps and (message.last or message.step < self._config.steps)
-        if not (in_time and 0 <= message.episode < self._config.episodes):
-            raise ProtocolViolation(
-                f"{self._where()}: timestep {message.step} of episode {message.episode}, "
-                f"expected at most {self._config.steps} steps and {self._config.episodes} episodes"
-            )
+    def _unexpected(self, message: Timestep) -> ProtocolViolation:
+        if message.layout != self._seeing:
+            return ProtocolViolation(f"{self._where()}: timestep with {message.layout!r}, expected {self._seeing!r}")
+        return ProtocolViolation(
+            f"{self._where()}: timestep {message.step} of episode {message.episode}, "
+            f"expected at most {self._steps} steps and {self._episodes} episodes"
+        )
 
     # Sharing
 
@@ -282,7 +280,7 @@ class AgentProtocol:
         self._expected = tuple(partner for partner in self._partners if partner in outgoing)
         self._shares = {}
         commands: list[Command] = [
-            Send(partner, Share(self._episode, self._round, arrays)) for partner, arrays in outgoing.items()
+            Send(partner, Share.of(self._episode, self._round, arrays)) for partner, arrays in outgoing.items()
         ]
         for source, arrays in self._kept.pop((self._episode, self._round), {}).items():
             try:
@@ -331,11 +329,11 @@ class AgentProtocol:
         return [Report(record)]
 
     def _get_ready(self, now: float) -> list[Command]:
-        self._answer = Action(self._episode, self._step, 0, np.zeros(0, np.int32))
+        self._answer = Action(self._episode, self._step, 0, self._ready, memoryview(b""))
         self._heard_environment_at = now
         if self._stopped and not self._held:
             return self._finish()
-        last = self._episode + 1 == self._config.episodes
+        last = self._episode + 1 == self._episodes
         self.phase = Phase.LEAVING if last else Phase.ACTING
         commands: list[Command] = [Send(ENVIRONMENT, self._answer), *self._take_held(now)]
         return commands + self._finish() if self._stopped and self.phase is not Phase.SHARING else commands

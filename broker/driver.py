@@ -5,7 +5,7 @@ poll the transport -> receive -> carry out commands -> expire a passed deadline 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from broker.errors import ProtocolViolation
@@ -21,7 +21,7 @@ class Driver:
     """A participant, its transport and where its records go.
 
     Args:
-        run: Name of the run, for the topics.
+        run: Name of the run.
         participant: Whom to run.
         transport: Its way to its peers.
         observe: Takes records; called at most once a wake-up.
@@ -32,7 +32,7 @@ class Driver:
         self.transport = transport
         self._run = run
         self._observe = observe
-        self._sequences: Counter[str] = Counter()
+        self._sequences: defaultdict[str, int] = defaultdict(int)
         self._records: list[Record] = []
 
     def start(self, now: float) -> None:
@@ -40,10 +40,10 @@ class Driver:
         self._carry_out(self.participant.start(now))
         self._hand_over()
 
-    def wake(self, now: float) -> float | None:
-        """Take in what has arrived and what has become due by `now`; returns what `timer` would."""
+    def wake(self, now: float) -> None:
+        """Take in what has arrived and what has become due by `now`."""
         self.deliver(now)
-        return self.expire(now)
+        self.expire(now)
 
     def deliver(self, now: float) -> None:
         """Take in what has arrived by `now`."""
@@ -59,21 +59,17 @@ class Driver:
         if self._records or transport.noticed:
             self._hand_over()
 
-    def expire(self, now: float) -> float | None:
-        """Expire a deadline that has passed, and hand over the records; returns what `timer` would."""
-        participant, transport = self.participant, self.transport
-        deadline = participant.deadline()
+    def expire(self, now: float) -> None:
+        """Expire a deadline that has passed, and hand over the records."""
+        deadline = self.participant.deadline()
         if deadline is not None and deadline <= now:
-            self._carry_out(participant.expire(now))
-            deadline = participant.deadline()
-        if self._records or transport.noticed:
+            self._carry_out(self.participant.expire(now))
+        if self._records or self.transport.noticed:
             self._hand_over()
-        due = transport.due()
-        return deadline if due is None else due if deadline is None else min(deadline, due)
 
     def timer(self) -> float | None:
         """When `wake` must be called although nothing arrives, or None."""
-        deadline, due = self.participant.deadline(), self.transport.due()
+        deadline, due = self.participant.deadline(), self.transport.due
         return deadline if due is None else due if deadline is None else min(deadline, due)
 
     def finish(self) -> None:
@@ -82,19 +78,18 @@ class Driver:
         self._hand_over()
 
     def _carry_out(self, commands: Sequence[Command]) -> None:
+        sequences, run, name = self._sequences, self._run, self.participant.name
         envelopes = []
         for command in commands:
             if isinstance(command, Report):
                 self._records.append(command.record)
                 continue
             destination, message = command.destination, command.message
-            sequence = self._sequences[destination]
+            sequence = sequences[destination]
             if type(message) is not Hello:
-                self._sequences[destination] = sequence + 1
-            envelopes.append(Envelope(self._run, self.participant.name, destination, sequence, message))
-        if len(envelopes) == 1:
-            self.transport.send(envelopes[0])
-        elif envelopes:
+                sequences[destination] = sequence + 1
+            envelopes.append(Envelope(run, name, destination, sequence, message))
+        if envelopes:
             self.transport.send_all(envelopes)
 
     def _hand_over(self) -> None:

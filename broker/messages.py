@@ -10,16 +10,20 @@
 |          | observer -> any             | all records of all participants have come: you may close            |
 | Metrics  | any -> observer             | records for the run's store; never read by an agent                 |
 
-A message travels in an `Envelope`; its topic `foretell/<run>/<source>/<destination>` is the directed edge.
+A message travels in an `Envelope`; its topic `foretell/<run>/<source>/<destination>` is the directed edge. Where it
+carries arrays, `layout` and `data` hold them as `broker.arrays` describes: they are cut only where somebody asks.
 Shapes: E parallel copies, S observation size, B samples of an episode.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
+
+from broker import arrays
 
 ENVIRONMENT = "environment"
 OBSERVER = "observer"
@@ -51,7 +55,7 @@ class MessageName(NamedTuple):
     attempt: int
 
 
-class Hello(msgspec.Struct, frozen=True, gc=False):
+class Hello(msgspec.Struct, frozen=True, array_like=True, tag=1, forbid_unknown_fields=True, gc=False):
     """I am here.
 
     Attributes:
@@ -63,61 +67,81 @@ class Hello(msgspec.Struct, frozen=True, gc=False):
     wants_reply: bool
 
 
-class Timestep(msgspec.Struct, frozen=True, gc=False):
-    """What an agent sees at one step of all parallel copies.
+class Timestep(msgspec.Struct, frozen=True, array_like=True, tag=2, forbid_unknown_fields=True, gc=False):
+    """What an agent sees at one step of all parallel copies; its arrays are those of `timestep_layout`.
 
     Attributes:
         episode: Training episode, from 0.
         step: 0 to T; at T (or when every copy has ended) `last` is set.
         attempt: How often this timestep has been sent before.
         last: The episode ends with this timestep; the answer is an empty action.
-        observation: (E, S) float32.
-        reward: (E,) float32, for the action of step - 1; zeros at step 0.
-        ended: (E,) uint8 of `Ended`, after that action.
-        neighbors: (E, n) uint8, 1 where the n-th potential neighbor is in range; None where the graph is fixed.
+        layout: Of the arrays.
+        data: Their bytes.
     """
 
     episode: int
     step: int
     attempt: int
     last: bool
-    observation: Array
-    reward: Array
-    ended: Array
-    neighbors: Array | None = None
+    layout: str
+    data: memoryview
+
+    @property
+    def arrays(self) -> dict[str, Array]:
+        """The arrays, read-only."""
+        return arrays.cut(self.layout, self.data)
 
 
-class Action(msgspec.Struct, frozen=True, gc=False):
-    """The answer to a timestep.
+class Action(msgspec.Struct, frozen=True, array_like=True, tag=3, forbid_unknown_fields=True, gc=False):
+    """The answer to a timestep; its array is that of `action_layout`.
 
     Attributes:
         episode: Of the timestep.
         step: Of the timestep.
         attempt: Of the timestep.
-        actions: (E,) int32; (0,) in answer to the last timestep: the agent is ready for the next episode.
+        layout: Of (E,) actions; of (0,) in answer to the last timestep: the agent is ready for the next episode.
+        data: Their bytes.
     """
 
     episode: int
     step: int
     attempt: int
-    actions: Array
+    layout: str
+    data: memoryview
+
+    @property
+    def arrays(self) -> dict[str, Array]:
+        """The array, read-only."""
+        return arrays.cut(self.layout, self.data)
 
 
-class Share(msgspec.Struct, frozen=True, gc=False):
+class Share(msgspec.Struct, frozen=True, array_like=True, tag=4, forbid_unknown_fields=True, gc=False):
     """What an algorithm tells one neighbor in one round.
 
     Attributes:
         episode: Training episode, from 0.
         round: Communication round, from 0 to K - 1.
-        arrays: By name; names, shapes and kinds are the algorithm's.
+        layout: Of the arrays; names, shapes and kinds are the algorithm's.
+        data: Their bytes.
     """
 
     episode: int
     round: int
-    arrays: dict[str, Array]
+    layout: str
+    data: memoryview
+
+    @classmethod
+    def of(cls, episode: int, round_: int, shared: Mapping[str, Array]) -> Share:
+        """The share that carries the arrays `shared`."""
+        return cls(episode, round_, *arrays.pack(shared))
+
+    @property
+    def arrays(self) -> dict[str, Array]:
+        """The arrays by name, read-only."""
+        return arrays.cut(self.layout, self.data)
 
 
-class Stop(msgspec.Struct, frozen=True, gc=False):
+class Stop(msgspec.Struct, frozen=True, array_like=True, tag=5, forbid_unknown_fields=True, gc=False):
     """The sender is finished with this run.
 
     Attributes:
@@ -127,7 +151,7 @@ class Stop(msgspec.Struct, frozen=True, gc=False):
     reason: str
 
 
-class Metrics(msgspec.Struct, frozen=True, gc=False):
+class Metrics(msgspec.Struct, frozen=True, array_like=True, tag=6, forbid_unknown_fields=True, gc=False):
     """Records for the observer.
 
     Attributes:
@@ -139,18 +163,32 @@ class Metrics(msgspec.Struct, frozen=True, gc=False):
 
 Message = Hello | Timestep | Action | Share | Stop | Metrics
 
-MESSAGES: dict[int, type[Message]] = {1: Hello, 2: Timestep, 3: Action, 4: Share, 5: Stop, 6: Metrics}
-"""The number of each kind on the wire."""
 
-ARRAYS: dict[type[Message], tuple[str, ...]] = {
-    Hello: (),
-    Timestep: ("observation", "reward", "ended", "neighbors"),
-    Action: ("actions",),
-    Share: ("arrays",),
-    Stop: (),
-    Metrics: (),
-}
-"""The fields that are arrays, the last ones of each kind; those of a share have names of their own."""
+def timestep_layout(copies: int, observation_size: int, neighbors: int | None) -> str:
+    """The arrays of a timestep.
+
+    Args:
+        copies: E.
+        observation_size: S.
+        neighbors: n, or None where the graph is fixed.
+
+    Returns:
+        observation (E, S) float32; reward (E,) float32, for the action of step - 1, zeros at step 0; ended (E,) uint8
+        of `Ended`, after that action; neighbors (E, n) uint8, 1 where the n-th potential neighbor is in range.
+    """
+    kinds: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
+        "observation": (np.dtype(np.float32), (copies, observation_size)),
+        "reward": (np.dtype(np.float32), (copies,)),
+        "ended": (np.dtype(np.uint8), (copies,)),
+    }
+    if neighbors is not None:
+        kinds["neighbors"] = (np.dtype(np.uint8), (copies, neighbors))
+    return arrays.describe(kinds)
+
+
+def action_layout(copies: int) -> str:
+    """The array of an action: actions (E,) int32; with no copies, that of the answer to a last timestep."""
+    return arrays.describe({"actions": (np.dtype(np.int32), (copies,))})
 
 
 def name_of(message: Message) -> MessageName | None:
@@ -166,7 +204,10 @@ def name_of(message: Message) -> MessageName | None:
             return None
 
 
-class Envelope(msgspec.Struct, frozen=True, gc=False):
+VERSION = 1
+
+
+class Envelope(msgspec.Struct, frozen=True, array_like=True, tag=VERSION, forbid_unknown_fields=True, gc=False):
     """A message on its way.
 
     Attributes:

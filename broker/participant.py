@@ -40,14 +40,14 @@ class Participant(Protocol):
     Attributes:
         name: Its id, such as `agent-0`.
         peers: Those it sends to or hears from.
+        done: Whether its work is finished: nothing more will come of any call.
     """
 
     name: str
     peers: tuple[str, ...]
 
     @property
-    def done(self) -> bool:
-        """Whether its work is finished: nothing more will come of any call."""
+    def done(self) -> bool: ...  # noqa: D102 - an attribute or a property
 
     def start(self, now: float) -> Sequence[Command]:
         """Begin."""

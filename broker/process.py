@@ -56,12 +56,19 @@ def run_in_real_time(driver: Driver, clock: Callable[[], float] = time.monotonic
     """
     participant, transport = driver.participant, driver.transport
     try:
-        driver.start(clock())
-        timer = driver.timer()
+        now = clock()
+        driver.start(now)
         while not participant.done:
-            timeout_s = _MAX_WAIT_S if timer is None else max(0.0, min(_MAX_WAIT_S, timer - clock()))
+            timer = driver.timer()
+            if timer is not None and timer <= now:
+                driver.expire(now)
+                if participant.done:
+                    break
+                timer = driver.timer()
+            timeout_s = _MAX_WAIT_S if timer is None or timer - now > _MAX_WAIT_S else max(0.0, timer - clock())
             transport.wait(timeout_s, participant.awaited())
-            timer = driver.wake(clock())
+            now = clock()
+            driver.deliver(now)
     finally:
         driver.finish()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from broker.codec import Codec
 from broker.errors import FrameRejected
@@ -38,13 +38,16 @@ class Transport(ABC):
         name: The participant it belongs to.
         traffic: What was counted, by peer.
         noticed: Records of what happened, until the driver takes them.
+        due: When `poll` has something to give by itself, or None.
 
-    A driver calls `poll` for what has arrived, and `wait` when there is nothing to do; `due` tells when `poll` will
-    have something although nothing arrives. Times are seconds on the driver's clock.
+    A driver calls `wait` when there is nothing to do, and `poll` for what has arrived meanwhile. Times are seconds on
+    the driver's clock.
 
     Args:
         name: The participant it belongs to.
     """
+
+    due: float | None = None
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -57,7 +60,7 @@ class Transport(ABC):
 
     @abstractmethod
     def poll(self, now: float) -> list[Envelope]:
-        """What has arrived by `now`, without blocking."""
+        """What has arrived by `now`; what is no message is counted as rejected."""
 
     def send_all(self, envelopes: Sequence[Envelope]) -> None:
         """Hand over several envelopes in order; a transport may do so in one go."""
@@ -70,12 +73,8 @@ class Transport(ABC):
 
         Args:
             timeout_s: Longest wait, or None for no limit.
-            awaited: How many messages are hoped for; a transport may stay a moment longer to receive them in one go.
+            awaited: How many messages are needed to go on; a transport may stay until all of them have arrived.
         """
-
-    def due(self) -> float | None:
-        """When `poll` has something to give by itself, or None."""
-        return None
 
     @abstractmethod
     def close(self, linger_s: float) -> None:
@@ -87,17 +86,6 @@ class Transport(ABC):
         traffic.rejected += 1
         if traffic.rejected <= _EVENTS_PER_EDGE:
             self.noticed.append(EventRecord(self.name, "rejected", source, reason))
-
-    def decoded(self, codec: Codec, frames: Iterable[bytes]) -> list[Envelope]:
-        """The envelopes in `frames`; what is no message is counted as rejected."""
-        envelopes = []
-        for frame in frames:
-            try:
-                envelopes.append(codec.decode(frame))
-            except FrameRejected as error:
-                edge = codec.edge_of(frame)
-                self.reject(edge[0] if edge else UNKNOWN, str(error))
-        return envelopes
 
     def totals(self) -> list[Record]:
         """What was counted, for the end of the run."""
@@ -111,3 +99,31 @@ class Transport(ABC):
             if traffic.rejected:
                 records.append(EdgeRecord(peer, self.name, rejected=traffic.rejected))
         return records
+
+
+class FrameTransport(Transport):
+    """A transport that carries frames.
+
+    Attributes:
+        codec: Allows this participant's in-edges.
+        arrived: Messages that nobody has polled yet.
+
+    Args:
+        name: The participant it belongs to.
+        codec: Allows this participant's in-edges.
+    """
+
+    def __init__(self, name: str, codec: Codec) -> None:
+        super().__init__(name)
+        self.codec = codec
+        self.arrived: list[Envelope] = []
+
+    def refuse(self, frame: bytes, error: FrameRejected) -> None:
+        """Count a frame that holds no message as rejected."""
+        edge = self.codec.edge_of(frame)
+        self.reject(edge[0] if edge else UNKNOWN, str(error))
+
+    def poll(self, now: float) -> list[Envelope]:  # noqa: ARG002 - what has arrived is due at once
+        """What has arrived."""
+        arrived, self.arrived = self.arrived, []
+        return arrived

@@ -19,12 +19,13 @@ import numpy as np
 
 from broker.errors import PeerLost, ProtocolViolation
 from broker.joining import Joining
-from broker.messages import Action, Hello, Message, Stop, Timestep
+from broker.messages import Action, Hello, Message, Stop, Timestep, action_layout
 from broker.participant import Command, Report, Send
 from broker.records import EpisodeRecord, EventRecord, FinishedRecord, JoinedRecord, Record
 from broker.seeding import generator
 from env_service.config import ServiceConfig
-from env_service.environments.task import Task
+from env_service.environments.task import Outcome, Task
+from env_service.pages import Pages
 from env_service.proximity import in_range
 
 
@@ -49,17 +50,23 @@ class EnvironmentProtocol:
         self.name = config.link.name
         self.peers = config.link.peers
         self.phase = Phase.JOINING
+        self.done = False
         self._config = config
         self._task = task
         self._agents = tuple(config.neighbors)
         self._index = {agent: position for position, agent in enumerate(self._agents)}
         self._joining = Joining(self.name, self.peers, config.link.joining, incarnation)
-        shape = (config.parallel_episodes, len(self._agents))
-        self._actions = np.zeros(shape, np.int64)
-        self._last_actions = np.zeros(shape, np.int64)
-        self._returns = np.zeros(shape, np.float64)
-        self._rewards = np.zeros(shape[::-1], np.float32)
-        self._ended = np.zeros(shape[::-1], np.uint8)
+        copies, agents = config.parallel_episodes, len(self._agents)
+        proximity = config.proximity_distance is not None
+        self._pages = Pages(agents, copies, task.observation_size, proximity=proximity)
+        self._acting, self._ready = action_layout(copies), action_layout(0)
+        self._actions = np.zeros((agents, copies), np.int32)
+        self._said = [row.data.cast("B") for row in self._actions]
+        self._last_actions = np.zeros_like(self._actions)
+        self._rewards: list[np.ndarray] = []
+        self._outcome = self._nothing_yet = Outcome(
+            np.zeros((copies, agents), np.float32), np.zeros((copies, agents), np.uint8)
+        )
         self._episode = -1
         self._step = 0
         self._attempt = 0
@@ -67,15 +74,11 @@ class EnvironmentProtocol:
         self._waiting: dict[str, None] = {}
         self._asked_at = 0.0
         self._step_began_at = 0.0
+        self._running = copies
         self._copy_steps = 0
         self._missing_actions = 0
 
     # Participant
-
-    @property
-    def done(self) -> bool:
-        """Whether all episodes are over."""
-        return self.phase is Phase.DONE
 
     def start(self, now: float) -> list[Command]:
         """Say HELLO."""
@@ -139,10 +142,10 @@ class EnvironmentProtocol:
     def _begin_episode(self, now: float) -> list[Command]:
         self._episode += 1
         self._step, self._last = 0, False
-        self._returns[:] = 0
-        self._rewards = np.zeros_like(self._rewards)
-        self._ended = np.zeros_like(self._ended)
+        self._rewards.clear()
+        self._outcome = self._nothing_yet
         self._last_actions[:] = self._task.noop_action or 0
+        self._running = self._config.parallel_episodes
         self._copy_steps = self._missing_actions = 0
         self._task.reset(generator(self._config.link.seed, "environment", self._episode))
         return self._open_step(now)
@@ -154,59 +157,48 @@ class EnvironmentProtocol:
         return self._ask(self._agents)
 
     def _ask(self, agents: tuple[str, ...]) -> list[Command]:
-        observations = self._task.observations()
-        ranges = in_range(self._task, self._config.proximity_distance)
-        shared = observations.ndim == 2
-        commands: list[Command] = []
-        for agent in agents:
-            index = self._index[agent]
-            timestep = Timestep(
-                self._episode,
-                self._step,
-                self._attempt,
-                self._last,
-                observations if shared else observations[:, index],
-                self._rewards[index],
-                self._ended[index],
-                None if ranges is None else ranges[index],
-            )
-            commands.append(Send(agent, timestep))
-        return commands
+        pages = self._pages.write(
+            self._task.observations(),
+            self._outcome.rewards,
+            self._outcome.ended,
+            in_range(self._task, self._config.proximity_distance),
+        )
+        now = (self._episode, self._step, self._attempt, self._last, self._pages.layout)
+        return [Send(agent, Timestep(*now, pages[self._index[agent]])) for agent in agents]
 
     def _take_action(self, source: str, message: Action, now: float) -> list[Command]:
+        if message.episode != self._episode or message.step != self._step or self.phase is not Phase.STEPPING:
+            return self._take_other(source, message)
+        if source not in self._waiting:
+            return []
+        data, expected = message.data, self._ready if self._last else self._acting
+        if message.layout != expected:
+            raise ProtocolViolation(f"{self._where()}: {source} acts with {message.layout!r}, expected {expected!r}")
+        if not self._last:
+            index = self._index[source]
+            count = self._task.action_counts[index]
+            # Seen as unsigned, a negative action is a huge one: a single look finds both.
+            if max(data.cast("I")) >= count:
+                raise ProtocolViolation(f"{self._where()}: {source} acts outside 0 to {count - 1}")
+            self._said[index][:] = data
+        del self._waiting[source]
+        return [] if self._waiting else self._go_on(now)
+
+    def _take_other(self, source: str, message: Action) -> list[Command]:
+        """An action of another step: one of the past came twice, one of the future cannot be."""
         if self.phase is Phase.JOINING or (message.episode, message.step) > (self._episode, self._step):
             raise ProtocolViolation(
                 f"{self._where()}: action of step {message.step} of episode {message.episode} from {source}, "
                 f"expected at most step {self._step} of episode {self._episode}"
             )
-        if (message.episode, message.step) < (self._episode, self._step) or source not in self._waiting:
-            return []
-        self._check_actions(source, message.actions)
-        if not self._last:
-            self._actions[:, self._index[source]] = message.actions
-        del self._waiting[source]
-        return [] if self._waiting else self._go_on(now)
-
-    def _check_actions(self, source: str, actions: np.ndarray) -> None:
-        shape = (0,) if self._last else (len(self._actions),)
-        if actions.shape != shape or actions.dtype != np.int32:
-            raise ProtocolViolation(
-                f"{self._where()}: {source} acts with {actions.shape} {actions.dtype}, expected {shape} int32"
-            )
-        count = self._task.action_counts[self._index[source]]
-        # Seen as unsigned, a negative action is a huge one: a single look finds both.
-        if actions.size and np.maximum.reduce(actions.view(np.uint32)) >= count:
-            raise ProtocolViolation(f"{self._where()}: {source} acts outside 0 to {count - 1}")
+        return []
 
     def _fill_in(self, now: float) -> list[Command]:
         missing = tuple(self._waiting)
         policy = self._config.service.missing_action
         for agent in missing if not self._last else ():
-            column = self._index[agent]
-            if policy == "repeat":
-                self._actions[:, column] = self._last_actions[:, column]
-            else:
-                self._actions[:, column] = self._task.noop_action or 0
+            row = self._index[agent]
+            self._actions[row] = self._last_actions[row] if policy == "repeat" else self._task.noop_action or 0
             self._missing_actions += 1
         what = "readiness" if self._last else f"action of step {self._step}"
         events: list[Command] = [
@@ -223,32 +215,28 @@ class EnvironmentProtocol:
     def _go_on(self, now: float) -> list[Command]:
         if not self._last:
             return self._advance(now)
-        record = Report(
-            EpisodeRecord(
-                self._episode, tuple(self._returns.mean(axis=0).tolist()), self._copy_steps, self._missing_actions
-            )
-        )
+        returns = np.zeros(self._outcome.rewards.shape, np.float64)
+        for rewards in self._rewards:
+            returns += rewards
+        means = tuple(returns.mean(axis=0).tolist())
+        record = Report(EpisodeRecord(self._episode, means, self._copy_steps, self._missing_actions))
         if self._episode + 1 < self._config.episodes:
             return [record, *self._begin_episode(now)]
-        self.phase = Phase.DONE
+        self.phase, self.done = Phase.DONE, True
         self._task.close()
         stops: list[Command] = [Send(agent, Stop("")) for agent in self._agents]
         return [record, *stops, Report(FinishedRecord(self.name, ""))]
 
     def _advance(self, now: float) -> list[Command]:
-        self._copy_steps += self._running()
-        outcome = self._task.step(self._actions)
-        self._rewards = np.ascontiguousarray(outcome.rewards.T)
-        self._ended = np.ascontiguousarray(outcome.ended.T)
-        self._returns += outcome.rewards
-        self._last_actions[:] = self._actions
+        self._copy_steps += self._running
+        if self._config.service.missing_action == "repeat":
+            self._last_actions[:] = self._actions
+        self._outcome = self._task.step(self._actions.T.astype(np.int64))
+        self._rewards.append(self._outcome.rewards)
+        self._running = _running(self._outcome.ended)
+        self._last = not self._running
         self._step += 1
-        self._last = bool(self._ended.all())
         return self._open_step(now)
-
-    def _running(self) -> int:
-        """Number of copies in which at least one agent has not ended (`Ended.RUNNING` is 0)."""
-        return len(self._actions) - int(np.count_nonzero(self._ended.all(axis=0)))
 
     def _patience_s(self) -> float:
         service = self._config.service
@@ -256,3 +244,10 @@ class EnvironmentProtocol:
 
     def _where(self) -> str:
         return f"{self.name} in {self.phase.value} (episode {self._episode})"
+
+
+def _running(ended: np.ndarray) -> int:
+    """Number of copies in which at least one agent has not ended (`Ended.RUNNING` is 0), of (E, N)."""
+    if not np.count_nonzero(ended):
+        return len(ended)
+    return len(ended) - int(np.count_nonzero(ended.all(axis=1)))

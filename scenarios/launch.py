@@ -191,6 +191,7 @@ class _Inbox:
             for envelope in envelopes:
                 if type(envelope.message) is Metrics:
                     records += _unpacked(envelope.message)
+            self._transport.wait(0.0)
         self._release({record.participant for record in records if type(record) is FinishedRecord})
         records += self._transport.noticed
         self._transport.noticed.clear()

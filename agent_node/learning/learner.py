@@ -57,7 +57,7 @@ class Learner:
         self._critic = Stack(critic, [self._initial(critic, "critic")], config.learning.critic_learning_rate, epsilon)
         self._policy = Policy(self._actor)
         self._impossible = self._mask([self._actions[agent] for agent in modeled], width)
-        neighbors = len(self._neighbors) if config.proximity else 0
+        neighbors = len(self._neighbors) if config.proximity else None
         self._rollout = Rollout(config.steps, config.parallel_episodes, config.observation_size, neighbors)
         self._uniforms = np.zeros((config.steps, config.parallel_episodes), np.float32)
 
@@ -69,17 +69,13 @@ class Learner:
         stream = generator(self._seed, self._name, "actions", episode)
         self._uniforms = stream.random((self._steps, self._copies), np.float32)
 
-    def see(
-        self, step: int, observation: np.ndarray, reward: np.ndarray, ended: np.ndarray, neighbors: np.ndarray | None
-    ) -> None:
-        """Note a timestep without acting on it (the last of an episode)."""
-        self._rollout.see(step, observation, reward, ended, neighbors)
+    def see(self, step: int, data: memoryview) -> None:
+        """Note a timestep, as `broker.messages.timestep_layout` lays it out, without acting on it."""
+        self._rollout.see(step, data)
 
-    def act(
-        self, step: int, observation: np.ndarray, reward: np.ndarray, ended: np.ndarray, neighbors: np.ndarray | None
-    ) -> np.ndarray:
+    def act(self, step: int, data: memoryview) -> np.ndarray:
         """Actions (E,) int32 drawn from the own policy at a timestep."""
-        seen = self._rollout.see(step, observation, reward, ended, neighbors)
+        seen = self._rollout.see(step, data)
         logits = self._policy(seen)[:, : self._actions[self._name]]
         weights = np.exp(logits - np.maximum.reduce(logits, axis=1, keepdims=True))
         cumulative = np.add.accumulate(weights, axis=1)

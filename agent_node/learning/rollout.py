@@ -13,7 +13,10 @@ import torch
 from torch import Tensor
 
 from agent_node.learning.advantage import generalized_advantages, monte_carlo_returns
+from broker.arrays import layout_of
+from broker.messages import timestep_layout
 
+_ALIGNED_BYTES = 64
 _RUNNING = 0
 _TRUNCATED = 2
 
@@ -62,51 +65,56 @@ class Batch:
 
 
 class Rollout:
-    """Room for one episode, filled step by step.
+    """Room for one episode, filled step by step: the timesteps as they came, and views of the arrays in them.
 
     Args:
         steps: Time limit of an episode.
         copies: E.
         observation_size: S.
-        neighbors: n where neighbors change from step to step, 0 where the graph is fixed.
+        neighbors: n where neighbors change from step to step, None where the graph is fixed.
     """
 
-    def __init__(self, steps: int, copies: int, observation_size: int, neighbors: int) -> None:
-        self._observations = torch.zeros(steps + 1, copies, observation_size)
-        self._observed = self._observations.numpy()
-        self._rewards = np.zeros((steps, copies), np.float32)
-        self._ended = np.zeros((steps + 1, copies), np.uint8)
-        self._in_range = np.zeros((steps, neighbors, copies), np.bool_)
+    def __init__(self, steps: int, copies: int, observation_size: int, neighbors: int | None) -> None:
+        layout = layout_of(timestep_layout(copies, observation_size, neighbors))
+        self._size = layout.size_bytes
+        self._page = -(-self._size // _ALIGNED_BYTES) * _ALIGNED_BYTES
+        pages = np.zeros((steps + 1, self._page), np.uint8)
+        self._bytes = pages.reshape(-1).data
+        arrays = {
+            name: pages[:, offset : offset + np.prod(shape, dtype=int) * dtype.itemsize]
+            .view(dtype)
+            .reshape(steps + 1, *shape)
+            for name, (shape, dtype, offset) in layout.arrays.items()
+        }
+        self._observed = arrays["observation"]
+        self._rewards = arrays["reward"][1:]
+        self._ended = arrays["ended"]
+        self._in_range = arrays.get("neighbors")
+        self._observations = torch.from_numpy(self._observed)
         self._actions = np.zeros((steps, copies), np.int64)
-        self._seen = np.zeros(steps + 1, np.bool_)
-        self._acted = np.zeros(steps, np.bool_)
+        self._seen = bytearray(steps + 1)
+        self._acted = bytearray(steps)
         self._played = 0
 
     def begin(self) -> None:
         """Forget the last episode."""
-        self._seen[:] = False
-        self._acted[:] = False
+        self._seen[:] = bytes(len(self._seen))
+        self._acted[:] = bytes(len(self._acted))
         self._played = 0
 
-    def see(
-        self, step: int, observation: np.ndarray, reward: np.ndarray, ended: np.ndarray, neighbors: np.ndarray | None
-    ) -> np.ndarray:
-        """Note what timestep `step` says (shapes as in `broker.messages.Timestep`); returns the observation (E, S)."""
-        self._observed[step] = observation
-        self._ended[step] = ended
-        self._seen[step] = True
+    def see(self, step: int, data: memoryview) -> np.ndarray:
+        """Note timestep `step`, laid out as `timestep_layout` says; returns the observation (E, S)."""
+        start = step * self._page
+        self._bytes[start : start + self._size] = data
+        self._seen[step] = 1
         self._played = max(self._played, step)
-        if step > 0:
-            self._rewards[step - 1] = reward
-        if neighbors is not None and step < len(self._in_range):
-            self._in_range[step] = neighbors.T != 0
         seen: np.ndarray = self._observed[step]
         return seen
 
     def act(self, step: int, actions: np.ndarray) -> None:
         """Note the own actions (E,) at `step`."""
         self._actions[step] = actions
-        self._acted[step] = True
+        self._acted[step] = 1
 
     def close(self, gamma: float, bootstrap: bool) -> Batch:
         """The samples of the episode.
@@ -117,7 +125,8 @@ class Rollout:
         """
         played = self._played
         running = self._ended[: played + 1] == _RUNNING
-        known = self._seen[:played] & self._acted[:played] & self._seen[1 : played + 1]
+        seen, acted = np.frombuffer(self._seen, np.bool_), np.frombuffer(self._acted, np.bool_)
+        known = seen[:played] & acted[:played] & seen[1 : played + 1]
         valid = running[:-1] & known[:, None]
         continues = np.zeros_like(valid)
         continues[:-1] = valid[:-1] & valid[1:]
@@ -125,10 +134,10 @@ class Rollout:
         index = np.flatnonzero(valid)
         boundary = np.flatnonzero(cut) if bootstrap else np.zeros(0, np.int64)
         rewards, weights = np.where(valid, self._rewards[:played], np.float32(0)), continues.astype(np.float32)
-        rows = torch.from_numpy(np.concatenate([index, boundary + valid.shape[1]]))
+        rows, copies = torch.from_numpy(np.concatenate([index, boundary + valid.shape[1]])), valid.shape[1]
         returns = monte_carlo_returns(rewards, weights, gamma).reshape(-1)[index]
         return Batch(
-            observations=self._observations.view(-1, self._observations.shape[2])[rows],
+            observations=self._observations[rows // copies, rows % copies],
             actions=torch.from_numpy(self._actions[:played].reshape(-1)[index]),
             returns=torch.from_numpy(returns),
             in_range=self._samples_in_range(played, index),
@@ -139,7 +148,8 @@ class Rollout:
         )
 
     def _samples_in_range(self, played: int, index: np.ndarray) -> np.ndarray | None:
-        neighbors = self._in_range.shape[1]
-        if not neighbors:
+        if self._in_range is None:
             return None
-        return self._in_range[:played].transpose(1, 0, 2).reshape(neighbors, -1)[:, index]
+        near = self._in_range[:played] != 0
+        flags: np.ndarray = near.transpose(2, 0, 1).reshape(near.shape[2], -1)[:, index]
+        return flags

@@ -40,16 +40,14 @@ class FaultyTransport(Transport):
     def poll(self, now: float) -> list[Envelope]:
         """What has arrived and is not lost, and what was held back until now."""
         arrived = [envelope for envelope in self._inner.poll(now) if not self._meets_fault(envelope, now)]
-        return self._held.pop_due(now) + arrived if self._held else arrived
+        if self._held:
+            arrived = self._held.pop_due(now) + arrived
+            self.due = self._held.due()
+        return arrived
 
     def wait(self, timeout_s: float | None, awaited: int = 1) -> None:
         """Wait as the inner transport does."""
         self._inner.wait(timeout_s, awaited)
-
-    def due(self) -> float | None:
-        """When the next message held back is due."""
-        mine, theirs = self._held.due(), self._inner.due()
-        return min(mine, theirs) if mine is not None and theirs is not None else (theirs if mine is None else mine)
 
     def close(self, linger_s: float) -> None:
         """Close the inner transport; what is still held back never arrives."""

@@ -71,10 +71,6 @@ class JournaledTransport(Transport):
         """Wait as the inner transport does."""
         self._inner.wait(timeout_s, awaited)
 
-    def due(self) -> float | None:
-        """When the inner transport has something by itself."""
-        return self._inner.due()
-
     def close(self, linger_s: float) -> None:
         """Close the inner transport and the file."""
         self._inner.close(linger_s)

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections import deque
 
 from broker.codec import Codec
+from broker.errors import FrameRejected
 from broker.messages import Envelope, Hello
-from broker.transport import Transport
+from broker.transport import FrameTransport
 
 
 class MemoryNetwork:
@@ -38,7 +39,7 @@ class MemoryNetwork:
         return self._mail.popleft() if self._mail else None
 
 
-class MemoryTransport(Transport):
+class MemoryTransport(FrameTransport):
     """One participant's end of a `MemoryNetwork`.
 
     Args:
@@ -48,14 +49,13 @@ class MemoryTransport(Transport):
     """
 
     def __init__(self, name: str, network: MemoryNetwork, codec: Codec) -> None:
-        super().__init__(name)
+        super().__init__(name, codec)
         self._network = network
-        self._codec = codec
         self._inbox = network.join(name)
 
     def send(self, envelope: Envelope) -> None:
         """Hand over an envelope; it arrives at once."""
-        frame = self._codec.encode(envelope)
+        frame = self.codec.encode(envelope)
         if not self._network.deliver(envelope.destination, frame):
             self.traffic[envelope.destination].dropped += 1
         elif type(envelope.message) is not Hello:
@@ -63,11 +63,15 @@ class MemoryTransport(Transport):
             traffic.sent += 1
             traffic.sent_bytes += len(frame)
 
-    def poll(self, now: float) -> list[Envelope]:  # noqa: ARG002 - frames in memory are due at once
+    def poll(self, now: float) -> list[Envelope]:
         """What has arrived; frames that are no messages are counted as rejected."""
-        frames = list(self._inbox)
-        self._inbox.clear()
-        return self.decoded(self._codec, frames)
+        while self._inbox:
+            frame = self._inbox.popleft()
+            try:
+                self.arrived.append(self.codec.decode(frame))
+            except FrameRejected as error:
+                self.refuse(frame, error)
+        return super().poll(now)
 
     def wait(self, timeout_s: float | None, awaited: int = 1) -> None:
         """Return at once: nothing can arrive while the only process waits."""

@@ -19,12 +19,10 @@ import zmq
 
 from broker.codec import Codec
 from broker.config import ZeroMQConfig
-from broker.errors import AddressInUse, UserError
+from broker.errors import AddressInUse, FrameRejected, UserError
 from broker.messages import OBSERVER, Envelope, Hello
-from broker.transport import Traffic, Transport
+from broker.transport import FrameTransport, Traffic
 
-_BURST = 256
-_GATHER_MS = 2
 _NOBLOCK = int(zmq.NOBLOCK)  # as an enumeration member it costs a microsecond a call
 _RECONNECT_MAX_MS = 1000
 _LAST_PORT = 65535
@@ -34,7 +32,7 @@ class _OutEdge:
     """A socket to one peer, and the frames it refused so far."""
 
     def __init__(self, socket: zmq.Socket[bytes], limit: int, traffic: Traffic) -> None:
-        self.send = socket.send
+        self.send = super(zmq.Socket, socket).send  # less its wrapper for sockets of draft types
         self.socket = socket
         self.waiting: deque[bytes] = deque()
         self.traffic = traffic
@@ -55,7 +53,7 @@ class _OutEdge:
                 self.waiting.popleft()
 
 
-class ZeroMQTransport(Transport):
+class ZeroMQTransport(FrameTransport):
     """One participant's sockets.
 
     Args:
@@ -70,8 +68,7 @@ class ZeroMQTransport(Transport):
     """
 
     def __init__(self, name: str, addresses: Mapping[str, str], codec: Codec, config: ZeroMQConfig) -> None:
-        super().__init__(name)
-        self._codec = codec
+        super().__init__(name, codec)
         self._config = config
         self._context = zmq.Context()
         self._inbound = self._socket(zmq.PULL)
@@ -81,43 +78,54 @@ class ZeroMQTransport(Transport):
         except UserError:
             self._context.destroy(linger=0)
             raise
+        self._receive = self._inbound.recv
         self._stuck: list[_OutEdge] = []
-        self._received: list[bytes] = []
         self._timeout_ms = -1
 
     def send(self, envelope: Envelope) -> None:
         """Hand over an envelope; what a full queue refuses is counted as dropped."""
-        self._post(envelope, self._codec.encode(envelope))
+        self.send_all((envelope,))
 
     def send_all(self, envelopes: Sequence[Envelope]) -> None:
         """Hand over several envelopes; all are encoded first, so that ZeroMQ's thread wakes once for all."""
-        frames = [self._codec.encode(envelope) for envelope in envelopes]
-        for envelope, frame in zip(envelopes, frames, strict=True):
-            self._post(envelope, frame)
-
-    def poll(self, now: float) -> list[Envelope]:  # noqa: ARG002 - what a socket gives is due at once
-        """What the last `wait` received, or else what has arrived; frames that are no messages count as rejected."""
-        frames, self._received = self._received or self._drain(), []
-        return self.decoded(self._codec, frames)
+        for envelope, frame in zip(envelopes, list(map(self.codec.encode, envelopes)), strict=True):
+            edge, hello = self._edges[envelope.destination], type(envelope.message) is Hello
+            try:
+                if edge.waiting:
+                    raise zmq.Again  # noqa: TRY301 - frames leave in order
+                edge.send(frame, _NOBLOCK)
+            except zmq.Again:
+                # A HELLO that a peer does not take now is not kept: it is repeated.
+                if hello or not self._keep(edge, frame):
+                    continue
+            if not hello:
+                traffic = edge.traffic
+                traffic.sent += 1
+                traffic.sent_bytes += len(frame)
 
     def wait(self, timeout_s: float | None, awaited: int = 1) -> None:
-        """Block until a frame arrives, a refused frame can go out, or `timeout_s` has passed.
+        """Block until `awaited` frames have arrived, a refused frame can go out, or `timeout_s` has passed.
 
-        Where more frames are awaited it stays for at most two milliseconds to receive them too: reading many in one go
-        costs half of reading them one by one.
+        Reading many frames in one go costs half of reading them one by one.
         """
-        if self._received:
-            return
         if self._stuck:
             self._wait_and_flush(timeout_s)
-            return
+            timeout_s = 0.0
+        timeout_ms = -1 if timeout_s is None else max(0, round(timeout_s * 1000))
+        if timeout_ms != self._timeout_ms:
+            self._inbound.setsockopt(zmq.RCVTIMEO, timeout_ms)
+            self._timeout_ms = timeout_ms
         # Receiving at once is one call less than polling first: a fifth of a barrier's time.
-        with suppress(zmq.Again):
-            self._receive(-1 if timeout_s is None else max(0, round(timeout_s * 1000)))
-            if awaited > 1:
-                give_up_at = time.monotonic() + _GATHER_MS / 1000
-                while len(self._received) < awaited and time.monotonic() < give_up_at:
-                    self._receive(_GATHER_MS)
+        arrived, receive, decode = self.arrived, self._receive, self.codec.decode
+        try:
+            while len(arrived) < awaited:
+                frame = receive()
+                try:
+                    arrived.append(decode(frame))  # at once: the others still work
+                except FrameRejected as error:
+                    self.refuse(frame, error)
+        except zmq.Again:
+            return
 
     def close(self, linger_s: float) -> None:
         """Close the sockets; frames under way are sent for at most `linger_s` seconds, those left count as dropped."""
@@ -131,33 +139,6 @@ class ZeroMQTransport(Transport):
             edge.socket.close(linger=max(0, round((give_up_at - time.monotonic()) * 1000)))
         self._inbound.close(linger=0)
         self._context.term()
-
-    def _receive(self, timeout_ms: int) -> None:
-        if timeout_ms != self._timeout_ms:
-            self._inbound.setsockopt(zmq.RCVTIMEO, timeout_ms)
-            self._timeout_ms = timeout_ms
-        self._received.append(self._inbound.recv())
-
-    def _drain(self) -> list[bytes]:
-        frames: list[bytes] = []
-        with suppress(zmq.Again):
-            while len(frames) < _BURST:
-                frames.append(self._inbound.recv(_NOBLOCK))
-        return frames
-
-    def _post(self, envelope: Envelope, frame: bytes) -> None:
-        edge = self._edges[envelope.destination]
-        try:
-            if edge.waiting:
-                raise zmq.Again  # noqa: TRY301 - frames leave in order
-            edge.send(frame, _NOBLOCK)
-        except zmq.Again:
-            # A HELLO that a peer does not take now is not kept: it is repeated.
-            if type(envelope.message) is Hello or not self._keep(edge, frame):
-                return
-        if type(envelope.message) is not Hello:
-            edge.traffic.sent += 1
-            edge.traffic.sent_bytes += len(frame)
 
     def _keep(self, edge: _OutEdge, frame: bytes) -> bool:
         """Queue a refused frame until the peer reads again, or count it as dropped."""

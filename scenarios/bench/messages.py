@@ -22,10 +22,11 @@ from numpy.random import Generator
 
 from agent_node.config import AgentConfig
 from agent_node.protocol import AgentProtocol, Arrays
+from broker.arrays import layout_of
 from broker.connect import connect, make_codec
 from broker.driver import Driver
 from broker.errors import UserError
-from broker.messages import ENVIRONMENT, Action, Envelope, Timestep
+from broker.messages import ENVIRONMENT, Action, Envelope, Timestep, action_layout, timestep_layout
 from broker.process import run_in_real_time
 from env_service.environments.task import Float, Integer, Outcome
 from env_service.protocol import EnvironmentProtocol
@@ -111,9 +112,9 @@ class _Ours:
     def frame_bytes(self) -> tuple[int, int]:
         """Sizes of a timestep's and an action's frame."""
         copies, agent = self._plan.scenario.parallel_episodes, self._plan.agents[0]
-        seen = (self._task.observations(), np.zeros(copies, np.float32), np.zeros(copies, np.uint8))
-        timestep = Timestep(0, 1, 0, False, *seen, None)
-        action = Action(0, 1, 0, np.zeros(copies, np.int32))
+        seeing, acting = timestep_layout(copies, self._plan.observation_size, None), action_layout(copies)
+        timestep = Timestep(0, 1, 0, False, seeing, _zeros(seeing))
+        action = Action(0, 1, 0, acting, _zeros(acting))
         codec = make_codec(self._run, ENVIRONMENT, self._plan.agents, 1 << 24)
         down = codec.encode(Envelope(self._run, ENVIRONMENT, agent, 1, timestep))
         return len(down), len(codec.encode(Envelope(self._run, agent, ENVIRONMENT, 1, action)))
@@ -239,6 +240,10 @@ class _NoLearner:
 
     def weights_digest(self) -> str:
         return ""
+
+
+def _zeros(layout: str) -> memoryview:
+    return memoryview(bytes(layout_of(layout).size_bytes))
 
 
 def _fork(target: Callable[..., None], arguments: Sequence[tuple[object, ...]]) -> list[BaseProcess]:

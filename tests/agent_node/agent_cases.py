@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from message_cases import seen_of
 
 from agent_node.algorithms import load_algorithm
 from agent_node.config import AgentConfig, AlgorithmConfig, ExchangeConfig, LearningConfig
@@ -116,11 +117,11 @@ def play(learner: Learner, played: Played, episode: int = 0, *, missed: Sequence
         if step in missed:
             continue
         near = None if played.neighbors is None else played.neighbors[step]
-        seen = (step, played.observations[step], played.rewards[step], played.ended[step], near)
+        _, data = seen_of(played.observations[step], played.rewards[step], played.ended[step], near)
         if step < last:
-            played.actions[step] = learner.act(*seen)
+            played.actions[step] = learner.act(step, data)
         else:
-            learner.see(*seen)
+            learner.see(step, data)
     learner.end_episode()
     return played
 

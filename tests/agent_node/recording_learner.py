@@ -42,16 +42,12 @@ class RecordingLearner:
         self.calls.append(("begin_episode", episode))
         self.episode, self.round = episode, -1
 
-    def act(
-        self, step: int, observation: np.ndarray, reward: np.ndarray, ended: np.ndarray, neighbors: np.ndarray | None
-    ) -> np.ndarray:
+    def act(self, step: int, data: memoryview) -> np.ndarray:
         self.calls.append(("act", step))
         self._acts += 1
         return np.full(self.copies, self._acts % 5, np.int32)
 
-    def see(
-        self, step: int, observation: np.ndarray, reward: np.ndarray, ended: np.ndarray, neighbors: np.ndarray | None
-    ) -> None:
+    def see(self, step: int, data: memoryview) -> None:
         self.calls.append(("see", step))
 
     def end_episode(self) -> None:

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import pickle
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 from agent_cases import agent_config
+from message_cases import action_of, state_of, timestep_of
 from recording_learner import RecordingLearner, bad, stamp
 
 from agent_node.exchange import ExchangePlan
@@ -26,11 +26,11 @@ def timestep(step: int, episode: int = 0, *, last: bool = False, attempt: int = 
     arrays: dict[str, Any] = {
         name: None if shape is None else np.zeros(shape, dtypes[name]) for name, shape in shapes.items()
     }
-    return Timestep(episode, step, attempt, last, **arrays)
+    return timestep_of(episode, step, attempt, last, **arrays)
 
 
 def share(source: str, round_: int, episode: int = 0) -> Share:
-    return Share(episode, round_, stamp(source, A0, episode, round_))
+    return Share.of(episode, round_, stamp(source, A0, episode, round_))
 
 
 class Bench:
@@ -80,10 +80,10 @@ class Bench:
 
     def refuses(self, source: str, message: Message, now: float = 0.0) -> str:
         """The reason for which it refuses, after a look that nothing was changed."""
-        before = pickle.dumps(self.agent.__dict__ | {"_plan": None})
+        before = state_of(self.agent.__dict__ | {"_plan": None})
         with pytest.raises(ProtocolViolation) as violation:
             self.hear(source, message, now)
-        assert pickle.dumps(self.agent.__dict__ | {"_plan": None}) == before
+        assert state_of(self.agent.__dict__ | {"_plan": None}) == before
         return str(violation.value)
 
 
@@ -190,7 +190,7 @@ def test_a_timestep_seen_twice_gets_the_same_action_with_the_attempt_of_the_ques
     for attempt in (0, 1, 7):
         again = action(bench.see(1, attempt=attempt))
         assert (again.episode, again.step, again.attempt) == (0, 1, attempt)
-        assert again.actions.tolist() == first.actions.tolist()
+        assert again.arrays["actions"].tolist() == first.arrays["actions"].tolist()
     assert bench.learner.calls.count(("act", 1)) == 1
 
 
@@ -209,7 +209,7 @@ def test_the_last_timestep_seen_again_gets_no_answer_before_the_agent_is_ready_a
     assert bench.see(3, last=True, attempt=1) == []
     bench.finish_episode()
     again = action(bench.see(3, last=True, attempt=2))
-    assert (again.step, again.attempt, again.actions.shape) == (3, 2, (0,))
+    assert (again.step, again.attempt, len(again.data)) == (3, 2, 0)
     assert bench.learner.calls.count(("end_episode",)) == 1
 
 
@@ -258,7 +258,7 @@ def test_after_the_last_round_the_agent_is_ready_and_acts_again() -> None:
     assert sent(commands) == [(ENVIRONMENT, "Action", 0, 3)]
     (ready,) = [command.message for command in commands if isinstance(command, Send)]
     assert isinstance(ready, Action)
-    assert (ready.actions.shape, ready.actions.dtype) == ((0,), np.int32)
+    assert ready.layout == "actions int32 0"
     assert bench.agent.phase is Phase.ACTING
     assert sent(bench.see(0, episode=1)) == [(ENVIRONMENT, "Action", 1, 0)]
     assert bench.closed() == [(0, 0, (A1, A2)), (0, 1, (A1, A2))]
@@ -268,7 +268,7 @@ def test_a_share_that_comes_twice_counts_once_and_the_first_is_used() -> None:
     bench = Bench().join()
     bench.play()
     bench.hear(A1, share(A1, 0))
-    bench.hear(A1, Share(0, 0, stamp(A2, A2, 9, 9)))
+    bench.hear(A1, Share.of(0, 0, stamp(A2, A2, 9, 9)))
     bench.hear(A2, share(A2, 0))
     assert bench.learner.closed[0][2][A1] == [1, 0, 0, 0]
     assert bench.counted()[A1] == (1, 0, 0, 0)
@@ -380,7 +380,7 @@ def test_a_second_copy_of_a_share_that_was_heard_is_not_late() -> None:
 def test_a_bad_share_is_refused_and_a_good_one_after_it_is_still_heard() -> None:
     bench = Bench().join()
     bench.play()
-    assert "share from agent-1: stamp: expected a stamp" in bench.refuses(A1, Share(0, 0, bad()))
+    assert "share from agent-1: stamp: expected a stamp" in bench.refuses(A1, Share.of(0, 0, bad()))
     bench.hear(A1, share(A1, 0))
     bench.hear(A2, share(A2, 0))
     assert bench.closed() == [(0, 0, (A1, A2))]
@@ -389,7 +389,7 @@ def test_a_bad_share_is_refused_and_a_good_one_after_it_is_still_heard() -> None
 def test_a_bad_share_in_place_of_a_good_one_leaves_it_missing() -> None:
     bench = Bench().join()
     bench.play()
-    bench.refuses(A1, Share(0, 0, bad()))
+    bench.refuses(A1, Share.of(0, 0, bad()))
     bench.hear(A2, share(A2, 0))
     bench.agent.expire(2.0)
     assert bench.closed() == [(0, 0, (A2,))]
@@ -398,7 +398,7 @@ def test_a_bad_share_in_place_of_a_good_one_leaves_it_missing() -> None:
 
 def test_a_bad_share_that_came_early_is_rejected_when_its_round_opens_and_a_good_one_may_follow() -> None:
     bench = Bench().join()
-    assert bench.hear(A1, Share(0, 0, bad())) == []
+    assert bench.hear(A1, Share.of(0, 0, bad())) == []
     assert bench.counted()[A1] == (0, 0, 0, 0)
     (event,) = records(bench.play())
     assert isinstance(event, EventRecord)
@@ -494,8 +494,8 @@ def test_an_early_share_for_a_round_without_exchange_is_rejected_when_the_round_
         (A1, Stop("")),
         (A1, Stop("enough")),
         (A1, Metrics(b"")),
-        (ENVIRONMENT, Action(0, 0, 0, np.zeros(2, np.int32))),
-        (A1, Action(0, 0, 0, np.zeros(2, np.int32))),
+        (ENVIRONMENT, action_of(0, 0, 0, np.zeros(2, np.int32))),
+        (A1, action_of(0, 0, 0, np.zeros(2, np.int32))),
         (ENVIRONMENT, timestep(1, observation=(2, 4))),
         (ENVIRONMENT, timestep(1, observation=(3, 3))),
         (ENVIRONMENT, timestep(1, reward=(3,))),
@@ -561,7 +561,7 @@ def test_after_the_last_episode_the_agent_waits_for_stop_and_is_done() -> None:
 def test_an_agent_that_leaves_still_says_that_it_is_ready() -> None:
     bench = in_phase(Phase.LEAVING)
     again = action(bench.see(3, episode=1, last=True, attempt=1))
-    assert (again.episode, again.step, again.attempt, again.actions.size) == (1, 3, 1, 0)
+    assert (again.episode, again.step, again.attempt, len(again.data)) == (1, 3, 1, 0)
 
 
 @pytest.mark.parametrize("phase", [Phase.ACTING, Phase.SHARING, Phase.LEAVING])

@@ -104,7 +104,7 @@ class World:
                 assert command.destination in participants[name].peers
                 if isinstance(command.message, Action):
                     key = (name, command.message.episode, command.message.step)
-                    self.answers[key].append(command.message.actions.tolist())
+                    self.answers[key].append(command.message.arrays["actions"].tolist())
                 for delay in self.weather.delays(chance, command.message):
                     item = (self.now + delay, next(order), name, command.destination, command.message)
                     heapq.heappush(flying, item)

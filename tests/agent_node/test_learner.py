@@ -27,6 +27,7 @@ from agent_cases import (
     softmax,
     toy_episode,
 )
+from message_cases import seen_of
 from scipy.stats import chisquare
 
 from agent_node.config import AgentConfig
@@ -138,7 +139,7 @@ def test_the_extremes_of_a_draw_are_possible_actions(u: float) -> None:
     learner.begin_episode(0)
     learner._uniforms[:] = u
     toy = toy_episode(config)
-    drawn = learner.act(0, toy.observations[0], toy.rewards[0], toy.ended[0], None)
+    drawn = learner.act(0, seen_of(toy.observations[0], toy.rewards[0], toy.ended[0])[1])
     assert drawn.tolist() == [0 if u == 0.0 else 1] * 50
 
 

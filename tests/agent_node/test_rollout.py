@@ -7,6 +7,7 @@ import pytest
 from agent_cases import RUNNING, TERMINATED, TRUNCATED, scalar_advantages, scalar_returns
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from message_cases import seen_of
 
 from agent_node.learning.rollout import Batch, Rollout
 
@@ -33,6 +34,9 @@ class Episode:
 
     def near(self, step: int) -> np.ndarray | None:
         return self.neighbors[step] if self.neighbors.shape[2] else None
+
+    def data(self, step: int) -> memoryview:
+        return seen_of(self.observations[step], self.rewards[step], self.ended[step], self.near(step))[1]
 
     def reward_of(self, step: int, copy: int) -> float:
         return float(self.rewards[step + 1, copy])
@@ -64,13 +68,13 @@ def feed(rollout: Rollout, told: Episode) -> None:
     for step in range(told.steps + 1):
         if step in told.missed:
             continue
-        rollout.see(step, told.observations[step], told.rewards[step], told.ended[step], told.near(step))
+        rollout.see(step, told.data(step))
         if step < told.steps:
             rollout.act(step, act(step, told.copies).astype(np.int32))
 
 
 def closed(told: Episode, *, bootstrap: bool = False, limit: int | None = None) -> Batch:
-    rollout = Rollout(limit or told.steps, told.copies, told.observations.shape[2], told.neighbors.shape[2])
+    rollout = Rollout(limit or told.steps, told.copies, told.observations.shape[2], told.neighbors.shape[2] or None)
     feed(rollout, told)
     return rollout.close(GAMMA, bootstrap)
 
@@ -116,10 +120,10 @@ def test_a_missed_timestep_costs_its_own_sample_and_the_reward_of_the_one_before
 
 def test_a_timestep_that_was_seen_but_not_answered_is_no_sample() -> None:
     told = episode([(3, TRUNCATED)], 3)
-    rollout = Rollout(3, 1, 2, 0)
+    rollout = Rollout(3, 1, 2, None)
     rollout.begin()
     for step in range(4):
-        rollout.see(step, told.observations[step], told.rewards[step], told.ended[step], told.near(step))
+        rollout.see(step, told.data(step))
         if step in {0, 2}:
             rollout.act(step, act(step, 1))
     assert cells(rollout.close(GAMMA, bootstrap=False)) == [(0, 0), (2, 0)]
@@ -127,11 +131,11 @@ def test_a_timestep_that_was_seen_but_not_answered_is_no_sample() -> None:
 
 def test_an_answer_of_the_last_episode_is_no_answer_in_this_one() -> None:
     told = episode([(3, TRUNCATED)], 3)
-    rollout = Rollout(3, 1, 2, 0)
+    rollout = Rollout(3, 1, 2, None)
     feed(rollout, told)
     rollout.begin()
     for step in range(4):
-        rollout.see(step, told.observations[step], told.rewards[step], told.ended[step], told.near(step))
+        rollout.see(step, told.data(step))
     rollout.act(1, act(1, 1))
     assert cells(rollout.close(GAMMA, bootstrap=False)) == [(1, 0)]
 
@@ -145,9 +149,9 @@ def test_no_sums_run_across_a_hole() -> None:
 
 def test_a_rollout_without_a_single_step_has_no_samples() -> None:
     told = episode([(0, TRUNCATED)], 1)
-    rollout = Rollout(1, 1, 2, 0)
+    rollout = Rollout(1, 1, 2, None)
     rollout.begin()
-    rollout.see(0, told.observations[0], told.rewards[0], told.ended[0], None)
+    rollout.see(0, told.data(0))
     assert rollout.close(GAMMA, bootstrap=True).samples == 0
 
 
@@ -265,7 +269,7 @@ def test_nothing_of_an_episode_is_left_in_the_next(first: Episode, second: Episo
         first.rewards = np.ones((first.steps + 1, second.copies), np.float32)
         first.ended = np.ones((first.steps + 1, second.copies), np.uint8)
         first.neighbors = np.ones((first.steps + 1, second.copies, width), np.uint8)
-    rollout = Rollout(limit, second.copies, 2, width)
+    rollout = Rollout(limit, second.copies, 2, width or None)
     feed(rollout, first)
     rollout.close(GAMMA, bootstrap=True)
     feed(rollout, second)

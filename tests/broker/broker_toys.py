@@ -33,7 +33,7 @@ def make_codec(name, peers, run=RUN, max_bytes=MAX_BYTES):
 
 
 def share(number=0, values=(1.0,), episode=0):
-    return Share(episode, number, {"x": np.array(values, np.float32)})
+    return Share.of(episode, number, {"x": np.array(values, np.float32)})
 
 
 def envelope(source, destination, message, sequence=0):
@@ -179,6 +179,7 @@ class Ear:
         self.transport.wait(timeout_s)
         while arrived := self.transport.poll(0.0):
             self.heard += arrived
+            self.transport.wait(0.0)
 
     @property
     def texts(self):

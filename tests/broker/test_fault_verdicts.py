@@ -7,13 +7,14 @@ import pytest
 from broker_toys import property_test
 from hypothesis import given
 from hypothesis import strategies as st
+from message_cases import action_of, timestep_of
 from pydantic import TypeAdapter, ValidationError
 from scipy import stats
 
 from broker.config import Constant, DelayConfig, DropConfig, Exponential, FaultConfig, Uniform
 from broker.errors import ScenarioError
 from broker.faults import UNTOUCHED, Applied, Judge, delay, drop, quantile
-from broker.messages import Action, Hello, MessageName, Metrics, Share, Stop, Timestep, name_of
+from broker.messages import Hello, MessageName, Metrics, Share, Stop, name_of
 
 N = 4000
 TEN_MS = Constant(distribution="constant", value_s=0.01)
@@ -209,9 +210,9 @@ def test_a_fault_strikes_the_same_messages_whatever_other_faults_there_are(messa
 @pytest.mark.parametrize(
     ("message", "name"),
     [
-        (Timestep(3, 4, 5, False, *[np.zeros(1)] * 4), ("timestep", 3, 4, 5)),
-        (Action(3, 4, 5, np.zeros(1)), ("action", 3, 4, 5)),
-        (Share(3, 4, {}), ("share", 3, 4, 0)),
+        (timestep_of(3, 4, 5, False, *[np.zeros(1)] * 4), ("timestep", 3, 4, 5)),
+        (action_of(3, 4, 5, np.zeros(1)), ("action", 3, 4, 5)),
+        (Share.of(3, 4, {}), ("share", 3, 4, 0)),
         (Hello(1, wants_reply=True), None),
         (Stop("x"), None),
         (Metrics(b""), None),

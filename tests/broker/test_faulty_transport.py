@@ -5,10 +5,11 @@ from __future__ import annotations
 from broker_toys import Stage, Toy, envelope, make_codec, noticed, property_test, share
 from hypothesis import given
 from hypothesis import strategies as st
+from message_cases import action_of
 
 from broker.config import Constant, DelayConfig, DropConfig, Exponential, Uniform
 from broker.faults import Judge
-from broker.messages import Action, Hello, MessageName, Stop
+from broker.messages import Hello, MessageName, Stop
 from broker.participant import Send
 from broker.records import EdgeRecord, FaultCount, FaultRecord
 from broker.transports.faulty import FaultyTransport
@@ -39,12 +40,12 @@ def numbers(envelopes):
 def test_a_delayed_message_is_held_until_its_time_and_due_tells_when():
     a, b = pair(LATE)
     say(a, 1)
-    assert b.due() is None
+    assert b.due is None
     assert b.poll(10.0) == []
-    assert b.due() == 10.25
+    assert b.due == 10.25
     assert b.poll(10.249) == []
     assert numbers(b.poll(10.25)) == [1]
-    assert b.due() is None
+    assert b.due is None
     assert b.poll(99.0) == []
 
 
@@ -69,7 +70,7 @@ def test_a_lost_message_never_arrives_and_is_in_the_ledger():
     a, b = pair(ALL_LOST)
     a.send(envelope("a", "b", share(3, episode=2)))
     assert b.poll(0.0) == b.poll(1e9) == []
-    assert b.due() is None
+    assert b.due is None
     assert noticed(b) == [FaultRecord("drop", "a", "b", "share", 2, 3, 0, ())]
     assert b.totals() == [FaultCount("drop", "a", "b", examined=1, applied=1)]
     assert a.totals()[0].sent == 1
@@ -77,7 +78,7 @@ def test_a_lost_message_never_arrives_and_is_in_the_ledger():
 
 def test_messages_that_no_fault_touches_pass_at_once():
     a, b = pair(ALL_LOST)
-    for message in (Hello(0, wants_reply=True), Stop(""), Action(0, 0, 0, share().arrays["x"])):
+    for message in (Hello(0, wants_reply=True), Stop(""), action_of(0, 0, 0, share().arrays["x"])):
         a.send(envelope("a", "b", message))
     assert len(b.poll(0.0)) == 3
     assert noticed(b) == b.totals() == []

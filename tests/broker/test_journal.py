@@ -89,6 +89,6 @@ def test_a_journal_hides_nothing_of_what_the_inner_transport_counts(tmp_path):
     assert [type(record) for record in noticed(outer)] == [EventRecord, EventRecord]
     assert {(r.source, r.sent, r.rejected) for r in outer.totals()} == {("b", 1, 0), ("a", 0, 1), ("unknown", 0, 1)}
     assert all(isinstance(record, EdgeRecord) for record in outer.totals())
-    assert outer.due() is None
+    assert outer.due is None
     outer.close(0.0)
     assert next(read_journal(tmp_path / "b.journal")).direction == "sent"

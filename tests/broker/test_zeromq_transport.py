@@ -161,19 +161,19 @@ def test_waiting_again_without_reading_loses_nothing(wires):
 def test_a_message_of_many_megabytes_arrives_whole(both_wires):
     a, b = both_wires.open("a", "b"), both_wires.open("b", "a")
     values = np.arange(1_500_000, dtype=np.float64).reshape(1500, 1000)
-    a.transport.send(envelope("a", "b", Share(0, 0, {"x": values})))
+    a.transport.send(envelope("a", "b", Share.of(0, 0, {"x": values})))
     listen_until(lambda: b.heard, b, a)
     assert np.array_equal(b.heard[0].message.arrays["x"], values)
 
 
 def test_a_message_of_exactly_the_limit_arrives_and_a_larger_one_is_refused_at_home(wires):
-    overhead = len(make_codec("a", []).encode(envelope("a", "b", Stop("x" * 1000)))) - 1000
-    a, b = (wires.open(*names, max_bytes=overhead + 1000) for names in ("ab", "ba"))
+    overhead = len(make_codec("a", []).encode(envelope("a", "b", Stop("x" * 2000)))) - 2000
+    a, b = (wires.open(*names, max_bytes=overhead + 2000) for names in ("ab", "ba"))
     with pytest.raises(FrameRejected, match="max_message_bytes"):
-        say(a, "b", "x" * 1001)
-    say(a, "b", "x" * 1000)
+        say(a, "b", "x" * 2001)
+    say(a, "b", "x" * 2000)
     listen_until(lambda: b.heard, b, a)
-    assert b.texts == ["x" * 1000]
+    assert b.texts == ["x" * 2000]
     assert a.transport.traffic["b"].sent == 1
 
 

@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 import pytest
 import zmq
+from message_cases import action_of, timestep_of
 from running import LIMIT_S, TINY, alive, children_of, foretell, participant_pid, simulate_here, start, summary, until
 
 from broker.codec import Codec
-from broker.messages import ENVIRONMENT, Action, Envelope, Share, Stop, Timestep
+from broker.messages import ENVIRONMENT, Envelope, Share, Stop
 
 LONG = ("--episodes", "100000", *TINY)
 
@@ -156,7 +157,7 @@ def bad_messages(run: str) -> dict[str, list[bytes]]:
             "actions": np.zeros(rows, np.int32),
             "anticipation": np.full((rows, 6), 1 / 6, np.float32),
         }
-        return Share(0, 0, arrays | changes)
+        return Share.of(0, 0, arrays | changes)
 
     good = frame("agent-1", "agent-0", share(2))
     nan = np.full((2, 6), np.nan, np.float32)
@@ -169,15 +170,15 @@ def bad_messages(run: str) -> dict[str, list[bytes]]:
             bytes(range(256)),
             good[:-3],
             frame("agent-1", "agent-0", share(2, policy=nan)),
-            frame("agent-1", "agent-0", Share(0, 99, {})),
+            frame("agent-1", "agent-0", Share.of(0, 99, {})),
             frame("agent-1", "agent-0", Stop("")),
             frame("agent-1", "agent-2", share(2)),
-            frame(ENVIRONMENT, "agent-0", Timestep(0, 0, 0, False, *seen)),
+            frame(ENVIRONMENT, "agent-0", timestep_of(0, 0, 0, False, *seen)),
             frame("agent-2", "agent-0", share(40, policy=unfair)),
         ],
         ENVIRONMENT: [
-            frame("agent-0", ENVIRONMENT, Action(0, 0, 0, np.full(2, 77, np.int32))),
-            frame("agent-0", ENVIRONMENT, Action(0, 0, 0, np.zeros(5, np.int32))),
+            frame("agent-0", ENVIRONMENT, action_of(0, 0, 0, np.full(2, 77, np.int32))),
+            frame("agent-0", ENVIRONMENT, action_of(0, 0, 0, np.zeros(5, np.int32))),
             frame("agent-0", ENVIRONMENT, share(2)),
         ],
     }

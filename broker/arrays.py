@@ -1,0 +1,171 @@
+"""Arrays as they travel: a text that says what lies where, and their bytes.
+
+    layout = name, dtype and shape of each array, such as "observation float32 4x15,reward float32 4"
+    data   = the arrays' bytes, C order, little-endian, one after the other in the order of the layout
+
+Whoever expects one certain layout compares texts, and need not cut the bytes into arrays at all.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from broker.errors import FrameRejected
+
+Shape = tuple[int, ...]
+
+MAX_DIMENSIONS = 4
+_REMEMBERED = 4096
+_REMEMBERED_LENGTH = 1024
+_FEW = 1024
+_MOST_NUMBERS = 1 << 40  # numpy refuses a shape too large even where a 0 in it leaves nothing to hold
+_DTYPES = {name: np.dtype(name).newbyteorder("<") for name in ("float32", "float64", "int32", "int64", "uint8")}
+_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+_SIZES = rf"(?:[0-9]{{1,9}}(?:x[0-9]{{1,9}}){{0,{MAX_DIMENSIONS - 1}}})?"
+_ARRAY_NAME = re.compile(r"[a-z_]{1,40}", re.ASCII)
+_ARRAY = re.compile(rf"([a-z_]{{1,40}}) ({'|'.join(_DTYPES)}) ({_SIZES})", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where arrays lie in a run of bytes.
+
+    Attributes:
+        arrays: Shape, dtype and offset of each, by name.
+        floats: Offset, dtype and count of each run of floating-point numbers, which have to be finite.
+        many: Whether that is so many numbers that numpy is the fastest to look at them.
+        high_bytes: If not, where the numbers' high bytes are, as start, stop and step of slices.
+        size_bytes: Of all arrays.
+    """
+
+    arrays: Mapping[str, tuple[Shape, np.dtype[Any], int]]
+    floats: tuple[tuple[int, np.dtype[Any], int], ...]
+    many: bool
+    high_bytes: tuple[tuple[int, int, int], ...]
+    size_bytes: int
+
+
+def layout_of(text: str) -> Layout:
+    """What `text` says; `text` may be anything.
+
+    Raises:
+        ValueError: It describes no arrays.
+    """
+    layout = _remembered.get(text)
+    if layout is None:
+        layout = _parse(text)
+        if len(text) <= _REMEMBERED_LENGTH:  # layouts come from outside: never keep many, nor long ones
+            if len(_remembered) >= _REMEMBERED:
+                _remembered.clear()
+            _remembered[text] = layout
+    return layout
+
+
+def describe(kinds: Mapping[str, tuple[np.dtype[Any], Shape]]) -> str:
+    """The layout of arrays with these names, dtypes and shapes.
+
+    Raises:
+        FrameRejected: A name or dtype cannot be sent.
+    """
+    return ",".join(_described(name, *kind) for name, kind in kinds.items())
+
+
+def pack(arrays: Mapping[str, np.ndarray]) -> tuple[str, memoryview]:
+    """Layout and data of `arrays`.
+
+    Raises:
+        FrameRejected: A name or dtype cannot be sent.
+    """
+    text = ",".join(_described(name, array.dtype, array.shape) for name, array in arrays.items())
+    return text, memoryview(b"".join([array.tobytes() for array in arrays.values()]))
+
+
+def cut(text: str, data: memoryview) -> dict[str, np.ndarray]:
+    """The arrays that `text` describes, as views into `data`."""
+    found = layout_of(text).arrays
+    return {name: np.ndarray(shape, dtype, data, offset) for name, (shape, dtype, offset) in found.items()}
+
+
+def check(text: str, frame: bytes, size_bytes: int) -> None:
+    """Refuse arrays, the last `size_bytes` of a frame, that are not exactly what `text` describes, or not finite.
+
+    Raises:
+        ValueError: Says what is wrong.
+    """
+    layout = _remembered.get(text) or layout_of(text)
+    if layout.size_bytes != size_bytes:
+        msg = f"expected {layout.size_bytes} bytes of arrays, found {size_bytes}"
+        raise ValueError(msg)
+    start = len(frame) - size_bytes
+    # NaN and infinity have all exponent bits set, so the high byte of each is 7F or FF. Few numbers have it, and a look
+    # at the high bytes alone costs a process that has just woken a third of what waking numpy and BLAS does.
+    suspicious = layout.many
+    for first, end, step in layout.high_bytes:
+        high = frame[start + first : start + end : step]
+        if 0x7F in high or 0xFF in high:
+            suspicious = True
+    if suspicious:
+        for offset, dtype, count in layout.floats:
+            _check_finite(np.frombuffer(frame, dtype, count, start + offset))
+
+
+def _parse(text: str) -> Layout:
+    arrays: dict[str, tuple[Shape, np.dtype[Any], int]] = {}
+    floats: list[tuple[int, np.dtype[Any], int]] = []
+    offset = 0
+    for part in text.split(",") if text else ():
+        match = _ARRAY.fullmatch(part)
+        if match is None or match[1] in arrays:
+            expected = f"name, dtype and shape once for each array, with a dtype of {', '.join(_DTYPES)}"
+            msg = f"expected {expected}, found {part[:80]!r}"
+            raise ValueError(msg)
+        dtype = _DTYPES[match[2]]
+        shape = tuple(int(size) for size in match[3].split("x")) if match[3] else ()
+        if math.prod(max(size, 1) for size in shape) > _MOST_NUMBERS:
+            msg = f"expected a shape that fits into memory, found {match[3]!r}"
+            raise ValueError(msg)
+        count = math.prod(shape)
+        arrays[match[1]] = (shape, dtype, offset)
+        if dtype.kind == "f" and count:
+            floats.append((offset, dtype, count))
+        offset += count * dtype.itemsize
+    many = sum(count for _, _, count in floats) > _FEW
+    return Layout(arrays, tuple(floats), many, () if many else _high_bytes(floats), offset)
+
+
+_remembered: dict[str, Layout] = {}
+
+
+def _high_bytes(floats: list[tuple[int, np.dtype[Any], int]]) -> tuple[tuple[int, int, int], ...]:
+    """Where to look at the numbers' high bytes, numbers of one kind that follow on each other in one go."""
+    slices: list[tuple[int, int, int]] = []
+    for offset, dtype, count in floats:
+        step, end = dtype.itemsize, offset + count * dtype.itemsize
+        if slices and slices[-1][1:] == (offset, step):
+            slices[-1] = (slices[-1][0], end, step)
+        else:
+            slices.append((offset + step - 1, end, step))
+    return tuple(slices)
+
+
+@lru_cache(_REMEMBERED)
+def _described(name: str, dtype: np.dtype[Any], shape: Shape) -> str:
+    if dtype not in _NAMES or _ARRAY_NAME.fullmatch(name) is None or len(shape) > MAX_DIMENSIONS:
+        allowed = f"names are up to 40 of a-z and _, dtypes {', '.join(_DTYPES)}, dimensions {MAX_DIMENSIONS}"
+        msg = f"array {name!r} of {dtype} with shape {shape} cannot be sent: {allowed}"
+        raise FrameRejected(msg)
+    return f"{name} {_NAMES[dtype]} {'x'.join(map(str, shape))}"
+
+
+def _check_finite(flat: np.ndarray) -> None:
+    # A finite sum of squares proves finite numbers; only where it overflows must each be looked at.
+    with np.errstate(all="ignore"):
+        if not (math.isfinite(np.dot(flat, flat)) or np.isfinite(flat).all()):
+            raise ValueError("an array holds NaN or infinity")

@@ -1,0 +1,51 @@
+"""What each agent is told at a step, written for all agents in one go."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from broker.arrays import layout_of
+from broker.messages import timestep_layout
+
+
+class Pages:
+    """The arrays of every agent's timestep, one page an agent.
+
+    Args:
+        agents: N.
+        copies: E.
+        observation_size: S.
+        proximity: Whether agents are told who of the others is in range.
+    """
+
+    def __init__(self, agents: int, copies: int, observation_size: int, *, proximity: bool) -> None:
+        self.layout = timestep_layout(copies, observation_size, agents - 1 if proximity else None)
+        found = layout_of(self.layout)
+        self._size = found.size_bytes
+        self._bytes = np.zeros((agents, self._size), np.uint8)
+        self._arrays = {
+            name: self._bytes[:, offset : offset + np.prod(shape, dtype=int) * dtype.itemsize]
+            .view(dtype)
+            .reshape(agents, *shape)
+            for name, (shape, dtype, offset) in found.arrays.items()
+        }
+
+    def write(
+        self, observations: np.ndarray, rewards: np.ndarray, ended: np.ndarray, in_range: np.ndarray | None
+    ) -> list[memoryview]:
+        """The data of each agent's timestep, in agent order.
+
+        Args:
+            observations: (E, S) if all see the same, else (E, N, S).
+            rewards: (E, N).
+            ended: (E, N).
+            in_range: (N, E, N - 1), or None where the graph is fixed.
+        """
+        arrays = self._arrays
+        arrays["observation"][:] = observations if observations.ndim == 2 else observations.swapaxes(0, 1)
+        arrays["reward"][:] = rewards.T
+        arrays["ended"][:] = ended.T
+        if in_range is not None:
+            arrays["neighbors"][:] = in_range
+        data, size = memoryview(self._bytes.tobytes()), self._size
+        return [data[start : start + size] for start in range(0, len(data), size)]
