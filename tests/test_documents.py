@@ -84,6 +84,16 @@ def test_the_committed_results_show_that_agents_learn_to_cooperate_and_independe
     assert alone["team_return_last"] <= alone["team_return_first"] - 50
 
 
+def test_in_every_committed_run_agents_that_share_gain_and_in_predation_they_end_above_independent_ones() -> None:
+    found = runs()
+    for (scenario, algorithm, seed), figures in found.items():
+        if algorithm == "anticipation-sharing":
+            assert figures["team_return_last"] > figures["team_return_first"], (scenario, seed)
+            alone = found.get((scenario, "independent", seed))
+            if alone and scenario.startswith("predation"):
+                assert figures["team_return_last"] > alone["team_return_last"], (scenario, seed)
+
+
 def test_the_table_of_results_shows_the_committed_figures() -> None:
     table = (RESULTS / "quick.md").read_text(encoding="utf-8")
     for (scenario, algorithm, seed), figures in runs().items():
