@@ -38,6 +38,10 @@ PURE = (
     "broker/virtual_time.py",
     "broker/transports/memory.py",
     "broker/transports/faulty.py",
+    "scenarios/studies/theory/bounds.py",
+    "scenarios/studies/theory/cases.py",
+    "scenarios/studies/theory/mmdp.py",
+    "scenarios/studies/theory/worked.py",
     "scenarios/topology.py",
 )
 IMPURE = frozenset(
