@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from broker.config import LinkConfig, Model
-
-AlgorithmName = Literal["anticipation-sharing", "independent"]
 
 
 class ExchangeConfig(Model):
@@ -56,10 +54,15 @@ class AnticipationSharingConfig(Model):
 class AlgorithmConfig(Model):
     """Which algorithm learns, and the settings of its own; those of an algorithm that is not chosen wait unused."""
 
-    name: AlgorithmName = Field(
-        default="anticipation-sharing", description="Which algorithm learns; independent shares nothing."
+    name: str = Field(
+        default="anticipation-sharing",
+        description="Which algorithm learns: `anticipation-sharing`, `value-sharing`, `value-parameter-sharing`, "
+        "`policy-sharing`, `independent`, or one that an installed package adds (docs/algorithms.md).",
     )
     anticipation_sharing: AnticipationSharingConfig = AnticipationSharingConfig()
+    settings: dict[str, JsonValue] = Field(
+        default={}, description="Settings of an algorithm that another package adds; checked by its own model."
+    )
 
 
 class LearningConfig(Model):
@@ -80,6 +83,11 @@ class LearningConfig(Model):
     adam_epsilon: float = Field(default=1e-8, gt=0, le=1, description="Adam's epsilon (ours: its authors' value).")
     hidden: tuple[int, ...] = Field(
         default=(128, 64), min_length=1, description="Widths of the hidden layers of actor and critic."
+    )
+    initial_parameters: Literal["auto", "own", "common"] = Field(
+        default="auto",
+        description="own: every network of every agent starts from its own draw. common: critics start equal, and so "
+        "do all policies held for one agent. auto: common where parameters are shared, else own (ours).",
     )
     ratio_reference: Literal["round", "behaviour"] = Field(
         default="round",

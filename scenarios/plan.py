@@ -6,14 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from agent_node.config import AgentConfig
+from agent_node.learning.algorithm import Algorithm
+from agent_node.registry import load_algorithm
 from broker.config import LinkConfig
 from broker.errors import ScenarioError
 from broker.faults import Judge
 from broker.messages import ENVIRONMENT, OBSERVER, agent_name
 from env_service.config import ServiceConfig
 from env_service.environments import make_task
-from scenarios.scenario import Scenario
+from scenarios.scenario import Scenario, explained
 from scenarios.topology import Graph, ProximityConfig, build_graph
 
 
@@ -111,6 +115,7 @@ def make_plan(scenario: Scenario) -> Plan:
         ScenarioError: Something in the document cannot work; names the path.
     """
     Judge(scenario.faults, scenario.seed)
+    make_algorithm(scenario)
     task = make_task(scenario.environment, 1)
     try:
         agents = tuple(agent_name(index) for index in range(len(task.action_counts)))
@@ -134,3 +139,16 @@ def make_plan(scenario: Scenario) -> Plan:
         )
     finally:
         task.close()
+
+
+def make_algorithm(scenario: Scenario) -> Algorithm:
+    """The algorithm that the scenario names, with its settings.
+
+    Raises:
+        ScenarioError: There is none of this name, or its settings are wrong.
+    """
+    algorithm = load_algorithm(scenario.algorithm.name)
+    try:
+        return algorithm(scenario.learning, scenario.algorithm)
+    except ValidationError as error:
+        raise explained(error, "algorithm.settings") from None

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from agent_node.algorithms import load_algorithm
 from agent_node.learning.learner import Learner
 from agent_node.learning.networks import Evaluation
+from agent_node.registry import load_algorithm
 from env_service.environments import make_task
 from scenarios.bench.bare import BareTrial, Episode, Perceptrons
 from scenarios.bench.messages import measure_barriers
@@ -105,13 +105,15 @@ def test_the_bare_script_and_the_agents_have_the_same_advantages_and_gradients(a
     advantages = bare.advantages(episode, values.numpy())
     names = [a._name for a in agents]
     shares = {a._name: a.open_round(tuple(n for n in names if n != a._name)) for a in agents}
+    rounds = []
     for agent in agents:
         heard = {name: shares[name][agent._name] for name in names if name != agent._name}
-        now, aligned = agent._aligned(heard)
+        now, aligned, _ = agent._take_in(heard, {})
+        rounds.append(now)
         agent._algorithm.loss(now, aligned).total.backward()
     bare.policy_losses(episode, advantages).sum().backward()
     ours = in_order_of_agents(agents, [agent._evaluation.gradient(agent._logits.grad) for agent in agents])
-    assert torch.allclose(advantages, torch.stack([agent._round.advantages for agent in agents]), atol=1e-5)
+    assert torch.allclose(advantages, torch.stack([now.advantages for now in rounds]), atol=1e-5)
     assert ours.abs().max() > 1e-3
     assert torch.allclose(gradient(bare.actors), ours, rtol=1e-4, atol=1e-6)
 

@@ -180,3 +180,15 @@ def test_two_faults_with_one_name_are_refused(faults, name):
 
 def test_faults_with_names_of_their_own_are_taken():
     assert len(make_plan(scenario(faults=[DROP, DROP | {"name": "second"}])).scenario.faults) == 2
+
+
+def test_an_algorithm_that_does_not_exist_is_refused_with_those_that_do():
+    error = refused(algorithm={"name": "telepathy"})
+    assert error.path == "algorithm.name"
+    assert error.problem.startswith("expected one of anticipation-sharing, independent, value-sharing")
+    assert error.problem.endswith(", found 'telepathy'")
+
+
+def test_an_algorithm_of_our_own_takes_no_settings_of_others():
+    error = refused(algorithm={"name": "value-sharing", "settings": {"boldness": 1}})
+    assert (error.path, error.problem.split(".")[0]) == ("algorithm.settings.boldness", "there is no such setting")
