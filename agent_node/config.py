@@ -32,7 +32,11 @@ class ExchangeConfig(Model):
         description="Seconds a round may take: round k of an episode closes at the latest k * patience_s after the "
         "episode's end. A later share is late, so keep it large against delays and the time of an update.",
     )
-    late_shares: Literal["drop"] = Field(default="drop", description="A late share is counted and never learned from.")
+    late_shares: Literal["drop", "reuse"] = Field(
+        default="drop",
+        description="drop: a late share is counted and never learned from. reuse, only where parameters are shared: "
+        "for a share that is missing, the newest parameters heard from that partner are mixed in as stale (ours).",
+    )
 
 
 class AnticipationSharingConfig(Model):

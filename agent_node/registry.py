@@ -17,6 +17,8 @@ BUILT_IN = {
     for name, class_name in (
         ("anticipation-sharing", "AnticipationSharing"),
         ("independent", "Independent"),
+        ("policy-sharing", "PolicySharing"),
+        ("value-parameter-sharing", "ValueParameterSharing"),
         ("value-sharing", "ValueSharing"),
     )
 }
