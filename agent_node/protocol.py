@@ -307,10 +307,7 @@ class AgentProtocol:
             self._hear(source, message.arrays)
             return [*self._close_round(), *self._share(now)] if self._all_heard() else []
         if key < current:
-            self._note_late(source, key)
-            if self._reuses:
-                self._check_share(source, message.arrays)
-                self._keep_newest(source, key, message.arrays)
+            self._take_late(source, key, message.arrays)
         else:
             self._kept[key].setdefault(source, message.arrays)
         return []
@@ -361,6 +358,13 @@ class AgentProtocol:
         self.phase = Phase.LEAVING if last else Phase.ACTING
         commands: list[Command] = [Send(ENVIRONMENT, self._answer), *self._take_held(now)]
         return commands + self._finish() if self._stopped and self.phase is not Phase.SHARING else commands
+
+    def _take_late(self, source: str, key: tuple[int, int], arrays: Arrays) -> None:
+        """Count it, and keep it if the scenario reuses such and it is of a round in which the two exchanged."""
+        if self._reuses and source in self._plan.partners(self.name, *key):
+            self._check_share(source, arrays)
+            self._keep_newest(source, key, arrays)
+        self._note_late(source, key)
 
     def _note_late(self, source: str, key: tuple[int, int]) -> None:
         edge = self._edges[source]
