@@ -28,11 +28,15 @@ from agent_cases import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent_node.config import AgentConfig
+from agent_node.algorithms.policy_sharing import PolicySharing
+from agent_node.config import AgentConfig, AlgorithmConfig, LearningConfig
 from agent_node.learning import samples
+from agent_node.learning.algorithm import Round
 from agent_node.learning.consensus import metropolis_weight
 from agent_node.learning.learner import Learner
+from agent_node.protocol import AgentProtocol
 from broker.errors import ProtocolViolation
+from broker.messages import ENVIRONMENT, Hello, Share, Timestep
 
 A0, A1, A2 = "agent-0", "agent-1", "agent-2"
 VPS, PS = "value-parameter-sharing", "policy-sharing"
@@ -321,9 +325,6 @@ def test_a_round_of_policy_sharing_steps_on_the_joint_ratio_and_then_toward_the_
 
 def test_the_joint_ratio_and_its_clip_in_numbers() -> None:
     """Two agents, one sample: own ratio .6 / .5 = 1.2, partner's .5 / .4 = 1.25, joint 1.5, clipped to 1.2."""
-    from agent_node.algorithms.policy_sharing import PolicySharing
-    from agent_node.config import AlgorithmConfig, LearningConfig
-    from agent_node.learning.algorithm import Round
 
     def losses(advantage: float, heard: dict[str, Arrays]) -> float:
         now = Round(
@@ -480,3 +481,41 @@ def test_what_no_neighbor_can_share_is_refused(algorithm: str, change: Callable[
     learner.check(A1, said)
     with pytest.raises(ProtocolViolation):
         learner.check(A1, change(said))
+
+
+def in_sharing(config: AgentConfig, learner: Learner) -> AgentProtocol:
+    """agent-0 that has lived through an episode and waits for the shares of the first round."""
+    agent = AgentProtocol(config, learner)
+    agent.start(0.0)
+    for peer in agent.peers:
+        agent.receive(peer, Hello(0, wants_reply=False), 0.0)
+    toy = toy_episode(config)
+    for step in range(config.steps + 1):
+        seen = (toy.observations[step], toy.rewards[step], toy.ended[step], None)
+        agent.receive(ENVIRONMENT, Timestep(0, step, 0, step == config.steps, *seen), 0.0)
+    return agent
+
+
+@pytest.mark.parametrize("algorithm", ["value-sharing", VPS, PS])
+def test_an_agent_learns_nothing_from_what_it_refused(algorithm: str) -> None:
+    """agent-1 sends a share with NaN, one with a wrong shape and one too many array; the round closes without it."""
+    digests = set()
+    for hostile in (False, True):
+        config = sharing(algorithm)
+        learner = make_learner(config)
+        agent = in_sharing(config, learner)
+        said = lived(sharing(algorithm, A1))[0].open_round((A0, A2))[A0]
+        (name,) = set(said) & {"advantages", "critic", "policies"}
+        for bad in (poisoned(math.nan), lambda array: array[..., :-1], lambda array: array[None]):
+            if hostile:
+                with pytest.raises(ProtocolViolation, match=f"share from agent-1: {name}: expected"):
+                    agent.receive(A1, Share(0, 0, said | {name: bad(said[name])}), 0.0)
+        agent.expire(2.0)
+        digests.add(learner.weights_digest())
+        agent.expire(4.0)
+        agent.expire(6.0)
+    assert len(digests) == 1
+    agent = in_sharing(config, learner := make_learner(config))
+    agent.receive(A1, Share(0, 0, said), 0.0)
+    agent.expire(2.0)
+    assert learner.weights_digest() not in digests

@@ -143,11 +143,3 @@ def test_faults_do_not_change_what_was_explored_before_they_struck(tmp_path: Pat
     assert len(curves[0]) == 3
     assert curves[0] == curves[1]
     assert calm["weights_digest"] != faulty["weights_digest"]
-
-
-def test_with_every_round_skipped_anticipation_sharing_is_independent_learning(tmp_path: Path) -> None:
-    arguments = ("exchange-quick", "--episodes", "4")
-    skipped = simulated(tmp_path / "skipped", *arguments, "--set", "exchange.skip_probability=1.0")
-    independent = simulated(tmp_path / "independent", *arguments, "--set", "algorithm.name=independent")
-    assert skipped["curve_digest"] == independent["curve_digest"]
-    assert skipped["shares_sent"] == 0
