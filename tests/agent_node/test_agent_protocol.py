@@ -412,7 +412,7 @@ def test_a_bad_share_that_came_early_is_rejected_when_its_round_opens_and_a_good
 
 
 def test_a_share_heard_stands_in_for_later_ones_that_are_missing_until_a_newer_one_came() -> None:
-    bench = Bench(rounds=4, exchange={"late_shares": "reuse"}).join()
+    bench = Bench(rounds=5, exchange={"late_shares": "reuse"}).join()
     bench.play()
     bench.hear(A2, share(A2, 0))
     bench.agent.expire(2.0)  # agent-1 has never been heard
@@ -420,17 +420,19 @@ def test_a_share_heard_stands_in_for_later_ones_that_are_missing_until_a_newer_o
     bench.agent.expire(4.0)
     bench.hear(A1, share(A1, 1), 4.0)  # late
     bench.hear(A1, share(A1, 0), 4.0)  # older than what is known
-    bench.hear(A1, share(A1, 2), 4.0)
     bench.agent.expire(6.0)
-    commands = bench.agent.expire(8.0)
+    bench.hear(A1, share(A1, 3), 6.0)
+    bench.agent.expire(8.0)
+    commands = bench.agent.expire(10.0)
     assert bench.learner.stale == [
         {},
         {A1: [1, 0, 0, 0], A2: [2, 0, 0, 0]},
+        {A1: [1, 0, 0, 1], A2: [2, 0, 0, 0]},
         {A2: [2, 0, 0, 0]},
-        {A1: [1, 0, 0, 2], A2: [2, 0, 0, 0]},
+        {A1: [1, 0, 0, 3], A2: [2, 0, 0, 0]},
     ]
-    assert [record.losses for record in records(commands)] == [{"gain": 3.0, "stale": 2.0}]
-    assert bench.counted() == {A1: (1, 2, 3, 0), A2: (1, 0, 3, 0)}
+    assert [record.losses for record in records(commands)] == [{"gain": 4.0, "stale": 2.0}]
+    assert bench.counted() == {A1: (1, 2, 4, 0), A2: (1, 0, 4, 0)}
 
 
 def test_parameters_of_an_earlier_episode_stand_in_too() -> None:

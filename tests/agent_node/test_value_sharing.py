@@ -96,11 +96,14 @@ def test_an_agent_learns_on_the_mean_as_an_independent_one_would_whose_own_advan
     said = {A1: about(list(range(8)), [4.0, -1, 0, 2, 5, 5, -3, 1]), A2: about([1, 2, 7], [9.0, -9, 4])}
     for name, arrays in said.items():
         learner.check(name, arrays)
+    taken_in = learner._take_in(said, {})[0].advantages.numpy()
     learner.close_round(said)
     mean = (own + said[A1]["advantages"]) / 2
     theirs = np.zeros(8, np.float32)
     theirs[[1, 2, 7]] = said[A2]["advantages"]
     mean[[1, 2, 7]] = ((own + said[A1]["advantages"] + theirs) / 3)[[1, 2, 7]]
+    expected = (mean - mean.mean()) / mean.std() if normalize else mean
+    np.testing.assert_allclose(taken_in, expected, rtol=1e-5, atol=1e-6)
     alone = lived(agent_config(algorithm="independent", normalize_advantages=normalize))
     alone._advantages_of = lambda _values: mean.astype(np.float32)  # type: ignore[method-assign]
     alone.open_round(())

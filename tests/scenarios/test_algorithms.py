@@ -49,7 +49,8 @@ def patched(cls: type, name: str, replacement: Any) -> Iterator[None]:
 def test_with_every_round_skipped_all_algorithms_are_independent_learning(tmp_path: Path) -> None:
     """Those that share parameters start from common ones, and so are compared with independent agents that do."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
-    skipped = ("exchange.skip_probability=1.0", "learning.actor_learning_rate=0.1")
+    rates = ("learning.actor_learning_rate=0.1", "learning.critic_learning_rate=0.1")
+    skipped = ("exchange.skip_probability=1.0", *rates)
     for name in ALGORITHMS:
         for start in ("auto", "common"):
             found[name, start] = simulate_here(
@@ -63,6 +64,8 @@ def test_with_every_round_skipped_all_algorithms_are_independent_learning(tmp_pa
     for name in ALGORITHMS:
         assert found[name, "auto"]["curve_digest"] == (common if name in PARAMETER_SHARING else own)
         assert found[name, "common"]["curve_digest"] == common
+    for name in ("value-sharing", "value-parameter-sharing"):  # who hold no networks but their own
+        assert found[name, "common"]["weights_digest"] == found["independent", "common"]["weights_digest"]
 
 
 # Random partners and skipped rounds
