@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from agent_node.algorithms import load_algorithm
 from agent_node.config import AgentConfig
 from agent_node.learning.learner import Learner
 from agent_node.protocol import AgentProtocol
+from agent_node.registry import load_algorithm
 
 
 def make_agent(config: AgentConfig) -> AgentProtocol:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from broker.config import LinkConfig, Model
-
-AlgorithmName = Literal["anticipation-sharing", "independent"]
 
 
 class ExchangeConfig(Model):
@@ -34,7 +32,11 @@ class ExchangeConfig(Model):
         description="Seconds a round may take: round k of an episode closes at the latest k * patience_s after the "
         "episode's end. A later share is late, so keep it large against delays and the time of an update.",
     )
-    late_shares: Literal["drop"] = Field(default="drop", description="A late share is counted and never learned from.")
+    late_shares: Literal["drop", "reuse"] = Field(
+        default="drop",
+        description="drop: a late share is counted and never learned from. reuse, only where parameters are shared: "
+        "for a share that is missing, the newest parameters heard from that partner are mixed in as stale (ours).",
+    )
 
 
 class AnticipationSharingConfig(Model):
@@ -56,10 +58,15 @@ class AnticipationSharingConfig(Model):
 class AlgorithmConfig(Model):
     """Which algorithm learns, and the settings of its own; those of an algorithm that is not chosen wait unused."""
 
-    name: AlgorithmName = Field(
-        default="anticipation-sharing", description="Which algorithm learns; independent shares nothing."
+    name: str = Field(
+        default="anticipation-sharing",
+        description="Which algorithm learns: `anticipation-sharing`, `value-sharing`, `value-parameter-sharing`, "
+        "`policy-sharing`, `independent`, or one that an installed package adds (docs/algorithms.md).",
     )
     anticipation_sharing: AnticipationSharingConfig = AnticipationSharingConfig()
+    settings: dict[str, JsonValue] = Field(
+        default={}, description="Settings of an algorithm that another package adds; checked by its own model."
+    )
 
 
 class LearningConfig(Model):
@@ -80,6 +87,11 @@ class LearningConfig(Model):
     adam_epsilon: float = Field(default=1e-8, gt=0, le=1, description="Adam's epsilon (ours: its authors' value).")
     hidden: tuple[int, ...] = Field(
         default=(128, 64), min_length=1, description="Widths of the hidden layers of actor and critic."
+    )
+    initial_parameters: Literal["auto", "own", "common"] = Field(
+        default="auto",
+        description="own: every network of every agent starts from its own draw. common: critics start equal, and so "
+        "do all policies held for one agent. auto: common where parameters are shared, else own (ours).",
     )
     ratio_reference: Literal["round", "behaviour"] = Field(
         default="round",

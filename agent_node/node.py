@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import torch
 
-from agent_node.algorithms import anticipation_sharing, independent
+from agent_node.algorithms import (
+    anticipation_sharing,
+    independent,
+    policy_sharing,
+    value_parameter_sharing,
+    value_sharing,
+)
 from agent_node.build import make_agent
 from agent_node.config import AgentConfig
 from broker.process import serve
 from broker.transports import zeromq
 
-PRELOADED = (torch, anticipation_sharing, independent, zeromq)
+PRELOADED = (
+    torch,
+    *(anticipation_sharing, independent, policy_sharing, value_parameter_sharing, value_sharing),
+    zeromq,
+)
 """What a parent imports once so that its forked agents need not."""
 
 

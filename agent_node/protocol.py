@@ -11,8 +11,8 @@
 An environment that goes on without an agent may send Stop before the agent is through: it finishes its rounds, no more.
 
 Loss, duplication and reordering are normal inputs. A timestep seen twice gets the same answer again; a share of an
-older round is late; a share of a round to come is kept; a timestep that came too early is kept. Only what no
-correct peer can say is a `ProtocolViolation`.
+older round is late, and kept only if the scenario reuses such; a share of a round to come is kept; a timestep that came
+too early is kept. Only what no correct peer can say is a `ProtocolViolation`.
 
 Round k of an episode closes at the latest `k * patience_s` after the episode's end, counted from 1. All agents count
 from the same event, so one that waits in vain for a lost share is not itself given up by those who did hear it.
@@ -70,12 +70,14 @@ class Learns(Protocol):
     def open_round(self, partners: tuple[str, ...]) -> dict[str, Arrays]: ...  # noqa: D102
     def exchanges_with(self, neighbor: str) -> bool: ...  # noqa: D102
     def check(self, source: str, arrays: Mapping[str, np.ndarray]) -> None: ...  # noqa: D102
-    def close_round(self, shares: Mapping[str, Arrays]) -> dict[str, float]: ...  # noqa: D102
+    def close_round(  # noqa: D102
+        self, shares: Mapping[str, Arrays], stale: Mapping[str, Arrays]
+    ) -> dict[str, float]: ...
     def weights_digest(self) -> str: ...  # noqa: D102
 
 
 class _Edge:
-    """What was counted of one neighbor's shares, and which rounds still miss one."""
+    """What was counted of one neighbor's shares, which rounds still miss one, and the newest if shares are reused."""
 
     def __init__(self) -> None:
         self.heard = 0
@@ -83,6 +85,8 @@ class _Edge:
         self.missing = 0
         self.rejected = 0
         self.missed: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED_ROUNDS)
+        self.newest_round = (-1, -1)
+        self.newest: Arrays | None = None
 
 
 class AgentProtocol:
@@ -115,6 +119,7 @@ class AgentProtocol:
         self._episode_ended_at = 0.0
         self._partners: tuple[str, ...] = ()
         self._expected: tuple[str, ...] = ()
+        self._reuses = config.exchange.late_shares == "reuse"
         self._shares: dict[str, Arrays] = {}
         self._kept: defaultdict[tuple[int, int], dict[str, Arrays]] = defaultdict(dict)
         self._edges = {neighbor: _Edge() for neighbor in self._neighbors}
@@ -300,7 +305,7 @@ class AgentProtocol:
             self._hear(source, message.arrays)
             return [*self._close_round(), *self._share(now)] if self._all_heard() else []
         if key < current:
-            self._note_late(source, key)
+            self._take_late(source, key, message.arrays)
         else:
             self._kept[key].setdefault(source, message.arrays)
         return []
@@ -308,16 +313,30 @@ class AgentProtocol:
     def _hear(self, source: str, arrays: Arrays) -> None:
         if source not in self._partners:
             raise ProtocolViolation(f"{self._where()}: {source} shares in a round in which the two do not exchange")
+        self._check_share(source, arrays)
+        if source in self._expected:  # else the two have no samples in common, and only the other one does not know
+            self._shares.setdefault(source, arrays)
+            if self._reuses:
+                self._keep_newest(source, (self._episode, self._round), arrays)
+
+    def _check_share(self, source: str, arrays: Arrays) -> None:
         try:
             self._learner.check(source, arrays)
         except ProtocolViolation as violation:
             raise ProtocolViolation(f"{self._where()}: share from {source}: {violation}") from None
-        if source in self._expected:  # else the two have no samples in common, and only the other one does not know
-            self._shares.setdefault(source, arrays)
+
+    def _keep_newest(self, source: str, key: tuple[int, int], arrays: Arrays) -> None:
+        edge = self._edges[source]
+        if key > edge.newest_round:
+            edge.newest_round, edge.newest = key, arrays
 
     def _close_round(self) -> list[Command]:
         shares = {source: self._shares[source] for source in self._expected if source in self._shares}
-        losses = self._learner.close_round(shares)
+        newest = {source: self._edges[source].newest for source in self._expected if source not in shares}
+        stale = {source: arrays for source, arrays in newest.items() if arrays is not None}
+        losses = self._learner.close_round(shares, stale)
+        if self._reuses:
+            losses = losses | {"stale": float(len(stale))}
         for source in self._expected:
             edge = self._edges[source]
             if source in shares:
@@ -337,6 +356,13 @@ class AgentProtocol:
         self.phase = Phase.LEAVING if last else Phase.ACTING
         commands: list[Command] = [Send(ENVIRONMENT, self._answer), *self._take_held(now)]
         return commands + self._finish() if self._stopped and self.phase is not Phase.SHARING else commands
+
+    def _take_late(self, source: str, key: tuple[int, int], arrays: Arrays) -> None:
+        """Count it, and keep it if the scenario reuses such and it is of a round in which the two exchanged."""
+        if self._reuses and source in self._plan.partners(self.name, *key):
+            self._check_share(source, arrays)
+            self._keep_newest(source, key, arrays)
+        self._note_late(source, key)
 
     def _note_late(self, source: str, key: tuple[int, int]) -> None:
         edge = self._edges[source]

@@ -65,8 +65,10 @@ def run_in_real_time(driver: Driver, clock: Callable[[], float] = time.monotonic
                 if participant.done:
                     break
                 timer = driver.timer()
-            timeout_s = _MAX_WAIT_S if timer is None or timer - now > _MAX_WAIT_S else max(0.0, timer - clock())
-            transport.wait(timeout_s, participant.awaited())
+            if timer is None or timer - now > 2 * _MAX_WAIT_S:
+                transport.wait(_MAX_WAIT_S, participant.awaited())
+            else:
+                transport.wait(max(0.0, min(_MAX_WAIT_S, timer - clock())))
             now = clock()
             driver.deliver(now)
     finally:

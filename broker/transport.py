@@ -73,7 +73,7 @@ class Transport(ABC):
 
         Args:
             timeout_s: Longest wait, or None for no limit.
-            awaited: How many messages are needed to go on; a transport may stay until all of them have arrived.
+            awaited: How many messages are needed to go on; for more than one a transport may stay up to twice as long.
         """
 
     @abstractmethod

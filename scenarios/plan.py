@@ -6,14 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from agent_node.config import AgentConfig
+from agent_node.learning.algorithm import Algorithm
+from agent_node.learning.layout import networks_of
+from agent_node.learning.shares import ShareFormat
+from agent_node.registry import load_algorithm
 from broker.config import LinkConfig
 from broker.errors import ScenarioError
 from broker.faults import Judge
 from broker.messages import ENVIRONMENT, OBSERVER, agent_name
 from env_service.config import ServiceConfig
 from env_service.environments import make_task
-from scenarios.scenario import Scenario
+from scenarios.scenario import Scenario, explained
 from scenarios.topology import Graph, ProximityConfig, build_graph
 
 
@@ -111,6 +117,7 @@ def make_plan(scenario: Scenario) -> Plan:
         ScenarioError: Something in the document cannot work; names the path.
     """
     Judge(scenario.faults, scenario.seed)
+    algorithm = make_algorithm(scenario)
     task = make_task(scenario.environment, 1)
     try:
         agents = tuple(agent_name(index) for index in range(len(task.action_counts)))
@@ -124,13 +131,57 @@ def make_plan(scenario: Scenario) -> Plan:
             raise ScenarioError(
                 "service.missing_action", "expected wait or repeat: this task has no action that does nothing"
             )
-        return Plan(
-            scenario,
-            agents,
-            graph,
-            dict(zip(agents, task.action_counts, strict=True)),
-            task.observation_size,
-            task.steps,
-        )
+        counts = dict(zip(agents, task.action_counts, strict=True))
+        plan = Plan(scenario, agents, graph, counts, task.observation_size, task.steps)
+        _check_size_of_shares(plan, algorithm)
+        return plan
     finally:
         task.close()
+
+
+def make_algorithm(scenario: Scenario) -> Algorithm:
+    """The algorithm that the scenario names, with its settings.
+
+    Raises:
+        ScenarioError: There is none of this name, its settings are wrong, or others do not go with it.
+    """
+    name = scenario.algorithm.name
+    try:
+        algorithm = load_algorithm(name)(scenario.learning, scenario.algorithm)
+    except ValidationError as error:
+        raise explained(error, "algorithm.settings") from None
+    if scenario.exchange.late_shares == "reuse" and not algorithm.shares_parameters:
+        raise ScenarioError(
+            "exchange.late_shares", f"expected drop: {name} shares no parameters, and all else is about one round only"
+        )
+    if scenario.learning.initial_parameters == "own" and algorithm.shares_parameters:
+        raise ScenarioError(
+            "learning.initial_parameters",
+            f"expected auto or common: {name} averages parameters, so all agents have to start from the same ones",
+        )
+    return algorithm
+
+
+def _check_size_of_shares(plan: Plan, algorithm: Algorithm) -> None:
+    """Refuse shares that the transport would refuse, in the middle of a run."""
+    scenario = plan.scenario
+    positions = plan.steps * scenario.parallel_episodes
+    format_ = ShareFormat(algorithm, positions, len(plan.agents))
+    widest = max(plan.action_counts.values())
+    needed = 0
+    for agent in plan.agents:
+        networks = networks_of(
+            agent,
+            algorithm.models,
+            plan.graph.neighbors[agent],
+            action_counts=plan.action_counts,
+            observation_size=plan.observation_size,
+            hidden=scenario.learning.hidden,
+        )
+        needed = max(needed, format_.size_bytes(networks.edge(positions, plan.action_counts[agent], widest)))
+    limit = scenario.transport.zeromq.max_message_bytes
+    if needed > limit:
+        raise ScenarioError(
+            "transport.zeromq.max_message_bytes",
+            f"expected at least {needed}, which a share of {algorithm.name} may take here, found {limit}",
+        )

@@ -88,7 +88,7 @@ def parse_scenario(text: str, settings: Mapping[str, Any]) -> Scenario:
         # Strict, so that `true` is no number; by way of JSON, where a list may become a tuple all the same.
         return Scenario.model_validate_json(json.dumps(document, default=_no_date), strict=True)
     except ValidationError as error:
-        raise _explained(error) from None
+        raise explained(error) from None
 
 
 def parse_settings(assignments: Iterable[str]) -> dict[str, Any]:
@@ -149,11 +149,16 @@ def _put(document: dict[str, Any], path: list[str], value: Any) -> None:
             holder = holder.setdefault(key, {})
 
 
-def _explained(error: ValidationError) -> ScenarioError:
-    """The first thing wrong with a document, as path, expectation and finding."""
+def explained(error: ValidationError, table: str = "") -> ScenarioError:
+    """The first thing wrong with a document, as path, expectation and finding.
+
+    Args:
+        error: What pydantic found.
+        table: Where in the document, if it was a part of it that was checked.
+    """
     first = error.errors(include_url=False)[0]
     others = "" if error.error_count() == 1 else f" (and {error.error_count() - 1} more)"
-    path, problem = _path(first["loc"]), _problem(first)
+    path, problem = ".".join(part for part in (table, _path(first["loc"])) if part), _problem(first)
     if first["type"].startswith("union_tag"):
         path = f"{path}.{_discriminator(first)}"
     return ScenarioError(path, problem + others)

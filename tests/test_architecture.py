@@ -112,6 +112,22 @@ def test_the_agents_protocol_knows_no_torch() -> None:
                 waiting.append(module)
 
 
+def test_what_a_launcher_reads_of_an_algorithm_imports_no_torch() -> None:
+    """Transitively from every page and from what sizes their shares; annotations may name tensors all the same."""
+    pages = list((ROOT / "agent_node/algorithms").glob("*.py"))
+    reached: set[Path] = set()
+    waiting = [*pages, ROOT / "scenarios/plan.py", ROOT / "agent_node/registry.py"]
+    while waiting:
+        path = waiting.pop()
+        reached.add(path)
+        for name in top_level_imports(path):
+            assert name.split(".")[0] != "torch", f"{path} imports torch"
+            module = ROOT / (name.replace(".", "/") + ".py")
+            if module.exists() and module not in reached:
+                waiting.append(module)
+    assert {ROOT / f"agent_node/learning/{name}.py" for name in ("algorithm", "shares", "layout")} <= reached
+
+
 def test_the_learning_core_takes_torch_and_numpy_only() -> None:
     allowed = {"torch", "numpy", "agent_node", "broker"}
     standard = {"__future__", "abc", "collections", "dataclasses", "enum", "hashlib", "itertools", "math", "typing"}

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from agent_node.learning.algorithm import (
     Algorithm,
@@ -22,7 +20,8 @@ from agent_node.learning.algorithm import (
     Loss,
     Round,
     objective,
-    stack_rows,
+    spread_actions,
+    spread_rows,
     taken,
 )
 from agent_node.learning.losses import clipped_gain, neighbor_ratio, pushes_apart, squared_distance
@@ -34,8 +33,7 @@ class AnticipationSharing(Algorithm):
     """Algorithm 1 of the paper."""
 
     name = "anticipation-sharing"
-    anticipates = True
-    per_sample = True
+    models = "neighbors"
 
     def fields(self, edge: Edge) -> tuple[Field, ...]:
         """Own distributions, own actions and the anticipation of the receiver, a row per sample."""
@@ -58,14 +56,14 @@ class AnticipationSharing(Algorithm):
 
     def loss(self, now: Round, shares: Mapping[str, Arrays]) -> Loss:
         """-(gain - pen) over the neighbors heard (Eq. 15); with nobody heard, an independent PPO step."""
-        heard = [partner for partner in now.partners if partner in shares]
-        log_own, own = now.log_own(), now.log_probabilities[0]
-        own_ratio = (log_own - now.log_own_old).exp()
+        heard = now.heard(shares)
         if not heard:
-            gain = clipped_gain(own_ratio, None, now.advantages, self.learning.clip)
-            return objective(self.learning, gain, None, own)
-        policy, actions, anticipation, mask = _arranged(now, [(partner, shares[partner]) for partner in heard])
-        mine = now.anticipations(heard)
+            return super().loss(now, shares)
+        log_own, own = now.log_own(), now.log_probabilities[0]
+        policy, anticipation = (spread_rows(now, shares, heard, name) for name in ("policy", "anticipation"))
+        actions, mask = spread_actions(now, shares, heard)
+        own_ratio = (log_own - now.log_own_old).exp()
+        mine = now.log_others(heard)
         toward = (taken(mine, actions) - taken(policy, actions).clamp_min(_TINY).log()) * mask
         back = (log_own - taken(anticipation, now.actions.expand(len(heard), -1)).clamp_min(_TINY).log()) * mask
         settings = self.settings.anticipation_sharing
@@ -77,19 +75,3 @@ class AnticipationSharing(Algorithm):
         )
         kappa = now.advantages.abs().mean()
         return objective(self.learning, gain, kappa * discrepancy.sum(dim=0), own)
-
-
-def _arranged(now: Round, heard: list[tuple[str, Arrays]]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """pi_jj (m, B, A), a_j (m, B), pi_ji (m, B, A) and the mask (m, B) of samples at which j was in range."""
-    samples, width = now.log_probabilities.shape[1:]
-    rows = [now.rows_in_range[partner] for partner, _ in heard]
-    policy = stack_rows([arrays["policy"] for _, arrays in heard], rows, samples, width)
-    anticipation = stack_rows([arrays["anticipation"] for _, arrays in heard], rows, samples, width)
-    actions = torch.zeros(len(heard), samples, dtype=torch.int64)
-    mask = torch.zeros(len(heard), samples)
-    for position, (_, arrays) in enumerate(heard):
-        index = rows[position]
-        where = slice(None) if index is None else index
-        actions[position, where] = torch.from_numpy(arrays["actions"].astype(np.int64))
-        mask[position, where] = 1.0
-    return policy, actions, anticipation, mask

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def clipped_gain(own_ratio: Tensor, neighbor_ratio: Tensor | None, advantages: Tensor, clip: float) -> Tensor:
@@ -16,7 +18,7 @@ def clipped_gain(own_ratio: Tensor, neighbor_ratio: Tensor | None, advantages: T
         clip: epsilon.
     """
     scaled = advantages if neighbor_ratio is None else neighbor_ratio * advantages
-    return torch.minimum(own_ratio * scaled, own_ratio.clamp(1 - clip, 1 + clip) * scaled)
+    return (own_ratio * scaled).minimum(own_ratio.clamp(1 - clip, 1 + clip) * scaled)
 
 
 def neighbor_ratio(log_ratios: Tensor, cap: float) -> Tensor:

@@ -7,43 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import torch
 from numpy.random import Generator
 from torch import Tensor
 
-
-@dataclass(frozen=True)
-class Layout:
-    """Sizes of a perceptron with ReLU between its layers.
-
-    Attributes:
-        inputs: I.
-        hidden: Widths of the hidden layers.
-        outputs: O.
-    """
-
-    inputs: int
-    hidden: tuple[int, ...]
-    outputs: int
-
-    @property
-    def layers(self) -> list[tuple[int, int]]:
-        """(inputs, outputs) of each layer."""
-        return list(pairwise((self.inputs, *self.hidden, self.outputs)))
-
-    @property
-    def pieces(self) -> list[int]:
-        """Lengths of the weights and biases within a network's parameters, layer by layer."""
-        return [length for rows, columns in self.layers for length in (rows * columns, columns)]
-
-    @property
-    def size(self) -> int:
-        """P."""
-        return sum(self.pieces)
+from agent_node.learning.layout import Layout
 
 
 def initial_parameters(layout: Layout, generator: Generator) -> Tensor:

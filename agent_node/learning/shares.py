@@ -1,18 +1,72 @@
-"""Checks what a neighbor shared before any of it is used."""
+"""What a share holds beside the algorithm's own arrays, and how it is checked before any of it is used."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from agent_node.learning.algorithm import Field, Kind
+from agent_node.learning import consensus, samples
+from agent_node.learning.algorithm import Algorithm, Edge, Field, Kind
 from broker.errors import ProtocolViolation
 
 SUM_TOLERANCE = 1e-3
 """How far a distribution's sum may be from 1: ten times what float32 rounding gives for 1000 actions."""
 
-_DTYPES = {Kind.DISTRIBUTION: np.float32, Kind.ACTIONS: np.int32, Kind.REAL: np.float32, Kind.BITS: np.uint8}
+_DTYPES = {
+    Kind.DISTRIBUTION: np.float32,
+    Kind.ACTIONS: np.int32,
+    Kind.REAL: np.float32,
+    Kind.BITS: np.uint8,
+    Kind.COUNT: np.int32,
+}
+_HEAD_BYTES = 1024
+
+
+@dataclass(frozen=True)
+class ShareFormat:
+    """All that crosses an edge under an algorithm.
+
+    Attributes:
+        algorithm: Says what its own arrays are.
+        positions: Samples that an episode can have: time limit * copies.
+        agents: How many agents there are.
+    """
+
+    algorithm: Algorithm
+    positions: int
+    agents: int
+
+    def fields(self, edge: Edge) -> tuple[Field, ...]:
+        """The algorithm's fields; which samples they are about, if any has rows; the degree, with parameters."""
+        fields = self.algorithm.fields(edge)
+        if fields and self.algorithm.shares_parameters:
+            fields += (Field(consensus.NAME, Kind.COUNT, (1,), self.agents - 1, per_sample=False),)
+        if any(field.per_sample for field in fields):
+            bits = (samples.packed_bytes(self.positions),)
+            fields += (Field(samples.NAME, Kind.BITS, bits, self.positions, per_sample=False),)
+        return fields
+
+    def names_of_rows(self, edge: Edge) -> frozenset[str]:
+        """The arrays that have a row per sample."""
+        return frozenset(field.name for field in self.algorithm.fields(edge) if field.per_sample)
+
+    def check(self, arrays: Mapping[str, np.ndarray], edge: Edge) -> None:
+        """Refuse arrays that are no share on `edge`, whose number of rows the share itself says.
+
+        Raises:
+            ProtocolViolation: Names the array, what was expected and what was found.
+        """
+        bits = [field for field in self.fields(edge) if field.kind is Kind.BITS]
+        rows = count_bits(arrays.get(bits[0].name), bits[0]) if bits else 0
+        check_share(arrays, self.fields(replace(edge, rows=rows)))
+
+    def size_bytes(self, edge: Edge) -> int:
+        """What a share on `edge` is on the wire, its header and topic reckoned generously."""
+        fields = self.fields(edge)
+        return _HEAD_BYTES + sum(math.prod(field.shape) * np.dtype(_DTYPES[field.kind]).itemsize for field in fields)
 
 
 def check_share(arrays: Mapping[str, np.ndarray], fields: tuple[Field, ...]) -> None:
@@ -57,6 +111,9 @@ def _check(array: np.ndarray, field: Field) -> None:
         _check_distribution(array, field.name)
     elif field.kind is Kind.ACTIONS and (array.min() < 0 or array.max() >= field.limit):
         msg = f"{field.name}: expected actions from 0 to {field.limit - 1}, found {array.min()} to {array.max()}"
+        raise ProtocolViolation(msg)
+    elif field.kind is Kind.COUNT and (array.min() < 1 or array.max() > field.limit):
+        msg = f"{field.name}: expected 1 to {field.limit}, found {array.min()}"
         raise ProtocolViolation(msg)
     elif field.kind is Kind.REAL and not np.isfinite(array).all():
         msg = f"{field.name}: expected finite numbers, found NaN or infinity"

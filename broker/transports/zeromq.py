@@ -9,6 +9,7 @@ be mistaken for its past life. The context is made by the transport itself: Zero
 from __future__ import annotations
 
 import errno
+import math
 import socket as socket_module
 import time
 from collections import deque
@@ -104,7 +105,7 @@ class ZeroMQTransport(FrameTransport):
                 traffic.sent_bytes += len(frame)
 
     def wait(self, timeout_s: float | None, awaited: int = 1) -> None:
-        """Block until `awaited` frames have arrived, a refused frame can go out, or `timeout_s` has passed.
+        """Block until `awaited` frames have arrived or a refused frame can go out; see `Transport.wait`.
 
         Reading many frames in one go costs half of reading them one by one.
         """
@@ -117,8 +118,11 @@ class ZeroMQTransport(FrameTransport):
             self._timeout_ms = timeout_ms
         # Receiving at once is one call less than polling first: a fifth of a barrier's time.
         arrived, receive, decode = self.arrived, self._receive, self.codec.decode
+        give_up_at = math.inf if timeout_s is None else time.monotonic() + timeout_s
         try:
             while len(arrived) < awaited:
+                if arrived and time.monotonic() > give_up_at:
+                    return
                 frame = receive()
                 try:
                     arrived.append(decode(frame))  # at once: the others still work

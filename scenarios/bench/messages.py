@@ -235,7 +235,7 @@ class _NoLearner:
 
     def check(self, source: str, arrays: Mapping[str, np.ndarray]) -> None: ...
 
-    def close_round(self, shares: Mapping[str, Arrays]) -> dict[str, float]:  # noqa: ARG002
+    def close_round(self, shares: Mapping[str, Arrays], stale: Mapping[str, Arrays]) -> dict[str, float]:  # noqa: ARG002
         return {}
 
     def weights_digest(self) -> str:

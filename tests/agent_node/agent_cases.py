@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from message_cases import seen_of
 
-from agent_node.algorithms import load_algorithm
 from agent_node.config import AgentConfig, AlgorithmConfig, ExchangeConfig, LearningConfig
 from agent_node.learning.learner import Learner
+from agent_node.registry import load_algorithm
 from broker.config import JoiningConfig, LinkConfig, TransportConfig
 from broker.messages import ENVIRONMENT
 

@@ -36,6 +36,7 @@ class RecordingLearner:
         self.calls: list[tuple[object, ...]] = []
         self.closed: list[tuple[int, int, dict[str, list[int]]]] = []
         self.episode = self.round = -1
+        self.stale: list[dict[str, list[int]]] = []
         self._acts = 0
 
     def begin_episode(self, episode: int) -> None:
@@ -69,8 +70,9 @@ class RecordingLearner:
         if (arrays["stamp"] < 0).any():
             raise ProtocolViolation("stamp: expected a stamp")
 
-    def close_round(self, shares: Mapping[str, Arrays]) -> dict[str, float]:
+    def close_round(self, shares: Mapping[str, Arrays], stale: Mapping[str, Arrays]) -> dict[str, float]:
         self.calls.append(("close_round", tuple(shares)))
+        self.stale.append({name: said["stamp"].tolist() for name, said in stale.items()})
         self.closed.append((self.episode, self.round, {name: said["stamp"].tolist() for name, said in shares.items()}))
         return {"gain": float(self.round)}
 

@@ -411,6 +411,67 @@ def test_a_bad_share_that_came_early_is_rejected_when_its_round_opens_and_a_good
     assert bench.counted()[A1] == (1, 0, 0, 1)
 
 
+def test_a_share_heard_stands_in_for_later_ones_that_are_missing_until_a_newer_one_came() -> None:
+    bench = Bench(rounds=5, exchange={"late_shares": "reuse"}).join()
+    bench.play()
+    bench.hear(A2, share(A2, 0))
+    bench.agent.expire(2.0)  # agent-1 has never been heard
+    bench.hear(A1, share(A1, 0), 2.0)  # late
+    bench.agent.expire(4.0)
+    bench.hear(A1, share(A1, 1), 4.0)  # late
+    bench.hear(A1, share(A1, 0), 4.0)  # older than what is known
+    bench.agent.expire(6.0)
+    bench.hear(A1, share(A1, 3), 6.0)
+    bench.agent.expire(8.0)
+    commands = bench.agent.expire(10.0)
+    assert bench.learner.stale == [
+        {},
+        {A1: [1, 0, 0, 0], A2: [2, 0, 0, 0]},
+        {A1: [1, 0, 0, 1], A2: [2, 0, 0, 0]},
+        {A2: [2, 0, 0, 0]},
+        {A1: [1, 0, 0, 3], A2: [2, 0, 0, 0]},
+    ]
+    assert [record.losses for record in records(commands)] == [{"gain": 4.0, "stale": 2.0}]
+    assert bench.counted() == {A1: (1, 2, 4, 0), A2: (1, 0, 4, 0)}
+
+
+def test_parameters_of_an_earlier_episode_stand_in_too() -> None:
+    bench = Bench(exchange={"late_shares": "reuse"}).join()
+    bench.play()
+    bench.finish_episode()
+    bench.play(episode=1, end=9.0)
+    bench.agent.expire(11.0)
+    assert bench.learner.stale == [{}, {}, {A1: [1, 0, 0, 1], A2: [2, 0, 0, 1]}]
+
+
+def test_a_late_share_that_is_bad_is_refused_and_never_reused() -> None:
+    bench = Bench(exchange={"late_shares": "reuse"}).join()
+    bench.play()
+    bench.agent.expire(2.0)
+    assert "share from agent-1: stamp: expected a stamp" in bench.refuses(A1, Share(0, 0, bad()), 2.0)
+    bench.agent.expire(4.0)
+    assert bench.learner.stale == [{}, {}]
+
+
+def test_a_share_of_a_round_without_exchange_is_never_reused() -> None:
+    bench, stranger = bench_with_a_stranger({"late_shares": "reuse"})
+    bench.play()
+    bench.agent.expire(2.0)
+    bench.hear(stranger, share(stranger, 0), 2.0)
+    assert bench.agent._edges[stranger].newest is None
+
+
+def test_without_reuse_no_share_outlives_its_round() -> None:
+    bench = Bench().join()
+    bench.play()
+    bench.hear(A1, share(A1, 0))
+    bench.agent.expire(2.0)
+    bench.hear(A2, share(A2, 0))
+    commands = bench.agent.expire(4.0)
+    assert bench.learner.stale == [{}, {}]
+    assert "stale" not in records(commands)[0].losses
+
+
 def test_a_skipped_round_sends_and_awaits_nothing() -> None:
     bench = Bench(exchange={"skip_probability": 1.0}).join()
     commands = bench.play()
@@ -448,10 +509,10 @@ def test_a_partner_with_nothing_to_exchange_is_not_awaited() -> None:
 # What no correct peer can say
 
 
-def bench_with_a_stranger() -> tuple[Bench, str]:
+def bench_with_a_stranger(exchange: dict[str, str] | None = None) -> tuple[Bench, str]:
     """With random partners, and with a neighbor that is not agent-0's partner in the first round."""
     for seed in range(100):
-        bench = Bench(exchange={"mode": "random-partner"}, seed=seed)
+        bench = Bench(exchange={"mode": "random-partner", **(exchange or {})}, seed=seed)
         partners = ExchangePlan(seed, bench.config.neighbors, bench.config.exchange).partners(A0, 0, 0)
         if len(partners) == 1:
             return bench.join(), ({A1, A2} - set(partners)).pop()

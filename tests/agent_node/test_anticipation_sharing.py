@@ -94,10 +94,20 @@ def hand_round(partners: tuple[str, ...] = (J, K), ranges: dict[str, Tensor | No
         advantages=torch.tensor(Hand.advantages),
         actions=torch.tensor(Hand.actions),
         log_probabilities=torch.stack(logs).requires_grad_(),
-        log_own_old=torch.tensor(Hand.own_old).log(),
+        log_old=old_policies(Hand.own_old, torch.stack(logs)),
         partners=partners,
         rows_in_range=ranges or {J: None, K: None},
+        critic=torch.empty(0),
+        policies=torch.empty(0),
+        weights={},
     )
+
+
+def old_policies(own_old: list[float], like: Tensor) -> Tensor:
+    """Log-probabilities (R, B, A) that are `own_old` for every action of the own policy, and nothing for the others."""
+    old = torch.full_like(like, torch.nan)
+    old[0] = torch.tensor(own_old, dtype=like.dtype).log()[:, None]
+    return old
 
 
 def out_of_range(said: Heard, sample: int) -> Heard:
@@ -315,13 +325,17 @@ class Case:
         leaf = torch.tensor(self.parameters, dtype=torch.float64, requires_grad=True)
         logits = perceptrons(leaf, torch.tensor(self.observations, dtype=torch.float64))
         impossible = torch.arange(3) >= torch.tensor([2, 3, 2])[:, None, None]
+        logs = torch.log_softmax(logits.masked_fill(impossible, IMPOSSIBLE), dim=-1)
         now = Round(
             advantages=torch.tensor(self.advantages, dtype=torch.float64),
             actions=torch.tensor(self.actions),
-            log_probabilities=torch.log_softmax(logits.masked_fill(impossible, IMPOSSIBLE), dim=-1),
-            log_own_old=torch.tensor(self.own_old, dtype=torch.float64).log(),
+            log_probabilities=logs,
+            log_old=old_policies(self.own_old, logs.detach()),
             partners=(J, K),
             rows_in_range=in_range(said),
+            critic=torch.empty(0),
+            policies=torch.empty(0),
+            weights={},
         )
         learning = LearningConfig(entropy_bonus=self.entropy_bonus)
         loss = AnticipationSharing(learning, settings(self.rho, self.cap)).loss(now, as_shares(said))

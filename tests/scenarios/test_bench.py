@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from message_cases import seen_of
 
-from agent_node.algorithms import load_algorithm
 from agent_node.learning.learner import Learner
 from agent_node.learning.networks import Evaluation
+from agent_node.registry import load_algorithm
 from env_service.environments import make_task
 from scenarios.bench.bare import BareTrial, Episode, Perceptrons
 from scenarios.bench.messages import measure_barriers
@@ -63,10 +64,10 @@ def played(learners: list[Learner], scenario) -> Episode:
         learner.begin_episode(0)
         for step in range(steps + 1):
             reward = rewards[step - 1, :, index] if step else np.zeros(copies, np.float32)
-            seen = (step, observations[step], reward, ended[step], None)
+            _, data = seen_of(observations[step], reward, ended[step])
             if step < steps:
-                actions[step, :, index] = learner.act(*seen)
-        learner.see(*seen)
+                actions[step, :, index] = learner.act(step, data)
+        learner.see(steps, data)
         learner.end_episode()
     return Episode(torch.from_numpy(observations[:-1][valid]), torch.from_numpy(actions[valid].T), rewards, valid)
 
@@ -105,13 +106,15 @@ def test_the_bare_script_and_the_agents_have_the_same_advantages_and_gradients(a
     advantages = bare.advantages(episode, values.numpy())
     names = [a._name for a in agents]
     shares = {a._name: a.open_round(tuple(n for n in names if n != a._name)) for a in agents}
+    rounds = []
     for agent in agents:
         heard = {name: shares[name][agent._name] for name in names if name != agent._name}
-        now, aligned = agent._aligned(heard)
+        now, aligned, _ = agent._take_in(heard, {})
+        rounds.append(now)
         agent._algorithm.loss(now, aligned).total.backward()
     bare.policy_losses(episode, advantages).sum().backward()
     ours = in_order_of_agents(agents, [agent._evaluation.gradient(agent._logits.grad) for agent in agents])
-    assert torch.allclose(advantages, torch.stack([agent._round.advantages for agent in agents]), atol=1e-5)
+    assert torch.allclose(advantages, torch.stack([now.advantages for now in rounds]), atol=1e-5)
     assert ours.abs().max() > 1e-3
     assert torch.allclose(gradient(bare.actors), ours, rtol=1e-4, atol=1e-6)
 

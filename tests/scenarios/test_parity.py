@@ -39,12 +39,25 @@ def edges(out: Path) -> list[tuple[Any, ...]]:
     [
         ("exchange-quick", ()),
         ("exchange-quick", ("algorithm.name=independent",)),
+        ("exchange-quick", ("algorithm.name=value-sharing", "topology.kind=line")),
+        ("exchange-quick", ("algorithm.name=value-parameter-sharing", "topology.kind=line")),
+        ("exchange-quick", ("algorithm.name=policy-sharing", "topology.kind=line")),
         ("predation-6", ()),
         ("navigation", ("exchange.skip_probability=0.5", "exchange.skip_scope=edge")),
         ("predation-6-quick", ("exchange.mode=random-partner",)),
         ("exchange-quick", ("transport.zeromq.scheme=tcp", "transport.zeromq.base_port=27310")),
     ],
-    ids=["shared", "independent", "proximity", "skips", "random-partner", "tcp"],
+    ids=[
+        "shared",
+        "independent",
+        "values",
+        "value parameters",
+        "policies",
+        "proximity",
+        "skips",
+        "random-partner",
+        "tcp",
+    ],
 )
 def test_processes_decide_what_the_simulation_decides(tmp_path: Path, scenario: str, settings: tuple[str, ...]) -> None:
     arguments = [scenario, "--episodes", "8", *(part for setting in settings for part in ("--set", setting))]
@@ -63,6 +76,29 @@ def test_lost_and_delayed_messages_are_the_same_ones_on_both_substrates(tmp_path
     second = ran(tmp_path / "run", *arguments)
     assert first["shares_missing"] > 0
     assert first["faults_applied"] > first["shares_missing"]
+    assert agree(first, second, *DIGESTS, *COUNTS)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "late"),
+    [
+        ("anticipation-sharing", "drop"),
+        ("value-sharing", "drop"),
+        ("value-parameter-sharing", "drop"),
+        ("value-parameter-sharing", "reuse"),
+        ("policy-sharing", "reuse"),
+        ("independent", "drop"),
+    ],
+)
+def test_every_algorithm_learns_the_same_of_what_is_left_when_messages_are_lost(
+    tmp_path: Path, algorithm: str, late: str
+) -> None:
+    settings = (f"algorithm.name={algorithm}", f"exchange.late_shares={late}", "exchange.patience_s=0.5", DROPS)
+    rounds = ("--set", "learning.rounds=2", *(part for setting in settings for part in ("--set", setting)))
+    arguments = ["exchange-quick", "--episodes", "3", *rounds]
+    first = simulated(tmp_path / "simulate", *arguments)
+    second = ran(tmp_path / "run", *arguments)
+    assert (first["shares_missing"] > 0) == (algorithm != "independent")
     assert agree(first, second, *DIGESTS, *COUNTS)
 
 
@@ -107,11 +143,3 @@ def test_faults_do_not_change_what_was_explored_before_they_struck(tmp_path: Pat
     assert len(curves[0]) == 3
     assert curves[0] == curves[1]
     assert calm["weights_digest"] != faulty["weights_digest"]
-
-
-def test_with_every_round_skipped_anticipation_sharing_is_independent_learning(tmp_path: Path) -> None:
-    arguments = ("exchange-quick", "--episodes", "4")
-    skipped = simulated(tmp_path / "skipped", *arguments, "--set", "exchange.skip_probability=1.0")
-    independent = simulated(tmp_path / "independent", *arguments, "--set", "algorithm.name=independent")
-    assert skipped["curve_digest"] == independent["curve_digest"]
-    assert skipped["shares_sent"] == 0

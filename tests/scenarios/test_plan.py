@@ -180,3 +180,50 @@ def test_two_faults_with_one_name_are_refused(faults, name):
 
 def test_faults_with_names_of_their_own_are_taken():
     assert len(make_plan(scenario(faults=[DROP, DROP | {"name": "second"}])).scenario.faults) == 2
+
+
+def test_an_algorithm_that_does_not_exist_is_refused_with_those_that_do():
+    error = refused(algorithm={"name": "telepathy"})
+    assert error.path == "algorithm.name"
+    assert error.problem.startswith("expected one of anticipation-sharing, independent, policy-sharing, ")
+    assert error.problem.endswith(", found 'telepathy'")
+
+
+def test_an_algorithm_of_our_own_takes_no_settings_of_others():
+    error = refused(algorithm={"name": "value-sharing", "settings": {"boldness": 1}})
+    assert (error.path, error.problem.split(".")[0]) == ("algorithm.settings.boldness", "there is no such setting")
+
+
+@pytest.mark.parametrize("name", ["anticipation-sharing", "value-sharing", "independent"])
+def test_late_shares_are_reused_only_where_parameters_are_shared(name):
+    error = refused(algorithm={"name": name}, exchange={"late_shares": "reuse"})
+    assert error.path == "exchange.late_shares"
+    assert error.problem.startswith(f"expected drop: {name} shares no parameters")
+
+
+@pytest.mark.parametrize("name", ["value-parameter-sharing", "policy-sharing"])
+def test_agents_that_share_parameters_cannot_start_from_their_own(name):
+    make_plan(scenario(algorithm={"name": name}, exchange={"late_shares": "reuse"}))
+    make_plan(scenario(algorithm={"name": name}, learning={"initial_parameters": "common"}))
+    error = refused(algorithm={"name": name}, learning={"initial_parameters": "own"})
+    assert error.path == "learning.initial_parameters"
+    assert error.problem.startswith(f"expected auto or common: {name} averages parameters")
+
+
+def test_shares_too_large_for_the_transport_are_refused_before_anything_starts():
+    """The largest share of policy-sharing: 4 policies of 20 -> 128 -> 64 -> 6, actions, bits, degree, head."""
+    policies = 4 * (20 * 128 + 128 + 128 * 64 + 64 + 64 * 6 + 6)
+    needed = 4 * policies + 4 * 17 * 3 + 7 + 4 + 1024
+    crowded = {"algorithm": {"name": "policy-sharing"}, "transport": {"zeromq": {"max_message_bytes": needed - 1}}}
+    error = refused(**crowded)
+    assert error.path == "transport.zeromq.max_message_bytes"
+    expected = f"expected at least {needed}, which a share of policy-sharing may take here, found {needed - 1}"
+    assert error.problem == expected
+    make_plan(scenario(**crowded | {"transport": {"zeromq": {"max_message_bytes": needed}}}))
+    make_plan(scenario(**crowded | {"algorithm": {"name": "value-sharing"}}))
+
+
+def test_the_joint_policy_of_twenty_agents_fits_into_a_message_of_default_size():
+    twenty = {"kind": "predation", "agents": 20}
+    for name in ("policy-sharing", "value-parameter-sharing"):
+        make_plan(scenario(environment=twenty, topology={"kind": "complete"}, algorithm={"name": name}))

@@ -213,7 +213,7 @@ def test_bad_messages_are_counted_and_the_run_goes_on_undisturbed(tmp_path: Path
         reasons = " ".join(row[0] for row in database.execute("SELECT text FROM events WHERE kind = 'rejected'"))
     assert rejected["agent-0"] >= 10
     assert rejected[ENVIRONMENT] >= 3
-    for reason in ("NaN", "is not an in-edge", "never sends one here", "timestep with shapes"):
+    for reason in ("NaN", "is not an in-edge", "never sends one here", "timestep with 'observation"):
         assert reason in reasons
 
 

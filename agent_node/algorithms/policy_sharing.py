@@ -1,0 +1,69 @@
+"""Policy sharing (PS): every agent holds a policy for everyone, and all agree on them (Zhang & Zavlanos, 2019).
+
+Agent i improves the joint policy {pi_i1 .. pi_iN} on its own advantage, so that each pi_ij drifts to where i would have
+it, and averaging over the graph makes of these wishes one policy that serves all. Agent i acts by its pi_ii.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from agent_node.learning.algorithm import (
+    Algorithm,
+    Arrays,
+    Edge,
+    Field,
+    Kind,
+    Loss,
+    Mixed,
+    Round,
+    objective,
+    spread_actions,
+    taken,
+)
+from agent_node.learning.consensus import step_toward
+from agent_node.learning.losses import clipped_gain
+
+
+class PolicySharing(Algorithm):
+    """PPO on the joint ratio, then consensus on the joint policy."""
+
+    name = "policy-sharing"
+    models = "everyone"
+    shares_parameters = True
+
+    def fields(self, edge: Edge) -> tuple[Field, ...]:
+        """The parameters of the whole joint policy, and own actions, which nothing else would tell."""
+        return (
+            Field("policies", Kind.REAL, edge.policies_shape, per_sample=False),
+            Field("actions", Kind.ACTIONS, (edge.rows,), edge.source_actions),
+        )
+
+    def share(self, now: Round, neighbor: str, edge: Edge) -> Arrays:  # noqa: ARG002
+        """theta_i as the round opened, and a_i."""
+        actions = now.select(now.actions, neighbor)
+        return {"policies": now.policies.numpy(), "actions": actions.numpy().astype(np.int32)}
+
+    def mix(self, now: Round, shares: Mapping[str, Arrays]) -> Mixed:
+        """Sum over j of c_ij (theta_j - theta_i), which is added to the round's own step."""
+        heard = now.heard(shares)
+        if not heard:
+            return Mixed()
+        policies = {partner: shares[partner]["policies"] for partner in heard}
+        return Mixed(policies=step_toward(now.policies, policies, now.weights))
+
+    def loss(self, now: Round, shares: Mapping[str, Arrays]) -> Loss:
+        """PPO on the joint ratio of the agent itself and those heard; with nobody heard, on its own.
+
+        The clip bounds the joint ratio, since the joint policy is what is improved.
+        """
+        heard = now.heard(shares)
+        if not heard:
+            return super().loss(now, shares)
+        actions, mask = spread_actions(now, shares, heard)
+        others = (taken(now.log_others(heard), actions) - taken(now.log_others_old(heard), actions)) * mask
+        ratio = (now.log_own() - now.log_own_old + others.sum(dim=0)).exp()
+        gain = clipped_gain(ratio, None, now.advantages, self.learning.clip)
+        return objective(self.learning, gain, None, now.log_probabilities[0])

@@ -1,0 +1,35 @@
+"""Value-parameter sharing (VPS): agents agree on a critic of the mean return (Zhang et al., 2018, algorithm 2).
+
+Each critic takes a step toward the agent's own returns, then a step toward the critics of the neighbors heard. The
+policy learns on own rewards, valued by the critic that came of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from agent_node.learning.algorithm import Algorithm, Arrays, Edge, Field, Kind, Mixed, Round
+from agent_node.learning.consensus import step_toward
+
+
+class ValueParameterSharing(Algorithm):
+    """PPO on own rewards with a critic mixed over the graph."""
+
+    name = "value-parameter-sharing"
+    shares_parameters = True
+
+    def fields(self, edge: Edge) -> tuple[Field, ...]:
+        """The parameters of the critic."""
+        return (Field("critic", Kind.REAL, edge.critic_shape, per_sample=False),)
+
+    def share(self, now: Round, neighbor: str, edge: Edge) -> Arrays:  # noqa: ARG002 - the same for every neighbor
+        """v_i after its step in this round."""
+        return {"critic": now.critic.numpy()}
+
+    def mix(self, now: Round, shares: Mapping[str, Arrays]) -> Mixed:
+        """v_i <- sum over j of c_ij v_j; with nobody heard, an independent round."""
+        heard = now.heard(shares)
+        if not heard:
+            return Mixed()
+        critics = {partner: shares[partner]["critic"] for partner in heard}
+        return Mixed(critic=now.critic + step_toward(now.critic, critics, now.weights))

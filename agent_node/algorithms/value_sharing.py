@@ -1,0 +1,37 @@
+"""Value sharing (VS): agents tell their neighbors their advantages, and each learns on the mean (Du et al., 2022).
+
+One number a step crosses an edge. It says what the step was worth to the sender, so the reward is private in name only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from agent_node.learning.algorithm import Algorithm, Arrays, Edge, Field, Kind, Mixed, Round
+
+
+class ValueSharing(Algorithm):
+    """PPO on the mean of the advantages of the agent itself and of the neighbors heard."""
+
+    name = "value-sharing"
+
+    def fields(self, edge: Edge) -> tuple[Field, ...]:
+        """The advantages, a number per sample."""
+        return (Field("advantages", Kind.REAL, (edge.rows,)),)
+
+    def share(self, now: Round, neighbor: str, edge: Edge) -> Arrays:  # noqa: ARG002
+        """A_i as the own critic gives it: normalized ones would say all rewards are alike."""
+        return {"advantages": now.select(now.advantages, neighbor).numpy()}
+
+    def mix(self, now: Round, shares: Mapping[str, Arrays]) -> Mixed:
+        """The mean of A_i and those A_j that are about the same sample."""
+        heard = now.heard(shares)
+        if not heard:
+            return Mixed()
+        total, count = now.advantages.clone(), now.advantages.new_ones(now.advantages.shape)
+        for partner in heard:
+            rows = now.rows_in_range[partner]
+            where = slice(None) if rows is None else rows
+            total[where] += total.new_tensor(shares[partner]["advantages"])
+            count[where] += 1
+        return Mixed(advantages=total / count)

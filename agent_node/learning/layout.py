@@ -1,0 +1,89 @@
+"""Which networks an agent holds and how large they are: known before any of them is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+from agent_node.learning.algorithm import Edge, Models
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Sizes of a perceptron with ReLU between its layers.
+
+    Attributes:
+        inputs: I.
+        hidden: Widths of the hidden layers.
+        outputs: O.
+    """
+
+    inputs: int
+    hidden: tuple[int, ...]
+    outputs: int
+
+    @property
+    def layers(self) -> list[tuple[int, int]]:
+        """(inputs, outputs) of each layer."""
+        return list(pairwise((self.inputs, *self.hidden, self.outputs)))
+
+    @property
+    def pieces(self) -> list[int]:
+        """Lengths of the weights and biases within a network's parameters, layer by layer."""
+        return [length for rows, columns in self.layers for length in (rows * columns, columns)]
+
+    @property
+    def size(self) -> int:
+        """P."""
+        return sum(self.pieces)
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The networks of one agent.
+
+    Attributes:
+        modeled: The agents it holds a policy for, one a row.
+        actor: Layout of every policy, as wide as the most actions that any of them has.
+        critic: Layout of the critic.
+    """
+
+    modeled: tuple[str, ...]
+    actor: Layout
+    critic: Layout
+
+    def edge(self, rows: int, source_actions: int, destination_actions: int) -> Edge:
+        """An edge of a graph in which sender and receiver hold equally many networks, if they share parameters."""
+        policies = (len(self.modeled), self.actor.size)
+        return Edge(rows, source_actions, destination_actions, (self.critic.size,), policies)
+
+
+def networks_of(
+    agent: str,
+    models: Models,
+    neighbors: tuple[str, ...],
+    *,
+    action_counts: Mapping[str, int],
+    observation_size: int,
+    hidden: tuple[int, ...],
+) -> Networks:
+    """What `agent` holds.
+
+    Args:
+        agent: Whose networks.
+        models: For whom the algorithm keeps a policy.
+        neighbors: Of the agent.
+        action_counts: Number of actions of every agent, in the agents' order.
+        observation_size: Length of an observation.
+        hidden: Widths of the hidden layers.
+    """
+    match models:
+        case "self":
+            modeled: tuple[str, ...] = (agent,)
+        case "neighbors":
+            modeled = (agent, *neighbors)
+        case "everyone":
+            modeled = tuple(action_counts)
+    width = max(action_counts[other] for other in modeled)
+    return Networks(modeled, Layout(observation_size, hidden, width), Layout(observation_size, hidden, 1))

@@ -1,0 +1,50 @@
+"""Algorithms by name: those that come with Foretell, and those that installed packages add.
+
+A package adds one by an entry point of the group `foretell.algorithms` that leads to a subclass of
+`agent_node.learning.algorithm.Algorithm`; see docs/algorithms.md.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+
+from agent_node.learning.algorithm import Algorithm
+from broker.errors import ScenarioError
+
+GROUP = "foretell.algorithms"
+BUILT_IN = {
+    name: f"agent_node.algorithms.{name.replace('-', '_')}:{class_name}"
+    for name, class_name in (
+        ("anticipation-sharing", "AnticipationSharing"),
+        ("independent", "Independent"),
+        ("policy-sharing", "PolicySharing"),
+        ("value-parameter-sharing", "ValueParameterSharing"),
+        ("value-sharing", "ValueSharing"),
+    )
+}
+"""Where the algorithms of our own are; each is imported only by those who need it."""
+
+_PATH = "algorithm.name"
+
+
+def load_algorithm(name: str) -> type[Algorithm]:
+    """The algorithm that a scenario calls `name`; our own go before those of other packages.
+
+    Raises:
+        ScenarioError: There is none, or it cannot be used; says which there are, or why.
+    """
+    loaded = EntryPoint(name, BUILT_IN[name], GROUP).load() if name in BUILT_IN else _load_installed(name)
+    if not (isinstance(loaded, type) and issubclass(loaded, Algorithm)):
+        raise ScenarioError(_PATH, f"expected {name!r} to lead to a subclass of Algorithm, found {loaded!r:.80}")
+    return loaded
+
+
+def _load_installed(name: str) -> object:
+    installed = {entry.name: entry for entry in entry_points(group=GROUP)}
+    if name not in installed:
+        known = ", ".join((*BUILT_IN, *sorted(installed)))
+        raise ScenarioError(_PATH, f"expected one of {known}, found {name!r}")
+    try:
+        return installed[name].load()
+    except Exception as error:
+        raise ScenarioError(_PATH, f"{name!r} cannot be loaded from {installed[name].value}: {error!r:.200}") from error

@@ -1,0 +1,521 @@
+"""Value-parameter sharing and policy sharing: consensus on parameters, and what is learned around it.
+
+The oracles follow SPEC section 3 in floats and loops; gradients are difference quotients.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from agent_cases import (
+    Played,
+    ScalarAdam,
+    agent_config,
+    central_differences,
+    make_learner,
+    play,
+    scalar_advantages,
+    scalar_network,
+    scalar_returns,
+    softmax,
+    toy_episode,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent_node.algorithms.policy_sharing import PolicySharing
+from agent_node.config import AgentConfig, AlgorithmConfig, LearningConfig
+from agent_node.learning import samples
+from agent_node.learning.algorithm import Round
+from agent_node.learning.consensus import metropolis_weight
+from agent_node.learning.learner import Learner
+from agent_node.protocol import AgentProtocol
+from broker.errors import ProtocolViolation
+from broker.messages import ENVIRONMENT, Hello, Share, Timestep
+
+A0, A1, A2 = "agent-0", "agent-1", "agent-2"
+VPS, PS = "value-parameter-sharing", "policy-sharing"
+Arrays = dict[str, np.ndarray]
+
+
+def sharing(algorithm: str, name: str = A0, **more: Any) -> AgentConfig:
+    return agent_config(name, algorithm=algorithm, **more)
+
+
+def lived(config: AgentConfig, reward_seed: int = 1) -> tuple[Learner, Played]:
+    learner = make_learner(config)
+    return learner, play(learner, toy_episode(config, reward_seed=reward_seed))
+
+
+def canned(learner: Learner, algorithm: str, seed: int, degree: int) -> Arrays:
+    """A share of parameters, about all samples."""
+    draw = np.random.default_rng(seed)
+
+    def near(own: torch.Tensor) -> np.ndarray:
+        return (own.numpy() + draw.normal(scale=0.3, size=own.shape)).astype(np.float32)
+
+    count = learner._batch.samples
+    said = {"degree": np.array([degree], np.int32)}
+    if algorithm == VPS:
+        return said | {"critic": near(learner._critic.parameters[0])}
+    return said | {
+        "policies": near(learner._actor.parameters),
+        "actions": draw.integers(0, 3, count).astype(np.int32),
+        "samples": samples.pack(np.arange(count), learner._positions),
+    }
+
+
+# What crosses an edge
+
+
+def test_value_parameter_sharing_tells_the_critic_after_its_step_and_the_degree_and_nothing_else() -> None:
+    learner, _ = lived(sharing(VPS))
+    before = learner._critic.parameters[0].numpy().copy()
+    told = learner.open_round((A1, A2))
+    for arrays in told.values():
+        assert arrays.keys() == {"critic", "degree"}
+        assert (arrays["degree"].tolist(), arrays["degree"].dtype) == ([2], np.int32)
+        np.testing.assert_array_equal(arrays["critic"], learner._critic.parameters[0])
+        assert not np.array_equal(arrays["critic"], before)
+
+
+def test_policy_sharing_tells_the_joint_policy_own_actions_and_the_degree_and_nothing_else() -> None:
+    learner, toy = lived(sharing(PS, A1))
+    told = learner.open_round((A0,))
+    assert told[A0].keys() == {"policies", "actions", "samples", "degree"}
+    assert told[A0]["degree"].tolist() == [1]
+    np.testing.assert_array_equal(told[A0]["policies"], learner._actor.parameters)
+    assert told[A0]["actions"].tolist() == np.stack(list(toy.actions.values())).ravel().tolist()
+
+
+@pytest.mark.parametrize("algorithm", [VPS, PS])
+def test_what_was_shared_does_not_change_when_the_round_closes(algorithm: str) -> None:
+    """A share is encoded after the agent may have closed the round."""
+    learner, _ = lived(sharing(algorithm))
+    said = learner.open_round((A1, A2))[A1]
+    before = {name: array.copy() for name, array in said.items()}
+    heard = {name: canned(learner, algorithm, seed, 2) for seed, name in enumerate((A1, A2))}
+    learner.close_round(heard)
+    for name, array in said.items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_the_degree_counts_those_in_range_in_this_episode() -> None:
+    config = sharing(VPS, proximity=True)
+    learner, toy = make_learner(config), toy_episode(config)
+    assert toy.neighbors is not None
+    toy.neighbors[:, :, 1] = 0
+    play(learner, toy)
+    told = learner.open_round((A1, A2))
+    assert told.keys() == {A1}
+    assert told[A1]["degree"].tolist() == [1]
+
+
+def test_every_agent_holds_a_policy_for_everyone_in_agent_order_and_acts_by_its_own() -> None:
+    learners = {name: make_learner(sharing(PS, name)) for name in (A0, A1, A2)}
+    for name, learner in learners.items():
+        assert list(learner._rows) == [A0, A1, A2]
+        toy = toy_episode(sharing(PS, name))
+        learner._actor.parameters.mul_(3)
+        row = learner._actor.parameters[learner._rows[name]].tolist()
+        expected = scalar_network(row, (3, 6, 5, 3), toy.observations[0, 0].tolist())
+        np.testing.assert_allclose(learner._policy(toy.observations[0])[0], expected, rtol=1e-4, atol=1e-5)
+
+
+# Where everybody starts
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "asked", "common"),
+    [
+        (VPS, "auto", True),
+        (PS, "auto", True),
+        ("anticipation-sharing", "auto", False),
+        ("value-sharing", "auto", False),
+        ("independent", "auto", False),
+        ("anticipation-sharing", "common", True),
+        ("independent", "common", True),
+    ],
+)
+def test_with_common_parameters_critics_start_equal_and_so_do_all_policies_for_one_agent(
+    algorithm: str, asked: str, common: bool
+) -> None:
+    learners = [make_learner(agent_config(name, algorithm=algorithm, initial_parameters=asked)) for name in (A0, A1)]
+    critics = [learner._critic.parameters[0] for learner in learners]
+    assert torch.equal(*critics) == common
+    for agent in set(learners[0]._rows) & set(learners[1]._rows):
+        rows = [learner._actor.parameters[learner._rows[agent]] for learner in learners]
+        assert torch.equal(*rows) == common
+    policies = {row.numpy().tobytes() for learner in learners for row in learner._actor.parameters}
+    assert len(policies) >= 2
+
+
+def test_the_own_policy_starts_the_same_whether_parameters_are_common_or_not() -> None:
+    starts = [
+        make_learner(agent_config(A1, algorithm="independent", initial_parameters=asked))._actor.parameters[0]
+        for asked in ("own", "common")
+    ]
+    assert torch.equal(*starts)
+    joint = make_learner(sharing(PS, A1))
+    assert torch.equal(joint._actor.parameters[joint._rows[A1]], starts[0])
+
+
+# Whole rounds against scalar oracles; Adam's epsilon is 1, so that a step shows the size of the gradient
+
+
+def small(algorithm: str, **learning: Any) -> AgentConfig:
+    return agent_config(
+        A0,
+        algorithm=algorithm,
+        agents=3,
+        actions={A0: 2, A1: 3, A2: 2},
+        steps=3,
+        copies=1,
+        observation_size=2,
+        hidden=(4,),
+        adam_epsilon=1.0,
+        **{"actor_learning_rate": 1.0, "critic_learning_rate": 0.1, **learning},
+    )
+
+
+class Scalar:
+    """SPEC section 3 for agent-0, in floats and loops."""
+
+    def __init__(self, learner: Learner, config: AgentConfig, toy: Played) -> None:
+        self.config, self.learning, self.toy = config, config.learning, toy
+        self.actor = learner._actor.parameters.numpy().astype(np.float64)
+        self.critic = learner._critic.parameters[0].numpy().astype(np.float64)
+        self.rows = dict(learner._rows)
+        self.rewards = toy.rewards[1:].tolist()
+        self.continues = [[1.0], [1.0], [0.0]]
+        self.actions = [int(toy.actions[t][0]) for t in range(3)]
+        self.seen = toy.observations[:3, 0].tolist()
+        self.width = max(config.action_counts[agent] for agent in self.rows)
+        self.critic_adam = ScalarAdam(self.learning.critic_learning_rate, self.learning.adam_epsilon)
+        self.adams = [ScalarAdam(self.learning.actor_learning_rate, self.learning.adam_epsilon) for _ in self.actor]
+        self.behaviour = self.actor.copy()
+
+    def values(self, critic: np.ndarray) -> list[float]:
+        return [scalar_network(critic.tolist(), (2, 4, 1), seen)[0] for seen in self.seen]
+
+    def advantages(self, critic: np.ndarray) -> list[float]:
+        here = self.values(critic)
+        grid = scalar_advantages(
+            self.rewards, [[v] for v in here], [[here[1]], [here[2]], [0.0]], self.continues, 0.99, 0.98
+        )
+        flat = [row[0] for row in grid]
+        if not self.learning.normalize_advantages:
+            return flat
+        mean = sum(flat) / 3
+        deviation = math.sqrt(sum((a - mean) ** 2 for a in flat) / 3)
+        return [(a - mean) / deviation for a in flat]
+
+    def step_critic(self) -> None:
+        returns = scalar_returns(self.rewards, self.continues, 0.99)
+
+        def loss(critic: np.ndarray) -> float:
+            return sum((v - target[0]) ** 2 for v, target in zip(self.values(critic), returns, strict=True)) / 3
+
+        gradient = central_differences(loss, self.critic)
+        self.critic = np.array(self.critic_adam.step(self.critic.tolist(), gradient.tolist()))
+
+    def probability(self, row: np.ndarray, agent: str, b: int, action: int) -> float:
+        logits = scalar_network(row.tolist(), (2, 4, self.width), self.seen[b])
+        return softmax(logits[: self.config.action_counts[agent]])[action]
+
+    def step_policies(self, advantages: list[float], taken: Mapping[str, list[int]]) -> None:
+        """PPO on the product of the ratios of all agents whose actions are in `taken`, the clip on the product."""
+        behaves = self.learning.ratio_reference == "behaviour"
+        old = self.behaviour if behaves else self.actor.copy()
+        clip = self.learning.clip
+
+        def loss(actor: np.ndarray) -> float:
+            total = 0.0
+            for b, advantage in enumerate(advantages):
+                ratio = 1.0
+                for agent, actions in taken.items():
+                    row = self.rows[agent]
+                    ratio *= self.probability(actor[row], agent, b, actions[b])
+                    ratio /= self.probability(old[row], agent, b, actions[b])
+                total += min(ratio * advantage, min(max(ratio, 1 - clip), 1 + clip) * advantage)
+            return -total / len(advantages)
+
+        gradient = central_differences(loss, self.actor)
+        for agent in taken:
+            row = self.rows[agent]
+            self.actor[row] = self.adams[row].step(self.actor[row].tolist(), gradient[row].tolist())
+
+
+def mixed(own: np.ndarray, others: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> np.ndarray:
+    """sum over j of c_ij theta_j, i itself included with what is left of 1."""
+    total = (1 - sum(weights.values())) * own
+    for name, array in others.items():
+        total = total + weights[name] * array.astype(np.float64)
+    return total
+
+
+ROUNDS = [
+    {A1: 2, A2: 1},  # both heard, with their degrees: c = 1/3 each
+    {A1: 2},  # one is missing: its weight stays with agent-0
+    {},  # nobody
+    {A1: 1, A2: 2},
+]
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_a_round_of_value_parameter_sharing_steps_the_critic_mixes_it_and_learns_with_it(normalize: bool) -> None:
+    config = small(VPS, normalize_advantages=normalize)
+    learner, toy = lived(config)
+    learner._critic.parameters.mul_(2)
+    scalar = Scalar(learner, config, toy)
+    for seed, degrees in enumerate(ROUNDS):
+        learner.open_round((A1, A2))
+        before = scalar.advantages(scalar.critic)
+        scalar.step_critic()
+        np.testing.assert_allclose(learner._critic.parameters[0], scalar.critic, rtol=1e-3, atol=1e-4)
+        heard = {name: canned(learner, VPS, seed + int(name[-1]), degree) for name, degree in degrees.items()}
+        for name, arrays in heard.items():
+            learner.check(name, arrays)
+        learner.close_round(heard)
+        if heard:
+            scalar.critic = mixed(
+                scalar.critic, {j: said["critic"] for j, said in heard.items()}, dict.fromkeys(heard, 1 / 3)
+            )
+            assert scalar.advantages(scalar.critic) != pytest.approx(before, rel=1e-2)
+            scalar.step_policies(scalar.advantages(scalar.critic), {A0: scalar.actions})
+        else:
+            scalar.step_policies(before, {A0: scalar.actions})  # independent: advantages before the critic's step
+        np.testing.assert_allclose(learner._critic.parameters[0], scalar.critic, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(learner._actor.parameters, scalar.actor, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("learning", [{}, {"ratio_reference": "behaviour", "clip": 0.02}], ids=["round", "behaviour"])
+def test_a_round_of_policy_sharing_steps_on_the_joint_ratio_and_then_toward_the_others(
+    learning: dict[str, Any],
+) -> None:
+    config = small(PS, **learning)
+    learner, toy = lived(config)
+    learner._actor.parameters.mul_(2)
+    learner.end_episode()
+    scalar = Scalar(learner, config, toy)
+    for seed, degrees in enumerate(ROUNDS):
+        told = learner.open_round((A1, A2))
+        advantages = scalar.advantages(scalar.critic)
+        scalar.step_critic()
+        heard = {name: canned(learner, PS, seed + int(name[-1]), degree) for name, degree in degrees.items()}
+        for name, arrays in heard.items():
+            arrays["actions"] = np.minimum(arrays["actions"], config.action_counts[name] - 1)
+            learner.check(name, arrays)
+        start = scalar.actor.copy()
+        np.testing.assert_allclose(told[A1]["policies"], start, rtol=1e-3, atol=1e-4)
+        learner.close_round(heard)
+        scalar.step_policies(
+            advantages, {A0: scalar.actions} | {j: said["actions"].tolist() for j, said in heard.items()}
+        )
+        if heard:
+            weights = dict.fromkeys(heard, 1 / 3)
+            scalar.actor += mixed(start, {j: said["policies"] for j, said in heard.items()}, weights) - start
+        np.testing.assert_allclose(learner._actor.parameters, scalar.actor, rtol=2e-3, atol=2e-4)
+
+
+def test_the_joint_ratio_and_its_clip_in_numbers() -> None:
+    """Two agents, one sample: own ratio .6 / .5 = 1.2, partner's .5 / .4 = 1.25, joint 1.5, clipped to 1.2."""
+
+    def losses(advantage: float, heard: dict[str, Arrays]) -> float:
+        now = Round(
+            advantages=torch.tensor([advantage]),
+            actions=torch.tensor([0]),
+            log_probabilities=torch.tensor([[[0.6, 0.4]], [[0.5, 0.5]]]).log(),
+            log_old=torch.tensor([[[0.5, 0.5]], [[0.6, 0.4]]]).log(),
+            partners=(A1,),
+            rows_in_range={A1: None},
+            critic=torch.empty(0),
+            policies=torch.empty(0),
+            weights={},
+        )
+        return PolicySharing(LearningConfig(), AlgorithmConfig()).loss(now, heard).total.item()
+
+    said = {A1: {"actions": np.array([1], np.int32)}}
+    assert losses(1.0, said) == pytest.approx(-1.2)
+    assert losses(-1.0, said) == pytest.approx(1.5)
+    assert losses(-1.0, {}) == pytest.approx(1.2)
+
+
+def test_policies_of_partners_not_heard_take_no_step_but_are_mixed() -> None:
+    config = sharing(PS)
+    learner, _ = lived(config)
+    start = learner._actor.parameters.clone()
+    learner.open_round((A1, A2))
+    said = canned(learner, PS, 0, 2)
+    said["policies"] = start.numpy().copy()
+    said["policies"][2] += 3.0
+    learner.close_round({A1: said})
+    assert learner._actor._steps == [1, 1, 0]
+    torch.testing.assert_close(learner._actor.parameters[2], start[2] + 1.0)
+
+
+# Averages
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> dict[str, tuple[str, ...]]:
+    """Any undirected graph of two to six agents; some may have no neighbor."""
+    count = draw(st.integers(2, 6))
+    names = [f"agent-{number}" for number in range(count)]
+    pairs = [(a, b) for number, a in enumerate(names) for b in names[:number]]
+    kept = set(draw(st.lists(st.sampled_from(pairs), unique=True)))
+    return {a: tuple(b for b in names if (a, b) in kept or (b, a) in kept) for a in names}
+
+
+@given(graphs())
+def test_weights_are_symmetric_and_leave_every_agent_a_positive_share_of_itself(graph: dict[str, Any]) -> None:
+    for others in graph.values():
+        weights = {other: metropolis_weight(len(others), len(graph[other])) for other in others}
+        assert all(weight == metropolis_weight(len(graph[o]), len(others)) for o, weight in weights.items())
+        assert 1 - sum(weights.values()) > 0
+
+
+@settings(deadline=None, max_examples=15)
+@given(graph=graphs(), seed=st.integers(0, 100), algorithm=st.sampled_from([VPS, PS]))
+def test_mixing_preserves_the_average_over_the_network(graph: dict[str, Any], seed: int, algorithm: str) -> None:
+    """With learning rates next to nothing, whole rounds of real learners leave only the mixing."""
+    rates = {"actor_learning_rate": 1e-30, "critic_learning_rate": 1e-30}
+    learners = {}
+    for number, name in enumerate(graph):
+        config = agent_config(name, agents=len(graph), algorithm=algorithm, **rates)
+        config = config.model_copy(update={"neighbors": graph})
+        learners[name] = lived(config, reward_seed=number)[0]
+
+    def held() -> np.ndarray:
+        stacks = [one._critic.parameters if algorithm == VPS else one._actor.parameters for one in learners.values()]
+        return np.stack([stack.numpy().astype(np.float64) for stack in stacks])
+
+    for number, learner in enumerate(learners.values()):
+        draw = np.random.default_rng([seed, number])
+        for stack in (learner._critic, learner._actor):
+            stack.parameters += torch.from_numpy(draw.normal(size=stack.parameters.shape).astype(np.float32))
+        learner.end_episode()
+    average, spread = held().mean(axis=0), held().std(axis=0).sum()
+    for _ in range(2):
+        told = {name: learner.open_round(graph[name]) for name, learner in learners.items()}
+        for name, learner in learners.items():
+            learner.close_round({other: told[other][name] for other in graph[name]})
+    np.testing.assert_allclose(held().mean(axis=0), average, atol=3e-6)
+    if any(graph.values()):
+        assert held().std(axis=0).sum() < spread
+
+
+# What is reused
+
+
+@pytest.mark.parametrize("algorithm", [VPS, PS])
+def test_a_stale_share_is_mixed_as_if_it_were_of_this_round_and_teaches_nothing_else(algorithm: str) -> None:
+    learner, _ = lived(sharing(algorithm))
+    learner.open_round((A1, A2))
+    old = canned(learner, algorithm, 3, 2)
+    start, critic = learner._actor.parameters.clone(), learner._critic.parameters[0].clone()
+    learner.close_round({}, {A1: old})
+    if algorithm == VPS:
+        expected = mixed(critic.numpy(), {A1: old["critic"]}, {A1: 1 / 3})
+        np.testing.assert_allclose(learner._critic.parameters[0], expected, atol=1e-6)
+        return
+    assert learner._actor._steps == [1, 0, 0]
+    expected = mixed(start.numpy(), {A1: old["policies"]}, {A1: 1 / 3})
+    np.testing.assert_allclose(learner._actor.parameters[1:], expected[1:], atol=1e-6)
+
+
+# What is refused
+
+
+def changed(name: str, function: Callable[[np.ndarray], np.ndarray]) -> Callable[[Arrays], Arrays]:
+    return lambda said: said | {name: function(said[name])}
+
+
+def poisoned(value: float) -> Callable[[np.ndarray], np.ndarray]:
+    def poison(array: np.ndarray) -> np.ndarray:
+        out = array.copy()
+        out.reshape(-1)[-1] = value
+        return out
+
+    return poison
+
+
+BOTH = {
+    "degree 0": changed("degree", lambda _: np.array([0], np.int32)),
+    "degree N": changed("degree", lambda _: np.array([3], np.int32)),
+    "degree of another type": changed("degree", lambda array: array.astype(np.int64)),
+    "two degrees": changed("degree", lambda _: np.array([1, 1], np.int32)),
+    "no degree": lambda said: {name: array for name, array in said.items() if name != "degree"},
+    "one array more": lambda said: said | {"reward": np.zeros(8, np.float32)},
+}
+OWN = {
+    "NaN": poisoned(math.nan),
+    "infinity": poisoned(math.inf),
+    "too short": lambda array: array[..., :-1],
+    "too long": lambda array: np.concatenate([array, array], axis=-1),
+    "another type": lambda array: array.astype(np.float64),
+    "another number of axes": lambda array: array[None],
+}
+BAD = [
+    *((VPS, what, change) for what, change in BOTH.items()),
+    *((PS, what, change) for what, change in BOTH.items()),
+    *((VPS, f"critic: {what}", changed("critic", change)) for what, change in OWN.items()),
+    *((PS, f"policies: {what}", changed("policies", change)) for what, change in OWN.items()),
+    (PS, "policies: an agent less", changed("policies", lambda array: array[:-1])),
+    (PS, "actions: impossible", changed("actions", lambda array: array + 3)),
+    (PS, "actions: fewer", changed("actions", lambda array: array[:-1])),
+    (PS, "samples: fewer", changed("samples", lambda _: samples.pack(np.arange(7), 8))),
+]
+
+
+@pytest.mark.parametrize(("algorithm", "change"), [(name, change) for name, _, change in BAD], ids=[b[1] for b in BAD])
+def test_what_no_neighbor_can_share_is_refused(algorithm: str, change: Callable[[Arrays], Arrays]) -> None:
+    learner, _ = lived(sharing(algorithm))
+    learner.open_round((A1, A2))
+    said = lived(sharing(algorithm, A1))[0].open_round((A0, A2))[A0]
+    learner.check(A1, said)
+    with pytest.raises(ProtocolViolation):
+        learner.check(A1, change(said))
+
+
+def in_sharing(config: AgentConfig, learner: Learner) -> AgentProtocol:
+    """agent-0 that has lived through an episode and waits for the shares of the first round."""
+    agent = AgentProtocol(config, learner)
+    agent.start(0.0)
+    for peer in agent.peers:
+        agent.receive(peer, Hello(0, wants_reply=False), 0.0)
+    toy = toy_episode(config)
+    for step in range(config.steps + 1):
+        seen = (toy.observations[step], toy.rewards[step], toy.ended[step], None)
+        agent.receive(ENVIRONMENT, Timestep(0, step, 0, step == config.steps, *seen), 0.0)
+    return agent
+
+
+@pytest.mark.parametrize("algorithm", ["value-sharing", VPS, PS])
+def test_an_agent_learns_nothing_from_what_it_refused(algorithm: str) -> None:
+    """agent-1 sends a share with NaN, one with a wrong shape and one too many array; the round closes without it."""
+    digests = set()
+    for hostile in (False, True):
+        config = sharing(algorithm)
+        learner = make_learner(config)
+        agent = in_sharing(config, learner)
+        said = lived(sharing(algorithm, A1))[0].open_round((A0, A2))[A0]
+        (name,) = set(said) & {"advantages", "critic", "policies"}
+        for bad in (poisoned(math.nan), lambda array: array[..., :-1], lambda array: array[None]):
+            if hostile:
+                with pytest.raises(ProtocolViolation, match=f"share from agent-1: {name}: expected"):
+                    agent.receive(A1, Share(0, 0, said | {name: bad(said[name])}), 0.0)
+        agent.expire(2.0)
+        digests.add(learner.weights_digest())
+        agent.expire(4.0)
+        agent.expire(6.0)
+    assert len(digests) == 1
+    agent = in_sharing(config, learner := make_learner(config))
+    agent.receive(A1, Share(0, 0, said), 0.0)
+    agent.expire(2.0)
+    assert learner.weights_digest() not in digests

@@ -1,0 +1,149 @@
+"""Value sharing: PPO on the mean of the advantages over the agent itself and the neighbors heard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from agent_cases import agent_config, make_learner, play, scalar_advantages, scalar_network, toy_episode
+
+from agent_node.algorithms.value_sharing import ValueSharing
+from agent_node.config import AgentConfig, AlgorithmConfig, LearningConfig
+from agent_node.learning import samples
+from agent_node.learning.algorithm import Edge, Round
+from agent_node.learning.learner import Learner
+from broker.errors import ProtocolViolation
+
+A0, A1, A2 = "agent-0", "agent-1", "agent-2"
+COUNT = 8
+
+
+def valuing(name: str = A0, **settings: Any) -> AgentConfig:
+    return agent_config(name, **{"algorithm": "value-sharing", **settings})
+
+
+def hand_round(**parts: Any) -> Round:
+    zeros = torch.zeros(1, 3, 2)
+    known: dict[str, Any] = {
+        "advantages": torch.tensor([1.0, -2.0, 3.0]),
+        "actions": torch.tensor([0, 1, 0]),
+        "log_probabilities": zeros,
+        "log_old": zeros,
+        "partners": (A1, A2),
+        "rows_in_range": {A1: None, A2: torch.tensor([0, 2])},
+        "critic": torch.empty(0),
+        "policies": torch.empty(0),
+        "weights": {},
+    }
+    return Round(**known | parts)
+
+
+def about(index: list[int], values: list[float]) -> dict[str, np.ndarray]:
+    return {"advantages": np.array(values, np.float32), "samples": samples.pack(np.array(index), COUNT)}
+
+
+def test_the_mean_of_three_advantages_is_the_one_computed_by_hand() -> None:
+    """agent-2 was out of range at the second sample: the mean there is over two.
+
+    (1 + 3 + 5) / 3 = 3;  (-2 + 0) / 2 = -1;  (3 + 5 + 7) / 3 = 5
+    """
+    algorithm = ValueSharing(LearningConfig(), AlgorithmConfig())
+    shares = {A1: about([0, 1, 2], [3, 0, 5]), A2: about([0, 2], [5, 7])}
+    mixed = algorithm.mix(hand_round(), shares)
+    assert mixed.advantages is not None
+    assert mixed.advantages.tolist() == [3.0, -1.0, 5.0]
+    assert (mixed.critic, mixed.policies) == (None, None)
+    one = algorithm.mix(hand_round(), {A2: shares[A2]})
+    assert one.advantages is not None
+    assert one.advantages.tolist() == [3.0, -2.0, 5.0]
+
+
+def test_a_neighbor_hears_the_advantages_at_the_samples_at_which_it_was_in_range() -> None:
+    algorithm = ValueSharing(LearningConfig(), AlgorithmConfig())
+    assert algorithm.share(hand_round(), A1, Edge(3, 2, 2))["advantages"].tolist() == [1, -2, 3]
+    assert algorithm.share(hand_round(), A2, Edge(2, 2, 2))["advantages"].tolist() == [1, 3]
+
+
+def lived(config: AgentConfig) -> Learner:
+    learner = make_learner(config)
+    play(learner, toy_episode(config))
+    return learner
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_what_is_shared_are_the_raw_advantages_of_the_own_critic(normalize: bool) -> None:
+    config = valuing(normalize_advantages=normalize)
+    learner, toy = make_learner(config), toy_episode(config)
+    play(learner, toy)
+    critic = learner._critic.parameters[0].tolist()
+    values = [[scalar_network(critic, (3, 6, 5, 1), seen)[0] for seen in row] for row in toy.observations.tolist()]
+    following = [[*row] for row in values[1:4]] + [[0.0, 0.0]]
+    continues = [[1.0, 1.0]] * 3 + [[0.0, 0.0]]
+    expected = scalar_advantages(toy.rewards[1:].tolist(), values[:4], following, continues, 0.99, 0.98)
+    told = learner.open_round((A1, A2))
+    for partner in (A1, A2):
+        assert told[partner].keys() == {"advantages", "samples"}
+        np.testing.assert_allclose(told[partner]["advantages"], np.array(expected).ravel(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_an_agent_learns_on_the_mean_as_an_independent_one_would_whose_own_advantages_it_were(normalize: bool) -> None:
+    """The mean is taken of raw advantages and normalized afterwards."""
+    learner = lived(valuing(normalize_advantages=normalize))
+    own = learner.open_round((A1, A2))[A1]["advantages"]
+    said = {A1: about(list(range(8)), [4.0, -1, 0, 2, 5, 5, -3, 1]), A2: about([1, 2, 7], [9.0, -9, 4])}
+    for name, arrays in said.items():
+        learner.check(name, arrays)
+    taken_in = learner._take_in(said, {})[0].advantages.numpy()
+    learner.close_round(said)
+    mean = (own + said[A1]["advantages"]) / 2
+    theirs = np.zeros(8, np.float32)
+    theirs[[1, 2, 7]] = said[A2]["advantages"]
+    mean[[1, 2, 7]] = ((own + said[A1]["advantages"] + theirs) / 3)[[1, 2, 7]]
+    expected = (mean - mean.mean()) / mean.std() if normalize else mean
+    np.testing.assert_allclose(taken_in, expected, rtol=1e-5, atol=1e-6)
+    alone = lived(agent_config(algorithm="independent", normalize_advantages=normalize))
+    alone._advantages_of = lambda _values: mean.astype(np.float32)  # type: ignore[method-assign]
+    alone.open_round(())
+    alone.close_round({})
+    torch.testing.assert_close(learner._actor.parameters, alone._actor.parameters, rtol=1e-5, atol=1e-6)
+    assert torch.equal(learner._critic.parameters, alone._critic.parameters)
+
+
+@pytest.mark.parametrize("agents", [1, 3])
+def test_value_sharing_that_hears_nobody_is_independent_learning_bit_for_bit(agents: int) -> None:
+    digests = set()
+    for algorithm in ("value-sharing", "independent"):
+        config = agent_config(agents=agents, algorithm=algorithm)
+        learner = make_learner(config)
+        partners = tuple(name for name in (A1, A2) if agents > 1)
+        for episode in range(3):
+            play(learner, toy_episode(config, episode), episode)
+            for _ in range(3):
+                learner.open_round(partners)
+                learner.close_round({})
+        digests.add(learner.weights_digest())
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("advantages", np.zeros(7, np.float32)),
+        ("advantages", np.zeros((8, 1), np.float32)),
+        ("advantages", np.zeros(8, np.float64)),
+        ("advantages", np.array([0, 0, 0, np.nan, 0, 0, 0, 0], np.float32)),
+        ("advantages", np.array([0, 0, 0, np.inf, 0, 0, 0, 0], np.float32)),
+        ("samples", samples.pack(np.arange(7), COUNT)),
+        ("reward", np.zeros(8, np.float32)),
+    ],
+)
+def test_advantages_that_are_none_are_refused(name: str, value: np.ndarray) -> None:
+    learner = lived(valuing())
+    learner.open_round((A1, A2))
+    said = lived(valuing(A1)).open_round((A0, A2))[A0]
+    learner.check(A1, said)
+    with pytest.raises(ProtocolViolation):
+        learner.check(A1, said | {name: value})

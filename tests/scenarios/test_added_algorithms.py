@@ -1,0 +1,121 @@
+"""Algorithms of other packages: found by entry point, checked when the scenario is loaded, run on both substrates."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from running import TINY, foretell, simulate_here, summary
+
+from broker.errors import ScenarioError
+from scenarios.plan import make_plan
+from scenarios.scenario import load_scenario
+
+PAGE = (Path(__file__).parent.parent.parent / "docs" / "algorithms.md").read_text(encoding="utf-8")
+
+
+def block(language: str, number: int = 0) -> str:
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)[number]
+
+
+def install(folder: Path, source: str, entries: dict[str, str]) -> None:
+    """What pip leaves of a package with a single module `altruism`."""
+    (folder / "altruism.py").write_text(source)
+    info = folder / "altruism-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: altruism\nVersion: 1.0\n")
+    lines = "".join(f"{name} = {place}\n" for name, place in entries.items())
+    (info / "entry_points.txt").write_text(f"[foretell.algorithms]\n{lines}")
+
+
+@pytest.fixture
+def packages(tmp_path: Path) -> Path:
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    return folder
+
+
+def test_the_example_of_the_docs_learns_simulated_and_as_processes(
+    tmp_path: Path, packages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = tomllib.loads(block("toml"))["project"]["entry-points"]["foretell.algorithms"]
+    install(packages, block("python"), entries)
+    assert len(block("python").splitlines()) <= 35
+    monkeypatch.syspath_prepend(packages)
+    example = tomllib.loads(block("toml", 1))["algorithm"]
+    run = ("exchange-quick", "--episodes", "4", *TINY, "--set", f"algorithm.name={example['name']}")
+
+    def weighing(weight: float) -> tuple[str, ...]:
+        return *run, "--set", f"algorithm.settings.weight={weight}"
+
+    weight = example["settings"]["weight"]
+    simulated = simulate_here(tmp_path / "simulated", *weighing(weight))
+    path = os.pathsep.join(filter(None, (str(packages), os.environ.get("PYTHONPATH"))))
+    done = foretell("run", *weighing(weight), "--out", str(tmp_path / "run"), PYTHONPATH=path)
+    assert done.returncode == 0, done.stderr
+    processes = summary(tmp_path / "run")
+    assert (simulated["shares_heard"], simulated["rejected"]) == (6 * 3 * 4, 0)
+    for digest in ("curve_digest", "weights_digest"):
+        assert simulated[digest] == processes[digest]
+    for other in (0.75, 0.0):
+        again = simulate_here(tmp_path / f"{other}", *weighing(other))
+        assert again["weights_digest"] != simulated["weights_digest"]
+    alone = simulate_here(tmp_path / "alone", *run[:-1], "algorithm.name=independent")
+    assert again["weights_digest"] == alone["weights_digest"]
+
+
+def refused(**settings: object) -> ScenarioError:
+    dotted = {f"algorithm.{name.replace('__', '.')}": value for name, value in settings.items()}
+    with pytest.raises(ScenarioError) as caught:
+        make_plan(load_scenario("exchange-quick", dotted))
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+def test_settings_of_an_added_algorithm_are_checked_by_its_own_model(
+    packages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(packages, block("python"), {"altruism": "altruism:Altruism"})
+    monkeypatch.syspath_prepend(packages)
+    error = refused(name="altruism", settings__weight=2.0)
+    assert str(error) == "algorithm.settings.weight: expected less than or equal to 1, found 2.0"
+    error = refused(name="altruism", settings__boldness=1)
+    assert str(error).startswith("algorithm.settings.boldness: there is no such setting")
+    make_plan(load_scenario("exchange-quick", {"algorithm.name": "altruism"}))
+
+
+def test_an_unknown_name_is_refused_with_the_added_ones_too(packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(packages, block("python"), {"altruism": "altruism:Altruism"})
+    monkeypatch.syspath_prepend(packages)
+    error = refused(name="egoism")
+    assert error.path == "algorithm.name"
+    assert re.fullmatch(
+        r"expected one of anticipation-sharing, .*value-sharing, altruism, found 'egoism'", error.problem
+    )
+
+
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        ("nowhere:Altruism", "'broken' cannot be loaded from nowhere:Altruism: ModuleNotFoundError"),
+        ("altruism:Selfish", "'broken' cannot be loaded from altruism:Selfish: AttributeError"),
+        ("altruism:AltruismSettings", "expected 'broken' to lead to a subclass of Algorithm, found <class"),
+    ],
+)
+def test_an_entry_point_that_leads_nowhere_is_one_sentence(
+    packages: Path, monkeypatch: pytest.MonkeyPatch, place: str, says: str
+) -> None:
+    install(packages, block("python"), {"broken": place})
+    monkeypatch.syspath_prepend(packages)
+    error = refused(name="broken")
+    assert error.path == "algorithm.name"
+    assert error.problem.startswith(says)
+
+
+def test_a_package_cannot_replace_an_algorithm_of_our_own(packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(packages, block("python"), {"value-sharing": "altruism:Altruism"})
+    monkeypatch.syspath_prepend(packages)
+    assert "weight" in str(refused(name="value-sharing", settings__weight=0.5))

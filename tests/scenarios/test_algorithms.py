@@ -1,0 +1,290 @@
+"""What is true of whole runs of every algorithm."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from running import TINY, simulate_here
+from scipy.stats import binomtest
+
+from agent_node.learning.learner import Learner
+from agent_node.registry import BUILT_IN
+from broker.codec import Codec
+from broker.messages import Hello, Share
+from broker.transports.journaled import read_journal
+from scenarios.plan import make_plan
+from scenarios.scenario import load_scenario
+from scenarios.simulate import simulate
+
+ALGORITHMS = sorted(BUILT_IN)
+PARAMETER_SHARING = ["policy-sharing", "value-parameter-sharing"]
+AGENTS = ("agent-0", "agent-1", "agent-2")
+LOST = 'faults=[{kind="drop",probability=0.4}]'
+
+
+def settings(*assignments: str) -> tuple[str, ...]:
+    return tuple(part for assignment in assignments for part in ("--set", assignment))
+
+
+@contextmanager
+def patched(cls: type, name: str, replacement: Any) -> Iterator[None]:
+    before = getattr(cls, name)
+    setattr(cls, name, replacement)
+    try:
+        yield
+    finally:
+        setattr(cls, name, before)
+
+
+# Every algorithm without an exchange
+
+
+def test_with_every_round_skipped_all_algorithms_are_independent_learning(tmp_path: Path) -> None:
+    """Those that share parameters start from common ones, and so are compared with independent agents that do."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    rates = ("learning.actor_learning_rate=0.1", "learning.critic_learning_rate=0.1")
+    skipped = ("exchange.skip_probability=1.0", *rates)
+    for name in ALGORITHMS:
+        for start in ("auto", "common"):
+            found[name, start] = simulate_here(
+                tmp_path / f"{name}-{start}",
+                *("exchange-quick", "--episodes", "4", *TINY),
+                *settings(f"algorithm.name={name}", f"learning.initial_parameters={start}", *skipped),
+            )
+    assert {summary["shares_sent"] for summary in found.values()} == {0}
+    own, common = (found["independent", start]["curve_digest"] for start in ("auto", "common"))
+    assert own != common
+    for name in ALGORITHMS:
+        assert found[name, "auto"]["curve_digest"] == (common if name in PARAMETER_SHARING else own)
+        assert found[name, "common"]["curve_digest"] == common
+    for name in ("value-sharing", "value-parameter-sharing"):  # who hold no networks but their own
+        assert found[name, "common"]["weights_digest"] == found["independent", "common"]["weights_digest"]
+
+
+# Random partners and skipped rounds
+
+
+class _NoFolder:
+    journals = None
+
+
+class _NoObserver:
+    def take(self, records: object) -> None:
+        pass
+
+
+def exchanges(name: str, rounds: int, **exchange: Any) -> np.ndarray:
+    """(rounds, agents, agents) bool: with whom each agent's learner was told to exchange, in a whole run."""
+    said = np.zeros((rounds, 3, 3), bool)
+    seen: dict[str, int] = dict.fromkeys(AGENTS, 0)
+    opened = Learner.open_round
+
+    def noted(self: Learner, partners: tuple[str, ...]) -> Any:
+        for partner in partners:
+            said[seen[self._name], AGENTS.index(self._name), AGENTS.index(partner)] = True
+        seen[self._name] += 1
+        told = opened(self, partners)
+        assert set(told) == (set() if name == "independent" else set(partners))
+        return told
+
+    per_episode = 50
+    small = {"parallel_episodes": 1, "environment.steps": 2, "learning.hidden": [3], "learning.rounds": per_episode}
+    document = small | {"episodes": rounds // per_episode, "algorithm.name": name}
+    plan = make_plan(load_scenario("exchange-quick", document | {f"exchange.{k}": v for k, v in exchange.items()}))
+    with patched(Learner, "open_round", noted):
+        simulate(plan, _NoFolder(), _NoObserver(), lambda: False)  # type: ignore[arg-type]
+    assert set(seen.values()) == {rounds}
+    return said
+
+
+def assert_rate(hits: np.ndarray, expected: float) -> None:
+    """Independent draws: their observed rate is inside the exact interval around the expected one."""
+    interval = binomtest(int(hits.sum()), hits.size, expected).proportion_ci(0.999, "exact")
+    assert interval.low <= expected <= interval.high, (int(hits.sum()), hits.size)
+
+
+PAIRS = list(combinations(range(3), 2))
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_rounds_are_skipped_as_often_as_asked_by_system_agent_and_edge(name: str) -> None:
+    system, agent, edge = (
+        exchanges(name, 200, skip_probability=0.3, skip_scope=scope) for scope in ("system", "agent", "edge")
+    )
+    for said in (system, agent, edge):
+        np.testing.assert_array_equal(said, said.transpose(0, 2, 1))
+    everybody = ~np.eye(3, dtype=bool)
+    assert all((round_ == everybody).all() or not round_.any() for round_ in system)
+    assert_rate(system[:, 0, 1], 0.7)
+    for one, other in PAIRS:
+        assert_rate(agent[:, one, other], 0.7**2)
+    assert_rate(np.stack([edge[:, one, other] for one, other in PAIRS]), 0.7)
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_random_partners_are_pairs_that_know_of_each_other_and_each_is_picked_as_often(name: str) -> None:
+    """One of three picks one of two others: a pair is left out if neither picks the other, once in four."""
+    said = exchanges(name, 200, mode="random-partner")
+    np.testing.assert_array_equal(said, said.transpose(0, 2, 1))
+    assert said.any(axis=2).all()
+    for one, other in PAIRS:
+        assert_rate(said[:, one, other], 0.75)
+
+
+# Missing shares
+
+
+def stale_counts(out: Path) -> list[float]:
+    with sqlite3.connect(out / "run.sqlite") as database:
+        (columns,) = database.execute("SELECT sql FROM sqlite_master WHERE name = 'rounds'").fetchone()
+        assert "losses" in columns
+        rows = database.execute("SELECT json_extract(losses, '$.stale') FROM rounds").fetchall()
+    return [row[0] for row in rows]
+
+
+@pytest.mark.parametrize("name", PARAMETER_SHARING)
+def test_lost_parameters_are_made_up_for_by_older_ones_only_if_asked(tmp_path: Path, name: str) -> None:
+    found = {}
+    for late in ("drop", "reuse"):
+        arguments = settings(f"algorithm.name={name}", LOST, f"exchange.late_shares={late}", "exchange.patience_s=0.5")
+        found[late] = simulate_here(tmp_path / late, "exchange-quick", "--episodes", "5", *TINY, *arguments)
+    assert found["drop"]["shares_missing"] == found["reuse"]["shares_missing"] > 0
+    assert found["drop"]["weights_digest"] != found["reuse"]["weights_digest"]
+    assert set(stale_counts(tmp_path / "drop")) == {None}
+    reused = stale_counts(tmp_path / "reuse")
+    assert 0 < sum(reused) <= found["reuse"]["shares_missing"]
+
+
+def test_parameters_that_come_late_are_reused_in_the_round_they_came_in(tmp_path: Path) -> None:
+    """Every share takes a round and a half; without reuse nobody ever hears anything."""
+    late = 'faults=[{kind="delay",delay_s={distribution="constant",value_s=0.75}}]'
+    found = {}
+    for reuse in ("drop", "reuse"):
+        arguments = settings(
+            "algorithm.name=value-parameter-sharing", late, f"exchange.late_shares={reuse}", "exchange.patience_s=0.5"
+        )
+        found[reuse] = simulate_here(tmp_path / reuse, "exchange-quick", "--episodes", "3", *TINY, *arguments)
+    assert {summary["shares_heard"] for summary in found.values()} == {0}
+    assert found["drop"]["weights_digest"] != found["reuse"]["weights_digest"]
+    reused = stale_counts(tmp_path / "reuse")
+    assert 0 < sum(reused) < found["reuse"]["shares_missing"]
+
+
+# Privacy: what a journal of a whole run shows
+
+
+class Secrets:
+    """What every learner knew in every round, and what it held for whom."""
+
+    def __init__(self) -> None:
+        self.values: dict[tuple[str, int], dict[str, np.ndarray]] = {}
+        self.own: dict[tuple[str, int], np.ndarray] = {}
+        self.actions: dict[tuple[str, int], np.ndarray] = {}
+        self.held: dict[tuple[str, str, int], np.ndarray] = {}
+        self._rounds: dict[str, int] = dict.fromkeys(AGENTS, 0)
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """While a run goes on, note what stands behind each share."""
+        opened, advantages = Learner.open_round, Learner._advantages_of
+        latest: list[np.ndarray] = []
+
+        def valued(learner: Learner, values: Any) -> np.ndarray:
+            latest[:] = [values.numpy().copy()]
+            return advantages(learner, values)
+
+        def note(learner: Learner, partners: tuple[str, ...]) -> Any:
+            told = opened(learner, partners)
+            name, now = learner._name, learner._round
+            key = (name, self._rounds[name])
+            self._rounds[name] += 1
+            raw = now.advantages.numpy().copy()
+            batch = learner._batch
+            self.values[key] = {
+                "rewards": batch.rewards.copy(),
+                "returns": batch.returns.numpy().copy(),
+                "advantages": raw,
+                "normalized advantages": ((raw - raw.mean()) / raw.std()).astype(np.float32),
+                "values": latest[0],
+                "critic": learner._critic.parameters.numpy().copy(),
+                "policies": learner._actor.parameters.numpy().copy(),
+            }
+            self.own[key] = now.probabilities().numpy()
+            self.actions[key] = now.actions.numpy().copy()
+            for partner in partners if learner._algorithm.models != "self" else ():
+                self.held[name, partner, key[1]] = now.probabilities(partner).numpy()
+            return told
+
+        with patched(Learner, "open_round", note), patched(Learner, "_advantages_of", valued):
+            yield
+
+
+def journaled(out: Path, name: str, rounds: int = 2) -> tuple[dict[tuple[str, str, int], Share], Secrets]:
+    """All shares on the edges between agents by (source, destination, number of the round), and all secrets."""
+    secrets = Secrets()
+    arguments = settings(f"algorithm.name={name}", "transport.journal=true", f"learning.rounds={rounds}")
+    with secrets.noted():
+        simulate_here(out, "exchange-quick", "--episodes", "3", *TINY, *arguments)
+    shares = {}
+    for agent in AGENTS:
+        codec = Codec("exchange-quick", 1 << 24)
+        for other in ("environment", *AGENTS):
+            codec.allow(other, agent)
+            codec.allow(agent, other)
+        for entry in read_journal(out / "journal" / f"{agent}.journal"):
+            envelope = codec.decode(entry.frame)
+            if entry.direction == "sent" and envelope.destination in AGENTS:
+                assert isinstance(envelope.message, Share | Hello)
+                if isinstance(envelope.message, Share):
+                    number = envelope.message.episode * rounds + envelope.message.round
+                    shares[agent, envelope.destination, number] = envelope.message
+    assert len(shares) == 6 * 3 * rounds
+    return shares, secrets
+
+
+def leaks(shares: dict[tuple[str, str, int], Share], secrets: Secrets) -> set[str]:
+    """The secrets of senders of which numbers are in their shares; two equal float32 in thousands may be chance."""
+    found = set()
+    for (source, _, number), share in shares.items():
+        said = np.concatenate([array.ravel() for array in share.arrays.values() if array.dtype == np.float32])
+        for name, secret in secrets.values[source, number].items():
+            known = np.unique(secret[secret != 0])
+            if np.isin(known, said).sum() > min(2, len(known) - 1):
+                found.add(name)
+    return found
+
+
+def test_under_anticipation_sharing_nothing_crosses_an_edge_but_policies_actions_and_addressed_anticipations(
+    tmp_path: Path,
+) -> None:
+    shares, secrets = journaled(tmp_path / "run", "anticipation-sharing")
+    for (source, destination, number), share in shares.items():
+        assert share.arrays.keys() == {"policy", "actions", "anticipation", "samples"}
+        np.testing.assert_array_equal(share.arrays["policy"], secrets.own[source, number])
+        np.testing.assert_array_equal(share.arrays["actions"], secrets.actions[source, number])
+        np.testing.assert_array_equal(share.arrays["anticipation"], secrets.held[source, destination, number])
+        (third,) = set(AGENTS) - {source, destination}
+        assert not np.allclose(share.arrays["anticipation"], secrets.held[source, third, number], atol=1e-3)
+        assert share.arrays["samples"].dtype == np.uint8
+    assert leaks(shares, secrets) == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("value-sharing", {"advantages"}),
+        ("value-parameter-sharing", {"critic"}),
+        ("policy-sharing", {"policies"}),
+    ],
+)
+def test_the_same_look_finds_what_the_others_share_and_nothing_more(
+    tmp_path: Path, name: str, expected: set[str]
+) -> None:
+    assert leaks(*journaled(tmp_path / "run", name)) == expected
