@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from scenarios.scenario import Scenario
 
 WRONG, DIED, INTERRUPTED = 2, 3, 130
+STUDIES = ("fig1", "fig3", "fig4", "fig5", "latency", "loss", "inaccurate")
 _Command = TypeVar("_Command", bound=Callable[..., None])
 
 
@@ -106,6 +107,36 @@ def simulate(
     from scenarios.terminal import execute  # noqa: PLC0415
 
     execute("simulate", run_simulated, document, out)
+
+
+@foretell.command()
+@click.argument("name", type=click.Choice(STUDIES))
+@click.option("--quick", is_flag=True, help="The quick scenarios instead of the paper's sizes.")
+@click.option("--seeds", type=click.IntRange(min=1), help="Seeds per group; default 3 with --quick, else 5.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Runs at a time; default one per core.")
+@click.option("--task", "tasks", multiple=True, help="Only this task; repeatable.")
+@click.option("--algorithm", "algorithms", multiple=True, help="Only this algorithm; repeatable.")
+@click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Any setting, in all runs; repeatable.")
+@click.option("--out", type=click.Path(path_type=Path), help="The study's folder; default studies/NAME.")
+def study(
+    *,
+    name: str,
+    quick: bool,
+    seeds: int | None,
+    jobs: int | None,
+    tasks: tuple[str, ...],
+    algorithms: tuple[str, ...],
+    assignments: tuple[str, ...],
+    out: Path | None,
+) -> None:
+    """Run an experiment of the paper, or one of ours; what is done already is not run again."""
+    from scenarios.scenario import parse_settings  # noqa: PLC0415
+    from scenarios.studies.commands import conduct  # noqa: PLC0415
+    from scenarios.studies.study import Choice  # noqa: PLC0415
+
+    parse_settings(assignments)
+    settings = tuple((path.strip(), value.strip()) for path, _, value in (each.partition("=") for each in assignments))
+    conduct(name, Choice(quick, seeds, algorithms, tasks, settings), jobs, out)
 
 
 class _Benchmarks(click.Group):
