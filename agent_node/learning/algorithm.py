@@ -14,10 +14,12 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from numpy.random import Generator
 from torch import Tensor
 
 from agent_node.config import AlgorithmConfig, LearningConfig
 from agent_node.learning.losses import entropy
+from broker.seeding import generator
 
 Arrays = dict[str, np.ndarray]
 
@@ -64,6 +66,27 @@ class Edge:
 
 
 @dataclass(frozen=True)
+class Draws:
+    """The random draws of one agent in one communication round, each with a stream of its own.
+
+    Attributes:
+        seed: The scenario's.
+        agent: Who draws.
+        episode: From 0.
+        round: From 0.
+    """
+
+    seed: int
+    agent: str
+    episode: int
+    round: int
+
+    def stream(self, purpose: str, neighbor: str) -> Generator:
+        """The stream for `purpose` toward `neighbor`."""
+        return generator(self.seed, self.agent, purpose, self.episode, self.round, neighbor)
+
+
+@dataclass(frozen=True)
 class Round:
     """What an agent knows in one communication round, before anybody is heard.
 
@@ -75,6 +98,7 @@ class Round:
         partners: Neighbors to exchange with in this round, in the order of the rows behind the first.
         rows_in_range: For each partner the samples at which it was in range (int64 indices), or None for all; when the
             loss is taken, those that its share is about.
+        draws: For what an algorithm shares at random.
     """
 
     advantages: Tensor
@@ -83,6 +107,7 @@ class Round:
     log_own_old: Tensor
     partners: tuple[str, ...]
     rows_in_range: Mapping[str, Tensor | None]
+    draws: Draws
 
     def log_own(self) -> Tensor:
         """Log-probability pi_ii(a_i|s) (B,) of own actions, with gradient."""

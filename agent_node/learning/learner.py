@@ -17,7 +17,7 @@ from torch import Tensor
 from agent_node.config import AgentConfig
 from agent_node.learning import samples
 from agent_node.learning.advantage import normalized
-from agent_node.learning.algorithm import Algorithm, Arrays, Edge, Field, Kind, Round, taken
+from agent_node.learning.algorithm import Algorithm, Arrays, Draws, Edge, Field, Kind, Round, taken
 from agent_node.learning.networks import Evaluation, Layout, Policy, Stack, initial_parameters, widened
 from agent_node.learning.rollout import Batch, Rollout
 from agent_node.learning.shares import check_share, count_bits
@@ -65,6 +65,7 @@ class Learner:
 
     def begin_episode(self, episode: int) -> None:
         """Get ready to act in `episode`."""
+        self._episode, self._rounds = episode, 0
         self._rollout.begin()
         stream = generator(self._seed, self._name, "actions", episode)
         self._uniforms = stream.random((self._steps, self._copies), np.float32)
@@ -118,7 +119,9 @@ class Learner:
             log_own_old=self._log_behaviour,
             partners=partners,
             rows_in_range=self._in_range,
+            draws=Draws(self._seed, self._name, self._episode, self._rounds),
         )
+        self._rounds += 1
         return {partner: self._share_with(partner) for partner in partners if self.exchanges_with(partner)}
 
     def exchanges_with(self, neighbor: str) -> bool:

@@ -17,9 +17,7 @@ from scenarios.studies.study import Study
 from scenarios.studies.tables import Made, Report, numbers, page
 
 
-def write_study(
-    folder: Folder, study: Study, cells: Sequence[Cell], jobs: int, command: str, *, quick: bool
-) -> list[Path]:
+def write_study(folder: Folder, study: Study, cells: Sequence[Cell], jobs: int, command: str) -> list[Path]:
     """Read all runs of a study and write its page, numbers, picture and provenance.
 
     Args:
@@ -28,7 +26,6 @@ def write_study(
         cells: All of it, each done.
         jobs: How many ran at a time.
         command: That makes these files again.
-        quick: Whether the quick scenarios ran.
 
     Returns:
         The files, the picture first.
@@ -38,7 +35,7 @@ def write_study(
     for task in study.tasks:
         cell = next(cell for cell in cells if cell.group.task == task.key)
         documents[task.label] = document(cell)
-    report = Report(findings, bill(findings, layouts(cells)), documents, Made(command, versions(), quick))
+    report = Report(findings, bill(findings, layouts(cells)), documents, Made(command, versions()))
     picture, text, data, provenance = (
         folder.root / name
         for name in (f"{study.name}.png", f"{study.name}.md", f"{study.name}.json", "provenance.json")

@@ -26,11 +26,10 @@ _COLORS = {AS: "#0072B2", VS: "#E69F00", VPS: "#009E73", PS: "#CC79A7", ALONE: "
 _SHADES = ("#56B4E9", "#0072B2", "#003b5c", "#D55E00", "#8c2d04", "#222222")
 _MARKERS = {AS: "o", VS: "s", VPS: "^", PS: "D", ALONE: "v"}
 _GREY = "#777777"
-_MEANING = (
-    "Curves: mean and 95% bootstrap band over seeds. Final: last tenth of training, interquartile mean and 95% "
-    "bootstrap interval, dots are runs. Episodes, T, grids and normalization are ours; the paper gives none."
-)
-_PANEL_WIDTH, _PANEL_HEIGHT, _HEAD = 3.1, 2.6, 0.55  # inches; the head holds title and legend
+_CURVES = "Curves: mean and 95% bootstrap band over seeds."
+_FINALS = "Final: last tenth of training, interquartile mean and 95% bootstrap interval over seeds."
+_OURS = "Episodes, T, grids and normalization are ours; the paper gives none."
+_PANEL_WIDTH, _PANEL_HEIGHT, _HEAD, _LETTER = 3.1, 2.6, 0.55, 0.053  # inches; the head holds title and legend
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def _finals(findings: Findings) -> Figure:
     for column, (task, lines) in enumerate(columns):
         _curves(panels[0, column], findings, task, lines)
         _points(panels[1, column], findings, [(line, [line.group]) for line in lines])
-        panels[0, column].set_title(task.label)
+        panels[0, column].set_title(task.label, fontsize=10)
     panels[0, 0].set_ylabel("team return\n(sum over agents)")
     panels[1, 0].set_ylabel("normalized final team return")
     if together:
@@ -81,7 +80,7 @@ def _finals(findings: Findings) -> Figure:
             for position, (label, color) in enumerate(names)
         ]
         _points(panels[1, -1], findings, of_all)
-        panels[1, -1].set_title("all tasks")
+        panels[1, -1].set_title("all tasks", fontsize=10)
     _legend(figure, panels[0, 0])
     return figure
 
@@ -96,7 +95,7 @@ def _grid(findings: Findings) -> Figure:
             axes = panels[row, column]
             lines = [_of_algorithm(condition, name) for name in condition.algorithms]
             _curves(axes, findings, task, lines)
-            axes.set_title(f"{task.label}, {condition.variant.label}")
+            axes.set_title(f"{task.label}, {condition.variant.label}", fontsize=10)
             if column:
                 axes.sharey(panels[row, 0])
         panels[row, 0].set_ylabel("team return\n(sum over agents)")
@@ -113,7 +112,7 @@ def _strength(findings: Findings) -> Figure:
         for name in study.algorithms:
             _against_strength(above, below, findings, task, name)
         _reference_lines(above, findings.references[task.key])
-        above.set_title(task.label)
+        above.set_title(task.label, fontsize=10)
         below.set_ylim(-0.05, 1.05)
         below.set_xlabel(study.strength_label)
     panels[0, 0].set_ylabel("final team return\n(sum over agents)")
@@ -211,9 +210,9 @@ def _of_algorithm(condition: Condition, algorithm: str) -> _Line:
 
 def _panels(findings: Findings, rows: int, columns: int) -> tuple[Figure, np.ndarray]:
     """An empty figure with its title and, at the foot, what a reader must know."""
-    foot = _foot(findings, round(columns * 40 + 20))
-    height = rows * _PANEL_HEIGHT + _HEAD + 0.3 + 0.14 * foot.count("\n")
     width = max(columns * _PANEL_WIDTH, 5.5)
+    foot = _foot(findings, round(width / _LETTER))
+    height = rows * _PANEL_HEIGHT + _HEAD + 0.3 + 0.14 * foot.count("\n")
     figure = Figure(figsize=(width, height), dpi=150)
     bottom, top = (0.13 * (foot.count("\n") + 1) + 0.12) / height, _HEAD / height
     figure.set_layout_engine("constrained", rect=(0, bottom, 1, 1 - bottom - top))
@@ -226,14 +225,14 @@ def _panels(findings: Findings, rows: int, columns: int) -> tuple[Figure, np.nda
         axes.tick_params(labelsize=8)
         axes.xaxis.label.set_size(8)
         axes.yaxis.label.set_size(9)
-        axes.title.set_size(10)
     return figure, panels
 
 
 def _foot(findings: Findings, width: int) -> str:
     study = findings.study
     seeds = f"{len(study.seeds)} seeds" if len(study.seeds) > 1 else "1 seed"
-    lines = [f"{seeds}. {_MEANING}"]
+    meaning = {"grid": (_CURVES,), "strength": (_FINALS,)}.get(study.arrangement, (_CURVES, _FINALS, "Dots are runs."))
+    lines = [" ".join((f"{seeds}.", *meaning, _OURS))]
     if study.arrangement in ("finals", "overlay"):
         lines += [f"{task.label}: {findings.references[task.key].formula}" for task in study.tasks]
     return "\n".join(wrapped for line in lines for wrapped in textwrap.wrap(line, width))
@@ -242,8 +241,15 @@ def _foot(findings: Findings, width: int) -> str:
 def _legend(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
     height = figure.get_figheight()
-    where = {"loc": "upper center", "bbox_to_anchor": (0.5, 1 - 0.26 / height)}
-    figure.legend(handles, labels, **where, ncols=len(labels), frameon=False, fontsize=9)
+    figure.legend(
+        handles,
+        labels,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 1 - 0.26 / height),
+        ncols=len(labels),
+        frameon=False,
+        fontsize=9,
+    )
 
 
 def _key(group: Group) -> tuple[str, str, str]:

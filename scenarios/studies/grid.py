@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from broker.errors import UserError
 from scenarios.scenario import load_scenario
+from scenarios.studies.candidates import episodes_of
 from scenarios.studies.cell import Cell, Settings
 from scenarios.studies.sizes import quick_episodes
 from scenarios.studies.study import Choice, Study
@@ -32,6 +34,10 @@ def _size(study: str, scenario: str, choice: Choice, algorithm: str) -> Settings
     if choice.tuned is None:
         return (("episodes", str(episodes)),)
     plain = load_scenario(scenario)
-    tuned = choice.tuned[plain.environment.kind, algorithm]
+    kind = plain.environment.kind
+    if (kind, algorithm) not in choice.tuned:
+        msg = f"--tuned {choice.tuned_from}: there are no settings for {algorithm} in {kind}"
+        raise UserError(msg)
+    tuned = choice.tuned[kind, algorithm]
     copies = int(dict(tuned).get("parallel_episodes", plain.parallel_episodes))
-    return (*tuned, ("episodes", str(max(1, round(episodes * plain.parallel_episodes / copies)))))
+    return (*tuned, ("episodes", str(episodes_of(episodes * plain.parallel_episodes, copies))))

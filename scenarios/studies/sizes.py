@@ -21,10 +21,26 @@ QUICK_EPISODES = {
 }
 """Training episodes of a quick scenario in a study that takes it whole."""
 
-QUICK_FRACTION = {"fig1": 1.0, "fig3": 0.5, "fig4": 1.0, "fig5": 1.0, "latency": 0.6, "loss": 0.6, "inaccurate": 0.6}
+QUICK_FRACTION = {
+    "fig1": 1.0,
+    "fig3": 0.5,
+    "fig4": 1.0,
+    "fig5": 1.0,
+    "latency": 0.6,
+    "loss": 0.6,
+    "inaccurate": 0.6,
+    "search": 1.0,
+}
 """Part of these episodes that a study plays; the more cells, the less."""
 
 
 def quick_episodes(study: str, scenario: str) -> int:
     """Training episodes of `scenario` in the quick `study`."""
     return max(1, round(QUICK_EPISODES[scenario] * QUICK_FRACTION[study]))
+
+
+SEARCH_RUNGS = ((9, 1 / 9), (3, 1 / 3), (1, 1.0))
+"""Successive halving: candidates of each rung, and the part of the episodes they play; every rung costs the same."""
+
+THEORY_SEED = 1
+"""Random problems of the theory study are drawn with it."""

@@ -126,6 +126,7 @@ class Choice:
         tasks: Keys of these only; empty for all.
         settings: Put into every document, last.
         tuned: Settings by kind of environment and algorithm, from a search.
+        tuned_from: The file they are from, as the user called it.
     """
 
     quick: bool
@@ -134,6 +135,7 @@ class Choice:
     tasks: tuple[str, ...] = ()
     settings: Settings = ()
     tuned: Mapping[tuple[str, str], Settings] | None = None
+    tuned_from: str = ""
 
     def first_seeds(self, quick: int, full: int) -> tuple[int, ...]:
         """Seeds from 1: as many as asked for, or as the study has at this size."""

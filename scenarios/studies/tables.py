@@ -47,12 +47,10 @@ class Made:
     Attributes:
         command: That makes them again.
         versions: Of what computes, by name.
-        quick: Whether the quick scenarios ran.
     """
 
     command: str
     versions: Mapping[str, str]
-    quick: bool
 
 
 @dataclass(frozen=True)
@@ -163,16 +161,17 @@ def _claims(report: Report) -> str:
                 str(number),
                 f"{group_label(findings.study, each.comparison.group)} minus {_other(findings.study, each)}",
                 each.comparison.expectation.value,
-                "not run" if each.estimate is None else interval(each.estimate),
+                "" if each.estimate is None else interval(each.estimate),
                 each.verdict.value,
             )
             for each in decided
+            if each.verdict is not Verdict.NOT_RUN
         ]
     return "\n\n".join(
         (
-            _table(("", "claim", "what we measured", "verdict"), rows),
+            markdown_table(("", "claim", "what we measured", "verdict"), rows),
             _DECIDED,
-            _table(("claim", "difference", "expected", "measured", "verdict"), details),
+            markdown_table(("claim", "difference", "expected", "measured", "verdict"), details),
         )
     )
 
@@ -206,7 +205,7 @@ def _finals(report: Report) -> str:
     variant = ("variant",) if len(findings.study.variants) > 1 else ()
     head = ("task", *variant, "algorithm", "start, mean", "final team return", "normalized")
     formulas = [f"- {task.label}: {findings.references[task.key].formula}" for task in findings.study.tasks]
-    return "\n\n".join((_table(head, rows), "Normalized (ours), R the team return:", "\n".join(formulas)))
+    return "\n\n".join((markdown_table(head, rows), "Normalized (ours), R the team return:", "\n".join(formulas)))
 
 
 def _bill(report: Report) -> str:
@@ -225,14 +224,14 @@ def _bill(report: Report) -> str:
         for line in report.bill
     ]
     head = ("", "one share", "bytes a share", "bytes an edge and round", "MB a run", "heard", "gain", "gain per MB")
-    return f"{_table(head, rows)}\n\n{_BILLED}" if rows else "Nothing was shared."
+    return f"{markdown_table(head, rows)}\n\n{_BILLED}" if rows else "Nothing was shared."
 
 
 def _settings(report: Report) -> str:
     parts = []
     for task, document in report.documents.items():
         rows = [(f"`{each.path}`", each.value, each.origin) for each in settings(document)]
-        table = _table(("setting", "value", "origin"), rows)
+        table = markdown_table(("setting", "value", "origin"), rows)
         parts.append(
             f"{task}, from `{document.name}` (the first run; variants change what they are called after):\n\n{table}"
         )
@@ -330,6 +329,7 @@ def _number(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 
 
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+def markdown_table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """A table in Markdown."""
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
