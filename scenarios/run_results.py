@@ -89,7 +89,7 @@ def read_run(folder: Path) -> RunResult:
         raise UserError(msg)
     try:
         scenario = parse_scenario(run.scenario.read_text(encoding="utf-8"), {})
-        with closing(sqlite3.connect(f"{run.store.resolve().as_uri()}?mode=ro", uri=True)) as store:
+        with closing(open_store(run.store)) as store:
             agents, returns, steps = _episodes(store)
             traffic = _traffic(store, summary.rounds)
     except (OSError, sqlite3.Error) as error:
@@ -105,6 +105,17 @@ def read_summary(run: RunFolder) -> Summary | None:
     except (OSError, UnicodeDecodeError, ValidationError):
         return None
     return summary if summary.complete else None
+
+
+def open_store(path: Path) -> sqlite3.Connection:
+    """A run's store for reading, at any time; a finished one is left exactly as it is, without files beside it.
+
+    Raises:
+        sqlite3.Error: There is none yet.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    how = "mode=ro" if log.exists() and log.stat().st_size else "mode=ro&immutable=1"
+    return sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True)
 
 
 def _episodes(store: sqlite3.Connection) -> tuple[tuple[str, ...], NDArray[np.float64], NDArray[np.int64]]:

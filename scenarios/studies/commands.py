@@ -19,7 +19,7 @@ from scenarios.scenario import parse_settings
 from scenarios.studies.cell import Cell
 from scenarios.studies.conduct import write_study
 from scenarios.studies.grid import study_cells
-from scenarios.studies.runner import Folder, Runner, ShowStanding, Standing
+from scenarios.studies.runner import Folder, Runner, ShowStanding, Standing, document
 from scenarios.studies.search import count_cells, read_tuned, search, write_search
 from scenarios.studies.sizes import THEORY_SEED
 from scenarios.studies.study import Choice, Study
@@ -147,6 +147,8 @@ def _run(wish: Wish, console: Console) -> list[Path]:
     choice = make_choice(wish)
     study = make_study(wish.name, choice)
     cells = study_cells(study, choice)
+    for cell in cells:
+        document(cell)  # refuses before anything is made
     folder = Folder(wish.folder)
     _announce(console, study.title, len(cells), wish)
     with folder.held(), interruptible() as interrupted:

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from broker.errors import ForetellError, UserError
 from scenarios.run_folder import RunFolder
-from scenarios.run_results import read_summary
+from scenarios.run_results import open_store, read_summary
 from scenarios.scenario import Scenario, load_scenario, parse_scenario, parse_settings
 from scenarios.studies.cell import Cell
 
@@ -209,7 +209,7 @@ class Runner:
         for cell in self._processes:
             store = self._folder.run(cell).store
             try:
-                with closing(sqlite3.connect(f"{store.resolve().as_uri()}?mode=ro", uri=True)) as database:
+                with closing(open_store(store)) as database:
                     row = database.execute("SELECT episode FROM episodes ORDER BY rowid DESC LIMIT 1").fetchone()
             except sqlite3.Error:
                 continue  # not there yet

@@ -176,7 +176,7 @@ def read_tuned(path: Path) -> Mapping[tuple[str, str], Settings]:
 
 def _contest(task: Task, algorithm: str, *, quick: bool) -> Contest:
     scenario = task.quick if quick else task.scenario
-    plain = load_scenario(scenario)
+    plain = load_scenario(scenario, {"algorithm.name": algorithm})
     episodes = quick_episodes("search", scenario) if quick else plain.episodes
     candidates = draw_candidates(plain, algorithm, SEARCH_RUNGS[0][0])
     return Contest(task, plain.environment.kind, scenario, algorithm, candidates, episodes * plain.parallel_episodes)
