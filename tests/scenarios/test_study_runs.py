@@ -48,7 +48,7 @@ def stop_in_the_middle_of_a_cell(out, arguments, signal_number, done):
         _, stderr = process.communicate(timeout=LIMIT_S)
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
     until(lambda: not any(alive(child) for child in children), "the end of the cells' processes")
     assert "Traceback" not in stderr
     return process.returncode, stderr
