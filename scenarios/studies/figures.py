@@ -170,6 +170,7 @@ def _reference_lines(axes: Axes, references: References) -> None:
             ha="right",
             fontsize=7,
             color=_GREY,
+            bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.7},
         )
 
 
@@ -181,7 +182,7 @@ def _points(axes: Axes, findings: Findings, lines: Sequence[tuple[_Line, list[Gr
         found = stratified(samples, "final", *name, line.group.variant, line.group.algorithm)
         runs = [value for sample in samples for value in sample]
         spread = position + np.linspace(-0.18, 0.18, len(runs)) if len(runs) > 1 else [position]
-        axes.plot(spread, runs, ".", color=line.color, alpha=0.35, markersize=4, markeredgewidth=0)
+        axes.plot(spread, runs, ".", color=line.color, alpha=0.5, markersize=6, markeredgewidth=0)
         if found.low is not None and found.high is not None:
             ends = [[found.value - found.low], [found.high - found.value]]
             axes.errorbar(position, found.value, ends, color=line.color, elinewidth=1.6, capsize=5, capthick=1.6)

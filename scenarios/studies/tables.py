@@ -26,9 +26,9 @@ _INTERVALS = """\
 Numbers are interquartile means over seeds with 95% percentile bootstrap intervals, resampled within each group;
 for a difference both groups are resampled independently."""
 _FEW = """\
-With so few seeds the interquartile mean is the mean (a quarter of them is less than one run), the ends of an
-interval are means of those few numbers, and intervals are likely too narrow: read them as the range of what these
-runs show, not as a proof."""
+With so few seeds the interquartile mean is the mean (a quarter of them is less than one run), the interval of a
+group of up to three runs is simply their range, and intervals are likely too narrow: read them as what these runs
+show, not as a proof."""
 _DECIDED = f"""\
 Each claim is decided by the 95% intervals of these differences of normalized final returns, and by nothing else:
 *above* holds when the whole interval is above 0 and fails when it is below; *near*, *not above* and *not below*
