@@ -9,7 +9,7 @@ from scenarios.references import references
 from scenarios.run_results import read_run
 from scenarios.studies.bill import Layouts, bill
 from scenarios.studies.cell import Cell, Group
-from scenarios.studies.layout import share_layout
+from scenarios.studies.layout import SharedArray, share_layout, undisturbed
 from scenarios.studies.outcome import Findings, Outcome, outcome
 from scenarios.studies.provenance import versions, write_provenance
 from scenarios.studies.runner import Folder, document
@@ -61,6 +61,14 @@ def gather(folder: Folder, study: Study, cells: Sequence[Cell]) -> Findings:
 
 
 def layouts(cells: Sequence[Cell]) -> Layouts:
-    """What a share of every group holds."""
-    first = {cell.group: cell for cell in reversed(cells)}
-    return {group: share_layout(document(cell)) for group, cell in first.items()}
+    """What a share of every group holds; groups that differ in faults alone are looked at once."""
+    seen: dict[str, tuple[SharedArray, ...]] = {}
+    found: dict[Group, tuple[SharedArray, ...]] = {}
+    for cell in cells:
+        if cell.group not in found:
+            scenario = undisturbed(document(cell))
+            key = scenario.model_dump_json()
+            if key not in seen:
+                seen[key] = share_layout(scenario)
+            found[cell.group] = seen[key]
+    return found

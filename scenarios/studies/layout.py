@@ -46,10 +46,7 @@ def share_layout(scenario: Scenario) -> tuple[SharedArray, ...]:
     from agent_node.build import make_agent  # noqa: PLC0415 - torch takes seconds that other commands need not pay
     from env_service.build import make_environment  # noqa: PLC0415
 
-    exchange = scenario.exchange.model_copy(update={"skip_probability": 0.0})
-    learning = scenario.learning.model_copy(update={"rounds": 1})
-    changes = {"exchange": exchange, "learning": learning, "faults": (), "episodes": _EPISODES}
-    plan = make_plan(scenario.model_copy(update=changes))
+    plan = make_plan(undisturbed(scenario))
     network, seen = MemoryNetwork(), _Seen()
     wiring = Wiring(run=plan.scenario.name, addresses={})
     environment = plan.environment(wiring)
@@ -63,6 +60,14 @@ def share_layout(scenario: Scenario) -> tuple[SharedArray, ...]:
     VirtualTime(drivers, network).run(lambda: seen.share is not None)
     arrays = {} if seen.share is None else seen.share.arrays
     return tuple(SharedArray(name, str(array.dtype), array.shape) for name, array in arrays.items())
+
+
+def undisturbed(scenario: Scenario) -> Scenario:
+    """The same scenario, short and with nothing in the way of its shares."""
+    exchange = scenario.exchange.model_copy(update={"skip_probability": 0.0})
+    learning = scenario.learning.model_copy(update={"rounds": 1})
+    changes = {"exchange": exchange, "learning": learning, "faults": (), "episodes": _EPISODES}
+    return scenario.model_copy(update=changes)
 
 
 class _Seen:

@@ -11,7 +11,7 @@ from broker.errors import UserError
 from env_service.config import ExchangeConfig, NavigationConfig, PredationConfig
 from scenarios.references import references
 from scenarios.run_results import Traffic
-from scenarios.scenario import catalogue_names, load_scenario, parse_settings
+from scenarios.scenario import load_scenario, parse_settings
 from scenarios.statistics import Estimate
 from scenarios.studies.bill import bill
 from scenarios.studies.candidates import draw_candidates, episodes_of, survivors
@@ -321,9 +321,3 @@ def test_every_rung_costs_the_same_and_one_is_left():
     costs = [count * part for count, part in SEARCH_RUNGS]
     assert costs == pytest.approx([1.0] * len(costs))
     assert SEARCH_RUNGS[-1] == (1, 1.0)
-
-
-def test_quick_scenarios_that_exist_have_a_size():
-    for name in catalogue_names():
-        if name.endswith("-quick"):
-            assert name in QUICK_EPISODES
