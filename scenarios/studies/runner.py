@@ -154,6 +154,7 @@ class Runner:
                     time.sleep(_LOOK_EVERY_S)
         finally:
             self._end()
+        self._show(Standing(len(cells) - len(self._failed), len(cells), sum(self._played.values()), ahead))
         if self._failed:
             raise ForetellError(self._explain(len(cells)))
 

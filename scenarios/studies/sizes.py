@@ -1,7 +1,8 @@
 """How large the quick studies are: all of it in one place, so that their cost can be set.
 
-Seconds are of one run of anticipation sharing on one core of the machine that was measured; the others take less,
-except for policy sharing. A study's wall time is about the sum over its cells divided by the cores.
+Beside each scenario stand the seconds that one whole run of anticipation sharing takes on one free core of the machine
+that was measured; independent learning takes about half. Starting a run costs four seconds more. A study takes about
+the sum over its cells, divided by the cores.
 """
 
 from __future__ import annotations
@@ -10,26 +11,25 @@ QUICK_SEEDS = 3
 FULL_SEEDS = 5
 
 QUICK_EPISODES = {
-    "exchange-quick": 900,
-    "navigation-quick": 500,
-    "predation-6-quick": 500,
-    "predation-8-quick": 600,
-    "predation-12-quick": 400,
-    "predation-20-quick": 200,
-    "predation-20-random-partner-quick": 200,
-    "predation-20-skip-quick": 200,
+    "exchange-quick": 1200,  # 80 s
+    "navigation-quick": 500,  # 30 s
+    "predation-6-quick": 1000,  # 115 s
+    "predation-8-quick": 600,  # 45 s
+    "predation-12-quick": 400,  # 50 s
+    "predation-20-random-partner-quick": 200,  # 40 s
+    "predation-20-skip-quick": 200,  # 30 s
 }
 """Training episodes of a quick scenario in a study that takes it whole."""
 
 QUICK_FRACTION = {
-    "fig1": 1.0,
-    "fig3": 0.5,
-    "fig4": 1.0,
-    "fig5": 1.0,
-    "latency": 0.6,
-    "loss": 0.6,
-    "inaccurate": 0.6,
-    "search": 1.0,
+    "fig1": 1.0,  # 75 runs
+    "fig3": 0.5,  # 135 runs
+    "fig4": 1.0,  # 36 runs
+    "fig5": 1.0,  # 30 runs
+    "latency": 0.4,  # 150 runs
+    "loss": 0.4,  # 150 runs
+    "inaccurate": 0.5,  # 42 runs
+    "search": 0.5,  # 195 runs, most of them short
 }
 """Part of these episodes that a study plays; the more cells, the less."""
 
