@@ -153,7 +153,9 @@ def _curves(axes: Axes, findings: Findings, task: Task, lines: Sequence[_Line]) 
         played = outcomes[0].played / 1e3
         mean, low, high = band(np.array([each.curve for each in outcomes]), "curve", *_key(line.group))
         axes.fill_between(played, low, high, color=line.color, alpha=0.2, linewidth=0)
-        axes.plot(played, mean, color=line.color, label=line.label, linewidth=1.4)
+        # Learning alone lies beneath, wider: what shares in vain learns just so, and would be hidden.
+        width, alpha, order = (3.0, 0.45, 1.8) if line.group.algorithm == ALONE else (1.4, 1.0, 2.0)
+        axes.plot(played, mean, color=line.color, label=line.label, linewidth=width, alpha=alpha, zorder=order)
     _reference_lines(axes, findings.references[task.key])
     axes.set_xlabel("episodes played (thousands, all copies)")
 

@@ -81,6 +81,28 @@ def test_an_interrupted_and_a_killed_study_go_on_and_give_the_same_files_byte_fo
         assert (out / name).read_bytes() == (uninterrupted / name).read_bytes(), name
 
 
+@pytest.mark.parametrize(
+    ("signal_number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)]
+)
+def test_no_process_outlives_its_study_however_that_ends(signal_number, code, tmp_path):
+    process = start(*FIG1, "--set", "episodes=1000000", "--jobs", "1", "--out", str(tmp_path))
+    children = {}
+    try:
+        until(lambda: list(tmp_path.glob("runs/*/run.sqlite")), "the first run")
+        children = children_of(process.pid)
+        assert children
+        os.kill(process.pid, signal_number)
+        _, stderr = process.communicate(timeout=30)
+        assert process.returncode == code
+        assert "Traceback" not in stderr
+        until(lambda: not any(alive(child) for child in children), "the end of the cells' processes", limit_s=10)
+    finally:
+        for child in filter(alive, children):
+            os.kill(child, signal.SIGKILL)
+        process.kill()
+        process.communicate()
+
+
 def test_the_files_of_a_study_are_a_picture_a_page_numbers_and_where_they_are_from(uninterrupted):
     assert (uninterrupted / "fig1.png").read_bytes().startswith(b"\x89PNG")
     numbers = json.loads((uninterrupted / "fig1.json").read_text())
