@@ -53,6 +53,13 @@ class AnticipationSharingConfig(Model):
         ge=0,
         description="Largest |log xi_N|, so that a product over many neighbors stays finite (ours); 0 leaves it free.",
     )
+    anticipation_noise: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="How inaccurate shared anticipations are (ours): q in (1 - q) pi_ij + q d, with d drawn for every "
+        "sample from all distributions alike (Dirichlet with ones). 0 shares them as they are.",
+    )
 
 
 class AlgorithmConfig(Model):

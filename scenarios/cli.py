@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from scenarios.scenario import Scenario
 
 WRONG, DIED, INTERRUPTED = 2, 3, 130
+STUDIES = ("fig1", "fig3", "fig4", "fig5", "latency", "loss", "inaccurate", "search", "theory")
 _Command = TypeVar("_Command", bound=Callable[..., None])
 
 
@@ -106,6 +107,73 @@ def simulate(
     from scenarios.terminal import execute  # noqa: PLC0415
 
     execute("simulate", run_simulated, document, out)
+
+
+@foretell.command()
+@click.argument("name", type=click.Choice(STUDIES))
+@click.option("--quick", is_flag=True, help="The quick scenarios instead of the paper's sizes.")
+@click.option("--seeds", type=click.IntRange(min=1), help="Seeds per group; default 3 with --quick, else 5.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Runs at a time; default one per core.")
+@click.option("--task", "tasks", multiple=True, help="Only this task; repeatable.")
+@click.option("--algorithm", "algorithms", multiple=True, help="Only this algorithm; repeatable.")
+@click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Any setting, in all runs; repeatable.")
+@click.option("--tuned", type=click.Path(path_type=Path), help="fig1: each algorithm's settings, from a search.")
+@click.option("--instances", type=click.IntRange(min=1), help="theory: how many random problems.")
+@click.option("--out", type=click.Path(path_type=Path), help="The study's folder; default studies/NAME.")
+def study(
+    *,
+    name: str,
+    quick: bool,
+    seeds: int | None,
+    jobs: int | None,
+    tasks: tuple[str, ...],
+    algorithms: tuple[str, ...],
+    assignments: tuple[str, ...],
+    tuned: Path | None,
+    instances: int | None,
+    out: Path | None,
+) -> None:
+    """Run an experiment of the paper, or one of ours; what is done already is not run again."""
+    from scenarios.studies.commands import Wish, conduct  # noqa: PLC0415
+
+    wish = Wish(name, quick, seeds, jobs, tasks, algorithms, assignments, tuned, instances, out)
+    conduct(wish)
+
+
+_RUNS = click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+
+
+@foretell.command()
+@_RUNS
+def report(runs: tuple[Path, ...]) -> None:
+    """Compare finished runs: returns, communication bill, faults, digests."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from scenarios.report import same_curves, tables  # noqa: PLC0415
+    from scenarios.run_results import read_run  # noqa: PLC0415
+
+    found = [read_run(run) for run in runs]
+    console = Console()
+    for table in tables(found):
+        console.print(table)
+    for line in same_curves(found):
+        click.echo(line)
+
+
+@foretell.command()
+@_RUNS
+@click.option("--format", "format_", type=click.Choice(("csv", "parquet", "marl-eval")), required=True)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The file; default standard output.")
+def export(runs: tuple[Path, ...], format_: str, out: Path | None) -> None:
+    """Write the episodes of finished runs for other programs."""
+    from scenarios.export import FORMATS, write  # noqa: PLC0415
+    from scenarios.run_results import read_run  # noqa: PLC0415
+
+    content: bytes = FORMATS[format_]([read_run(run) for run in runs])
+    if out is None:
+        sys.stdout.buffer.write(content)
+    else:
+        write(content, out)
 
 
 class _Benchmarks(click.Group):

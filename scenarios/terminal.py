@@ -46,7 +46,7 @@ def execute(substrate: str, go: Substrate, scenario: Scenario, out: Path | None)
         f"[bold]{scenario.name}[/bold]: {scenario.algorithm.name}, {len(plan.agents)} agents, "
         f"{len(plan.graph.edges)} edges, seed {scenario.seed}, {substrate}"
     )
-    with _bar(scenario.episodes, console) as show, _interruptible() as interrupted:
+    with _bar(scenario.episodes, console) as show, interruptible() as interrupted:
         observer = Observer(plan, folder, show)
         try:
             go(plan, folder, observer, interrupted)
@@ -95,7 +95,7 @@ def _bar(episodes: int, console: Console) -> Iterator[observing.ShowProgress]:
 
 
 @contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
+def interruptible() -> Iterator[Callable[[], bool]]:
     """Yields whether Ctrl-C or SIGTERM asked for an end in order; asking twice ends at once."""
     asked = False
 

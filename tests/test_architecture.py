@@ -43,6 +43,18 @@ PURE = (
     "scenarios/studies/theory/mmdp.py",
     "scenarios/studies/theory/worked.py",
     "scenarios/topology.py",
+    "scenarios/references.py",
+    "scenarios/statistics.py",
+    "scenarios/studies/bill.py",
+    "scenarios/studies/candidates.py",
+    "scenarios/studies/cell.py",
+    "scenarios/studies/claims.py",
+    "scenarios/studies/origins.py",
+    "scenarios/studies/outcome.py",
+    "scenarios/studies/pages",
+    "scenarios/studies/sizes.py",
+    "scenarios/studies/study.py",
+    "scenarios/studies/tables.py",
 )
 IMPURE = frozenset(
     (
@@ -98,6 +110,16 @@ def test_the_broker_and_the_environment_know_no_torch() -> None:
     for package in ("broker", "env_service"):
         for path in (ROOT / package).rglob("*.py"):
             assert "torch" not in {name.split(".")[0] for name in imports(path)}, path
+
+
+def test_scipy_and_matplotlib_are_imported_late_and_by_scenarios_alone() -> None:
+    for path in modules():
+        for name in imports(path):
+            if name.split(".")[0] == "scipy":
+                assert path.relative_to(ROOT).parts[0] == "scenarios", path
+        if path.name not in {"figures.py", "picture.py"}:
+            early = {name.split(".")[0] for name in top_level_imports(path)}
+            assert not {"scipy", "matplotlib", "pyarrow"} & early, f"{path} imports {early}"
 
 
 def test_the_agents_protocol_knows_no_torch() -> None:

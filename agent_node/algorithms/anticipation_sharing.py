@@ -51,8 +51,18 @@ class AnticipationSharing(Algorithm):
         return {
             "policy": policy.numpy(),
             "actions": actions.numpy().astype(np.int32),
-            "anticipation": anticipation.numpy(),
+            "anticipation": self._inaccurate(anticipation.numpy(), now, neighbor),
         }
+
+    def _inaccurate(self, anticipation: np.ndarray, now: Round, neighbor: str) -> np.ndarray:
+        """(rows, actions) float32, mixed with random distributions as far as the scenario says; only what is shared."""
+        noise = self.settings.anticipation_sharing.anticipation_noise
+        if not noise:
+            return anticipation
+        rows, actions = anticipation.shape
+        random = now.draws.stream("noise", neighbor).dirichlet(np.ones(actions), rows)
+        mixed: np.ndarray = ((1 - noise) * anticipation + noise * random).astype(np.float32)
+        return mixed
 
     def loss(self, now: Round, shares: Mapping[str, Arrays]) -> Loss:
         """-(gain - pen) over the neighbors heard (Eq. 15); with nobody heard, an independent PPO step."""

@@ -20,10 +20,12 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
+from numpy.random import Generator
 
 from agent_node.config import AlgorithmConfig, LearningConfig
 from agent_node.learning.losses import clipped_gain, entropy
 from broker.config import Model
+from broker.seeding import generator
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -83,6 +85,27 @@ class Edge:
 
 
 @dataclass(frozen=True)
+class Draws:
+    """The random draws of one agent in one communication round, each with a stream of its own.
+
+    Attributes:
+        seed: The scenario's.
+        agent: Who draws.
+        episode: From 0.
+        round: From 0.
+    """
+
+    seed: int
+    agent: str
+    episode: int
+    round: int
+
+    def stream(self, purpose: str, neighbor: str) -> Generator:
+        """The stream for `purpose` toward `neighbor`."""
+        return generator(self.seed, self.agent, purpose, self.episode, self.round, neighbor)
+
+
+@dataclass(frozen=True)
 class Round:
     """What an agent knows in one communication round.
 
@@ -98,6 +121,7 @@ class Round:
         critic: (P,), its parameters after this round's step; a copy. Empty unless the algorithm shares parameters.
         policies: (N, P), all parameters as the round opened; a copy. Empty unless the algorithm shares parameters.
         weights: c_ij of those heard. Empty when the round opens, and unless the algorithm shares parameters.
+        draws: For what an algorithm shares at random.
     """
 
     advantages: Tensor
@@ -109,6 +133,7 @@ class Round:
     critic: Tensor
     policies: Tensor
     weights: Mapping[str, float]
+    draws: Draws
 
     @property
     def log_own_old(self) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor
 from agent_node.config import AgentConfig
 from agent_node.learning import consensus, samples
 from agent_node.learning.advantage import normalized
-from agent_node.learning.algorithm import Algorithm, Arrays, Edge, Mixed, Round
+from agent_node.learning.algorithm import Algorithm, Arrays, Draws, Edge, Mixed, Round
 from agent_node.learning.layout import Layout, networks_of
 from agent_node.learning.networks import Evaluation, Policy, Stack, initial_parameters, widened
 from agent_node.learning.rollout import Batch, Rollout
@@ -77,6 +77,7 @@ class Learner:
 
     def begin_episode(self, episode: int) -> None:
         """Get ready to act in `episode`."""
+        self._episode, self._rounds = episode, 0
         self._rollout.begin()
         stream = generator(self._seed, self._name, "actions", episode)
         self._uniforms = stream.random((self._steps, self._copies), np.float32)
@@ -127,7 +128,9 @@ class Learner:
             critic=self._critic.parameters[0].clone() if shared else _NOTHING,
             policies=self._actor.parameters.clone() if shared else _NOTHING,
             weights={},
+            draws=Draws(self._seed, self._name, self._episode, self._rounds),
         )
+        self._rounds += 1
         exchanging = [partner for partner in partners if self.exchanges_with(partner)]
         self._degree = len(exchanging)
         return {partner: self._share_with(partner) for partner in exchanging}

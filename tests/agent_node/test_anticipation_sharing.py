@@ -11,13 +11,24 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from agent_cases import Heard, Terms, central_differences, scalar_loss, scalar_network, softmax
+from agent_cases import (
+    Heard,
+    Terms,
+    agent_config,
+    central_differences,
+    make_learner,
+    play,
+    scalar_loss,
+    scalar_network,
+    softmax,
+    toy_episode,
+)
 from torch import Tensor
 
 from agent_node.algorithms.anticipation_sharing import AnticipationSharing
 from agent_node.algorithms.independent import Independent
-from agent_node.config import AlgorithmConfig, LearningConfig
-from agent_node.learning.algorithm import Edge, Loss, Round
+from agent_node.config import AlgorithmConfig, AnticipationSharingConfig, LearningConfig
+from agent_node.learning.algorithm import Draws, Edge, Loss, Round
 
 J, K = "agent-j", "agent-k"
 IMPOSSIBLE = -1e9
@@ -88,7 +99,12 @@ def in_range(heard: Mapping[str, Heard]) -> dict[str, Tensor | None]:
     return ranges
 
 
-def hand_round(partners: tuple[str, ...] = (J, K), ranges: dict[str, Tensor | None] | None = None) -> Round:
+DRAWS = Draws(seed=1, agent="agent-0", episode=0, round=0)
+
+
+def hand_round(
+    partners: tuple[str, ...] = (J, K), ranges: dict[str, Tensor | None] | None = None, draws: Draws = DRAWS
+) -> Round:
     logs = [padded(Hand.own, 3)] + [padded(Hand.wished[j], 3) for j in partners]
     return Round(
         advantages=torch.tensor(Hand.advantages),
@@ -100,6 +116,7 @@ def hand_round(partners: tuple[str, ...] = (J, K), ranges: dict[str, Tensor | No
         critic=torch.empty(0),
         policies=torch.empty(0),
         weights={},
+        draws=draws,
     )
 
 
@@ -336,6 +353,7 @@ class Case:
             critic=torch.empty(0),
             policies=torch.empty(0),
             weights={},
+            draws=DRAWS,
         )
         learning = LearningConfig(entropy_bonus=self.entropy_bonus)
         loss = AnticipationSharing(learning, settings(self.rho, self.cap)).loss(now, as_shares(said))
@@ -436,6 +454,57 @@ def test_loss_and_gradient_of_a_round_with_neighbors_missing_are_those_of_the_fo
     np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=2e-5)
     for row, j in enumerate((J, K), 1):
         assert bool(np.any(gradient[row])) == (j in heard)
+
+
+def noisy_share(noise: float, draws: Draws = DRAWS, neighbor: str = J) -> dict[str, np.ndarray]:
+    algorithm = AnticipationSharing(
+        LearningConfig(),
+        AlgorithmConfig(anticipation_sharing=AnticipationSharingConfig(anticipation_noise=noise)),
+    )
+    return algorithm.share(hand_round(draws=draws), neighbor, Edge(2, 2, 3))
+
+
+def test_without_noise_the_anticipation_is_shared_as_it_is() -> None:
+    share = noisy_share(0.0)
+    assert share["anticipation"].tobytes() == hand_round().probabilities(J)[:, :3].numpy().tobytes()
+
+
+@pytest.mark.parametrize("noise", [0.1, 0.5, 1.0])
+def test_noise_moves_the_anticipation_that_far_to_a_random_distribution_and_nothing_else(noise: float) -> None:
+    exact, noisy, random = noisy_share(0.0), noisy_share(noise), noisy_share(1.0)
+    expected = (1 - noise) * exact["anticipation"] + noise * random["anticipation"]
+    assert np.allclose(noisy["anticipation"], expected, atol=1e-6)
+    assert noisy["anticipation"].dtype == np.float32
+    assert noisy["anticipation"].min() >= 0
+    assert np.allclose(noisy["anticipation"].sum(axis=1), 1, atol=1e-6)
+    assert noisy["policy"].tobytes() == exact["policy"].tobytes()
+    assert noisy["actions"].tobytes() == exact["actions"].tobytes()
+
+
+def test_noise_is_named_by_seed_agent_episode_round_and_neighbor() -> None:
+    again = noisy_share(1.0)["anticipation"]
+    assert again.tobytes() == noisy_share(1.0)["anticipation"].tobytes()
+    others = [replace(DRAWS, **change) for change in ({"seed": 2}, {"agent": "agent-1"}, {"episode": 1}, {"round": 1})]
+    seen = [noisy_share(1.0, draws)["anticipation"] for draws in others] + [noisy_share(1.0, DRAWS, K)["anticipation"]]
+    assert not any(np.array_equal(again, each) for each in seen)
+
+
+def test_every_round_of_every_episode_has_noise_of_its_own_that_comes_again_with_the_seed() -> None:
+    def noise() -> list[bytes]:
+        config = agent_config(sharing={"anticipation_noise": 1.0})
+        learner = make_learner(config)
+        seen = []
+        for episode in range(2):
+            play(learner, toy_episode(config), episode)
+            for _ in range(2):
+                shares = learner.open_round(("agent-1", "agent-2"))
+                seen += [shares[partner]["anticipation"].tobytes() for partner in ("agent-1", "agent-2")]
+                learner.close_round({})
+        return seen
+
+    first = noise()
+    assert len(set(first)) == len(first) == 8
+    assert noise() == first
 
 
 def test_shares_are_not_changed_by_learning_from_them() -> None:

@@ -31,7 +31,7 @@ from hypothesis import strategies as st
 from agent_node.algorithms.policy_sharing import PolicySharing
 from agent_node.config import AgentConfig, AlgorithmConfig, LearningConfig
 from agent_node.learning import samples
-from agent_node.learning.algorithm import Round
+from agent_node.learning.algorithm import Draws, Round
 from agent_node.learning.consensus import metropolis_weight
 from agent_node.learning.learner import Learner
 from agent_node.protocol import AgentProtocol
@@ -337,6 +337,7 @@ def test_the_joint_ratio_and_its_clip_in_numbers() -> None:
             critic=torch.empty(0),
             policies=torch.empty(0),
             weights={},
+            draws=Draws(7, A0, 0, 0),
         )
         return PolicySharing(LearningConfig(), AlgorithmConfig()).loss(now, heard).total.item()
 

@@ -12,7 +12,7 @@ from agent_cases import agent_config, make_learner, play, scalar_advantages, sca
 from agent_node.algorithms.value_sharing import ValueSharing
 from agent_node.config import AgentConfig, AlgorithmConfig, LearningConfig
 from agent_node.learning import samples
-from agent_node.learning.algorithm import Edge, Round
+from agent_node.learning.algorithm import Draws, Edge, Round
 from agent_node.learning.learner import Learner
 from broker.errors import ProtocolViolation
 
@@ -36,6 +36,7 @@ def hand_round(**parts: Any) -> Round:
         "critic": torch.empty(0),
         "policies": torch.empty(0),
         "weights": {},
+        "draws": Draws(7, A0, 0, 0),
     }
     return Round(**known | parts)
 

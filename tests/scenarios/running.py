@@ -57,11 +57,11 @@ def summary(out: Path) -> dict[str, Any]:
     return loaded
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
+def until(condition: Callable[[], object], what: str, limit_s: float = LIMIT_S) -> None:
     """Wait for an event, with a limit that only a broken program reaches."""
-    give_up_at = time.monotonic() + LIMIT_S
+    give_up_at = time.monotonic() + limit_s
     while not condition():
-        assert time.monotonic() < give_up_at, f"{what} did not happen in {LIMIT_S} s"
+        assert time.monotonic() < give_up_at, f"{what} did not happen in {limit_s} s"
         time.sleep(0.02)
 
 

@@ -69,7 +69,7 @@ def said_by_python(code, *arguments):
 def test_help_names_the_commands(foretell):
     result = foretell("--help")
     assert result.returncode == 0
-    for command in ("list", "check", "run", "simulate", "bench"):
+    for command in ("list", "check", "run", "simulate", "study", "report", "export", "bench"):
         assert re.search(rf"^  {command} ", result.stdout, re.MULTILINE), command
     assert "neighbors" in result.stdout
 

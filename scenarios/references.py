@@ -1,0 +1,101 @@
+"""Returns that a task makes possible at best and at worst, to draw and to normalize by. Pure: no I/O, no clock.
+
+The paper gives no formula for its normalized returns; these are ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from broker.seeding import generator
+from env_service.config import EnvironmentConfig, ExchangeConfig, NavigationConfig, PredationConfig
+from env_service.environments import make_task
+
+_COPIES = 4096
+
+
+@dataclass(frozen=True)
+class Line:
+    """A team return worth a dotted line."""
+
+    label: str
+    value: float
+
+
+@dataclass(frozen=True)
+class References:
+    """What team returns of a task are measured by.
+
+    Attributes:
+        lines: To draw.
+        zero: Team return that normalizes to 0.
+        one: Team return that normalizes to 1.
+        formula: How, in words and numbers.
+    """
+
+    lines: tuple[Line, ...]
+    zero: float
+    one: float
+    formula: str
+
+    def normalized(self, team_return: float) -> float:
+        """0 at `zero`, 1 at `one`."""
+        return (team_return - self.zero) / (self.one - self.zero)
+
+
+def references(environment: EnvironmentConfig) -> References:
+    """The reference lines of a task.
+
+    Raises:
+        ValueError: A PettingZoo environment, about whose returns nothing is known.
+    """
+    if isinstance(environment, ExchangeConfig):
+        return _exchange(environment)
+    if isinstance(environment, NavigationConfig):
+        return _navigation(environment)
+    if isinstance(environment, PredationConfig):
+        return _predation(environment)
+    msg = f"no reference returns are known for {environment.env}"
+    raise ValueError(msg)
+
+
+def _exchange(config: ExchangeConfig) -> References:
+    agents = config.agents
+    # An agent and a box never start in one cell, so the earliest opening is in the second step.
+    best = agents * (config.food_reward - config.open_cost - 2 * config.time_cost)
+    worst = -agents * config.steps * config.time_cost
+    formula = f"(R - ({worst:g})) / ({best:g} - ({worst:g})): 0 when nobody opens a box, 1 when all open in step 2"
+    return References((Line("ceiling", best), Line("nobody opens", worst)), worst, best, formula)
+
+
+def _predation(config: PredationConfig) -> References:
+    agents, steps = config.agents, config.steps
+    everyone, one, nobody = -float(agents * steps), -4.0 * steps, -3.0 * agents * steps
+    best = max(everyone, one)
+    lines = (Line("one engages", one), Line("all engage", everyone), Line("none engages", nobody))
+    who = "one engages" if one >= everyone else "all engage"
+    formula = f"(R - ({nobody:g})) / ({best:g} - ({nobody:g})): 0 when none engages, 1 when {who}"
+    return References(lines, nobody, best, formula)
+
+
+def _navigation(config: NavigationConfig) -> References:
+    aimless = _random_policies(config)
+    formula = f"(R - ({aimless:.2f})) / (0 - ({aimless:.2f})): 0 for uniformly random policies, 1 for return 0"
+    return References((Line("bound", 0.0), Line("random policies", aimless)), aimless, 0.0, formula)
+
+
+@cache
+def _random_policies(config: NavigationConfig) -> float:
+    """Mean team return of agents that act uniformly at random, played out."""
+    task = make_task(config, _COPIES)
+    task.reset(generator(0, "references", "reset"))
+    actions = generator(0, "references", "actions")
+    total = 0.0
+    for _ in range(config.steps):
+        outcome = task.step(actions.integers(task.action_counts[0], size=(_COPIES, config.agents)))
+        total += float(outcome.rewards.sum(dtype=np.float64))
+    task.close()
+    return total / _COPIES

@@ -1,0 +1,118 @@
+"""`foretell report`: finished runs side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.table import Table
+
+from scenarios.run_results import RunResult
+from scenarios.statistics import Estimate, estimate
+
+
+def tables(runs: Sequence[RunResult]) -> Iterator[Table]:
+    """Returns, communication, faults and digests of every run, and statistics where runs differ in the seed alone."""
+    yield _returns(runs)
+    yield _communication(runs)
+    yield _trouble(runs)
+    groups = _groups(runs)
+    if any(len(group) > 1 for group in groups):
+        yield _statistics(groups)
+
+
+def same_curves(runs: Sequence[RunResult]) -> Iterator[str]:
+    """A line for all runs whose whole curves, and weights, are equal bit for bit."""
+    found: dict[tuple[str, str], list[RunResult]] = {}
+    for run in runs:
+        found.setdefault((run.summary.curve_digest, run.summary.weights_digest), []).append(run)
+    for equal in found.values():
+        if len(equal) > 1:
+            yield f"equal curves and weights, bit for bit: {', '.join(_name(run) for run in equal)}"
+
+
+def _returns(runs: Sequence[RunResult]) -> Table:
+    table = _table(
+        "team return (sum over agents)", "run", "algorithm", "seed", "episodes", "first", "last", "substrate"
+    )
+    for run in runs:
+        summary = run.summary
+        table.add_row(
+            _name(run),
+            run.scenario.algorithm.name,
+            str(summary.seed),
+            str(summary.episodes),
+            f"{summary.team_return_first:.2f}",
+            f"{summary.team_return_last:.2f}",
+            summary.substrate,
+        )
+    table.caption = "first and last tenth of the training episodes"
+    return table
+
+
+def _communication(runs: Sequence[RunResult]) -> Table:
+    table = _table(
+        "communication", "run", "edges", "shares", "bytes a share", "bytes an edge and round", "MB", "heard", "late"
+    )
+    for run in runs:
+        traffic = run.traffic
+        slots = traffic.edges * traffic.rounds
+        table.add_row(
+            _name(run),
+            str(traffic.edges),
+            str(traffic.sent),
+            f"{traffic.sent_bytes / traffic.sent:.0f}" if traffic.sent else "",
+            f"{traffic.sent_bytes / slots:.0f}" if slots else "",
+            f"{traffic.sent_bytes / 1e6:.2f}",
+            "" if traffic.heard_share is None else f"{traffic.heard_share:.1%}",
+            str(traffic.late),
+        )
+    table.caption = "directed edges over which anything was sent; bytes of whole frames, as counted by the senders"
+    return table
+
+
+def _trouble(runs: Sequence[RunResult]) -> Table:
+    table = _table(
+        "faults and digests", "run", "faults", "missing", "rejected", "dropped", "curve", "weights", "ledger"
+    )
+    for run in runs:
+        summary = run.summary
+        counts = (summary.faults_applied, summary.shares_missing, summary.rejected, summary.dropped)
+        digests = (summary.curve_digest, summary.weights_digest, summary.ledger_digest)
+        table.add_row(_name(run), *map(str, counts), *(digest[:8] for digest in digests))
+    return table
+
+
+def _statistics(groups: Sequence[Sequence[RunResult]]) -> Table:
+    table = _table("final team return over seeds", "scenario", "algorithm", "seeds", "IQM", "95% interval")
+    for group in groups:
+        scenario = group[0].scenario
+        finals = [float(run.team[-max(1, len(run.team) // 10) :].mean()) for run in group]
+        found = estimate(finals, "report", scenario.name, scenario.algorithm.name)
+        seeds = ", ".join(str(run.summary.seed) for run in group)
+        table.add_row(scenario.name, scenario.algorithm.name, seeds, f"{found.value:.2f}", _ends(found))
+    table.caption = "bootstrap over so few seeds shows the range of these runs, not a proof"
+    return table
+
+
+def _groups(runs: Sequence[RunResult]) -> list[list[RunResult]]:
+    """Runs whose documents differ in nothing but the seed."""
+    groups: dict[str, list[RunResult]] = {}
+    for run in runs:
+        groups.setdefault(run.scenario.model_copy(update={"seed": 0}).model_dump_json(), []).append(run)
+    return list(groups.values())
+
+
+def _ends(found: Estimate) -> str:
+    return "" if found.low is None else f"{found.low:.2f} to {found.high:.2f}"
+
+
+def _name(run: RunResult) -> str:
+    return run.folder.name or str(run.folder.resolve())
+
+
+def _table(title: str, first: str, *others: str) -> Table:
+    table = Table(title=title, title_justify="left", caption_justify="left")
+    table.add_column(first, overflow="fold")
+    for column in others:
+        table.add_column(column, justify="right")
+    return table

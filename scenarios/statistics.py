@@ -1,0 +1,142 @@
+"""Statistics of few runs: interquartile mean, bootstrap intervals, probability of improvement.
+
+After Agarwal et al. (2021), *Deep Reinforcement Learning at the Edge of the Statistical Precipice*. Pure, and the same
+numbers every time: the generator of a bootstrap is named by what it is for. SciPy is imported when it is needed.
+
+An interval of three seeds can say no more than three seeds do: its ends are means of the same three numbers, and over
+many studies it covers the true value less often than 95 times in 100. Nothing here is ever called significant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from broker.seeding import generator
+
+Floats = NDArray[np.float64]
+
+LEVEL = 0.95
+RESAMPLES = 2000
+_SEED = 0
+_TRIMMED = 0.25
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number from a sample, and how sure it is.
+
+    Attributes:
+        value: The estimate.
+        low: Lower end of the interval; None where the sample is too small for one (a single run).
+        high: Upper end.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+def iqm(values: Sequence[float] | Floats, axis: int = -1) -> Floats:
+    """The interquartile mean: the mean of what is left without the lowest and the highest quarter.
+
+    A quarter is rounded down, so of up to three values all are kept and this is the mean.
+
+    Args:
+        values: At least one along `axis`.
+        axis: Along which.
+    """
+    ordered = np.sort(np.moveaxis(np.asarray(values, np.float64), axis, -1), axis=-1)
+    cut = int(_TRIMMED * ordered.shape[-1])
+    kept: Floats = ordered[..., cut : ordered.shape[-1] - cut]
+    mean: Floats = kept.mean(axis=-1)
+    return np.clip(mean, kept[..., 0], kept[..., -1])  # the mean of equal numbers may round past them
+
+
+def estimate(sample: Sequence[float], *name: str) -> Estimate:
+    """IQM of the runs of one group, with its 95% percentile bootstrap interval.
+
+    Args:
+        sample: One number a run.
+        name: Names the bootstrap's random stream.
+    """
+    return stratified([sample], *name)
+
+
+def stratified(strata: Sequence[Sequence[float]], *name: str) -> Estimate:
+    """IQM of all runs of several groups together; runs are resampled within their group.
+
+    Args:
+        strata: For each group, one number a run.
+        name: Names the bootstrap's random stream.
+    """
+
+    def together(*samples: Floats, axis: int = -1) -> Floats:
+        return iqm(np.concatenate(samples, axis=axis), axis)
+
+    return _bootstrap(together, strata, name)
+
+
+def difference(sample: Sequence[float], other: Sequence[float], *name: str) -> Estimate:
+    """IQM of `sample` minus that of `other`; both are resampled, independently of each other."""
+
+    def apart(one: Floats, two: Floats, axis: int = -1) -> Floats:
+        return iqm(one, axis) - iqm(two, axis)
+
+    return _bootstrap(apart, [sample, other], name)
+
+
+def probability_of_improvement(sample: Sequence[float], other: Sequence[float], *name: str) -> Estimate:
+    """How often a run of `sample` has more than a run of `other`; a tie is half a win."""
+
+    def wins(one: Floats, two: Floats, axis: int = -1) -> Floats:
+        one, two = np.moveaxis(one, axis, -1), np.moveaxis(two, axis, -1)
+        signs = np.sign(one[..., :, None] - two[..., None, :])
+        mean: Floats = (signs + 1).mean(axis=(-2, -1)) / 2
+        return mean
+
+    return _bootstrap(wins, [sample, other], name)
+
+
+def band(curves: Floats, *name: str) -> tuple[Floats, Floats, Floats]:
+    """Mean over runs at every point, and the ends of its 95% bootstrap interval.
+
+    Args:
+        curves: (runs, points).
+        name: Names the bootstrap's random stream.
+    """
+    mean: Floats = curves.mean(axis=0)
+    if len(curves) < 2:
+        return mean, mean, mean
+    low, high = _interval([curves], np.mean, name, axis=0)
+    return mean, np.minimum(low, mean), np.maximum(high, mean)
+
+
+def _bootstrap(statistic: Callable[..., Floats], samples: Sequence[Sequence[float]], name: tuple[str, ...]) -> Estimate:
+    data = [np.asarray(sample, np.float64) for sample in samples]
+    value = float(statistic(*data))
+    if min(len(sample) for sample in data) < 2:
+        return Estimate(value, None, None)
+    low, high = _interval(data, statistic, name, axis=-1)
+    return Estimate(value, min(float(low), value), max(float(high), value))
+
+
+def _interval(
+    data: Sequence[Floats], statistic: Callable[..., Floats], name: tuple[str, ...], axis: int
+) -> tuple[Floats, Floats]:
+    from scipy.stats import bootstrap  # noqa: PLC0415 - takes a second that other commands need not pay
+
+    found = bootstrap(
+        data,
+        statistic,
+        n_resamples=RESAMPLES,
+        vectorized=True,
+        axis=axis,
+        confidence_level=LEVEL,
+        method="percentile",
+        rng=generator(_SEED, "bootstrap", *name),
+    ).confidence_interval
+    return found.low, found.high

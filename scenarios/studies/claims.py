@@ -1,0 +1,116 @@
+"""What somebody claims about a study, and what the runs say to it. Pure: no I/O, no clock.
+
+A claim is a list of comparisons, each between two groups. A comparison is decided by the 95% interval of the
+difference of their normalized final returns and by nothing else:
+
+| expectation | holds when                     | fails when                     |
+|-------------|--------------------------------|--------------------------------|
+| above       | the whole interval is above 0  | the whole interval is below 0  |
+| not below   | the whole interval is >= -m    | the whole interval is < -m     |
+| not above   | the whole interval is <= m     | the whole interval is > m      |
+| near        | it lies within [-m, m]         | it lies wholly outside         |
+
+m is `MARGIN`, ours. In between a comparison is undecided, and so it is without an interval (one run). A claim holds
+when all its comparisons hold and fails as soon as one fails.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from scenarios.statistics import Estimate
+from scenarios.studies.cell import Group
+
+MARGIN = 0.1
+"""Differences of normalized returns up to this count as none: a tenth of the way from worst to best."""
+
+
+class Expectation(Enum):
+    """What is expected of the difference between two groups."""
+
+    ABOVE = "above"
+    NOT_BELOW = "not below"
+    NOT_ABOVE = "not above"
+    NEAR = "near"
+
+
+class Verdict(Enum):
+    """What the runs say."""
+
+    HOLDS = "holds"
+    FAILS = "fails"
+    UNDECIDED = "undecided"
+    NOT_RUN = "not run"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One group against another.
+
+    Attributes:
+        group: The one.
+        other: The other.
+        expectation: Of the one's final return minus the other's.
+        from_start: Take the other's return at the start of training instead of its final one.
+    """
+
+    group: Group
+    other: Group
+    expectation: Expectation = Expectation.ABOVE
+    from_start: bool = False
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence that can be right or wrong.
+
+    Attributes:
+        text: The sentence.
+        source: Where it stands in the paper, or "ours".
+        comparisons: What it says about groups of runs.
+    """
+
+    text: str
+    source: str
+    comparisons: tuple[Comparison, ...]
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A comparison with its outcome; the estimate is None where a group was not run."""
+
+    comparison: Comparison
+    estimate: Estimate | None
+    verdict: Verdict
+
+
+def decide(expectation: Expectation, found: Estimate | None) -> Verdict:
+    """What the interval of a difference says about an expectation."""
+    if found is None:
+        return Verdict.NOT_RUN
+    low, high = found.low, found.high
+    if low is None or high is None:
+        return Verdict.UNDECIDED
+    match expectation:
+        case Expectation.ABOVE:
+            holds, fails = low > 0, high < 0
+        case Expectation.NOT_BELOW:
+            holds, fails = low >= -MARGIN, high < -MARGIN
+        case Expectation.NOT_ABOVE:
+            holds, fails = high <= MARGIN, low > MARGIN
+        case Expectation.NEAR:
+            holds, fails = low >= -MARGIN and high <= MARGIN, high < -MARGIN or low > MARGIN
+    return Verdict.HOLDS if holds else Verdict.FAILS if fails else Verdict.UNDECIDED
+
+
+def conclude(decided: tuple[Decided, ...]) -> Verdict:
+    """What the comparisons of a claim say together; those that were not run have no say."""
+    verdicts = [each.verdict for each in decided if each.verdict is not Verdict.NOT_RUN]
+    if not verdicts:
+        return Verdict.NOT_RUN
+    if Verdict.FAILS in verdicts:
+        return Verdict.FAILS
+    if Verdict.UNDECIDED in verdicts or len(verdicts) < len(decided):
+        return Verdict.UNDECIDED
+    return Verdict.HOLDS

@@ -1,0 +1,215 @@
+"""`foretell study`: one command an experiment."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from broker.errors import UserError
+from scenarios.scenario import parse_settings
+from scenarios.studies.cell import Cell
+from scenarios.studies.conduct import write_study
+from scenarios.studies.grid import study_cells
+from scenarios.studies.runner import Folder, Runner, ShowStanding, Standing, document
+from scenarios.studies.search import count_cells, read_tuned, search, write_search
+from scenarios.studies.sizes import THEORY_SEED
+from scenarios.studies.study import Choice, Study
+from scenarios.terminal import interruptible
+
+PAGES = {
+    name: f"scenarios.studies.pages.{name}"
+    for name in ("fig1", "fig3", "fig4", "fig5", "latency", "loss", "inaccurate")
+}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """The words of one `foretell study`, as the command line has them; None or empty where one was not given."""
+
+    name: str
+    quick: bool = False
+    seeds: int | None = None
+    jobs: int | None = None
+    tasks: tuple[str, ...] = ()
+    algorithms: tuple[str, ...] = ()
+    assignments: tuple[str, ...] = ()
+    tuned: Path | None = None
+    instances: int | None = None
+    out: Path | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where everything goes."""
+        name = f"{self.name}-quick" if self.quick else self.name
+        return self.out if self.out is not None else Path("studies") / name
+
+    @property
+    def parallel(self) -> int:
+        """Runs at a time."""
+        return self.jobs if self.jobs is not None else os.cpu_count() or 1
+
+
+def conduct(wish: Wish) -> None:
+    """Run a study, or what is left of it, and write its files.
+
+    Raises:
+        ForetellError: A cell failed, or something cannot work.
+        KeyboardInterrupt: Interrupted; what is done is kept.
+    """
+    _refuse_what_does_not_apply(wish)
+    console = Console(stderr=True)
+    if wish.name == "theory":
+        files = _check_theory(wish, console)
+    elif wish.name == "search":
+        files = _search(wish, console)
+    else:
+        files = _run(wish, console)
+    for file in files:
+        click.echo(file)
+
+
+def make_study(name: str, choice: Choice) -> Study:
+    """The study called `name`, at the chosen size.
+
+    Raises:
+        UserError: The user chose tasks or algorithms that it has not.
+    """
+    make: Callable[[Choice], Study] = import_module(PAGES[name]).make
+    whole = make(Choice(quick=choice.quick))
+    known = {"--task": [task.key for task in whole.tasks], "--algorithm": list(whole.algorithms)}
+    for option, wanted in (("--task", choice.tasks), ("--algorithm", choice.algorithms)):
+        for unknown in (each for each in wanted if each not in known[option]):
+            msg = f"{option} {unknown}: {name} has {', '.join(known[option])}"
+            raise UserError(msg)
+    return make(choice)
+
+
+def make_choice(wish: Wish) -> Choice:
+    """What was asked for, read and checked.
+
+    Raises:
+        UserError: A setting is no `path=value`, or the tuned settings cannot be read.
+    """
+    parse_settings(wish.assignments)
+    pairs = (assignment.partition("=") for assignment in wish.assignments)
+    return Choice(
+        wish.quick,
+        wish.seeds,
+        wish.algorithms,
+        wish.tasks,
+        tuple((path.strip(), value.strip()) for path, _, value in pairs),
+        None if wish.tuned is None else read_tuned(wish.tuned),
+        "" if wish.tuned is None else str(wish.tuned),
+    )
+
+
+def command(wish: Wish) -> str:
+    """The words that make the same study again; where it goes and how many run at a time make no difference."""
+    words = ["foretell", "study", wish.name]
+    words += ["--quick"] if wish.quick else []
+    words += [] if wish.seeds is None else ["--seeds", str(wish.seeds)]
+    words += [word for task in wish.tasks for word in ("--task", task)]
+    words += [word for algorithm in wish.algorithms for word in ("--algorithm", algorithm)]
+    words += [] if wish.tuned is None else ["--tuned", str(wish.tuned)]
+    words += [word for assignment in wish.assignments for word in ("--set", assignment)]
+    return shlex.join(words)
+
+
+@contextmanager
+def bar(console: Console) -> Iterator[ShowStanding]:
+    """A live bar over cells and episodes; yields what updates it."""
+    columns = (
+        TextColumn("cells {task.fields[cells]}"),
+        BarColumn(bar_width=16),
+        TextColumn("episodes"),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, refresh_per_second=4) as progress:
+        task = progress.add_task("", total=None, cells="-")
+
+        def show(now: Standing) -> None:
+            progress.update(task, completed=now.fresh, total=max(now.ahead, 1), cells=f"{now.done}/{now.cells}")
+
+        yield show
+
+
+def _run(wish: Wish, console: Console) -> list[Path]:
+    choice = make_choice(wish)
+    study = make_study(wish.name, choice)
+    cells = study_cells(study, choice)
+    for cell in cells:
+        document(cell)  # refuses before anything is made
+    folder = Folder(wish.folder)
+    _announce(console, study.title, len(cells), wish)
+    with folder.held(), interruptible() as interrupted:
+        with bar(console) as show:
+            Runner(folder, wish.parallel, show, interrupted).run(cells)
+        return write_study(folder, study, cells, wish.parallel, command(wish))
+
+
+def _search(wish: Wish, console: Console) -> list[Path]:
+    choice = make_choice(wish)
+    folder = Folder(wish.folder)
+    count, before = count_cells(choice), 0
+    _announce(console, "Search", count, wish)
+    with folder.held(), interruptible() as interrupted:
+        with bar(console) as show:
+
+            def show_rung(now: Standing) -> None:
+                show(replace(now, done=before + now.done, cells=count))
+
+            def run(cells: Sequence[Cell]) -> None:
+                nonlocal before
+                Runner(folder, wish.parallel, show_rung, interrupted).run(cells)
+                before += len(cells)
+
+            tried, cells = search(folder, choice, run)
+        return write_search(folder, tried, cells, wish.parallel, command(wish))
+
+
+def _check_theory(wish: Wish, console: Console) -> list[Path]:
+    try:
+        theory, cases = (import_module(f"scenarios.studies.theory.{page}") for page in ("study", "cases"))
+    except ModuleNotFoundError:
+        msg = "this version of foretell has no theory study"
+        raise UserError(msg) from None
+    instances = wish.instances if wish.instances is not None else cases.INSTANCES
+    with Progress(TextColumn("instances"), MofNCompleteColumn(), BarColumn(bar_width=16), console=console) as progress:
+        task = progress.add_task("", total=instances)
+        theory.run_theory(instances, THEORY_SEED, wish.folder, lambda done: progress.update(task, completed=done))
+    return [wish.folder / f"theory.{ending}" for ending in ("png", "md", "json")]
+
+
+def _announce(console: Console, title: str, cells: int, wish: Wish) -> None:
+    said = f"[bold]{title}[/bold]: {cells} runs, {wish.parallel} at a time, in {wish.folder}"
+    console.print(said, highlight=False, soft_wrap=True)
+
+
+def _refuse_what_does_not_apply(wish: Wish) -> None:
+    """An option that would be ignored is a mistake.
+
+    Raises:
+        UserError: Names it.
+    """
+    given = {
+        "--tuned": (wish.tuned is not None, wish.name == "fig1" and wish.quick, "fig1 --quick"),
+        "--instances": (wish.instances is not None, wish.name == "theory", "theory"),
+    }
+    of_runs = {"--quick": wish.quick, "--seeds": wish.seeds, "--jobs": wish.jobs, "--task": wish.tasks}
+    of_runs |= {"--algorithm": wish.algorithms, "--set": wish.assignments}
+    for option, value in of_runs.items():
+        given[option] = (bool(value), wish.name != "theory", "studies that run scenarios, not to theory")
+    for option, (is_given, applies, where) in given.items():
+        if is_given and not applies:
+            msg = f"{option} belongs to {where}"
+            raise UserError(msg)

@@ -1,0 +1,74 @@
+"""From the runs of a study to its files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from scenarios.references import references
+from scenarios.run_results import read_run
+from scenarios.studies.bill import Layouts, bill
+from scenarios.studies.cell import Cell, Group
+from scenarios.studies.layout import SharedArray, share_layout, undisturbed
+from scenarios.studies.outcome import Findings, Outcome, outcome
+from scenarios.studies.provenance import versions, write_provenance
+from scenarios.studies.runner import Folder, document
+from scenarios.studies.study import Study
+from scenarios.studies.tables import Made, Report, numbers, page
+
+
+def write_study(folder: Folder, study: Study, cells: Sequence[Cell], jobs: int, command: str) -> list[Path]:
+    """Read all runs of a study and write its page, numbers, picture and provenance.
+
+    Args:
+        folder: Where the runs are and the files go.
+        study: What was asked.
+        cells: All of it, each done.
+        jobs: How many ran at a time.
+        command: That makes these files again.
+
+    Returns:
+        The files, the picture first.
+    """
+    findings = gather(folder, study, cells)
+    documents = {}
+    for task in study.tasks:
+        cell = next(cell for cell in cells if cell.group.task == task.key)
+        documents[task.label] = document(cell)
+    report = Report(findings, bill(findings, layouts(cells)), documents, Made(command, versions()))
+    picture, text, data, provenance = (
+        folder.root / name
+        for name in (f"{study.name}.png", f"{study.name}.md", f"{study.name}.json", "provenance.json")
+    )
+    from scenarios.studies.figures import draw_study  # noqa: PLC0415 - matplotlib takes half a second
+
+    text.write_text(page(report), encoding="utf-8")
+    data.write_text(numbers(report), encoding="utf-8")
+    draw_study(picture, findings)
+    write_provenance(provenance, folder, cells, jobs)
+    return [picture, text, data, provenance]
+
+
+def gather(folder: Folder, study: Study, cells: Sequence[Cell]) -> Findings:
+    """The outcomes of all cells, by group."""
+    outcomes: dict[Group, list[Outcome]] = {}
+    scales = {}
+    for cell in cells:
+        run = read_run(folder.run(cell).root)
+        outcomes.setdefault(cell.group, []).append(outcome(cell, run))
+        scales[cell.group.task] = references(run.scenario.environment)
+    return Findings(study, {group: tuple(found) for group, found in outcomes.items()}, scales)
+
+
+def layouts(cells: Sequence[Cell]) -> Layouts:
+    """What a share of every group holds; groups that differ in faults alone are looked at once."""
+    seen: dict[str, tuple[SharedArray, ...]] = {}
+    found: dict[Group, tuple[SharedArray, ...]] = {}
+    for cell in cells:
+        if cell.group not in found:
+            scenario = undisturbed(document(cell))
+            key = scenario.model_dump_json()
+            if key not in seen:
+                seen[key] = share_layout(scenario)
+            found[cell.group] = seen[key]
+    return found

@@ -1,0 +1,43 @@
+"""From a study and a choice to its cells."""
+
+from __future__ import annotations
+
+from broker.errors import UserError
+from scenarios.scenario import load_scenario
+from scenarios.studies.candidates import episodes_of
+from scenarios.studies.cell import Cell, Settings
+from scenarios.studies.sizes import quick_episodes
+from scenarios.studies.study import Choice, Study
+
+
+def study_cells(study: Study, choice: Choice) -> tuple[Cell, ...]:
+    """Every cell of a study: first seed of all groups, second seed of all groups, and so on.
+
+    Raises:
+        UserError: A scenario of the study is not there.
+    """
+    cells = []
+    for seed in study.seeds:
+        for condition, group in study.groups():
+            scenario = condition.task.quick if choice.quick else condition.task.scenario
+            settings = (("algorithm.name", group.algorithm), *condition.variant.settings)
+            size = _size(study.name, scenario, choice, group.algorithm)
+            cells.append(Cell(group, seed, scenario, (*settings, *size, *choice.settings)))
+    return tuple(cells)
+
+
+def _size(study: str, scenario: str, choice: Choice, algorithm: str) -> Settings:
+    """Number of episodes of the quick size, and what a search found, with as many episodes played as without it."""
+    if not choice.quick:
+        return ()
+    episodes = quick_episodes(study, scenario)
+    if choice.tuned is None:
+        return (("episodes", str(episodes)),)
+    plain = load_scenario(scenario)
+    kind = plain.environment.kind
+    if (kind, algorithm) not in choice.tuned:
+        msg = f"--tuned {choice.tuned_from}: there are no settings for {algorithm} in {kind}"
+        raise UserError(msg)
+    tuned = choice.tuned[kind, algorithm]
+    copies = int(dict(tuned).get("parallel_episodes", plain.parallel_episodes))
+    return (*tuned, ("episodes", str(episodes_of(episodes * plain.parallel_episodes, copies))))

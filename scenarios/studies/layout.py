@@ -1,0 +1,97 @@
+"""What one share holds: looked up in a simulated run of the scenario, which ends with the first share of all.
+
+Neither the run's store nor the document says which arrays an algorithm sends; a share itself does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from broker.config import LinkConfig
+from broker.connect import connect
+from broker.driver import Driver
+from broker.messages import Envelope, Share
+from broker.participant import Participant
+from broker.transport import Transport
+from broker.transports.memory import MemoryNetwork
+from broker.virtual_time import VirtualTime
+from scenarios.plan import Wiring, make_plan
+from scenarios.scenario import Scenario
+
+_EPISODES = 20
+"""Agents that are nobody's neighbors in the first episode may meet in one of these."""
+
+
+@dataclass(frozen=True)
+class SharedArray:
+    """One array of a share.
+
+    Attributes:
+        name: Its name on the wire.
+        dtype: Of its numbers.
+        shape: Of the share that was looked at; rows vary where neighborhoods or episodes do.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.dtype}{list(self.shape)}"
+
+
+def share_layout(scenario: Scenario) -> tuple[SharedArray, ...]:
+    """The arrays of the first share of a run without faults and skipped rounds; none where nothing is shared."""
+    from agent_node.build import make_agent  # noqa: PLC0415 - torch takes seconds that other commands need not pay
+    from env_service.build import make_environment  # noqa: PLC0415
+
+    plan = make_plan(undisturbed(scenario))
+    network, seen = MemoryNetwork(), _Seen()
+    wiring = Wiring(run=plan.scenario.name, addresses={})
+    environment = plan.environment(wiring)
+    configs = [plan.agent(agent, wiring) for agent in plan.agents]
+    participants: list[tuple[Participant, LinkConfig]] = [(make_environment(environment), environment.link)]
+    participants += [(make_agent(config), config.link) for config in configs]
+    drivers = [
+        Driver(link.run, participant, _Watched(connect(link, network), seen), lambda _: None)
+        for participant, link in participants
+    ]
+    VirtualTime(drivers, network).run(lambda: seen.share is not None)
+    arrays = {} if seen.share is None else seen.share.arrays
+    return tuple(SharedArray(name, str(array.dtype), array.shape) for name, array in arrays.items())
+
+
+def undisturbed(scenario: Scenario) -> Scenario:
+    """The same scenario, short and with nothing in the way of its shares."""
+    exchange = scenario.exchange.model_copy(update={"skip_probability": 0.0})
+    learning = scenario.learning.model_copy(update={"rounds": 1})
+    changes = {"exchange": exchange, "learning": learning, "faults": (), "episodes": _EPISODES}
+    return scenario.model_copy(update=changes)
+
+
+class _Seen:
+    share: Share | None = None
+
+
+class _Watched(Transport):
+    """A transport that keeps the first share."""
+
+    def __init__(self, inner: Transport, seen: _Seen) -> None:
+        super().__init__(inner.name)
+        self.traffic, self.noticed = inner.traffic, inner.noticed
+        self._inner = inner
+        self._seen = seen
+
+    def send(self, envelope: Envelope) -> None:
+        if self._seen.share is None and isinstance(envelope.message, Share):
+            self._seen.share = envelope.message
+        self._inner.send(envelope)
+
+    def poll(self, now: float) -> list[Envelope]:
+        return self._inner.poll(now)
+
+    def wait(self, timeout_s: float | None, awaited: int = 1) -> None:
+        self._inner.wait(timeout_s, awaited)
+
+    def close(self, linger_s: float) -> None:
+        self._inner.close(linger_s)

@@ -1,0 +1,1 @@
+"""A page per study: what runs, and what is claimed about it."""

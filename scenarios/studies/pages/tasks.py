@@ -1,0 +1,47 @@
+"""The tasks of the paper's figures, and what pages share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from scenarios.studies.cell import Group
+from scenarios.studies.claims import Comparison, Expectation
+from scenarios.studies.study import ALGORITHMS, AS, PS, VPS, VS, Choice, Condition, Task, Variant
+
+EXCHANGE = Task("exchange", "Exc. N=3", "exchange", "exchange-quick")
+NAVIGATION = Task("navigation", "Navi. N=3", "navigation", "navigation-quick")
+PREDATION_6 = Task("predation-6", "Pred. N=6", "predation-6", "predation-6-quick")
+PREDATION_8 = Task("predation-8", "Pred. N=8", "predation-8", "predation-8-quick")
+PREDATION_12 = Task("predation-12", "Pred. N=12", "predation-12", "predation-12-quick")
+PREDATION = (PREDATION_6, PREDATION_8, PREDATION_12)
+RANDOM_PARTNER = Task(
+    "random-partner",
+    "Pred. N=20, random partner",
+    "predation-20-random-partner",
+    "predation-20-random-partner-quick",
+)
+RANDOM_SKIP = Task("random-skip", "Pred. N=20, random skip 0.5", "predation-20-skip", "predation-20-skip-quick")
+
+PLAIN = Variant()
+BASELINES = (VS, VPS, PS)
+
+
+def conditions(
+    choice: Choice, tasks: Iterable[Task], variants: Iterable[Variant] = (PLAIN,), only: tuple[str, ...] = ALGORITHMS
+) -> tuple[Condition, ...]:
+    """Every task in every variant, as far as the user chose them."""
+    wanted = tuple(name for name in only if not choice.algorithms or name in choice.algorithms)
+    return tuple(
+        Condition(task, variant, wanted)
+        for task in tasks
+        if wanted and (not choice.tasks or task.key in choice.tasks)
+        for variant in variants
+    )
+
+
+def against_baselines(
+    task: Task, variant: Variant = PLAIN, expectation: Expectation = Expectation.ABOVE
+) -> tuple[Comparison, ...]:
+    """Anticipation sharing against each baseline of the paper, in one condition."""
+    mine = Group(task.key, variant.key, AS)
+    return tuple(Comparison(mine, Group(task.key, variant.key, name), expectation) for name in BASELINES)

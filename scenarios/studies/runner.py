@@ -1,0 +1,246 @@
+"""Runs the cells of a study, each a `foretell simulate` in a process of its own, and leaves out what is done.
+
+A folder of a study:
+
+runs/<cell>/    the run's folder of each cell
+logs/<cell>.log what its process said
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from broker.errors import ForetellError, UserError
+from scenarios.run_folder import RunFolder
+from scenarios.run_results import open_store, read_summary
+from scenarios.scenario import Scenario, load_scenario, parse_scenario, parse_settings
+from scenarios.studies.cell import Cell
+
+_LOOK_EVERY_S = 0.1
+_COUNT_EVERY_S = 2.0
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far the cells are.
+
+    Attributes:
+        done: Cells done, those of earlier calls included.
+        cells: All of them.
+        fresh: Episodes played in this call.
+        ahead: Episodes that this call had to play when it began.
+    """
+
+    done: int
+    cells: int
+    fresh: int
+    ahead: int
+
+
+ShowStanding = Callable[[Standing], None]
+
+
+class Folder:
+    """A study's folder.
+
+    Args:
+        root: Where it is.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def run(self, cell: Cell) -> RunFolder:
+        """The run's folder of a cell."""
+        return RunFolder(self.root / "runs" / cell.id)
+
+    def log(self, cell: Cell) -> Path:
+        """What the process of a cell said."""
+        return self.root / "logs" / f"{cell.id}.log"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Make the folder, and keep it for this process alone.
+
+        Raises:
+            UserError: It cannot be made, or another study works in it.
+        """
+        try:
+            for part in ("runs", "logs"):
+                (self.root / part).mkdir(parents=True, exist_ok=True)
+            lock = (self.root / ".lock").open("a")
+        except OSError as error:
+            msg = f"cannot make the study's folder {self.root}: {error.strerror}"
+            raise UserError(msg) from None
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                msg = f"another study works in {self.root}. Wait for it, or choose another --out."
+                raise UserError(msg) from None
+            yield
+
+
+def document(cell: Cell) -> Scenario:
+    """The resolved document of a cell.
+
+    Raises:
+        UserError: There is no such scenario, or its settings cannot work; names the cell.
+    """
+    try:
+        return load_scenario(cell.scenario, parse_settings(cell.assignments) | {"seed": cell.seed})
+    except UserError as error:
+        msg = f"cell {cell.id}: {error}"
+        raise UserError(msg) from None
+
+
+class Runner:
+    """Runs cells.
+
+    Args:
+        folder: Where their runs go.
+        jobs: How many at a time.
+        show: Called again and again.
+        interrupted: Asked ten times a second.
+    """
+
+    def __init__(self, folder: Folder, jobs: int, show: ShowStanding, interrupted: Callable[[], bool]) -> None:
+        self._folder = folder
+        self._jobs = jobs
+        self._show = show
+        self._interrupted = interrupted
+        self._processes: dict[Cell, subprocess.Popen[bytes]] = {}
+        self._failed: list[tuple[Cell, int]] = []
+        self._played: dict[Cell, int] = {}
+
+    def run(self, cells: Sequence[Cell]) -> None:
+        """Run what is not done yet.
+
+        Raises:
+            UserError: A document cannot work, or a cell was run with other settings before; nothing was started.
+            ForetellError: Cells failed; all others were run.
+            KeyboardInterrupt: Asked to stop; what was under way has been ended.
+        """
+        documents = {cell: document(cell) for cell in cells}
+        waiting = deque(cell for cell in cells if not self._is_done(cell, documents[cell]))
+        ahead = sum(documents[cell].episodes for cell in waiting)
+        done_before = len(cells) - len(waiting)
+        counted_at = 0.0
+        try:
+            while waiting or self._processes:
+                while waiting and len(self._processes) < self._jobs:
+                    self._start(waiting.popleft())
+                self._reap({cell: documents[cell].episodes for cell in self._processes})
+                if time.monotonic() - counted_at > _COUNT_EVERY_S:
+                    self._count()
+                    counted_at = time.monotonic()
+                done = done_before + sum(cell not in self._processes for cell in self._played) - len(self._failed)
+                self._show(Standing(done, len(cells), sum(self._played.values()), ahead))
+                if self._interrupted():
+                    raise KeyboardInterrupt
+                if self._processes:
+                    time.sleep(_LOOK_EVERY_S)
+        finally:
+            self._end()
+        self._show(Standing(len(cells) - len(self._failed), len(cells), sum(self._played.values()), ahead))
+        if self._failed:
+            raise ForetellError(self._explain(len(cells)))
+
+    def _is_done(self, cell: Cell, wanted: Scenario) -> bool:
+        """Whether the cell's run is complete.
+
+        Raises:
+            UserError: It is, but with other settings.
+        """
+        run = self._folder.run(cell)
+        if read_summary(run) is None:
+            return False
+        try:
+            found: Scenario | None = parse_scenario(run.scenario.read_text(encoding="utf-8"), {})
+        except (OSError, UserError):
+            found = None
+        if found != wanted:
+            where = "its document cannot be read" if found is None else f"{_first_difference(found, wanted)}"
+            msg = (
+                f"cell {cell.id} was run with other settings before ({where}): results would be mixed. "
+                f"Choose another --out, or remove {run.root}."
+            )
+            raise UserError(msg)
+        return True
+
+    def _start(self, cell: Cell) -> None:
+        run = self._folder.run(cell)
+        shutil.rmtree(run.root, ignore_errors=True)  # a run that did not come to its end
+        command = [sys.executable, "-m", "scenarios.studies.worker", str(os.getpid())]
+        self._played[cell] = 0
+        with self._folder.log(cell).open("wb") as log:
+            # A session of its own: Ctrl-C in the terminal reaches the study, which ends its processes itself.
+            self._processes[cell] = subprocess.Popen(  # noqa: S603 - our own command line
+                [*command, *cell.arguments(), "--out", str(run.root)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def _reap(self, episodes: dict[Cell, int]) -> None:
+        for cell, process in list(self._processes.items()):
+            code = process.poll()
+            if code is None:
+                continue
+            del self._processes[cell]
+            self._played[cell] = episodes[cell]
+            if code != 0 or read_summary(self._folder.run(cell)) is None:
+                self._failed.append((cell, code))
+
+    def _count(self) -> None:
+        """Look at how many episodes the runs under way have recorded."""
+        for cell in self._processes:
+            store = self._folder.run(cell).store
+            try:
+                with closing(open_store(store)) as database:
+                    row = database.execute("SELECT episode FROM episodes ORDER BY rowid DESC LIMIT 1").fetchone()
+            except sqlite3.Error:
+                continue  # not there yet
+            self._played[cell] = 1 + row[0] if row else 0
+
+    def _end(self) -> None:
+        """End what is under way: its run will be made anew."""
+        for process in self._processes.values():
+            process.kill()
+        for process in self._processes.values():
+            process.wait()
+        self._processes.clear()
+
+    def _explain(self, cells: int) -> str:
+        cell, code = self._failed[0]
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        others = "" if len(self._failed) == 1 else f" ({len(self._failed)} of {cells} cells failed)"
+        return f"cell {cell.id} failed with {how}{others}. Its log: {self._folder.log(cell)}"
+
+
+def _first_difference(found: Scenario, wanted: Scenario) -> str:
+    """The first setting in which two documents differ, as `path: found, now wanted`."""
+    one, two = _flat(found.model_dump(mode="json")), _flat(wanted.model_dump(mode="json"))
+    path = next(path for path in [*two, *one] if one.get(path) != two.get(path))
+    return f"{path}: {one.get(path)!r} then, {two.get(path)!r} now"
+
+
+def _flat(value: object, path: str = "") -> dict[str, object]:
+    if not isinstance(value, dict):
+        return {path: value}
+    return {
+        key: leaf for name, inner in value.items() for key, leaf in _flat(inner, f"{path}.{name}".strip(".")).items()
+    }

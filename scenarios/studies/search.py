@@ -1,0 +1,286 @@
+"""`foretell study search`: settings for every algorithm by successive halving, each with the same budget.
+
+Every algorithm gets on every task as many candidates, the same rungs, and as many episodes played; candidates that try
+other numbers of parallel copies have fewer or more training episodes instead. The seeds are others than those that
+studies are evaluated with. The cells of a rung are cells like any other: done ones are not run again.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from broker.errors import UserError
+from scenarios.run_results import read_run
+from scenarios.scenario import load_scenario
+from scenarios.studies.candidates import Candidate, draw_candidates, episodes_of, survivors
+from scenarios.studies.cell import Cell, Group, Settings
+from scenarios.studies.outcome import outcome
+from scenarios.studies.pages.tasks import EXCHANGE, NAVIGATION, PREDATION_6
+from scenarios.studies.provenance import versions, write_provenance
+from scenarios.studies.runner import Folder
+from scenarios.studies.sizes import SEARCH_RUNGS, quick_episodes
+from scenarios.studies.study import ALGORITHMS, Choice, Task
+from scenarios.studies.tables import markdown_table
+
+TASKS = (EXCHANGE, NAVIGATION, PREDATION_6)
+_FIRST_SEED = 101
+RunCells = Callable[[Sequence[Cell]], None]
+
+
+@dataclass(frozen=True)
+class Contest:
+    """One algorithm on one task.
+
+    Attributes:
+        task: The task.
+        kind: Of its environment.
+        scenario: Catalogue name of what is searched around.
+        algorithm: The algorithm.
+        candidates: All that are tried, by number.
+        games: Episodes that a candidate of the last rung plays, copies counted.
+    """
+
+    task: Task
+    kind: str
+    scenario: str
+    algorithm: str
+    candidates: tuple[Candidate, ...]
+    games: int
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One candidate in one rung.
+
+    Attributes:
+        contest: Of which algorithm and task.
+        rung: From 0.
+        candidate: Which.
+        returns: Final team return of each run.
+        games: Episodes played in all runs, copies counted.
+        env_steps: Environment steps of all runs, all copies.
+    """
+
+    contest: Contest
+    rung: int
+    candidate: Candidate
+    returns: tuple[float, ...]
+    games: int
+    env_steps: int
+
+    @property
+    def score(self) -> float:
+        """Mean final team return."""
+        return sum(self.returns) / len(self.returns)
+
+
+def contests(choice: Choice) -> tuple[Contest, ...]:
+    """Every algorithm on every task, as far as the user chose them.
+
+    Raises:
+        UserError: The user chose what the search has not.
+    """
+    for option, wanted, known in (
+        ("--task", choice.tasks, [task.key for task in TASKS]),
+        ("--algorithm", choice.algorithms, list(ALGORITHMS)),
+    ):
+        for unknown in (each for each in wanted if each not in known):
+            msg = f"{option} {unknown}: search has {', '.join(known)}"
+            raise UserError(msg)
+    return tuple(
+        _contest(task, algorithm, quick=choice.quick)
+        for task in TASKS
+        if not choice.tasks or task.key in choice.tasks
+        for algorithm in ALGORITHMS
+        if not choice.algorithms or algorithm in choice.algorithms
+    )
+
+
+def count_cells(choice: Choice) -> int:
+    """How many runs the whole search has."""
+    return len(contests(choice)) * len(_seeds(choice)) * sum(count for count, _ in SEARCH_RUNGS)
+
+
+def search(folder: Folder, choice: Choice, run: RunCells) -> tuple[list[Tried], list[Cell]]:
+    """Run rung after rung.
+
+    Args:
+        folder: Of the search.
+        choice: What the user asked for.
+        run: Runs cells, or what is left of them.
+
+    Returns:
+        All that was tried, and all cells.
+    """
+    goes_on = {contest: tuple(range(SEARCH_RUNGS[0][0])) for contest in contests(choice)}
+    tried: list[Tried] = []
+    every: list[Cell] = []
+    for rung, (_, part) in enumerate(SEARCH_RUNGS):
+        cells = {
+            (contest, number): _cells(contest, rung, contest.candidates[number], part, choice)
+            for contest, numbers in goes_on.items()
+            for number in numbers
+        }
+        flat = [cell for some in cells.values() for cell in some]
+        run(flat)
+        every += flat
+        now = [
+            _tried(folder, contest, rung, contest.candidates[number], some) for (contest, number), some in cells.items()
+        ]
+        tried += now
+        if rung + 1 < len(SEARCH_RUNGS):
+            count = SEARCH_RUNGS[rung + 1][0]
+            scores = {
+                contest: {t.candidate.number: t.score for t in now if t.contest is contest} for contest in goes_on
+            }
+            goes_on = {contest: survivors(scores[contest], count) for contest in goes_on}
+    return tried, every
+
+
+def write_search(folder: Folder, tried: Sequence[Tried], cells: Sequence[Cell], jobs: int, command: str) -> list[Path]:
+    """Write what was found; returns the files."""
+    names = ("search.md", "tuned.toml", "search.json", "provenance.json")
+    text, tuned, data, provenance = (folder.root / name for name in names)
+    text.write_text(_page(tried, command), encoding="utf-8")
+    tuned.write_text(_tuned(tried), encoding="utf-8")
+    data.write_text(json.dumps([_numbers(each) for each in tried], indent=1) + "\n", encoding="utf-8")
+    write_provenance(provenance, folder, cells, jobs)
+    return [text, tuned, data, provenance]
+
+
+def read_tuned(path: Path) -> Mapping[tuple[str, str], Settings]:
+    """Settings by kind of environment and algorithm, as a search left them.
+
+    Raises:
+        UserError: The file cannot be read or is no such file.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        return {
+            (kind, algorithm): tuple((name, json.dumps(value)) for name, value in settings.items())
+            for kind, algorithms in document.items()
+            for algorithm, settings in algorithms.items()
+        }
+    except OSError as error:
+        msg = f"cannot read {path}: {error.strerror}"
+        raise UserError(msg) from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, AttributeError, TypeError):
+        msg = f"{path} is not what `foretell study search` writes: expected tables [environment.algorithm] of settings"
+        raise UserError(msg) from None
+
+
+def _contest(task: Task, algorithm: str, *, quick: bool) -> Contest:
+    scenario = task.quick if quick else task.scenario
+    plain = load_scenario(scenario, {"algorithm.name": algorithm})
+    episodes = quick_episodes("search", scenario) if quick else plain.episodes
+    candidates = draw_candidates(plain, algorithm, SEARCH_RUNGS[0][0])
+    return Contest(task, plain.environment.kind, scenario, algorithm, candidates, episodes * plain.parallel_episodes)
+
+
+def _cells(contest: Contest, rung: int, candidate: Candidate, part: float, choice: Choice) -> list[Cell]:
+    group = Group(contest.task.key, f"rung{rung}-candidate{candidate.number}", contest.algorithm)
+    episodes = episodes_of(round(contest.games * part), candidate.copies)
+    settings = (
+        ("algorithm.name", contest.algorithm),
+        *candidate.settings,
+        ("episodes", str(episodes)),
+        *choice.settings,
+    )
+    return [Cell(group, seed, contest.scenario, settings) for seed in _seeds(choice)]
+
+
+def _seeds(choice: Choice) -> range:
+    count = choice.seeds if choice.seeds is not None else 1 if choice.quick else 2
+    return range(_FIRST_SEED, _FIRST_SEED + count)
+
+
+def _tried(folder: Folder, contest: Contest, rung: int, candidate: Candidate, cells: Sequence[Cell]) -> Tried:
+    runs = [read_run(folder.run(cell).root) for cell in cells]
+    outcomes = [outcome(cell, run) for cell, run in zip(cells, runs, strict=True)]
+    games = sum(run.scenario.episodes * run.scenario.parallel_episodes for run in runs)
+    returns = tuple(each.last for each in outcomes)
+    return Tried(contest, rung, candidate, returns, games, sum(each.env_steps for each in outcomes))
+
+
+def _by_contest(tried: Sequence[Tried]) -> Iterator[tuple[Contest, list[Tried], Tried]]:
+    """Each contest, all its tries, and the best of its last rung."""
+    for contest in dict.fromkeys(each.contest for each in tried):
+        own = [each for each in tried if each.contest == contest]
+        last = [each for each in own if each.rung == len(SEARCH_RUNGS) - 1]
+        yield contest, own, max(last, key=lambda each: (each.score, -each.candidate.number))
+
+
+def _tuned(tried: Sequence[Tried]) -> str:
+    lines = ["# Settings found by `foretell study search`, by kind of environment and algorithm."]
+    for contest, _, best in _by_contest(tried):
+        lines += ["", f"[{contest.kind}.{contest.algorithm}]"]
+        lines += [f'"{path}" = {value}' for path, value in best.candidate.settings]
+    return "\n".join(lines) + "\n"
+
+
+_ABOUT = """\
+Every algorithm got on every task the same number of candidates, the same rungs and the same number of episodes played
+(parallel copies counted); candidates were drawn by name, candidate 0 is the scenario as it is. Candidates of a rung
+start anew; those with the highest final team return (sum over agents, last tenth of training, mean over the search's
+seeds) go on. Environment steps differ where episodes end early. The search's seeds begin at 101; studies are
+evaluated on others. A best of nine by one seed is partly luck: what counts is the evaluation."""
+
+
+_NEXT = """\
+`tuned.toml` holds the best settings: `foretell study fig1 --quick --tuned tuned.toml`. All numbers: `search.json`."""
+
+
+def _page(tried: Sequence[Tried], command: str) -> str:
+    paths = list(dict.fromkeys(path for each in tried for path, _ in each.candidate.settings))
+    best_rows, budget_rows = [], []
+    for contest, own, best in _by_contest(tried):
+        rungs = range(len(SEARCH_RUNGS))
+        scores = [next(e.score for e in own if e.rung == rung and e.candidate == best.candidate) for rung in rungs]
+        settings = dict(best.candidate.settings)
+        best_rows.append(
+            (
+                contest.task.label,
+                contest.algorithm,
+                str(best.candidate.number),
+                *(f"{score:.2f}" for score in scores),
+                *(settings.get(path, "").strip('"') for path in paths),
+            )
+        )
+        tries = [str(len([e for e in own if e.rung == rung])) for rung in rungs]
+        games, steps = sum(e.games for e in own), sum(e.env_steps for e in own)
+        budget_rows.append((contest.task.label, contest.algorithm, ", ".join(tries), str(games), str(steps)))
+    rung_heads = [f"return, rung {rung}" for rung in range(len(SEARCH_RUNGS))]
+    parts = [
+        "# Search: settings of every algorithm at equal budget",
+        _ABOUT,
+        "## Best settings",
+        markdown_table(
+            ("task", "algorithm", "candidate", *rung_heads, *(path.split(".")[-1] for path in paths)), best_rows
+        ),
+        "## Budget",
+        markdown_table(
+            ("task", "algorithm", "candidates per rung", "episodes played", "environment steps"), budget_rows
+        ),
+        "## How it was made",
+        f"```\n{command}\n```",
+        f"{_NEXT} Versions: {', '.join(f'{name} {version}' for name, version in versions().items())}.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _numbers(each: Tried) -> dict[str, Any]:
+    return {
+        "task": each.contest.task.key,
+        "algorithm": each.contest.algorithm,
+        "rung": each.rung,
+        "candidate": each.candidate.number,
+        "settings": dict(each.candidate.settings),
+        "returns": list(each.returns),
+        "games": each.games,
+        "env_steps": each.env_steps,
+    }

@@ -1,0 +1,46 @@
+"""How large the quick studies are: all of it in one place, so that their cost can be set.
+
+Beside each scenario stand the seconds that one whole run of anticipation sharing takes on one free core of the machine
+that was measured; independent learning takes about half. Starting a run costs four seconds more. A study takes about
+the sum over its cells, divided by the cores.
+"""
+
+from __future__ import annotations
+
+QUICK_SEEDS = 3
+FULL_SEEDS = 5
+
+QUICK_EPISODES = {
+    "exchange-quick": 1200,  # 80 s
+    "navigation-quick": 500,  # 30 s
+    "predation-6-quick": 1000,  # 115 s
+    "predation-8-quick": 600,  # 45 s
+    "predation-12-quick": 400,  # 50 s
+    "predation-20-random-partner-quick": 200,  # 40 s
+    "predation-20-skip-quick": 200,  # 30 s
+}
+"""Training episodes of a quick scenario in a study that takes it whole."""
+
+QUICK_FRACTION = {
+    "fig1": 1.0,  # 75 runs
+    "fig3": 0.5,  # 135 runs
+    "fig4": 1.0,  # 36 runs
+    "fig5": 1.0,  # 30 runs
+    "latency": 0.4,  # 150 runs
+    "loss": 0.4,  # 150 runs
+    "inaccurate": 0.5,  # 42 runs
+    "search": 0.5,  # 195 runs, most of them short
+}
+"""Part of these episodes that a study plays; the more cells, the less."""
+
+
+def quick_episodes(study: str, scenario: str) -> int:
+    """Training episodes of `scenario` in the quick `study`."""
+    return max(1, round(QUICK_EPISODES[scenario] * QUICK_FRACTION[study]))
+
+
+SEARCH_RUNGS = ((9, 1 / 9), (3, 1 / 3), (1, 1.0))
+"""Successive halving: candidates of each rung, and the part of the episodes they play; every rung costs the same."""
+
+THEORY_SEED = 1
+"""Random problems of the theory study are drawn with it."""

@@ -1,0 +1,335 @@
+"""The page and the numbers of a study, as Markdown and JSON. Pure: no I/O, no clock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scenarios.scenario import Scenario
+from scenarios.statistics import Estimate
+from scenarios.studies.bill import Line
+from scenarios.studies.cell import Group
+from scenarios.studies.claims import MARGIN, Claim, Decided, Verdict, conclude
+from scenarios.studies.origins import settings
+from scenarios.studies.outcome import Findings, Outcome
+from scenarios.studies.study import SHORT, Study
+
+_RETURNS = """\
+Returns are team returns: the undiscounted return of an episode summed over all agents, mean over parallel copies,
+of the policies as they act in training. *Final* is the mean over the last tenth of the training episodes, *start*
+over the first tenth."""
+_OURS = """\
+The paper gives neither T, nor the number of episodes, nor grid sizes, nor how it normalizes: these are ours."""
+_INTERVALS = """\
+Numbers are interquartile means over seeds with 95% percentile bootstrap intervals, resampled within each group;
+for a difference both groups are resampled independently."""
+_FEW = """\
+With so few seeds the interquartile mean is the mean (a quarter of them is less than one run), the interval of a
+group of up to three runs is simply their range, and intervals are likely too narrow: read them as what these runs
+show, not as a proof."""
+_DECIDED = f"""\
+Each claim is decided by the 95% intervals of these differences of normalized final returns, and by nothing else:
+*above* holds when the whole interval is above 0 and fails when it is below; *near*, *not above* and *not below*
+allow {MARGIN:g} either way (ours); otherwise a comparison is undecided. A claim holds when all its comparisons
+hold and fails as soon as one fails."""
+_BILLED = """\
+Bytes are those of whole frames on the wire, counted by the senders. The arrays are those of the first share of
+such a run. An edge is directed; an edge and round counts also where nothing was sent. Gain is the final team
+return over that of independent learning in the same condition, which sends nothing."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """How the results of a study were made.
+
+    Attributes:
+        command: That makes them again.
+        versions: Of what computes, by name.
+    """
+
+    command: str
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that a study's page shows.
+
+    Attributes:
+        findings: Study and outcomes.
+        bill: The communication bill.
+        documents: The resolved document of the first cell of every task.
+        made: How.
+    """
+
+    findings: Findings
+    bill: tuple[Line, ...]
+    documents: Mapping[str, Scenario]
+    made: Made
+
+
+def page(report: Report) -> str:
+    """The study as a Markdown page."""
+    study = report.findings.study
+    parts = [
+        f"# {study.title}",
+        study.about,
+        f"![{study.title}]({study.name}.png)",
+        _what_ran(report),
+        "## Claims",
+        _claims(report),
+        "## Final returns",
+        _finals(report),
+        "## The communication bill",
+        _bill(report),
+        "## Settings",
+        _settings(report),
+        "## How it was made",
+        _made(report),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def numbers(report: Report) -> str:
+    """Every number behind page and figure, as JSON."""
+    findings = report.findings
+    document = {
+        "study": findings.study.name,
+        "command": report.made.command,
+        "versions": dict(report.made.versions),
+        "margin": MARGIN,
+        "references": {
+            task: {
+                "lines": {line.label: line.value for line in scale.lines},
+                "zero": scale.zero,
+                "one": scale.one,
+                "formula": scale.formula,
+            }
+            for task, scale in findings.references.items()
+        },
+        "groups": [_group_numbers(findings, group) for _, group in findings.study.groups()],
+        "claims": [_claim_numbers(findings, claim) for claim in findings.study.claims],
+        "bill": [_bill_numbers(line) for line in report.bill],
+    }
+    return json.dumps(document, indent=1) + "\n"
+
+
+def group_label(study: Study, group: Group) -> str:
+    """A group in words, as short as its study allows."""
+    variants = {condition.variant.key: condition.variant.label for condition in study.conditions}
+    tasks = {task.key: task.label for task in study.tasks}
+    parts = [SHORT[group.algorithm]]
+    if variants.get(group.variant):
+        parts.append(variants[group.variant])
+    return f"{', '.join(parts)} ({tasks.get(group.task, group.task)})"
+
+
+def interval(found: Estimate, digits: int = 2) -> str:
+    """An estimate as `value [low, high]`."""
+    value = f"{found.value:.{digits}f}"
+    return value if found.low is None else f"{value} [{found.low:.{digits}f}, {found.high:.{digits}f}]"
+
+
+def _what_ran(report: Report) -> str:
+    study = report.findings.study
+    runs = sum(len(outcomes) for outcomes in report.findings.outcomes.values())
+    ran = (
+        f"{runs} runs of `foretell simulate`: {len(study.tasks)} tasks, {len(study.variants)} variants, "
+        f"{len(study.algorithms)} algorithms ({', '.join(study.algorithms)}), {len(study.seeds)} seeds "
+        f"({', '.join(map(str, study.seeds))})."
+    )
+    return "\n\n".join((ran, _RETURNS, _about_intervals(len(study.seeds)), _OURS, *study.notes))
+
+
+def _about_intervals(seeds: int) -> str:
+    if seeds < 2:
+        return "With one seed there is no interval, and nothing is decided."
+    return f"{_INTERVALS} {_FEW}" if seeds < 4 else _INTERVALS
+
+
+def _claims(report: Report) -> str:
+    findings = report.findings
+    rows, details = [], []
+    for number, claim in enumerate(findings.study.claims, 1):
+        decided = findings.decide(claim)
+        verdict = conclude(decided)
+        rows.append((str(number), f"{claim.text} ({claim.source})", _measured(decided), f"**{verdict.value}**"))
+        details += [
+            (
+                str(number),
+                f"{group_label(findings.study, each.comparison.group)} minus {_other(findings.study, each)}",
+                each.comparison.expectation.value,
+                "" if each.estimate is None else interval(each.estimate),
+                each.verdict.value,
+            )
+            for each in decided
+            if each.verdict is not Verdict.NOT_RUN
+        ]
+    return "\n\n".join(
+        (
+            markdown_table(("", "claim", "what we measured", "verdict"), rows),
+            _DECIDED,
+            markdown_table(("claim", "difference", "expected", "measured", "verdict"), details),
+        )
+    )
+
+
+def _other(study: Study, each: Decided) -> str:
+    label = group_label(study, each.comparison.other)
+    return f"{label} at the start" if each.comparison.from_start else label
+
+
+def _measured(decided: tuple[Decided, ...]) -> str:
+    counts = {verdict: sum(each.verdict is verdict for each in decided) for verdict in Verdict}
+    said = [f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict]]
+    return f"of {len(decided)} comparisons: {', '.join(said)}"
+
+
+def _finals(report: Report) -> str:
+    findings = report.findings
+    rows = []
+    for condition, group in findings.study.groups():
+        starts = [each.first for each in findings.outcomes[group]]
+        rows.append(
+            (
+                condition.task.label,
+                *((condition.variant.label,) if len(findings.study.variants) > 1 else ()),
+                group.algorithm,
+                f"{sum(starts) / len(starts):.2f}",
+                interval(findings.final(group)),
+                interval(findings.final_normalized(group)),
+            )
+        )
+    variant = ("variant",) if len(findings.study.variants) > 1 else ()
+    head = ("task", *variant, "algorithm", "start, mean", "final team return", "normalized")
+    formulas = [f"- {task.label}: {findings.references[task.key].formula}" for task in findings.study.tasks]
+    return "\n\n".join((markdown_table(head, rows), "Normalized (ours), R the team return:", "\n".join(formulas)))
+
+
+def _bill(report: Report) -> str:
+    study = report.findings.study
+    rows = [
+        (
+            group_label(study, line.group),
+            ", ".join(map(str, line.arrays)) or "nothing",
+            _number(line.share_bytes, 0),
+            _number(line.edge_round_bytes, 0),
+            f"{line.megabytes:.2f}",
+            "" if line.heard_share is None else f"{line.heard_share:.1%}",
+            "" if line.gain is None else interval(line.gain),
+            _number(line.gain_per_megabyte, 3),
+        )
+        for line in report.bill
+    ]
+    head = ("", "one share", "bytes a share", "bytes an edge and round", "MB a run", "heard", "gain", "gain per MB")
+    return f"{markdown_table(head, rows)}\n\n{_BILLED}" if rows else "Nothing was shared."
+
+
+def _settings(report: Report) -> str:
+    parts = []
+    for task, document in report.documents.items():
+        rows = [(f"`{each.path}`", each.value, each.origin) for each in settings(document)]
+        table = markdown_table(("setting", "value", "origin"), rows)
+        parts.append(
+            f"{task}, from `{document.name}` (the first run; variants change what they are called after):\n\n{table}"
+        )
+    return "\n\n".join(parts)
+
+
+def _made(report: Report) -> str:
+    made, study = report.made, report.findings.study
+    versions = ", ".join(f"{name} {version}" for name, version in made.versions.items())
+    return "\n\n".join(
+        (
+            f"```\n{made.command}\n```",
+            f"Versions: {versions}. Hours and machine: `provenance.json`. All numbers: `{study.name}.json`.",
+        )
+    )
+
+
+def _group_numbers(findings: Findings, group: Group) -> dict[str, Any]:
+    return {
+        "task": group.task,
+        "variant": group.variant,
+        "algorithm": group.algorithm,
+        "final": _estimate(findings.final(group)),
+        "final_normalized": _estimate(findings.final_normalized(group)),
+        "runs": [_run_numbers(each) for each in findings.outcomes[group]],
+    }
+
+
+def _run_numbers(outcome: Outcome) -> dict[str, Any]:
+    traffic = outcome.traffic
+    return {
+        "id": outcome.cell.id,
+        "seed": outcome.cell.seed,
+        "command": " ".join(("foretell", *outcome.cell.arguments())),
+        "start": outcome.first,
+        "final": outcome.last,
+        "env_steps": outcome.env_steps,
+        "shares_sent": traffic.sent,
+        "shares_heard": traffic.heard,
+        "shares_missing": traffic.missing,
+        "shares_late": traffic.late,
+        "edges": traffic.edges,
+        "rounds": traffic.rounds,
+        "edge_bytes": traffic.sent_bytes,
+        "curve_digest": outcome.curve_digest,
+        "weights_digest": outcome.weights_digest,
+        "played": outcome.played.tolist(),
+        "curve": outcome.curve.tolist(),
+    }
+
+
+def _claim_numbers(findings: Findings, claim: Claim) -> dict[str, Any]:
+    decided = findings.decide(claim)
+    return {
+        "claim": claim.text,
+        "source": claim.source,
+        "verdict": conclude(decided).value,
+        "comparisons": [
+            {
+                "group": _key(each.comparison.group),
+                "other": _key(each.comparison.other),
+                "other_at_start": each.comparison.from_start,
+                "expected": each.comparison.expectation.value,
+                "difference": None if each.estimate is None else _estimate(each.estimate),
+                "verdict": each.verdict.value,
+            }
+            for each in decided
+        ],
+    }
+
+
+def _bill_numbers(line: Line) -> dict[str, Any]:
+    return {
+        "group": _key(line.group),
+        "arrays": [{"name": each.name, "dtype": each.dtype, "shape": list(each.shape)} for each in line.arrays],
+        "share_bytes": line.share_bytes,
+        "edge_round_bytes": line.edge_round_bytes,
+        "shares": line.shares,
+        "megabytes": line.megabytes,
+        "heard_share": line.heard_share,
+        "gain": None if line.gain is None else _estimate(line.gain),
+        "gain_per_megabyte": line.gain_per_megabyte,
+    }
+
+
+def _estimate(found: Estimate) -> dict[str, float | None]:
+    return {"value": found.value, "low": found.low, "high": found.high}
+
+
+def _key(group: Group) -> list[str]:
+    return [group.task, group.variant, group.algorithm]
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def markdown_table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """A table in Markdown."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)

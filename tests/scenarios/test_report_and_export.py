@@ -1,0 +1,149 @@
+"""Finished runs side by side, and for other programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+import types
+
+import numpy as np
+import pytest
+from running import simulate_here
+
+from broker.errors import UserError
+from scenarios.export import COLUMNS, to_csv, to_marl_eval, to_parquet
+from scenarios.run_results import read_run
+
+SMALL = ("exchange-quick", "--episodes", "45", "--set", "parallel_episodes=2", "--set", "learning.hidden=[8]")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    root = tmp_path_factory.mktemp("runs")
+    drop = 'faults=[{kind="drop",probability=0.5}]'
+    wanted = {
+        "as-1": ("--seed", "1"),
+        "as-1-again": ("--seed", "1"),
+        "as-2": ("--seed", "2", "--set", drop),
+        "alone-1": ("--seed", "1", "--set", "algorithm.name=independent"),
+    }
+    for name, arguments in wanted.items():
+        simulate_here(root / name, *SMALL, *arguments)
+    return {name: root / name for name in wanted}
+
+
+def said(capsys, *arguments):
+    from scenarios.cli import foretell
+
+    capsys.readouterr()
+    foretell([str(argument) for argument in arguments], standalone_mode=False)
+    return capsys.readouterr().out
+
+
+def test_a_run_is_read_as_it_was_recorded(folders):
+    run = read_run(folders["as-2"])
+    assert run.returns.shape == (45, 3)
+    assert run.agents == ("agent-0", "agent-1", "agent-2")
+    assert run.team[-4:].mean() == pytest.approx(run.summary.team_return_last)
+    assert run.steps.sum() == run.summary.env_steps
+    assert (run.traffic.sent, run.traffic.sent_bytes) == (run.summary.shares_sent, run.summary.edge_bytes)
+    assert (run.traffic.edges, run.traffic.rounds) == (6, 135)
+    assert 0.4 < run.traffic.heard_share < 0.6
+    assert read_run(folders["alone-1"]).traffic.heard_share is None
+
+
+def test_report_shows_returns_bill_faults_and_equal_digests(folders, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    text = said(capsys, "report", *folders.values())
+    for name in folders:
+        assert text.count(name) >= 3
+    assert "equal curves and weights, bit for bit: as-1, as-1-again" in text
+    summary = read_run(folders["as-1"]).summary
+    assert f"{summary.team_return_last:.2f}" in text
+    assert f"{summary.edge_bytes / 1e6:.2f}" in text
+    assert summary.curve_digest[:8] in text
+
+
+def test_a_folder_without_a_finished_run_is_refused(tmp_path, folders):
+    with pytest.raises(UserError, match="holds no finished run"):
+        read_run(tmp_path)
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "summary.json").write_text((folders["as-1"] / "summary.json").read_text())
+    with pytest.raises(UserError, match="cannot read the run in"):
+        read_run(broken)
+
+
+def test_csv_has_every_return_with_all_digits(folders):
+    run = read_run(folders["as-1"])
+    rows = list(csv.DictReader(io.StringIO(to_csv([run]).decode())))
+    assert tuple(rows[0]) == COLUMNS
+    assert np.array([float(row["return"]) for row in rows]).reshape(45, 3).tolist() == run.returns.tolist()
+    assert [int(row["episode"]) for row in rows[::3]] == list(range(45))
+
+
+def test_csv_goes_to_a_file_or_to_standard_output(folders, tmp_path, capfdbinary):
+    from scenarios.cli import foretell
+
+    out = tmp_path / "runs.csv"
+    arguments = ["export", str(folders["as-1"]), "--format", "csv"]
+    foretell([*arguments, "--out", str(out)], standalone_mode=False)
+    capfdbinary.readouterr()
+    foretell(arguments, standalone_mode=False)
+    sys.stdout.flush()
+    assert capfdbinary.readouterr().out == out.read_bytes() == to_csv([read_run(folders["as-1"])])
+
+
+def test_parquet_without_pyarrow_is_one_sentence(folders, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(UserError, match=r"pip install 'foretell\[parquet\]'"):
+        to_parquet([read_run(folders["as-1"])])
+
+
+def test_parquet_holds_the_columns_of_csv(folders, monkeypatch):
+    """With the real library where it is there, else with one that takes the table down."""
+    run = read_run(folders["as-1"])
+    try:
+        import pyarrow.parquet as real
+    except ImportError:
+        taken = {}
+        parquet = types.SimpleNamespace(write_table=lambda table, file: taken.update(table))
+        monkeypatch.setitem(sys.modules, "pyarrow", types.SimpleNamespace(table=dict, parquet=parquet))
+        to_parquet([run])
+    else:
+        taken = real.read_table(io.BytesIO(to_parquet([run]))).to_pydict()
+    assert tuple(taken) == COLUMNS
+    assert taken["return"] == run.returns.ravel().tolist()
+
+
+def test_marl_eval_gets_environment_task_algorithm_run_step_and_lists(folders):
+    runs = [read_run(folders[name]) for name in ("as-1", "as-2", "alone-1")]
+    document = json.loads(to_marl_eval(runs))
+    algorithms = document["exchange"]["exchange-quick"]
+    assert {name: set(seeds) for name, seeds in algorithms.items()} == {
+        "anticipation-sharing": {"seed_1", "seed_2"},
+        "independent": {"seed_1"},
+    }
+    run, steps = runs[0], algorithms["anticipation-sharing"]["seed_1"]
+    absolute = steps.pop("absolute_metrics")
+    assert list(steps) == [f"step_{number}" for number in range(1, 21)]
+    for step in steps.values():
+        assert set(step) == {"step_count", "return"}
+        assert isinstance(step["step_count"], int)
+        assert len(step["return"]) == 2
+    counts = [step["step_count"] for step in steps.values()]
+    assert counts == sorted(set(counts))
+    assert counts[-1] == run.summary.env_steps
+    assert steps["step_20"]["return"] == run.team[-2:].tolist()
+    assert absolute == {"return": [pytest.approx(run.summary.team_return_last)]}
+
+
+def test_marl_eval_takes_no_run_twice_and_none_of_another_length(folders, tmp_path):
+    run = read_run(folders["as-1"])
+    with pytest.raises(UserError, match="can hold one run of exchange-quick, anticipation-sharing, seed_1"):
+        to_marl_eval([run, read_run(folders["as-1-again"])])
+    simulate_here(tmp_path / "short", *SMALL, "--seed", "3", "--episodes", "3")
+    with pytest.raises(UserError, match="runs of equal length, found 3, 45 episodes"):
+        to_marl_eval([run, read_run(tmp_path / "short")])

@@ -1,0 +1,323 @@
+"""What a study asks for and what it makes of the numbers, without running anything."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from broker.errors import UserError
+from env_service.config import ExchangeConfig, NavigationConfig, PredationConfig
+from scenarios.references import references
+from scenarios.run_results import Traffic
+from scenarios.scenario import load_scenario, parse_settings
+from scenarios.statistics import Estimate
+from scenarios.studies.bill import bill
+from scenarios.studies.candidates import draw_candidates, episodes_of, survivors
+from scenarios.studies.cell import Cell, Group
+from scenarios.studies.claims import (
+    MARGIN,
+    Comparison,
+    Decided,
+    Expectation,
+    Verdict,
+    conclude,
+    decide,
+)
+from scenarios.studies.commands import PAGES, make_study
+from scenarios.studies.grid import study_cells
+from scenarios.studies.layout import SharedArray, share_layout
+from scenarios.studies.origins import settings
+from scenarios.studies.outcome import Findings, Outcome
+from scenarios.studies.runner import document
+from scenarios.studies.sizes import QUICK_EPISODES, QUICK_FRACTION, SEARCH_RUNGS
+from scenarios.studies.study import ALGORITHMS, ALONE, AS, Choice
+from scenarios.studies.tables import Made, Report, numbers, page
+
+FULL, QUICK = Choice(quick=False), Choice(quick=True)
+NAMES = sorted(PAGES)
+TINY = {"parallel_episodes": 2, "learning.hidden": [8]}
+
+
+# Cells
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("choice", [FULL, QUICK], ids=["full", "quick"])
+def test_every_cell_has_a_name_of_its_own_that_is_a_folder(name, choice):
+    ids = [cell.id for cell in study_cells(make_study(name, choice), choice)]
+    assert len(set(ids)) == len(ids) > 0
+    assert all(re.fullmatch(r"[a-z0-9][a-z0-9.-]*", each) for each in ids)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_claims_speak_of_groups_that_run(name):
+    study = make_study(name, FULL)
+    groups = {group for _, group in study.groups()}
+    assert study.claims
+    for claim in study.claims:
+        for comparison in claim.comparisons:
+            assert {comparison.group, comparison.other} <= groups, claim.text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_full_cells_of_implemented_algorithms_are_scenarios_that_can_run(name):
+    choice = Choice(quick=False, algorithms=(AS,), seeds=1)
+    for cell in study_cells(make_study(name, choice), choice):
+        assert document(cell).algorithm.name == AS
+
+
+def test_the_paper_s_conditions_are_what_the_pages_ask_for():
+    def of(name, **wanted):
+        choice = Choice(quick=False, seeds=1, algorithms=(AS,))
+        cells = study_cells(make_study(name, choice), choice)
+        return [document(cell) for cell in cells]
+
+    assert sorted(each.name for each in of("fig1")) == [
+        "exchange",
+        "navigation",
+        "predation-12",
+        "predation-6",
+        "predation-8",
+    ]
+    assert [each.topology.distance for each in of("fig3")] == [1.0, 1.5, 2.0, 1.0, 1.5, 2.0, 0.9, 3.0, 9.0]
+    assert [each.algorithm.anticipation_sharing.rho for each in of("fig4")][:3] == [0.03, 0.1, 0.3]
+    partner, skip = of("fig5")
+    assert (partner.environment.agents, partner.exchange.mode) == (20, "random-partner")
+    assert (skip.environment.agents, skip.exchange.skip_probability) == (20, 0.5)
+    lost = of("loss")[:6]
+    assert [each.faults[0].probability if each.faults else 0.0 for each in lost] == [0, 0.1, 0.3, 0.5, 0.7, 0.9]
+    late = of("latency")[:6]
+    means = [each.faults[0].delay_s.mean_s / each.exchange.patience_s if each.faults else 0.0 for each in late]
+    assert means == [0, 0.1, 0.25, 0.5, 1, 2]
+    noise = [each.algorithm.anticipation_sharing.anticipation_noise for each in of("inaccurate")[:6]]
+    assert noise == [0, 0.1, 0.25, 0.5, 0.75, 1]
+
+
+def test_figure_1_has_five_tasks_five_algorithms_and_five_seeds():
+    cells = study_cells(make_study("fig1", FULL), FULL)
+    assert len(cells) == 5 * 5 * 5
+    assert len(study_cells(make_study("fig1", QUICK), QUICK)) == 5 * 5 * 3
+    assert {cell.group.algorithm for cell in cells} == set(ALGORITHMS)
+
+
+def test_independent_learning_runs_once_where_faults_touch_shares_alone():
+    groups = [group for _, group in make_study("loss", FULL).groups() if group.algorithm == ALONE]
+    assert [(group.task, group.variant) for group in groups] == [("exchange", "loss0"), ("predation-6", "loss0")]
+
+
+def test_the_quick_sizes_name_every_quick_scenario_of_every_study():
+    for name in NAMES:
+        assert {task.quick for task in make_study(name, QUICK).tasks} <= set(QUICK_EPISODES)
+        assert name in QUICK_FRACTION
+
+
+def test_a_cell_can_be_run_by_hand():
+    cell = Cell(
+        Group("t", "", AS), 7, "exchange-quick", (("episodes", "3"), ("faults", '[{kind="drop",probability=1}]'))
+    )
+    assert cell.arguments() == (
+        *("simulate", "exchange-quick", "--seed", "7", "--set", "episodes=3"),
+        *("--set", 'faults=[{kind="drop",probability=1}]'),
+    )
+    resolved = document(cell)
+    assert (resolved.seed, resolved.episodes, resolved.faults[0].probability) == (7, 3, 1.0)
+
+
+def test_tuned_settings_keep_the_number_of_episodes_played():
+    tuned = {("exchange", AS): (("learning.rounds", "5"), ("parallel_episodes", "64"))}
+    choice = Choice(quick=True, seeds=1, tasks=("exchange",), algorithms=(AS,), tuned=tuned)
+    [cell] = study_cells(make_study("fig1", choice), choice)
+    found, plain = document(cell), load_scenario("exchange-quick")
+    assert found.learning.rounds == 5
+    assert found.episodes * found.parallel_episodes == QUICK_EPISODES["exchange-quick"] * plain.parallel_episodes
+
+
+def test_a_tuned_file_without_an_algorithm_is_a_mistake():
+    choice = Choice(quick=True, tuned={}, tuned_from="my.toml")
+    with pytest.raises(UserError, match=r"--tuned my.toml: there are no settings for anticipation-sharing in exchange"):
+        study_cells(make_study("fig1", choice), choice)
+
+
+# Verdicts
+
+
+@pytest.mark.parametrize(
+    ("expectation", "low", "high", "verdict"),
+    [
+        (Expectation.ABOVE, 0.01, 0.2, Verdict.HOLDS),
+        (Expectation.ABOVE, -0.2, -0.01, Verdict.FAILS),
+        (Expectation.ABOVE, -0.01, 0.2, Verdict.UNDECIDED),
+        (Expectation.ABOVE, 0.0, 0.2, Verdict.UNDECIDED),
+        (Expectation.NEAR, -MARGIN, MARGIN, Verdict.HOLDS),
+        (Expectation.NEAR, 0.0, 0.2, Verdict.UNDECIDED),
+        (Expectation.NEAR, 0.11, 0.2, Verdict.FAILS),
+        (Expectation.NEAR, -0.2, -0.11, Verdict.FAILS),
+        (Expectation.NOT_BELOW, -MARGIN, 3.0, Verdict.HOLDS),
+        (Expectation.NOT_BELOW, -3.0, -0.11, Verdict.FAILS),
+        (Expectation.NOT_BELOW, -3.0, 3.0, Verdict.UNDECIDED),
+        (Expectation.NOT_ABOVE, -3.0, MARGIN, Verdict.HOLDS),
+        (Expectation.NOT_ABOVE, 0.11, 3.0, Verdict.FAILS),
+        (Expectation.NOT_ABOVE, -3.0, 3.0, Verdict.UNDECIDED),
+    ],
+)
+def test_the_interval_alone_decides(expectation, low, high, verdict):
+    assert decide(expectation, Estimate((low + high) / 2, low, high)) is verdict
+
+
+def test_one_run_decides_nothing():
+    assert decide(Expectation.ABOVE, Estimate(9.0, None, None)) is Verdict.UNDECIDED
+    assert decide(Expectation.ABOVE, None) is Verdict.NOT_RUN
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "together"),
+    [
+        ("hh", Verdict.HOLDS),
+        ("hf", Verdict.FAILS),
+        ("uf", Verdict.FAILS),
+        ("hu", Verdict.UNDECIDED),
+        ("hn", Verdict.UNDECIDED),
+        ("nf", Verdict.FAILS),
+        ("nn", Verdict.NOT_RUN),
+    ],
+)
+def test_a_claim_holds_when_all_its_comparisons_hold(verdicts, together):
+    of = {"h": Verdict.HOLDS, "f": Verdict.FAILS, "u": Verdict.UNDECIDED, "n": Verdict.NOT_RUN}
+    group = Group("t", "", AS)
+    assert conclude(tuple(Decided(Comparison(group, group), None, of[each]) for each in verdicts)) is together
+
+
+# References
+
+
+def test_references_are_the_payoffs_of_the_tasks():
+    predation = references(PredationConfig(agents=6, steps=30))
+    assert {line.label: line.value for line in predation.lines} == {
+        "all engage": -180,
+        "one engages": -120,
+        "none engages": -540,
+    }
+    assert (predation.normalized(-540), predation.normalized(-120)) == (0, 1)
+    assert references(PredationConfig(agents=3, steps=10)).one == -30  # with few agents all together fare best
+    exchange = references(ExchangeConfig(agents=3, grid=3, steps=20))
+    assert (exchange.zero, exchange.one) == (pytest.approx(-0.6), pytest.approx(15 - 0.06))
+    navigation = references(NavigationConfig(agents=3, grid=3, steps=15))
+    assert navigation.one == 0
+    assert -70 < navigation.zero < -30
+
+
+# Bill
+
+
+def test_a_share_of_anticipation_sharing_holds_policy_actions_anticipation_and_samples_and_nothing_else():
+    scenario = load_scenario(
+        "exchange-quick", {"parallel_episodes": 2, "learning.hidden": [8], "exchange.skip_probability": 1.0}
+    )
+    found = {array.name: array for array in share_layout(scenario)}
+    assert set(found) == {"policy", "actions", "anticipation", "samples"}
+    assert (found["policy"].dtype, found["policy"].shape[1]) == ("float32", 6)
+
+
+def test_independent_learning_shares_nothing():
+    scenario = load_scenario(
+        "exchange-quick", {"parallel_episodes": 2, "learning.hidden": [8], "algorithm.name": ALONE}
+    )
+    assert share_layout(scenario.model_copy(update={"parallel_episodes": 1})) == ()
+
+
+def made_findings(finals):
+    """Figure 1's Exchange with made-up numbers: final returns by algorithm, and 100 shares of 1000 bytes each."""
+    choice = Choice(quick=True, seeds=3, tasks=("exchange",), algorithms=tuple(finals))
+    study = make_study("fig1", choice)
+    outcomes = {}
+    for cell in study_cells(study, choice):
+        last = finals[cell.group.algorithm][cell.seed - 1]
+        talks = cell.group.algorithm != ALONE
+        traffic = Traffic(6, 50, 100, 100_000, 80, 20, 5) if talks else Traffic(0, 50, 0, 0, 0, 0, 0)
+        played, curve = np.linspace(1, 100, 10), np.linspace(0, last, 10)
+        outcomes.setdefault(cell.group, []).append(Outcome(cell, 0.0, last, played, curve, 1000, traffic, "c", "w"))
+    scales = {"exchange": references(load_scenario("exchange-quick").environment)}
+    return Findings(study, {group: tuple(found) for group, found in outcomes.items()}, scales)
+
+
+def test_the_bill_counts_wire_bytes_per_edge_and_round_and_gain_over_learning_alone():
+    findings = made_findings({AS: (10.0, 11.0, 12.0), ALONE: (1.0, 1.0, 1.0)})
+    [line] = bill(findings, {Group("exchange", "", AS): (SharedArray("policy", "float32", (2, 3)),)})
+    assert (line.share_bytes, line.edge_round_bytes) == (1000, pytest.approx(100_000 / 300))
+    assert (line.megabytes, line.heard_share) == (0.1, pytest.approx(0.8))
+    assert line.gain.value == 10
+    assert line.gain_per_megabyte == pytest.approx(100)
+
+
+def made_page(findings):
+    lines = bill(findings, dict.fromkeys(findings.outcomes, ()))
+    return Report(
+        findings, lines, {"Exc. N=3": load_scenario("exchange-quick")}, Made("foretell study fig1", {"x": "1"})
+    )
+
+
+def test_the_page_decides_claims_says_what_was_not_run_and_never_says_significant():
+    report = made_page(made_findings({AS: (10.0, 11.0, 12.0), ALONE: (1.0, 1.0, 1.0)}))
+    text = page(report)
+    claim = "AS ends above learning alone on every task (ours)"
+    assert f"| 4 | {claim} | of 5 comparisons: 1 holds, 4 not run | **undecided** |" in text
+    assert "**not run**" in text
+    assert "11.00 [10.00, 12.00]" in text
+    assert "summed over all agents" in text
+    assert "With so few seeds" in text
+    assert "signific" not in text.lower()
+    assert "foretell study fig1" in text
+
+
+def test_page_and_numbers_are_the_same_every_time():
+    finals = {AS: (10.0, 11.0, 12.0), ALONE: (1.0, 3.0, 1.0)}
+    one, two = made_page(made_findings(finals)), made_page(made_findings(finals))
+    assert page(one) == page(two)
+    assert numbers(one) == numbers(two)
+
+
+def test_settings_are_marked_the_paper_s_or_ours():
+    marked = {each.path: each.origin for each in settings(load_scenario("predation-6"))}
+    assert marked["algorithm.anticipation_sharing.rho"] == marked["learning.rounds"] == "paper"
+    assert marked["environment.steps"] == marked["episodes"] == "ours"
+    quick = {each.path: each.origin for each in settings(load_scenario("predation-6-quick"))}
+    assert quick["algorithm.anticipation_sharing.rho"] == "ours (paper: 0.1)"
+    assert quick["topology.kind"] == "ours (paper: proximity)"
+    exchange = {each.path: each.origin for each in settings(load_scenario("exchange"))}
+    assert exchange["learning.actor_learning_rate"] == exchange["topology.distance"] == "paper"
+
+
+# Search
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_every_algorithm_tries_as_many_settings_and_plays_as_much(algorithm):
+    plain = load_scenario("exchange-quick")
+    candidates = draw_candidates(plain, algorithm, 9)
+    assert len({candidate.settings for candidate in candidates}) == 9
+    for candidate in candidates:
+        assert ("algorithm.anticipation_sharing.rho" in dict(candidate.settings)) == (algorithm == AS)
+        games = 1000 * plain.parallel_episodes
+        assert episodes_of(games, candidate.copies) * candidate.copies == pytest.approx(games, rel=0.01)
+        assert dict(candidate.settings)["parallel_episodes"] == str(candidate.copies)
+
+
+def test_candidate_0_is_the_scenario_as_it_is_and_draws_have_names():
+    plain = load_scenario("exchange-quick")
+    [first, *_] = draw_candidates(plain, AS, 1)
+    changed = load_scenario("exchange-quick", parse_settings(f"{path}={value}" for path, value in first.settings))
+    assert changed == plain
+    assert draw_candidates(plain, AS, 9)[:3] == draw_candidates(plain, AS, 3)
+    assert draw_candidates(plain, AS, 9)[1:] != draw_candidates(load_scenario("navigation-quick"), AS, 9)[1:]
+
+
+def test_those_with_the_highest_scores_go_on_and_of_equals_the_first():
+    assert survivors({0: 1.0, 1: 5.0, 2: 3.0, 3: 5.0}, 3) == (1, 3, 2)
+
+
+def test_every_rung_costs_the_same_and_one_is_left():
+    costs = [count * part for count, part in SEARCH_RUNGS]
+    assert costs == pytest.approx([1.0] * len(costs))
+    assert SEARCH_RUNGS[-1] == (1, 1.0)

@@ -1,0 +1,192 @@
+"""Studies as a user meets them: real processes, interrupted, gone on with, refused, failed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+from running import LIMIT_S, alive, children_of, command, foretell, start, until
+
+from broker.errors import ForetellError, UserError
+from scenarios.studies.cell import Cell, Group
+from scenarios.studies.runner import Folder, Runner
+
+FIG1 = (
+    *("study", "fig1", "--quick", "--task", "exchange", "--seeds", "2"),
+    *("--algorithm", "anticipation-sharing", "--algorithm", "independent"),
+    *("--set", "parallel_episodes=2", "--set", "learning.hidden=[8]", "--set", "environment.steps=5"),
+)
+MADE = ("fig1.png", "fig1.md", "fig1.json")
+
+
+def finished(out):
+    """Cells whose run is complete, with the time of the last change of its summary."""
+    found = {}
+    for path in out.glob("runs/*/summary.json"):
+        try:
+            if json.loads(path.read_text())["complete"]:
+                found[path.parent.name] = path.stat().st_mtime_ns
+        except json.JSONDecodeError:
+            continue
+    return found
+
+
+def stop_in_the_middle_of_a_cell(out, arguments, signal_number, done):
+    """Start a study, signal it once `done` cells are done and another one runs, and see that nobody is left."""
+    process = start(*arguments, "--jobs", "1", "--out", str(out))
+    try:
+        until(
+            lambda: len(finished(out)) >= done and len(list(out.glob("runs/*/run.sqlite"))) > len(finished(out)),
+            f"{done} cells and a half",
+        )
+        children = children_of(process.pid)
+        assert children
+        os.kill(process.pid, signal_number)
+        _, stderr = process.communicate(timeout=LIMIT_S)
+    finally:
+        process.kill()
+        process.communicate()
+    until(lambda: not any(alive(child) for child in children), "the end of the cells' processes")
+    assert "Traceback" not in stderr
+    return process.returncode, stderr
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    out = tmp_path_factory.mktemp("studies") / "whole"
+    result = foretell(*FIG1, "--set", "episodes=80", "--jobs", "2", "--out", str(out))
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == [str(out / name) for name in (*MADE, "provenance.json")]
+    return out
+
+
+def test_an_interrupted_and_a_killed_study_go_on_and_give_the_same_files_byte_for_byte(uninterrupted, tmp_path):
+    out = tmp_path / "interrupted"
+    arguments = (*FIG1, "--set", "episodes=80")
+    code, stderr = stop_in_the_middle_of_a_cell(out, arguments, signal.SIGINT, done=1)
+    assert (code, stderr.splitlines()[-1]) == (130, "foretell: interrupted")
+    first = finished(out)
+    assert len(first) == 1
+    code, _ = stop_in_the_middle_of_a_cell(out, arguments, signal.SIGKILL, done=2)
+    assert code == -signal.SIGKILL
+    result = foretell(*arguments, "--out", str(out))
+    assert result.returncode == 0, result.stderr
+    last = finished(out)
+    assert len(last) == 4
+    assert first.items() <= last.items()  # what was done was not run again
+    for name in MADE:
+        assert (out / name).read_bytes() == (uninterrupted / name).read_bytes(), name
+
+
+@pytest.mark.parametrize(
+    ("signal_number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)]
+)
+def test_no_process_outlives_its_study_however_that_ends(signal_number, code, tmp_path):
+    process = start(*FIG1, "--set", "episodes=1000000", "--jobs", "1", "--out", str(tmp_path))
+    children = {}
+    try:
+        until(lambda: list(tmp_path.glob("runs/*/run.sqlite")), "the first run")
+        children = children_of(process.pid)
+        assert children
+        os.kill(process.pid, signal_number)
+        _, stderr = process.communicate(timeout=30)
+        assert process.returncode == code
+        assert "Traceback" not in stderr
+        until(lambda: not any(alive(child) for child in children), "the end of the cells' processes", limit_s=10)
+    finally:
+        for child in filter(alive, children):
+            os.kill(child, signal.SIGKILL)
+        process.kill()
+        process.communicate()
+
+
+def test_the_files_of_a_study_are_a_picture_a_page_numbers_and_where_they_are_from(uninterrupted):
+    assert (uninterrupted / "fig1.png").read_bytes().startswith(b"\x89PNG")
+    numbers = json.loads((uninterrupted / "fig1.json").read_text())
+    assert [len(group["runs"]) for group in numbers["groups"]] == [2, 2]
+    for group in numbers["groups"]:
+        for run in group["runs"]:
+            summary = json.loads((uninterrupted / "runs" / run["id"] / "summary.json").read_text())
+            assert run["final"] == pytest.approx(summary["team_return_last"])
+            assert (run["curve_digest"], run["edge_bytes"]) == (summary["curve_digest"], summary["edge_bytes"])
+    provenance = json.loads((uninterrupted / "provenance.json").read_text())
+    assert set(provenance["hours"]["cells"]) == {run["id"] for group in numbers["groups"] for run in group["runs"]}
+    page = (uninterrupted / "fig1.md").read_text()
+    assert str(uninterrupted) not in page
+    assert "samples uint8" in page
+
+
+def test_a_study_that_is_done_only_writes_its_files_again_and_other_settings_are_refused(uninterrupted):
+    before, page = finished(uninterrupted), (uninterrupted / "fig1.md").read_bytes()
+    again = foretell(*FIG1, "--set", "episodes=80", "--out", str(uninterrupted))
+    assert (again.returncode, finished(uninterrupted)) == (0, before)
+    assert (uninterrupted / "fig1.md").read_bytes() == page
+    other = foretell(*FIG1, "--set", "episodes=81", "--out", str(uninterrupted))
+    assert other.returncode == 2
+    [said] = [line for line in other.stderr.splitlines() if line.startswith("foretell: ")]
+    assert said.startswith("foretell: cell exchange--anticipation-sharing--seed1 was run with other settings before")
+    assert "(episodes: 80 then, 81 now)" in said
+    assert finished(uninterrupted) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["fig1", "--task", "chess"], "--task chess: fig1 has exchange, navigation, predation-6, "),
+        (["fig1", "--algorithm", "magic"], "--algorithm magic: fig1 has anticipation-sharing, "),
+        (["fig4", "--set", "learning.wat=1"], "cell predation-6--rho0.03--anticipation-sharing--seed1: learning.wat: "),
+        (["fig4", "--set", "rho"], "--set expects path=value"),
+        (["fig5", "--tuned", "x.toml"], "--tuned belongs to fig1 --quick"),
+        (["fig1", "--quick", "--tuned", "x.toml"], "cannot read x.toml: No such file or directory"),
+        (["fig1", "--instances", "3"], "--instances belongs to theory"),
+        (["theory", "--seeds", "3"], "--seeds belongs to studies that run scenarios"),
+        (["search", "--task", "chess"], "--task chess: search has exchange, navigation, predation-6"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_one_sentence_and_nothing_is_made(arguments, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["foretell", "study", *arguments])
+    from scenarios.cli import main
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    stderr = capsys.readouterr().err
+    assert stderr.startswith(f"foretell: {said}")
+    assert stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def tiny_cell(name, *settings):
+    small = (("episodes", "2"), ("parallel_episodes", "2"), ("learning.hidden", "[8]"))
+    return Cell(
+        Group(name, "", "independent"), 1, "exchange-quick", (*small, ("algorithm.name", "independent"), *settings)
+    )
+
+
+def test_a_failed_cell_is_named_with_its_log_and_the_others_are_run(tmp_path):
+    deaf = ("faults", '[{kind="drop", probability=1.0, messages=["timestep"], destination="agent-1"}]')
+    folder, seen = Folder(tmp_path), []
+    with folder.held(), pytest.raises(ForetellError) as failed:
+        Runner(folder, 2, seen.append, lambda: False).run([tiny_cell("bad", deaf), tiny_cell("good")])
+    assert not isinstance(failed.value, UserError)  # exit 3
+    log = folder.log(tiny_cell("bad"))
+    assert str(failed.value) == f"cell bad--independent--seed1 failed with exit code 3. Its log: {log}"
+    assert "waits for the action" in log.read_text()
+    assert set(finished(tmp_path)) == {"good--independent--seed1"}
+    assert (seen[-1].done, seen[-1].cells) == (1, 2)
+
+
+def test_two_studies_never_work_in_one_folder(tmp_path):
+    with Folder(tmp_path).held(), pytest.raises(UserError, match="another study works in"), Folder(tmp_path).held():
+        pass
+
+
+def test_help_does_not_load_what_only_studies_need():
+    code = "import sys, scenarios.cli; print(sorted({'torch','scipy','matplotlib','rich','numpy'} & set(sys.modules)))"
+    result = subprocess.run([command()[0], "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "[]\n"
