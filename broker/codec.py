@@ -15,7 +15,7 @@ import msgspec
 
 from broker.arrays import check
 from broker.errors import FrameRejected
-from broker.messages import VERSION, Action, Envelope, Share, Timestep
+from broker.messages import VERSION, Action, Envelope, Share, Timestep, topic
 
 _SHOWN = 80
 
@@ -97,4 +97,4 @@ def edge_prefix(run: str, source: str, destination: str) -> bytes:
 
 
 def _foreign(*edge: str) -> str:
-    return f"{'/'.join(edge)[:_SHOWN]!r} (run/source/destination) is not an in-edge of this participant"
+    return f"{topic(*edge)[:_SHOWN]!r} is not an in-edge of this participant"

@@ -448,7 +448,7 @@ def test_a_late_share_that_is_bad_is_refused_and_never_reused() -> None:
     bench = Bench(exchange={"late_shares": "reuse"}).join()
     bench.play()
     bench.agent.expire(2.0)
-    assert "share from agent-1: stamp: expected a stamp" in bench.refuses(A1, Share(0, 0, bad()), 2.0)
+    assert "share from agent-1: stamp: expected a stamp" in bench.refuses(A1, Share.of(0, 0, bad()), 2.0)
     bench.agent.expire(4.0)
     assert bench.learner.stale == [{}, {}]
 

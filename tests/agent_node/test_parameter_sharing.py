@@ -27,6 +27,7 @@ from agent_cases import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from message_cases import timestep_of
 
 from agent_node.algorithms.policy_sharing import PolicySharing
 from agent_node.config import AgentConfig, AlgorithmConfig, LearningConfig
@@ -36,7 +37,7 @@ from agent_node.learning.consensus import metropolis_weight
 from agent_node.learning.learner import Learner
 from agent_node.protocol import AgentProtocol
 from broker.errors import ProtocolViolation
-from broker.messages import ENVIRONMENT, Hello, Share, Timestep
+from broker.messages import ENVIRONMENT, Hello, Share
 
 A0, A1, A2 = "agent-0", "agent-1", "agent-2"
 VPS, PS = "value-parameter-sharing", "policy-sharing"
@@ -493,7 +494,7 @@ def in_sharing(config: AgentConfig, learner: Learner) -> AgentProtocol:
     toy = toy_episode(config)
     for step in range(config.steps + 1):
         seen = (toy.observations[step], toy.rewards[step], toy.ended[step], None)
-        agent.receive(ENVIRONMENT, Timestep(0, step, 0, step == config.steps, *seen), 0.0)
+        agent.receive(ENVIRONMENT, timestep_of(0, step, 0, step == config.steps, *seen), 0.0)
     return agent
 
 
@@ -510,13 +511,13 @@ def test_an_agent_learns_nothing_from_what_it_refused(algorithm: str) -> None:
         for bad in (poisoned(math.nan), lambda array: array[..., :-1], lambda array: array[None]):
             if hostile:
                 with pytest.raises(ProtocolViolation, match=f"share from agent-1: {name}: expected"):
-                    agent.receive(A1, Share(0, 0, said | {name: bad(said[name])}), 0.0)
+                    agent.receive(A1, Share.of(0, 0, said | {name: bad(said[name])}), 0.0)
         agent.expire(2.0)
         digests.add(learner.weights_digest())
         agent.expire(4.0)
         agent.expire(6.0)
     assert len(digests) == 1
     agent = in_sharing(config, learner := make_learner(config))
-    agent.receive(A1, Share(0, 0, said), 0.0)
+    agent.receive(A1, Share.of(0, 0, said), 0.0)
     agent.expire(2.0)
     assert learner.weights_digest() not in digests
