@@ -103,6 +103,7 @@ class AgentProtocol:
         self.peers = config.link.peers
         self.phase = Phase.JOINING
         self.done = False
+        self.awaited = 1
         self._config = config
         self._give_up_s, self._episodes, self._steps = config.give_up_s, config.episodes, config.steps
         self._learner = learner
@@ -145,10 +146,6 @@ class AgentProtocol:
         if type(message) is Stop and source == ENVIRONMENT:
             return self._stop(message)
         raise ProtocolViolation(f"{self._where()}: {type(message).__name__} from {source}, which never sends one here")
-
-    def awaited(self) -> int:
-        """The shares still missing in SHARING, else one message."""
-        return len(self._expected) - len(self._shares) if self.phase is Phase.SHARING else 1
 
     def deadline(self) -> float | None:
         """When the phase's patience ends."""
@@ -227,17 +224,17 @@ class AgentProtocol:
             if not self._held or (episode, step) > (self._held[-1].episode, self._held[-1].step):
                 self._held.append(message)
             return []
-        return self._act(message, now)
+        if episode > self._episode:
+            self._episode, self._round = episode, -1
+            self._learner.begin_episode(episode)
+        self._step = step
+        if message.last:
+            return self._end_episode(message, now)
+        actions = memoryview(self._learner.act(step, message.data).tobytes())
+        self._answer = Action(episode, step, message.attempt, self._acting, actions)
+        return [Send(ENVIRONMENT, self._answer)]
 
-    def _act(self, message: Timestep, now: float) -> list[Command]:
-        if message.episode > self._episode:
-            self._episode, self._round = message.episode, -1
-            self._learner.begin_episode(self._episode)
-        self._step = message.step
-        if not message.last:
-            actions = memoryview(self._learner.act(message.step, message.data).tobytes())
-            self._answer = Action(message.episode, message.step, message.attempt, self._acting, actions)
-            return [Send(ENVIRONMENT, self._answer)]
+    def _end_episode(self, message: Timestep, now: float) -> list[Command]:
         self._learner.see(message.step, message.data)
         self._learner.end_episode()
         self._answer = None
@@ -254,7 +251,7 @@ class AgentProtocol:
     def _take_held(self, now: float) -> list[Command]:
         commands: list[Command] = []
         while self._held and self.phase is Phase.ACTING:
-            commands += self._act(self._held.popleft(), now)
+            commands += self._take_timestep(self._held.popleft(), now)
         return commands
 
     def _unexpected(self, message: Timestep) -> ProtocolViolation:

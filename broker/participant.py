@@ -41,10 +41,12 @@ class Participant(Protocol):
         name: Its id, such as `agent-0`.
         peers: Those it sends to or hears from.
         done: Whether its work is finished: nothing more will come of any call.
+        awaited: How many messages it needs before it can go on, worth receiving in one go; less than 2 is as good as 1.
     """
 
     name: str
     peers: tuple[str, ...]
+    awaited: int
 
     @property
     def done(self) -> bool: ...  # noqa: D102 - an attribute or a property
@@ -59,9 +61,6 @@ class Participant(Protocol):
             ProtocolViolation: No correct `source` can say this; nothing was changed.
             PeerLost: The work cannot be done any more.
         """
-
-    def awaited(self) -> int:
-        """How many messages it needs before it can go on: worth receiving in one go. At least 1."""
 
     def deadline(self) -> float | None:
         """When `expire` wants to be called, or None."""

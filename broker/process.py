@@ -66,7 +66,7 @@ def run_in_real_time(driver: Driver, clock: Callable[[], float] = time.monotonic
                     break
                 timer = driver.timer()
             if timer is None or timer - now > 2 * _MAX_WAIT_S:
-                transport.wait(_MAX_WAIT_S, participant.awaited())
+                transport.wait(_MAX_WAIT_S, participant.awaited)
             else:
                 transport.wait(max(0.0, min(_MAX_WAIT_S, timer - clock())))
             now = clock()

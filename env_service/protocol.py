@@ -51,6 +51,7 @@ class EnvironmentProtocol:
         self.peers = config.link.peers
         self.phase = Phase.JOINING
         self.done = False
+        self.awaited = 1
         self._config = config
         self._task = task
         self._agents = tuple(config.neighbors)
@@ -91,10 +92,6 @@ class EnvironmentProtocol:
         if type(message) is Hello:
             return [*self._joining.hear(source, message), *self._join(now)]
         raise ProtocolViolation(f"{self._where()}: {type(message).__name__} from {source}, which never sends one here")
-
-    def awaited(self) -> int:
-        """The answers still missing."""
-        return len(self._waiting) or 1
 
     def deadline(self) -> float | None:
         """When to ask again, or when the policy fills in what is missing."""
@@ -154,6 +151,7 @@ class EnvironmentProtocol:
         self._attempt = 0
         self._asked_at = self._step_began_at = now
         self._waiting = dict.fromkeys(self._agents)
+        self.awaited = len(self._waiting)
         return self._ask(self._agents)
 
     def _ask(self, agents: tuple[str, ...]) -> list[Command]:
@@ -182,6 +180,7 @@ class EnvironmentProtocol:
                 raise ProtocolViolation(f"{self._where()}: {source} acts outside 0 to {count - 1}")
             self._said[index][:] = data
         del self._waiting[source]
+        self.awaited -= 1
         return [] if self._waiting else self._go_on(now)
 
     def _take_other(self, source: str, message: Action) -> list[Command]:

@@ -123,7 +123,7 @@ class _Ours:
         """Barriers per second over a block."""
         before, began_at = self._task.taken, time.monotonic()
         while (now := time.monotonic()) < began_at + block_s:
-            self._transport.wait(0.1, self._driver.participant.awaited())
+            self._transport.wait(0.1, self._driver.participant.awaited)
             self._driver.wake(now)
         return (self._task.taken - before) / (now - began_at)
 

@@ -49,6 +49,7 @@ class Toy:
     def __init__(self, name, *, says=(), enough=0, deadlines=(), answer=None):
         self.name = name
         self.peers = ()
+        self.awaited = 1
         self.heard = []
         self.expired = []
         self._says = list(says)
@@ -67,9 +68,6 @@ class Toy:
         commands = self._answer(source, message, now)
         self.heard.append((now, source, message))
         return commands
-
-    def awaited(self):
-        return 1
 
     def deadline(self):
         return self._deadlines[0] if self._deadlines else None
@@ -92,6 +90,7 @@ class Pong:
     def __init__(self, name, peer, rounds, joining):
         self.name = name
         self.peers = (peer,)
+        self.awaited = 1
         self.numbers = []
         self._rounds = rounds
         self._said = 0
@@ -117,9 +116,6 @@ class Pong:
     def _say(self):
         first, self._said = self._said, min(self._rounds, len(self.numbers) + 1) if self._joining.complete else 0
         return [Send(self.peers[0], share(number)) for number in range(first, self._said)]
-
-    def awaited(self):
-        return 1
 
     def deadline(self):
         return self._joining.deadline()

@@ -197,13 +197,10 @@ def test_the_records_of_a_process_reach_its_observer_before_it_ends(folder):
 class Quitter:
     """Reports, counts, and gives up at its first deadline."""
 
-    name, peers, done = "a", (), False
+    name, peers, done, awaited = "a", (), False, 1
 
     def start(self, now):
         return [Report(JoinedRecord("a"))]
-
-    def awaited(self):
-        return 1
 
     def deadline(self):
         return 0.0
