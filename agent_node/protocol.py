@@ -226,6 +226,8 @@ class AgentProtocol:
             return []
         if episode > self._episode:
             self._episode, self._round = episode, -1
+            for past in [key for key in self._kept if key[0] < episode]:
+                del self._kept[past]
             self._learner.begin_episode(episode)
         self._step = step
         if message.last:

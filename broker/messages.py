@@ -214,7 +214,8 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True, tag=VERSION, forbid
         run: Name of the run.
         source: Who sends.
         destination: Who shall receive.
-        sequence: Number of this message on its edge, from 0, in order of sending; Hello takes no number.
+        sequence: Number of this message on its edge, from 0, in order of sending. Hello and what goes to or comes from
+            the observer take none.
         message: The message.
     """
 

@@ -45,9 +45,9 @@ class FaultyTransport(Transport):
             self.due = self._held.due()
         return arrived
 
-    def wait(self, timeout_s: float | None, awaited: int = 1) -> None:
-        """Wait as the inner transport does."""
-        self._inner.wait(timeout_s, awaited)
+    def wait(self, timeout_s: float | None, awaited: int = 1) -> None:  # noqa: ARG002 - see below
+        """Wait as the inner transport does, for one message: each is judged, and its delay begins, when it comes."""
+        self._inner.wait(timeout_s)
 
     def close(self, linger_s: float) -> None:
         """Close the inner transport; what is still held back never arrives."""

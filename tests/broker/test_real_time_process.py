@@ -15,7 +15,19 @@ from pathlib import Path
 
 import pytest
 from broker_toy_process import PongConfig
-from broker_toys import LIMIT_S, RUN, Ear, Pong, free_port, listen_until, make_codec, quick_joining
+from broker_toys import (
+    LIMIT_S,
+    RUN,
+    Ear,
+    Pong,
+    Toy,
+    envelope,
+    free_port,
+    listen_until,
+    make_codec,
+    quick_joining,
+    share,
+)
 
 from broker.config import DelayConfig, LinkConfig, Model, TransportConfig, Uniform, ZeroMQConfig
 from broker.connect import connect
@@ -249,8 +261,36 @@ def test_it_waits_until_the_timer_and_never_longer_than_a_second(folder):
     with listening("a", folder, "b") as ear:
         waits = Waits(ear.transport, clock)
         run_in_real_time(Driver(RUN, Sleeper(), waits, lambda _: None), clock=lambda: clock[0])
-    assert waits.waits == [1.0, 1.0, 0.5]
+    assert waits.waits == [1.0, 1.0, 0.5, 0.0]
     assert expired == [102.5]
+
+
+class Late:
+    """A transport of a process that was busy until its deadline had passed; meanwhile three messages came."""
+
+    due, noticed = None, []
+
+    def __init__(self, clock):
+        self._clock, self._came, self._arrived = clock, [envelope("b", "a", share(k)) for k in range(3)], []
+
+    def wait(self, _timeout_s, awaited=1):
+        self._clock[0] = 200.0
+        self._arrived += self._came[:awaited]
+        del self._came[:awaited]
+
+    def poll(self, _now):
+        arrived, self._arrived = self._arrived, []
+        return arrived
+
+    def totals(self):
+        return []
+
+
+def test_what_came_in_time_is_heard_before_a_deadline_expires_even_if_the_process_was_late():
+    clock, toy = [100.0], Toy("a", enough=4, deadlines=[101.0])
+    toy.expire = lambda now: toy.expired.append((now, len(toy.heard))) or toy.heard.append(None) or []
+    run_in_real_time(Driver(RUN, toy, Late(clock), lambda _: None), clock=lambda: clock[0])
+    assert toy.expired == [(200.0, 3)]
 
 
 class Slice(Model):

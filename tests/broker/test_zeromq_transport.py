@@ -410,6 +410,28 @@ def test_a_flood_of_garbage_leaves_honest_messages_their_way(wires):
     assert len(noticed(b.transport)) == min(20, b.transport.traffic[UNKNOWN].rejected)
 
 
+def test_garbage_that_never_ends_does_not_keep_a_wait_from_ending(wires):
+    a, b = wires.open("a", "b"), wires.open("b", "a")
+    meet(a, b)
+    socket, _ = wires.intruder("b")
+    over = threading.Event()
+
+    def pester():
+        end = time.monotonic() + LIMIT_S
+        while not over.is_set() and time.monotonic() < end:
+            if socket.poll(10, zmq.POLLOUT):
+                socket.send(b"garbage", zmq.NOBLOCK)
+            over.wait(0.02)
+
+    pest = threading.Thread(target=pester)
+    pest.start()
+    b.transport.wait(0.2)
+    ended_before_the_garbage = pest.is_alive()
+    over.set()
+    pest.join()
+    assert ended_before_the_garbage
+
+
 def test_a_peer_that_comes_back_on_the_same_address_is_reached_again(both_wires):
     a, b = both_wires.open("a", "b"), both_wires.open("b", "a")
     meet(a, b)
