@@ -69,11 +69,13 @@ class Claim:
         text: The sentence.
         source: Where it stands in the paper, or "ours".
         comparisons: What it says about groups of runs.
+        not_comparable: Why the study has no runs that could decide it, a sentence; then there are no comparisons.
     """
 
     text: str
     source: str
     comparisons: tuple[Comparison, ...]
+    not_comparable: str = ""
 
 
 @dataclass(frozen=True)

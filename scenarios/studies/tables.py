@@ -155,7 +155,14 @@ def _claims(report: Report) -> str:
     for number, claim in enumerate(findings.study.claims, 1):
         decided = findings.decide(claim)
         verdict = conclude(decided)
-        rows.append((str(number), f"{claim.text} ({claim.source})", _measured(decided), f"**{verdict.value}**"))
+        rows.append(
+            (
+                str(number),
+                f"{claim.text} ({claim.source})",
+                claim.not_comparable or _measured(decided),
+                f"**{verdict.value}**",
+            )
+        )
         details += [
             (
                 str(number),
@@ -289,6 +296,7 @@ def _claim_numbers(findings: Findings, claim: Claim) -> dict[str, Any]:
         "claim": claim.text,
         "source": claim.source,
         "verdict": conclude(decided).value,
+        "not_comparable": claim.not_comparable,
         "comparisons": [
             {
                 "group": _key(each.comparison.group),

@@ -102,6 +102,20 @@ def test_figure_1_has_five_tasks_five_algorithms_and_five_seeds():
     assert {cell.group.algorithm for cell in cells} == set(ALGORITHMS)
 
 
+def test_only_scenarios_that_differ_in_the_number_of_agents_alone_decide_claims_about_it():
+    def about_number(choice):
+        return [claim for claim in make_study("fig1", choice).claims if "agents become more" in claim.text]
+
+    few, many = (load_scenario(f"predation-{agents}").model_dump() for agents in (6, 12))
+    for each in (few, many):
+        del each["name"], each["description"], each["environment"]["agents"]
+    assert few == many
+    assert [len(claim.comparisons) for claim in about_number(FULL)] == [1, 1]
+    for claim in about_number(QUICK):
+        assert claim.comparisons == ()
+        assert "differ in more than N" in claim.not_comparable
+
+
 def test_independent_learning_runs_once_where_faults_touch_shares_alone():
     groups = [group for _, group in make_study("loss", FULL).groups() if group.algorithm == ALONE]
     assert [(group.task, group.variant) for group in groups] == [("exchange", "loss0"), ("predation-6", "loss0")]
@@ -263,7 +277,10 @@ def test_the_page_decides_claims_says_what_was_not_run_and_never_says_significan
     text = page(report)
     claim = "AS ends above learning alone on every task (ours)"
     assert f"| 4 | {claim} | of 5 comparisons: 1 holds, 4 not run | **undecided** |" in text
-    assert "**not run**" in text
+    [number] = [line for line in text.splitlines() if "| 2 | PS converges more slowly" in line]
+    assert "it ends lower" in number
+    assert "| Not comparable: the quick scenarios of N=6 and N=12 differ in more than N" in number
+    assert number.endswith("| **not run** |")
     assert "11.00 [10.00, 12.00]" in text
     assert "summed over all agents" in text
     assert "With so few seeds" in text
