@@ -52,7 +52,8 @@ class Comparison:
         group: The one.
         other: The other.
         expectation: Of the one's final return minus the other's.
-        from_start: Take the other's return at the start of training instead of its final one.
+        from_start: Take the other's return at the start of training instead of its final one; where both are one group,
+            run by run.
     """
 
     group: Group

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import types
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from scenarios.studies.candidates import draw_candidates, episodes_of, survivors
 from scenarios.studies.cell import Cell, Group
 from scenarios.studies.claims import (
     MARGIN,
+    Claim,
     Comparison,
     Decided,
     Expectation,
@@ -29,7 +31,7 @@ from scenarios.studies.commands import PAGES, make_study
 from scenarios.studies.grid import study_cells
 from scenarios.studies.layout import SharedArray, share_layout
 from scenarios.studies.origins import settings
-from scenarios.studies.outcome import Findings, Outcome
+from scenarios.studies.outcome import Findings, Outcome, outcome
 from scenarios.studies.runner import document
 from scenarios.studies.sizes import QUICK_EPISODES, QUICK_FRACTION, SEARCH_RUNGS
 from scenarios.studies.study import ALGORITHMS, ALONE, AS, Choice
@@ -201,6 +203,35 @@ def test_a_claim_holds_when_all_its_comparisons_hold(verdicts, together):
     of = {"h": Verdict.HOLDS, "f": Verdict.FAILS, "u": Verdict.UNDECIDED, "n": Verdict.NOT_RUN}
     group = Group("t", "", AS)
     assert conclude(tuple(Decided(Comparison(group, group), None, of[each]) for each in verdicts)) is together
+
+
+def learner(team, seed):
+    """The outcome of a run with made-up team returns, one an episode."""
+    cell = Cell(Group("exchange", "", AS), seed, "exchange-quick", ())
+    run = types.SimpleNamespace(
+        team=np.array(team, np.float64),
+        scenario=types.SimpleNamespace(parallel_episodes=1),
+        summary=types.SimpleNamespace(env_steps=1, curve_digest="c", weights_digest="w"),
+        traffic=Traffic(0, 0, 0, 0, 0, 0, 0),
+    )
+    return outcome(cell, run)
+
+
+def test_the_start_is_before_what_learns_fast_has_learned():
+    kept = learner([-400.0, -400.0] + [-300.0] * 98, 1)
+    assert (kept.first, kept.last) == (-400.0, -300.0)
+
+
+def test_start_and_end_of_a_group_are_compared_run_by_run():
+    group, runs = Group("exchange", "", AS), (0.0, 5.0, 10.0, 15.0)
+    outcomes = tuple(learner([low] * 2 + [low + 1.0] * 98, seed) for seed, low in enumerate(runs, 1))
+    scales = {"exchange": references(load_scenario("exchange-quick").environment)}
+    findings = Findings(make_study("fig1", QUICK), {group: outcomes}, scales)
+    claim = Claim("it learns", "ours", (Comparison(group, group, from_start=True),))
+    [decided] = findings.decide(claim)
+    step = 1.0 / (scales["exchange"].one - scales["exchange"].zero)
+    assert (decided.estimate.low, decided.estimate.high) == (pytest.approx(step), pytest.approx(step))
+    assert decided.verdict is Verdict.HOLDS
 
 
 # References
