@@ -156,6 +156,16 @@ def test_a_tuned_file_without_an_algorithm_is_a_mistake():
         study_cells(make_study("fig1", choice), choice)
 
 
+def test_tuned_settings_cannot_be_overridden():
+    tuned = {("exchange", AS): (("learning.rounds", "5"),)}
+    for path in ("learning.rounds", "learning", "episodes"):
+        choice = Choice(
+            quick=True, seeds=1, tasks=("exchange",), algorithms=(AS,), tuned=tuned, settings=((path, "1"),)
+        )
+        with pytest.raises(UserError, match=f"--set {path}: the study sets "):
+            study_cells(make_study("fig1", choice), choice)
+
+
 # Verdicts
 
 

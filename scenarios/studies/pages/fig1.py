@@ -26,8 +26,8 @@ Every algorithm has settings of its own, found by a search with the same budget 
 settings below are those of the first algorithm. All play as many episodes, parallel copies counted."""
 
 _NOT_COMPARABLE = """\
-Not comparable: the quick scenarios of N=6 and N=12 differ in more than N (T, parallel copies, graph, network, learning \
-rates, episodes), so a difference between them says nothing about N; at full size N alone differs."""
+Not comparable: the quick scenarios of N=6 and N=12 differ in more than N (T, parallel copies, graph, network, rates, \
+episodes), so a difference between them says nothing about N; at full size N alone differs."""
 
 
 def make(choice: Choice) -> Study:
