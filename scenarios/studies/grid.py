@@ -47,8 +47,9 @@ def refuse_overrides(choice: Choice, own: Iterable[str]) -> None:
 
 
 def _own_paths(study: Study, choice: Choice) -> list[str]:
-    """What variants set, and what a search found. The plain number of episodes is not among them: all runs of a task
-    have the same one, and the page shows it.
+    """What variants set, and what a search found.
+
+    The plain number of episodes is not among them: all runs of a task have the same one, and the page shows it.
     """
     paths = [path for condition in study.conditions for path, _ in condition.variant.settings]
     if choice.tuned is not None:
