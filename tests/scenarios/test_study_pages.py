@@ -7,6 +7,7 @@ import types
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 
 from broker.errors import UserError
 from env_service.config import ExchangeConfig, NavigationConfig, PredationConfig
@@ -28,6 +29,7 @@ from scenarios.studies.claims import (
     decide,
 )
 from scenarios.studies.commands import PAGES, make_study
+from scenarios.studies.figures import draw_study
 from scenarios.studies.grid import study_cells
 from scenarios.studies.layout import SharedArray, share_layout
 from scenarios.studies.origins import settings
@@ -116,6 +118,15 @@ def test_only_scenarios_that_differ_in_the_number_of_agents_alone_decide_claims_
     for claim in about_number(QUICK):
         assert claim.comparisons == ()
         assert "differ in more than N" in claim.not_comparable
+
+
+def test_quick_figure_5_says_that_partners_are_drawn_from_four_neighbors():
+    assert make_study("fig5", FULL).notes == ()
+    [note] = make_study("fig5", QUICK).notes
+    assert "one of these four, not one of all nineteen others" in note
+    for task in make_study("fig5", QUICK).tasks:
+        quick = load_scenario(task.quick)
+        assert (quick.environment.steps, quick.topology.kind, quick.topology.degree) == (10, "k-regular", 4)
 
 
 def test_independent_learning_runs_once_where_faults_touch_shares_alone():
@@ -284,7 +295,8 @@ def test_independent_learning_shares_nothing():
 
 def made_findings(finals):
     """Figure 1's Exchange with made-up numbers: final returns by algorithm, and 100 shares of 1000 bytes each."""
-    choice = Choice(quick=True, seeds=3, tasks=("exchange",), algorithms=tuple(finals))
+    seeds = len(next(iter(finals.values())))
+    choice = Choice(quick=True, seeds=seeds, tasks=("exchange",), algorithms=tuple(finals))
     study = make_study("fig1", choice)
     outcomes = {}
     for cell in study_cells(study, choice):
@@ -327,6 +339,15 @@ def test_the_page_decides_claims_says_what_was_not_run_and_never_says_significan
     assert "With so few seeds" in text
     assert "signific" not in text.lower()
     assert "foretell study fig1" in text
+
+
+def test_figure_and_page_show_the_same_interval(monkeypatch, tmp_path):
+    drawn = []
+    monkeypatch.setattr(Axes, "errorbar", lambda _, x, y, ends, **__: drawn.append((y, y - ends[0][0], y + ends[1][0])))
+    findings = made_findings({AS: tuple(float(each**2) for each in range(11))})
+    draw_study(tmp_path / "fig1.png", findings)
+    found = findings.final_normalized(Group("exchange", "", AS))
+    assert drawn == [pytest.approx((found.value, found.low, found.high), rel=1e-12)]
 
 
 def test_page_and_numbers_are_the_same_every_time():
