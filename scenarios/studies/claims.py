@@ -23,7 +23,7 @@ from scenarios.statistics import Estimate
 from scenarios.studies.cell import Group
 
 MARGIN = 0.1
-"""Differences of normalized returns up to this count as none: a tenth of the way from worst to best."""
+"""Differences of normalized returns up to this count as none: a tenth of the way between the two references."""
 
 
 class Expectation(Enum):
