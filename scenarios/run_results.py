@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from broker.errors import UserError
-from broker.messages import ENVIRONMENT
 from scenarios.run_folder import RunFolder
 from scenarios.scenario import Scenario, parse_scenario
 from scenarios.summary import Summary
@@ -91,7 +90,7 @@ def read_run(folder: Path) -> RunResult:
         scenario = parse_scenario(run.scenario.read_text(encoding="utf-8"), {})
         with closing(open_store(run.store)) as store:
             agents, returns, steps = _episodes(store)
-            traffic = _traffic(store, summary.rounds)
+            traffic = _traffic(store, agents, summary.rounds)
     except (OSError, sqlite3.Error) as error:
         msg = f"cannot read the run in {folder}: {error}"
         raise UserError(msg) from None
@@ -126,9 +125,10 @@ def _episodes(store: sqlite3.Connection) -> tuple[tuple[str, ...], NDArray[np.fl
     return agents, returns, steps
 
 
-def _traffic(store: sqlite3.Connection, rounds: int) -> Traffic:
+def _traffic(store: sqlite3.Connection, among: tuple[str, ...], rounds: int) -> Traffic:
     columns = ", ".join(f"COALESCE(SUM({name}), 0)" for name in ("sent", "sent_bytes", "heard", "missing", "late"))
-    between = "source != ? AND destination != ? AND sent + missing > 0"
+    names = ", ".join("?" * len(among))
+    between = f"source IN ({names}) AND destination IN ({names}) AND sent + missing > 0"
     query = f"SELECT COUNT(*), {columns} FROM edges WHERE {between}"  # noqa: S608
-    edges, sent, sent_bytes, heard, missing, late = store.execute(query, (ENVIRONMENT, ENVIRONMENT)).fetchone()
+    edges, sent, sent_bytes, heard, missing, late = store.execute(query, (*among, *among)).fetchone()
     return Traffic(edges, rounds, sent, sent_bytes, heard, missing, late)

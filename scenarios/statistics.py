@@ -89,6 +89,11 @@ def difference(sample: Sequence[float], other: Sequence[float], *name: str) -> E
     return _bootstrap(apart, [sample, other], name)
 
 
+def paired(after: Sequence[float], before: Sequence[float], *name: str) -> Estimate:
+    """IQM of each run's `after` minus its own `before`; runs are resampled whole, as both are of the same run."""
+    return estimate([one - other for one, other in zip(after, before, strict=True)], *name)
+
+
 def probability_of_improvement(sample: Sequence[float], other: Sequence[float], *name: str) -> Estimate:
     """How often a run of `sample` has more than a run of `other`; a tie is half a win."""
 

@@ -23,7 +23,7 @@ from scenarios.statistics import Estimate
 from scenarios.studies.cell import Group
 
 MARGIN = 0.1
-"""Differences of normalized returns up to this count as none: a tenth of the way from worst to best."""
+"""Differences of normalized returns up to this count as none: a tenth of the way between the two references."""
 
 
 class Expectation(Enum):
@@ -52,7 +52,8 @@ class Comparison:
         group: The one.
         other: The other.
         expectation: Of the one's final return minus the other's.
-        from_start: Take the other's return at the start of training instead of its final one.
+        from_start: Take the other's return at the start of training instead of its final one; where both are one group,
+            run by run.
     """
 
     group: Group
@@ -69,11 +70,13 @@ class Claim:
         text: The sentence.
         source: Where it stands in the paper, or "ours".
         comparisons: What it says about groups of runs.
+        not_comparable: Why the study has no runs that could decide it, a sentence; then there are no comparisons.
     """
 
     text: str
     source: str
     comparisons: tuple[Comparison, ...]
+    not_comparable: str = ""
 
 
 @dataclass(frozen=True)

@@ -180,8 +180,8 @@ def _points(axes: Axes, findings: Findings, lines: Sequence[tuple[_Line, list[Gr
     """Normalized final returns: IQM with interval, and every run as a small dot."""
     for position, (line, groups) in enumerate(lines):
         samples = [findings.normalized(group) for group in groups]
-        name = ("all",) if len(groups) > 1 else groups[0].task
-        found = stratified(samples, "final", *name, line.group.variant, line.group.algorithm)
+        name = "all" if len(groups) > 1 else groups[0].task
+        found = stratified(samples, "final", name, line.group.variant, line.group.algorithm)
         runs = [value for sample in samples for value in sample]
         spread = position + np.linspace(-0.18, 0.18, len(runs)) if len(runs) > 1 else [position]
         axes.plot(spread, runs, ".", color=line.color, alpha=0.5, markersize=6, markeredgewidth=0)

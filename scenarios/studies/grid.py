@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from broker.errors import UserError
 from scenarios.scenario import load_scenario
 from scenarios.studies.candidates import episodes_of
@@ -14,8 +16,9 @@ def study_cells(study: Study, choice: Choice) -> tuple[Cell, ...]:
     """Every cell of a study: first seed of all groups, second seed of all groups, and so on.
 
     Raises:
-        UserError: A scenario of the study is not there.
+        UserError: A scenario of the study is not there, or the user sets what the study sets itself.
     """
+    refuse_overrides(choice, _own_paths(study, choice))
     cells = []
     for seed in study.seeds:
         for condition, group in study.groups():
@@ -24,6 +27,34 @@ def study_cells(study: Study, choice: Choice) -> tuple[Cell, ...]:
             size = _size(study.name, scenario, choice, group.algorithm)
             cells.append(Cell(group, seed, scenario, (*settings, *size, *choice.settings)))
     return tuple(cells)
+
+
+def refuse_overrides(choice: Choice, own: Iterable[str]) -> None:
+    """A setting that a study gives its runs itself cannot be the user's: the page would tell of runs that never were.
+
+    Args:
+        choice: What the user asked for.
+        own: Dotted paths that the study sets; algorithm and seed are of every study.
+
+    Raises:
+        UserError: A path of `--set` is one of them, contains one or lies inside one.
+    """
+    for fixed in ("algorithm.name", "seed", *own):
+        for path, _ in choice.settings:
+            if f"{path}.".startswith(f"{fixed}.") or f"{fixed}.".startswith(f"{path}."):
+                msg = f"--set {path}: the study sets {fixed} itself, run by run; leave it out"
+                raise UserError(msg)
+
+
+def _own_paths(study: Study, choice: Choice) -> list[str]:
+    """What variants set, and what a search found.
+
+    The plain number of episodes is not among them: all runs of a task have the same one, and the page shows it.
+    """
+    paths = [path for condition in study.conditions for path, _ in condition.variant.settings]
+    if choice.tuned is not None:
+        paths += ["episodes", *(path for settings in choice.tuned.values() for path, _ in settings)]
+    return paths
 
 
 def _size(study: str, scenario: str, choice: Choice, algorithm: str) -> Settings:

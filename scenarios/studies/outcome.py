@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from scenarios.references import References
 from scenarios.run_results import RunResult, Traffic
-from scenarios.statistics import Estimate, difference, estimate
+from scenarios.statistics import Estimate, difference, estimate, paired
 from scenarios.studies.cell import Cell, Group
 from scenarios.studies.claims import Claim, Comparison, Decided, decide
 from scenarios.studies.study import Study
 
 _POINTS = 100
+START = 2
+"""Training episodes that are the start: no more, as what learns fast is done within the first tenth."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,8 @@ class Outcome:
 
     Attributes:
         cell: Which.
-        first: Team return, mean over the first tenth of the training episodes.
-        last: The same over the last tenth: the final return.
+        first: Team return, mean over the first `START` training episodes: the start.
+        last: The same over the last tenth of them: the final return.
         played: (points,) float64, episodes played, parallel copies counted, in the middle of each point's episodes.
         curve: (points,) float64, mean team return of successive blocks of episodes.
         env_steps: Environment steps of the whole run, all copies.
@@ -53,7 +55,7 @@ def outcome(cell: Cell, run: RunResult) -> Outcome:
     tenth = max(1, len(team) // 10)
     return Outcome(
         cell,
-        first=float(team[:tenth].mean()),
+        first=float(team[:START].mean()),
         last=float(team[-tenth:].mean()),
         played=np.array([(block.mean() + 0.5) * copies for block in blocks]),
         curve=np.array([team[block].mean() for block in blocks]),
@@ -105,7 +107,8 @@ class Findings:
             found = None
         else:
             before = self.normalized(other, start=comparison.from_start)
-            found = difference(self.normalized(group), before, "difference", *_name(group), *_name(other))
+            apart = paired if group == other else difference  # start and end of a group are of the same runs
+            found = apart(self.normalized(group), before, "difference", *_name(group), *_name(other))
         return Decided(comparison, found, decide(comparison.expectation, found))
 
 

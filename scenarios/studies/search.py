@@ -19,6 +19,7 @@ from scenarios.run_results import read_run
 from scenarios.scenario import load_scenario
 from scenarios.studies.candidates import Candidate, draw_candidates, episodes_of, survivors
 from scenarios.studies.cell import Cell, Group, Settings
+from scenarios.studies.grid import refuse_overrides
 from scenarios.studies.outcome import outcome
 from scenarios.studies.pages.tasks import EXCHANGE, NAVIGATION, PREDATION_6
 from scenarios.studies.provenance import versions, write_provenance
@@ -83,7 +84,7 @@ def contests(choice: Choice) -> tuple[Contest, ...]:
     """Every algorithm on every task, as far as the user chose them.
 
     Raises:
-        UserError: The user chose what the search has not.
+        UserError: The user chose what the search has not, or sets what it varies.
     """
     for option, wanted, known in (
         ("--task", choice.tasks, [task.key for task in TASKS]),
@@ -92,13 +93,16 @@ def contests(choice: Choice) -> tuple[Contest, ...]:
         for unknown in (each for each in wanted if each not in known):
             msg = f"{option} {unknown}: search has {', '.join(known)}"
             raise UserError(msg)
-    return tuple(
+    found = tuple(
         _contest(task, algorithm, quick=choice.quick)
         for task in TASKS
         if not choice.tasks or task.key in choice.tasks
         for algorithm in ALGORITHMS
         if not choice.algorithms or algorithm in choice.algorithms
     )
+    tried = {path for contest in found for candidate in contest.candidates for path, _ in candidate.settings}
+    refuse_overrides(choice, ("episodes", *sorted(tried)))
+    return found
 
 
 def count_cells(choice: Choice) -> int:

@@ -13,18 +13,18 @@ from scenarios.studies.bill import Line
 from scenarios.studies.cell import Group
 from scenarios.studies.claims import MARGIN, Claim, Decided, Verdict, conclude
 from scenarios.studies.origins import settings
-from scenarios.studies.outcome import Findings, Outcome
+from scenarios.studies.outcome import START, Findings, Outcome
 from scenarios.studies.study import SHORT, Study
 
-_RETURNS = """\
+_RETURNS = f"""\
 Returns are team returns: the undiscounted return of an episode summed over all agents, mean over parallel copies,
 of the policies as they act in training. *Final* is the mean over the last tenth of the training episodes, *start*
-over the first tenth."""
+over the first {START} of them, parallel copies included."""
 _OURS = """\
 The paper gives neither T, nor the number of episodes, nor grid sizes, nor how it normalizes: these are ours."""
 _INTERVALS = """\
 Numbers are interquartile means over seeds with 95% percentile bootstrap intervals, resampled within each group;
-for a difference both groups are resampled independently."""
+for a difference both groups are resampled independently, but that of a group to its own start is taken run by run."""
 _FEW = """\
 With so few seeds the interquartile mean is the mean (a quarter of them is less than one run), the interval of a
 group of up to three runs is simply their range, and intervals are likely too narrow: read them as what these runs
@@ -155,7 +155,14 @@ def _claims(report: Report) -> str:
     for number, claim in enumerate(findings.study.claims, 1):
         decided = findings.decide(claim)
         verdict = conclude(decided)
-        rows.append((str(number), f"{claim.text} ({claim.source})", _measured(decided), f"**{verdict.value}**"))
+        rows.append(
+            (
+                str(number),
+                f"{claim.text} ({claim.source})",
+                claim.not_comparable or _measured(decided),
+                f"**{verdict.value}**",
+            )
+        )
         details += [
             (
                 str(number),
@@ -203,7 +210,7 @@ def _finals(report: Report) -> str:
             )
         )
     variant = ("variant",) if len(findings.study.variants) > 1 else ()
-    head = ("task", *variant, "algorithm", "start, mean", "final team return", "normalized")
+    head = ("task", *variant, "algorithm", f"start (first {START} episodes), mean", "final team return", "normalized")
     formulas = [f"- {task.label}: {findings.references[task.key].formula}" for task in findings.study.tasks]
     return "\n\n".join((markdown_table(head, rows), "Normalized (ours), R the team return:", "\n".join(formulas)))
 
@@ -289,6 +296,7 @@ def _claim_numbers(findings: Findings, claim: Claim) -> dict[str, Any]:
         "claim": claim.text,
         "source": claim.source,
         "verdict": conclude(decided).value,
+        "not_comparable": claim.not_comparable,
         "comparisons": [
             {
                 "group": _key(each.comparison.group),

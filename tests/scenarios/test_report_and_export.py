@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
+import shutil
+import sqlite3
 import sys
 import types
 
@@ -64,6 +67,33 @@ def test_report_shows_returns_bill_faults_and_equal_digests(folders, capsys, mon
     assert f"{summary.team_return_last:.2f}" in text
     assert f"{summary.edge_bytes / 1e6:.2f}" in text
     assert summary.curve_digest[:8] in text
+
+
+def test_only_frames_between_agents_are_shares(folders, tmp_path):
+    watched = tmp_path / "watched"
+    shutil.copytree(folders["as-1"], watched)
+    with contextlib.closing(sqlite3.connect(watched / "run.sqlite")) as store:
+        edges = [
+            ("agent-0", "observer"),
+            ("observer", "agent-1"),
+            ("environment", "observer"),
+            ("agent-2", "environment"),
+        ]
+        add = "INSERT OR REPLACE INTO edges (source, destination, sent, sent_bytes, missing) VALUES (?, ?, 9, 900, 9)"
+        store.executemany(add, edges)
+        store.commit()
+    assert read_run(watched).traffic == read_run(folders["as-1"]).traffic
+
+
+def test_a_seed_that_ran_twice_counts_once_in_an_interval(folders, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("COLUMNS", "200")
+    simulate_here(tmp_path / "as-3", *SMALL, "--seed", "3")
+    title = "final team return over seeds"
+    assert title not in said(capsys, "report", folders["as-1"], folders["as-1-again"])
+    text = said(capsys, "report", folders["as-1"], folders["as-1-again"], tmp_path / "as-3")
+    assert title in text
+    assert "1, 3" in text
+    assert "1, 1" not in text
 
 
 def test_a_folder_without_a_finished_run_is_refused(tmp_path, folders):

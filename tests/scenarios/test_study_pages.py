@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import types
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 
 from broker.errors import UserError
 from env_service.config import ExchangeConfig, NavigationConfig, PredationConfig
@@ -18,6 +20,7 @@ from scenarios.studies.candidates import draw_candidates, episodes_of, survivors
 from scenarios.studies.cell import Cell, Group
 from scenarios.studies.claims import (
     MARGIN,
+    Claim,
     Comparison,
     Decided,
     Expectation,
@@ -26,10 +29,11 @@ from scenarios.studies.claims import (
     decide,
 )
 from scenarios.studies.commands import PAGES, make_study
+from scenarios.studies.figures import draw_study
 from scenarios.studies.grid import study_cells
 from scenarios.studies.layout import SharedArray, share_layout
 from scenarios.studies.origins import settings
-from scenarios.studies.outcome import Findings, Outcome
+from scenarios.studies.outcome import Findings, Outcome, outcome
 from scenarios.studies.runner import document
 from scenarios.studies.sizes import QUICK_EPISODES, QUICK_FRACTION, SEARCH_RUNGS
 from scenarios.studies.study import ALGORITHMS, ALONE, AS, Choice
@@ -102,6 +106,29 @@ def test_figure_1_has_five_tasks_five_algorithms_and_five_seeds():
     assert {cell.group.algorithm for cell in cells} == set(ALGORITHMS)
 
 
+def test_only_scenarios_that_differ_in_the_number_of_agents_alone_decide_claims_about_it():
+    def about_number(choice):
+        return [claim for claim in make_study("fig1", choice).claims if "agents become more" in claim.text]
+
+    few, many = (load_scenario(f"predation-{agents}").model_dump() for agents in (6, 12))
+    for each in (few, many):
+        del each["name"], each["description"], each["environment"]["agents"]
+    assert few == many
+    assert [len(claim.comparisons) for claim in about_number(FULL)] == [1, 1]
+    for claim in about_number(QUICK):
+        assert claim.comparisons == ()
+        assert "differ in more than N" in claim.not_comparable
+
+
+def test_quick_figure_5_says_that_partners_are_drawn_from_four_neighbors():
+    assert make_study("fig5", FULL).notes == ()
+    [note] = make_study("fig5", QUICK).notes
+    assert "one of these four, not one of all nineteen others" in note
+    for task in make_study("fig5", QUICK).tasks:
+        quick = load_scenario(task.quick)
+        assert (quick.environment.steps, quick.topology.kind, quick.topology.degree) == (10, "k-regular", 4)
+
+
 def test_independent_learning_runs_once_where_faults_touch_shares_alone():
     groups = [group for _, group in make_study("loss", FULL).groups() if group.algorithm == ALONE]
     assert [(group.task, group.variant) for group in groups] == [("exchange", "loss0"), ("predation-6", "loss0")]
@@ -138,6 +165,16 @@ def test_a_tuned_file_without_an_algorithm_is_a_mistake():
     choice = Choice(quick=True, tuned={}, tuned_from="my.toml")
     with pytest.raises(UserError, match=r"--tuned my.toml: there are no settings for anticipation-sharing in exchange"):
         study_cells(make_study("fig1", choice), choice)
+
+
+def test_tuned_settings_cannot_be_overridden():
+    tuned = {("exchange", AS): (("learning.rounds", "5"),)}
+    for path in ("learning.rounds", "learning", "episodes"):
+        choice = Choice(
+            quick=True, seeds=1, tasks=("exchange",), algorithms=(AS,), tuned=tuned, settings=((path, "1"),)
+        )
+        with pytest.raises(UserError, match=f"--set {path}: the study sets "):
+            study_cells(make_study("fig1", choice), choice)
 
 
 # Verdicts
@@ -189,6 +226,35 @@ def test_a_claim_holds_when_all_its_comparisons_hold(verdicts, together):
     assert conclude(tuple(Decided(Comparison(group, group), None, of[each]) for each in verdicts)) is together
 
 
+def learner(team, seed):
+    """The outcome of a run with made-up team returns, one an episode."""
+    cell = Cell(Group("exchange", "", AS), seed, "exchange-quick", ())
+    run = types.SimpleNamespace(
+        team=np.array(team, np.float64),
+        scenario=types.SimpleNamespace(parallel_episodes=1),
+        summary=types.SimpleNamespace(env_steps=1, curve_digest="c", weights_digest="w"),
+        traffic=Traffic(0, 0, 0, 0, 0, 0, 0),
+    )
+    return outcome(cell, run)
+
+
+def test_the_start_is_before_what_learns_fast_has_learned():
+    kept = learner([-400.0, -400.0] + [-300.0] * 98, 1)
+    assert (kept.first, kept.last) == (-400.0, -300.0)
+
+
+def test_start_and_end_of_a_group_are_compared_run_by_run():
+    group, runs = Group("exchange", "", AS), (0.0, 5.0, 10.0, 15.0)
+    outcomes = tuple(learner([low] * 2 + [low + 1.0] * 98, seed) for seed, low in enumerate(runs, 1))
+    scales = {"exchange": references(load_scenario("exchange-quick").environment)}
+    findings = Findings(make_study("fig1", QUICK), {group: outcomes}, scales)
+    claim = Claim("it learns", "ours", (Comparison(group, group, from_start=True),))
+    [decided] = findings.decide(claim)
+    step = 1.0 / (scales["exchange"].one - scales["exchange"].zero)
+    assert (decided.estimate.low, decided.estimate.high) == (pytest.approx(step), pytest.approx(step))
+    assert decided.verdict is Verdict.HOLDS
+
+
 # References
 
 
@@ -229,7 +295,8 @@ def test_independent_learning_shares_nothing():
 
 def made_findings(finals):
     """Figure 1's Exchange with made-up numbers: final returns by algorithm, and 100 shares of 1000 bytes each."""
-    choice = Choice(quick=True, seeds=3, tasks=("exchange",), algorithms=tuple(finals))
+    seeds = len(next(iter(finals.values())))
+    choice = Choice(quick=True, seeds=seeds, tasks=("exchange",), algorithms=tuple(finals))
     study = make_study("fig1", choice)
     outcomes = {}
     for cell in study_cells(study, choice):
@@ -263,12 +330,24 @@ def test_the_page_decides_claims_says_what_was_not_run_and_never_says_significan
     text = page(report)
     claim = "AS ends above learning alone on every task (ours)"
     assert f"| 4 | {claim} | of 5 comparisons: 1 holds, 4 not run | **undecided** |" in text
-    assert "**not run**" in text
+    [number] = [line for line in text.splitlines() if "| 2 | PS converges more slowly" in line]
+    assert "it ends lower" in number
+    assert "| Not comparable: the quick scenarios of N=6 and N=12 differ in more than N" in number
+    assert number.endswith("| **not run** |")
     assert "11.00 [10.00, 12.00]" in text
     assert "summed over all agents" in text
     assert "With so few seeds" in text
     assert "signific" not in text.lower()
     assert "foretell study fig1" in text
+
+
+def test_figure_and_page_show_the_same_interval(monkeypatch, tmp_path):
+    drawn = []
+    monkeypatch.setattr(Axes, "errorbar", lambda _, x, y, ends, **__: drawn.append((y, y - ends[0][0], y + ends[1][0])))
+    findings = made_findings({AS: tuple(float(each**2) for each in range(11))})
+    draw_study(tmp_path / "fig1.png", findings)
+    found = findings.final_normalized(Group("exchange", "", AS))
+    assert drawn == [pytest.approx((found.value, found.low, found.high), rel=1e-12)]
 
 
 def test_page_and_numbers_are_the_same_every_time():

@@ -13,6 +13,10 @@ _ABOUT = """\
 Does anticipation sharing still work with 20 agents when communication is sparse? Either each agent exchanges with one
 random partner a round, or half of all rounds are skipped; on a skipped round every algorithm updates independently."""
 
+_QUICK = """\
+The quick scenarios have T = 10, and agents in a ring with four neighbors each (k-regular, degree 4): the random \
+partner is one of these four, not one of all nineteen others."""
+
 
 def make(choice: Choice) -> Study:
     """The study at the chosen size."""
@@ -24,6 +28,7 @@ def make(choice: Choice) -> Study:
         claims=_claims(),
         arrangement="finals",
         seeds=choice.first_seeds(QUICK_SEEDS, FULL_SEEDS),
+        notes=(_QUICK,) if choice.quick else (),
     )
 
 
