@@ -22,7 +22,7 @@ from scenarios.studies.theory.numbers import document
 from scenarios.studies.theory.picture import draw_slacks
 from scenarios.studies.theory.study import run_theory
 
-RESULTS = Path(__file__).parent.parent.parent / "docs" / "results"
+RESULTS = Path(__file__).parent.parent.parent / "docs" / "results" / "theory"
 THEOREMS = [claim for claim in CLAIMS if claim.kind is Kind.THEOREM]
 SOUND = [claim for claim in CLAIMS if claim.kind is not Kind.LITERAL]
 UNSEARCHED = sum(recipe.searched is None for recipe in RECIPES) * len(SHAPES)
