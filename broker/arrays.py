@@ -93,6 +93,22 @@ def cut(text: str, data: memoryview) -> dict[str, np.ndarray]:
     return {name: np.ndarray(shape, dtype, data, offset) for name, (shape, dtype, offset) in found.items()}
 
 
+def views(text: str, pages: np.ndarray) -> dict[str, np.ndarray]:
+    """The arrays that `text` describes in each of many pages, as views into them.
+
+    Args:
+        text: The layout.
+        pages: (P, n) uint8, n at least the size of the layout.
+
+    Returns:
+        By name (P, ...), the shape of the layout behind the number of pages.
+    """
+    return {
+        name: pages[:, offset : offset + math.prod(shape) * dtype.itemsize].view(dtype).reshape(len(pages), *shape)
+        for name, (shape, dtype, offset) in layout_of(text).arrays.items()
+    }
+
+
 def check(text: str, frame: bytes, size_bytes: int) -> None:
     """Refuse arrays, the last `size_bytes` of a frame, that are not exactly what `text` describes, or not finite.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from broker.arrays import layout_of
+from broker.arrays import layout_of, views
 from broker.messages import timestep_layout
 
 
@@ -20,15 +20,9 @@ class Pages:
 
     def __init__(self, agents: int, copies: int, observation_size: int, *, proximity: bool) -> None:
         self.layout = timestep_layout(copies, observation_size, agents - 1 if proximity else None)
-        found = layout_of(self.layout)
-        self._size = found.size_bytes
+        self._size = layout_of(self.layout).size_bytes
         self._bytes = np.zeros((agents, self._size), np.uint8)
-        self._arrays = {
-            name: self._bytes[:, offset : offset + np.prod(shape, dtype=int) * dtype.itemsize]
-            .view(dtype)
-            .reshape(agents, *shape)
-            for name, (shape, dtype, offset) in found.arrays.items()
-        }
+        self._arrays = views(self.layout, self._bytes)
 
     def write(
         self, observations: np.ndarray, rewards: np.ndarray, ended: np.ndarray, in_range: np.ndarray | None

@@ -40,13 +40,12 @@ class Learner:
     def __init__(self, config: AgentConfig, algorithm: Algorithm) -> None:
         self._name = config.link.name
         self._seed = config.link.seed
-        self._learning = config.learning
+        learning = self._learning = config.learning
         self._algorithm = algorithm
         self._actions = config.action_counts
         self._neighbors = config.neighbors[self._name]
         self._copies = config.parallel_episodes
         self._steps = config.steps
-        learning = config.learning
         self._networks = networks_of(
             self._name,
             algorithm.models,

@@ -45,7 +45,6 @@ class Evaluation:
 
     @torch.no_grad()
     def __init__(self, layout: Layout, parameters: Tensor, inputs: Tensor) -> None:
-        self._layout = layout
         self._weights: list[Tensor] = []
         self._inputs: list[Tensor] = []
         networks = parameters.shape[0]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from agent_node.learning.advantage import generalized_advantages, monte_carlo_returns
-from broker.arrays import layout_of
+from broker.arrays import layout_of, views
 from broker.messages import timestep_layout
 
 _ALIGNED_BYTES = 64
@@ -75,17 +75,12 @@ class Rollout:
     """
 
     def __init__(self, steps: int, copies: int, observation_size: int, neighbors: int | None) -> None:
-        layout = layout_of(timestep_layout(copies, observation_size, neighbors))
-        self._size = layout.size_bytes
+        layout = timestep_layout(copies, observation_size, neighbors)
+        self._size = layout_of(layout).size_bytes
         self._page = -(-self._size // _ALIGNED_BYTES) * _ALIGNED_BYTES
         pages = np.zeros((steps + 1, self._page), np.uint8)
         self._bytes = pages.reshape(-1).data
-        arrays = {
-            name: pages[:, offset : offset + np.prod(shape, dtype=int) * dtype.itemsize]
-            .view(dtype)
-            .reshape(steps + 1, *shape)
-            for name, (shape, dtype, offset) in layout.arrays.items()
-        }
+        arrays = views(layout, pages)
         self._observed = arrays["observation"]
         self._rewards = arrays["reward"][1:]
         self._ended = arrays["ended"]

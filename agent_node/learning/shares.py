@@ -64,7 +64,7 @@ class ShareFormat:
         check_share(arrays, self.fields(replace(edge, rows=rows)))
 
     def size_bytes(self, edge: Edge) -> int:
-        """What a share on `edge` is on the wire, its header and topic reckoned generously."""
+        """What a share on `edge` is on the wire, its head reckoned generously."""
         fields = self.fields(edge)
         return _HEAD_BYTES + sum(math.prod(field.shape) * np.dtype(_DTYPES[field.kind]).itemsize for field in fields)
 
