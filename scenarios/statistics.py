@@ -1,4 +1,4 @@
-"""Statistics of few runs: interquartile mean, bootstrap intervals, probability of improvement.
+"""Statistics of few runs: interquartile mean and bootstrap intervals.
 
 After Agarwal et al. (2021), *Deep Reinforcement Learning at the Edge of the Statistical Precipice*. Pure, and the same
 numbers every time: the generator of a bootstrap is named by what it is for. SciPy is imported when it is needed.
@@ -92,18 +92,6 @@ def difference(sample: Sequence[float], other: Sequence[float], *name: str) -> E
 def paired(after: Sequence[float], before: Sequence[float], *name: str) -> Estimate:
     """IQM of each run's `after` minus its own `before`; runs are resampled whole, as both are of the same run."""
     return estimate([one - other for one, other in zip(after, before, strict=True)], *name)
-
-
-def probability_of_improvement(sample: Sequence[float], other: Sequence[float], *name: str) -> Estimate:
-    """How often a run of `sample` has more than a run of `other`; a tie is half a win."""
-
-    def wins(one: Floats, two: Floats, axis: int = -1) -> Floats:
-        one, two = np.moveaxis(one, axis, -1), np.moveaxis(two, axis, -1)
-        signs = np.sign(one[..., :, None] - two[..., None, :])
-        mean: Floats = (signs + 1).mean(axis=(-2, -1)) / 2
-        return mean
-
-    return _bootstrap(wins, [sample, other], name)
 
 
 def band(curves: Floats, *name: str) -> tuple[Floats, Floats, Floats]:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import trim_mean
 
-from scenarios.statistics import Estimate, band, difference, estimate, iqm, probability_of_improvement, stratified
+from scenarios.statistics import Estimate, band, difference, estimate, iqm, stratified
 
 numbers = st.floats(-1e6, 1e6, allow_subnormal=False)
 samples = st.lists(numbers, min_size=1, max_size=12)
@@ -73,22 +73,6 @@ def test_one_run_has_no_interval():
 def test_runs_of_one_group_never_stand_in_for_those_of_another():
     found = stratified([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]], "test")
     assert (found.low, found.value, found.high) == (0.5, 0.5, 0.5)
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "expected"),
-    [
-        ([2, 3], [0, 1], 1.0),
-        ([0, 1], [2, 3], 0.0),
-        ([1, 1], [1, 1], 0.5),
-        ([1, 3], [2, 2], 0.5),
-        ([2, 3], [2, 0], 0.875),
-    ],
-)
-def test_the_probability_of_improvement_counts_pairs_and_halves_of_ties(one, other, expected):
-    found = probability_of_improvement(one, other, "test")
-    assert found.value == expected
-    assert 0 <= found.low <= found.value <= found.high <= 1
 
 
 def test_nineteen_of_twenty_intervals_of_normal_samples_hold_the_true_mean():
