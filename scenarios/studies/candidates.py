@@ -62,8 +62,14 @@ def episodes_of(games: int, copies: int) -> int:
 
 
 def survivors(scores: Mapping[int, float], count: int) -> tuple[int, ...]:
-    """Numbers of the `count` candidates with the highest scores, best first; of equals the lower number."""
-    return tuple(sorted(scores, key=lambda number: (-scores[number], number))[:count])
+    """Numbers of the `count` candidates that go on, best first; of equals the lower number.
+
+    Candidate 0 always does, with those of the highest scores: short runs favor fast starters, and a search must not
+    end below where it began.
+    """
+    ranked = sorted(scores, key=lambda number: (-scores[number], number))
+    drawn = [number for number in ranked if number != 0]
+    return tuple(number for number in ranked if number == 0 or number in drawn[: count - 1])
 
 
 def _draw(plain: Scenario, algorithm: str, number: int) -> Candidate:

@@ -393,10 +393,16 @@ def test_candidate_0_is_the_scenario_as_it_is_and_draws_have_names():
 
 
 def test_those_with_the_highest_scores_go_on_and_of_equals_the_first():
-    assert survivors({0: 1.0, 1: 5.0, 2: 3.0, 3: 5.0}, 3) == (1, 3, 2)
+    assert survivors({0: 4.0, 1: 5.0, 2: 3.0, 3: 5.0}, 3) == (1, 3, 0)
 
 
-def test_every_rung_costs_the_same_and_one_is_left():
+def test_the_scenario_as_it_is_goes_on_however_slowly_it_starts():
+    assert survivors({0: 1.0, 1: 5.0, 2: 3.0, 3: 5.0}, 3) == (1, 3, 0)
+    assert survivors({0: 1.0, 1: 5.0, 2: 3.0}, 2) == (1, 0)
+    assert survivors({0: 9.0, 1: 5.0, 2: 3.0}, 2) == (0, 1)
+
+
+def test_short_rungs_cost_the_same_and_the_last_plays_one_beside_the_scenario_as_it_is():
     costs = [count * part for count, part in SEARCH_RUNGS]
-    assert costs == pytest.approx([1.0] * len(costs))
-    assert SEARCH_RUNGS[-1] == (1, 1.0)
+    assert costs == pytest.approx([1.0] * (len(costs) - 1) + [2.0])
+    assert SEARCH_RUNGS[-1] == (2, 1.0)
