@@ -35,7 +35,7 @@ from scenarios.studies.layout import SharedArray, share_layout
 from scenarios.studies.origins import settings
 from scenarios.studies.outcome import Findings, Outcome, outcome
 from scenarios.studies.runner import document
-from scenarios.studies.sizes import QUICK_EPISODES, QUICK_FRACTION, SEARCH_RUNGS
+from scenarios.studies.sizes import QUICK_EPISODES, QUICK_FRACTION, SEARCH_RUNGS, quick_episodes
 from scenarios.studies.study import ALGORITHMS, ALONE, AS, Choice
 from scenarios.studies.tables import Made, Report, numbers, page
 
@@ -158,7 +158,7 @@ def test_tuned_settings_keep_the_number_of_episodes_played():
     [cell] = study_cells(make_study("fig1", choice), choice)
     found, plain = document(cell), load_scenario("exchange-quick")
     assert found.learning.rounds == 5
-    assert found.episodes * found.parallel_episodes == QUICK_EPISODES["exchange-quick"] * plain.parallel_episodes
+    assert found.episodes * found.parallel_episodes == quick_episodes("fig1", "exchange-quick") * plain.parallel_episodes
 
 
 def test_a_tuned_file_without_an_algorithm_is_a_mistake():
