@@ -231,8 +231,9 @@ _ABOUT = """\
 Every algorithm got on every task the same number of candidates, the same rungs and the same number of episodes played
 (parallel copies counted); candidates were drawn by name, candidate 0 is the scenario as it is. Candidates of a rung
 start anew; those with the highest final team return (sum over agents, last tenth of training, mean over the search's
-seeds) go on, and candidate 0 in any case, since short runs favor fast starters. Environment steps differ where episodes end early. The search's seeds begin at 101; studies are
-evaluated on others. A best of nine by one seed is partly luck: what counts is the evaluation."""
+seeds) go on, and candidate 0 in any case, since short runs favor fast starters. Environment steps differ where
+episodes end early. The search's seeds begin at 101; studies are evaluated on others. A best of nine by one seed is
+partly luck: what counts is the evaluation."""
 
 
 _NEXT = """\

@@ -29,7 +29,7 @@ QUICK_FRACTION = {
     "latency": 0.4,  # 150 runs
     "loss": 0.4,  # 150 runs
     "inaccurate": 0.5,  # 42 runs
-    "search": 0.5,  # 210 runs, most of them short
+    "search": 0.5,  # 225 runs, most of them short
 }
 """Part of these episodes that a study plays; the more cells, the less."""
 
@@ -39,7 +39,7 @@ def quick_episodes(study: str, scenario: str) -> int:
     return max(1, round(QUICK_EPISODES[scenario] * QUICK_FRACTION[study]))
 
 
-SEARCH_RUNGS = ((9, 1 / 9), (3, 1 / 3), (2, 1.0))
+SEARCH_RUNGS = ((9, 1 / 9), (4, 1 / 3), (2, 1.0))
 """Successive halving: candidates of each rung, and the part of the episodes they play. Candidate 0 is in every rung."""
 
 THEORY_SEED = 1

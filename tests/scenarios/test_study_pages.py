@@ -158,7 +158,8 @@ def test_tuned_settings_keep_the_number_of_episodes_played():
     [cell] = study_cells(make_study("fig1", choice), choice)
     found, plain = document(cell), load_scenario("exchange-quick")
     assert found.learning.rounds == 5
-    assert found.episodes * found.parallel_episodes == quick_episodes("fig1", "exchange-quick") * plain.parallel_episodes
+    played = quick_episodes("fig1", "exchange-quick") * plain.parallel_episodes
+    assert found.episodes * found.parallel_episodes == played
 
 
 def test_a_tuned_file_without_an_algorithm_is_a_mistake():
@@ -402,7 +403,8 @@ def test_the_scenario_as_it_is_goes_on_however_slowly_it_starts():
     assert survivors({0: 9.0, 1: 5.0, 2: 3.0}, 2) == (0, 1)
 
 
-def test_short_rungs_cost_the_same_and_the_last_plays_one_beside_the_scenario_as_it_is():
-    costs = [count * part for count, part in SEARCH_RUNGS]
-    assert costs == pytest.approx([1.0] * (len(costs) - 1) + [2.0])
-    assert SEARCH_RUNGS[-1] == (2, 1.0)
+def test_every_rung_tries_the_scenario_as_it_is_beside_others_that_cost_the_same():
+    costs = [(count - 1) * part for count, part in SEARCH_RUNGS[1:]]
+    assert costs == pytest.approx([1.0] * len(costs))
+    assert SEARCH_RUNGS[0][0] * SEARCH_RUNGS[0][1] == pytest.approx(1.0)
+    assert SEARCH_RUNGS[-1][1] == 1.0
