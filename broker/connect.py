@@ -9,7 +9,7 @@ from broker.config import LinkConfig
 from broker.errors import UserError
 from broker.faults import Judge
 from broker.messages import OBSERVER
-from broker.transport import Transport
+from broker.transport import FrameTransport, Transport
 from broker.transports.faulty import FaultyTransport
 from broker.transports.journaled import JournaledTransport
 from broker.transports.memory import MemoryNetwork, MemoryTransport
@@ -36,19 +36,36 @@ def connect(link: LinkConfig, network: MemoryNetwork | None = None) -> Transport
         ScenarioError: Two faults have one name.
     """
     judge = Judge(link.faults, link.seed)
-    sources = (*link.peers, OBSERVER) if link.observed else link.peers
-    codec = make_codec(link.run, link.name, sources, link.transport.zeromq.max_message_bytes)
-    transport = MemoryTransport(link.name, network, codec) if network is not None else _open_sockets(link, codec)
+    codec = make_codec(link.run, link.name, heard_by(link), link.transport.max_message_bytes)
+    transport: Transport
+    transport = MemoryTransport(link.name, network, codec) if network is not None else open_transport(link, codec)
     if link.journal is not None:
         transport = JournaledTransport(transport, codec, link.journal)
     return FaultyTransport(transport, judge) if link.faults else transport
 
 
-def _open_sockets(link: LinkConfig, codec: Codec) -> Transport:
+def heard_by(link: LinkConfig) -> tuple[str, ...]:
+    """Everybody a participant may hear, the observer included."""
+    return (*link.peers, OBSERVER) if link.observed else link.peers
+
+
+def open_transport(link: LinkConfig, codec: Codec) -> FrameTransport:
+    """The sockets of a participant.
+
+    Raises:
+        AddressInUse: Another program listens on its address.
+        UserError: An address is missing or makes no sense.
+    """
+    if link.transport.kind == "mqtt":
+        raise NotImplementedError
+    if link.transport.zeromq.mode == "forwarder":
+        raise NotImplementedError
     from broker.transports.zeromq import ZeroMQTransport  # noqa: PLC0415 - a simulation needs no sockets
 
-    missing = [name for name in (link.name, *link.peers) if name not in link.addresses]
+    names = (link.name, *heard_by(link))
+    missing = [name for name in names if name not in link.addresses]
     if missing:
         msg = f"{link.name} has no address of {', '.join(missing)}: its slice must name them under link.addresses"
         raise UserError(msg)
-    return ZeroMQTransport(link.name, link.addresses, codec, link.transport.zeromq)
+    addresses = {name: link.addresses[name] for name in names}
+    return ZeroMQTransport(link.name, addresses, codec, link.transport)

@@ -1,7 +1,8 @@
 """How participants find each other: HELLO to every peer, repeated until each has been heard.
 
 Nobody sleeps and hopes. A HELLO says whether it wants an answer; whoever hears one that does answers it, in any
-phase, so a participant that comes late or comes back is heard by all.
+phase, so a participant that comes late or comes back is heard by all. Only an answer counts: it proves both directions
+of an edge, where a mere HELLO leaves open whether one's own are lost, refused or forbidden on the way.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from broker.participant import Command, Send
 
 
 class Joining:
-    """Which peers have been heard.
+    """Which peers have answered.
 
     Args:
         name: Who joins.
-        peers: Whom it needs to hear.
+        peers: Who has to answer.
         config: How often it asks and when it gives up.
         incarnation: Which life of `name` this is.
     """
@@ -25,6 +26,7 @@ class Joining:
     def __init__(self, name: str, peers: tuple[str, ...], config: JoiningConfig, incarnation: int = 0) -> None:
         self._name = name
         self._silent = list(peers)
+        self._deaf: set[str] = set()
         self._config = config
         self._incarnation = incarnation
         self._ask_at: float | None = None
@@ -32,7 +34,7 @@ class Joining:
 
     @property
     def complete(self) -> bool:
-        """Whether every peer has been heard."""
+        """Whether every peer has answered."""
         return not self._silent
 
     def start(self, now: float) -> list[Command]:
@@ -42,18 +44,21 @@ class Joining:
 
     def hear(self, source: str, hello: Hello) -> list[Command]:
         """Note that `source` is there, and answer if it wants an answer."""
+        if hello.wants_reply:
+            self._deaf.add(source)
+            return [Send(source, Hello(self._incarnation, wants_reply=False))]
         if source in self._silent:
             self._silent.remove(source)
         if self.complete:
             self._ask_at = None
-        return [Send(source, Hello(self._incarnation, wants_reply=False))] if hello.wants_reply else []
+        return []
 
     def deadline(self) -> float | None:
         """When to ask again or to give up."""
         return None if self._ask_at is None else min(self._ask_at, self._give_up_at)
 
     def expire(self, now: float) -> list[Command]:
-        """Ask those not yet heard.
+        """Ask those that have not answered.
 
         Raises:
             PeerLost: It has asked for longer than the scenario allows.
@@ -66,8 +71,13 @@ class Joining:
         return self._ask(now)
 
     def waits_for(self) -> str:
-        """Whose HELLO is missing."""
-        return f"{self._name} in JOINING waits for HELLO from {', '.join(self._silent)}"
+        """Whose HELLO is missing, and who says HELLO but does not hear it."""
+        deaf = [peer for peer in self._silent if peer in self._deaf]
+        silent = [peer for peer in self._silent if peer not in self._deaf]
+        wanted = [f"HELLO from {', '.join(silent)}"] if silent else []
+        if deaf:
+            wanted.append(f"an answer from {', '.join(deaf)}, heard but not hearing it")
+        return f"{self._name} in JOINING waits for {' and for '.join(wanted)}"
 
     def _ask(self, now: float) -> list[Command]:
         self._ask_at = now + self._config.hello_interval_s if self._silent else None

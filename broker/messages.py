@@ -214,8 +214,8 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True, tag=VERSION, forbid
         run: Name of the run.
         source: Who sends.
         destination: Who shall receive.
-        sequence: Number of this message on its edge, from 0, in order of sending. Hello and what goes to or comes from
-            the observer take none.
+        sequence: Number of this message on its edge, from 0, in order of sending. Hello takes none: it bears the number
+            of the message that comes next.
         message: The message.
     """
 

@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from types import FrameType
 from typing import TypeVar
@@ -132,9 +133,10 @@ def main(program: str, slice_type: type[Slice], run: Callable[[Slice], int]) -> 
 
 def _observe(link: LinkConfig, transport: Transport) -> Observe:
     """Where the records go: to the observer if there is one, else into the log."""
+    numbers = count()
 
     def send(records: list[Record]) -> None:
-        transport.send(Envelope(link.run, link.name, OBSERVER, 0, Metrics(pack(records))))
+        transport.send(Envelope(link.run, link.name, OBSERVER, next(numbers), Metrics(pack(records))))
 
     def write(records: list[Record]) -> None:
         for record in records:

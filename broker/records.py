@@ -97,6 +97,7 @@ class EdgeRecord(msgspec.Struct, frozen=True, tag="edge"):
         late: Shares that came after their round had closed.
         missing: Shares not there when their round closed.
         rejected: Frames and messages that failed validation.
+        lost: Messages left out when a later one came, by the receiver.
     """
 
     source: str
@@ -108,6 +109,7 @@ class EdgeRecord(msgspec.Struct, frozen=True, tag="edge"):
     late: int = 0
     missing: int = 0
     rejected: int = 0
+    lost: int = 0
 
 
 class FaultCount(msgspec.Struct, frozen=True, tag="fault-count"):

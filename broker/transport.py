@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from broker.codec import Codec
 from broker.errors import FrameRejected
-from broker.messages import Envelope
+from broker.messages import Envelope, Hello
 from broker.records import EdgeRecord, EventRecord, Record
 
 UNKNOWN = "unknown"
@@ -23,12 +23,13 @@ class Traffic:
         sent_bytes: Their frames' bytes.
         dropped: Messages given up because it did not read.
         rejected: Frames and messages from it that were not to be used.
+        lost: Numbers of its messages that were left out when a later one came.
     """
 
-    __slots__ = ("dropped", "rejected", "sent", "sent_bytes")
+    __slots__ = ("dropped", "lost", "rejected", "sent", "sent_bytes")
 
     def __init__(self) -> None:
-        self.sent = self.sent_bytes = self.dropped = self.rejected = 0
+        self.sent = self.sent_bytes = self.dropped = self.rejected = self.lost = 0
 
 
 class Transport(ABC):
@@ -96,13 +97,22 @@ class Transport(ABC):
                     self.name, peer, sent=traffic.sent, sent_bytes=traffic.sent_bytes, dropped=traffic.dropped
                 )
                 records.append(sent)
-            if traffic.rejected:
-                records.append(EdgeRecord(peer, self.name, rejected=traffic.rejected))
+            if traffic.rejected or traffic.lost:
+                records.append(EdgeRecord(peer, self.name, rejected=traffic.rejected, lost=traffic.lost))
         return records
 
 
+class _Heard:
+    """How far a peer has been heard: in which life, and which number comes next."""
+
+    __slots__ = ("incarnation", "sequence")
+
+    def __init__(self) -> None:
+        self.incarnation, self.sequence = -1, 0
+
+
 class FrameTransport(Transport):
-    """A transport that carries frames.
+    """A transport that carries frames, and takes each message of an edge once and in order.
 
     Attributes:
         codec: Allows this participant's in-edges.
@@ -117,13 +127,42 @@ class FrameTransport(Transport):
         super().__init__(name)
         self.codec = codec
         self.arrived: list[Envelope] = []
+        self._heard: defaultdict[str, _Heard] = defaultdict(_Heard)
 
-    def refuse(self, frame: bytes, error: FrameRejected) -> None:
-        """Count a frame that holds no message as rejected."""
-        edge = self.codec.edge_of(frame)
-        self.reject(edge[0] if edge else UNKNOWN, str(error))
+    def take(self, frame: bytes) -> None:
+        """Read a frame: its message has arrived, or is counted as rejected."""
+        try:
+            envelope = self.codec.decode(frame)
+            heard = self._heard[envelope.source]
+            if envelope.sequence == heard.sequence and type(envelope.message) is not Hello:
+                heard.sequence += 1
+            else:
+                self._catch_up(heard, envelope)
+        except FrameRejected as error:
+            edge = self.codec.edge_of(frame)
+            self.reject(edge[0] if edge else UNKNOWN, str(error))
+        else:
+            self.arrived.append(envelope)
 
     def poll(self, now: float) -> list[Envelope]:  # noqa: ARG002 - what has arrived is due at once
         """What has arrived."""
         arrived, self.arrived = self.arrived, []
         return arrived
+
+    def _catch_up(self, heard: _Heard, envelope: Envelope) -> None:
+        """Take in a number that is not the next one.
+
+        Raises:
+            FrameRejected: The message is from the past.
+        """
+        message, sequence = envelope.message, envelope.sequence
+        if type(message) is Hello:
+            if message.incarnation < heard.incarnation:
+                raise FrameRejected(f"HELLO of life {message.incarnation}, after one of life {heard.incarnation}")
+            if message.incarnation > heard.incarnation:
+                heard.incarnation, heard.sequence = message.incarnation, sequence
+            return
+        if sequence < heard.sequence:
+            raise FrameRejected(f"message {sequence} repeated or out of order: expected {heard.sequence} or later")
+        self.traffic[envelope.source].lost += sequence - heard.sequence
+        heard.sequence = sequence + 1

@@ -1,4 +1,4 @@
-"""Runs a scenario as processes, a participant each, over ZeroMQ, and watches them."""
+"""Runs a scenario as processes, a participant each, over sockets, and watches them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from pathlib import Path
 
 import msgspec
 
-from broker.codec import Codec
 from broker.config import ZeroMQConfig
+from broker.connect import make_codec, open_transport
 from broker.errors import ParticipantDied, UserError
 from broker.messages import OBSERVER, Envelope, Metrics, Stop
 from broker.process import DONE, WRONG
 from broker.records import FinishedRecord, Record, unpack
 from broker.threads import limit_threads
-from broker.transports.zeromq import ZeroMQTransport
 from scenarios.child import PRELOADED, be_participant
 from scenarios.observer import Observer
 from scenarios.plan import Plan, Wiring
@@ -52,7 +51,7 @@ def launch(plan: Plan, folder: RunFolder, observer: Observer, interrupted: Calla
     with tempfile.TemporaryDirectory(prefix="foretell-") as sockets:
         addresses = make_addresses(plan.participants, plan.scenario.transport.zeromq, Path(sockets))
         journals = folder.journals if plan.scenario.transport.journal else None
-        wiring = Wiring(plan.scenario.name, addresses, journals)
+        wiring = Wiring(plan.scenario.name, addresses, observed=True, journals=journals)
         fleet = Fleet(plan, wiring, folder)
         inbox = _Inbox(plan, wiring, observer)
         try:
@@ -173,11 +172,9 @@ class _Inbox:
     """The observer's end of the wire: takes records, and lets participants go when all have finished."""
 
     def __init__(self, plan: Plan, wiring: Wiring, observer: Observer) -> None:
-        zeromq = plan.scenario.transport.zeromq
-        codec = Codec(wiring.run, zeromq.max_message_bytes)
-        for name in plan.participants:
-            codec.allow(name, OBSERVER)
-        self._transport = ZeroMQTransport(OBSERVER, wiring.addresses, codec, zeromq)
+        link = plan.observer(wiring)
+        codec = make_codec(link.run, OBSERVER, link.peers, link.transport.max_message_bytes)
+        self._transport = open_transport(link, codec)
         self._run = wiring.run
         self._participants = plan.participants
         self._observer = observer

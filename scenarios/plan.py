@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -29,12 +29,18 @@ class Wiring:
 
     Attributes:
         run: Name of the run, the second part of every topic.
-        addresses: Where each participant and the observer listen; empty in a simulation.
+        addresses: Where each participant and the observer listen, with ZeroMQ direct.
+        broker: Where everybody connects to, with MQTT or a forwarder.
+        observed: Whether an observer takes records.
+        keys: Folder with a folder of keys for each participant and the observer, or None without security.
         journals: Folder for journals, or None to keep none.
     """
 
     run: str
-    addresses: Mapping[str, str]
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    broker: str = ""
+    observed: bool = False
+    keys: Path | None = None
     journals: Path | None = None
 
 
@@ -94,6 +100,10 @@ class Plan:
             parallel_episodes=scenario.parallel_episodes,
         )
 
+    def observer(self, wiring: Wiring) -> LinkConfig:
+        """What the observer is told."""
+        return self._link(OBSERVER, self.participants, wiring)
+
     def _link(self, name: str, peers: tuple[str, ...], wiring: Wiring) -> LinkConfig:
         scenario = self.scenario
         known = {name, *peers, OBSERVER}
@@ -105,7 +115,10 @@ class Plan:
             transport=scenario.transport,
             joining=scenario.joining,
             faults=scenario.faults,
+            observed=wiring.observed and name != OBSERVER,
             addresses={who: address for who, address in wiring.addresses.items() if who in known},
+            broker=wiring.broker,
+            credentials=wiring.keys / name if wiring.keys else None,
             journal=wiring.journals / f"{name}.journal" if wiring.journals else None,
         )
 
@@ -179,9 +192,9 @@ def _check_size_of_shares(plan: Plan, algorithm: Algorithm) -> None:
             hidden=scenario.learning.hidden,
         )
         needed = max(needed, format_.size_bytes(networks.edge(positions, plan.action_counts[agent], widest)))
-    limit = scenario.transport.zeromq.max_message_bytes
+    limit = scenario.transport.max_message_bytes
     if needed > limit:
         raise ScenarioError(
-            "transport.zeromq.max_message_bytes",
+            "transport.max_message_bytes",
             f"expected at least {needed}, which a share of {algorithm.name} may take here, found {limit}",
         )

@@ -34,7 +34,7 @@ def simulate(plan: Plan, folder: RunFolder, observer: Observer, interrupted: Cal
     """
     torch.set_num_threads(1)
     journals = folder.journals if plan.scenario.transport.journal else None
-    wiring = Wiring(run=plan.scenario.name, addresses={}, journals=journals)
+    wiring = Wiring(plan.scenario.name, journals=journals)
     network = MemoryNetwork()
     environment = plan.environment(wiring)
     agents = [plan.agent(agent, wiring) for agent in plan.agents]

@@ -4,7 +4,7 @@
 |----------|--------------------------------------------------------------------------------------------|
 | episodes | one agent's return in one episode                                                          |
 | rounds   | one communication round of one agent: partners, heard, losses as JSON                      |
-| edges    | one directed edge: sent, sent_bytes, dropped, heard, late, missing, rejected               |
+| edges    | one directed edge: sent, sent_bytes, dropped, heard, late, missing, rejected, lost         |
 | faults   | one change of a message's fate: fault, edge, message, delays as JSON                       |
 | fault_counts | how often a fault looked at messages of an edge and how often it struck                |
 | events   | something worth a sentence: who noticed it, kind, peer, text                               |
@@ -26,15 +26,16 @@ CREATE TABLE episodes (episode INTEGER, agent TEXT, return REAL, steps INTEGER, 
 CREATE TABLE rounds (episode INTEGER, round INTEGER, agent TEXT, partners INTEGER, heard INTEGER, losses TEXT);
 CREATE TABLE edges (source TEXT, destination TEXT, sent INTEGER DEFAULT 0, sent_bytes INTEGER DEFAULT 0,
     dropped INTEGER DEFAULT 0, heard INTEGER DEFAULT 0, late INTEGER DEFAULT 0, missing INTEGER DEFAULT 0,
-    rejected INTEGER DEFAULT 0, PRIMARY KEY (source, destination));
+    rejected INTEGER DEFAULT 0, lost INTEGER DEFAULT 0, PRIMARY KEY (source, destination));
 CREATE TABLE faults (fault TEXT, source TEXT, destination TEXT, kind TEXT, episode INTEGER, number INTEGER,
     attempt INTEGER, delays_s TEXT);
 CREATE TABLE fault_counts (fault TEXT, source TEXT, destination TEXT, examined INTEGER, applied INTEGER);
 CREATE TABLE events (participant TEXT, kind TEXT, peer TEXT, text TEXT);
 """
-_EDGE_COUNTS = ("sent", "sent_bytes", "dropped", "heard", "late", "missing", "rejected")
+_EDGE_COUNTS = ("sent", "sent_bytes", "dropped", "heard", "late", "missing", "rejected", "lost")
 _ADD_EDGE = (
-    f"INSERT INTO edges (source, destination, {', '.join(_EDGE_COUNTS)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "  # noqa: S608
+    f"INSERT INTO edges (source, destination, {', '.join(_EDGE_COUNTS)}) "  # noqa: S608
+    f"VALUES (?, ?, {', '.join('?' for _ in _EDGE_COUNTS)}) "
     f"ON CONFLICT DO UPDATE SET {', '.join(f'{name} = {name} + excluded.{name}' for name in _EDGE_COUNTS)}"
 )
 _BATCH = 2000

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import deque
 
 from broker.codec import Codec
-from broker.errors import FrameRejected
 from broker.messages import Envelope, Hello
 from broker.transport import FrameTransport
 
@@ -66,11 +65,7 @@ class MemoryTransport(FrameTransport):
     def poll(self, now: float) -> list[Envelope]:
         """What has arrived; frames that are no messages are counted as rejected."""
         while self._inbox:
-            frame = self._inbox.popleft()
-            try:
-                self.arrived.append(self.codec.decode(frame))
-            except FrameRejected as error:
-                self.refuse(frame, error)
+            self.take(self._inbox.popleft())
         return super().poll(now)
 
     def wait(self, timeout_s: float | None, awaited: int = 1) -> None:

@@ -19,8 +19,8 @@ from contextlib import suppress
 import zmq
 
 from broker.codec import Codec
-from broker.config import ZeroMQConfig
-from broker.errors import AddressInUse, FrameRejected, UserError
+from broker.config import TransportConfig
+from broker.errors import AddressInUse, UserError
 from broker.messages import OBSERVER, Envelope, Hello
 from broker.transport import FrameTransport, Traffic
 
@@ -62,14 +62,14 @@ class ZeroMQTransport(FrameTransport):
         name: The participant.
         addresses: Where it listens (its own name) and where its peers listen.
         codec: Allows this participant's in-edges.
-        config: Options of the sockets.
+        config: Limits of every transport, and options of the sockets.
 
     Raises:
         AddressInUse: Another program listens on its address.
         UserError: The address cannot be listened on for another reason.
     """
 
-    def __init__(self, name: str, addresses: Mapping[str, str], codec: Codec, config: ZeroMQConfig) -> None:
+    def __init__(self, name: str, addresses: Mapping[str, str], codec: Codec, config: TransportConfig) -> None:
         super().__init__(name, codec)
         self._config = config
         self._context = zmq.Context()
@@ -118,15 +118,11 @@ class ZeroMQTransport(FrameTransport):
             self._inbound.setsockopt(zmq.RCVTIMEO, timeout_ms)
             self._timeout_ms = timeout_ms
         # Receiving at once is one call less than polling first: a fifth of a barrier's time.
-        arrived, receive, decode = self.arrived, self._receive, self.codec.decode
+        arrived, receive, take = self.arrived, self._receive, self.take
         give_up_at = math.inf if timeout_s is None else time.monotonic() + max(timeout_s, _DRAIN_WITHIN_S)
         try:
             while len(arrived) < awaited:
-                frame = receive()
-                try:
-                    arrived.append(decode(frame))  # at once: the others still work
-                except FrameRejected as error:
-                    self.refuse(frame, error)
+                take(receive())  # at once: the others still work
                 if len(arrived) < awaited and time.monotonic() >= give_up_at:
                     return
         except zmq.Again:
@@ -172,7 +168,7 @@ class ZeroMQTransport(FrameTransport):
     def _connect(self, peer: str, address: str) -> _OutEdge:
         socket = self._socket(zmq.PUSH)
         socket.setsockopt(zmq.IMMEDIATE, 1)
-        socket.setsockopt(zmq.RECONNECT_IVL, self._config.reconnect_ms)
+        socket.setsockopt(zmq.RECONNECT_IVL, self._config.zeromq.reconnect_ms)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
         try:
             socket.connect(address)
@@ -188,10 +184,10 @@ class ZeroMQTransport(FrameTransport):
         socket.setsockopt(zmq.SNDHWM, self._config.queue_messages)
         socket.setsockopt(zmq.RCVHWM, self._config.queue_messages)
         socket.setsockopt(zmq.MAXMSGSIZE, self._config.max_message_bytes)
-        if self._config.heartbeat_interval_ms:
-            socket.setsockopt(zmq.HEARTBEAT_IVL, self._config.heartbeat_interval_ms)
-            socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, self._config.heartbeat_timeout_ms)
-            socket.setsockopt(zmq.HEARTBEAT_TTL, self._config.heartbeat_timeout_ms)
+        if self._config.zeromq.heartbeat_interval_ms:
+            socket.setsockopt(zmq.HEARTBEAT_IVL, self._config.zeromq.heartbeat_interval_ms)
+            socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, self._config.zeromq.heartbeat_timeout_ms)
+            socket.setsockopt(zmq.HEARTBEAT_TTL, self._config.zeromq.heartbeat_timeout_ms)
         return socket
 
 

@@ -47,7 +47,7 @@ def share_layout(scenario: Scenario) -> tuple[SharedArray, ...]:
 
     plan = make_plan(undisturbed(scenario))
     network, seen = MemoryNetwork(), _Seen()
-    wiring = Wiring(run=plan.scenario.name, addresses={})
+    wiring = Wiring(plan.scenario.name)
     environment = plan.environment(wiring)
     configs = [plan.agent(agent, wiring) for agent in plan.agents]
     participants: list[tuple[Participant, LinkConfig]] = [(make_environment(environment), environment.link)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections import Counter
 
 import numpy as np
 from hypothesis import settings
@@ -36,7 +37,20 @@ def share(number=0, values=(1.0,), episode=0):
     return Share.of(episode, number, {"x": np.array(values, np.float32)})
 
 
-def envelope(source, destination, message, sequence=0):
+_numbers = Counter()
+
+
+def number_anew():
+    """Begin every edge with message 0."""
+    _numbers.clear()
+
+
+def envelope(source, destination, message, sequence=None):
+    """An envelope that bears the next number of its edge, unless another is given."""
+    edge = source, destination
+    if sequence is None:
+        sequence = _numbers[edge]
+        _numbers[edge] += not isinstance(message, Hello)
     return Envelope(RUN, source, destination, sequence, message)
 
 

@@ -30,7 +30,7 @@ def pair(*faults, seed=0):
 
 def say(transport, *numbers):
     for number in numbers:
-        transport.send(envelope(transport.name, "b" if transport.name == "a" else "a", share(number), number))
+        transport.send(envelope(transport.name, "b" if transport.name == "a" else "a", share(number)))
 
 
 def numbers(envelopes):

@@ -74,7 +74,7 @@ def test_foreign_frames_are_rejected_with_a_reason_and_the_others_arrive():
         network.deliver("b", junk)
     a.send(envelope("a", "b", share(3)))
     assert [one.message.round for one in b.poll(0.0)] == [1, 3]
-    assert b.totals() == [EdgeRecord("a", "b", rejected=1), EdgeRecord(UNKNOWN, "b", rejected=3)]
+    assert b.totals() == [EdgeRecord("a", "b", rejected=1, lost=1), EdgeRecord(UNKNOWN, "b", rejected=3)]
     events = noticed(b)
     assert [(event.participant, event.kind, event.peer) for event in events] == [
         ("b", "rejected", UNKNOWN),

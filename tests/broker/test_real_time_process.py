@@ -29,7 +29,7 @@ from broker_toys import (
     share,
 )
 
-from broker.config import DelayConfig, LinkConfig, Model, TransportConfig, Uniform, ZeroMQConfig
+from broker.config import DelayConfig, LinkConfig, Model, TransportConfig, Uniform
 from broker.connect import connect
 from broker.driver import Driver
 from broker.errors import PeerLost, UserError
@@ -119,7 +119,7 @@ def test_two_processes_finish_their_conversation_and_end_with_zero(folder):
 @contextmanager
 def listening(name, folder, peer):
     transport = ZeroMQTransport(
-        name, {each: f"ipc://{folder}/{each}" for each in (name, peer)}, make_codec(name, [peer]), ZeroMQConfig()
+        name, {each: f"ipc://{folder}/{each}" for each in (name, peer)}, make_codec(name, [peer]), TransportConfig()
     )
     try:
         yield Ear(transport)
@@ -147,7 +147,7 @@ def test_a_peer_that_never_comes_ends_a_process_with_one_and_a_sentence(folder):
 
 def test_an_address_in_use_ends_a_process_with_two_and_a_sentence(folder):
     address = f"tcp://127.0.0.1:{free_port()}"
-    holder = ZeroMQTransport("a", {"a": address}, make_codec("a", []), ZeroMQConfig())
+    holder = ZeroMQTransport("a", {"a": address}, make_codec("a", []), TransportConfig())
     try:
         with started(slice_file(folder, link("a", "b", folder, addresses={"a": address}))) as a:
             code, said = end_of(a)
@@ -182,8 +182,8 @@ def test_the_records_of_a_process_reach_its_observer_before_it_ends(folder):
     observed = {"observer": f"ipc://{folder}/observer"}
     codec = make_codec(OBSERVER, ["a", "b"])
     addresses = observed | {name: f"ipc://{folder}/{name}" for name in "ab"}
-    ear = Ear(ZeroMQTransport(OBSERVER, addresses, codec, ZeroMQConfig()))
-    paths = [slice_file(folder, link(*names, folder, addresses=observed)) for names in ("ab", "ba")]
+    ear = Ear(ZeroMQTransport(OBSERVER, addresses, codec, TransportConfig()))
+    paths = [slice_file(folder, link(*names, folder, addresses=observed, observed=True)) for names in ("ab", "ba")]
     try:
         with started(paths[0]) as a, started(paths[1]) as b:
 

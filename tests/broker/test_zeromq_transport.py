@@ -25,7 +25,7 @@ from broker_toys import (
     share,
 )
 
-from broker.config import ZeroMQConfig
+from broker.config import TransportConfig, ZeroMQConfig
 from broker.errors import AddressInUse, FrameRejected, UserError
 from broker.joining import Joining
 from broker.messages import OBSERVER, Envelope, Hello, Share, Stop
@@ -49,7 +49,8 @@ class Wires:
         return self._addresses[name]
 
     def open(self, name, *peers, addresses=None, max_bytes=16 << 20, **options):
-        config = ZeroMQConfig(**{"max_message_bytes": max_bytes} | options)
+        own = {option: options.pop(option) for option in tuple(options) if option in ZeroMQConfig.model_fields}
+        config = TransportConfig(**{"max_message_bytes": max_bytes, "zeromq": own} | options)
         addresses = addresses or {each: self.address(each) for each in (name, *peers)}
         transport = ZeroMQTransport(name, addresses, make_codec(name, peers, max_bytes=max_bytes), config)
         self._open.append(transport)
@@ -98,7 +99,7 @@ def both_wires(request):
     yield from make_wires(request.param)
 
 
-def say(ear, destination, text, sequence=0):
+def say(ear, destination, text, sequence=None):
     ear.transport.send(envelope(ear.transport.name, destination, Stop(text), sequence))
 
 

@@ -16,7 +16,7 @@ from scenarios.scenario import Scenario
 
 AGENTS = ("agent-0", "agent-1", "agent-2", "agent-3")
 EVERYBODY = (ENVIRONMENT, *AGENTS, OBSERVER)
-WIRING = Wiring("run-1", {name: f"ipc:///tmp/{name}" for name in EVERYBODY})
+WIRING = Wiring("run-1", {name: f"ipc:///tmp/{name}" for name in EVERYBODY}, observed=True)
 LINE = {
     "agent-0": ("agent-1",),
     "agent-1": ("agent-0", "agent-2"),
@@ -69,12 +69,25 @@ def test_an_agent_knows_no_address_but_its_own_its_peers_and_the_observers(agent
     assert addresses == {name: f"ipc:///tmp/{name}" for name in known}
 
 
-def test_without_an_observer_nobody_is_observed():
-    addresses = {name: address for name, address in WIRING.addresses.items() if name != OBSERVER}
+def test_who_is_observed_is_said_once_for_all():
     plan = make_plan(scenario())
     assert plan.agent("agent-0", WIRING).link.observed
-    assert not plan.agent("agent-0", Wiring("run-1", addresses)).link.observed
-    assert not plan.environment(Wiring("run-1", {})).link.observed
+    assert not plan.agent("agent-0", Wiring("run-1", WIRING.addresses)).link.observed
+    assert not plan.environment(Wiring("run-1")).link.observed
+
+
+def test_the_observer_hears_everybody_and_is_not_observed_itself():
+    link = make_plan(scenario()).observer(WIRING)
+    assert (link.name, link.peers, link.observed) == (OBSERVER, (ENVIRONMENT, *AGENTS), False)
+    assert set(link.addresses) == set(EVERYBODY)
+
+
+@pytest.mark.parametrize("name", [*AGENTS, ENVIRONMENT])
+def test_each_is_told_of_the_broker_and_of_its_own_folder_of_keys_alone(name):
+    wiring = Wiring("run-1", broker="mqtts://10.0.0.7:8883", keys=Path("/keys"))
+    plan = make_plan(scenario())
+    link = (plan.environment(wiring) if name == ENVIRONMENT else plan.agent(name, wiring)).link
+    assert (link.broker, link.credentials) == ("mqtts://10.0.0.7:8883", Path("/keys") / name)
 
 
 def test_every_participant_keeps_its_own_journal_or_none():
@@ -214,12 +227,12 @@ def test_shares_too_large_for_the_transport_are_refused_before_anything_starts()
     """The largest share of policy-sharing: 4 policies of 20 -> 128 -> 64 -> 6, actions, bits, degree, head."""
     policies = 4 * (20 * 128 + 128 + 128 * 64 + 64 + 64 * 6 + 6)
     needed = 4 * policies + 4 * 17 * 3 + 7 + 4 + 1024
-    crowded = {"algorithm": {"name": "policy-sharing"}, "transport": {"zeromq": {"max_message_bytes": needed - 1}}}
+    crowded = {"algorithm": {"name": "policy-sharing"}, "transport": {"max_message_bytes": needed - 1}}
     error = refused(**crowded)
-    assert error.path == "transport.zeromq.max_message_bytes"
+    assert error.path == "transport.max_message_bytes"
     expected = f"expected at least {needed}, which a share of policy-sharing may take here, found {needed - 1}"
     assert error.problem == expected
-    make_plan(scenario(**crowded | {"transport": {"zeromq": {"max_message_bytes": needed}}}))
+    make_plan(scenario(**crowded | {"transport": {"max_message_bytes": needed}}))
     make_plan(scenario(**crowded | {"algorithm": {"name": "value-sharing"}}))
 
 
