@@ -2,7 +2,7 @@
 
 | phase   | waits for                                    | goes on when                                              |
 |---------|----------------------------------------------|-----------------------------------------------------------|
-| JOINING | HELLO from the environment and all neighbors | all were heard -> ACTING                                  |
+| JOINING | answers of the environment and all neighbors | all have answered its HELLO -> ACTING                     |
 | ACTING  | the next timestep                            | the last timestep of an episode came -> SHARING           |
 | SHARING | the shares of round k                        | all are there, or the round's time is over -> k + 1;      |
 |         |                                              | after round K: "ready" to the environment -> ACTING       |

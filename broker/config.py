@@ -23,12 +23,12 @@ class JoiningConfig(Model):
         default=0.1,
         gt=0,
         le=60,
-        description="Seconds between two HELLOs to a peer not yet heard; connecting takes about 0.02 s.",
+        description="Seconds between two HELLOs to a peer that has not answered; connecting takes about 0.02 s.",
     )
     give_up_s: float = Field(
         default=60.0,
         gt=0,
-        description="Seconds after which a peer that never said HELLO ends the run; a Pi imports torch for 20 s.",
+        description="Seconds after which a peer that never answered ends the run; a Pi imports torch for 20 s.",
     )
 
 

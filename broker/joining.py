@@ -1,4 +1,4 @@
-"""How participants find each other: HELLO to every peer, repeated until each has been heard.
+"""How participants find each other: HELLO to every peer, repeated until each has answered.
 
 Nobody sleeps and hopes. A HELLO says whether it wants an answer; whoever hears one that does answers it, in any
 phase, so a participant that comes late or comes back is heard by all. Only an answer counts: it proves both directions
@@ -45,7 +45,8 @@ class Joining:
     def hear(self, source: str, hello: Hello) -> list[Command]:
         """Note that `source` is there, and answer if it wants an answer."""
         if hello.wants_reply:
-            self._deaf.add(source)
+            if source in self._silent:
+                self._deaf.add(source)
             return [Send(source, Hello(self._incarnation, wants_reply=False))]
         if source in self._silent:
             self._silent.remove(source)

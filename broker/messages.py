@@ -2,7 +2,7 @@
 
 | message  | from -> to                  | when                                                                |
 |----------|-----------------------------|---------------------------------------------------------------------|
-| Hello    | any -> any peer             | JOINING: "I am here"; answered, repeated until the peer was heard   |
+| Hello    | any -> any peer             | JOINING: "I am here"; answered, repeated until the peer answered    |
 | Timestep | environment -> agent        | what the agent sees, its last reward, which copies have ended       |
 | Action   | agent -> environment        | the answer to a timestep; to the last one of an episode: "ready"    |
 | Share    | agent -> neighbor           | one communication round, addressed to that neighbor alone           |
@@ -18,7 +18,7 @@ Shapes: E parallel copies, S observation size, B samples of an episode.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -60,7 +60,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag=1, forbid_unknown_
 
     Attributes:
         incarnation: Which life of this participant speaks; grows with every restart.
-        wants_reply: The sender has not heard the receiver yet.
+        wants_reply: The receiver has not answered yet; otherwise this is the answer.
     """
 
     incarnation: int
@@ -205,6 +205,8 @@ def name_of(message: Message) -> MessageName | None:
 
 
 VERSION = 1
+SEQUENCE_LIMIT = 1 << 48
+"""Far beyond any run; what is counted from a forged number still fits into the store."""
 
 
 class Envelope(msgspec.Struct, frozen=True, array_like=True, tag=VERSION, forbid_unknown_fields=True, gc=False):
@@ -222,7 +224,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True, tag=VERSION, forbid
     run: str
     source: str
     destination: str
-    sequence: int
+    sequence: Annotated[int, msgspec.Meta(ge=0, lt=SEQUENCE_LIMIT)]
     message: Message
 
 

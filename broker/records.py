@@ -123,7 +123,7 @@ class FaultCount(msgspec.Struct, frozen=True, tag="fault-count"):
 
 
 class JoinedRecord(msgspec.Struct, frozen=True, tag="joined"):
-    """A participant has heard HELLO from all its peers."""
+    """All peers of a participant have answered its HELLO."""
 
     participant: str
 

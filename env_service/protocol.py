@@ -2,7 +2,7 @@
 
 | phase   | waits for                                  | goes on when                                              |
 |---------|--------------------------------------------|-----------------------------------------------------------|
-| JOINING | HELLO from every agent                     | all were heard -> STEPPING                                |
+| JOINING | an answer from every agent                 | all have answered its HELLO -> STEPPING                   |
 | STEPPING| every agent's answer to the timestep       | all are there, or the declared policy fills them in       |
 | DONE    |                                            | the last episode's answers came; every agent got Stop     |
 

@@ -196,8 +196,9 @@ class _Inbox:
             self._observer.take(records)
 
     def close(self) -> None:
-        """Release the socket."""
+        """Release the socket, and count what was lost or refused on the way to it."""
         self._transport.close(0.0)
+        self._observer.take(self._transport.totals())
 
     def _release(self, finished: set[str]) -> None:
         """Say Stop to all, once the last of them has finished."""

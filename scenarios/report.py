@@ -72,11 +72,11 @@ def _communication(runs: Sequence[RunResult]) -> Table:
 
 def _trouble(runs: Sequence[RunResult]) -> Table:
     table = _table(
-        "faults and digests", "run", "faults", "missing", "rejected", "dropped", "curve", "weights", "ledger"
+        "faults and digests", "run", "faults", "missing", "rejected", "dropped", "lost", "curve", "weights", "ledger"
     )
     for run in runs:
         summary = run.summary
-        counts = (summary.faults_applied, summary.shares_missing, summary.rejected, summary.dropped)
+        counts = (summary.faults_applied, summary.shares_missing, summary.rejected, summary.dropped, summary.lost)
         digests = (summary.curve_digest, summary.weights_digest, summary.ledger_digest)
         table.add_row(_name(run), *map(str, counts), *(digest[:8] for digest in digests))
     return table

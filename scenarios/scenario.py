@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
+from datetime import date, time
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -84,9 +85,10 @@ def parse_scenario(text: str, settings: Mapping[str, Any]) -> Scenario:
         raise UserError(msg) from None
     for path, value in settings.items():
         _put(document, path.split("."), value)
+    _refuse_dates(document)
     try:
         # Strict, so that `true` is no number; by way of JSON, where a list may become a tuple all the same.
-        return Scenario.model_validate_json(json.dumps(document, default=_no_date), strict=True)
+        return Scenario.model_validate_json(json.dumps(document), strict=True)
     except ValidationError as error:
         raise explained(error) from None
 
@@ -164,8 +166,16 @@ def explained(error: ValidationError, table: str = "") -> ScenarioError:
     return ScenarioError(path, problem + others)
 
 
-def _no_date(_: object) -> None:
-    """A TOML date, which no setting takes, as nothing, which every setting refuses."""
+def _refuse_dates(part: object, path: str = "") -> None:
+    """TOML knows dates, and no setting takes one."""
+    if isinstance(part, date | time):
+        raise ScenarioError(path, "expected text, a number, a list or a table, found a date")
+    if isinstance(part, dict):
+        for key, value in part.items():
+            _refuse_dates(value, f"{path}.{key}" if path else key)
+    if isinstance(part, list):
+        for position, value in enumerate(part):
+            _refuse_dates(value, f"{path}[{position}]")
 
 
 def _problem(error: ErrorDetails) -> str:
@@ -196,7 +206,7 @@ def _problem(error: ErrorDetails) -> str:
 
 
 def _shown(found: object) -> str:
-    return "a date" if found is None else f"{found!r:.80}"
+    return f"{found!r:.80}"
 
 
 def _discriminator(error: ErrorDetails) -> str:

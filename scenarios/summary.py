@@ -18,7 +18,8 @@ from broker.records import EdgeRecord, EpisodeRecord, FinishedRecord, Record, Ro
 class Summary(Model):
     """`summary.json`. Returns are undiscounted sums over an episode, means over its parallel copies.
 
-    First and last are means over the first and last tenth of the episodes; team is the sum over agents.
+    First and last are means over the first and last tenth of the episodes; team is the sum over agents. Shares and what
+    was dropped are those between agents; rejected and lost are counted on all edges.
     """
 
     scenario: str
@@ -37,6 +38,7 @@ class Summary(Model):
     shares_missing: int
     rejected: int
     dropped: int
+    lost: int = 0  # older runs did not count it
     missing_actions: int
     faults_applied: int
     edge_bytes: int
@@ -65,7 +67,7 @@ class Tally:
         self.missing_actions = 0
         self.round_records = 0
         self.edges: Counter[str] = Counter()
-        self.rejected = 0
+        self.rejected = self.lost = 0
         self.weights: dict[str, str] = {}
 
     def add(self, records: Iterable[Record]) -> None:
@@ -85,6 +87,7 @@ class Tally:
 
     def _add_edge(self, record: EdgeRecord) -> None:
         self.rejected += record.rejected
+        self.lost += record.lost
         if record.source in self.agents and record.destination in self.agents:
             for name in ("sent", "sent_bytes", "dropped", "heard", "late", "missing"):
                 self.edges[name] += getattr(record, name)
@@ -124,6 +127,7 @@ class Tally:
             shares_missing=self.edges["missing"],
             rejected=self.rejected,
             dropped=self.edges["dropped"],
+            lost=self.lost,
             missing_actions=self.missing_actions,
             faults_applied=faults,
             edge_bytes=self.edges["sent_bytes"],

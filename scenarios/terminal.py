@@ -126,8 +126,8 @@ def _screen(summary: Summary) -> Table:
         table.add_row("per agent, last", agents + (" ..." if len(summary.per_agent_return_last) > 8 else ""))
     shares = f"{summary.shares_sent} sent, {summary.shares_heard} heard, {summary.shares_missing} missing"
     table.add_row("shares", f"{shares}, {summary.shares_late} late, {summary.edge_bytes / 1e6:.1f} MB")
-    trouble = f"{summary.rejected} rejected, {summary.dropped} dropped, {summary.faults_applied} faults applied"
-    table.add_row("messages", trouble)
+    trouble = f"{summary.rejected} rejected, {summary.dropped} dropped, {summary.lost} lost"
+    table.add_row("messages", f"{trouble}, {summary.faults_applied} faults applied")
     table.add_row("speed", f"{summary.env_steps_per_s:.0f} environment steps/s, {summary.wall_s:.1f} s")
     table.add_row("curve digest", summary.curve_digest[:16])
     table.add_row("weights digest", summary.weights_digest[:16])

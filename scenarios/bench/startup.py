@@ -36,8 +36,8 @@ class Startup:
     """What a start cost.
 
     Attributes:
-        joined_s: Seconds from before the fork server is started until every participant has heard HELLO from all its
-            peers and the observer knows.
+        joined_s: Seconds from before the fork server is started until all peers of every participant have answered its
+            HELLO and the observer knows.
         joined: Memory then.
         learned: Memory when everybody has learned from two episodes.
     """

@@ -20,12 +20,13 @@ import broker
 from broker.arrays import pack
 from broker.codec import edge_prefix
 from broker.errors import FrameRejected
-from broker.messages import Action, Envelope, Hello, Metrics, Share, Stop, Timestep
+from broker.messages import SEQUENCE_LIMIT, Action, Envelope, Hello, Metrics, Share, Stop, Timestep
 
 SOURCE, DESTINATION = "agent-0", "agent-1"
 EDGE = [RUN, SOURCE, DESTINATION]
 PREFIX = edge_prefix(*EDGE)
 counts = st.integers(0, 2**63 - 1)
+sequences = st.integers(0, SEQUENCE_LIMIT - 1)
 
 
 @st.composite
@@ -104,7 +105,7 @@ def reads_or_refuses(frame):
 
 
 @property_test
-@given(any_message, counts)
+@given(any_message, sequences)
 def test_every_message_comes_back_bit_for_bit_with_its_edge_and_number(message, sequence):
     sent = Envelope(RUN, SOURCE, DESTINATION, sequence, message)
     read = the_codec().decode(the_codec().encode(sent))
@@ -325,8 +326,8 @@ def test_a_message_of_wrong_types_is_refused(message):
     refusal(raw(message))
 
 
-@pytest.mark.parametrize("sequence", [True, 1.5, "0", None, [], b""], ids=repr)
-def test_a_sequence_that_is_no_number_is_refused(sequence):
+@pytest.mark.parametrize("sequence", [True, 1.5, "0", None, [], b"", -1, SEQUENCE_LIMIT, 2**64 - 1], ids=repr)
+def test_a_sequence_that_is_no_number_or_none_of_a_run_is_refused(sequence):
     refusal(raw([5, "x"], sequence))
 
 

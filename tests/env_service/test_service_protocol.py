@@ -177,17 +177,18 @@ def test_it_greets_every_agent_and_wants_an_answer():
     assert protocol.start(0.0) == [Send(agent, Hello(3, wants_reply=True)) for agent in AGENTS]
 
 
-def test_nothing_begins_before_the_last_agent_was_heard():
+def test_nothing_begins_before_the_last_agent_has_answered():
     task = FakeTask()
     protocol = joining(task)
     for agent in AGENTS[:2]:
         assert protocol.receive(agent, Hello(0, wants_reply=False), 0.0) == []
     protocol.receive("agent-0", Hello(1, wants_reply=False), 0.0)
+    protocol.receive("agent-2", Hello(0, wants_reply=True), 0.0)
     assert (protocol.phase, task.resets) == (Phase.JOINING, 0)
-    assert protocol.waits_for() == "environment in JOINING waits for HELLO from agent-2"
+    assert protocol.waits_for() == "environment in JOINING waits for an answer from agent-2, heard but not hearing it"
 
 
-def test_the_last_hello_brings_the_first_timestep_to_all():
+def test_the_last_answer_brings_the_first_timestep_to_all():
     task = FakeTask()
     protocol, commands = stepping(task)
     timesteps = sends(commands, Timestep)
@@ -201,7 +202,7 @@ def test_the_last_hello_brings_the_first_timestep_to_all():
     assert protocol.phase is Phase.STEPPING
 
 
-def test_at_the_deadline_it_greets_only_those_not_heard():
+def test_at_the_deadline_it_greets_only_those_who_have_not_answered():
     protocol = joining()
     protocol.receive("agent-1", Hello(0, wants_reply=False), 0.05)
     assert protocol.deadline() == pytest.approx(0.1)

@@ -92,7 +92,7 @@ def test_each_is_told_of_the_broker_and_of_its_own_folder_of_keys_alone(name):
 
 def test_every_participant_keeps_its_own_journal_or_none():
     plan = make_plan(scenario())
-    wiring = Wiring("run-1", {}, Path("/journals"))
+    wiring = Wiring("run-1", journals=Path("/journals"))
     assert plan.agent("agent-2", wiring).link.journal == Path("/journals/agent-2.journal")
     assert plan.environment(wiring).link.journal == Path("/journals/environment.journal")
     assert plan.agent("agent-2", WIRING).link.journal is None

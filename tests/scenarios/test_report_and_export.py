@@ -6,6 +6,7 @@ import contextlib
 import csv
 import io
 import json
+import re
 import shutil
 import sqlite3
 import sys
@@ -67,6 +68,34 @@ def test_report_shows_returns_bill_faults_and_equal_digests(folders, capsys, mon
     assert f"{summary.team_return_last:.2f}" in text
     assert f"{summary.edge_bytes / 1e6:.2f}" in text
     assert summary.curve_digest[:8] in text
+
+
+def test_the_screen_at_the_end_of_a_run_says_what_went_wrong_with_messages(capsys, tmp_path):
+    text = said(capsys, "simulate", *SMALL, "--episodes", "2", "--out", tmp_path / "run")
+    assert "0 rejected, 0 dropped, 0 lost, 0 faults applied" in text
+
+
+def with_summary(folder, copy, **changes):
+    """A copy of a run's folder whose summary says something else; None leaves a figure out."""
+    shutil.copytree(folder, copy)
+    figures = json.loads((copy / "summary.json").read_text()) | changes
+    kept = {name: value for name, value in figures.items() if value is not None or name not in changes}
+    (copy / "summary.json").write_text(json.dumps(kept))
+    return copy
+
+
+def test_report_shows_what_was_rejected_dropped_and_lost(folders, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("COLUMNS", "200")
+    changed = with_summary(folders["as-1"], tmp_path / "changed", rejected=131, dropped=132, lost=133)
+    text = said(capsys, "report", changed)
+    assert re.search(r"rejected\W+dropped\W+lost\W", text)
+    assert re.search(r"131\W+132\W+133\W", text)
+
+
+def test_a_run_from_before_losses_were_counted_is_still_read(folders, capsys, tmp_path):
+    old = with_summary(folders["as-1"], tmp_path / "old", lost=None)
+    assert read_run(old).summary.lost == 0
+    assert "old" in said(capsys, "report", old)
 
 
 def test_only_frames_between_agents_are_shares(folders, tmp_path):

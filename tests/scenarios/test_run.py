@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import zmq
@@ -24,7 +25,8 @@ from message_cases import action_of, timestep_of
 from running import LIMIT_S, TINY, alive, children_of, foretell, participant_pid, simulate_here, start, summary, until
 
 from broker.codec import Codec
-from broker.messages import ENVIRONMENT, Envelope, Share, Stop
+from broker.messages import ENVIRONMENT, OBSERVER, Envelope, Share, Stop
+from broker.transports.journaled import read_journal
 
 LONG = ("--episodes", "100000", *TINY)
 
@@ -67,6 +69,7 @@ def test_a_run_leaves_everything_a_user_asks_for(tmp_path: Path) -> None:
     assert figures["substrate"] == "run"
     assert figures["complete"]
     assert figures["shares_heard"] == figures["shares_sent"] == 12 * 3 * 6
+    assert (figures["rejected"], figures["dropped"], figures["lost"]) == (0, 0, 0)
     assert str(out / "learning_curve.png") in done.stdout
 
 
@@ -145,7 +148,10 @@ class Attacker:
 
 
 def bad_messages(run: str) -> dict[str, list[bytes]]:
-    """Frames for agent-0 and for the environment that must be counted and never used."""
+    """Frames for agent-0, the environment and the observer that must be counted and never used.
+
+    Those without a fault in themselves bear a number that their edge has passed long ago.
+    """
     codec = Codec(run, 1 << 24)
 
     def frame(source: str, destination: str, message: Any) -> bytes:
@@ -170,31 +176,47 @@ def bad_messages(run: str) -> dict[str, list[bytes]]:
             bytes(range(256)),
             good[:-3],
             frame("agent-1", "agent-0", share(2, policy=nan)),
-            frame("agent-1", "agent-0", Share.of(0, 99, {})),
-            frame("agent-1", "agent-0", Stop("")),
+            frame("agent-1", "agent-0", share(2)),
+            frame(ENVIRONMENT, "agent-0", Stop("")),
             frame("agent-1", "agent-2", share(2)),
             frame(ENVIRONMENT, "agent-0", timestep_of(0, 0, 0, False, *seen)),
             frame("agent-2", "agent-0", share(40, policy=unfair)),
         ],
         ENVIRONMENT: [
             frame("agent-0", ENVIRONMENT, action_of(0, 0, 0, np.full(2, 77, np.int32))),
-            frame("agent-0", ENVIRONMENT, action_of(0, 0, 0, np.zeros(5, np.int32))),
+            frame("agent-0", ENVIRONMENT, action_of(0, 0, 0, np.zeros(2, np.int32))),
             frame("agent-0", ENVIRONMENT, share(2)),
         ],
+        OBSERVER: [b"garbage", frame("agent-0", ENVIRONMENT, share(2))],
     }
 
 
-def test_bad_messages_are_counted_and_the_run_goes_on_undisturbed(tmp_path: Path) -> None:
+def first_shares(journal: Path) -> dict[str, bytes]:
+    """The first share of each neighbor that a running participant has written down, as a frame."""
+    first: dict[str, bytes] = {}
+    for entry in read_journal(journal) if journal.exists() else ():
+        envelope = msgspec.msgpack.decode(entry.frame, type=Envelope)
+        if entry.direction == "received" and isinstance(envelope.message, Share):
+            first.setdefault(envelope.source, entry.frame)
+    return first
+
+
+def test_forged_and_repeated_messages_are_counted_and_the_run_goes_on_undisturbed(tmp_path: Path) -> None:
     plain = tmp_path / "plain"
-    arguments = ("exchange-quick", "--episodes", "60", *TINY)
+    arguments = ("exchange-quick", "--episodes", "150", *TINY)
     simulate_here(plain, *arguments)
     out = tmp_path / "run"
-    settings = ("--set", "transport.zeromq.scheme=tcp", "--set", "transport.zeromq.base_port=27410")
-    addresses = {ENVIRONMENT: "tcp://127.0.0.1:27410", "agent-0": "tcp://127.0.0.1:27411"}
+    tcp = ("--set", "transport.zeromq.scheme=tcp", "--set", "transport.zeromq.base_port=27410")
+    ports = {ENVIRONMENT: 27410, "agent-0": 27411, OBSERVER: 27414}
+    addresses = {victim: f"tcp://127.0.0.1:{port}" for victim, port in ports.items()}
     attacker = Attacker()
-    process = start("run", *arguments, *settings, "--out", str(out))
+    process = start("run", *arguments, *tcp, "--set", "transport.journal=true", "--out", str(out))
     try:
-        for victim, frames in bad_messages("exchange-quick").items():
+        journal = out / "journal" / "agent-0.journal"
+        until(lambda: len(first_shares(journal)) == 2, "the first shares of both neighbors")
+        forged = bad_messages("exchange-quick")
+        forged["agent-0"] += first_shares(journal).values()
+        for victim, frames in forged.items():
             for each in frames:
                 attacker.send(addresses[victim], each)
             attacker.send(addresses[victim], b"two", b"parts")
@@ -204,16 +226,16 @@ def test_bad_messages_are_counted_and_the_run_goes_on_undisturbed(tmp_path: Path
         attacker.close()
     assert process.returncode == 0, said
     undisturbed, attacked = summary(plain), summary(out)
-    for name in ("curve_digest", "weights_digest", "shares_heard", "edge_bytes"):
+    for name in ("curve_digest", "weights_digest", "shares_heard", "edge_bytes", "lost"):
         assert attacked[name] == undisturbed[name]
     with sqlite3.connect(out / "run.sqlite") as database:
         rejected = dict(
             database.execute("SELECT destination, sum(rejected) FROM edges WHERE rejected > 0 GROUP BY destination")
         )
         reasons = " ".join(row[0] for row in database.execute("SELECT text FROM events WHERE kind = 'rejected'"))
-    assert rejected["agent-0"] >= 10
-    assert rejected[ENVIRONMENT] >= 3
-    for reason in ("NaN", "is not an in-edge", "never sends one here", "timestep with 'observation"):
+    assert rejected == {victim: len(frames) + 2 for victim, frames in forged.items()}
+    assert attacked["rejected"] == sum(rejected.values())
+    for reason in ("NaN", "is not an in-edge", "repeated or out of order"):
         assert reason in reasons
 
 

@@ -166,6 +166,13 @@ def test_a_value_of_a_wrong_type_is_refused_at_its_own_path(document, shown, fie
     assert error.problem.endswith(", found a date")
 
 
+@every_setting
+def test_lists_in_lists_are_refused_at_their_own_path(document, shown, field):
+    error = refused(document, {as_setting(shown): [[[]]]})
+    assert error.path.startswith(shown)
+    assert error.problem.startswith("expected ")
+
+
 @pytest.mark.parametrize(
     ("document", "shown", "value"),
     [(document, shown, value) for document, shown, field in EVERY_SETTING.values() for value in bounds(field)],

@@ -89,13 +89,13 @@ def test_an_edge_is_the_sum_of_what_both_its_ends_saw(store, read, flushed_betwe
     if flushed_between:
         store.flush()
     store.write([EdgeRecord("agent-1", "agent-0", sent=4)])
-    store.write([EdgeRecord("agent-0", "agent-1", heard=6, late=2, missing=1, rejected=3)])
-    store.write([EdgeRecord("agent-0", "agent-1", rejected=1)])
+    store.write([EdgeRecord("agent-0", "agent-1", heard=6, late=2, missing=1, rejected=3, lost=2)])
+    store.write([EdgeRecord("agent-0", "agent-1", rejected=1, lost=5)])
     store.flush()
-    counts = "sent, sent_bytes, dropped, heard, late, missing, rejected"
+    counts = "sent, sent_bytes, dropped, heard, late, missing, rejected, lost"
     assert read(f"SELECT source, destination, {counts} FROM edges ORDER BY source") == [
-        ("agent-0", "agent-1", 10, 999, 1, 6, 2, 1, 4),
-        ("agent-1", "agent-0", 4, 0, 0, 0, 0, 0, 0),
+        ("agent-0", "agent-1", 10, 999, 1, 6, 2, 1, 4, 7),
+        ("agent-1", "agent-0", 4, 0, 0, 0, 0, 0, 0, 0),
     ]
 
 

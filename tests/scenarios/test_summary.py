@@ -74,19 +74,19 @@ def test_counts_add_up(summarize):
     assert (summary.scenario, summary.seed, summary.substrate, summary.wall_s) == ("hand-made", 7, "simulate", 2.0)
 
 
-def test_shares_are_counted_on_neighbor_edges_from_both_ends_and_rejected_everywhere(summarize):
+def test_shares_are_counted_on_neighbor_edges_from_both_ends_and_rejected_and_lost_everywhere(summarize):
     edges = [
         EdgeRecord("agent-0", "agent-1", sent=10, sent_bytes=1000, dropped=1),
         EdgeRecord("agent-0", "agent-1", heard=6, late=2, missing=3, rejected=1),
-        EdgeRecord("agent-1", "agent-0", sent=5, sent_bytes=500, heard=5),
+        EdgeRecord("agent-1", "agent-0", sent=5, sent_bytes=500, heard=5, lost=2),
         EdgeRecord("environment", "agent-0", sent=99, sent_bytes=9999, dropped=9, heard=9, late=9, missing=9),
-        EdgeRecord("agent-0", "environment", sent=99, sent_bytes=9999, rejected=4),
+        EdgeRecord("agent-0", "environment", sent=99, sent_bytes=9999, rejected=4, lost=5),
         EdgeRecord("unknown", "agent-0", rejected=8),
     ]
     summary = summarize(edges)
     assert (summary.shares_sent, summary.edge_bytes, summary.dropped) == (15, 1500, 1)
     assert (summary.shares_heard, summary.shares_late, summary.shares_missing) == (11, 2, 3)
-    assert summary.rejected == 13
+    assert (summary.rejected, summary.lost) == (13, 7)
 
 
 @pytest.mark.parametrize(
