@@ -30,7 +30,7 @@ def agree(left: dict[str, Any], right: dict[str, Any], *names: str) -> bool:
 def edges(out: Path) -> list[tuple[Any, ...]]:
     with sqlite3.connect(out / "run.sqlite") as database:
         return database.execute(
-            "SELECT * FROM edges WHERE destination != 'observer' ORDER BY source, destination"
+            "SELECT * FROM edges WHERE 'observer' NOT IN (source, destination) ORDER BY source, destination"
         ).fetchall()
 
 
