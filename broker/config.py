@@ -32,9 +32,23 @@ class JoiningConfig(Model):
     )
 
 
-class ZeroMQConfig(Model):
-    """ZeroMQ, direct: one inbound socket, and one socket per out-edge."""
+def _is_tcp(address: str, scheme: str = "tcp") -> bool:
+    host, _, port = address.removeprefix(f"{scheme}://").rpartition(":")
+    return address.startswith(f"{scheme}://") and bool(host) and port.isdecimal() and 0 < int(port) < 65536
 
+
+def _is_ipc(address: str) -> bool:
+    return address.startswith("ipc://") and len(address) > len("ipc://")
+
+
+class ZeroMQConfig(Model):
+    """ZeroMQ: direct with one inbound socket and one socket per out-edge, or through a forwarder."""
+
+    mode: Literal["direct", "forwarder"] = Field(
+        default="direct",
+        description="direct: participants connect to each other; forwarder: all to one process between them, "
+        "for networks where they cannot reach each other.",
+    )
     scheme: Literal["ipc", "tcp"] = Field(
         default="ipc", description="ipc on one host (no open port), tcp between hosts."
     )
@@ -50,13 +64,25 @@ class ZeroMQConfig(Model):
         description="Full address of single participants (`agent-0 = 'tcp://10.0.0.7:5670'`), instead of the above.",
     )
 
+    forwarder: str = Field(
+        default="",
+        description="tcp://HOST:PORT of a forwarder that runs already: participants publish there and subscribe at the "
+        "next port (ipc://PATH: at PATH-out); empty: the run starts one on this host.",
+    )
+
+    @field_validator("forwarder")
+    @classmethod
+    def _forwarder_can_be_meant(cls, forwarder: str) -> str:
+        if forwarder and not _is_tcp(forwarder) and not _is_ipc(forwarder):
+            msg = f"expected tcp://HOST:PORT or ipc://PATH, found {forwarder!r}"
+            raise ValueError(msg)
+        return forwarder
+
     @field_validator("addresses")
     @classmethod
     def _addresses_can_be_meant(cls, addresses: dict[str, str]) -> dict[str, str]:
         for name, address in addresses.items():
-            host, _, port = address.removeprefix("tcp://").rpartition(":")
-            is_tcp = address.startswith("tcp://") and bool(host) and port.isdecimal() and 0 < int(port) < 65536
-            if not is_tcp and not (address.startswith("ipc://") and len(address) > len("ipc://")):
+            if not _is_tcp(address) and not _is_ipc(address):
                 msg = f"expected tcp://HOST:PORT or ipc://PATH for {name}, found {address!r}"
                 raise ValueError(msg)
         return addresses
@@ -75,10 +101,78 @@ class ZeroMQConfig(Model):
     )
 
 
+class MqttConfig(Model):
+    """MQTT: all through one broker."""
+
+    address: str = Field(
+        default="",
+        description="mqtt://HOST:PORT, or mqtts://HOST:PORT with TLS, of a broker that runs already; empty: the run "
+        "starts one on this host.",
+    )
+    broker: Literal["auto", "mosquitto", "amqtt"] = Field(
+        default="auto",
+        description="The broker that a run starts; auto takes mosquitto where it is installed, else amqtt, "
+        "which is slower and knows MQTT 3.1.1 only.",
+    )
+    protocol: Literal["auto", "5", "3.1.1"] = Field(
+        default="auto", description="MQTT's version; auto asks for 5 and takes 3.1.1 where the broker refuses it."
+    )
+    qos: Literal[0, 1] = Field(
+        default=0,
+        description="0: at most once, losses are counted by the numbers on each edge; 1: sent again until the broker "
+        "has it, several times slower. What goes to the observer is always sent with 1.",
+    )
+    keepalive_s: int = Field(
+        default=60, ge=1, le=65535, description="Silence after which the broker ends a connection, times 1.5."
+    )
+    session_expiry_s: int = Field(
+        default=300,
+        ge=0,
+        le=86400,
+        description="How long an MQTT 5 broker keeps subscriptions and messages for who lost its connection.",
+    )
+    message_expiry_s: int = Field(
+        default=30,
+        ge=0,
+        le=86400,
+        description="Age at which an MQTT 5 broker throws a share away that nobody fetched; 0 for never.",
+    )
+    will_delay_s: int = Field(
+        default=5,
+        ge=0,
+        le=3600,
+        description="How long a connection may be gone before an MQTT 5 broker tells the observer; 3.1.1: at once.",
+    )
+    reconnect_s: float = Field(
+        default=0.1, gt=0, le=60, description="First pause before connecting again; doubles up to two seconds."
+    )
+
+    @field_validator("address")
+    @classmethod
+    def _address_can_be_meant(cls, address: str) -> str:
+        if address and not _is_tcp(address, "mqtt") and not _is_tcp(address, "mqtts"):
+            msg = f"expected mqtt://HOST:PORT or mqtts://HOST:PORT, found {address!r}"
+            raise ValueError(msg)
+        return address
+
+
+class SecurityConfig(Model):
+    """Who may take part: keys and passwords, encryption, and permissions by edge."""
+
+    mode: Literal["auto", "on", "off"] = Field(
+        default="auto", description="auto: on as soon as an address of the run lies beyond this host."
+    )
+    keys: Path | None = Field(
+        default=None,
+        description="Folder that `foretell keys` made; a run that starts everybody itself makes keys of its own "
+        "where none is given.",
+    )
+
+
 class TransportConfig(Model):
     """How messages travel between processes; a simulation uses memory instead."""
 
-    kind: Literal["zeromq"] = "zeromq"
+    kind: Literal["zeromq", "mqtt"] = "zeromq"
     queue_messages: int = Field(
         default=64,
         ge=1,
@@ -97,6 +191,8 @@ class TransportConfig(Model):
         description="A larger frame is refused; ZeroMQ closes the sender's connection (ZMQ_MAXMSGSIZE).",
     )
     zeromq: ZeroMQConfig = ZeroMQConfig()
+    mqtt: MqttConfig = MqttConfig()
+    security: SecurityConfig = SecurityConfig()
     journal: bool = Field(
         default=False,
         description="Write every frame a participant sends and receives to `journal/` in the run's folder.",
@@ -178,6 +274,14 @@ class LinkConfig(Model):
     faults: tuple[FaultConfig, ...] = ()
     observed: bool = Field(default=False, description="Whether an observer takes its records.")
     addresses: dict[str, str] = Field(
-        default={}, description="Where it, its peers and, if it is observed, the observer listen."
+        default={}, description="ZeroMQ, direct: where it, its peers and the observer listen."
+    )
+    broker: str = Field(
+        default="",
+        description="Where everybody connects to: mqtt://HOST:PORT, mqtts://HOST:PORT, or the forwarder's address "
+        "(tcp://HOST:PORT or ipc://PATH).",
+    )
+    credentials: Path | None = Field(
+        default=None, description="Folder with its own keys and those of its peers; none: anybody may connect."
     )
     journal: Path | None = Field(default=None, description="File for the frames it sends and receives.")

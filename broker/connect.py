@@ -56,6 +56,10 @@ def open_transport(link: LinkConfig, codec: Codec) -> FrameTransport:
         AddressInUse: Another program listens on its address.
         UserError: An address is missing or makes no sense.
     """
+    if link.transport.kind == "mqtt":
+        raise NotImplementedError
+    if link.transport.zeromq.mode == "forwarder":
+        raise NotImplementedError
     from broker.transports.zeromq import ZeroMQTransport  # noqa: PLC0415 - a simulation needs no sockets
 
     names = (link.name, *heard_by(link))

@@ -29,14 +29,18 @@ class Wiring:
 
     Attributes:
         run: Name of the run, the second part of every topic.
-        addresses: Where each participant and the observer listen; empty in a simulation.
+        addresses: Where each participant and the observer listen, with ZeroMQ direct.
+        broker: Where everybody connects to, with MQTT or a forwarder.
         observed: Whether an observer takes records.
+        keys: Folder with a folder of keys for each participant and the observer, or None without security.
         journals: Folder for journals, or None to keep none.
     """
 
     run: str
     addresses: Mapping[str, str] = field(default_factory=dict)
+    broker: str = ""
     observed: bool = False
+    keys: Path | None = None
     journals: Path | None = None
 
 
@@ -113,6 +117,8 @@ class Plan:
             faults=scenario.faults,
             observed=wiring.observed and name != OBSERVER,
             addresses={who: address for who, address in wiring.addresses.items() if who in known},
+            broker=wiring.broker,
+            credentials=wiring.keys / name if wiring.keys else None,
             journal=wiring.journals / f"{name}.journal" if wiring.journals else None,
         )
 

@@ -82,6 +82,14 @@ def test_the_observer_hears_everybody_and_is_not_observed_itself():
     assert set(link.addresses) == set(EVERYBODY)
 
 
+@pytest.mark.parametrize("name", [*AGENTS, ENVIRONMENT])
+def test_each_is_told_of_the_broker_and_of_its_own_folder_of_keys_alone(name):
+    wiring = Wiring("run-1", broker="mqtts://10.0.0.7:8883", keys=Path("/keys"))
+    plan = make_plan(scenario())
+    link = (plan.environment(wiring) if name == ENVIRONMENT else plan.agent(name, wiring)).link
+    assert (link.broker, link.credentials) == ("mqtts://10.0.0.7:8883", Path("/keys") / name)
+
+
 def test_every_participant_keeps_its_own_journal_or_none():
     plan = make_plan(scenario())
     wiring = Wiring("run-1", journals=Path("/journals"))
