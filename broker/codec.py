@@ -39,6 +39,10 @@ class Codec:
         """Accept frames of this edge; those of edges never named are refused."""
         self._edges.add((source, destination))
 
+    def prefix(self, source: str, destination: str) -> bytes:
+        """The bytes with which every frame of an edge of this run begins."""
+        return edge_prefix(self._run, source, destination)
+
     def encode(self, envelope: Envelope) -> bytes:
         """The frame of `envelope`.
 
@@ -73,7 +77,7 @@ class Codec:
     def edge_of(self, frame: bytes) -> tuple[str, str] | None:
         """The edge a frame claims to travel on, or None when it is not one of the allowed."""
         for source, destination in self._edges:
-            if frame.startswith(edge_prefix(self._run, source, destination)):
+            if frame.startswith(self.prefix(source, destination)):
                 return source, destination
         return None
 

@@ -59,7 +59,7 @@ def open_transport(link: LinkConfig, codec: Codec) -> FrameTransport:
     if link.transport.kind == "mqtt":
         raise NotImplementedError
     if link.transport.zeromq.mode == "forwarder":
-        raise NotImplementedError
+        return _open_forwarded(link, codec)
     from broker.transports.zeromq import ZeroMQTransport  # noqa: PLC0415 - a simulation needs no sockets
 
     names = (link.name, *heard_by(link))
@@ -69,3 +69,12 @@ def open_transport(link: LinkConfig, codec: Codec) -> FrameTransport:
         raise UserError(msg)
     addresses = {name: link.addresses[name] for name in names}
     return ZeroMQTransport(link.name, addresses, codec, link.transport)
+
+
+def _open_forwarded(link: LinkConfig, codec: Codec) -> FrameTransport:
+    from broker.transports.forwarded import ForwardedTransport  # noqa: PLC0415 - see above
+
+    if not link.broker:
+        msg = f"{link.name} has no address of the forwarder: its slice must name it as link.broker"
+        raise UserError(msg)
+    return ForwardedTransport(link.name, heard_by(link), link.broker, codec, link.transport)
