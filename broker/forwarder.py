@@ -112,6 +112,11 @@ class RunningForwarder:
         self.log = log
 
     @property
+    def note(self) -> str:
+        """What it is and what is lost with it, a sentence."""
+        return f"ZeroMQ forwarder at {self.address}: every message takes one hop more"
+
+    @property
     def pid(self) -> int:
         """Its process id."""
         return self._process.pid

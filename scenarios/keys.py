@@ -45,13 +45,14 @@ def make_keys(plan: Plan, folder: Path) -> None:
         UserError: The folder holds keys already, or cannot be written.
     """
     from broker.curve import make_curve_keys  # noqa: PLC0415 - runs without keys need no cryptography
+
     from broker.mqtt_access import make_mqtt_access  # noqa: PLC0415
 
     if folder.exists() and any(folder.iterdir()):
         msg = f"expected an empty folder for keys, found {folder} with files in it. Choose another, or remove it."
         raise UserError(msg)
     try:
-        peers = _peers(plan)
+        peers = everybodys_peers(plan)
         make_mqtt_access(folder, plan.scenario.name, peers, sorted(_hosts(plan.scenario.transport)))
         through = {name: (*others, FORWARDER) for name, others in peers.items()} | {FORWARDER: tuple(peers)}
         make_curve_keys(folder, through)
@@ -74,7 +75,8 @@ def describe_keys(plan: Plan, folder: Path) -> str:
     return "\n".join(lines)
 
 
-def _peers(plan: Plan) -> dict[str, tuple[str, ...]]:
+def everybodys_peers(plan: Plan) -> dict[str, tuple[str, ...]]:
+    """Whom each participant sends to and hears from, the observer included."""
     return {name: (OBSERVER, *plan.peers(name)) for name in plan.participants} | {OBSERVER: plan.participants}
 
 

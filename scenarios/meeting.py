@@ -12,7 +12,7 @@ from typing import Protocol
 from broker.config import ZeroMQConfig
 from broker.errors import ParticipantDied, UserError
 from broker.messages import OBSERVER
-from scenarios.keys import FORWARDER, make_keys, needs_keys
+from scenarios.keys import FORWARDER, everybodys_peers, make_keys, needs_keys
 from scenarios.plan import Plan, Wiring
 from scenarios.run_folder import RunFolder
 
@@ -188,10 +188,7 @@ def start_between(plan: Plan, logs: Path, sockets: Path, keys: Path | None, addr
 
     zeromq = transport.zeromq
     free = f"ipc://{sockets}/{FORWARDER}" if zeromq.scheme == "ipc" else f"tcp://{zeromq.host}:{zeromq.base_port}"
-    edges = [(name, peer) for name in plan.participants for peer in plan.peers(name)]
-    edges += [edge for name in plan.participants for edge in ((name, OBSERVER), (OBSERVER, name))]
-    own = keys / FORWARDER if keys is not None else None
-    return start_forwarder(address or free, logs, transport, own, plan.scenario.name, edges)
+    return start_forwarder(address or free, logs, transport, run=plan.scenario.name, peers=everybodys_peers(plan))
 
 
 def make_addresses(participants: tuple[str, ...], config: ZeroMQConfig, sockets: Path) -> dict[str, str]:

@@ -15,9 +15,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import paho.mqtt.client as paho
-from broker.mqtt_server import start_mqtt_server
 from paho.mqtt.enums import CallbackAPIVersion
 
+from broker.mqtt_server import start_mqtt_server
 from scenarios.bench.messages import DOCUMENT, Barrier, Ours
 from scenarios.bench.workers import end, fork
 from scenarios.child import end_with_parent

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 from broker.curve import make_curve_keys
-from broker.forwarder import start_forwarder
-from broker.mqtt_server import start_mqtt_server
 
 from broker.config import JoiningConfig, LinkConfig, TransportConfig
 from broker.connect import connect
+from broker.forwarder import start_forwarder
 from broker.messages import Envelope, Hello, Share
+from broker.mqtt_server import start_mqtt_server
 from broker.transport import Transport
 from scenarios.bench.ways import CURVE, DIRECT, FORWARDER, QOS_1
 from scenarios.bench.workers import end, fork
@@ -73,12 +73,11 @@ def measure_round_trips(blocks: int, trips: int, folder: Path) -> list[RoundTrip
 
 def _links(folder: Path, stack: ExitStack) -> Mapping[str, Sequence[LinkConfig]]:
     names = (_HERE, _THERE)
-    make_curve_keys(folder / "keys", {_HERE: (_THERE,), _THERE: (_HERE,)})
+    peers = {_HERE: (_THERE,), _THERE: (_HERE,)}
+    make_curve_keys(folder / "keys", peers)
     plain, through = TransportConfig(), TransportConfig.model_validate({"zeromq": {"mode": "forwarder"}})
     queued = TransportConfig.model_validate({"kind": "mqtt", "mqtt": {"qos": 1}})
-    forwarder = start_forwarder(
-        f"ipc://{folder}/forwarder", folder, through, None, _RUN, [(_HERE, _THERE), (_THERE, _HERE)]
-    )
+    forwarder = start_forwarder(f"ipc://{folder}/forwarder", folder, through, run=_RUN, peers=peers)
     stack.callback(forwarder.close)
     server = start_mqtt_server("auto", folder, queued)
     stack.callback(server.close)

@@ -7,14 +7,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-from broker.forwarder import start_forwarder
-from broker.mqtt_server import start_mqtt_server
 from broker_toys import RUN, Ear, free_port, listen_until, quick_joining
 from broker_toys import envelope as numbered
 
 from broker.config import DropConfig, LinkConfig, TransportConfig
 from broker.connect import connect
+from broker.forwarder import start_forwarder
 from broker.messages import Hello, Stop
+from broker.mqtt_server import start_mqtt_server
 from broker.transports.memory import MemoryNetwork
 
 KINDS = ("memory", "ipc", "tcp", "forwarder", "mosquitto", "amqtt")
@@ -38,12 +38,12 @@ class Substrate:
         kind: One of `KINDS`.
         wrap: One of `WRAPS`.
         folder: For sockets, logs and journals; its path is short.
-        edges: Who may speak to whom.
+        peers: For each participant, whom it speaks to.
         settings: Of the transport.
     """
 
-    def __init__(self, kind, wrap, folder, edges, **settings):
-        self.kind, self._wrap, self._folder, self._edges = kind, wrap, Path(folder), edges
+    def __init__(self, kind, wrap, folder, peers, **settings):
+        self.kind, self._wrap, self._folder, self._peers = kind, wrap, Path(folder), peers
         self.open_ears = []
         own = {
             "forwarder": {"zeromq": {"mode": "forwarder"}},
@@ -60,7 +60,7 @@ class Substrate:
         logs.mkdir(exist_ok=True)
         if self.kind == "forwarder":
             address = address or f"ipc://{self._folder}/forwarder"
-            return start_forwarder(address, logs, self.config, None, RUN, self._edges)
+            return start_forwarder(address, logs, self.config, run=RUN, peers=self._peers)
         if self.kind == "mosquitto":
             need_mosquitto()
         return start_mqtt_server(
@@ -116,7 +116,7 @@ def say(ear, destination, text, sequence=None):
 
 
 def meet(*ears, lives=None):
-    """Say Hello until each has heard all others; what is heard until then is forgotten."""
+    """Say Hello until each has heard all others; the Hellos heard are forgotten."""
     names = [ear.transport.name for ear in ears]
     life = lives or dict.fromkeys(names, 0)
 
@@ -130,4 +130,4 @@ def meet(*ears, lives=None):
 
     listen_until(met, *ears)
     for ear in ears:
-        ear.heard.clear()
+        ear.heard[:] = [one for one in ear.heard if not isinstance(one.message, Hello)]
