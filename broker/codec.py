@@ -44,7 +44,7 @@ class Codec:
 
     def prefix(self, source: str, destination: str) -> bytes:
         """The bytes with which every frame of an edge of this run begins."""
-        return edge_prefix(self._run, source, destination)
+        return edge_prefix(self.run, source, destination)
 
     def encode(self, envelope: Envelope) -> bytes:
         """The frame of `envelope`.
