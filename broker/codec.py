@@ -23,13 +23,16 @@ _SHOWN = 80
 class Codec:
     """Writes and reads the frames of one run.
 
+    Attributes:
+        run: Name of the run.
+
     Args:
         run: Name of the run; frames of other runs are refused.
         max_bytes: Longest frame that is written or read.
     """
 
     def __init__(self, run: str, max_bytes: int) -> None:
-        self._run = run
+        self.run = run
         self._max_bytes = max_bytes
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode: Callable[[bytes], Envelope] = msgspec.msgpack.Decoder(Envelope).decode
@@ -38,6 +41,10 @@ class Codec:
     def allow(self, source: str, destination: str) -> None:
         """Accept frames of this edge; those of edges never named are refused."""
         self._edges.add((source, destination))
+
+    def prefix(self, source: str, destination: str) -> bytes:
+        """The bytes with which every frame of an edge of this run begins."""
+        return edge_prefix(self.run, source, destination)
 
     def encode(self, envelope: Envelope) -> bytes:
         """The frame of `envelope`.
@@ -61,7 +68,7 @@ class Codec:
             raise FrameRejected(f"a frame of {len(frame)} bytes exceeds max_message_bytes = {self._max_bytes}")
         try:
             envelope = self._decode(frame)
-            if (envelope.source, envelope.destination) not in self._edges or envelope.run != self._run:
+            if (envelope.source, envelope.destination) not in self._edges or envelope.run != self.run:
                 raise FrameRejected(_foreign(envelope.run, envelope.source, envelope.destination))
             message = envelope.message
             if isinstance(message, (Timestep, Action, Share)):
@@ -73,7 +80,7 @@ class Codec:
     def edge_of(self, frame: bytes) -> tuple[str, str] | None:
         """The edge a frame claims to travel on, or None when it is not one of the allowed."""
         for source, destination in self._edges:
-            if frame.startswith(edge_prefix(self._run, source, destination)):
+            if frame.startswith(self.prefix(source, destination)):
                 return source, destination
         return None
 
@@ -87,7 +94,7 @@ class Codec:
             return None if self.edge_of(frame) else f"this is no frame of an in-edge: {frame[:_SHOWN]!r}"
         if found != VERSION:
             return f"expected version {VERSION}, found {found}"
-        return None if (source, destination) in self._edges and run == self._run else _foreign(run, source, destination)
+        return None if (source, destination) in self._edges and run == self.run else _foreign(run, source, destination)
 
 
 def edge_prefix(run: str, source: str, destination: str) -> bytes:

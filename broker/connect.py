@@ -57,9 +57,9 @@ def open_transport(link: LinkConfig, codec: Codec) -> FrameTransport:
         UserError: An address is missing or makes no sense.
     """
     if link.transport.kind == "mqtt":
-        raise NotImplementedError
+        return _open_mqtt(link, codec)
     if link.transport.zeromq.mode == "forwarder":
-        raise NotImplementedError
+        return _open_forwarded(link, codec)
     from broker.transports.zeromq import ZeroMQTransport  # noqa: PLC0415 - a simulation needs no sockets
 
     names = (link.name, *heard_by(link))
@@ -69,3 +69,39 @@ def open_transport(link: LinkConfig, codec: Codec) -> FrameTransport:
         raise UserError(msg)
     addresses = {name: link.addresses[name] for name in names}
     return ZeroMQTransport(link.name, addresses, codec, link.transport)
+
+
+def _open_forwarded(link: LinkConfig, codec: Codec) -> FrameTransport:
+    from broker.transports.forwarded import ForwardedTransport  # noqa: PLC0415 - see above
+
+    if not link.broker:
+        msg = f"{link.name} has no address of the forwarder: its slice must name it as link.broker"
+        raise UserError(msg)
+    return ForwardedTransport(link.name, heard_by(link), link.broker, codec, link.transport)
+
+
+def _open_mqtt(link: LinkConfig, codec: Codec) -> FrameTransport:
+    """The connection of a participant to its MQTT broker.
+
+    Raises:
+        UserError: The broker's address is missing, or it cannot be reached, or refuses.
+    """
+    from broker.transports.mqtt import MqttTransport  # noqa: PLC0415 - a simulation needs no sockets
+
+    if not link.broker:
+        msg = f"{link.name} has no address of an MQTT broker: its slice must name one under link.broker"
+        raise UserError(msg)
+    credentials = None
+    if link.credentials is not None:
+        from broker.mqtt_access import read_mqtt_credentials  # noqa: PLC0415 - its hashes are of no use elsewhere
+
+        credentials = read_mqtt_credentials(link.credentials)
+    return MqttTransport(
+        link.name,
+        heard_by(link),
+        link.broker,
+        codec,
+        link.transport,
+        credentials=credentials,
+        connect_within_s=link.joining.give_up_s,
+    )

@@ -39,12 +39,18 @@ class ScenarioError(UserError):
 
 
 class AddressInUse(UserError):
-    """Another program already listens on an address of this run."""
+    """Another program already listens on an address of this run.
 
-    def __init__(self, participant: str, address: str) -> None:
+    Args:
+        participant: Who was to listen.
+        address: Where.
+        setting: What says so in the scenario.
+    """
+
+    def __init__(self, participant: str, address: str, setting: str = "transport.zeromq.base_port") -> None:
         super().__init__(
             f"{participant} cannot listen on {address}: the address is in use. "
-            "Stop the program that holds it or choose another transport.zeromq.base_port."
+            f"Stop the program that holds it or choose another {setting}."
         )
 
 

@@ -207,6 +207,8 @@ def name_of(message: Message) -> MessageName | None:
 VERSION = 1
 SEQUENCE_LIMIT = 1 << 48
 """Far beyond any run; what is counted from a forged number still fits into the store."""
+LAST_WILL = -1
+"""Number of the Metrics that a broker publishes for a participant that is gone: written down before all others."""
 
 
 class Envelope(msgspec.Struct, frozen=True, array_like=True, tag=VERSION, forbid_unknown_fields=True, gc=False):
@@ -217,7 +219,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True, tag=VERSION, forbid
         source: Who sends.
         destination: Who shall receive.
         sequence: Number of this message on its edge, from 0, in order of sending. Hello takes none: it bears the number
-            of the message that comes next.
+            of the message that comes next; a last will bears `LAST_WILL`.
         message: The message.
     """
 

@@ -46,8 +46,11 @@ _BURST = 256
 _log = logging.getLogger("foretell")
 
 
-class Interrupted(BaseException):
-    """SIGTERM or SIGINT asked the process to end."""
+class Interrupted(SystemExit):
+    """SIGTERM or SIGINT asked the process to end.
+
+    An event loop lets this kind pass; any other exception would be one callback's own trouble, and the loop go on.
+    """
 
 
 def run_in_real_time(driver: Driver, clock: Callable[[], float] = time.monotonic) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from broker.codec import Codec
 from broker.errors import FrameRejected
-from broker.messages import Envelope, Hello
+from broker.messages import LAST_WILL, Envelope, Hello, Metrics
 from broker.records import EdgeRecord, EventRecord, Record
 
 UNKNOWN = "unknown"
@@ -161,6 +161,8 @@ class FrameTransport(Transport):
                 raise FrameRejected(f"HELLO of life {message.incarnation}, after one of life {heard.incarnation}")
             if message.incarnation > heard.incarnation:
                 heard.incarnation, heard.sequence = message.incarnation, sequence
+            return
+        if sequence == LAST_WILL and type(message) is Metrics:
             return
         if sequence < heard.sequence:
             raise FrameRejected(f"message {sequence} repeated or out of order: expected {heard.sequence} or later")

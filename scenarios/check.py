@@ -7,7 +7,8 @@ from pathlib import Path
 
 from broker.errors import UserError
 from broker.messages import ENVIRONMENT, OBSERVER
-from scenarios.launch import make_addresses
+from scenarios.keys import needs_keys
+from scenarios.meeting import given_address, make_addresses
 from scenarios.plan import Plan, Wiring
 
 
@@ -31,15 +32,25 @@ def write_slices(plan: Plan, folder: Path) -> None:
     """Write each participant's slice to `folder` as JSON, wired to each other but to no observer.
 
     Raises:
-        UserError: The folder cannot be written.
+        UserError: The folder cannot be written, or it is not said where the participants meet.
     """
+    transport = plan.scenario.transport
+    between = given_address(plan)
+    if not between and (transport.kind == "mqtt" or transport.zeromq.mode == "forwarder"):
+        where = "transport.mqtt.address" if transport.kind == "mqtt" else "transport.zeromq.forwarder"
+        msg = f"processes started by hand must know where they meet: set {where} (`foretell broker` shows its address)"
+        raise UserError(msg)
+    if needs_keys(transport) and transport.security.keys is None:
+        msg = "an address beyond this host needs keys: make them with `foretell keys` and set transport.security.keys"
+        raise UserError(msg)
     sockets = Path(tempfile.gettempdir()) / f"foretell-{plan.scenario.name}"
-    addresses = make_addresses(plan.participants, plan.scenario.transport.zeromq, sockets)
+    addresses = make_addresses(plan.participants, transport.zeromq, sockets)
     del addresses[OBSERVER]
-    wiring = Wiring(plan.scenario.name, addresses)
+    keys = transport.security.keys if needs_keys(transport) else None
+    wiring = Wiring(plan.scenario.name, addresses, between, keys=keys)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if plan.scenario.transport.zeromq.scheme == "ipc":
+        if transport.zeromq.scheme == "ipc":
             sockets.mkdir(mode=0o700, exist_ok=True)
         for name in plan.participants:
             slice_ = plan.environment(wiring) if name == ENVIRONMENT else plan.agent(name, wiring)

@@ -84,15 +84,73 @@ def check(
         click.echo(f"# slices: {slices}/")
 
 
+_TRANSPORTS = {
+    "zeromq": ("transport.kind=zeromq", "transport.zeromq.mode=direct"),
+    "forwarder": ("transport.kind=zeromq", "transport.zeromq.mode=forwarder"),
+    "mqtt": ("transport.kind=mqtt",),
+}
+_TRANSPORT = click.option(
+    "--transport",
+    type=click.Choice(tuple(_TRANSPORTS)),
+    help="Instead of the scenario's: ZeroMQ from process to process, ZeroMQ through a forwarder, or MQTT.",
+)
+
+
 @foretell.command()
 @_with_scenario
+@_TRANSPORT
 @_OUT
-def run(scenario: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...], out: Path | None) -> None:
+def run(
+    *,
+    scenario: str,
+    seed: int | None,
+    episodes: int | None,
+    assignments: tuple[str, ...],
+    transport: str | None,
+    out: Path | None,
+) -> None:
     """Run a scenario as processes, one per participant, in real time."""
     from scenarios.launch import launch  # noqa: PLC0415
     from scenarios.terminal import execute  # noqa: PLC0415
 
-    execute("run", launch, _load(scenario, seed, episodes, assignments), out)
+    chosen = _TRANSPORTS[transport] if transport is not None else ()
+    execute("run", launch, _load(scenario, seed, episodes, (*assignments, *chosen)), out)
+
+
+@foretell.command()
+@_with_scenario
+@_TRANSPORT
+@click.option("--listen", default="", metavar="ADDRESS", help="mqtt://HOST:PORT or tcp://HOST:PORT; default this host.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("broker"), help="Folder for its files and log.")
+def broker(
+    *,
+    scenario: str,
+    seed: int | None,
+    episodes: int | None,
+    assignments: tuple[str, ...],
+    transport: str | None,
+    listen: str,
+    out: Path,
+) -> None:
+    """Run what stands between a scenario's participants alone: the MQTT broker, or the forwarder."""
+    from scenarios.between import serve  # noqa: PLC0415
+    from scenarios.plan import make_plan  # noqa: PLC0415
+
+    chosen = _TRANSPORTS[transport] if transport is not None else ()
+    serve(make_plan(_load(scenario, seed, episodes, (*assignments, *chosen))), listen, out)
+
+
+@foretell.command()
+@_with_scenario
+@click.option("--out", type=click.Path(path_type=Path), default=Path("keys"), help="A new folder for them.")
+def keys(scenario: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...], out: Path) -> None:
+    """Make keys, passwords and permissions for everybody in a scenario, a folder each."""
+    from scenarios.keys import describe_keys, make_keys  # noqa: PLC0415
+    from scenarios.plan import make_plan  # noqa: PLC0415
+
+    plan = make_plan(_load(scenario, seed, episodes, assignments))
+    make_keys(plan, out)
+    click.echo(describe_keys(plan, out))
 
 
 @foretell.command()

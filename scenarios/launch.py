@@ -14,7 +14,6 @@ from pathlib import Path
 
 import msgspec
 
-from broker.config import ZeroMQConfig
 from broker.connect import make_codec, open_transport
 from broker.errors import ParticipantDied, UserError
 from broker.messages import OBSERVER, Envelope, Metrics, Stop
@@ -22,6 +21,7 @@ from broker.process import DONE, WRONG
 from broker.records import FinishedRecord, Record, unpack
 from broker.threads import limit_threads
 from scenarios.child import PRELOADED, be_participant
+from scenarios.meeting import meeting
 from scenarios.observer import Observer
 from scenarios.plan import Plan, Wiring
 from scenarios.run_folder import RunFolder
@@ -48,39 +48,24 @@ def launch(plan: Plan, folder: RunFolder, observer: Observer, interrupted: Calla
         ParticipantDied: A process ended before its work; all others have been ended.
         UserError: A participant refused its settings, or an address is in use.
     """
-    with tempfile.TemporaryDirectory(prefix="foretell-") as sockets:
-        addresses = make_addresses(plan.participants, plan.scenario.transport.zeromq, Path(sockets))
-        journals = folder.journals if plan.scenario.transport.journal else None
-        wiring = Wiring(plan.scenario.name, addresses, observed=True, journals=journals)
-        fleet = Fleet(plan, wiring, folder)
-        inbox = _Inbox(plan, wiring, observer)
+    with (
+        tempfile.TemporaryDirectory(prefix="foretell-") as sockets,
+        meeting(plan, folder, Path(sockets), observer.tell) as found,
+    ):
+        fleet = Fleet(plan, found.wiring, folder)
+        inbox = _Inbox(plan, found.wiring, observer)
         try:
             fleet.start()
             while not fleet.finished():
                 inbox.take(_LOOK_EVERY_S)
                 fleet.raise_if_died()
+                found.look()
                 if interrupted():
                     return
         finally:
             fleet.end()
             inbox.take(0)
             inbox.close()
-
-
-def make_addresses(participants: tuple[str, ...], config: ZeroMQConfig, sockets: Path) -> dict[str, str]:
-    """Where every participant and the observer listen.
-
-    Args:
-        participants: In the order of their ports.
-        config: Scheme, host and ports.
-        sockets: Folder for the socket files of `ipc`.
-    """
-    everyone = (*participants, OBSERVER)
-    if config.scheme == "ipc":
-        addresses = {name: f"ipc://{sockets}/{name}" for name in everyone}
-    else:
-        addresses = {name: f"tcp://{config.host}:{config.base_port + port}" for port, name in enumerate(everyone)}
-    return addresses | {name: address for name, address in config.addresses.items() if name in addresses}
 
 
 def start_fork_server(preloaded: list[str] = PRELOADED) -> ForkServerContext:

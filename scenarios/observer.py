@@ -12,7 +12,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary as Scalars
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from broker.records import EpisodeRecord, JoinedRecord, Record, RoundRecord
+from broker.records import EpisodeRecord, EventRecord, JoinedRecord, Record, RoundRecord
 from scenarios.plan import Plan
 from scenarios.run_folder import RunFolder
 from scenarios.store import Store
@@ -39,6 +39,7 @@ class Progress:
 
 
 ShowProgress = Callable[[Progress], None]
+Say = Callable[[str], None]
 _SMOOTHING = 0.05
 
 
@@ -49,15 +50,22 @@ class Observer:
         plan: What runs.
         folder: Where the results go.
         show: Called after every batch of records.
+        say: Shows a sentence.
         clock: Real time in seconds, for the wall time alone.
     """
 
     def __init__(
-        self, plan: Plan, folder: RunFolder, show: ShowProgress, clock: Callable[[], float] = time.monotonic
+        self,
+        plan: Plan,
+        folder: RunFolder,
+        show: ShowProgress,
+        say: Say = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._plan = plan
         self._folder = folder
         self._show = show
+        self._say = say
         self._clock = clock
         folder.scenario.write_text(plan.scenario.to_toml(), encoding="utf-8")
         self._store = Store(folder.store, plan.agents)
@@ -82,6 +90,11 @@ class Observer:
                 case EpisodeRecord():
                     self._add_episode(record)
         self._show(self.progress())
+
+    def tell(self, sentence: str) -> None:
+        """Keep what the launcher has to say of a run, and show it."""
+        self._store.write([EventRecord("launcher", "note", "", sentence)])
+        self._say(sentence)
 
     def progress(self) -> Progress:
         """How far the run is."""

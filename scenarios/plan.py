@@ -69,11 +69,15 @@ class Plan:
         """The environment, then the agents."""
         return (ENVIRONMENT, *self.agents)
 
+    def peers(self, name: str) -> tuple[str, ...]:
+        """Whom participant `name` sends to and hears from, the observer aside."""
+        return self.agents if name == ENVIRONMENT else (ENVIRONMENT, *self.graph.neighbors[name])
+
     def agent(self, name: str, wiring: Wiring) -> AgentConfig:
         """What agent `name` is told."""
         scenario = self.scenario
         return AgentConfig(
-            link=self._link(name, (ENVIRONMENT, *self.graph.neighbors[name]), wiring),
+            link=self._link(name, self.peers(name), wiring),
             neighbors=self.graph.neighbors,
             proximity=self.graph.proximity_distance is not None,
             episodes=scenario.episodes,
@@ -91,7 +95,7 @@ class Plan:
         """What the environment is told."""
         scenario = self.scenario
         return ServiceConfig(
-            link=self._link(ENVIRONMENT, self.agents, wiring),
+            link=self._link(ENVIRONMENT, self.peers(ENVIRONMENT), wiring),
             environment=scenario.environment,
             service=scenario.service,
             neighbors=self.graph.neighbors,

@@ -7,6 +7,7 @@ learning_curve.png   team return against episodes
 tensorboard/         the same for TensorBoard, with the losses
 logs/                one file per process
 journal/             every frame, if the scenario asks for it
+keys/                everybody's keys, if the run needs them and the scenario names none
 """
 
 from __future__ import annotations
@@ -57,9 +58,19 @@ class RunFolder:
         """Journals."""
         return self.root / "journal"
 
+    @property
+    def keys(self) -> Path:
+        """Keys made for this run."""
+        return self.root / "keys"
+
+    @property
+    def logs(self) -> Path:
+        """Logs."""
+        return self.root / "logs"
+
     def log(self, participant: str) -> Path:
         """The log of one process."""
-        return self.root / "logs" / f"{participant}.log"
+        return self.logs / f"{participant}.log"
 
 
 def make_run_folder(out: Path | None, name: str, seed: int) -> RunFolder:

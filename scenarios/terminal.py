@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -47,7 +48,7 @@ def execute(substrate: str, go: Substrate, scenario: Scenario, out: Path | None)
         f"{len(plan.graph.edges)} edges, seed {scenario.seed}, {substrate}"
     )
     with _bar(scenario.episodes, console) as show, interruptible() as interrupted:
-        observer = Observer(plan, folder, show)
+        observer = Observer(plan, folder, show, partial(console.print, style="dim", highlight=False))
         try:
             go(plan, folder, observer, interrupted)
         except ForetellError:

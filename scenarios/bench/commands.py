@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,9 +14,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from broker.errors import UserError
+from scenarios.bench.ways import CURVE, FORWARDER, QOS_1
+
 if TYPE_CHECKING:
     from scenarios.bench.messages import Barrier
     from scenarios.bench.overhead import Pace, Profile
+    from scenarios.bench.round_trips import RoundTrip
     from scenarios.bench.startup import Memory, Startup
     from scenarios.observer import ShowProgress
 
@@ -26,6 +32,10 @@ JOINED_LIMIT_S = 5.0
 MEMORY_LIMIT_MB = 450.0
 LIMITS_AGENTS = 20
 BARRIER_TARGET = 0.7
+MQTT_TARGET = 0.6
+TRIP_LIMITS = {CURVE: 1.5, FORWARDER: 2.5}
+QOS_1_LIMIT_MS = 5.0
+_TRIPS = 300
 
 _PROFILED = "exchange-quick"
 _PAIRS = 5
@@ -76,18 +86,41 @@ def startup(scenario: str) -> None:
 @click.option("--blocks", type=click.IntRange(min=1), default=5, show_default=True, help="Pairs of blocks.")
 @click.option("--seconds", type=click.FloatRange(min=0.01), default=1.0, show_default=True, help="Length of a block.")
 def messages(blocks: int, seconds: float) -> None:
-    """Step barriers per second over ZeroMQ, beside a bare loop that sends the same bytes."""
+    """Step barriers per second beside bare loops that send the same bytes, over ZeroMQ and MQTT, and round trips."""
     from scenarios.bench import messages as bench  # noqa: PLC0415
+    from scenarios.bench.mqtt import measure_mqtt_barriers  # noqa: PLC0415
+    from scenarios.bench.round_trips import measure_round_trips  # noqa: PLC0415
     from scenarios.launch import start_fork_server  # noqa: PLC0415
 
-    start_fork_server([bench.__name__, "scenarios.frozen"])  # as the agents of a run have it
-    barriers = [bench.measure_barriers(agents, blocks, seconds) for agents in bench.AGENTS]
-    Console().print(_barrier_table(barriers))
-    for barrier in barriers:
-        click.echo(
-            f"messages: {barrier.ratio:.2f} of the bare loop's barriers with {barrier.agents} agents "
-            f"(target {BARRIER_TARGET})"
-        )
+    workers = ("messages", "mqtt", "round_trips")
+    start_fork_server(
+        [*(f"scenarios.bench.{each}" for each in workers), "scenarios.frozen"]
+    )  # as agents of a run have it
+    direct = [bench.measure_barriers(agents, blocks, seconds) for agents in bench.AGENTS]
+    Console().print(_barrier_table("step barriers per second, ZeroMQ", direct, BARRIER_TARGET))
+    through = []
+    try:
+        through = [measure_mqtt_barriers(agents, blocks, seconds) for agents in bench.AGENTS]
+        Console().print(_barrier_table("step barriers per second, MQTT QoS 0 on mosquitto", through, MQTT_TARGET))
+    except UserError as error:
+        click.echo(f"messages: no figures of MQTT: {error}")
+    with tempfile.TemporaryDirectory(prefix="foretell-") as folder:
+        trips = measure_round_trips(blocks, _TRIPS, Path(folder))
+    Console().print(_trip_table(trips))
+    for bare, target, barriers in (("bare loop", BARRIER_TARGET, direct), ("bare paho loop", MQTT_TARGET, through)):
+        for barrier in barriers:
+            click.echo(
+                f"messages: {barrier.ratio:.2f} of the {bare}'s barriers with {barrier.agents} agents (target {target})"
+            )
+    for trip in trips:
+        if trip.way in TRIP_LIMITS:
+            click.echo(
+                f"messages: {trip.way}: {trip.ratio:.2f} times the direct round trip (limit {TRIP_LIMITS[trip.way]})"
+            )
+        elif trip.way == QOS_1:
+            click.echo(
+                f"messages: {trip.way}: {trip.median_us / 1000:.2f} ms a round trip (limit {QOS_1_LIMIT_MS:.0f} ms)"
+            )
 
 
 COMMANDS: dict[str, click.Command] = {"messages": messages, "overhead": overhead, "startup": startup}
@@ -146,10 +179,15 @@ def _sum_and_range(memory: Memory, agents: tuple[str, ...]) -> str:
     return f"{sum(held):.1f} ({min(held):.1f} to {max(held):.1f} each)"
 
 
-def _barrier_table(barriers: list[Barrier]) -> Table:
-    table = _table(
-        "step barriers per second", "agents", "timestep bytes", "action bytes", "bare", "ours", "ratio", "target"
-    )
+def _trip_table(trips: list[RoundTrip]) -> Table:
+    table = _table("1 KB to a neighbor and back", "way", "median us", "times direct")
+    for trip in trips:
+        table.add_row(trip.way, f"{trip.median_us:.0f}", f"{trip.ratio:.2f}")
+    return table
+
+
+def _barrier_table(title: str, barriers: list[Barrier], target: float) -> Table:
+    table = _table(title, "agents", "timestep bytes", "action bytes", "bare", "ours", "ratio", "target")
     for barrier in barriers:
         table.add_row(
             str(barrier.agents),
@@ -158,7 +196,7 @@ def _barrier_table(barriers: list[Barrier]) -> Table:
             f"{barrier.bare:.0f}",
             f"{barrier.ours:.0f}",
             f"{barrier.ratio:.2f}",
-            str(BARRIER_TARGET),
+            str(target),
         )
     return table
 

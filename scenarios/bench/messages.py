@@ -6,14 +6,12 @@ so that whatever else the machine does meets both; the ratio of each pair of blo
 
 from __future__ import annotations
 
-import multiprocessing
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
@@ -30,15 +28,16 @@ from broker.messages import ENVIRONMENT, Action, Envelope, Timestep, action_layo
 from broker.process import run_in_real_time
 from env_service.environments.task import Float, Integer, Outcome
 from env_service.protocol import EnvironmentProtocol
+from scenarios.bench.workers import end, fork
 from scenarios.child import end_with_parent
-from scenarios.launch import make_addresses
+from scenarios.meeting import make_addresses
 from scenarios.plan import Plan, Wiring, make_plan
 from scenarios.scenario import parse_scenario
 
 AGENTS = (3, 6, 12, 20)
 _STEPS = 1_000_000
 _JOIN_WITHIN_S = 60.0
-_DOCUMENT = f"""
+DOCUMENT = f"""
 name = "barrier"
 seed = 1
 episodes = 1
@@ -72,10 +71,10 @@ class Barrier:
 
 def measure_barriers(agents: int, blocks: int, block_s: float) -> Barrier:
     """Barriers per second of both loops with `agents` processes each, in alternating blocks of `block_s` seconds."""
-    plan = make_plan(parse_scenario(_DOCUMENT, {"environment.agents": agents}))
+    plan = make_plan(parse_scenario(DOCUMENT, {"environment.agents": agents}))
     with tempfile.TemporaryDirectory(prefix="foretell-") as folder:
         addresses = make_addresses(plan.participants, plan.scenario.transport.zeromq, Path(folder))
-        ours = _Ours(plan, Wiring("barrier", addresses))
+        ours = Ours(plan, Wiring("barrier", addresses))
         sizes = ours.frame_bytes()
         bare = _Bare(agents, *sizes, f"ipc://{folder}/bare")
         try:
@@ -92,14 +91,14 @@ def measure_barriers(agents: int, blocks: int, block_s: float) -> Barrier:
     )
 
 
-class _Ours:
+class Ours:
     """Our environment in this process, our agents with learners that do nothing in processes of their own."""
 
     def __init__(self, plan: Plan, wiring: Wiring) -> None:
         self._plan = plan
         self._run = wiring.run
         configs = [plan.agent(agent, wiring) for agent in plan.agents]
-        self._processes = _fork(_serve_agent, [(config.model_dump_json(),) for config in configs])
+        self._processes = fork(_serve_agent, [(config.model_dump_json(),) for config in configs])
         service = plan.environment(wiring)
         self._task = _NoTask(len(plan.agents), plan.observation_size, plan.scenario.parallel_episodes)
         self._transport = connect(service.link)
@@ -129,7 +128,7 @@ class _Ours:
 
     def close(self) -> None:
         """End the agents."""
-        _end(self._processes)
+        end(self._processes)
         self._transport.close(0.0)
 
 
@@ -138,7 +137,7 @@ class _Bare:
 
     def __init__(self, agents: int, timestep_bytes: int, action_bytes: int, address: str) -> None:
         arguments = [(address, f"agent-{index}", action_bytes) for index in range(agents)]
-        self._processes = _fork(_serve_bare, arguments)
+        self._processes = fork(_serve_bare, arguments)
         self._context = zmq.Context()
         self._router = self._context.socket(zmq.ROUTER)
         self._router.bind(address)
@@ -158,7 +157,7 @@ class _Bare:
 
     def close(self) -> None:
         """End the workers."""
-        _end(self._processes)
+        end(self._processes)
         self._router.close(linger=0)
         self._context.term()
 
@@ -244,18 +243,3 @@ class _NoLearner:
 
 def _zeros(layout: str) -> memoryview:
     return memoryview(bytes(layout_of(layout).size_bytes))
-
-
-def _fork(target: Callable[..., None], arguments: Sequence[tuple[object, ...]]) -> list[BaseProcess]:
-    context = multiprocessing.get_context("forkserver")
-    processes: list[BaseProcess] = [context.Process(target=target, args=each, daemon=True) for each in arguments]
-    for process in processes:
-        process.start()
-    return processes
-
-
-def _end(processes: list[BaseProcess]) -> None:
-    for process in processes:
-        process.kill()
-    for process in processes:
-        process.join()

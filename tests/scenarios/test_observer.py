@@ -41,7 +41,8 @@ class Watch:
         self.shown = []
         self.folder = RunFolder(root)
         self.plan = make_plan(Scenario.model_validate(DOCUMENT))
-        self.observer = Observer(self.plan, self.folder, self.shown.append, lambda: self.now)
+        self.said = []
+        self.observer = Observer(self.plan, self.folder, self.shown.append, self.said.append, lambda: self.now)
 
 
 @pytest.fixture

@@ -1,0 +1,183 @@
+"""`python -m broker.amqtt_server SETTINGS.json`: an MQTT broker of pure Python, for where mosquitto is not installed.
+
+amqtt leaves three doors open that are shut here: it looks at the password only after it has ended the session of
+whoever had the same client id, it hands queued messages to anybody who takes over a client id, and it publishes a
+will without asking whether its sender may.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import amqtt.broker
+from amqtt.adapters import ReaderAdapter, StreamReaderAdapter, StreamWriterAdapter, WriterAdapter
+from amqtt.contexts import Action, BaseContext
+from amqtt.errors import BrokerError, MQTTError
+from amqtt.mqtt.connack import NOT_AUTHORIZED, ConnackPacket
+from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
+from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
+from amqtt.session import Session
+
+from broker.amqtt_config import AmqttConfig
+from broker.errors import FrameRejected
+from broker.mqtt_access import CERTIFICATE, KEY, PASSWORDS, PERMISSIONS, is_password
+
+_log = logging.getLogger("foretell")
+
+
+class Access:
+    """Who may do what, as `make_mqtt_access` wrote it for mosquitto.
+
+    Args:
+        folder: With the passwords and permissions; None: all may do all.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.open = folder is None
+        self._hashes: dict[str, str] = {}
+        self._granted: set[tuple[str, str, str]] = set()
+        if folder is not None:
+            for line in (folder / PASSWORDS).read_text(encoding="utf-8").splitlines():
+                name, _, hashed = line.partition(":")
+                self._hashes[name] = hashed
+            self._read_permissions((folder / PERMISSIONS).read_text(encoding="utf-8"))
+
+    def _read_permissions(self, text: str) -> None:
+        user = ""
+        for line in filter(None, text.splitlines()):
+            match line.split():
+                case ["user", name]:
+                    user = name
+                case ["topic", right, topic]:
+                    self._granted.add((user, right, topic))
+                case _:
+                    raise BrokerError(f"expected 'user NAME' or 'topic RIGHT TOPIC' in {PERMISSIONS}, found {line!r}")
+
+    def admits(self, name: str | None, password: str | None) -> bool:
+        """Whether this is somebody's name and password."""
+        if self.open:
+            return True
+        return name in self._hashes and password is not None and is_password(password, self._hashes[name])
+
+    def grants(self, name: str | None, action: Action, topic: str | None) -> bool:
+        """Whether `name` may do this; a topic with wildcards is nobody's."""
+        right = "write" if action == Action.PUBLISH else "read"
+        return self.open or (name or "", right, topic or "") in self._granted
+
+
+class Handler(BrokerProtocolHandler):
+    """Reads the CONNECT of a client, and sends those away who may not come in."""
+
+    access: Access
+
+    @classmethod
+    async def init_from_connect(
+        cls, reader: ReaderAdapter, writer: WriterAdapter, *args: Any, **options: Any
+    ) -> tuple[BrokerProtocolHandler, Session]:
+        """Called before amqtt does anything in the name of the client."""
+        handler, session = await super().init_from_connect(reader, writer, *args, **options)
+        if not cls.access.admits(session.username, session.password):
+            await ConnackPacket.build(0, NOT_AUTHORIZED).to_stream(writer)
+            raise MQTTError(f"wrong name or password: {session.username!r}")
+        if not cls.access.open:
+            session.client_id = session.username
+        if not cls.access.grants(session.username, Action.PUBLISH, session.will_topic):
+            session.will_flag = False
+        return handler, session
+
+
+class Admission(BaseAuthPlugin):
+    """Lets in whom `Handler` has not sent away."""
+
+    async def authenticate(self, *, session: Session) -> bool:  # noqa: ARG002 - has been seen by Handler
+        """Yes."""
+        return True
+
+
+class Permission(BaseTopicPlugin):
+    """Grants publishing, subscribing and receiving by topic."""
+
+    def __init__(self, context: BaseContext) -> None:
+        super().__init__(context)
+        self._access = Handler.access
+
+    async def topic_filtering(
+        self, *, session: Session | None = None, topic: str | None = None, action: Action | None = None
+    ) -> bool:
+        """Whether the session's owner may do this."""
+        return session is not None and action is not None and self._access.grants(session.username, action, topic)
+
+
+class _LimitedReader(StreamReaderAdapter):
+    """Reads no field that is larger than a packet may be."""
+
+    def __init__(self, reader: asyncio.StreamReader, max_bytes: int) -> None:
+        super().__init__(reader)
+        self._max_bytes = max_bytes
+
+    async def read(self, n: int = -1) -> bytes:
+        if n > self._max_bytes:
+            raise FrameRejected(f"expected at most {self._max_bytes} bytes, found {n}")
+        return await super().read(n)
+
+
+class Broker(amqtt.broker.Broker):
+    """amqtt's broker with a limit for packets."""
+
+    def __init__(self, config: dict[str, Any], max_packet_bytes: int) -> None:
+        super().__init__(config)
+        self._max_packet_bytes = max_packet_bytes
+
+    async def stream_connected(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
+    ) -> None:
+        """A client has connected; asyncio has set TCP_NODELAY."""
+        limited = _LimitedReader(reader, self._max_packet_bytes)
+        try:
+            await self.external_connected(limited, StreamWriterAdapter(writer), listener_name)
+        except (FrameRejected, OSError) as error:
+            _log.warning("disconnected a client: %s", error)
+            writer.close()
+
+
+def settings_of(config: AmqttConfig) -> dict[str, Any]:
+    """Amqtt's own settings."""
+    listener: dict[str, Any] = {"type": "tcp", "bind": f"{config.host}:{config.port}", "max_connections": -1}
+    if config.access is not None:
+        listener |= {
+            "ssl": True,
+            "certfile": str(config.access / CERTIFICATE),
+            "keyfile": str(config.access / KEY),
+        }
+    return {
+        "listeners": {"default": listener},
+        "session_expiry_interval": config.session_expiry_s,
+        "plugins": {f"{__name__}.Admission": {}, f"{__name__}.Permission": {}},
+    }
+
+
+async def serve(config: AmqttConfig) -> None:
+    """Be a broker until SIGTERM."""
+    Handler.access = Access(config.access)
+    amqtt.broker.BrokerProtocolHandler = Handler  # type: ignore[misc] # amqtt offers no other way
+    broker = Broker(settings_of(config), config.max_packet_bytes)
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    await broker.start()
+    await ended.wait()
+    await broker.shutdown()
+
+
+def main() -> None:
+    """Read the settings and serve."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", stream=sys.stderr)
+    asyncio.run(serve(AmqttConfig.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8"))))
+
+
+if __name__ == "__main__":
+    main()

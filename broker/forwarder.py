@@ -1,0 +1,236 @@
+"""A forwarder as a process: takes every frame at one address and hands it to who has subscribed to its edge.
+
+It reads nothing and keeps nothing: participants find each other again through a new one. `start_forwarder` starts one
+that ends with its starter; `python -m broker.forwarder < SETTINGS.json` runs one for as long as nobody stops it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import TextIO
+
+import zmq
+from pydantic import Field, ValidationError
+
+from broker.config import Model, TransportConfig
+from broker.errors import UserError
+from broker.messages import OBSERVER
+from broker.transports.forwarded import subscribe_address
+from broker.transports.sockets import FORWARDER, Socket, bind, set_limits
+
+READY = "ready"
+WRONG = 2
+STOPPING_S = 5.0
+"""How long a forwarder may take to end before it is killed."""
+
+_SETTING = "transport.zeromq.forwarder"
+_SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux
+_log = logging.getLogger("foretell")
+
+
+class ForwarderConfig(Model):
+    """What a forwarder is told."""
+
+    run: str = Field(description="Name of the run.")
+    address: str = Field(description="Where participants publish; they subscribe at the next address.")
+    peers: dict[str, tuple[str, ...]] = Field(description="For each participant, those it sends to and hears from.")
+    transport: TransportConfig
+    parent: int = Field(default=0, description="The process that it must not outlive; 0 for none.")
+
+
+class _Stopped(BaseException):
+    """SIGTERM or SIGINT asked the forwarder to end."""
+
+
+class Forwarder:
+    """The sockets of a forwarder.
+
+    Args:
+        settings: What it is told.
+
+    Raises:
+        AddressInUse: Another program listens on one of its addresses.
+        UserError: An address cannot be listened on for another reason.
+    """
+
+    def __init__(self, settings: ForwarderConfig) -> None:
+        self._config = settings.transport
+        self._context = zmq.Context()
+        self._inbound, self._outbound = self._socket(zmq.XSUB), self._socket(zmq.XPUB)
+        try:
+            bind(self._inbound, FORWARDER, settings.address, _SETTING)
+            # As many messages wait for a reader as would on direct connections; ZeroMQ asks when it begins to listen.
+            per_peer = self._config.queue_messages
+            self._listen(settings, "", per_peer * max((len(peers) for peers in settings.peers.values()), default=1))
+            self._listen(settings, OBSERVER, self._config.observer_queue_messages)
+        except UserError:
+            self.close()
+            raise
+
+    def run(self) -> None:
+        """Forward until an exception ends it."""
+        zmq.proxy(self._inbound, self._outbound)
+
+    def close(self) -> None:
+        """Close the sockets; what is under way is lost."""
+        self._context.destroy(linger=0)
+
+    def _listen(self, settings: ForwarderConfig, name: str, waiting: int) -> None:
+        self._outbound.setsockopt(zmq.SNDHWM, waiting)
+        bind(self._outbound, FORWARDER, subscribe_address(settings.address, name), _SETTING)
+
+    def _socket(self, kind: int) -> Socket:
+        socket = self._context.socket(kind)
+        set_limits(socket, self._config)
+        return socket
+
+
+class RunningForwarder:
+    """A forwarder's process.
+
+    Attributes:
+        address: Where participants publish.
+        log: The file it writes to.
+
+    Args:
+        process: It.
+        address: As above.
+        log: As above.
+    """
+
+    def __init__(self, process: subprocess.Popen[str], address: str, log: Path) -> None:
+        self._process = process
+        self.address = address
+        self.log = log
+
+    @property
+    def note(self) -> str:
+        """What it is and what is lost with it, a sentence."""
+        return f"ZeroMQ forwarder at {self.address}: every message takes one hop more"
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
+
+    def close(self) -> None:
+        """End it; once it has ended this does nothing."""
+        self._process.terminate()
+        try:
+            self._process.wait(STOPPING_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+
+def start_forwarder(
+    address: str, folder: Path, config: TransportConfig, *, run: str, peers: Mapping[str, Sequence[str]]
+) -> RunningForwarder:
+    """Start a forwarder on this host and return when it listens.
+
+    Args:
+        address: tcp://HOST:PORT or ipc://PATH where participants shall publish.
+        folder: Where its log goes.
+        config: Limits, and options of the sockets.
+        run: Name of the run.
+        peers: For each participant, the observer included, those it sends to and hears from.
+
+    Raises:
+        UserError: It cannot listen there.
+    """
+    told = {name: tuple(others) for name, others in peers.items()}
+    settings = ForwarderConfig(run=run, address=address, peers=told, transport=config, parent=os.getpid())
+    log = folder / f"{FORWARDER}.log"
+    folder.mkdir(parents=True, exist_ok=True)
+    with log.open("w", encoding="utf-8") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "broker.forwarder"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            start_new_session=True,
+        )
+    forwarder = RunningForwarder(process, address, log)
+    if not _listens(process, settings):
+        forwarder.close()
+        lines = log.read_text(encoding="utf-8").splitlines()
+        raise UserError(lines[-1] if lines else f"the forwarder ended before it listened. Its log: {log}")
+    return forwarder
+
+
+def serve(settings: ForwarderConfig, told: TextIO) -> int:
+    """Be a forwarder until SIGTERM or SIGINT; says so on `told` when it listens, and returns an exit code."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
+    if settings.parent:
+        _end_with(settings.parent)
+    forwarder = None
+    try:
+        forwarder = Forwarder(settings)
+        told.write(f"{READY}\n")
+        told.flush()
+        forwarder.run()
+    except UserError as error:
+        _log.error("%s", error)
+        return WRONG
+    except _Stopped:
+        return 0
+    finally:
+        if forwarder is not None:
+            forwarder.close()
+    return 0
+
+
+def main() -> int:
+    """The command line: settings as JSON on standard input."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        settings = ForwarderConfig.model_validate_json(sys.stdin.read())
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "document"
+        _log.error("the forwarder's settings are wrong: %s: %s", place, first["msg"])
+        return WRONG
+    return serve(settings, sys.stdout)
+
+
+def _listens(process: subprocess.Popen[str], settings: ForwarderConfig) -> bool:
+    if process.stdin is None or process.stdout is None:
+        return False
+    try:
+        with process.stdin as stdin:
+            stdin.write(settings.model_dump_json())
+    except BrokenPipeError:
+        return False
+    return process.stdout.readline().strip() == READY
+
+
+def _end_with(parent: int) -> None:
+    """Let the kernel kill this process as soon as `parent` has ended, however it ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before the line above
+        raise SystemExit(WRONG)
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    raise _Stopped
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+"""`python -m broker.leash PARENT_ID COMMAND ...`: become COMMAND, and end when the starting thread's process ends.
+
+However that ends: the kernel kills, so not even `kill -9` of the starter leaves a process behind.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+_SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux; outlives exec, unless the command changes its user
+
+
+def leashed(command: Sequence[str]) -> list[str]:
+    """The command line that runs `command` on a leash of this process.
+
+    Start it from a thread that lives as long as the command shall: the kernel watches the thread.
+    """
+    return [sys.executable, "-m", "broker.leash", str(os.getpid()), *command]
+
+
+def main() -> None:
+    """Put this process on the leash and become the command."""
+    parent, command = int(sys.argv[1]), sys.argv[2:]
+    ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before the line above
+        sys.exit(1)
+    os.execvp(command[0], command)  # noqa: S606 - the starter's own command line
+
+
+if __name__ == "__main__":
+    main()

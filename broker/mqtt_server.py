@@ -1,0 +1,256 @@
+"""Starts the MQTT broker of a run: mosquitto, or amqtt where mosquitto is not installed."""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from broker.amqtt_config import AmqttConfig
+from broker.config import TransportConfig
+from broker.errors import AddressInUse, UserError
+from broker.leash import leashed
+from broker.mqtt_access import CERTIFICATE, KEY, PASSWORDS, PERMISSIONS
+
+Kind = Literal["mosquitto", "amqtt"]
+
+NOTES: dict[Kind, str] = {
+    "mosquitto": "The broker is mosquitto, with all that MQTT 5 and 3.1.1 offer.",
+    "amqtt": "The broker is amqtt: 4 to 10 times slower than mosquitto, without bound on its queues, and MQTT 3.1.1 "
+    "only, so no message expires, no will waits, and sessions end when the broker says so.",
+}
+INSTALL = {
+    "mosquitto": "install it (Debian: apt-get install mosquitto)",
+    "amqtt": "install it (pip install 'foretell[amqtt]')",
+}
+HEADER_BYTES = 4096
+"""Room for MQTT's header and topic around a frame."""
+
+_LARGEST_PACKET = 268_435_455  # of MQTT
+_READY_WITHIN_S = 30.0
+_LOOK_EVERY_S = 0.02
+_END_WITHIN_S = 3.0
+_ATTEMPTS = 3
+
+
+class _Door(NamedTuple):
+    """Where a broker listens, and who may come in."""
+
+    host: str
+    port: int
+    access: Path | None
+
+    @property
+    def address(self) -> str:
+        return f"{'mqtt' if self.access is None else 'mqtts'}://{self.host}:{self.port}"
+
+
+class MqttServer:
+    """A broker that this process started; it ends with this process, however that ends.
+
+    Attributes:
+        kind: Which broker it is.
+        address: Where clients connect to: `mqtt://HOST:PORT`, with TLS `mqtts://HOST:PORT`.
+        note: One sentence for the user: which broker it is and what is lost with it.
+        pid: Its process.
+        log: What it says.
+    """
+
+    def __init__(self, kind: Kind, address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.kind: Kind = kind
+        self.address = address
+        self.note = NOTES[kind]
+        self.pid = process.pid
+        self.log = log
+        self._process = process
+
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._process.poll() is None
+
+    def close(self) -> None:
+        """End it within seconds."""
+        if self.alive():
+            self._process.terminate()
+        try:
+            self._process.wait(_END_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def start_mqtt_server(
+    kind: Literal["auto", "mosquitto", "amqtt"],
+    folder: Path,
+    config: TransportConfig,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    access: Path | None = None,
+) -> MqttServer:
+    """Start a broker and wait until it listens. The thread that calls this must live as long as the broker shall.
+
+    Args:
+        kind: Which broker; `auto` takes mosquitto where it is installed.
+        folder: For its settings and `broker.log`; exists.
+        config: Limits of queues and messages.
+        host: Name or IPv4 address to listen on.
+        port: To listen on; 0 for any free one.
+        access: Folder `broker` of `make_mqtt_access`: passwords, permissions and TLS; None lets everybody in, in clear.
+
+    Raises:
+        AddressInUse: Another program listens there.
+        UserError: The broker is not installed, or did not start; says what it said last.
+    """
+    found = _choose(kind)
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return _start(found, folder, config, _Door(host, port or _free_port(host), access))
+        except AddressInUse:  # somebody took the free port before the broker could
+            if port or attempt == _ATTEMPTS:
+                raise
+    raise AssertionError
+
+
+def _choose(kind: Literal["auto", "mosquitto", "amqtt"]) -> Kind:
+    installed: dict[Kind, bool] = {
+        "mosquitto": _mosquitto() is not None,
+        "amqtt": importlib.util.find_spec("amqtt") is not None,
+    }
+    if kind == "auto":
+        for candidate, is_installed in installed.items():
+            if is_installed:
+                return candidate
+        msg = f"no MQTT broker is installed. mosquitto: {INSTALL['mosquitto']}; or amqtt: {INSTALL['amqtt']}"
+        raise UserError(msg)
+    if not installed[kind]:
+        msg = f"the MQTT broker {kind} is not installed: {INSTALL[kind]}, or set transport.mqtt.broker to auto"
+        raise UserError(msg)
+    return kind
+
+
+def _mosquitto() -> str | None:
+    """Its path; Debian puts it where only root looks."""
+    return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+
+
+def _start(kind: Kind, folder: Path, config: TransportConfig, door: _Door) -> MqttServer:
+    _check_free(door)
+    write_settings = _mosquitto_command if kind == "mosquitto" else _amqtt_command
+    command = write_settings(folder, config, door)
+    log = folder / "broker.log"
+    with log.open("wb") as said:
+        process = subprocess.Popen(  # noqa: S603 - a broker that is installed here
+            leashed(command), stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+        )
+    server = MqttServer(kind, door.address, process, log)
+    try:
+        _await(server, door)
+    except BaseException:
+        server.close()
+        raise
+    return server
+
+
+def _mosquitto_command(folder: Path, config: TransportConfig, door: _Door) -> list[str]:
+    """Write mosquitto's settings.
+
+    Its limits hold for every client alike, so they are those of the observer, who is sent the most. They also hold
+    for QoS 0 once a client's socket is full (mosquitto 2); its default of 1,000 loses in silence what a client that
+    starts or draws does not read at once.
+    """
+    lines = [
+        f"listener {door.port} {door.host}",
+        "set_tcp_nodelay true",
+        "persistence false",
+        "log_dest stdout",
+        "log_timestamp_format %Y-%m-%dT%H:%M:%S",
+        f"max_queued_messages {max(config.queue_messages, config.observer_queue_messages)}",
+        f"max_packet_size {min(config.max_message_bytes + HEADER_BYTES, _LARGEST_PACKET)}",
+    ]
+    if os.geteuid() == 0:  # else it changes to a user who cannot read these files, and slips its leash
+        lines.append("user root")
+    if door.access is None:
+        lines.append("allow_anonymous true")
+    else:
+        access = door.access.resolve()
+        lines += [
+            "allow_anonymous false",
+            "use_username_as_clientid true",  # nobody can take over the connection or session of another
+            f"password_file {access / PASSWORDS}",
+            f"acl_file {access / PERMISSIONS}",
+            f"certfile {access / CERTIFICATE}",
+            f"keyfile {access / KEY}",
+        ]
+    settings = folder / "mosquitto.conf"
+    settings.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    return [_mosquitto() or "mosquitto", "-c", str(settings)]
+
+
+def _amqtt_command(folder: Path, config: TransportConfig, door: _Door) -> list[str]:
+    settings = AmqttConfig(
+        host=door.host,
+        port=door.port,
+        access=None if door.access is None else door.access.resolve(),
+        max_packet_bytes=min(config.max_message_bytes + HEADER_BYTES, _LARGEST_PACKET),
+        session_expiry_s=config.mqtt.session_expiry_s,
+    )
+    path = folder / "amqtt.json"
+    path.write_text(settings.model_dump_json(), encoding="utf-8")
+    return [sys.executable, "-m", "broker.amqtt_server", str(path)]
+
+
+def _free_port(host: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def _check_free(door: _Door) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((door.host, door.port))
+            probe.listen()
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise AddressInUse("the MQTT broker", door.address, "port") from None
+            msg = f"the MQTT broker cannot listen on {door.address}: {error}"
+            raise UserError(msg) from None
+
+
+def _await(server: MqttServer, door: _Door) -> None:
+    """Wait until the broker takes a connection.
+
+    Raises:
+        UserError: It ended, or took none in time.
+    """
+    host = "127.0.0.1" if door.host == "0.0.0.0" else door.host  # noqa: S104 - compared, not listened on
+    give_up_at = time.monotonic() + _READY_WITHIN_S
+    while time.monotonic() < give_up_at:
+        try:
+            with socket.create_connection((host, door.port), timeout=_READY_WITHIN_S):
+                return
+        except OSError:
+            pass
+        if not server.alive():
+            msg = f"the MQTT broker {server.kind} did not start: {_last_line(server.log)}. Its log: {server.log}"
+            raise UserError(msg)
+        time.sleep(_LOOK_EVERY_S)
+    msg = (
+        f"the MQTT broker {server.kind} took no connection on {server.address} for {_READY_WITHIN_S} s. "
+        f"Its log: {server.log}"
+    )
+    raise UserError(msg)
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")

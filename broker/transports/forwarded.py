@@ -1,0 +1,121 @@
+"""ZeroMQ transport through a forwarder, for networks where participants cannot reach each other.
+
+Everybody publishes at one address and subscribes at the next one. A subscription is the bytes with which all frames of
+an in-edge begin, so a frame travels as it is, and nobody gets what is meant for another.
+
+PUB/SUB loses in silence what it cannot deliver, so a participant publishes with an XPUB: it sees which peers have
+subscribed, through the forwarder, and keeps what nobody would hear yet. Its way to the forwarder refuses when it is
+full. What the forwarder itself gives up, because a peer does not read, the peer counts as lost by the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import zmq
+
+from broker.codec import Codec
+from broker.config import TransportConfig
+from broker.errors import UserError
+from broker.messages import OBSERVER, Envelope
+from broker.transport import Traffic
+from broker.transports.sockets import FORWARDER, NOBLOCK, OutEdge, Socket, SocketTransport, limit_of, plain_send, reach
+
+_SUBSCRIBED = 1
+
+
+def subscribe_address(address: str, name: str) -> str:
+    """Where a participant subscribes, when all publish at `address`.
+
+    The observer has a door of its own: the queue behind it is as long as `observer_queue_messages`.
+    """
+    observer = name == OBSERVER
+    if address.startswith("ipc://"):
+        return address + ("-observer" if observer else "-out")
+    host, _, port = address.rpartition(":")
+    return f"{host}:{int(port) + 1 + observer}"
+
+
+class _Topic(OutEdge):
+    """The edge to a peer that hears nothing before it has subscribed."""
+
+    def __init__(self, publish: Callable[[bytes, int], object], limit: int, traffic: Traffic) -> None:
+        super().__init__(self._publish_if_heard, limit, traffic)
+        self.heard = False
+        self._publish = publish
+
+    def _publish_if_heard(self, frame: bytes, flags: int) -> None:
+        if not self.heard:
+            raise zmq.Again
+        self._publish(frame, flags)
+
+
+class ForwardedTransport(SocketTransport):
+    """One participant's two sockets.
+
+    Args:
+        name: The participant.
+        peers: Those it sends to and hears from.
+        address: Where the forwarder takes frames.
+        codec: Allows this participant's in-edges.
+        config: Limits of every transport, and options of the sockets.
+
+    Raises:
+        UserError: The address makes no sense.
+    """
+
+    def __init__(self, name: str, peers: Sequence[str], address: str, codec: Codec, config: TransportConfig) -> None:
+        super().__init__(name, codec, config)
+        self._publisher = self._socket(zmq.XPUB)
+        self._out.append(self._publisher)
+        publish = plain_send(self._publisher)
+        self._edges = {peer: _Topic(publish, limit_of(config, peer), self.traffic[peer]) for peer in peers}
+        self._topics = {codec.prefix(name, peer): topic for peer, topic in self._edges.items()}
+        self._inbound = self._socket(zmq.SUB)
+        self._receive = self._inbound.recv
+        try:
+            self._open(peers, address)
+        except UserError:
+            self._context.destroy(linger=0)
+            raise
+
+    def send_all(self, envelopes: Sequence[Envelope]) -> None:
+        """Hand over several envelopes, each to a peer that has subscribed or into its queue."""
+        self._hear_subscriptions()
+        super().send_all(envelopes)
+
+    def _open(self, peers: Sequence[str], address: str) -> None:
+        self._publisher.setsockopt(zmq.XPUB_NODROP, 1)
+        self._publisher.setsockopt(zmq.IMMEDIATE, 1)  # without a forwarder there are no subscriptions
+        reach(self._publisher, self._config, address, self.name, FORWARDER)
+        waiting = limit_of(self._config, self.name) * max(1, len(peers))  # as many as with a connection of each peer
+        self._inbound.setsockopt(zmq.RCVHWM, waiting)
+        for peer in peers:
+            self._inbound.setsockopt(zmq.SUBSCRIBE, self.codec.prefix(peer, self.name))
+        reach(self._inbound, self._config, subscribe_address(address, self.name), self.name, FORWARDER)
+
+    def _hear_subscriptions(self) -> None:
+        """Note who has subscribed, and who has gone."""
+        try:
+            while True:
+                notice = self._publisher.recv(NOBLOCK)
+                topic = self._topics.get(notice[1:])
+                if topic is not None:
+                    topic.heard = notice[0] == _SUBSCRIBED
+        except zmq.Again:
+            return
+
+    def _flush_when_writable(self, timeout_s: float | None, *inbound: Socket) -> None:
+        self._flush_stuck()  # of a change that has been seen already, nothing would tell again
+        if self._stuck:
+            super()._flush_when_writable(timeout_s, *inbound)
+
+    def _flush_stuck(self) -> None:
+        left = -1
+        while left != (left := sum(len(topic.waiting) for topic in self._stuck)):
+            self._hear_subscriptions()
+            super()._flush_stuck()
+
+    def _watch_stuck(self, poller: zmq.Poller) -> None:
+        # An XPUB calls itself writable even where it refuses: what tells is news from ZeroMQ's thread.
+        poller.register(self._publisher.getsockopt(zmq.FD), zmq.POLLIN)

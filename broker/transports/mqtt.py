@@ -1,0 +1,205 @@
+"""MQTT transport: everybody is connected to one broker; each edge is a topic that its destination alone listens to.
+
+Subscribers never hear of what a broker throws away, so what is lost is counted by the numbers on each edge.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from paho.mqtt.client import MQTTMessageInfo
+from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from broker.codec import Codec
+from broker.config import TransportConfig
+from broker.messages import LAST_WILL, OBSERVER, Envelope, Hello, Metrics, Share, topic
+from broker.mqtt_access import MqttCredentials
+from broker.records import EventRecord, pack
+from broker.transport import FrameTransport, Traffic
+from broker.transports.mqtt_connection import V5, MqttConnection, Who
+
+_IN_FLIGHT = 20
+"""Messages of QoS 1 that the broker has not acknowledged; more are refused by some brokers, mosquitto among them."""
+_ACCEPTED = (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN)
+"""With QoS 1, what was not written because the connection broke just now is written when it is back."""
+
+
+class _OutEdge:
+    """The topic of one peer, and the frames that could not go out so far."""
+
+    def __init__(self, topic: str, qos: int, limit: int, traffic: Traffic) -> None:
+        self.topic, self.qos, self.traffic = topic, qos, traffic
+        self.waiting: deque[tuple[bytes, Properties | None]] = deque()
+        self.limit = limit
+
+
+class _Expiry(Properties):
+    """The age at which a message expires, written once: a properties' object takes long to write itself."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho's
+        self.MessageExpiryInterval = seconds
+        packed: bytes = super().pack()  # type: ignore[no-untyped-call] # paho's
+        object.__setattr__(self, "_packed", packed)
+
+    def pack(self) -> bytes:
+        """What stands in the packet."""
+        packed: bytes = object.__getattribute__(self, "_packed")
+        return packed
+
+
+class MqttTransport(FrameTransport):
+    """One participant's connection to the broker.
+
+    Args:
+        name: The participant.
+        peers: Whom it sends to and hears from; where the observer is among them, the broker tells it if this
+            participant is gone without goodbye.
+        address: mqtt://HOST:PORT, or mqtts://HOST:PORT with TLS.
+        codec: Allows this participant's in-edges.
+        config: Limits of every transport, and settings of MQTT.
+        credentials: User name, password and authority; None: anybody may connect.
+        connect_within_s: How long it tries to reach the broker for the first time.
+
+    Raises:
+        UserError: The broker cannot be reached, or refuses.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        peers: Sequence[str],
+        address: str,
+        codec: Codec,
+        config: TransportConfig,
+        *,
+        credentials: MqttCredentials | None,
+        connect_within_s: float,
+    ) -> None:
+        super().__init__(name, codec)
+        self._edges = {peer: self._out_edge(peer, config) for peer in peers}
+        self._stuck: list[_OutEdge] = []
+        self._in_flight: list[tuple[MQTTMessageInfo, _OutEdge, int]] = []
+        self._awaited: float = 1
+        in_edges = [(topic(codec.run, peer, name), self._qos(peer, config)) for peer in peers]
+        who = Who(name, f"foretell-{codec.run}-{name}", in_edges, self._will() if OBSERVER in peers else None)
+        self._connection = MqttConnection(
+            who, address, config.mqtt, credentials, hear=self._hear, relieved=self._flush, notice=self._notice
+        )
+        try:
+            self._client = self._connection.open(connect_within_s)
+        except BaseException:
+            self._connection.close()
+            raise
+        expires = config.mqtt.message_expiry_s and self._connection.protocol == V5
+        self._expiry = _Expiry(config.mqtt.message_expiry_s) if expires else None
+
+    def send(self, envelope: Envelope) -> None:
+        """Hand over an envelope; what a full queue refuses is counted as dropped."""
+        self.send_all((envelope,))
+
+    def send_all(self, envelopes: Sequence[Envelope]) -> None:
+        """Hand over several envelopes; none leaves if one is too large."""
+        for envelope, frame in zip(envelopes, list(map(self.codec.encode, envelopes)), strict=True):
+            edge, kind = self._edges[envelope.destination], type(envelope.message)
+            properties = self._expiry if kind is Share else None
+            if kind is Hello:  # not kept where it cannot go out now: it is repeated
+                if not edge.waiting:
+                    self._publish(edge, frame, None, hello=True)
+            elif (not edge.waiting and self._publish(edge, frame, properties)) or self._keep(edge, frame, properties):
+                traffic = edge.traffic
+                traffic.sent += 1
+                traffic.sent_bytes += len(frame)
+
+    def wait(self, timeout_s: float | None, awaited: int = 1) -> None:
+        """Block until `awaited` frames have arrived; see `Transport.wait`."""
+        if len(self.arrived) < awaited:
+            self._awaited = awaited
+            self._connection.run(timeout_s)
+
+    def close(self, linger_s: float) -> None:
+        """Say goodbye; what is under way is sent for at most `linger_s` seconds, `traffic` counts what is left."""
+        give_up_at = time.monotonic() + linger_s
+        self._awaited = math.inf
+        try:
+            while (self._stuck or self._unacknowledged()) and (left_s := give_up_at - time.monotonic()) > 0:
+                self._connection.run(left_s)
+        finally:
+            left = [(edge, len(frame)) for edge in self._edges.values() for frame, _ in edge.waiting]
+            for edge, size in left + [(edge, size) for _, edge, size in self._unacknowledged() if size]:
+                edge.traffic.dropped += 1
+                edge.traffic.sent -= 1
+                edge.traffic.sent_bytes -= size
+            self._connection.close()
+
+    def _hear(self, frames: Sequence[bytes]) -> bool:
+        """Take frames in; True when enough messages have arrived."""
+        for frame in frames:
+            self.take(frame)
+        if len(self.arrived) < self._awaited:
+            return False
+        self._connection.stop()
+        return True
+
+    def _publish(self, edge: _OutEdge, frame: bytes, properties: Properties | None, *, hello: bool = False) -> bool:
+        """Hand a frame to the broker; False if that must wait."""
+        client, qos = self._client, edge.qos
+        if not client.can_publish() or (qos and len(self._in_flight) >= _IN_FLIGHT <= len(self._unacknowledged())):
+            return False
+        info = client.publish_now(edge.topic, frame, qos, properties)
+        if not qos:
+            return info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS
+        if info.rc not in _ACCEPTED:
+            return False
+        self._in_flight.append((info, edge, 0 if hello else len(frame)))
+        return True
+
+    def _keep(self, edge: _OutEdge, frame: bytes, properties: Properties | None) -> bool:
+        """Queue a frame until it can go out, or count it as dropped."""
+        if len(edge.waiting) >= edge.limit:
+            edge.traffic.dropped += 1
+            return False
+        edge.waiting.append((frame, properties))
+        if edge not in self._stuck:
+            self._stuck.append(edge)
+        return True
+
+    def _flush(self) -> None:
+        """Send what waits, as far as the broker reads."""
+        if not self._stuck:
+            if self._awaited == math.inf and not self._unacknowledged():
+                self._connection.stop()
+            return
+        for edge in self._stuck:
+            while edge.waiting and self._publish(edge, *edge.waiting[0]):
+                edge.waiting.popleft()
+        self._stuck = [edge for edge in self._stuck if edge.waiting]
+
+    def _unacknowledged(self) -> list[tuple[MQTTMessageInfo, _OutEdge, int]]:
+        """Messages of QoS 1 that the broker has not acknowledged."""
+        self._in_flight = [one for one in self._in_flight if not one[0].is_published()]
+        return self._in_flight
+
+    def _notice(self, kind: str, text: str) -> None:
+        self.noticed.append(EventRecord(self.name, kind, "", text))
+
+    def _will(self) -> tuple[str, bytes]:
+        """What the broker publishes if this participant is gone without goodbye.
+
+        It is written before any other message, so it has no number: it is taken whenever it comes.
+        """
+        gone = EventRecord(self.name, "gone", "", "its connection to the broker ended without goodbye")
+        envelope = Envelope(self.codec.run, self.name, OBSERVER, LAST_WILL, Metrics(pack([gone])))
+        return topic(self.codec.run, self.name, OBSERVER), self.codec.encode(envelope)
+
+    def _out_edge(self, peer: str, config: TransportConfig) -> _OutEdge:
+        limit = config.observer_queue_messages if peer == OBSERVER else config.queue_messages
+        return _OutEdge(topic(self.codec.run, self.name, peer), self._qos(peer, config), limit, self.traffic[peer])
+
+    def _qos(self, peer: str, config: TransportConfig) -> int:
+        return 1 if OBSERVER in (peer, self.name) else config.mqtt.qos

@@ -1,0 +1,355 @@
+"""Stays connected to an MQTT broker: in the event loop that it owns, and that runs only while somebody waits."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+import ssl
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiomqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from broker.config import MqttConfig
+from broker.errors import UserError
+from broker.mqtt_access import MqttCredentials
+from broker.transports.mqtt_client import ClosedAtOnce, MqttClient
+
+V5, V311 = aiomqtt.ProtocolVersion.V5, aiomqtt.ProtocolVersion.V311
+
+_ANSWER_WITHIN_S = 5.0
+_LONGEST_PAUSE_S = 2.0
+_CLOSE_WITHIN_S = 1.0
+_SETTLED_S = 10.0
+"""A connection that lasted so long was a good one: the next pause is short again."""
+_FIGHT = 3
+_REFUSED = 0x80
+_UNSUPPORTED, _BAD_IDENTIFIER, _BAD_PASSWORD, _NOT_AUTHORIZED, _BANNED = 0x84, 0x85, 0x86, 0x87, 0x8A
+_TAKEN_OVER = 0x8E
+_NO_RETAINED = SubscribeOptions.RETAIN_DO_NOT_SEND
+
+Notice = Callable[[str, str], None]
+
+
+@dataclass(frozen=True)
+class Who:
+    """Who connects, and to what it listens.
+
+    Attributes:
+        name: The participant.
+        identifier: Its client identifier; a broker has one connection of each.
+        topics: Its in-edges, and the quality of service of each.
+        will: Topic and frame that the broker publishes if it is gone without goodbye, or None.
+    """
+
+    name: str
+    identifier: str
+    topics: Sequence[tuple[str, int]]
+    will: tuple[str, bytes] | None
+
+
+class MqttConnection:
+    """A connection that is made anew when it breaks.
+
+    Attributes:
+        client: aiomqtt's client, None before the first connection.
+        protocol: MQTT's version; what `auto` has come to, once connected.
+
+    Args:
+        who: Who connects.
+        address: mqtt://HOST:PORT or mqtts://HOST:PORT.
+        config: Settings of MQTT.
+        credentials: User name, password and authority, or None.
+        hear: Takes frames; says whether enough has come.
+        relieved: Called when there may be room to publish again.
+        notice: Takes a kind of event and a sentence.
+    """
+
+    def __init__(
+        self,
+        who: Who,
+        address: str,
+        config: MqttConfig,
+        credentials: MqttCredentials | None,
+        *,
+        hear: Callable[[Sequence[bytes]], bool],
+        relieved: Callable[[], None],
+        notice: Notice,
+    ) -> None:
+        self.protocol = V311 if config.protocol == "3.1.1" else V5
+        self.client: MqttClient | None = None
+        self._who, self._address, self._config, self._credentials = who, address, config, credentials
+        self._hear, self._relieved, self._notice = hear, relieved, notice
+        self._due = math.inf
+        self._timer: asyncio.TimerHandle | None = None
+        self._problem = "no answer yet"
+        self._joined = False
+        self._connected_at: float | None = None
+        self._broken_at: float | None = None
+        self._pause_s, self._fights = config.reconnect_s, 0
+        self._failure: BaseException | None = None
+        self._executor: ThreadPoolExecutor | None = None
+        self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(self._note_failure)
+
+    def open(self, within_s: float) -> MqttClient:
+        """Connect for the first time; returns the client, which stays the same from now on.
+
+        Raises:
+            UserError: The broker cannot be reached within `within_s` seconds, or refuses for good.
+        """
+        give_up_at = time.monotonic() + within_s
+        self._start(self._stay_connected())
+        while self.client is None or not self.client.ready:
+            if (left_s := give_up_at - time.monotonic()) <= 0:
+                msg = (
+                    f"{self._who.name} cannot reach an MQTT broker at {self._address} within {within_s:g} s: "
+                    f"{self._problem}. Does it run, and is the address right?"
+                )
+                raise UserError(msg)
+            self.run(left_s)
+        return self.client
+
+    def run(self, timeout_s: float | None) -> None:
+        """Let the loop run until `stop`, for at most `timeout_s` seconds."""
+        loop = self._loop
+        if self.client is not None:
+            self.client.read_what_is_left()
+        if timeout_s is None:
+            self._due = math.inf
+        elif timeout_s <= 0:
+            loop.stop()  # after one turn
+        else:
+            self._due = due = loop.time() + timeout_s
+            if self._timer is None or self._timer.when() > due:
+                self._set_timer()
+        loop.run_forever()
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> None:
+        """Let `run` return."""
+        self._loop.stop()
+
+    def close(self) -> None:
+        """Say goodbye and release everything."""
+        loop, give_up_at = self._loop, time.monotonic() + _CLOSE_WITHIN_S
+        if self._executor is not None:
+            self._executor.shutdown()
+            self._turn()  # what its thread has left to do for the loop
+        if self.client is not None:
+            self.client.say_goodbye(_session_expiry(PacketTypes.DISCONNECT, 0) if self.protocol == V5 else None)
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        while asyncio.all_tasks(loop) and time.monotonic() < give_up_at:
+            self._turn()
+        loop.close()
+
+    def _turn(self) -> None:
+        """Let the loop do what can be done now."""
+        self._loop.stop()
+        self._loop.run_forever()
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        def done(task: asyncio.Task[None]) -> None:
+            if not task.cancelled():
+                self._failure = task.exception()
+            self._loop.stop()
+
+        task = self._loop.create_task(work, name="stay connected")
+        task.add_done_callback(done)
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._due, self._ring)
+
+    def _ring(self) -> None:
+        """End `run` at its time; a timer is kept from one run to the next, which mostly ends before it."""
+        self._timer = None
+        if self._loop.time() >= self._due:
+            self._loop.stop()
+        elif self._due < math.inf:
+            self._set_timer()
+
+    def _note_failure(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """An error in a callback ends `run`; what is said of futures that nobody asks any more is dropped."""
+        if "handle" in context:
+            self._failure = context.get("exception")
+            loop.stop()
+
+    async def _stay_connected(self) -> None:
+        """Connect, subscribe, and do so again whenever the connection breaks.
+
+        Raises:
+            UserError: The broker refuses the first connection for good.
+        """
+        while True:
+            if self.client is None:
+                self.client = self._make_client()
+            self._executor = ThreadPoolExecutor(1)  # of this attempt alone: no thread stays behind
+            self._loop.set_default_executor(self._executor)
+            try:
+                async with self.client as client:
+                    self._executor.shutdown(wait=False)
+                    await self._subscribe(client)
+                    self._welcome(client)
+                    async for _ in client.messages:  # none comes this way, but the end of the connection does
+                        pass
+            except aiomqtt.MqttError as error:
+                self._executor.shutdown(wait=False)
+                if self.client is not None:
+                    self.client.sever()
+                self._face(error)
+            await asyncio.sleep(self._pause_s)
+            self._pause_s = min(2 * self._pause_s, max(_LONGEST_PAUSE_S, self._config.reconnect_s))
+
+    def _make_client(self) -> MqttClient:
+        url, is_v5, shown = urlsplit(self._address), self.protocol == V5, self._credentials
+        return MqttClient(
+            self._hear,
+            self._relieved,
+            hostname=url.hostname or "",
+            port=url.port or 0,
+            username=shown.username if shown else None,
+            password=shown.password if shown else None,
+            identifier=self._who.identifier,
+            protocol=self.protocol,
+            will=self._will(),
+            timeout=_ANSWER_WITHIN_S,
+            keepalive=self._config.keepalive_s,
+            properties=_session_expiry(PacketTypes.CONNECT, self._config.session_expiry_s) if is_v5 else None,
+            tls_context=self._tls() if url.scheme == "mqtts" else None,
+            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+        )
+
+    def _will(self) -> aiomqtt.Will | None:
+        if self._who.will is None:
+            return None
+        properties = None
+        if self.protocol == V5:
+            properties = _properties(PacketTypes.WILLMESSAGE)
+            properties.WillDelayInterval = self._config.will_delay_s
+        return aiomqtt.Will(*self._who.will, qos=1, properties=properties)
+
+    def _tls(self) -> ssl.SSLContext:
+        authority = self._credentials.ca if self._credentials else None
+        try:
+            return ssl.create_default_context(cafile=authority)
+        except (OSError, ssl.SSLError) as error:
+            msg = f"{self._who.name} cannot use {authority} to check the broker at {self._address}: {error}"
+            raise UserError(msg) from None
+
+    async def _subscribe(self, client: MqttClient) -> None:
+        """Listen to the in-edges.
+
+        Raises:
+            MqttError: The broker refuses one.
+        """
+        if not self._who.topics:
+            return
+        topics: Any = [  # aiomqtt's type is one of two
+            (topic, SubscribeOptions(qos=qos, retainHandling=_NO_RETAINED) if self.protocol == V5 else qos)
+            for topic, qos in self._who.topics
+        ]
+        for (topic, _), answer in zip(self._who.topics, await client.subscribe(topics), strict=False):
+            if int(getattr(answer, "value", answer)) >= _REFUSED:
+                raise _SubscriptionRefused(topic)
+
+    def _welcome(self, client: MqttClient) -> None:
+        client.ready = True
+        if self._broken_at is not None:
+            gone_s = self._loop.time() - self._broken_at
+            self._notice("reconnected", f"connected to {self._address} again after {gone_s:.1f} s")
+        self._connected_at, self._joined = self._loop.time(), True
+        self._relieved()
+        self.stop()
+
+    def _face(self, error: aiomqtt.MqttError) -> None:
+        """Draw the consequences of an attempt that failed or a connection that broke.
+
+        Raises:
+            UserError: The broker refuses the first connection for good.
+        """
+        self._problem = _reason(error)
+        if self._connected_at is not None:
+            self._face_break(error, self._loop.time() - self._connected_at)
+            self._connected_at, self._broken_at = None, self._loop.time()
+        elif not self._joined:
+            if self.protocol == V5 and self._config.protocol == "auto" and _means_no_v5(error):
+                self.protocol, self.client, self._pause_s = V311, None, 0.0
+            elif (what_to_do := _advice(error)) is not None:
+                msg = f"{self._who.name} cannot use the MQTT broker at {self._address}: {self._problem}. {what_to_do}"
+                raise UserError(msg)
+        self.stop()
+
+    def _face_break(self, error: aiomqtt.MqttError, lasted_s: float) -> None:
+        name, identifier, address = self._who.name, self._who.identifier, self._address
+        self._notice("disconnected", f"the connection to {address} broke ({self._problem}): trying again")
+        if lasted_s >= _SETTLED_S:
+            self._pause_s = self._config.reconnect_s
+        is_fight = lasted_s < _SETTLED_S and (self.protocol == V311 or _code(error) == _TAKEN_OVER)
+        self._fights = self._fights + 1 if is_fight else 0
+        if self._fights == _FIGHT:
+            text = (
+                f"{address} ended {_FIGHT} connections of {identifier} soon after they began: is {name} running twice?"
+            )
+            self._notice("contested", text)
+
+
+class _SubscriptionRefused(aiomqtt.MqttError):
+    def __init__(self, topic: str) -> None:
+        super().__init__(f"it does not let this participant listen to {topic}")
+
+
+def _properties(packet: int) -> Properties:
+    return Properties(packet)  # type: ignore[no-untyped-call] # paho's
+
+
+def _session_expiry(packet: int, seconds: int) -> Properties:
+    properties = _properties(packet)
+    properties.SessionExpiryInterval = seconds
+    return properties
+
+
+def _code(error: aiomqtt.MqttError) -> int | None:
+    """The broker's reason, if it gave one."""
+    cause = error if isinstance(error, aiomqtt.MqttCodeError) else error.__cause__
+    code = getattr(cause, "rc", None)
+    return code.value if isinstance(code, ReasonCode) else None
+
+
+def _reason(error: aiomqtt.MqttError) -> str:
+    """Why, in the words of whoever said it."""
+    cause = error.__cause__ or error
+    code = getattr(cause, "rc", None)
+    return str(code if isinstance(code, ReasonCode) else cause)
+
+
+def _means_no_v5(error: aiomqtt.MqttError) -> bool:
+    return isinstance(error, ClosedAtOnce) or _code(error) == _UNSUPPORTED
+
+
+def _advice(error: aiomqtt.MqttError) -> str | None:
+    """What a user can do about an error that will not pass by itself, or None if it may."""
+    code = _code(error)
+    if code in {_BAD_PASSWORD, _NOT_AUTHORIZED, _BANNED} or isinstance(error, _SubscriptionRefused):
+        return "Check the keys that transport.security.keys names, and the broker's own list."
+    if code == _BAD_IDENTIFIER:
+        return "Give the run a shorter name."
+    if code == _UNSUPPORTED:
+        return "Set transport.mqtt.protocol to auto."
+    if isinstance(error.__context__, socket.gaierror):
+        return "Check the address."
+    if isinstance(error.__context__, ssl.SSLError):
+        return "Check that it speaks TLS (mqtts://) and that its certificate is the one these keys were made for."
+    return None
