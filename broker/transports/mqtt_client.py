@@ -4,13 +4,14 @@ Where the time goes, and what is done instead:
 - publishing wakes the loop, which registers a writer, writes, and takes the writer off again: here paho writes at once,
   and the loop has a writer only while the broker does not read;
 - each message received costs a task and a future: here frames are handed over as they are read;
-- each packet read costs a turn of the loop: here reading goes on until nothing is left or enough has come;
+- each packet read costs a turn of the loop: here the socket is read without it while all is well;
 - each message sent makes objects for a callback about it: here there is no such callback.
 """
 
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import ssl
 from collections.abc import Callable, Sequence
@@ -47,6 +48,7 @@ class MqttClient(aiomqtt.Client):
         self._hear, self._relieved = hear, relieved
         self._frames: list[bytes] = []
         self._writing = False
+        self._poller = select.poll()
         self._client.on_publish = None
         self._client.disable_logger()
 
@@ -72,10 +74,11 @@ class MqttClient(aiomqtt.Client):
         """Whether it is connected and everything published so far is written."""
         return self.ready and not self._client.want_write()
 
-    def read_what_is_left(self) -> None:
-        """Read what TLS has taken from the socket already: the socket does not tell of it."""
+    def read_within(self, timeout_s: float) -> None:
+        """Read what comes within `timeout_s` seconds, without the loop."""
         sock = self._client.socket()
-        if isinstance(sock, ssl.SSLSocket) and sock.pending():
+        # What TLS has taken from the socket already, the socket does not tell of.
+        if (isinstance(sock, ssl.SSLSocket) and sock.pending()) or self._poller.poll(timeout_s * 1000):
             self._read()
 
     def say_goodbye(self, properties: Properties | None) -> None:
@@ -138,6 +141,8 @@ class MqttClient(aiomqtt.Client):
     def _on_socket_open(self, client: paho.Client, userdata: Any, sock: Any) -> None:
         super()._on_socket_open(client, userdata, sock)
         self._loop.call_soon_threadsafe(self._loop.add_reader, sock.fileno(), self._read)
+        self._poller = select.poll()
+        self._poller.register(sock.fileno(), select.POLLIN)
 
     def _on_socket_register_write(self, client: paho.Client, userdata: Any, sock: Any) -> None:
         if not self.ready:  # paho may be in another thread or hold its locks

@@ -29,6 +29,7 @@ V5, V311 = aiomqtt.ProtocolVersion.V5, aiomqtt.ProtocolVersion.V311
 _ANSWER_WITHIN_S = 5.0
 _LONGEST_PAUSE_S = 2.0
 _CLOSE_WITHIN_S = 1.0
+_TURN_EVERY_S = 1.0
 _SETTLED_S = 10.0
 """A connection that lasted so long was a good one: the next pause is short again."""
 _FIGHT = 3
@@ -89,8 +90,8 @@ class MqttConnection:
         self.client: MqttClient | None = None
         self._who, self._address, self._config, self._credentials = who, address, config, credentials
         self._hear, self._relieved, self._notice = hear, relieved, notice
-        self._due = math.inf
-        self._timer: asyncio.TimerHandle | None = None
+        self._stopped = False
+        self._turn_at = 0.0
         self._problem = "no answer yet"
         self._joined = False
         self._connected_at: float | None = None
@@ -120,24 +121,29 @@ class MqttConnection:
         return self.client
 
     def run(self, timeout_s: float | None) -> None:
-        """Let the loop run until `stop`, for at most `timeout_s` seconds."""
-        loop = self._loop
-        if self.client is not None:
-            self.client.read_what_is_left()
-        if timeout_s is None:
-            self._due = math.inf
-        elif timeout_s <= 0:
-            loop.stop()  # after one turn
-        else:
-            self._due = due = loop.time() + timeout_s
-            if self._timer is None or self._timer.when() > due:
-                self._set_timer()
-        loop.run_forever()
-        if self._failure is not None:
-            raise self._failure
+        """Read, and keep the connection going, until `stop`; for at most `timeout_s` seconds.
+
+        While all is well, the loop has a turn a second, for aiomqtt's pings: reading needs none.
+        """
+        self._stopped = False
+        give_up_at = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            left_s = give_up_at - (now := time.monotonic())
+            if self.client is None or not self.client.can_publish():
+                self._run_loop(left_s)
+            elif now >= self._turn_at:
+                self._turn_at = now + _TURN_EVERY_S
+                self._turn()
+            else:
+                self.client.read_within(max(0.0, min(left_s, self._turn_at - now)))
+            if self._failure is not None:
+                raise self._failure
+            if self._stopped or time.monotonic() >= give_up_at:
+                return
 
     def stop(self) -> None:
         """Let `run` return."""
+        self._stopped = True
         self._loop.stop()
 
     def close(self) -> None:
@@ -168,18 +174,11 @@ class MqttConnection:
         task = self._loop.create_task(work, name="stay connected")
         task.add_done_callback(done)
 
-    def _set_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_at(self._due, self._ring)
-
-    def _ring(self) -> None:
-        """End `run` at its time; a timer is kept from one run to the next, which mostly ends before it."""
-        self._timer = None
-        if self._loop.time() >= self._due:
-            self._loop.stop()
-        elif self._due < math.inf:
-            self._set_timer()
+    def _run_loop(self, timeout_s: float) -> None:
+        timer = self._loop.call_later(timeout_s, self._loop.stop) if timeout_s < math.inf else None
+        self._loop.run_forever()
+        if timer is not None:
+            timer.cancel()
 
     def _note_failure(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """An error in a callback ends `run`; what is said of futures that nobody asks any more is dropped."""
@@ -262,7 +261,8 @@ class MqttConnection:
             for topic, qos in self._who.topics
         ]
         for (topic, _), answer in zip(self._who.topics, await client.subscribe(topics), strict=False):
-            if int(getattr(answer, "value", answer)) >= _REFUSED:
+            code: Any = getattr(answer, "value", answer)
+            if code >= _REFUSED:
                 raise _SubscriptionRefused(topic)
 
     def _welcome(self, client: MqttClient) -> None:
