@@ -26,8 +26,8 @@ _BURST = 256
 """Packets read in one turn of the loop: its timers shall ring even if packets come as fast as they are read."""
 
 
-class ClosedAtOnce(aiomqtt.MqttError):
-    """The broker closed the connection instead of answering: some do so to a version they do not know."""
+class NoAnswer(aiomqtt.MqttError):
+    """No proper answer to the first packet: what some brokers do to a version they do not know."""
 
 
 class MqttClient(aiomqtt.Client):
@@ -61,8 +61,11 @@ class MqttClient(aiomqtt.Client):
         self._connected = asyncio.Future()  # aiomqtt leaves it done when a connection breaks
         try:
             await super().__aenter__()
-        except aiomqtt.MqttError:
+        except aiomqtt.MqttError as error:
+            is_silent = self._client.socket() is not None
             self.sever()
+            if is_silent:
+                raise NoAnswer("it accepts connections, but does not answer") from error
             raise
         return self
 
@@ -126,7 +129,9 @@ class MqttClient(aiomqtt.Client):
 
     def _give_up(self, error: Exception) -> None:
         self.ready = False
-        if not self._disconnected.done():
+        if not self._connected.done():
+            self._connected.set_exception(NoAnswer(f"its answer makes no sense ({error})"))
+        elif not self._disconnected.done():
             self._disconnected.set_exception(error)
 
     def _on_message(self, _client: paho.Client, _userdata: Any, message: paho.MQTTMessage) -> None:
@@ -135,7 +140,7 @@ class MqttClient(aiomqtt.Client):
     def _on_disconnect(self, client: paho.Client, userdata: Any, *args: Any) -> None:
         self.ready = False
         if not self._connected.done():
-            self._connected.set_exception(ClosedAtOnce("it closed the connection at once"))
+            self._connected.set_exception(NoAnswer("it closed the connection at once"))
         super()._on_disconnect(client, userdata, *args)
 
     def _on_socket_open(self, client: paho.Client, userdata: Any, sock: Any) -> None:

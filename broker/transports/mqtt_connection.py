@@ -22,7 +22,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from broker.config import MqttConfig
 from broker.errors import UserError
 from broker.mqtt_access import MqttCredentials
-from broker.transports.mqtt_client import ClosedAtOnce, MqttClient
+from broker.transports.mqtt_client import MqttClient, NoAnswer
 
 V5, V311 = aiomqtt.ProtocolVersion.V5, aiomqtt.ProtocolVersion.V311
 
@@ -33,9 +33,9 @@ _TURN_EVERY_S = 1.0
 _SETTLED_S = 10.0
 """A connection that lasted so long was a good one: the next pause is short again."""
 _FIGHT = 3
+"""So many short connections, with no failure to connect between them, look like two clients of one identifier."""
 _REFUSED = 0x80
 _UNSUPPORTED, _BAD_IDENTIFIER, _BAD_PASSWORD, _NOT_AUTHORIZED, _BANNED = 0x84, 0x85, 0x86, 0x87, 0x8A
-_TAKEN_OVER = 0x8E
 _NO_RETAINED = SubscribeOptions.RETAIN_DO_NOT_SEND
 
 Notice = Callable[[str, str], None]
@@ -154,9 +154,12 @@ class MqttConnection:
             self._turn()  # what its thread has left to do for the loop
         if self.client is not None:
             self.client.say_goodbye(_session_expiry(PacketTypes.DISCONNECT, 0) if self.protocol == V5 else None)
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        while asyncio.all_tasks(loop) and time.monotonic() < give_up_at:
+        while (tasks := asyncio.all_tasks(loop)) and time.monotonic() < give_up_at:
+            for task in tasks:
+                task.cancel()  # again and again: asyncio forgets it where a task has just got what it waited for
+            self._turn()
+        if self.client is not None:
+            self.client.sever()
             self._turn()
         loop.close()
 
@@ -282,23 +285,24 @@ class MqttConnection:
         """
         self._problem = _reason(error)
         if self._connected_at is not None:
-            self._face_break(error, self._loop.time() - self._connected_at)
+            self._face_break(self._loop.time() - self._connected_at)
             self._connected_at, self._broken_at = None, self._loop.time()
-        elif not self._joined:
-            if self.protocol == V5 and self._config.protocol == "auto" and _means_no_v5(error):
-                self.protocol, self.client, self._pause_s = V311, None, 0.0
-            elif (what_to_do := _advice(error)) is not None:
-                msg = f"{self._who.name} cannot use the MQTT broker at {self._address}: {self._problem}. {what_to_do}"
-                raise UserError(msg)
+        elif self._joined:
+            self._fights = 0
+        elif self._config.protocol == "auto" and _means_other_version(error):
+            self.protocol = V311 if self.protocol == V5 else V5
+            self.client = None
+        elif (what_to_do := _advice(error)) is not None:
+            msg = f"{self._who.name} cannot use the MQTT broker at {self._address}: {self._problem}. {what_to_do}"
+            raise UserError(msg)
         self.stop()
 
-    def _face_break(self, error: aiomqtt.MqttError, lasted_s: float) -> None:
+    def _face_break(self, lasted_s: float) -> None:
         name, identifier, address = self._who.name, self._who.identifier, self._address
         self._notice("disconnected", f"the connection to {address} broke ({self._problem}): trying again")
         if lasted_s >= _SETTLED_S:
             self._pause_s = self._config.reconnect_s
-        is_fight = lasted_s < _SETTLED_S and (self.protocol == V311 or _code(error) == _TAKEN_OVER)
-        self._fights = self._fights + 1 if is_fight else 0
+        self._fights = self._fights + 1 if lasted_s < _SETTLED_S else 0
         if self._fights == _FIGHT:
             text = (
                 f"{address} ended {_FIGHT} connections of {identifier} soon after they began: is {name} running twice?"
@@ -335,8 +339,8 @@ def _reason(error: aiomqtt.MqttError) -> str:
     return str(code if isinstance(code, ReasonCode) else cause)
 
 
-def _means_no_v5(error: aiomqtt.MqttError) -> bool:
-    return isinstance(error, ClosedAtOnce) or _code(error) == _UNSUPPORTED
+def _means_other_version(error: aiomqtt.MqttError) -> bool:
+    return isinstance(error, NoAnswer) or _code(error) == _UNSUPPORTED
 
 
 def _advice(error: aiomqtt.MqttError) -> str | None:

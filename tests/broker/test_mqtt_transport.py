@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -340,6 +341,32 @@ def test_closing_ends_at_its_time_and_counts_what_is_left(own_broker, open_at, o
     assert time.monotonic() - before < LIMIT_S
     assert (a.transport.traffic["b"].sent, a.transport.traffic["b"].dropped) == (0, 50)
     assert threading.active_count() == 1
+
+
+OLD_BROKER = """
+import asyncio, sys
+from amqtt.broker import Broker
+async def serve():
+    listener = {"type": "tcp", "bind": f"127.0.0.1:{sys.argv[1]}"}
+    plugins = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}
+    await Broker({"listeners": {"default": listener}, "plugins": plugins}).start()
+    await asyncio.Event().wait()
+asyncio.run(serve())
+"""
+
+
+def test_a_broker_that_knows_no_version_5_is_used_all_the_same(open_at, opened):
+    pytest.importorskip("amqtt")
+    port = free_port()
+    with subprocess.Popen([sys.executable, "-c", OLD_BROKER, str(port)], stderr=subprocess.DEVNULL) as process:
+        try:
+            a, b = (open_at(f"mqtt://127.0.0.1:{port}", *names) for names in ("ab", "ba"))
+            say(a, "b", "hello")
+            listen_until(lambda: b.texts, a, b)
+            while opened:
+                opened.pop().close(0.0)
+        finally:
+            process.kill()
 
 
 def test_two_of_one_name_are_told_of_each_other(open_):
