@@ -4,13 +4,14 @@ Where the time goes, and what is done instead:
 - publishing wakes the loop, which registers a writer, writes, and takes the writer off again: here paho writes at once,
   and the loop has a writer only while the broker does not read;
 - each message received costs a task and a future: here frames are handed over as they are read;
-- each packet read costs a turn of the loop: here reading goes on until nothing is left or enough has come;
+- each packet read costs a turn of the loop: here the socket is read without it while all is well;
 - each message sent makes objects for a callback about it: here there is no such callback.
 """
 
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import ssl
 from collections.abc import Callable, Sequence
@@ -25,8 +26,8 @@ _BURST = 256
 """Packets read in one turn of the loop: its timers shall ring even if packets come as fast as they are read."""
 
 
-class ClosedAtOnce(aiomqtt.MqttError):
-    """The broker closed the connection instead of answering: some do so to a version they do not know."""
+class NoAnswer(aiomqtt.MqttError):
+    """No proper answer to the first packet: what some brokers do to a version they do not know."""
 
 
 class MqttClient(aiomqtt.Client):
@@ -47,6 +48,7 @@ class MqttClient(aiomqtt.Client):
         self._hear, self._relieved = hear, relieved
         self._frames: list[bytes] = []
         self._writing = False
+        self._poller = select.poll()
         self._client.on_publish = None
         self._client.disable_logger()
 
@@ -59,8 +61,11 @@ class MqttClient(aiomqtt.Client):
         self._connected = asyncio.Future()  # aiomqtt leaves it done when a connection breaks
         try:
             await super().__aenter__()
-        except aiomqtt.MqttError:
+        except aiomqtt.MqttError as error:
+            is_silent = self._client.socket() is not None
             self.sever()
+            if is_silent:
+                raise NoAnswer("it accepts connections, but does not answer") from error
             raise
         return self
 
@@ -72,10 +77,11 @@ class MqttClient(aiomqtt.Client):
         """Whether it is connected and everything published so far is written."""
         return self.ready and not self._client.want_write()
 
-    def read_what_is_left(self) -> None:
-        """Read what TLS has taken from the socket already: the socket does not tell of it."""
+    def read_within(self, timeout_s: float) -> None:
+        """Read what comes within `timeout_s` seconds, without the loop."""
         sock = self._client.socket()
-        if isinstance(sock, ssl.SSLSocket) and sock.pending():
+        # What TLS has taken from the socket already, the socket does not tell of.
+        if (isinstance(sock, ssl.SSLSocket) and sock.pending()) or self._poller.poll(timeout_s * 1000):
             self._read()
 
     def say_goodbye(self, properties: Properties | None) -> None:
@@ -123,7 +129,9 @@ class MqttClient(aiomqtt.Client):
 
     def _give_up(self, error: Exception) -> None:
         self.ready = False
-        if not self._disconnected.done():
+        if not self._connected.done():
+            self._connected.set_exception(NoAnswer(f"its answer makes no sense ({error})"))
+        elif not self._disconnected.done():
             self._disconnected.set_exception(error)
 
     def _on_message(self, _client: paho.Client, _userdata: Any, message: paho.MQTTMessage) -> None:
@@ -132,12 +140,14 @@ class MqttClient(aiomqtt.Client):
     def _on_disconnect(self, client: paho.Client, userdata: Any, *args: Any) -> None:
         self.ready = False
         if not self._connected.done():
-            self._connected.set_exception(ClosedAtOnce("it closed the connection at once"))
+            self._connected.set_exception(NoAnswer("it closed the connection at once"))
         super()._on_disconnect(client, userdata, *args)
 
     def _on_socket_open(self, client: paho.Client, userdata: Any, sock: Any) -> None:
         super()._on_socket_open(client, userdata, sock)
         self._loop.call_soon_threadsafe(self._loop.add_reader, sock.fileno(), self._read)
+        self._poller = select.poll()
+        self._poller.register(sock.fileno(), select.POLLIN)
 
     def _on_socket_register_write(self, client: paho.Client, userdata: Any, sock: Any) -> None:
         if not self.ready:  # paho may be in another thread or hold its locks

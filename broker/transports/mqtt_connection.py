@@ -22,19 +22,20 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from broker.config import MqttConfig
 from broker.errors import UserError
 from broker.mqtt_access import MqttCredentials
-from broker.transports.mqtt_client import ClosedAtOnce, MqttClient
+from broker.transports.mqtt_client import MqttClient, NoAnswer
 
 V5, V311 = aiomqtt.ProtocolVersion.V5, aiomqtt.ProtocolVersion.V311
 
 _ANSWER_WITHIN_S = 5.0
 _LONGEST_PAUSE_S = 2.0
 _CLOSE_WITHIN_S = 1.0
+_TURN_EVERY_S = 1.0
 _SETTLED_S = 10.0
 """A connection that lasted so long was a good one: the next pause is short again."""
 _FIGHT = 3
+"""So many short connections, with no failure to connect between them, look like two clients of one identifier."""
 _REFUSED = 0x80
 _UNSUPPORTED, _BAD_IDENTIFIER, _BAD_PASSWORD, _NOT_AUTHORIZED, _BANNED = 0x84, 0x85, 0x86, 0x87, 0x8A
-_TAKEN_OVER = 0x8E
 _NO_RETAINED = SubscribeOptions.RETAIN_DO_NOT_SEND
 
 Notice = Callable[[str, str], None]
@@ -89,8 +90,8 @@ class MqttConnection:
         self.client: MqttClient | None = None
         self._who, self._address, self._config, self._credentials = who, address, config, credentials
         self._hear, self._relieved, self._notice = hear, relieved, notice
-        self._due = math.inf
-        self._timer: asyncio.TimerHandle | None = None
+        self._stopped = False
+        self._turn_at = 0.0
         self._problem = "no answer yet"
         self._joined = False
         self._connected_at: float | None = None
@@ -120,24 +121,29 @@ class MqttConnection:
         return self.client
 
     def run(self, timeout_s: float | None) -> None:
-        """Let the loop run until `stop`, for at most `timeout_s` seconds."""
-        loop = self._loop
-        if self.client is not None:
-            self.client.read_what_is_left()
-        if timeout_s is None:
-            self._due = math.inf
-        elif timeout_s <= 0:
-            loop.stop()  # after one turn
-        else:
-            self._due = due = loop.time() + timeout_s
-            if self._timer is None or self._timer.when() > due:
-                self._set_timer()
-        loop.run_forever()
-        if self._failure is not None:
-            raise self._failure
+        """Read, and keep the connection going, until `stop`; for at most `timeout_s` seconds.
+
+        While all is well, the loop has a turn a second, for aiomqtt's pings: reading needs none.
+        """
+        self._stopped = False
+        give_up_at = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            left_s = give_up_at - (now := time.monotonic())
+            if self.client is None or not self.client.can_publish():
+                self._run_loop(left_s)
+            elif now >= self._turn_at:
+                self._turn_at = now + _TURN_EVERY_S
+                self._turn()
+            else:
+                self.client.read_within(max(0.0, min(left_s, self._turn_at - now)))
+            if self._failure is not None:
+                raise self._failure
+            if self._stopped or time.monotonic() >= give_up_at:
+                return
 
     def stop(self) -> None:
         """Let `run` return."""
+        self._stopped = True
         self._loop.stop()
 
     def close(self) -> None:
@@ -148,9 +154,12 @@ class MqttConnection:
             self._turn()  # what its thread has left to do for the loop
         if self.client is not None:
             self.client.say_goodbye(_session_expiry(PacketTypes.DISCONNECT, 0) if self.protocol == V5 else None)
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        while asyncio.all_tasks(loop) and time.monotonic() < give_up_at:
+        while (tasks := asyncio.all_tasks(loop)) and time.monotonic() < give_up_at:
+            for task in tasks:
+                task.cancel()  # again and again: asyncio forgets it where a task has just got what it waited for
+            self._turn()
+        if self.client is not None:
+            self.client.sever()
             self._turn()
         loop.close()
 
@@ -168,18 +177,11 @@ class MqttConnection:
         task = self._loop.create_task(work, name="stay connected")
         task.add_done_callback(done)
 
-    def _set_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_at(self._due, self._ring)
-
-    def _ring(self) -> None:
-        """End `run` at its time; a timer is kept from one run to the next, which mostly ends before it."""
-        self._timer = None
-        if self._loop.time() >= self._due:
-            self._loop.stop()
-        elif self._due < math.inf:
-            self._set_timer()
+    def _run_loop(self, timeout_s: float) -> None:
+        timer = self._loop.call_later(timeout_s, self._loop.stop) if timeout_s < math.inf else None
+        self._loop.run_forever()
+        if timer is not None:
+            timer.cancel()
 
     def _note_failure(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """An error in a callback ends `run`; what is said of futures that nobody asks any more is dropped."""
@@ -262,7 +264,8 @@ class MqttConnection:
             for topic, qos in self._who.topics
         ]
         for (topic, _), answer in zip(self._who.topics, await client.subscribe(topics), strict=False):
-            if int(getattr(answer, "value", answer)) >= _REFUSED:
+            code: Any = getattr(answer, "value", answer)
+            if code >= _REFUSED:
                 raise _SubscriptionRefused(topic)
 
     def _welcome(self, client: MqttClient) -> None:
@@ -282,23 +285,24 @@ class MqttConnection:
         """
         self._problem = _reason(error)
         if self._connected_at is not None:
-            self._face_break(error, self._loop.time() - self._connected_at)
+            self._face_break(self._loop.time() - self._connected_at)
             self._connected_at, self._broken_at = None, self._loop.time()
-        elif not self._joined:
-            if self.protocol == V5 and self._config.protocol == "auto" and _means_no_v5(error):
-                self.protocol, self.client, self._pause_s = V311, None, 0.0
-            elif (what_to_do := _advice(error)) is not None:
-                msg = f"{self._who.name} cannot use the MQTT broker at {self._address}: {self._problem}. {what_to_do}"
-                raise UserError(msg)
+        elif self._joined:
+            self._fights = 0
+        elif self._config.protocol == "auto" and _means_other_version(error):
+            self.protocol = V311 if self.protocol == V5 else V5
+            self.client = None
+        elif (what_to_do := _advice(error)) is not None:
+            msg = f"{self._who.name} cannot use the MQTT broker at {self._address}: {self._problem}. {what_to_do}"
+            raise UserError(msg)
         self.stop()
 
-    def _face_break(self, error: aiomqtt.MqttError, lasted_s: float) -> None:
+    def _face_break(self, lasted_s: float) -> None:
         name, identifier, address = self._who.name, self._who.identifier, self._address
         self._notice("disconnected", f"the connection to {address} broke ({self._problem}): trying again")
         if lasted_s >= _SETTLED_S:
             self._pause_s = self._config.reconnect_s
-        is_fight = lasted_s < _SETTLED_S and (self.protocol == V311 or _code(error) == _TAKEN_OVER)
-        self._fights = self._fights + 1 if is_fight else 0
+        self._fights = self._fights + 1 if lasted_s < _SETTLED_S else 0
         if self._fights == _FIGHT:
             text = (
                 f"{address} ended {_FIGHT} connections of {identifier} soon after they began: is {name} running twice?"
@@ -335,8 +339,8 @@ def _reason(error: aiomqtt.MqttError) -> str:
     return str(code if isinstance(code, ReasonCode) else cause)
 
 
-def _means_no_v5(error: aiomqtt.MqttError) -> bool:
-    return isinstance(error, ClosedAtOnce) or _code(error) == _UNSUPPORTED
+def _means_other_version(error: aiomqtt.MqttError) -> bool:
+    return isinstance(error, NoAnswer) or _code(error) == _UNSUPPORTED
 
 
 def _advice(error: aiomqtt.MqttError) -> str | None:
