@@ -6,6 +6,7 @@ import os
 import queue
 import shutil
 import ssl
+import threading
 import time
 from urllib.parse import urlparse
 
@@ -39,14 +40,16 @@ def edge(source, destination):
 class Client:
     """A plain MQTT client that keeps what it heard."""
 
-    def __init__(self, address, *, name="", username=None, password=None, ca=None, will=None):
+    def __init__(self, address, *, client_id="", username=None, password=None, ca=None, will=None):
         self.heard = []
+        self._awake = threading.Event()
+        self._awake.set()
         self._events = queue.Queue()
-        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=name)
+        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=client_id)
         self._client.on_connect = lambda _c, _u, _f, reason, _p: self._events.put(reason)
         self._client.on_subscribe = lambda _c, _u, _m, reasons, _p: self._events.put(reasons)
         self._client.on_disconnect = lambda _c, _u, _f, reason, _p: self._events.put("disconnected")
-        self._client.on_message = lambda _c, _u, message: self.heard.append((message.topic, message.payload))
+        self._client.on_message = self._hear
         if username:
             self._client.username_pw_set(username, password)
         if ca:
@@ -55,7 +58,7 @@ class Client:
             self._client.will_set(*will)
         self._client.reconnect_delay_set(min_delay=60, max_delay=120)
         place = urlparse(address)
-        self._client.connect(place.hostname, place.port)
+        self._client.connect(place.hostname, place.port, keepalive=600)
         self._client.loop_start()
         self.welcome = self._next_event()
 
@@ -72,8 +75,21 @@ class Client:
             self._client.subscribe(each, qos=1)
             self._next_event()
 
-    def publish(self, to, text, qos=1):
-        self._client.publish(to, text, qos).wait_for_publish(LIMIT_S)
+    def publish(self, to, text, qos=1, *, wait=True):
+        published = self._client.publish(to, text, qos)
+        if wait:
+            published.wait_for_publish(LIMIT_S)
+
+    def sleep(self):
+        """Read nothing more than one message until `wake`."""
+        self._awake.clear()
+
+    def wake(self):
+        self._awake.set()
+
+    def _hear(self, _client, _userdata, message):
+        self._awake.wait()
+        self.heard.append((message.topic, message.payload))
 
     def hears(self, to, text):
         """Wait until it has heard this."""
@@ -91,6 +107,7 @@ class Client:
         self._client.socket().close()
 
     def close(self):
+        self.wake()
         self._client.disconnect()
         self._client.loop_stop()
 

@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from urllib.parse import urlparse
 
 import pytest
@@ -140,19 +141,25 @@ def test_a_will_on_the_edge_of_others_is_not_delivered(house):
 
 
 def test_nobody_takes_over_the_connection_of_another(house):
-    victim, speaker = house.enter("agent-1", name="agent-1"), house.enter("agent-0")
+    victim, speaker = house.enter("agent-1", client_id="agent-1"), house.enter("agent-0")
     victim.subscribe(edge("agent-0", "agent-1"))
-    house.enter("agent-2", name="agent-1")
-    assert house.open(ca=house.keys / "agent-0" / "ca.pem", name="agent-1").refused
-    assert house.open(ca=house.keys / "agent-0" / "ca.pem", username="agent-1", password="guess").refused
+    house.enter("agent-2", client_id="agent-1")
+    assert house.open(ca=house.keys / "agent-0" / "ca.pem", client_id="agent-1").refused
+    assert house.open(
+        ca=house.keys / "agent-0" / "ca.pem", client_id="agent-1", username="agent-1", password="guess"
+    ).refused
     speaker.publish(edge("agent-0", "agent-1"), "still there")
     victim.hears(edge("agent-0", "agent-1"), "still there")
 
 
 def test_a_broker_with_a_certificate_of_another_authority_is_not_talked_to(house, tmp_path):
     make_mqtt_access(tmp_path / "other", "test", {name: [] for name in AGENTS}, ["127.0.0.1"])
-    with pytest.raises(ssl.SSLCertVerificationError):
-        house.open(ca=tmp_path / "other" / "agent-0" / "ca.pem")
+    place = urlparse(house.server.address)
+    for keys, believed in ((house.keys, True), (tmp_path / "other", False)):
+        context = ssl.create_default_context(cafile=keys / "agent-0" / "ca.pem")
+        plain = socket.create_connection((place.hostname, place.port), timeout=LIMIT_S)
+        with plain, nullcontext() if believed else pytest.raises(ssl.SSLCertVerificationError):
+            context.wrap_socket(plain, server_hostname="localhost").close()
 
 
 def test_who_talks_in_clear_to_a_broker_with_tls_is_refused(house):
@@ -176,6 +183,24 @@ def test_who_sends_more_than_allowed_is_disconnected(open_house):
     other.publish("size", "end")
     other.hears("size", "end")
     assert len(other.heard) == 2
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+def test_who_does_not_read_for_a_while_loses_nothing_in_mosquitto(qos, tmp_path):
+    need_mosquitto()
+    house = House("mosquitto", tmp_path, secure=False)
+    try:
+        speaker, sleeper = house.open(), house.open()
+        sleeper.subscribe("records")
+        sleeper.sleep()
+        for number in range(1999):
+            speaker.publish("records", f"{number:8}" * 2048, qos, wait=False)
+        speaker.publish("records", "end")
+        sleeper.wake()
+        sleeper.hears("records", "end")
+        assert len(sleeper.heard) == 2000
+    finally:
+        house.close()
 
 
 def test_mosquitto_sub_sees_what_is_published_and_nothing_where_there_are_passwords(kind, tmp_path):
