@@ -14,7 +14,7 @@ READY := $(VENV)/.ready
 demo: $(READY)
 	$(BIN)/foretell run exchange-quick
 
-test: check
+test: system check
 	$(BIN)/python -m pytest
 
 check: $(READY)
@@ -29,13 +29,18 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-# A fresh Debian has Python without its venv module; install it where we may, say so where we may not.
+# A fresh Debian has Python without its venv module, and no mosquitto; install them where we may, say so where we may not.
+# Without mosquitto a run over MQTT takes amqtt, and the tests with mosquitto are skipped (where CI=true they fail).
 system:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		{ echo "foretell needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq python3-venv; } || \
 		{ echo "Python's venv module is missing: install it (Debian: apt-get install python3-venv)" >&2; exit 1; }
+	@{ PATH="$$PATH:/usr/sbin" command -v mosquitto && command -v mosquitto_sub; } >/dev/null || \
+		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+			apt-get install -y -qq mosquitto mosquitto-clients; } || \
+		echo "mosquitto is missing: install it (Debian: apt-get install mosquitto mosquitto-clients)" >&2
 
 lock: $(READY)
 	$(BIN)/python tools/lock.py > requirements.lock.new

@@ -164,7 +164,7 @@ def settings_of(config: AmqttConfig) -> dict[str, Any]:
 async def serve(config: AmqttConfig) -> None:
     """Be a broker until SIGTERM."""
     Handler.access = Access(config.access)
-    amqtt.broker.BrokerProtocolHandler = Handler  # type: ignore[misc] # amqtt offers no other way
+    amqtt.broker.BrokerProtocolHandler = Handler  # type: ignore[attr-defined] # amqtt offers no other way
     broker = Broker(settings_of(config), config.max_packet_bytes)
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)

@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from broker.errors import UserError
+
 ALWAYS = ("localhost", "127.0.0.1")
 """Names that every certificate holds."""
 _VALID = dt.timedelta(days=825)
@@ -38,6 +40,9 @@ def make_server_certificate(common_name: str, hosts: Sequence[str]) -> ServerCer
     Args:
         common_name: Says in both certificates what they are for.
         hosts: DNS names and IP addresses; `localhost` and `127.0.0.1` are added.
+
+    Raises:
+        UserError: A host cannot stand in a certificate.
     """
     authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     authority_name, name = _name(f"authority of {common_name}"[:64]), _name(common_name[:64])
@@ -103,4 +108,7 @@ def _host(host: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
+        if not host.isascii() or not host:
+            msg = f"expected a DNS name or an IP address, found {host!r}"
+            raise UserError(msg) from None
         return x509.DNSName(host)

@@ -25,6 +25,7 @@ PURE = (
     "env_service/protocol.py",
     "env_service/proximity.py",
     "env_service/config.py",
+    "broker/amqtt_config.py",
     "broker/codec.py",
     "broker/config.py",
     "broker/delivery.py",
@@ -58,7 +59,7 @@ PURE = (
 )
 IMPURE = frozenset(
     (
-        *("asyncio", "socket", "zmq", "aiomqtt", "paho", "time", "os", "logging", "subprocess", "threading"),
+        *("asyncio", "socket", "zmq", "aiomqtt", "amqtt", "paho", "time", "os", "logging", "subprocess", "threading"),
         *("multiprocessing", "random", "signal", "sqlite3", "tempfile", "shutil", "sys", "rich", "click"),
     )
 )
@@ -120,6 +121,15 @@ def test_scipy_and_matplotlib_are_imported_late_and_by_scenarios_alone() -> None
         if path.name not in {"figures.py", "picture.py"}:
             early = {name.split(".")[0] for name in top_level_imports(path)}
             assert not {"scipy", "matplotlib", "pyarrow"} & early, f"{path} imports {early}"
+
+
+def test_amqtt_is_imported_by_its_own_process_alone_and_cryptography_where_certificates_are_made() -> None:
+    rooms = {"amqtt": {"amqtt_server.py"}, "cryptography": {"certificates.py"}}
+    for path in modules():
+        for name in imports(path):
+            assert path.name in rooms.get(name.split(".")[0], {path.name}), f"{path} imports {name}"
+    importers = [path for path in modules() if "broker.amqtt_server" in imports(path)]
+    assert not importers
 
 
 def test_the_agents_protocol_knows_no_torch() -> None:

@@ -1,0 +1,287 @@
+"""Brokers of both kinds with plain clients: who may not is truly kept out, and no broker outlives its starter."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from contextlib import nullcontext
+from urllib.parse import urlparse
+
+import pytest
+from broker_toys import LIMIT_S
+from mqtt_toys import AGENTS, KINDS, House, edge, need_mosquitto
+
+from broker import mqtt_server
+from broker.config import TransportConfig
+from broker.errors import AddressInUse, UserError
+from broker.mqtt_access import make_mqtt_access
+from broker.mqtt_server import start_mqtt_server
+
+STARTER = """
+import sys, time
+from pathlib import Path
+from broker.config import TransportConfig
+from broker.mqtt_server import start_mqtt_server
+server = start_mqtt_server(sys.argv[1], Path(sys.argv[2]), TransportConfig())
+print(server.address, flush=True)
+time.sleep(1000)
+"""
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    if request.param == "mosquitto":
+        need_mosquitto()
+    return request.param
+
+
+@pytest.fixture
+def open_house(kind, tmp_path):
+    house = House(kind, tmp_path, secure=False, max_message_bytes=4096)
+    yield house
+    house.close()
+
+
+@pytest.fixture
+def house(kind, tmp_path):
+    house = House(kind, tmp_path, secure=True)
+    yield house
+    house.close()
+
+
+def wait_for(event):
+    end = time.monotonic() + LIMIT_S
+    while not event():
+        assert time.monotonic() < end, f"nothing came of it in {LIMIT_S} s"
+        time.sleep(0.01)
+
+
+def answers(address):
+    place = urlparse(address)
+    try:
+        socket.create_connection((place.hostname, place.port), timeout=LIMIT_S).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+def test_without_access_everybody_hears_everybody(open_house, qos):
+    one, other = open_house.open(), open_house.open()
+    other.subscribe("#")
+    one.publish(edge("agent-0", "agent-1"), "hello", qos)
+    other.hears(edge("agent-0", "agent-1"), "hello")
+
+
+def test_it_says_what_it_is_and_where(open_house, kind):
+    server = open_house.server
+    assert server.kind == kind
+    assert kind in server.note
+    assert server.address.startswith("mqtt://127.0.0.1:")
+    assert server.alive()
+    assert server.log.exists()
+
+
+def test_a_rightful_pair_hears_each_other_over_tls(house):
+    assert house.server.address.startswith("mqtts://")
+    one, other = house.enter("agent-0"), house.enter("agent-1")
+    one.subscribe(edge("agent-1", "agent-0"))
+    other.subscribe(edge("agent-0", "agent-1"))
+    one.publish(edge("agent-0", "agent-1"), "there")
+    other.hears(edge("agent-0", "agent-1"), "there")
+    other.publish(edge("agent-1", "agent-0"), "and back", qos=0)
+    one.hears(edge("agent-1", "agent-0"), "and back")
+
+
+def test_who_has_no_password_or_a_wrong_one_is_refused(house):
+    ca = house.keys / "agent-0" / "ca.pem"
+    assert house.open(ca=ca).refused
+    assert house.open(ca=ca, username="agent-0", password="guess").refused
+    assert house.open(ca=ca, username="nobody", password="guess").refused
+
+
+def test_the_own_password_opens_no_other_name(house):
+    own = (house.keys / "agent-2" / "mqtt.json").read_text().split('"')[-2]
+    ca = house.keys / "agent-2" / "ca.pem"
+    assert house.open(ca=ca, username="agent-0", password=own).refused
+    assert not house.open(ca=ca, username="agent-2", password=own).refused
+
+
+def test_what_is_published_on_the_edge_of_others_is_not_delivered(house):
+    forger, victim = house.enter("agent-2"), house.enter("agent-1")
+    victim.subscribe(edge("agent-0", "agent-1"), edge("agent-2", "agent-1"))
+    for qos in (0, 1):
+        forger.publish(edge("agent-0", "agent-1"), "forged", qos)
+    forger.publish(edge("agent-2", "agent-1"), "rightful")
+    victim.hears(edge("agent-2", "agent-1"), "rightful")
+    assert len(victim.heard) == 1
+
+
+def test_who_subscribes_to_the_edges_of_others_or_to_all_hears_his_own_alone(house):
+    speaker, spy = house.enter("agent-0"), house.enter("agent-2")
+    spy.subscribe("#", "foretell/#", "foretell/test/+/agent-1", edge("agent-0", "agent-1"), edge("agent-0", "agent-2"))
+    speaker.publish(edge("agent-0", "agent-1"), "private")
+    speaker.publish(edge("agent-0", "agent-2"), "rightful")
+    spy.hears(edge("agent-0", "agent-2"), "rightful")
+    assert {text for _, text in spy.heard} == {b"rightful"}
+
+
+def test_a_will_on_the_edge_of_others_is_not_delivered(house):
+    victim = house.enter("agent-1")
+    victim.subscribe(edge("agent-0", "agent-1"), edge("agent-2", "agent-1"))
+    house.enter("agent-2", will=(edge("agent-0", "agent-1"), "forged", 1)).vanish()
+    house.enter("agent-2", will=(edge("agent-2", "agent-1"), "last words", 1)).vanish()
+    victim.hears(edge("agent-2", "agent-1"), "last words")
+    assert len(victim.heard) == 1
+
+
+def test_nobody_takes_over_the_connection_of_another(house):
+    victim, speaker = house.enter("agent-1", client_id="agent-1"), house.enter("agent-0")
+    victim.subscribe(edge("agent-0", "agent-1"))
+    house.enter("agent-2", client_id="agent-1")
+    assert house.open(ca=house.keys / "agent-0" / "ca.pem", client_id="agent-1").refused
+    assert house.open(
+        ca=house.keys / "agent-0" / "ca.pem", client_id="agent-1", username="agent-1", password="guess"
+    ).refused
+    speaker.publish(edge("agent-0", "agent-1"), "still there")
+    victim.hears(edge("agent-0", "agent-1"), "still there")
+
+
+def test_a_broker_with_a_certificate_of_another_authority_is_not_talked_to(house, tmp_path):
+    make_mqtt_access(tmp_path / "other", "test", {name: [] for name in AGENTS}, ["127.0.0.1"])
+    place = urlparse(house.server.address)
+    for keys, believed in ((house.keys, True), (tmp_path / "other", False)):
+        context = ssl.create_default_context(cafile=keys / "agent-0" / "ca.pem")
+        plain = socket.create_connection((place.hostname, place.port), timeout=LIMIT_S)
+        with plain, nullcontext() if believed else pytest.raises(ssl.SSLCertVerificationError):
+            context.wrap_socket(plain, server_hostname="localhost").close()
+
+
+def test_who_talks_in_clear_to_a_broker_with_tls_is_refused(house):
+    place = urlparse(house.server.address)
+    with socket.create_connection((place.hostname, place.port), timeout=LIMIT_S) as clear:
+        clear.sendall(b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00")
+        try:
+            answer = clear.recv(4)
+        except ConnectionResetError:
+            answer = b""
+    assert not answer.startswith(b"\x20")
+
+
+def test_who_sends_more_than_allowed_is_disconnected(open_house):
+    sender, other = open_house.open(), open_house.open()
+    other.subscribe("#")
+    sender.publish("size", "x" * 4096)
+    other.hears("size", "x" * 4096)
+    sender.publish("size", "x" * 10_000, qos=0)
+    assert sender.is_disconnected()
+    other.publish("size", "end")
+    other.hears("size", "end")
+    assert len(other.heard) == 2
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+def test_who_does_not_read_for_a_while_loses_nothing_in_mosquitto(qos, tmp_path):
+    need_mosquitto()
+    house = House("mosquitto", tmp_path, secure=False)
+    try:
+        speaker, sleeper = house.open(), house.open()
+        sleeper.subscribe("records")
+        sleeper.sleep()
+        for number in range(1999):
+            speaker.publish("records", f"{number:8}" * 2048, qos, wait=False)
+        speaker.publish("records", "end")
+        sleeper.wake()
+        sleeper.hears("records", "end")
+        assert len(sleeper.heard) == 2000
+    finally:
+        house.close()
+
+
+def test_mosquitto_sub_sees_what_is_published_and_nothing_where_there_are_passwords(kind, tmp_path):
+    need_mosquitto("mosquitto_sub")
+    for secure in (False, True):
+        (tmp_path / str(secure)).mkdir()
+        house = House(kind, tmp_path / str(secure), secure=secure)
+        place = urlparse(house.server.address)
+        command = ["mosquitto_sub", "-h", place.hostname, "-p", str(place.port), "-t", "#", "-v", "-d"]
+        command += ["--cafile", str(house.keys / "agent-0" / "ca.pem")] if secure else ["-C", "2"]
+        listener = subprocess.Popen(["stdbuf", "-oL", *command], stdout=subprocess.PIPE, text=True)
+        try:
+            if secure:
+                assert listener.wait(LIMIT_S) != 0
+            else:
+                while "SUBACK" not in listener.stdout.readline():
+                    assert listener.poll() is None
+                speaker = house.open()
+                speaker.publish(edge("agent-0", "agent-1"), "one")
+                speaker.publish(edge("agent-1", "agent-0"), "two")
+            said = listener.communicate(timeout=LIMIT_S)[0].splitlines()
+        finally:
+            listener.kill()
+            listener.wait()
+            house.close()
+        seen = [line for line in said if line.startswith("foretell/")]
+        assert seen == ([] if secure else [f"{edge(*AGENTS[:2])} one", f"{edge(*AGENTS[1::-1])} two"])
+
+
+def test_a_broker_whose_starter_is_killed_ends(kind, tmp_path):
+    starter = subprocess.Popen([sys.executable, "-c", STARTER, kind, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    address = starter.stdout.readline().strip()
+    assert answers(address)
+    starter.kill()
+    starter.communicate()
+    wait_for(lambda: not answers(address))
+
+
+def test_ctrl_c_of_the_terminal_does_not_reach_it(open_house):
+    assert os.getsid(open_house.server.pid) != os.getsid(0)
+
+
+def test_a_taken_port_is_named(open_house, kind, tmp_path):
+    port = urlparse(open_house.server.address).port
+    with pytest.raises(AddressInUse, match=rf"mqtt://127.0.0.1:{port}: the address is in use"):
+        start_mqtt_server(kind, tmp_path, TransportConfig(), port=port)
+
+
+def test_a_killed_broker_is_not_alive(open_house):
+    os.kill(open_house.server.pid, signal.SIGKILL)
+    wait_for(lambda: not open_house.server.alive())
+
+
+def test_a_closed_broker_takes_no_connection_and_can_be_closed_again(open_house):
+    client = open_house.open()
+    open_house.server.close()
+    open_house.server.close()
+    assert client.is_disconnected()
+    assert not open_house.server.alive()
+    assert not answers(open_house.server.address)
+
+
+def test_a_broker_that_cannot_start_says_why(kind, tmp_path):
+    make_mqtt_access(tmp_path / "keys", "test", {}, [])
+    (tmp_path / "keys" / "broker" / "server.pem").write_text("no certificate")
+    with pytest.raises(UserError, match=rf"(?s){kind} did not start: .*(certificate|PEM).* Its log: "):
+        start_mqtt_server(kind, tmp_path, TransportConfig(), access=tmp_path / "keys" / "broker")
+
+
+def test_a_broker_that_is_not_installed_is_asked_for(monkeypatch, tmp_path):
+    monkeypatch.setattr(mqtt_server.shutil, "which", lambda *_args, **_options: None)
+    with pytest.raises(
+        UserError, match=r"mosquitto is not installed: install it \(Debian: apt-get install mosquitto\)"
+    ):
+        start_mqtt_server("mosquitto", tmp_path, TransportConfig())
+    assert mqtt_server._choose("auto") == "amqtt"
+    monkeypatch.setattr(mqtt_server.importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(UserError, match="no MQTT broker is installed"):
+        start_mqtt_server("auto", tmp_path, TransportConfig())
+
+
+def test_auto_takes_mosquitto_where_it_is_installed():
+    need_mosquitto()
+    assert mqtt_server._choose("auto") == "mosquitto"
