@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from broker.codec import Codec
 from broker.config import LinkConfig
@@ -13,6 +14,9 @@ from broker.transport import FrameTransport, Transport
 from broker.transports.faulty import FaultyTransport
 from broker.transports.journaled import JournaledTransport
 from broker.transports.memory import MemoryNetwork, MemoryTransport
+
+if TYPE_CHECKING:
+    from broker.curve import CurveKeys
 
 
 def make_codec(run: str, name: str, peers: Sequence[str], max_bytes: int) -> Codec:
@@ -68,7 +72,7 @@ def open_transport(link: LinkConfig, codec: Codec) -> FrameTransport:
         msg = f"{link.name} has no address of {', '.join(missing)}: its slice must name them under link.addresses"
         raise UserError(msg)
     addresses = {name: link.addresses[name] for name in names}
-    return ZeroMQTransport(link.name, addresses, codec, link.transport)
+    return ZeroMQTransport(link.name, addresses, codec, link.transport, _keys(link))
 
 
 def _open_forwarded(link: LinkConfig, codec: Codec) -> FrameTransport:
@@ -77,7 +81,7 @@ def _open_forwarded(link: LinkConfig, codec: Codec) -> FrameTransport:
     if not link.broker:
         msg = f"{link.name} has no address of the forwarder: its slice must name it as link.broker"
         raise UserError(msg)
-    return ForwardedTransport(link.name, heard_by(link), link.broker, codec, link.transport)
+    return ForwardedTransport(link.name, heard_by(link), link.broker, codec, link.transport, _keys(link))
 
 
 def _open_mqtt(link: LinkConfig, codec: Codec) -> FrameTransport:
@@ -105,3 +109,9 @@ def _open_mqtt(link: LinkConfig, codec: Codec) -> FrameTransport:
         credentials=credentials,
         connect_within_s=link.joining.give_up_s,
     )
+
+
+def _keys(link: LinkConfig) -> CurveKeys | None:
+    from broker.curve import read_curve_keys  # noqa: PLC0415 - see above
+
+    return read_curve_keys(link.credentials) if link.credentials is not None else None

@@ -16,10 +16,11 @@ import zmq
 
 from broker.codec import Codec
 from broker.config import TransportConfig
+from broker.curve import CurveKeys
 from broker.errors import UserError
 from broker.messages import OBSERVER, Envelope
 from broker.transport import Traffic
-from broker.transports.sockets import FORWARDER, NOBLOCK, OutEdge, Socket, SocketTransport, limit_of, plain_send, reach
+from broker.transports.sockets import FORWARDER, NOBLOCK, OutEdge, Socket, SocketTransport, limit_of, plain_send
 
 _SUBSCRIBED = 1
 
@@ -59,24 +60,33 @@ class ForwardedTransport(SocketTransport):
         address: Where the forwarder takes frames.
         codec: Allows this participant's in-edges.
         config: Limits of every transport, and options of the sockets.
+        keys: Its own keys and that of the forwarder, which vouches for everybody's; None: anybody may connect.
 
     Raises:
-        UserError: The address makes no sense.
+        UserError: The address makes no sense, or the forwarder's key is missing.
     """
 
-    def __init__(self, name: str, peers: Sequence[str], address: str, codec: Codec, config: TransportConfig) -> None:
-        super().__init__(name, codec, config)
+    def __init__(
+        self,
+        name: str,
+        peers: Sequence[str],
+        address: str,
+        codec: Codec,
+        config: TransportConfig,
+        keys: CurveKeys | None = None,
+    ) -> None:
+        super().__init__(name, codec, config, keys)
         self._publisher = self._socket(zmq.XPUB)
-        self._out.append(self._publisher)
         publish = plain_send(self._publisher)
-        self._edges = {peer: _Topic(publish, limit_of(config, peer), self.traffic[peer]) for peer in peers}
-        self._topics = {codec.prefix(name, peer): topic for peer, topic in self._edges.items()}
+        topics = {peer: _Topic(publish, limit_of(config, peer), self.traffic[peer]) for peer in peers}
+        self._edges = topics
+        self._topics = {codec.prefix(name, peer): topic for peer, topic in topics.items()}
         self._inbound = self._socket(zmq.SUB)
         self._receive = self._inbound.recv
         try:
             self._open(peers, address)
         except UserError:
-            self._context.destroy(linger=0)
+            self._close_sockets(0)
             raise
 
     def send_all(self, envelopes: Sequence[Envelope]) -> None:
@@ -87,12 +97,12 @@ class ForwardedTransport(SocketTransport):
     def _open(self, peers: Sequence[str], address: str) -> None:
         self._publisher.setsockopt(zmq.XPUB_NODROP, 1)
         self._publisher.setsockopt(zmq.IMMEDIATE, 1)  # without a forwarder there are no subscriptions
-        reach(self._publisher, self._config, address, self.name, FORWARDER)
+        self._call(self._publisher, FORWARDER, address)
         waiting = limit_of(self._config, self.name) * max(1, len(peers))  # as many as with a connection of each peer
         self._inbound.setsockopt(zmq.RCVHWM, waiting)
         for peer in peers:
             self._inbound.setsockopt(zmq.SUBSCRIBE, self.codec.prefix(peer, self.name))
-        reach(self._inbound, self._config, subscribe_address(address, self.name), self.name, FORWARDER)
+        self._call(self._inbound, FORWARDER, subscribe_address(address, self.name))
 
     def _hear_subscriptions(self) -> None:
         """Note who has subscribed, and who has gone."""

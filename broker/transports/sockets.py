@@ -18,14 +18,18 @@ import zmq
 
 from broker.codec import Codec
 from broker.config import TransportConfig
+from broker.curve import CurveKeys
 from broker.errors import AddressInUse, UserError
 from broker.messages import OBSERVER, Envelope, Hello
+from broker.records import EventRecord, Record
 from broker.transport import FrameTransport, Traffic
+from broker.transports.doorkeeper import Caller, call_with
 
 NOBLOCK = int(zmq.NOBLOCK)  # as an enumeration member it costs a microsecond a call
 _RECONNECT_MAX_MS = 1000
 _DRAIN_WITHIN_S = 0.05  # reading what has arrived already ends, even if it arrives as fast as it is read
 _LAST_PORT = 65535
+_REFUSED_FOR_S = 3.0  # a peer that comes back with new keys at this moment is no reason to give up
 
 Socket = zmq.Socket[bytes]
 FORWARDER = "forwarder"
@@ -111,14 +115,17 @@ class SocketTransport(FrameTransport):
         name: The participant.
         codec: Allows this participant's in-edges.
         config: Limits of every transport, and options of the sockets.
+        keys: Its own keys and those of its peers; None: anybody may connect.
     """
 
-    def __init__(self, name: str, codec: Codec, config: TransportConfig) -> None:
+    def __init__(self, name: str, codec: Codec, config: TransportConfig, keys: CurveKeys | None) -> None:
         super().__init__(name, codec)
         self._config = config
-        self._context = zmq.Context()
+        self._keys = keys
+        self._context: zmq.Context[Socket] = zmq.Context()
+        self._sockets: list[Socket] = []
+        self._callers: list[Caller] = []
         self._edges: Mapping[str, OutEdge] = {}
-        self._out: list[Socket] = []
         self._inbound: Socket
         self._receive: Callable[[], Any]
         self._take: Callable[[Any], None] = self.take
@@ -132,16 +139,19 @@ class SocketTransport(FrameTransport):
     def send_all(self, envelopes: Sequence[Envelope]) -> None:
         """Hand over several envelopes; all are encoded first, so that ZeroMQ's thread wakes once for all."""
         for envelope, frame in zip(envelopes, list(map(self.codec.encode, envelopes)), strict=True):
-            edge, hello = self._edges[envelope.destination], type(envelope.message) is Hello
+            edge, message = self._edges[envelope.destination], envelope.message
             try:
                 if edge.waiting:
                     raise zmq.Again  # noqa: TRY301 - frames leave in order
                 edge.send(frame, NOBLOCK)
             except zmq.Again:
                 # A HELLO that a peer does not take now is not kept: it is repeated.
-                if hello or not self._keep(edge, frame):
+                if type(message) is Hello:
+                    self._ask_why(joining=message.wants_reply)
                     continue
-            if not hello:
+                if not self._keep(edge, frame):
+                    continue
+            if type(message) is not Hello:
                 traffic = edge.traffic
                 traffic.sent += 1
                 traffic.sent_bytes += len(frame)
@@ -178,10 +188,48 @@ class SocketTransport(FrameTransport):
             edge.traffic.dropped += len(edge.waiting)
             edge.traffic.sent -= len(edge.waiting)
             edge.traffic.sent_bytes -= sum(map(len, edge.waiting))
-        for socket in self._out:
-            socket.close(linger=max(0, round((give_up_at - time.monotonic()) * 1000)))
-        self._inbound.close(linger=0)
+        self._close_sockets(max(0, round((give_up_at - time.monotonic()) * 1000)))
+
+    def totals(self) -> list[Record]:
+        """What was counted, refusals at the door included."""
+        self._hear_refusals()
+        return super().totals()
+
+    def _close_sockets(self, linger_ms: int) -> None:
+        for caller in self._callers:
+            caller.close()
+        for socket in self._sockets:
+            socket.close(linger=linger_ms)
         self._context.term()
+
+    def _ask_why(self, *, joining: bool) -> None:
+        """Find out why a HELLO could not leave.
+
+        Raises:
+            UserError: A peer has refused this participant for a while, or the other way round, before it has joined.
+        """
+        self._hear_refusals()
+        for caller in self._callers:
+            if joining and caller.refused_for_s() > _REFUSED_FOR_S:
+                raise UserError(caller.reason)
+
+    def _hear_refusals(self) -> None:
+        """Note which peers refuse this participant."""
+        for caller in self._callers:
+            if caller.look():
+                self.noticed.append(EventRecord(self.name, "refused", caller.peer, caller.reason))
+
+    def _call(self, socket: Socket, peer: str, address: str) -> None:
+        """Connect a socket to a peer, again and again if need be.
+
+        Raises:
+            UserError: The address makes no sense, or the peer's key is missing.
+        """
+        if self._keys is not None:
+            call_with(socket, self._keys, self.name, peer)
+        keyed = self._keys is not None
+        self._callers.append(Caller(socket, self._context, self.name, peer, address, keyed))
+        reach(socket, self._config, address, self.name, peer)
 
     def _keep(self, edge: OutEdge, frame: bytes) -> bool:
         """Queue a refused frame until the peer reads again, or count it as dropped."""
@@ -206,6 +254,7 @@ class SocketTransport(FrameTransport):
 
     def _flush_stuck(self) -> None:
         """Send what waits, as far as the peers read."""
+        self._hear_refusals()
         for edge in self._stuck:
             edge.flush()
         self._stuck = [edge for edge in self._stuck if edge.waiting]
@@ -217,6 +266,7 @@ class SocketTransport(FrameTransport):
     def _socket(self, kind: int) -> Socket:
         socket = self._context.socket(kind)
         set_limits(socket, self._config)
+        self._sockets.append(socket)
         return socket
 
 

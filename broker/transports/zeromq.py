@@ -4,18 +4,26 @@ A PUSH refuses when its peer does not read, so what is lost is lost here, counte
 ROUTER and DEALER do the same, but put the sender's identity before each frame. The frame names its edge already, so
 the identity would be read and thrown away: a tenth of a barrier's time. And without identities a restarted peer cannot
 be mistaken for its past life.
+
+With keys (CURVE) only peers get in, and each may speak for itself alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import zmq
 
 from broker.codec import Codec
 from broker.config import TransportConfig
+from broker.curve import CurveKeys, key_of
 from broker.errors import UserError
-from broker.transports.sockets import OutEdge, Socket, SocketTransport, bind, limit_of, plain_send, reach
+from broker.transport import UNKNOWN
+from broker.transports.doorkeeper import Doorkeeper, serve_with
+from broker.transports.sockets import OutEdge, Socket, SocketTransport, bind, limit_of, plain_send
+
+_SHOWN = 80
 
 
 class ZeroMQTransport(SocketTransport):
@@ -26,33 +34,68 @@ class ZeroMQTransport(SocketTransport):
         addresses: Where it listens (its own name) and where its peers listen.
         codec: Allows this participant's in-edges.
         config: Limits of every transport, and options of the sockets.
+        keys: Its own keys and those of its peers; None: anybody may connect.
 
     Raises:
         AddressInUse: Another program listens on its address.
-        UserError: The address cannot be listened on for another reason.
+        UserError: The address cannot be listened on for another reason, or a peer's key is missing.
     """
 
-    def __init__(self, name: str, addresses: Mapping[str, str], codec: Codec, config: TransportConfig) -> None:
-        super().__init__(name, codec, config)
-        self._sockets: dict[OutEdge, Socket] = {}
+    def __init__(
+        self,
+        name: str,
+        addresses: Mapping[str, str],
+        codec: Codec,
+        config: TransportConfig,
+        keys: CurveKeys | None = None,
+    ) -> None:
+        super().__init__(name, codec, config, keys)
+        self._pushing: dict[OutEdge, Socket] = {}
+        self._doorkeeper: Doorkeeper | None = None
         self._inbound = self._socket(zmq.PULL)
-        try:
-            bind(self._inbound, name, addresses[name], "transport.zeromq.base_port")
-            self._edges = {peer: self._connect(peer, address) for peer, address in addresses.items() if peer != name}
-        except UserError:
-            self._context.destroy(linger=0)
-            raise
         self._receive = self._inbound.recv
+        peers = {peer: address for peer, address in addresses.items() if peer != name}
+        try:
+            if keys is not None:
+                self._lock(keys, peers)
+            bind(self._inbound, name, addresses[name], "transport.zeromq.base_port")
+            self._edges = {peer: self._connect(peer, address) for peer, address in peers.items()}
+        except UserError:
+            self._close_sockets(0)
+            raise
+
+    def _hear_refusals(self) -> None:
+        super()._hear_refusals()
+        while self._doorkeeper is not None and self._doorkeeper.refused:
+            self.reject(UNKNOWN, f"refused at the door: the key {self._doorkeeper.refused.popleft()} is of no peer")
+
+    def _lock(self, keys: CurveKeys, peers: Mapping[str, str]) -> None:
+        """Let in the peers' keys alone, and take from each what it sends in its own name."""
+        allowed = {peer: key_of(keys, peer, self.name) for peer in peers}
+        self._signed = {peer: self.codec.prefix(peer, self.name) for peer in peers}
+        self._doorkeeper = Doorkeeper(self._context, allowed)
+        serve_with(self._inbound, keys)
+        self._receive = partial(self._inbound.recv, 0, False)  # a frame that knows who signed it
+        self._take = self._take_signed
+
+    def _take_signed(self, frame: zmq.Frame) -> None:
+        """Read a frame if it travels on an edge of the participant whose key signed it."""
+        signer, data = str(frame["User-Id"]), frame.bytes
+        if data.startswith(self._signed[signer]):
+            self.take(data)
+            return
+        edge = self.codec.edge_of(data)
+        what = f"a message of {edge[0]}" if edge else f"no frame of its edge: {data[:_SHOWN]!r}"
+        self.reject(signer, f"the key of {signer} signed {what}")
 
     def _connect(self, peer: str, address: str) -> OutEdge:
         socket = self._socket(zmq.PUSH)
         socket.setsockopt(zmq.IMMEDIATE, 1)
-        reach(socket, self._config, address, self.name, peer)
+        self._call(socket, peer, address)
         edge = OutEdge(plain_send(socket), limit_of(self._config, peer), self.traffic[peer])
-        self._sockets[edge] = socket
-        self._out.append(socket)
+        self._pushing[edge] = socket
         return edge
 
     def _watch_stuck(self, poller: zmq.Poller) -> None:
         for edge in self._stuck:
-            poller.register(self._sockets[edge], zmq.POLLOUT)
+            poller.register(self._pushing[edge], zmq.POLLOUT)
