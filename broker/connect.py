@@ -72,7 +72,7 @@ def open_transport(link: LinkConfig, codec: Codec) -> FrameTransport:
         msg = f"{link.name} has no address of {', '.join(missing)}: its slice must name them under link.addresses"
         raise UserError(msg)
     addresses = {name: link.addresses[name] for name in names}
-    return ZeroMQTransport(link.name, addresses, codec, link.transport, _keys(link))
+    return ZeroMQTransport(link.name, addresses, codec, link.transport, keys=_keys(link))
 
 
 def _open_forwarded(link: LinkConfig, codec: Codec) -> FrameTransport:
@@ -81,7 +81,7 @@ def _open_forwarded(link: LinkConfig, codec: Codec) -> FrameTransport:
     if not link.broker:
         msg = f"{link.name} has no address of the forwarder: its slice must name it as link.broker"
         raise UserError(msg)
-    return ForwardedTransport(link.name, heard_by(link), link.broker, codec, link.transport, _keys(link))
+    return ForwardedTransport(link.name, heard_by(link), link.broker, codec, link.transport, keys=_keys(link))
 
 
 def _open_mqtt(link: LinkConfig, codec: Codec) -> FrameTransport:

@@ -226,7 +226,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True, tag=VERSION, forbid
     run: str
     source: str
     destination: str
-    sequence: Annotated[int, msgspec.Meta(ge=0, lt=SEQUENCE_LIMIT)]
+    sequence: Annotated[int, msgspec.Meta(ge=LAST_WILL, lt=SEQUENCE_LIMIT)]
     message: Message
 
 

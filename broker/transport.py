@@ -156,13 +156,15 @@ class FrameTransport(Transport):
             FrameRejected: The message is from the past.
         """
         message, sequence = envelope.message, envelope.sequence
+        if sequence == LAST_WILL:
+            if type(message) is not Metrics:
+                raise FrameRejected(f"{type(message).__name__} with the number of a last will")
+            return
         if type(message) is Hello:
             if message.incarnation < heard.incarnation:
                 raise FrameRejected(f"HELLO of life {message.incarnation}, after one of life {heard.incarnation}")
             if message.incarnation > heard.incarnation:
                 heard.incarnation, heard.sequence = message.incarnation, sequence
-            return
-        if sequence == LAST_WILL and type(message) is Metrics:
             return
         if sequence < heard.sequence:
             raise FrameRejected(f"message {sequence} repeated or out of order: expected {heard.sequence} or later")

@@ -45,7 +45,6 @@ def make_keys(plan: Plan, folder: Path) -> None:
         UserError: The folder holds keys already, or cannot be written.
     """
     from broker.curve import make_curve_keys  # noqa: PLC0415 - runs without keys need no cryptography
-
     from broker.mqtt_access import make_mqtt_access  # noqa: PLC0415
 
     if folder.exists() and any(folder.iterdir()):

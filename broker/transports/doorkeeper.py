@@ -98,7 +98,9 @@ class Caller:
         keyed: Whether it has keys.
     """
 
-    def __init__(self, socket: Socket, context: zmq.Context[Socket], name: str, peer: str, address: str, keyed: bool):
+    def __init__(
+        self, socket: Socket, context: zmq.Context[Socket], name: str, peer: str, address: str, *, keyed: bool
+    ) -> None:
         self.peer = peer
         self.reason = ""
         self._socket, self._address = socket, address

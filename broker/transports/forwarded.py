@@ -73,6 +73,7 @@ class ForwardedTransport(SocketTransport):
         address: str,
         codec: Codec,
         config: TransportConfig,
+        *,
         keys: CurveKeys | None = None,
     ) -> None:
         super().__init__(name, codec, config, keys)

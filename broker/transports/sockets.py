@@ -196,8 +196,10 @@ class SocketTransport(FrameTransport):
         return super().totals()
 
     def _close_sockets(self, linger_ms: int) -> None:
+        self._hear_refusals()
         for caller in self._callers:
             caller.close()
+        self._callers.clear()
         for socket in self._sockets:
             socket.close(linger=linger_ms)
         self._context.term()
@@ -227,8 +229,7 @@ class SocketTransport(FrameTransport):
         """
         if self._keys is not None:
             call_with(socket, self._keys, self.name, peer)
-        keyed = self._keys is not None
-        self._callers.append(Caller(socket, self._context, self.name, peer, address, keyed))
+        self._callers.append(Caller(socket, self._context, self.name, peer, address, keyed=self._keys is not None))
         reach(socket, self._config, address, self.name, peer)
 
     def _keep(self, edge: OutEdge, frame: bytes) -> bool:

@@ -47,6 +47,7 @@ class ZeroMQTransport(SocketTransport):
         addresses: Mapping[str, str],
         codec: Codec,
         config: TransportConfig,
+        *,
         keys: CurveKeys | None = None,
     ) -> None:
         super().__init__(name, codec, config, keys)

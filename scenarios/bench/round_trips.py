@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from broker.curve import make_curve_keys
 
 from broker.config import JoiningConfig, LinkConfig, TransportConfig
 from broker.connect import connect
+from broker.curve import make_curve_keys
 from broker.forwarder import start_forwarder
 from broker.messages import Envelope, Hello, Share
 from broker.mqtt_server import start_mqtt_server
