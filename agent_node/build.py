@@ -6,9 +6,10 @@ from agent_node.config import AgentConfig
 from agent_node.learning.learner import Learner
 from agent_node.protocol import AgentProtocol
 from agent_node.registry import load_algorithm
+from broker.checkpoint import State
 
 
-def make_agent(config: AgentConfig) -> AgentProtocol:
-    """The agent, with fresh networks."""
+def make_agent(config: AgentConfig, state: State | None = None) -> AgentProtocol:
+    """The agent, with fresh networks or, with the state of an earlier life, as it was then."""
     algorithm = load_algorithm(config.algorithm.name)(config.learning, config.algorithm)
-    return AgentProtocol(config, Learner(config, algorithm))
+    return AgentProtocol(config, Learner(config, algorithm), state)

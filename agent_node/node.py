@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 
 from agent_node.algorithms import (
@@ -27,4 +29,4 @@ PRELOADED = (
 def run_agent(config: AgentConfig) -> int:
     """Be the agent of `config` until the environment ends the run; returns the process's exit code."""
     torch.set_num_threads(1)
-    return serve(make_agent(config), config.link)
+    return serve(partial(make_agent, config), config.link)

@@ -30,6 +30,7 @@ from msgspec.structs import replace
 
 from agent_node.config import AgentConfig
 from agent_node.exchange import ExchangePlan
+from broker.checkpoint import State
 from broker.errors import PeerLost, ProtocolViolation
 from broker.joining import Joining
 from broker.messages import (
@@ -43,11 +44,12 @@ from broker.messages import (
     action_layout,
     timestep_layout,
 )
-from broker.participant import Command, Report, Send
+from broker.participant import Command, Report, Save, Send
 from broker.records import EdgeRecord, EventRecord, FinishedRecord, JoinedRecord, Record, RoundRecord
 
 Arrays = dict[str, np.ndarray]
 _REMEMBERED_ROUNDS = 64
+_NEWEST = "newest/"
 
 
 class Phase(Enum):
@@ -74,6 +76,8 @@ class Learns(Protocol):
         self, shares: Mapping[str, Arrays], stale: Mapping[str, Arrays]
     ) -> dict[str, float]: ...
     def weights_digest(self) -> str: ...  # noqa: D102
+    def state(self) -> Arrays: ...  # noqa: D102
+    def restore(self, state: Arrays) -> None: ...  # noqa: D102
 
 
 class _Edge:
@@ -95,10 +99,10 @@ class AgentProtocol:
     Args:
         config: Its slice of the scenario.
         learner: Its networks.
-        incarnation: Which life of the agent this is.
+        state: What it knew after the last episode of an earlier life, or None.
     """
 
-    def __init__(self, config: AgentConfig, learner: Learns, incarnation: int = 0) -> None:
+    def __init__(self, config: AgentConfig, learner: Learns, state: State | None = None) -> None:
         self.name = config.link.name
         self.peers = config.link.peers
         self.phase = Phase.JOINING
@@ -109,7 +113,7 @@ class AgentProtocol:
         self._learner = learner
         self._neighbors = config.neighbors[self.name]
         self._plan = ExchangePlan(config.link.seed, config.neighbors, config.exchange)
-        self._joining = Joining(self.name, self.peers, config.link.joining, incarnation)
+        self._joining = Joining(self.name, self.peers, config.link.joining, config.link.life.incarnation)
         self._episode = -1
         self._step = -1
         self._answer: Action | None = None
@@ -127,6 +131,8 @@ class AgentProtocol:
         copies, neighbors = config.parallel_episodes, len(self._neighbors) if config.proximity else None
         self._seeing = timestep_layout(copies, config.observation_size, neighbors)
         self._acting, self._ready = action_layout(copies), action_layout(0)
+        if state is not None:
+            self._restore(state)
 
     # Participant
 
@@ -194,7 +200,7 @@ class AgentProtocol:
     def _join(self, now: float) -> list[Command]:
         if self.phase is not Phase.JOINING or not self._joining.complete:
             return []
-        self.phase = Phase.ACTING
+        self.phase = Phase.LEAVING if self._episode + 1 == self._episodes else Phase.ACTING
         self._heard_environment_at = now
         return [Report(JoinedRecord(self.name)), *self._take_held(now)]
 
@@ -350,11 +356,37 @@ class AgentProtocol:
         self._answer = Action(self._episode, self._step, 0, self._ready, memoryview(b""))
         self._heard_environment_at = now
         if self._stopped and not self._held:
-            return self._finish()
+            return [*self._save(), *self._finish()]
         last = self._episode + 1 == self._episodes
         self.phase = Phase.LEAVING if last else Phase.ACTING
-        commands: list[Command] = [Send(ENVIRONMENT, self._answer), *self._take_held(now)]
+        commands: list[Command] = [Send(ENVIRONMENT, self._answer), *self._save(), *self._take_held(now)]
         return commands + self._finish() if self._stopped and self.phase is not Phase.SHARING else commands
+
+    # Lives
+
+    def _save(self) -> list[Command]:
+        life = self._config.link.life
+        if life.checkpoints is None or (self._episode + 1) % life.checkpoint_every:
+            return []
+        arrays = dict(self._learner.state())
+        for neighbor, edge in self._edges.items():
+            arrays |= {f"{_NEWEST}{neighbor}/{name}": array for name, array in (edge.newest or {}).items()}
+        facts = {
+            neighbor: {"missed": list(edge.missed), "newest_round": edge.newest_round}
+            for neighbor, edge in self._edges.items()
+        }
+        return [Save(self._episode, State(arrays, {"edges": facts}))]
+
+    def _restore(self, state: State) -> None:
+        self._episode, self._step = self._config.link.life.after_episode, self._steps
+        self._learner.restore({name: each for name, each in state.arrays.items() if not name.startswith(_NEWEST)})
+        for neighbor, facts in state.facts["edges"].items():
+            edge = self._edges[neighbor]
+            edge.missed.extend((episode, number) for episode, number in facts["missed"])
+            edge.newest_round = (facts["newest_round"][0], facts["newest_round"][1])
+            own = f"{_NEWEST}{neighbor}/"
+            newest = {name.removeprefix(own): each for name, each in state.arrays.items() if name.startswith(own)}
+            edge.newest = newest or None
 
     def _take_late(self, source: str, key: tuple[int, int], arrays: Arrays) -> None:
         """Count it, and keep it if the scenario reuses such and it is of a round in which the two exchanged."""

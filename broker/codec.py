@@ -25,14 +25,17 @@ class Codec:
 
     Attributes:
         run: Name of the run.
+        incarnation: Which life of the run's participants this is.
 
     Args:
         run: Name of the run; frames of other runs are refused.
         max_bytes: Longest frame that is written or read.
+        incarnation: As above.
     """
 
-    def __init__(self, run: str, max_bytes: int) -> None:
+    def __init__(self, run: str, max_bytes: int, incarnation: int = 0) -> None:
         self.run = run
+        self.incarnation = incarnation
         self._max_bytes = max_bytes
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode: Callable[[bytes], Envelope] = msgspec.msgpack.Decoder(Envelope).decode

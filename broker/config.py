@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from broker.messages import LIVES
+
 MessageKind = Literal["timestep", "action", "share"]
 
 
@@ -262,6 +264,41 @@ class DelayConfig(_Fault):
 FaultConfig = Annotated[DropConfig | DelayConfig, Field(discriminator="kind")]
 
 
+class RecoveryConfig(Model):
+    """What happens when a participant dies or hangs."""
+
+    on_crash: Literal["restart", "degrade", "fail"] = Field(
+        default="restart",
+        description="restart: all go back to the last episode that everybody has a checkpoint of, and the results are "
+        "those of an undisturbed run; degrade: the others go on without it; fail: the run ends with exit code 3.",
+    )
+    checkpoint_every: int = Field(
+        default=20,
+        ge=1,
+        description="Episodes between two checkpoints; what was learned since the last is learned again after a crash.",
+    )
+    restarts: int = Field(
+        default=5, ge=1, description="Crashes in a row, without a new checkpoint between them, that end the run."
+    )
+    hung_after_s: float = Field(
+        default=30.0,
+        ge=5,
+        description="Seconds without a sign of a participant's working loop, which gives one a second, after which it is "
+        "taken for hung and killed; larger than its longest update.",
+    )
+
+
+class LifeConfig(Model):
+    """Which life of a run's participants this is, and where it begins."""
+
+    incarnation: int = Field(default=0, ge=0, lt=LIVES, description="How often all have been restarted.")
+    after_episode: int = Field(
+        default=-1, ge=-1, description="Episode whose checkpoint it goes on from; -1: from the beginning."
+    )
+    checkpoints: Path | None = Field(default=None, description="Folder of its checkpoints; none: it keeps none.")
+    checkpoint_every: int = Field(default=20, ge=1, description="Episodes between two checkpoints.")
+
+
 class LinkConfig(Model):
     """How one participant reaches its peers; part of its slice of the scenario."""
 
@@ -271,6 +308,7 @@ class LinkConfig(Model):
     seed: int = Field(description="The scenario's seed, for the faults.")
     transport: TransportConfig
     joining: JoiningConfig
+    life: LifeConfig = LifeConfig()
     faults: tuple[FaultConfig, ...] = ()
     observed: bool = Field(default=False, description="Whether an observer takes its records.")
     addresses: dict[str, str] = Field(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from broker.codec import Codec
@@ -19,11 +18,11 @@ if TYPE_CHECKING:
     from broker.curve import CurveKeys
 
 
-def make_codec(run: str, name: str, peers: Sequence[str], max_bytes: int) -> Codec:
-    """A codec that reads the in-edges of `name` and nothing else."""
-    codec = Codec(run, max_bytes)
-    for peer in peers:
-        codec.allow(peer, name)
+def make_codec(link: LinkConfig) -> Codec:
+    """A codec that reads a participant's in-edges and nothing else."""
+    codec = Codec(link.run, link.transport.max_message_bytes, link.life.incarnation)
+    for peer in heard_by(link):
+        codec.allow(peer, link.name)
     return codec
 
 
@@ -40,7 +39,7 @@ def connect(link: LinkConfig, network: MemoryNetwork | None = None) -> Transport
         ScenarioError: Two faults have one name.
     """
     judge = Judge(link.faults, link.seed)
-    codec = make_codec(link.run, link.name, heard_by(link), link.transport.max_message_bytes)
+    codec = make_codec(link)
     transport: Transport
     transport = MemoryTransport(link.name, network, codec) if network is not None else open_transport(link, codec)
     if link.journal is not None:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from broker.errors import ProtocolViolation
-from broker.messages import Envelope, Hello
-from broker.participant import Command, Participant, Report
-from broker.records import Record
+from broker.life import FIRST_LIFE, Life
+from broker.messages import Envelope, Hello, first_number
+from broker.participant import Command, Participant, Report, Save
+from broker.records import EventRecord, Record, StatusRecord
 from broker.transport import Transport
 
 Observe = Callable[[list[Record]], None]
@@ -25,14 +27,18 @@ class Driver:
         participant: Whom to run.
         transport: Its way to its peers.
         observe: Takes records; called at most once a wake-up.
+        life: Which one it is, and where its states are kept.
     """
 
-    def __init__(self, run: str, participant: Participant, transport: Transport, observe: Observe) -> None:
+    def __init__(
+        self, run: str, participant: Participant, transport: Transport, observe: Observe, life: Life = FIRST_LIFE
+    ) -> None:
         self.participant = participant
         self.transport = transport
         self._run = run
         self._observe = observe
-        self._sequences: defaultdict[str, int] = defaultdict(int)
+        self._life = life
+        self._sequences: defaultdict[str, int] = defaultdict(partial(first_number, life.incarnation))
         self._records: list[Record] = []
 
     def start(self, now: float) -> None:
@@ -74,15 +80,25 @@ class Driver:
 
     def finish(self) -> None:
         """Hand over the totals, once the work is done or given up."""
-        self._records += [*self.participant.totals(), *self.transport.totals()]
+        self._records += self._totals()
+        self._hand_over()
+
+    def show_status(self) -> None:
+        """Report whom it waits for: a sign that it works, too."""
+        self._records.append(StatusRecord(self.participant.name, self.participant.waits_for()))
         self._hand_over()
 
     def _carry_out(self, commands: Sequence[Command]) -> None:
         sequences, run, name = self._sequences, self._run, self.participant.name
-        envelopes = []
+        envelopes: list[Envelope] = []
         for command in commands:
             if isinstance(command, Report):
                 self._records.append(command.record)
+                continue
+            if isinstance(command, Save):
+                self.transport.send_all(envelopes)
+                envelopes = []
+                self._save(command)
                 continue
             destination, message = command.destination, command.message
             sequence = sequences[destination]
@@ -91,6 +107,16 @@ class Driver:
             envelopes.append(Envelope(run, name, destination, sequence, message))
         if envelopes:
             self.transport.send_all(envelopes)
+
+    def _save(self, command: Save) -> None:
+        try:
+            self._life.keep(command.episode, command.state, self._totals())
+        except OSError as error:
+            why = f"no checkpoint after episode {command.episode}: {error.strerror or error}"
+            self._records.append(EventRecord(self.participant.name, "checkpoint", "", why))
+
+    def _totals(self) -> list[Record]:
+        return [*self._life.counted, *self.participant.totals(), *self.transport.totals()]
 
     def _hand_over(self) -> None:
         records, self._records = self._records + self.transport.noticed, []

@@ -54,6 +54,18 @@ class AddressInUse(UserError):
         )
 
 
+class CheckpointDamaged(ForetellError):
+    """A checkpoint that is missing or is not what was written.
+
+    Args:
+        path: Which.
+        problem: What is wrong with it.
+    """
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"the checkpoint {path} cannot be used: {problem}")
+
+
 class FrameRejected(ForetellError):
     """Bytes that are not a well-formed message of this version."""
 

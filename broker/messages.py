@@ -207,6 +207,16 @@ def name_of(message: Message) -> MessageName | None:
 VERSION = 1
 SEQUENCE_LIMIT = 1 << 48
 """Far beyond any run; what is counted from a forged number still fits into the store."""
+_NUMBERS_OF_A_LIFE = 1 << 32
+LIVES = SEQUENCE_LIMIT // _NUMBERS_OF_A_LIFE
+"""As many as a run can have."""
+
+
+def first_number(incarnation: int) -> int:
+    """The number of the first message of an edge in a life: all earlier ones are smaller."""
+    return incarnation * _NUMBERS_OF_A_LIFE
+
+
 LAST_WILL = -1
 """Number of the Metrics that a broker publishes for a participant that is gone: written down before all others."""
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import msgspec
 
+from broker.checkpoint import State
 from broker.messages import Message
 from broker.records import Record
 
@@ -28,7 +29,14 @@ class Report(msgspec.Struct, frozen=True, gc=False):
     record: Record
 
 
-Command = Send | Report
+class Save(msgspec.Struct, frozen=True, gc=False):
+    """Command: keep `state`, with which a later life can go on after `episode`; all sent before it has been sent."""
+
+    episode: int
+    state: State
+
+
+Command = Send | Report | Save
 
 
 class Participant(Protocol):

@@ -22,13 +22,15 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from broker.checkpoint import State
 from broker.config import LinkConfig, Model
 from broker.connect import connect
 from broker.driver import Driver, Observe
 from broker.errors import ForetellError, UserError
-from broker.messages import OBSERVER, Envelope, Metrics, Stop
+from broker.life import begin_life
+from broker.messages import OBSERVER, Envelope, Metrics, Stop, first_number
 from broker.participant import Participant
-from broker.records import Record, pack
+from broker.records import Record, StatusRecord, pack
 from broker.transport import Transport
 
 Slice = TypeVar("Slice", bound=Model)
@@ -42,6 +44,7 @@ GIVING_UP_LINGER_S = 0.5
 """The same for one that gave up: its last records may still reach the observer."""
 
 _MAX_WAIT_S = 1.0
+_SHOW_EVERY_S = 1.0
 _BURST = 256
 _log = logging.getLogger("foretell")
 
@@ -61,7 +64,7 @@ def run_in_real_time(driver: Driver, clock: Callable[[], float] = time.monotonic
     """
     participant, transport = driver.participant, driver.transport
     try:
-        now = clock()
+        now = shown_at = clock()
         driver.start(now)
         while not participant.done:
             timer = driver.timer()
@@ -78,17 +81,27 @@ def run_in_real_time(driver: Driver, clock: Callable[[], float] = time.monotonic
                 transport.wait(max(0.0, min(_MAX_WAIT_S, timer - clock())))
             now = clock()
             driver.deliver(now)
+            if now - shown_at >= _SHOW_EVERY_S:
+                driver.show_status()
+                shown_at = now
     finally:
         driver.finish()
 
 
-def serve(participant: Participant, link: LinkConfig) -> int:
-    """Run a participant over real sockets until it is done; returns the process's exit code."""
+def serve(make: Callable[[State | None], Participant], link: LinkConfig) -> int:
+    """Run a participant over real sockets until it is done; returns the process's exit code.
+
+    Args:
+        make: Makes the participant, from the state of an earlier life if there is one.
+        link: Its way to its peers.
+    """
     signal.signal(signal.SIGTERM, _interrupt)
-    transport, linger_s = None, 0.0
+    participant, transport, linger_s = None, None, 0.0
     try:
+        life, state = begin_life(link.life)
+        participant = make(state)
         transport = connect(link)
-        run_in_real_time(Driver(link.run, participant, transport, _observe(link, transport)))
+        run_in_real_time(Driver(link.run, participant, transport, _observe(link, transport), life))
         if link.observed:
             _await_release(transport)
         linger_s = LINGER_S
@@ -97,7 +110,7 @@ def serve(participant: Participant, link: LinkConfig) -> int:
         _log.error("%s", error)
         return WRONG if isinstance(error, UserError) else GAVE_UP
     except (Interrupted, KeyboardInterrupt):
-        _log.info("interrupted: %s", participant.waits_for())
+        _log.info("interrupted: %s", participant.waits_for() if participant is not None else link.name)
         return INTERRUPTED
     finally:
         if transport is not None:
@@ -136,14 +149,15 @@ def main(program: str, slice_type: type[Slice], run: Callable[[Slice], int]) -> 
 
 def _observe(link: LinkConfig, transport: Transport) -> Observe:
     """Where the records go: to the observer if there is one, else into the log."""
-    numbers = count()
+    numbers = count(first_number(link.life.incarnation))
 
     def send(records: list[Record]) -> None:
         transport.send(Envelope(link.run, link.name, OBSERVER, next(numbers), Metrics(pack(records))))
 
     def write(records: list[Record]) -> None:
         for record in records:
-            _log.info("%s", record)
+            if type(record) is not StatusRecord:
+                _log.info("%s", record)
 
     return send if link.observed else write
 

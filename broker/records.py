@@ -140,8 +140,28 @@ class FinishedRecord(msgspec.Struct, frozen=True, tag="finished"):
     weights_digest: str
 
 
+class StatusRecord(msgspec.Struct, frozen=True, tag="status"):
+    """A participant's working loop is at work.
+
+    Attributes:
+        participant: Who.
+        waits_for: Whom and what it waits for, as a clause.
+    """
+
+    participant: str
+    waits_for: str
+
+
 Record = (
-    EpisodeRecord | RoundRecord | FaultRecord | EventRecord | EdgeRecord | FaultCount | JoinedRecord | FinishedRecord
+    EpisodeRecord
+    | RoundRecord
+    | FaultRecord
+    | EventRecord
+    | EdgeRecord
+    | FaultCount
+    | JoinedRecord
+    | StatusRecord
+    | FinishedRecord
 )
 
 _ENCODER = msgspec.msgpack.Encoder()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 
 from broker.codec import Codec
 from broker.errors import FrameRejected
-from broker.messages import LAST_WILL, Envelope, Hello, Metrics
+from broker.messages import LAST_WILL, Envelope, Hello, Metrics, first_number
 from broker.records import EdgeRecord, EventRecord, Record
 
 UNKNOWN = "unknown"
@@ -107,8 +108,8 @@ class _Heard:
 
     __slots__ = ("incarnation", "sequence")
 
-    def __init__(self) -> None:
-        self.incarnation, self.sequence = -1, 0
+    def __init__(self, incarnation: int) -> None:
+        self.incarnation, self.sequence = incarnation - 1, first_number(incarnation)
 
 
 class FrameTransport(Transport):
@@ -127,7 +128,7 @@ class FrameTransport(Transport):
         super().__init__(name)
         self.codec = codec
         self.arrived: list[Envelope] = []
-        self._heard: defaultdict[str, _Heard] = defaultdict(_Heard)
+        self._heard: defaultdict[str, _Heard] = defaultdict(partial(_Heard, codec.incarnation))
 
     def take(self, frame: bytes) -> None:
         """Read a frame: its message has arrived, or is counted as rejected."""

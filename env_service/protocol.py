@@ -17,10 +17,11 @@ from enum import Enum
 
 import numpy as np
 
+from broker.checkpoint import State
 from broker.errors import PeerLost, ProtocolViolation
 from broker.joining import Joining
 from broker.messages import Action, Hello, Message, Stop, Timestep, action_layout
-from broker.participant import Command, Report, Send
+from broker.participant import Command, Report, Save, Send
 from broker.records import EpisodeRecord, EventRecord, FinishedRecord, JoinedRecord, Record
 from broker.seeding import generator
 from env_service.config import ServiceConfig
@@ -43,10 +44,9 @@ class EnvironmentProtocol:
     Args:
         config: Its slice of the scenario.
         task: Parallel copies of the environment.
-        incarnation: Which life of the environment this is.
     """
 
-    def __init__(self, config: ServiceConfig, task: Task, incarnation: int = 0) -> None:
+    def __init__(self, config: ServiceConfig, task: Task) -> None:
         self.name = config.link.name
         self.peers = config.link.peers
         self.phase = Phase.JOINING
@@ -56,7 +56,7 @@ class EnvironmentProtocol:
         self._task = task
         self._agents = tuple(config.neighbors)
         self._index = {agent: position for position, agent in enumerate(self._agents)}
-        self._joining = Joining(self.name, self.peers, config.link.joining, incarnation)
+        self._joining = Joining(self.name, self.peers, config.link.joining, config.link.life.incarnation)
         copies, agents = config.parallel_episodes, len(self._agents)
         proximity = config.proximity_distance is not None
         self._pages = Pages(agents, copies, task.observation_size, proximity=proximity)
@@ -68,7 +68,7 @@ class EnvironmentProtocol:
         self._outcome = self._nothing_yet = Outcome(
             np.zeros((copies, agents), np.float32), np.zeros((copies, agents), np.uint8)
         )
-        self._episode = -1
+        self._episode = config.link.life.after_episode
         self._step = 0
         self._attempt = 0
         self._last = False
@@ -132,7 +132,7 @@ class EnvironmentProtocol:
         if self.phase is not Phase.JOINING or not self._joining.complete:
             return []
         self.phase = Phase.STEPPING
-        return [Report(JoinedRecord(self.name)), *self._begin_episode(now)]
+        return [Report(JoinedRecord(self.name)), *self._next_episode(now)]
 
     # Stepping
 
@@ -219,12 +219,21 @@ class EnvironmentProtocol:
             returns += rewards
         means = tuple(returns.mean(axis=0).tolist())
         record = Report(EpisodeRecord(self._episode, means, self._copy_steps, self._missing_actions))
+        return [record, *self._save(), *self._next_episode(now)]
+
+    def _save(self) -> list[Command]:
+        life = self._config.link.life
+        if life.checkpoints is None or (self._episode + 1) % life.checkpoint_every:
+            return []
+        return [Save(self._episode, State())]
+
+    def _next_episode(self, now: float) -> list[Command]:
         if self._episode + 1 < self._config.episodes:
-            return [record, *self._begin_episode(now)]
+            return self._begin_episode(now)
         self.phase, self.done = Phase.DONE, True
         self._task.close()
         stops: list[Command] = [Send(agent, Stop("")) for agent in self._agents]
-        return [record, *stops, Report(FinishedRecord(self.name, ""))]
+        return [*stops, Report(FinishedRecord(self.name, ""))]
 
     def _advance(self, now: float) -> list[Command]:
         self._copy_steps += self._running

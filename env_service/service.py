@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from broker.process import serve
 from env_service.build import make_environment
 from env_service.config import ServiceConfig
@@ -9,4 +11,4 @@ from env_service.config import ServiceConfig
 
 def run_environment(config: ServiceConfig) -> int:
     """Be the environment of `config` until its last episode is over; returns the process's exit code."""
-    return serve(make_environment(config), config.link)
+    return serve(partial(make_environment, config), config.link)

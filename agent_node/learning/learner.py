@@ -173,6 +173,19 @@ class Learner:
         """SHA-256 over all parameters of actor and critic."""
         return sha256(self._actor.parameters.numpy().tobytes() + self._critic.parameters.numpy().tobytes()).hexdigest()
 
+    def state(self) -> Arrays:
+        """All that the next episode needs of those before it, by name; views, not copies."""
+        return {
+            f"{network}/{name}": array
+            for network, stack in (("actor", self._actor), ("critic", self._critic))
+            for name, array in stack.state().items()
+        }
+
+    def restore(self, state: Arrays) -> None:
+        """Take up what `state` once gave."""
+        for network, stack in (("actor", self._actor), ("critic", self._critic)):
+            stack.restore({name: state[f"{network}/{name}"] for name in stack.state()})
+
     # Parts
 
     def _share_with(self, partner: str) -> Arrays:

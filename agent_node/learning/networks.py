@@ -6,7 +6,7 @@ Axes: R networks, P parameters of one network, B samples, I inputs, O outputs; f
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -113,6 +113,19 @@ class Stack:
         for position, row in enumerate(rows):
             own = (self.parameters[row], self._first[row], self._second[row])
             self._move(*own, gradient[position], steps=self._steps[row])
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Parameters, moments (R, P) and steps (R,) int64; views of the first three."""
+        moments = {"first": self._first.numpy(), "second": self._second.numpy()}
+        return {"parameters": self.parameters.numpy(), "steps": np.array(self._steps, np.int64)} | moments
+
+    @torch.no_grad()
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take up what `state` once gave, in place: whoever holds views sees it."""
+        self.parameters.copy_(torch.from_numpy(state["parameters"]))
+        self._first.copy_(torch.from_numpy(state["first"]))
+        self._second.copy_(torch.from_numpy(state["second"]))
+        self._steps = state["steps"].tolist()
 
     def _move(self, parameters: Tensor, first: Tensor, second: Tensor, gradient: Tensor, *, steps: int) -> None:
         """One Adam step, in place, of networks that have taken equally many (`steps`, this one included)."""

@@ -1,0 +1,168 @@
+"""What a participant needs to go on after an episode, kept so that no crash can leave half of it.
+
+A checkpoint is two files: `episode-NNNNNNNN.safetensors` with the arrays, then `episode-NNNNNNNN.json` with the facts and
+the SHA-256 of both. Each is written beside its place, synced and renamed; without a JSON that fits, there is no
+checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import safetensors.numpy as tensors
+from safetensors import SafetensorError
+
+from broker.errors import CheckpointDamaged
+
+VERSION = 1
+_ARRAYS, _FACTS = ".safetensors", ".json"
+
+
+@dataclass(frozen=True)
+class State:
+    """What is kept.
+
+    Attributes:
+        arrays: By name.
+        facts: Whatever JSON can hold.
+    """
+
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class Checkpoints(Protocol):
+    """Where one participant's checkpoints are, by the episode after which they were taken."""
+
+    def write(self, episode: int, state: State) -> None:
+        """Keep a state.
+
+        Raises:
+            OSError: It cannot be kept; those before it are as they were.
+        """
+
+    def read(self, episode: int) -> State:
+        """The state after `episode`.
+
+        Raises:
+            CheckpointDamaged: There is none, or it is not as it was written.
+        """
+
+    def intact(self) -> set[int]:
+        """The episodes whose state can be read."""
+
+    def prune(self, keep_from: int) -> None:
+        """Forget those of episodes before `keep_from`."""
+
+
+class MemoryCheckpoints:
+    """Checkpoints of a simulation: gone with its process."""
+
+    def __init__(self) -> None:
+        self._states: dict[int, State] = {}
+
+    def write(self, episode: int, state: State) -> None:
+        """Keep a copy."""
+        arrays = {name: array.copy() for name, array in state.arrays.items()}
+        self._states[episode] = State(arrays, json.loads(json.dumps(state.facts)))
+
+    def read(self, episode: int) -> State:
+        """The state after `episode`."""
+        if episode not in self._states:
+            raise CheckpointDamaged("memory", f"none was kept after episode {episode}")
+        return self._states[episode]
+
+    def intact(self) -> set[int]:
+        """The episodes whose state was kept."""
+        return set(self._states)
+
+    def prune(self, keep_from: int) -> None:
+        """Forget those of episodes before `keep_from`."""
+        for episode in [episode for episode in self._states if episode < keep_from]:
+            del self._states[episode]
+
+
+class FileCheckpoints:
+    """Checkpoints in a folder.
+
+    Args:
+        folder: Made when the first is written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(self, episode: int, state: State) -> None:
+        """Write both files; the second one makes the checkpoint valid."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        arrays = tensors.save({name: np.ascontiguousarray(array) for name, array in state.arrays.items()})
+        facts = json.dumps(state.facts, allow_nan=False)
+        note = {"version": VERSION, "episode": episode, "sha256": _digest(arrays, facts), "facts": facts}
+        _write(self._path(episode, _ARRAYS), arrays)
+        _write(self._path(episode, _FACTS), json.dumps(note).encode())
+        _sync_folder(self._folder)
+
+    def read(self, episode: int) -> State:
+        """Read both files and compare them with the SHA-256."""
+        path = self._path(episode, _FACTS)
+        try:
+            note = json.loads(path.read_bytes())
+            arrays = self._path(episode, _ARRAYS).read_bytes()
+            if note["version"] != VERSION:
+                raise CheckpointDamaged(str(path), f"expected version {VERSION}, found {note['version']}")
+            if note["episode"] != episode or note["sha256"] != _digest(arrays, note["facts"]):
+                raise CheckpointDamaged(str(path), "it is not what was written")
+            return State(tensors.load(arrays), json.loads(note["facts"]))
+        except OSError as error:
+            raise CheckpointDamaged(str(path), error.strerror or str(error)) from None
+        except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+            raise CheckpointDamaged(str(path), f"it is not what was written ({error})") from None
+
+    def intact(self) -> set[int]:
+        """Read all of them; few are kept."""
+        found = set()
+        for path in self._folder.glob(f"episode-*{_FACTS}"):
+            number = path.stem.removeprefix("episode-")
+            try:
+                self.read(int(number))
+            except (CheckpointDamaged, ValueError):
+                continue
+            found.add(int(number))
+        return found
+
+    def prune(self, keep_from: int) -> None:
+        """Delete older files; what cannot be deleted stays."""
+        for path in sorted(self._folder.glob("episode-*"), key=lambda path: path.suffix == _ARRAYS):
+            number = path.name.removeprefix("episode-").partition(".")[0]
+            if number.isdecimal() and int(number) < keep_from:
+                path.unlink(missing_ok=True)
+
+    def _path(self, episode: int, suffix: str) -> Path:
+        return self._folder / f"episode-{episode:08d}{suffix}"
+
+
+def _digest(arrays: bytes, facts: str) -> str:
+    return sha256(arrays + facts.encode()).hexdigest()
+
+
+def _write(path: Path, content: bytes) -> None:
+    beside = path.with_name(f"{path.name}.new")
+    with beside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,65 @@
+"""One life of a participant: from where it goes on, where it keeps what the next one needs, and what was counted before.
+
+After a crash all participants of a run begin a new life together, with the state they had after a common episode.
+Nothing of an earlier life is taken for one of this: the numbers of its messages begin beyond all of those before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from broker.checkpoint import Checkpoints, FileCheckpoints, State
+from broker.config import LifeConfig
+from broker.records import Record
+
+_RECORDS = "records"
+
+
+@dataclass(frozen=True)
+class Life:
+    """What a driver knows of it.
+
+    Attributes:
+        incarnation: Which life it is, from 0.
+        checkpoints: Where the states for the next one are kept, or None to keep none.
+        counted: What was counted before it.
+    """
+
+    incarnation: int = 0
+    checkpoints: Checkpoints | None = None
+    counted: tuple[Record, ...] = ()
+
+    def keep(self, episode: int, state: State, counted: Sequence[Record]) -> None:
+        """Write a checkpoint, with what has been counted until now.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        if self.checkpoints is not None:
+            facts = state.facts | {_RECORDS: msgspec.to_builtins(list(counted))}
+            self.checkpoints.write(episode, State(state.arrays, facts))
+
+
+FIRST_LIFE = Life()
+
+
+def begin_life(config: LifeConfig, checkpoints: Checkpoints | None = None) -> tuple[Life, State | None]:
+    """The life that a participant was told to lead, and the state to begin with, if any.
+
+    Args:
+        config: Its slice of the scenario.
+        checkpoints: Where its checkpoints are, if not in the folder that the slice names.
+
+    Raises:
+        CheckpointDamaged: The state cannot be read.
+    """
+    if checkpoints is None and config.checkpoints is not None:
+        checkpoints = FileCheckpoints(config.checkpoints)
+    if config.after_episode < 0 or checkpoints is None:
+        return Life(config.incarnation, checkpoints), None
+    state = checkpoints.read(config.after_episode)
+    counted = msgspec.convert(state.facts[_RECORDS], list[Record])
+    return Life(config.incarnation, checkpoints, tuple(counted)), state
