@@ -1,7 +1,7 @@
 """What a participant needs to go on after an episode, kept so that no crash can leave half of it.
 
-A checkpoint is two files: `episode-NNNNNNNN.safetensors` with the arrays, then `episode-NNNNNNNN.json` with the facts and
-the SHA-256 of both. Each is written beside its place, synced and renamed; without a JSON that fits, there is no
+A checkpoint is two files: `episode-NNNNNNNN.safetensors` with the arrays, then `episode-NNNNNNNN.json` with the facts
+and the SHA-256 of both. Each is written beside its place, synced and renamed; without a JSON that fits, there is no
 checkpoint.
 """
 

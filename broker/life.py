@@ -1,4 +1,4 @@
-"""One life of a participant: from where it goes on, where it keeps what the next one needs, and what was counted before.
+"""One life of a participant: where it begins, where it keeps what the next one needs, what was counted before it.
 
 After a crash all participants of a run begin a new life together, with the state they had after a common episode.
 Nothing of an earlier life is taken for one of this: the numbers of its messages begin beyond all of those before.

@@ -7,7 +7,8 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
@@ -16,12 +17,13 @@ import msgspec
 
 from broker.connect import make_codec, open_transport
 from broker.errors import ParticipantDied, UserError
-from broker.messages import OBSERVER, Envelope, Metrics, Stop
+from broker.messages import OBSERVER, Envelope, Metrics, Stop, first_number
 from broker.process import DONE, WRONG
 from broker.records import FinishedRecord, Record, unpack
 from broker.threads import limit_threads
 from scenarios.child import PRELOADED, be_participant
-from scenarios.meeting import meeting
+from scenarios.lives import Lives
+from scenarios.meeting import Meeting, meeting
 from scenarios.observer import Observer
 from scenarios.plan import Plan, Wiring
 from scenarios.run_folder import RunFolder
@@ -48,24 +50,53 @@ def launch(plan: Plan, folder: RunFolder, observer: Observer, interrupted: Calla
         ParticipantDied: A process ended before its work; all others have been ended.
         UserError: A participant refused its settings, or an address is in use.
     """
+    lives = Lives(plan, observer, folder.checkpoints)
     with (
         tempfile.TemporaryDirectory(prefix="foretell-") as sockets,
         meeting(plan, folder, Path(sockets), observer.tell) as found,
     ):
-        fleet = Fleet(plan, found.wiring, folder)
-        inbox = _Inbox(plan, found.wiring, observer)
-        try:
-            fleet.start()
-            while not fleet.finished():
-                inbox.take(_LOOK_EVERY_S)
-                fleet.raise_if_died()
-                found.look()
-                if interrupted():
-                    return
-        finally:
-            fleet.end()
-            inbox.take(0)
-            inbox.close()
+        why = "the run was resumed"
+        while True:
+            wiring = replace(found.wiring, checkpoints=folder.checkpoints.absolute(), life=lives.begin(why))
+            try:
+                _live(plan, wiring, folder, observer, lives, found, interrupted)
+            except ParticipantDied as death:
+                why = lives.bury(death)
+            else:
+                return
+
+
+def _live(
+    plan: Plan,
+    wiring: Wiring,
+    folder: RunFolder,
+    observer: Observer,
+    lives: Lives,
+    found: Meeting,
+    interrupted: Callable[[], bool],
+) -> None:
+    """Lead one life of all participants."""
+    fleet = Fleet(plan, wiring, folder)
+    inbox = _Inbox(plan, wiring, observer)
+    try:
+        fleet.start()
+        while not fleet.finished():
+            inbox.take(_LOOK_EVERY_S)
+            fleet.kill_hung(inbox.silent())
+            fleet.raise_if_died()
+            if found.look() and lives.mends:
+                raise ParticipantDied("the broker", "it was started again", found.log)
+            lives.tidy()
+            if interrupted():
+                return
+    except ParticipantDied:
+        if lives.mends:
+            fleet.kill()  # what they would still say is of a life that is over
+        raise
+    finally:
+        fleet.end()
+        inbox.take(0)
+        inbox.close()
 
 
 def start_fork_server(preloaded: list[str] = PRELOADED) -> ForkServerContext:
@@ -103,6 +134,7 @@ class Fleet:
         self._wiring = wiring
         self._folder = folder
         self.processes: dict[str, ForkServerProcess] = {}
+        self._hung: dict[str, float] = {}
 
     def start(self) -> None:
         """Fork every participant from a server that has imported what they need."""
@@ -122,6 +154,19 @@ class Fleet:
         """Whether every process has ended with its work done."""
         return all(process.exitcode == DONE for process in self.processes.values())
 
+    def kill_hung(self, silent: Mapping[str, float]) -> None:
+        """Kill those that have given no sign for too long; they may be stopped, so that nothing less would help.
+
+        Args:
+            silent: Seconds since the last sign of each that should give one.
+        """
+        for name, silent_s in silent.items():
+            process = self.processes[name]
+            if silent_s > self._plan.scenario.recovery.hung_after_s and process.is_alive():
+                self._hung[name] = silent_s
+                process.kill()
+                process.join()
+
     def raise_if_died(self) -> None:
         """Look at every process.
 
@@ -137,8 +182,18 @@ class Fleet:
             said = _last_line(log)
             if code == WRONG:
                 raise UserError(said or f"{name} refused its settings. Its log: {log}")
+            if name in self._hung:
+                how = f"it hung: no sign of its working loop for {self._hung[name]:.0f} s"
+                raise ParticipantDied(name, how, log)
             how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
             raise ParticipantDied(name, f"{how} ({said})" if said and code > 0 else how, log)
+
+    def kill(self) -> None:
+        """End everybody at once."""
+        for process in self.processes.values():
+            process.kill()
+        for process in self.processes.values():
+            process.join()
 
     def end(self) -> None:
         """End whoever still runs: ask, then insist."""
@@ -158,8 +213,11 @@ class _Inbox:
 
     def __init__(self, plan: Plan, wiring: Wiring, observer: Observer) -> None:
         link = plan.observer(wiring)
-        codec = make_codec(link.run, OBSERVER, link.peers, link.transport.max_message_bytes)
-        self._transport = open_transport(link, codec)
+        self._transport = open_transport(link, make_codec(link))
+        self._release_as = first_number(wiring.life.incarnation)
+        began_at = time.monotonic()
+        self._grace_s = plan.scenario.joining.give_up_s
+        self._seen = dict.fromkeys(plan.participants, began_at + self._grace_s)
         self._run = wiring.run
         self._participants = plan.participants
         self._observer = observer
@@ -172,6 +230,7 @@ class _Inbox:
         while envelopes := self._transport.poll(0.0):
             for envelope in envelopes:
                 if type(envelope.message) is Metrics:
+                    self._seen[envelope.source] = time.monotonic()
                     records += _unpacked(envelope.message)
             self._transport.wait(0.0)
         self._release({record.participant for record in records if type(record) is FinishedRecord})
@@ -179,6 +238,11 @@ class _Inbox:
         self._transport.noticed.clear()
         if records:
             self._observer.take(records)
+
+    def silent(self) -> dict[str, float]:
+        """Seconds since the last sign of each participant that has work to do."""
+        now = time.monotonic()
+        return {name: now - seen for name, seen in self._seen.items()}
 
     def close(self) -> None:
         """Release the socket, and count what was lost or refused on the way to it."""
@@ -190,8 +254,10 @@ class _Inbox:
         if not finished:
             return
         self._unfinished -= finished
+        for name in finished:
+            self._seen.pop(name, None)
         for name in self._participants if not self._unfinished else ():
-            self._transport.send(Envelope(self._run, OBSERVER, name, 0, Stop("")))
+            self._transport.send(Envelope(self._run, OBSERVER, name, self._release_as, Stop("")))
 
 
 def _unpacked(message: Metrics) -> list[Record]:

@@ -70,15 +70,22 @@ class Meeting:
         self._tell = tell
         self._deaths: list[float] = []
 
-    def look(self) -> None:
+    @property
+    def log(self) -> Path:
+        """What stands between the participants says there."""
+        return self._between.log if self._between is not None else Path()
+
+    def look(self) -> bool:
         """Start what stands between the participants again if it has died: it holds nothing that they need.
+
+        Returns whether it had died.
 
         Raises:
             ParticipantDied: It keeps dying.
         """
         between = self._between
         if between is None or between.alive():
-            return
+            return False
         now = time.monotonic()
         self._deaths = [*(death for death in self._deaths if now - death < _QUICK_S), now]
         between.close()
@@ -86,6 +93,7 @@ class Meeting:
             raise ParticipantDied("broker", f"it died {len(self._deaths)} times within {_QUICK_S:.0f} s", between.log)
         self._between = self._start_again(between.address)
         self._tell(f"the broker at {between.address} died and was started again; messages under way are lost")
+        return True
 
     def close(self) -> None:
         """End what was started."""

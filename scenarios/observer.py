@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary as Scalars
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
@@ -69,12 +69,11 @@ class Observer:
         self._clock = clock
         folder.scenario.write_text(plan.scenario.to_toml(), encoding="utf-8")
         self._store = Store(folder.store, plan.agents)
-        self._tally = Tally(plan.agents)
+        self._tally = Tally(plan.agents, plan.scenario.learning.rounds)
         self._writer = EventFileWriter(str(folder.tensorboard), flush_secs=10)
         self._losses: defaultdict[str, float] = defaultdict(float)
         self._losses_of = 0
         self._team_return: float | None = None
-        self._heard = self._missing = 0
         self._began_at: float | None = None
 
     def take(self, records: list[Record]) -> None:
@@ -91,6 +90,26 @@ class Observer:
                     self._add_episode(record)
         self._show(self.progress())
 
+    @property
+    def recorded(self) -> int:
+        """Number of episodes, from the first, of which all is recorded."""
+        return self._tally.recorded
+
+    def flush(self) -> None:
+        """Bring everything to the disk."""
+        self._store.flush()
+
+    def begin_life(self, after_episode: int, why: str) -> int:
+        """Forget what came after an episode; returns which life begins."""
+        incarnation = self._store.begin_life(after_episode, why)
+        if incarnation:
+            self._tally = Tally(self._plan.agents, self._plan.scenario.learning.rounds)
+            self._tally.recall(self._folder.store)
+            self._forget_scalars_from(after_episode + 1)
+            where = f"episode {after_episode + 1}" if after_episode >= 0 else "the beginning"
+            self.tell(f"{why}; all go on from {where} (life {incarnation})")
+        return incarnation
+
     def tell(self, sentence: str) -> None:
         """Keep what the launcher has to say of a run, and show it."""
         self._store.write([EventRecord("launcher", "note", "", sentence)])
@@ -100,7 +119,7 @@ class Observer:
         """How far the run is."""
         tally = self._tally
         rounds = tally.round_records // len(tally.agents)
-        return Progress(len(tally.returns), self._team_return, rounds, self._heard, self._missing)
+        return Progress(len(tally.returns), self._team_return, rounds, tally.heard, tally.missing)
 
     def finish(self, substrate: str) -> Summary:
         """Write everything and give the figures."""
@@ -124,9 +143,14 @@ class Observer:
             draw_learning_curve(self._folder.learning_curve, title, tally.agents, np.array(tally.returns))
         return summary
 
+    def _forget_scalars_from(self, episode: int) -> None:
+        """Let TensorBoard show none of what is played again."""
+        log = SessionLog(status=SessionLog.START)
+        self._writer.add_event(Event(wall_time=time.time(), step=episode, session_log=log))
+        self._losses.clear()
+        self._losses_of = 0
+
     def _add_round(self, record: RoundRecord) -> None:
-        self._heard += record.heard
-        self._missing += record.partners - record.heard
         self._losses_of += 1
         for name, value in record.losses.items():
             self._losses[name] += value

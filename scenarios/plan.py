@@ -13,7 +13,7 @@ from agent_node.learning.algorithm import Algorithm
 from agent_node.learning.layout import networks_of
 from agent_node.learning.shares import ShareFormat
 from agent_node.registry import load_algorithm
-from broker.config import LinkConfig
+from broker.config import LifeConfig, LinkConfig
 from broker.errors import ScenarioError
 from broker.faults import Judge
 from broker.messages import ENVIRONMENT, OBSERVER, agent_name
@@ -21,6 +21,8 @@ from env_service.config import ServiceConfig
 from env_service.environments import make_task
 from scenarios.scenario import Scenario, explained
 from scenarios.topology import Graph, ProximityConfig, build_graph
+
+_FIRST_LIFE = LifeConfig()
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Wiring:
         observed: Whether an observer takes records.
         keys: Folder with a folder of keys for each participant and the observer, or None without security.
         journals: Folder for journals, or None to keep none.
+        checkpoints: Folder with a folder of checkpoints for each participant, or None to keep none.
+        life: Which one begins, and where.
     """
 
     run: str
@@ -42,6 +46,8 @@ class Wiring:
     observed: bool = False
     keys: Path | None = None
     journals: Path | None = None
+    checkpoints: Path | None = None
+    life: LifeConfig = _FIRST_LIFE
 
 
 @dataclass(frozen=True)
@@ -123,8 +129,18 @@ class Plan:
             addresses={who: address for who, address in wiring.addresses.items() if who in known},
             broker=wiring.broker,
             credentials=wiring.keys / name if wiring.keys else None,
-            journal=wiring.journals / f"{name}.journal" if wiring.journals else None,
+            journal=wiring.journals / _journal(name, wiring.life) if wiring.journals else None,
+            life=_life(name, wiring),
         )
+
+
+def _life(name: str, wiring: Wiring) -> LifeConfig:
+    folder = wiring.checkpoints / name if wiring.checkpoints is not None else None
+    return wiring.life.model_copy(update={"checkpoints": folder})
+
+
+def _journal(name: str, life: LifeConfig) -> str:
+    return f"{name}-{life.incarnation}.journal" if life.incarnation else f"{name}.journal"
 
 
 def make_plan(scenario: Scenario) -> Plan:

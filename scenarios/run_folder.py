@@ -7,6 +7,7 @@ learning_curve.png   team return against episodes
 tensorboard/         the same for TensorBoard, with the losses
 logs/                one file per process
 journal/             every frame, if the scenario asks for it
+checkpoints/         states of all participants, from which a run goes on after a crash
 keys/                everybody's keys, if the run needs them and the scenario names none
 """
 
@@ -57,6 +58,11 @@ class RunFolder:
     def journals(self) -> Path:
         """Journals."""
         return self.root / "journal"
+
+    @property
+    def checkpoints(self) -> Path:
+        """States of all participants, a folder each."""
+        return self.root / "checkpoints"
 
     @property
     def keys(self) -> Path:

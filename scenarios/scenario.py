@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from agent_node.config import AlgorithmConfig, ExchangeConfig, LearningConfig
-from broker.config import FaultConfig, JoiningConfig, Model, TransportConfig
+from broker.config import FaultConfig, JoiningConfig, Model, RecoveryConfig, TransportConfig
 from broker.errors import ScenarioError, UserError
 from env_service.config import BarrierConfig, EnvironmentConfig
 from scenarios.topology import TopologyConfig
@@ -47,6 +47,7 @@ class Scenario(Model):
     learning: LearningConfig = LearningConfig()
     service: BarrierConfig = BarrierConfig()
     joining: JoiningConfig = JoiningConfig()
+    recovery: RecoveryConfig = RecoveryConfig()
     transport: TransportConfig = TransportConfig()
     faults: tuple[FaultConfig, ...] = Field(
         default=(), description="What goes wrong, in the order in which it applies."

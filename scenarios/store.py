@@ -8,18 +8,30 @@
 | faults   | one change of a message's fate: fault, edge, message, delays as JSON                       |
 | fault_counts | how often a fault looked at messages of an edge and how often it struck                |
 | events   | something worth a sentence: who noticed it, kind, peer, text                               |
+| lives    | one life of all participants: the episode it goes on after, what ended the one before      |
+| status   | what each participant waited for when it last gave a sign, and since when                  |
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from broker.errors import UserError
-from broker.records import EdgeRecord, EpisodeRecord, EventRecord, FaultCount, FaultRecord, Record, RoundRecord
+from broker.records import (
+    EdgeRecord,
+    EpisodeRecord,
+    EventRecord,
+    FaultCount,
+    FaultRecord,
+    Record,
+    RoundRecord,
+    StatusRecord,
+)
 
 _SCHEMA = """
 CREATE TABLE episodes (episode INTEGER, agent TEXT, return REAL, steps INTEGER, missing_actions INTEGER);
@@ -31,6 +43,8 @@ CREATE TABLE faults (fault TEXT, source TEXT, destination TEXT, kind TEXT, episo
     attempt INTEGER, delays_s TEXT);
 CREATE TABLE fault_counts (fault TEXT, source TEXT, destination TEXT, examined INTEGER, applied INTEGER);
 CREATE TABLE events (participant TEXT, kind TEXT, peer TEXT, text TEXT);
+CREATE TABLE lives (incarnation INTEGER PRIMARY KEY, after_episode INTEGER, began_at REAL, why TEXT);
+CREATE TABLE status (participant TEXT PRIMARY KEY, waits_for TEXT, since REAL, seen REAL);
 """
 _EDGE_COUNTS = ("sent", "sent_bytes", "dropped", "heard", "late", "missing", "rejected", "lost")
 _ADD_EDGE = (
@@ -38,29 +52,38 @@ _ADD_EDGE = (
     f"VALUES (?, ?, {', '.join('?' for _ in _EDGE_COUNTS)}) "
     f"ON CONFLICT DO UPDATE SET {', '.join(f'{name} = {name} + excluded.{name}' for name in _EDGE_COUNTS)}"
 )
+_STATUS = (
+    "INSERT INTO status VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET seen = excluded.seen, "
+    "since = CASE waits_for WHEN excluded.waits_for THEN since ELSE excluded.since END, waits_for = excluded.waits_for"
+)
 _BATCH = 2000
+_FLUSH_EVERY_S = 1.0
 
 
 class Store:
-    """Writes records to a new SQLite file.
+    """Writes records to a SQLite file.
 
     Args:
-        path: The file; there must be none yet.
+        path: The file; made if there is none yet.
         agents: Names of the agents, in the order of an episode's returns.
 
     Raises:
-        UserError: The file cannot be made.
+        UserError: The file cannot be made, or is none of a run.
     """
 
     def __init__(self, path: Path, agents: tuple[str, ...]) -> None:
         self._agents = agents
         self._rows: dict[str, list[tuple[Any, ...]]] = {}
         self._waiting = 0
+        self._flushed_at = time.monotonic()
+        fresh = not path.exists()
         try:
             self._database = sqlite3.connect(path)
             self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = NORMAL")
-            self._database.executescript(_SCHEMA)
+            self._database.execute("PRAGMA synchronous = FULL")
+            if fresh:
+                self._database.executescript(_SCHEMA)
+            self._database.execute("SELECT count(*) FROM lives")
         except sqlite3.Error as error:
             msg = f"cannot write the run's store {path}: {error}"
             raise UserError(msg) from None
@@ -71,7 +94,7 @@ class Store:
             for statement, row in _rows(record, self._agents):
                 self._rows.setdefault(statement, []).append(row)
                 self._waiting += 1
-        if self._waiting >= _BATCH:
+        if self._waiting >= _BATCH or time.monotonic() - self._flushed_at >= _FLUSH_EVERY_S:
             self.flush()
 
     def flush(self) -> None:
@@ -85,15 +108,41 @@ class Store:
                 for statement, rows in self._rows.items():
                     self._database.executemany(statement, rows)
         except sqlite3.Error as error:
-            msg = f"cannot write to the run's store: {error}. What was written before is readable"
-            raise UserError(msg) from None
+            raise _unwritable(error) from None
         self._rows.clear()
         self._waiting = 0
+        self._flushed_at = time.monotonic()
+
+    def begin_life(self, after_episode: int, why: str) -> int:
+        """Forget what was recorded of later episodes, and all totals; returns which life begins.
+
+        Raises:
+            UserError: The file cannot be written.
+        """
+        self.flush()
+        try:
+            with self._database:
+                for table in ("episodes", "rounds", "faults"):
+                    self._database.execute(f"DELETE FROM {table} WHERE episode > ?", (after_episode,))  # noqa: S608
+                for table in ("edges", "fault_counts", "status"):
+                    self._database.execute(f"DELETE FROM {table}")  # noqa: S608
+                (incarnation,) = self._database.execute(
+                    "SELECT coalesce(max(incarnation) + 1, 0) FROM lives"
+                ).fetchone()
+                row = (incarnation, after_episode, time.time(), why)
+                self._database.execute("INSERT INTO lives VALUES (?, ?, ?, ?)", row)
+        except sqlite3.Error as error:
+            raise _unwritable(error) from None
+        return int(incarnation)
 
     def close(self) -> None:
         """Flush and release the file."""
         self.flush()
         self._database.close()
+
+
+def _unwritable(error: sqlite3.Error) -> UserError:
+    return UserError(f"cannot write to the run's store: {error}. What was written before is readable")
 
 
 def _rows(record: Record, agents: tuple[str, ...]) -> list[tuple[str, tuple[Any, ...]]]:
@@ -119,5 +168,8 @@ def _rows(record: Record, agents: tuple[str, ...]) -> list[tuple[str, tuple[Any,
         case EventRecord():
             row = (record.participant, record.kind, record.peer, record.text)
             return [("INSERT INTO events VALUES (?, ?, ?, ?)", row)]
+        case StatusRecord():
+            now = time.time()
+            return [(_STATUS, (record.participant, record.waits_for, now, now))]
         case _:
             return []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
@@ -56,11 +56,15 @@ class Summary(Model):
 class Tally:
     """Adds up the records of a run.
 
+    Attributes:
+        recorded: Number of episodes, from the first, of which all is recorded.
+
     Args:
         agents: Their names, in the order of an episode's returns.
+        rounds: Communication rounds of an episode.
     """
 
-    def __init__(self, agents: tuple[str, ...]) -> None:
+    def __init__(self, agents: tuple[str, ...], rounds: int) -> None:
         self.agents = agents
         self.returns: list[tuple[float, ...]] = []
         self.env_steps = 0
@@ -68,7 +72,11 @@ class Tally:
         self.round_records = 0
         self.edges: Counter[str] = Counter()
         self.rejected = self.lost = 0
+        self.heard = self.missing = 0
         self.weights: dict[str, str] = {}
+        self.recorded = 0
+        self._rounds = rounds
+        self._rounds_of: Counter[int] = Counter()
 
     def add(self, records: Iterable[Record]) -> None:
         """Take records in."""
@@ -79,11 +87,42 @@ class Tally:
                     self.env_steps += record.steps
                     self.missing_actions += record.missing_actions
                 case RoundRecord():
-                    self.round_records += 1
+                    self._add_round(record.episode, record.partners, record.heard)
                 case EdgeRecord():
                     self._add_edge(record)
                 case FinishedRecord() if record.weights_digest:
                     self.weights[record.participant] = record.weights_digest
+
+        while self._is_whole(self.recorded):
+            del self._rounds_of[self.recorded]
+            self.recorded += 1
+
+    def recall(self, store: Path) -> None:
+        """Take in what an earlier life has recorded."""
+        database = sqlite3.connect(store)
+        try:
+            returns: defaultdict[int, dict[str, float]] = defaultdict(dict)
+            steps = {}
+            for episode, agent, value, *counts in database.execute("SELECT * FROM episodes"):
+                returns[episode][agent] = value
+                steps[episode] = counts
+            for episode in sorted(returns):
+                own = tuple(returns[episode][agent] for agent in self.agents)
+                self.add([EpisodeRecord(episode, own, *steps[episode])])
+            for row in database.execute("SELECT episode, partners, heard FROM rounds"):
+                self._add_round(*row)
+        finally:
+            database.close()
+        self.add([])
+
+    def _is_whole(self, episode: int) -> bool:
+        return episode < len(self.returns) and self._rounds_of[episode] == len(self.agents) * self._rounds
+
+    def _add_round(self, episode: int, partners: int, heard: int) -> None:
+        self.round_records += 1
+        self._rounds_of[episode] += 1
+        self.heard += heard
+        self.missing += partners - heard
 
     def _add_edge(self, record: EdgeRecord) -> None:
         self.rejected += record.rejected

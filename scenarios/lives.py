@@ -1,0 +1,87 @@
+"""The lives of a run: after a crash all begin anew, with the states after the last episode that they have in common.
+
+Nobody is asked to repair itself: survivors are ended too, and what was under way between them is forgotten. An
+episode depends on nothing but the states after the one before it, so what is played again is played the same.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from broker.checkpoint import Checkpoints, FileCheckpoints, MemoryCheckpoints
+from broker.config import LifeConfig
+from broker.errors import ParticipantDied
+from scenarios.observer import Observer
+from scenarios.plan import Plan
+
+
+class Lives:
+    """Which life a run is in, and from where the next one goes on.
+
+    Args:
+        plan: What runs.
+        observer: Knows which episodes are recorded.
+        folder: Where checkpoints are, a folder for each participant; None to keep them in memory.
+    """
+
+    def __init__(self, plan: Plan, observer: Observer, folder: Path | None) -> None:
+        self._recovery = plan.scenario.recovery
+        self._observer = observer
+        self._folder = folder
+        self.checkpoints: dict[str, Checkpoints] = {
+            name: FileCheckpoints(folder / name) if folder is not None else MemoryCheckpoints()
+            for name in plan.participants
+        }
+        self._tidy_at = 0
+        self._deaths = 0
+        self._deaths_after = -2
+
+    @property
+    def mends(self) -> bool:
+        """Whether a crash is followed by another life."""
+        return self._recovery.on_crash == "restart"
+
+    def begin(self, why: str) -> LifeConfig:
+        """Go back to where all can go on, and begin the next life there.
+
+        Args:
+            why: What ended the one before; empty for the first.
+        """
+        after = self._common()
+        incarnation = self._observer.begin_life(after, why)
+        self._tidy_at = self._observer.recorded
+        return LifeConfig(
+            incarnation=incarnation, after_episode=after, checkpoint_every=self._recovery.checkpoint_every
+        )
+
+    def bury(self, death: ParticipantDied) -> str:
+        """Take note of a death; returns what to say of it, if there is to be another life.
+
+        Raises:
+            ParticipantDied: There is none: the scenario says so, or death follows death.
+        """
+        after = self._common()
+        self._deaths = self._deaths + 1 if after == self._deaths_after else 1
+        self._deaths_after = after
+        if not self.mends:
+            raise death
+        if self._deaths > self._recovery.restarts:
+            why = f"{death.cause}, for the {self._deaths}th time after episode {after} (recovery.restarts)"
+            raise ParticipantDied(death.participant, why, death.log) from death
+        return f"{death.participant} died: {death.cause}"
+
+    def tidy(self) -> None:
+        """Bring to the disk what has been recorded, and then delete checkpoints that nobody will go back to."""
+        every = self._recovery.checkpoint_every
+        if self._observer.recorded < self._tidy_at + every:
+            return
+        self._tidy_at = self._observer.recorded // every * every
+        self._observer.flush()
+        for checkpoints in self.checkpoints.values():
+            checkpoints.prune(self._tidy_at - every - 1)
+
+    def _common(self) -> int:
+        """The last recorded episode of which everybody has a checkpoint; -1 where there is none."""
+        recorded = self._observer.recorded
+        kept = set.intersection(*(checkpoints.intact() for checkpoints in self.checkpoints.values()))
+        return max((episode for episode in kept if episode < recorded), default=-1)
