@@ -59,33 +59,22 @@ def launch(plan: Plan, folder: RunFolder, observer: Observer, interrupted: Calla
         while True:
             wiring = replace(found.wiring, checkpoints=folder.checkpoints.absolute(), life=lives.begin(why))
             try:
-                _live(plan, wiring, folder, observer, lives, found, interrupted)
+                _live(Fleet(plan, wiring, folder), _Inbox(plan, wiring, observer), lives, found, interrupted)
             except ParticipantDied as death:
                 why = lives.bury(death)
             else:
                 return
 
 
-def _live(
-    plan: Plan,
-    wiring: Wiring,
-    folder: RunFolder,
-    observer: Observer,
-    lives: Lives,
-    found: Meeting,
-    interrupted: Callable[[], bool],
-) -> None:
+def _live(fleet: Fleet, inbox: _Inbox, lives: Lives, found: Meeting, interrupted: Callable[[], bool]) -> None:
     """Lead one life of all participants."""
-    fleet = Fleet(plan, wiring, folder)
-    inbox = _Inbox(plan, wiring, observer)
     try:
         fleet.start()
         while not fleet.finished():
             inbox.take(_LOOK_EVERY_S)
             fleet.kill_hung(inbox.silent())
             fleet.raise_if_died()
-            if found.look() and lives.mends:
-                raise ParticipantDied("the broker", "it was started again", found.log)
+            _look_between(found, lives)
             lives.tidy()
             if interrupted():
                 return
@@ -97,6 +86,16 @@ def _live(
         fleet.end()
         inbox.take(0)
         inbox.close()
+
+
+def _look_between(found: Meeting, lives: Lives) -> None:
+    """See to what stands between the participants.
+
+    Raises:
+        ParticipantDied: It had died: what was under way is lost, and all must go back to where nothing was.
+    """
+    if found.look() and lives.mends:
+        raise ParticipantDied("the broker", "it was started again", found.log)
 
 
 def start_fork_server(preloaded: list[str] = PRELOADED) -> ForkServerContext:

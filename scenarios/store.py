@@ -126,14 +126,13 @@ class Store:
                     self._database.execute(f"DELETE FROM {table} WHERE episode > ?", (after_episode,))  # noqa: S608
                 for table in ("edges", "fault_counts", "status"):
                     self._database.execute(f"DELETE FROM {table}")  # noqa: S608
-                (incarnation,) = self._database.execute(
-                    "SELECT coalesce(max(incarnation) + 1, 0) FROM lives"
-                ).fetchone()
+                newest = self._database.execute("SELECT max(incarnation) FROM lives").fetchone()[0]
+                incarnation = 0 if newest is None else int(newest) + 1
                 row = (incarnation, after_episode, time.time(), why)
                 self._database.execute("INSERT INTO lives VALUES (?, ?, ?, ?)", row)
         except sqlite3.Error as error:
             raise _unwritable(error) from None
-        return int(incarnation)
+        return incarnation
 
     def close(self) -> None:
         """Flush and release the file."""

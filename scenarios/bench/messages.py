@@ -99,7 +99,7 @@ class Ours:
         self._run = wiring.run
         configs = [plan.agent(agent, wiring) for agent in plan.agents]
         self._processes = fork(_serve_agent, [(config.model_dump_json(),) for config in configs])
-        service = plan.environment(wiring)
+        service = self._service = plan.environment(wiring)
         self._task = _NoTask(len(plan.agents), plan.observation_size, plan.scenario.parallel_episodes)
         self._transport = connect(service.link)
         self._driver = Driver(wiring.run, EnvironmentProtocol(service, self._task), self._transport, lambda _: None)
@@ -114,7 +114,7 @@ class Ours:
         seeing, acting = timestep_layout(copies, self._plan.observation_size, None), action_layout(copies)
         timestep = Timestep(0, 1, 0, False, seeing, _zeros(seeing))
         action = Action(0, 1, 0, acting, _zeros(acting))
-        codec = make_codec(self._run, ENVIRONMENT, self._plan.agents, 1 << 24)
+        codec = make_codec(self._service.link)
         down = codec.encode(Envelope(self._run, ENVIRONMENT, agent, 1, timestep))
         return len(down), len(codec.encode(Envelope(self._run, agent, ENVIRONMENT, 1, action)))
 
@@ -239,6 +239,11 @@ class _NoLearner:
 
     def weights_digest(self) -> str:
         return ""
+
+    def state(self) -> Arrays:
+        return {}
+
+    def restore(self, state: Arrays) -> None: ...
 
 
 def _zeros(layout: str) -> memoryview:
