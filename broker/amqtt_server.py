@@ -2,7 +2,8 @@
 
 amqtt leaves three doors open that are shut here: it looks at the password only after it has ended the session of
 whoever had the same client id, it hands queued messages to anybody who takes over a client id, and it publishes a
-will without asking whether its sender may.
+will without asking whether its sender may. And it reads the CONNECT of MQTT 5 as if it were one of 3.1.1, and waits for
+more; here that is refused at once.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ import logging
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import amqtt.broker
 from amqtt.adapters import ReaderAdapter, StreamReaderAdapter, StreamWriterAdapter, WriterAdapter
 from amqtt.contexts import Action, BaseContext
 from amqtt.errors import BrokerError, MQTTError
 from amqtt.mqtt.connack import NOT_AUTHORIZED, ConnackPacket
+from amqtt.mqtt.connect import ConnectPacket, ConnectVariableHeader
+from amqtt.mqtt.packet import MQTTFixedHeader
 from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 from amqtt.session import Session
@@ -28,6 +31,9 @@ from broker.errors import FrameRejected
 from broker.mqtt_access import CERTIFICATE, KEY, PASSWORDS, PERMISSIONS, is_password
 
 _log = logging.getLogger("foretell")
+_LEVEL = 4
+_REFUSED_VERSION = bytes([0x20, 2, 0, 1])
+"""CONNACK: unacceptable protocol version."""
 
 
 class Access:
@@ -113,6 +119,22 @@ class Permission(BaseTopicPlugin):
         return session is not None and action is not None and self._access.grants(session.username, action, topic)
 
 
+class _UnknownVersion(Exception):
+    """A client asks for another version of MQTT."""
+
+
+class _Connect(ConnectVariableHeader):
+    """What stands in front of a CONNECT's names, up to the version."""
+
+    @classmethod
+    async def from_stream(cls, reader: ReaderAdapter, header: MQTTFixedHeader) -> Self:
+        """Read no further where the rest means something else."""
+        read = await super().from_stream(reader, header)
+        if read.proto_level != _LEVEL:
+            raise _UnknownVersion(f"level {read.proto_level} of MQTT, expected {_LEVEL} (3.1.1)")
+        return read
+
+
 class _LimitedReader(StreamReaderAdapter):
     """Reads no field that is larger than a packet may be."""
 
@@ -140,6 +162,10 @@ class Broker(amqtt.broker.Broker):
         limited = _LimitedReader(reader, self._max_packet_bytes)
         try:
             await self.external_connected(limited, StreamWriterAdapter(writer), listener_name)
+        except _UnknownVersion as error:
+            _log.info("refused a client: %s", error)
+            writer.write(_REFUSED_VERSION)
+            writer.close()
         except (FrameRejected, OSError) as error:
             _log.warning("disconnected a client: %s", error)
             writer.close()
@@ -165,6 +191,7 @@ async def serve(config: AmqttConfig) -> None:
     """Be a broker until SIGTERM."""
     Handler.access = Access(config.access)
     amqtt.broker.BrokerProtocolHandler = Handler  # type: ignore[attr-defined] # amqtt offers no other way
+    ConnectPacket.VARIABLE_HEADER = _Connect
     broker = Broker(settings_of(config), config.max_packet_bytes)
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)

@@ -28,8 +28,6 @@ from broker.transports.sockets import FORWARDER, Socket, bind, set_limits
 
 READY = "ready"
 WRONG = 2
-STOPPING_S = 5.0
-"""How long a forwarder may take to end before it is killed."""
 
 _SETTING = "transport.zeromq.forwarder"
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux
@@ -127,12 +125,8 @@ class RunningForwarder:
 
     def close(self) -> None:
         """End it; once it has ended this does nothing."""
-        self._process.terminate()
-        try:
-            self._process.wait(STOPPING_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._process.kill()  # it holds nothing, and inside `zmq.proxy` a gentler signal may wait for the next message
+        self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
 

@@ -34,6 +34,8 @@ HEADER_BYTES = 4096
 """Room for MQTT's header and topic around a frame."""
 
 _LARGEST_PACKET = 268_435_455  # of MQTT
+_RUNNING = " running"
+"""What mosquitto says after it has read its certificates, which is after it listens."""
 _READY_WITHIN_S = 30.0
 _LOOK_EVERY_S = 0.02
 _END_WITHIN_S = 3.0
@@ -237,7 +239,8 @@ def _await(server: MqttServer, door: _Door) -> None:
     while time.monotonic() < give_up_at:
         try:
             with socket.create_connection((host, door.port), timeout=_READY_WITHIN_S):
-                return
+                if server.kind == "amqtt" or _RUNNING in server.log.read_text(encoding="utf-8", errors="replace"):
+                    return
         except OSError:
             pass
         if not server.alive():
