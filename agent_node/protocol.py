@@ -365,8 +365,7 @@ class AgentProtocol:
     # Lives
 
     def _save(self) -> list[Command]:
-        life = self._config.link.life
-        if life.checkpoints is None or (self._episode + 1) % life.checkpoint_every:
+        if (self._episode + 1) % self._config.link.life.checkpoint_every:
             return []
         arrays = dict(self._learner.state())
         for neighbor, edge in self._edges.items():

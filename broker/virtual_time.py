@@ -19,12 +19,13 @@ class VirtualTime:
     Args:
         drivers: All participants of the run, each with a transport on `network`.
         network: Tells who has mail.
+        now: When it begins, in seconds.
     """
 
-    def __init__(self, drivers: Sequence[Driver], network: MemoryNetwork) -> None:
+    def __init__(self, drivers: Sequence[Driver], network: MemoryNetwork, now: float = 0.0) -> None:
         self._drivers = {driver.participant.name: driver for driver in drivers}
         self._network = network
-        self.now = 0.0
+        self.now = now
 
     def run(self, interrupted: Callable[[], bool] = lambda: False) -> None:
         """Go on until every participant is done, or `interrupted` says so at a jump of the clock or after a message.

@@ -222,8 +222,7 @@ class EnvironmentProtocol:
         return [record, *self._save(), *self._next_episode(now)]
 
     def _save(self) -> list[Command]:
-        life = self._config.link.life
-        if life.checkpoints is None or (self._episode + 1) % life.checkpoint_every:
+        if (self._episode + 1) % self._config.link.life.checkpoint_every:
             return []
         return [Save(self._episode, State())]
 

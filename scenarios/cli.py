@@ -29,24 +29,27 @@ def foretell() -> None:
     """Networked agents with private rewards that learn to cooperate by telling their neighbors what they would like."""
 
 
-def _with_scenario(command: _Command) -> _Command:
+def _with_scenario(*, required: bool = True) -> Callable[[_Command], _Command]:
     """The argument and options that say what runs."""
-    for decorate in reversed(
-        (
-            click.argument("scenario"),
-            click.option("--seed", type=int, help="Instead of the scenario's seed."),
-            click.option("--episodes", type=int, help="Instead of the scenario's number of training episodes."),
-            click.option(
-                "--set",
-                "assignments",
-                multiple=True,
-                metavar="PATH=VALUE",
-                help="Any setting, such as learning.rounds=5; repeatable.",
-            ),
-        )
-    ):
-        command = decorate(command)
-    return command
+    options = (
+        click.argument("scenario", required=required),
+        click.option("--seed", type=int, help="Instead of the scenario's seed."),
+        click.option("--episodes", type=int, help="Instead of the scenario's number of training episodes."),
+        click.option(
+            "--set",
+            "assignments",
+            multiple=True,
+            metavar="PATH=VALUE",
+            help="Any setting, such as learning.rounds=5; repeatable.",
+        ),
+    )
+
+    def decorate(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 _OUT = click.option(
@@ -64,7 +67,7 @@ def list_() -> None:
 
 
 @foretell.command()
-@_with_scenario
+@_with_scenario()
 @click.option(
     "--slices",
     type=click.Path(path_type=Path),
@@ -97,28 +100,38 @@ _TRANSPORT = click.option(
 
 
 @foretell.command()
-@_with_scenario
+@_with_scenario(required=False)
 @_TRANSPORT
 @_OUT
+@click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Go on with the run in this folder.")
 def run(
     *,
-    scenario: str,
+    scenario: str | None,
     seed: int | None,
     episodes: int | None,
     assignments: tuple[str, ...],
     transport: str | None,
     out: Path | None,
+    resume: Path | None,
 ) -> None:
     """Run a scenario as processes, one per participant, in real time."""
+    if (resume is not None and (scenario, seed, episodes, transport, out) != (None,) * 5) or (resume and assignments):
+        raise click.UsageError("--resume goes on with a run as it was begun: it takes no scenario and no other option")
+    if scenario is None and resume is None:
+        raise click.UsageError("expected a scenario, or --resume DIR")
+    from scenarios import terminal  # noqa: PLC0415
     from scenarios.launch import launch  # noqa: PLC0415
-    from scenarios.terminal import execute  # noqa: PLC0415
 
+    if scenario is None:
+        assert resume is not None  # noqa: S101 - see above
+        terminal.resume("run", launch, resume)
+        return
     chosen = _TRANSPORTS[transport] if transport is not None else ()
-    execute("run", launch, _load(scenario, seed, episodes, (*assignments, *chosen)), out)
+    terminal.execute("run", launch, _load(scenario, seed, episodes, (*assignments, *chosen)), out)
 
 
 @foretell.command()
-@_with_scenario
+@_with_scenario()
 @_TRANSPORT
 @click.option("--listen", default="", metavar="ADDRESS", help="mqtt://HOST:PORT or tcp://HOST:PORT; default this host.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("broker"), help="Folder for its files and log.")
@@ -141,7 +154,7 @@ def broker(
 
 
 @foretell.command()
-@_with_scenario
+@_with_scenario()
 @click.option("--out", type=click.Path(path_type=Path), default=Path("keys"), help="A new folder for them.")
 def keys(scenario: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...], out: Path) -> None:
     """Make keys, passwords and permissions for everybody in a scenario, a folder each."""
@@ -154,7 +167,7 @@ def keys(scenario: str, seed: int | None, episodes: int | None, assignments: tup
 
 
 @foretell.command()
-@_with_scenario
+@_with_scenario()
 @_OUT
 def simulate(
     scenario: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...], out: Path | None
@@ -198,7 +211,17 @@ def study(
     conduct(wish)
 
 
+_RUN = click.argument("run", type=click.Path(path_type=Path))
 _RUNS = click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+
+
+@foretell.command()
+@_RUN
+def why(run: Path) -> None:
+    """Who waits for whom in a run, on which edge, and since when."""
+    from scenarios.why import explain  # noqa: PLC0415
+
+    click.echo(explain(run))
 
 
 @foretell.command()

@@ -55,7 +55,7 @@ def launch(plan: Plan, folder: RunFolder, observer: Observer, interrupted: Calla
         tempfile.TemporaryDirectory(prefix="foretell-") as sockets,
         meeting(plan, folder, Path(sockets), observer.tell) as found,
     ):
-        why = "the run was resumed"
+        why = ""
         while True:
             wiring = replace(found.wiring, checkpoints=folder.checkpoints.absolute(), life=lives.begin(why))
             try:

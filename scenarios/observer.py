@@ -69,7 +69,7 @@ class Observer:
         self._clock = clock
         folder.scenario.write_text(plan.scenario.to_toml(), encoding="utf-8")
         self._store = Store(folder.store, plan.agents)
-        self._tally = Tally(plan.agents, plan.scenario.learning.rounds)
+        self._tally = self._recalled()
         self._writer = EventFileWriter(str(folder.tensorboard), flush_secs=10)
         self._losses: defaultdict[str, float] = defaultdict(float)
         self._losses_of = 0
@@ -103,11 +103,10 @@ class Observer:
         """Forget what came after an episode; returns which life begins."""
         incarnation = self._store.begin_life(after_episode, why)
         if incarnation:
-            self._tally = Tally(self._plan.agents, self._plan.scenario.learning.rounds)
-            self._tally.recall(self._folder.store)
+            self._tally = self._recalled()
             self._forget_scalars_from(after_episode + 1)
             where = f"episode {after_episode + 1}" if after_episode >= 0 else "the beginning"
-            self.tell(f"{why}; all go on from {where} (life {incarnation})")
+            self.tell(f"{why or 'the run is resumed'}; all go on from {where} (life {incarnation})")
         return incarnation
 
     def tell(self, sentence: str) -> None:
@@ -142,6 +141,11 @@ class Observer:
             title = f"{scenario.name}, {scenario.algorithm.name}, seed {scenario.seed} ({substrate})"
             draw_learning_curve(self._folder.learning_curve, title, tally.agents, np.array(tally.returns))
         return summary
+
+    def _recalled(self) -> Tally:
+        tally = Tally(self._plan.agents, self._plan.scenario.learning.rounds)
+        tally.recall(self._folder.store)
+        return tally
 
     def _forget_scalars_from(self, episode: int) -> None:
         """Let TensorBoard show none of what is played again."""

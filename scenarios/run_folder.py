@@ -8,11 +8,15 @@ tensorboard/         the same for TensorBoard, with the losses
 logs/                one file per process
 journal/             every frame, if the scenario asks for it
 checkpoints/         states of all participants, from which a run goes on after a crash
+lock                 held by who works on the run
 keys/                everybody's keys, if the run needs them and the scenario names none
 """
 
 from __future__ import annotations
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +64,11 @@ class RunFolder:
         return self.root / "journal"
 
     @property
+    def lock(self) -> Path:
+        """Held by who works on the run."""
+        return self.root / "lock"
+
+    @property
     def checkpoints(self) -> Path:
         """States of all participants, a folder each."""
         return self.root / "checkpoints"
@@ -77,6 +86,44 @@ class RunFolder:
     def log(self, participant: str) -> Path:
         """The log of one process."""
         return self.logs / f"{participant}.log"
+
+
+def open_run_folder(root: Path) -> RunFolder:
+    """The folder of a run that has begun.
+
+    Raises:
+        UserError: It is none.
+    """
+    folder = RunFolder(root)
+    if not folder.scenario.exists() or not folder.store.exists():
+        msg = f"{root} holds no run to go on with: expected {folder.scenario.name} and {folder.store.name} in it"
+        raise UserError(msg)
+    return folder
+
+
+@contextmanager
+def held(folder: RunFolder) -> Iterator[None]:
+    """Keep others from working on a run; the system lets go when this process ends, however it ends.
+
+    Raises:
+        UserError: Somebody else holds it.
+    """
+    with folder.lock.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            msg = f"another process works on {folder.root}: expected a run that has ended or was interrupted"
+            raise UserError(msg) from None
+        yield
+
+
+def is_held(folder: RunFolder) -> bool:
+    """Whether somebody works on a run."""
+    try:
+        with held(folder):
+            return False
+    except UserError:
+        return True
 
 
 def make_run_folder(out: Path | None, name: str, seed: int) -> RunFolder:

@@ -83,7 +83,10 @@ class Store:
             self._database.execute("PRAGMA synchronous = FULL")
             if fresh:
                 self._database.executescript(_SCHEMA)
-            self._database.execute("SELECT count(*) FROM lives")
+            (found,) = self._database.execute("PRAGMA quick_check(1)").fetchone()
+            if found != "ok":
+                msg = f"the run's store {path} is damaged: {found}. Nothing of it was changed."
+                raise UserError(msg)
         except sqlite3.Error as error:
             msg = f"cannot write the run's store {path}: {error}"
             raise UserError(msg) from None

@@ -15,17 +15,36 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from broker.errors import ForetellError
+from broker.errors import ForetellError, UserError
 from scenarios import observer as observing
 from scenarios.observer import Observer
 from scenarios.plan import Plan, make_plan
-from scenarios.run_folder import RunFolder, make_run_folder
-from scenarios.scenario import Scenario
+from scenarios.run_folder import RunFolder, held, make_run_folder, open_run_folder
+from scenarios.run_results import read_summary
+from scenarios.scenario import Scenario, load_scenario
 from scenarios.summary import Summary
 
 Substrate = Callable[[Plan, RunFolder, Observer, Callable[[], bool]], None]
 
 _INTERRUPTED = 130
+
+
+def resume(substrate: str, go: Substrate, root: Path) -> None:
+    """Go on with a run that was interrupted, however that happened.
+
+    Args:
+        substrate: As for `execute`.
+        go: As for `execute`.
+        root: The run's folder.
+
+    Raises:
+        ForetellError: There is nothing to go on with, or it could not run to its end.
+    """
+    folder = open_run_folder(root)
+    if read_summary(folder) is not None:
+        msg = f"{root} is complete: there is nothing to go on with"
+        raise UserError(msg)
+    _execute(substrate, go, load_scenario(str(folder.scenario)), folder)
 
 
 def execute(substrate: str, go: Substrate, scenario: Scenario, out: Path | None) -> None:
@@ -40,14 +59,18 @@ def execute(substrate: str, go: Substrate, scenario: Scenario, out: Path | None)
     Raises:
         ForetellError: It could not run to its end; what was recorded is kept.
     """
+    make_plan(scenario)  # so that a wrong scenario leaves no folder behind
+    _execute(substrate, go, scenario, make_run_folder(out, scenario.name, scenario.seed))
+
+
+def _execute(substrate: str, go: Substrate, scenario: Scenario, folder: RunFolder) -> None:
     plan = make_plan(scenario)
-    folder = make_run_folder(out, scenario.name, scenario.seed)
     console = Console(stderr=True)
     console.print(
         f"[bold]{scenario.name}[/bold]: {scenario.algorithm.name}, {len(plan.agents)} agents, "
         f"{len(plan.graph.edges)} edges, seed {scenario.seed}, {substrate}"
     )
-    with _bar(scenario.episodes, console) as show, interruptible() as interrupted:
+    with held(folder), _bar(scenario.episodes, console) as show, interruptible() as interrupted:
         observer = Observer(plan, folder, show, partial(console.print, style="dim", highlight=False))
         try:
             go(plan, folder, observer, interrupted)
@@ -60,6 +83,8 @@ def execute(substrate: str, go: Substrate, scenario: Scenario, out: Path | None)
     click.echo(_paths(folder))
     if stopped and not summary.complete:
         console.print(f"foretell: interrupted after {summary.episodes} of {scenario.episodes} episodes", style="yellow")
+        if substrate == "run":
+            console.print(f"go on with: foretell run --resume {folder.root}", style="yellow", soft_wrap=True)
         sys.exit(_INTERRUPTED)
     if not summary.complete:
         raise ForetellError(

@@ -20,7 +20,7 @@ class PongConfig(Model):
 
 def play(config):
     (peer,) = config.link.peers
-    return serve(Pong(config.link.name, peer, config.rounds, config.link.joining), config.link)
+    return serve(lambda _: Pong(config.link.name, peer, config.rounds, config.link.joining), config.link)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from message_cases import action_of, state_of, timestep_of
 
-from broker.config import JoiningConfig, LinkConfig, TransportConfig
+from broker.config import JoiningConfig, LifeConfig, LinkConfig, TransportConfig
 from broker.errors import PeerLost, ProtocolViolation
 from broker.messages import Hello, Metrics, Share, Stop, Timestep
 from broker.participant import Report, Send
@@ -173,7 +173,9 @@ def play(protocol, answer=choose, order=sorted, noise=lambda _protocol, _agent, 
 
 
 def test_it_greets_every_agent_and_wants_an_answer():
-    protocol = EnvironmentProtocol(slice_(), FakeTask(), incarnation=3)
+    config = slice_()
+    link = config.link.model_copy(update={"life": LifeConfig(incarnation=3)})
+    protocol = EnvironmentProtocol(config.model_copy(update={"link": link}), FakeTask())
     assert protocol.start(0.0) == [Send(agent, Hello(3, wants_reply=True)) for agent in AGENTS]
 
 

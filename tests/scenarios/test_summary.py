@@ -32,7 +32,7 @@ def summarize(tmp_path):
         store = Store(path, AGENTS)
         store.write(ledger)
         store.close()
-        tally = Tally(AGENTS)
+        tally = Tally(AGENTS, 3)
         for record in records:
             tally.add([record])
         count = len(tally.returns) if expected is None else expected
