@@ -37,6 +37,12 @@ def serve(plan: Plan, listen: str, folder: Path) -> None:
     secured = transport.security.mode == "on" or (
         transport.security.mode == "auto" and (needs_keys(transport) or beyond_this_host(listen or "ipc://"))
     )
+    if secured and transport.kind == "zeromq":
+        msg = (
+            f"{listen or 'its address'} is open to other hosts, and the forwarder cannot check keys yet: expected an "
+            "address of this host, --transport mqtt, or transport.security.mode off"
+        )
+        raise UserError(msg)
     keys = transport.security.keys if secured else None
     if secured and keys is None:
         msg = (

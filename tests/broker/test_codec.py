@@ -326,7 +326,7 @@ def test_a_message_of_wrong_types_is_refused(message):
     refusal(raw(message))
 
 
-@pytest.mark.parametrize("sequence", [True, 1.5, "0", None, [], b"", -1, SEQUENCE_LIMIT, 2**64 - 1], ids=repr)
+@pytest.mark.parametrize("sequence", [True, 1.5, "0", None, [], b"", -2, SEQUENCE_LIMIT, 2**64 - 1], ids=repr)
 def test_a_sequence_that_is_no_number_or_none_of_a_run_is_refused(sequence):
     refusal(raw([5, "x"], sequence))
 

@@ -9,7 +9,7 @@ from broker_toys import envelope, make_codec, noticed, property_test, share
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.messages import Hello
+from broker.messages import LAST_WILL, Hello, Metrics
 from broker.records import EdgeRecord
 from broker.transport import Traffic
 from broker.transports.memory import MemoryNetwork, MemoryTransport
@@ -88,6 +88,22 @@ def test_the_edges_of_two_senders_are_numbered_apart(door):
     assert door.take(0, 1, 2) == [0, 1, 2]
     assert door.take(0, 2, source="c") == [0, 2]
     assert (door.counted("a"), door.counted("c")) == ((0, 0), (0, 1))
+
+
+@pytest.mark.parametrize("message", [share(1), FIRST_LIFE], ids=["share", "hello"])
+def test_the_number_of_a_last_will_is_for_wills_alone(door, message):
+    assert door.take(0) == [0]
+    door.transport.take(make_codec("a", []).encode(envelope("a", "b", message, LAST_WILL)))
+    assert door.reasons() == [f"{type(message).__name__} with the number of a last will"]
+    assert door.take(1) == [1]
+
+
+def test_a_last_will_is_heard_and_leaves_the_count_as_it_was(door):
+    assert door.take(0, 1) == [0, 1]
+    door.transport.take(make_codec("a", []).encode(envelope("a", "b", Metrics(b""), LAST_WILL)))
+    assert [type(one.message) for one in door.transport.poll(0.0)] == [Metrics]
+    assert door.take(2) == [2]
+    assert door.counted() == (0, 0)
 
 
 def test_a_hello_takes_no_number(door):

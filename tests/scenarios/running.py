@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 LIMIT_S = 120.0
 TINY = (
@@ -35,6 +38,14 @@ def foretell(*arguments: str, **environment: str) -> subprocess.CompletedProcess
         check=False,
         env=os.environ | environment,
     )
+
+
+def need_mosquitto() -> None:
+    """A missing broker is a visible skip, and a failure where all must run."""
+    if shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin") is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("mosquitto is not installed: apt-get install mosquitto mosquitto-clients")
+        pytest.skip("mosquitto is not installed")
 
 
 def simulate_here(out: Path, *arguments: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import DROPS, TINY, foretell, simulate_here, summary
+from running import DROPS, TINY, foretell, need_mosquitto, simulate_here, summary
 
 DIGESTS = ("curve_digest", "weights_digest", "ledger_digest")
 COUNTS = ("shares_sent", "shares_heard", "shares_missing", "shares_late", "edge_bytes", "rounds", "env_steps")
@@ -100,6 +100,38 @@ def test_every_algorithm_learns_the_same_of_what_is_left_when_messages_are_lost(
     second = ran(tmp_path / "run", *arguments)
     assert (first["shares_missing"] > 0) == (algorithm != "independent")
     assert agree(first, second, *DIGESTS, *COUNTS)
+
+
+WAYS = {
+    "direct": (),
+    "forwarder": ("--transport", "forwarder"),
+    "mosquitto": ("--transport", "mqtt", "--set", "transport.mqtt.broker=mosquitto"),
+    "amqtt": ("--transport", "mqtt", "--set", "transport.mqtt.broker=amqtt"),
+    "direct, with keys": ("--set", "transport.security.mode=on"),
+    "mosquitto, with keys": (
+        *("--transport", "mqtt", "--set", "transport.mqtt.broker=mosquitto", "--set", "transport.security.mode=on"),
+    ),
+    "amqtt, with keys": (
+        *("--transport", "mqtt", "--set", "transport.mqtt.broker=amqtt", "--set", "transport.security.mode=on"),
+    ),
+}
+LOSSY = ("exchange-quick", "--episodes", "3", "--set", DROPS, "--set", "exchange.patience_s=0.5")
+
+
+@pytest.fixture(scope="module")
+def lossy(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return simulated(tmp_path_factory.mktemp("lossy") / "simulate", *LOSSY)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_losses_and_decisions_are_the_same_whichever_way_messages_travel(
+    tmp_path: Path, lossy: dict[str, Any], way: str
+) -> None:
+    if "mosquitto" in way:
+        need_mosquitto()
+    found = ran(tmp_path / "run", *LOSSY, *WAYS[way])
+    assert lossy["shares_missing"] > 0
+    assert agree(lossy, found, *DIGESTS, *COUNTS, "lost", "rejected", "dropped")
 
 
 def test_lost_timesteps_and_actions_are_asked_for_again(tmp_path: Path) -> None:
