@@ -121,7 +121,7 @@ class Observer:
         return Progress(len(tally.returns), self._team_return, rounds, tally.heard, tally.missing)
 
     def finish(self, substrate: str) -> Summary:
-        """Write everything and give the figures."""
+        """Write all but the picture and give the figures."""
         wall_s = 0.0 if self._began_at is None else self._clock() - self._began_at
         self._store.close()
         self._writer.close()
@@ -135,12 +135,16 @@ class Observer:
             store=self._folder.store,
         )
         summary.write(self._folder.summary)
+        return summary
+
+    def draw(self, substrate: str) -> None:
+        """Draw the learning curve, if anything was learned."""
+        scenario, tally = self._plan.scenario, self._tally
         if tally.returns:
             from scenarios.figures import draw_learning_curve  # noqa: PLC0415 - matplotlib takes half a second
 
             title = f"{scenario.name}, {scenario.algorithm.name}, seed {scenario.seed} ({substrate})"
             draw_learning_curve(self._folder.learning_curve, title, tally.agents, np.array(tally.returns))
-        return summary
 
     def _recalled(self) -> Tally:
         tally = Tally(self._plan.agents, self._plan.scenario.learning.rounds)

@@ -76,8 +76,10 @@ def _execute(substrate: str, go: Substrate, scenario: Scenario, folder: RunFolde
             go(plan, folder, observer, interrupted)
         except ForetellError:
             observer.finish(substrate)
+            observer.draw(substrate)
             raise
         summary = observer.finish(substrate)
+        observer.draw(substrate)
         stopped = interrupted()
     Console().print(_screen(summary))
     click.echo(_paths(folder))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
-import time
+import sqlite3
+from pathlib import Path
 
 import pytest
 
 from broker.errors import ParticipantDied
 from scenarios.observer import Observer
 from scenarios.plan import make_plan
-from scenarios.run_folder import RunFolder, make_run_folder
+from scenarios.run_folder import make_run_folder
 from scenarios.scenario import load_scenario
 from scenarios.simulate import simulate
 
@@ -52,12 +53,71 @@ def folders(tmp_path):
     return lambda: make_run_folder(tmp_path / str(next(numbers)), "tiny", 1)
 
 
-def kills(*moments):
-    left = set(moments)
+def dying_at(*moments):
+    """Kill somebody at each of these moments, counted through all lives."""
 
     def disturb(moment):
-        if moment in left:
-            left.remove(moment)
-            raise ParticipantDied("agent-0", "killed by the test", RunFolder.logs)
+        if moment in moments:
+            raise ParticipantDied("agent-0", "killed by the test", Path("log"))
 
     return disturb
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    return play(make_run_folder(tmp_path_factory.mktemp("undisturbed") / "run", "tiny", 1), {"faults": LOSSY})
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_a_thousand_crashes_at_random_moments_change_no_result(folders, undisturbed, part):
+    """Each of 250 runs a part dies at a moment drawn for it, and some of them again in a later life."""
+    moments, figures = undisturbed
+    assert figures["complete"]
+    assert figures["shares_missing"] > 0
+    for number in range(part * 250, (part + 1) * 250):
+        draw = random.Random(number)
+        deaths = {draw.randrange(moments), draw.randrange(2 * moments)}
+        _, found = play(folders(), {"faults": LOSSY}, dying_at(*deaths))
+        assert found == figures, f"deaths at {sorted(deaths)}"
+
+
+@pytest.mark.parametrize("algorithm", ["value-sharing", "value-parameter-sharing", "policy-sharing"])
+def test_every_algorithm_goes_on_as_if_nothing_had_been(folders, algorithm):
+    settings = {"faults": LOSSY, "algorithm.name": algorithm}
+    if algorithm != "value-sharing":
+        settings["exchange.late_shares"] = "reuse"
+    moments, figures = play(folders(), settings)
+    for moment in range(5, moments, moments // 6):
+        assert play(folders(), settings, dying_at(moment))[1] == figures, moment
+
+
+def test_a_crash_goes_back_to_the_last_checkpoint_and_no_further(folders, undisturbed):
+    moments, _ = undisturbed
+    folder = folders()
+    play(folder, {"faults": LOSSY}, dying_at(moments * 3 // 4))
+    with sqlite3.connect(folder.store) as store:
+        lives = store.execute("SELECT incarnation, after_episode FROM lives ORDER BY incarnation").fetchall()
+    assert lives[0] == (0, -1)
+    assert lives[1][0] == 1
+    assert lives[1][1] in {3, 5}
+
+
+@pytest.mark.parametrize("policy", ["fail", "restart"])
+def test_who_dies_again_and_again_ends_the_run(folders, policy):
+    settings = {"recovery.on_crash": policy, "recovery.restarts": 3}
+    deaths = []
+
+    def disturb(moment):
+        if moment % 40 == 39:
+            deaths.append(moment)
+            raise ParticipantDied("agent-1", "signal SIGKILL", Path("log"))
+
+    with pytest.raises(ParticipantDied, match=r"agent-1 died: signal SIGKILL"):
+        play(folders(), settings | {"recovery.checkpoint_every": 100}, disturb)
+    assert len(deaths) == (1 if policy == "fail" else 4)
+
+
+def test_without_a_checkpoint_all_begin_anew(folders, undisturbed):
+    moments, figures = undisturbed
+    settings = {"faults": LOSSY, "recovery.checkpoint_every": 100}
+    assert play(folders(), settings, dying_at(moments - 3))[1] == figures
