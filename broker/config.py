@@ -282,7 +282,7 @@ class RecoveryConfig(Model):
     )
     hung_after_s: float = Field(
         default=30.0,
-        ge=5,
+        ge=2,
         description="Seconds without a sign of a participant's working loop, which gives one a second, after which it "
         "is taken for hung and killed; larger than its longest update.",
     )

@@ -16,12 +16,12 @@ from scenarios.scenario import load_scenario
 from scenarios.simulate import simulate
 
 TINY = {
-    "episodes": 8,
+    "episodes": 6,
     "parallel_episodes": 1,
     "environment.agents": 2,
-    "environment.steps": 3,
+    "environment.steps": 2,
     "learning.hidden": [4],
-    "learning.rounds": 2,
+    "learning.rounds": 1,
     "recovery.checkpoint_every": 2,
     "recovery.restarts": 100,
 }
@@ -99,7 +99,7 @@ def test_a_crash_goes_back_to_the_last_checkpoint_and_no_further(folders, undist
         lives = store.execute("SELECT incarnation, after_episode FROM lives ORDER BY incarnation").fetchall()
     assert lives[0] == (0, -1)
     assert lives[1][0] == 1
-    assert lives[1][1] in {3, 5}
+    assert lives[1][1] in {1, 3}
 
 
 @pytest.mark.parametrize("policy", ["fail", "restart"])

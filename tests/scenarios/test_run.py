@@ -28,7 +28,7 @@ from broker.codec import Codec
 from broker.messages import ENVIRONMENT, OBSERVER, Envelope, Share, Stop
 from broker.transports.journaled import read_journal
 
-LONG = ("--episodes", "100000", *TINY)
+LONG = ("--episodes", "100000", *TINY, "--set", "recovery.on_crash=fail")
 
 
 @pytest.fixture
