@@ -23,7 +23,9 @@ def explain(root: Path) -> str:
     folder = open_run_folder(root)
     try:
         with closing(open_store(folder.store)) as store:
-            waits = store.execute("SELECT waits_for, since, seen FROM status ORDER BY since, participant").fetchall()
+            waits = store.execute(
+                "SELECT waits_for, since, seen, participant FROM status ORDER BY since, participant"
+            ).fetchall()
             (episodes,) = store.execute("SELECT count(DISTINCT episode) FROM episodes").fetchone()
             lives = store.execute("SELECT incarnation, after_episode, why FROM lives ORDER BY incarnation").fetchall()
     except sqlite3.Error as error:
@@ -36,12 +38,14 @@ def explain(root: Path) -> str:
         f"life {incarnation}: {why or 'resumed'}; went on after episode {after}"
         for incarnation, after, why in lives[1:][-_FEW:]
     ]
-    now = time.time() if goes_on else max((seen for _, _, seen in waits), default=0.0)
+    now = time.time() if goes_on else max((seen for _, _, seen, _ in waits), default=0.0)
     lines += [
-        f"{waits_for}, since {max(0.0, now - since):.1f} s" + _silence(now - seen) for waits_for, since, seen in waits
+        f"{waits_for}, since {max(0.0, now - since):.1f} s" + _silence(now - seen)
+        for waits_for, since, seen, _ in waits
     ]
-    if not waits:
-        lines.append("no participant has given a sign yet" if goes_on else "no participant was at work when it ended")
+    if goes_on:
+        silent = {log.stem for log in folder.logs.glob("*.log")} - {participant for *_, participant in waits}
+        lines += [f"{name} has given no sign yet" for name in sorted(silent)]
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Processes killed with -9: the run ends by itself, or goes on when asked to, with the results of an undisturbed one."""
+"""Processes killed with -9: a run ends by itself, or goes on when asked to, with the results of an undisturbed one."""
 
 from __future__ import annotations
 
@@ -177,11 +177,10 @@ def test_why_names_who_waits_for_whom(tmp_path: Path, launched: list[Started]) -
     out = tmp_path / "run"
     process = start("run", *SCENARIO, "--episodes", "100000", "--set", "recovery.hung_after_s=60", "--out", str(out))
     launched.append(process)
-    kill_when(out, 5, "agent-0", signal.SIGSTOP)
     asked = ["why", str(out)]
-    until(
-        lambda: "environment in STEPPING" in (found := foretell(*asked).stdout) and "no sign of it" in found, "a wait"
-    )
+    until(lambda: "agent-0 in " in foretell(*asked).stdout, "a first sign")
+    os.kill(participant_pid(out, "agent-0"), signal.SIGSTOP)
+    until(lambda: "no sign of it for" in foretell(*asked).stdout, "silence")
     found = foretell(*asked).stdout
     assert "goes on" in found
     assert "agent-0" in found.split("environment in STEPPING")[1].split("\n")[0]
