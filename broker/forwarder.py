@@ -6,7 +6,6 @@ that ends with its starter; `python -m broker.forwarder < SETTINGS.json` runs on
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import signal
@@ -22,6 +21,7 @@ from pydantic import Field, ValidationError
 
 from broker.config import Model, TransportConfig
 from broker.errors import UserError
+from broker.leash import end_with_parent
 from broker.messages import OBSERVER
 from broker.transports.forwarded import subscribe_address
 from broker.transports.sockets import FORWARDER, Socket, bind, set_limits
@@ -30,7 +30,6 @@ READY = "ready"
 WRONG = 2
 
 _SETTING = "transport.zeromq.forwarder"
-_SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux
 _log = logging.getLogger("foretell")
 
 
@@ -216,8 +215,7 @@ def _listens(process: subprocess.Popen[str], settings: ForwarderConfig) -> bool:
 
 def _end_with(parent: int) -> None:
     """Let the kernel kill this process as soon as `parent` has ended, however it ends."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    end_with_parent()
     if os.getppid() != parent:  # it ended before the line above
         raise SystemExit(WRONG)
 

@@ -22,10 +22,16 @@ def leashed(command: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "broker.leash", str(os.getpid()), *command]
 
 
+def end_with_parent() -> None:
+    """Let the kernel kill this process as soon as the thread that started it has ended, even while it is stopped."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+
+
 def main() -> None:
     """Put this process on the leash and become the command."""
     parent, command = int(sys.argv[1]), sys.argv[2:]
-    ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    end_with_parent()
     if os.getppid() != parent:  # it ended before the line above
         sys.exit(1)
     os.execvp(command[0], command)  # noqa: S606 - the starter's own command line

@@ -14,9 +14,20 @@ import sys
 import threading
 from pathlib import Path
 
+from broker import leash
 from broker.messages import ENVIRONMENT
 
-PRELOADED = ["scenarios.child", "click", "agent_node.node", "env_service.service", "scenarios.frozen"]
+PRELOADED = [
+    *("scenarios.fork_server", "scenarios.child", "click"),
+    *("agent_node.node", "env_service.service", "scenarios.frozen"),
+]
+    "scenarios.fork_server",
+    "scenarios.child",
+    "click",
+    "agent_node.node",
+    "env_service.service",
+    "scenarios.frozen",
+]
 """Modules that the fork server imports once; click because every child imports the command line's script again."""
 
 _BROKE = 1
@@ -64,7 +75,8 @@ def _write_to(log: Path) -> None:
 
 
 def end_with_parent() -> None:
-    """No process of a run outlives its launcher, however that ended."""
+    """No process of a run outlives its launcher, however that ended, not even one that is stopped."""
+    leash.end_with_parent()  # the fork server, which itself ends with the launcher
 
     def watch() -> None:
         parent = multiprocessing.parent_process()
