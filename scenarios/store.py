@@ -5,8 +5,10 @@
 | episodes | one agent's return in one episode                                                          |
 | rounds   | one communication round of one agent: partners, heard, losses as JSON                      |
 | edges    | one directed edge: sent, sent_bytes, dropped, heard, late, missing, rejected, lost         |
-| faults   | one change of a message's fate: fault, edge, message, delays as JSON                       |
+| faults   | one change of a message's fate: fault, edge, message, delays as JSON, fate                 |
+| delays   | one copy of a message that was held back: seconds asked for and achieved                   |
 | fault_counts | how often a fault looked at messages of an edge and how often it struck                |
+| fates    | how the messages of a kind ended on an edge that faults looked at                          |
 | events   | something worth a sentence: who noticed it, kind, peer, text                               |
 """
 
@@ -18,8 +20,20 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import astuple
+
 from broker.errors import UserError
-from broker.records import EdgeRecord, EpisodeRecord, EventRecord, FaultCount, FaultRecord, Record, RoundRecord
+from broker.records import (
+    DelayRecord,
+    EdgeRecord,
+    EpisodeRecord,
+    EventRecord,
+    FateCount,
+    FaultCount,
+    FaultRecord,
+    Record,
+    RoundRecord,
+)
 
 _SCHEMA = """
 CREATE TABLE episodes (episode INTEGER, agent TEXT, return REAL, steps INTEGER, missing_actions INTEGER);
@@ -28,8 +42,13 @@ CREATE TABLE edges (source TEXT, destination TEXT, sent INTEGER DEFAULT 0, sent_
     dropped INTEGER DEFAULT 0, heard INTEGER DEFAULT 0, late INTEGER DEFAULT 0, missing INTEGER DEFAULT 0,
     rejected INTEGER DEFAULT 0, lost INTEGER DEFAULT 0, PRIMARY KEY (source, destination));
 CREATE TABLE faults (fault TEXT, source TEXT, destination TEXT, kind TEXT, episode INTEGER, number INTEGER,
-    attempt INTEGER, delays_s TEXT);
-CREATE TABLE fault_counts (fault TEXT, source TEXT, destination TEXT, examined INTEGER, applied INTEGER);
+    attempt INTEGER, delays_s TEXT, fate TEXT);
+CREATE TABLE delays (source TEXT, destination TEXT, kind TEXT, episode INTEGER, number INTEGER, attempt INTEGER,
+    asked_s REAL, achieved_s REAL);
+CREATE TABLE fault_counts (fault TEXT, source TEXT, destination TEXT, examined INTEGER, applied INTEGER,
+    chances INTEGER, hits INTEGER);
+CREATE TABLE fates (source TEXT, destination TEXT, kind TEXT, delivered INTEGER, dropped INTEGER, delayed INTEGER,
+    duplicated INTEGER, corrupted INTEGER, rejected INTEGER, expired INTEGER);
 CREATE TABLE events (participant TEXT, kind TEXT, peer TEXT, text TEXT);
 """
 _EDGE_COUNTS = ("sent", "sent_bytes", "dropped", "heard", "late", "missing", "rejected", "lost")
@@ -111,11 +130,14 @@ def _rows(record: Record, agents: tuple[str, ...]) -> list[tuple[str, tuple[Any,
             return [(_ADD_EDGE, (record.source, record.destination, *counts))]
         case FaultRecord():
             name = (record.kind, record.episode, record.number, record.attempt)
-            row = (record.fault, record.source, record.destination, *name, json.dumps(record.delays_s))
-            return [("INSERT INTO faults VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)]
+            row = (record.fault, record.source, record.destination, *name, json.dumps(record.delays_s), record.fate)
+            return [("INSERT INTO faults VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)]
+        case DelayRecord():
+            return [("INSERT INTO delays VALUES (?, ?, ?, ?, ?, ?, ?, ?)", astuple(record))]
         case FaultCount():
-            row = (record.fault, record.source, record.destination, record.examined, record.applied)
-            return [("INSERT INTO fault_counts VALUES (?, ?, ?, ?, ?)", row)]
+            return [("INSERT INTO fault_counts VALUES (?, ?, ?, ?, ?, ?, ?)", astuple(record))]
+        case FateCount():
+            return [("INSERT INTO fates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", astuple(record))]
         case EventRecord():
             row = (record.participant, record.kind, record.peer, record.text)
             return [("INSERT INTO events VALUES (?, ?, ?, ?)", row)]
