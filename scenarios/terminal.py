@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from broker.errors import ForetellError
+from broker.errors import ForetellError, LedgerMismatch
 from scenarios import observer as observing
+from scenarios.ledger import verify_ledger
 from scenarios.observer import Observer
 from scenarios.plan import Plan, make_plan
 from scenarios.run_folder import RunFolder, make_run_folder
@@ -39,6 +40,7 @@ def execute(substrate: str, go: Substrate, scenario: Scenario, out: Path | None)
 
     Raises:
         ForetellError: It could not run to its end; what was recorded is kept.
+        LedgerMismatch: It did, but its faults are not those that were asked for.
     """
     plan = make_plan(scenario)
     folder = make_run_folder(out, scenario.name, scenario.seed)
@@ -65,6 +67,8 @@ def execute(substrate: str, go: Substrate, scenario: Scenario, out: Path | None)
         raise ForetellError(
             f"only {summary.episodes} of {scenario.episodes} episodes were recorded. The logs: {folder.root / 'logs'}"
         )
+    if sentences := verify_ledger(plan.scenario, folder.store):
+        raise LedgerMismatch(sentences)
 
 
 @contextmanager
