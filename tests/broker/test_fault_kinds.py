@@ -165,10 +165,8 @@ NAMED = [kind for kind in VERDICTS if kind != "rate-limit"]
 def test_the_same_messages_have_the_same_fates_in_whatever_order_they_come(kinds, names, random, seed):
     faults = [fault(kind) for kind in kinds if kind != "delay"] + [fault("delay", delay_s=CORRELATED)]
     one, other = Judge(faults, seed), Judge(faults, seed)
-    messages = [
-        (f"agent-{back:d}", f"agent-{1 - back:d}", *shares(9 * 3, 9)[9 * ep + n : 9 * ep + n + 1])
-        for ep, n, back in names
-    ]
+    numbered = shares(9 * 3, 9)
+    messages = [(f"agent-{back:d}", f"agent-{1 - back:d}", numbered[9 * episode + n]) for episode, n, back in names]
     fates = {message: one.judge(*message) for message in messages}
     random.shuffle(messages)
     assert {message: other.judge(*message) for message in messages} == fates
