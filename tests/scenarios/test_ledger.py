@@ -76,10 +76,8 @@ def test_losses_bursts_and_copies_are_the_same_simulated_twice_and_run(tmp_path)
     assert first["weights_digest"] == second["weights_digest"] == third["weights_digest"]
     kinds = {name: sqlite3.connect(tmp_path / name / "run.sqlite") for name in ("one", "run")}
     fates = {name: db.execute("SELECT * FROM fates ORDER BY 1, 2, 3").fetchall() for name, db in kinds.items()}
-    sent = kinds["one"].execute(
-        "SELECT SUM(sent) FROM edges WHERE source != 'environment' AND destination LIKE 'agent%'"
-    )
-    assert sum(sum(row[3:]) for row in fates["one"]) == sent.fetchone()[0]
+    between_agents = "SELECT SUM(sent) FROM edges WHERE source LIKE 'agent%' AND destination LIKE 'agent%'"
+    assert sum(sum(row[3:]) for row in fates["one"]) == kinds["one"].execute(between_agents).fetchone()[0]
     assert fates["one"] == fates["run"]
     for database in kinds.values():
         database.close()
@@ -100,7 +98,7 @@ def test_a_ledger_that_was_tampered_with_does_not_fit(tmp_path):
 
 
 def test_a_fault_aimed_at_nobody_fails_the_run_and_one_whose_window_never_came_does_not(tmp_path):
-    with pytest.raises(LedgerMismatch, match="fault drop: none of the .* edges that carried share is one it touches"):
+    with pytest.raises(LedgerMismatch, match=r"fault drop: none of the \d+ edges that carried share"):
         simulated(tmp_path, "one", "--set", 'faults=[{kind="drop",probability=0.5,source="agnt-*"}]')
     assert simulated(tmp_path, "two", "--set", 'faults=[{kind="drop",probability=1.0,episodes=[99,100]}]')["complete"]
 
