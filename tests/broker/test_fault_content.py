@@ -135,7 +135,7 @@ def test_every_kind_does_the_same_over_sockets_as_in_memory_as_often_as_asked(pa
     for way in ("memory", "ipc"):
         each = pair(way, fault(kind, **settings))
         each.say(*(told(name.number, name.episode, float(name.number)) for name in shares(N)))
-        listen_until(lambda each=each: each.judged() == N, each.a, each.b)
+        listen_until(lambda each=each: each.judged() == N, each.b)
         heard = [(one.message.round, one.message.layout, bytes(one.message.data)) for one in each.shares()]
         ledger = [record for record in noticed(each.b.transport) if isinstance(record, FaultRecord)]
         found[way] = ([*each.of(FaultCount), *each.of(FateCount)], sorted(heard), ledger)

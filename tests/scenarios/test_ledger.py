@@ -15,7 +15,16 @@ from scenarios.ledger import check, verify_ledger
 from scenarios.plan import make_plan
 from scenarios.scenario import load_scenario, parse_settings
 
-SMALL = ("--set", "parallel_episodes=2", "--set", "learning.hidden=[8]", "--set", "exchange.patience_s=0.5")
+SMALL = (
+    "--set",
+    "learning.rounds=2",
+    "--set",
+    "parallel_episodes=2",
+    "--set",
+    "learning.hidden=[8]",
+    "--set",
+    "exchange.patience_s=0.5",
+)
 THREE = (
     'faults=[{kind="drop",probability=0.2},{kind="gilbert-elliott",to_bad=0.3,to_good=0.5},'
     '{kind="duplicate",probability=0.3}]'
@@ -59,7 +68,7 @@ def test_counts_that_chance_does_not_explain_are_told_in_a_sentence(settings, ch
 
 
 def simulated(tmp_path, name, *settings):
-    return simulate_here(tmp_path / name, "exchange-quick", "--episodes", "12", *SMALL, *settings)
+    return simulate_here(tmp_path / name, "exchange-quick", "--episodes", "8", *SMALL, *settings)
 
 
 def scenario_of(*settings):
@@ -68,10 +77,10 @@ def scenario_of(*settings):
 
 def test_losses_bursts_and_copies_are_the_same_simulated_twice_and_run(tmp_path):
     first, second = (simulated(tmp_path, name, "--set", THREE) for name in ("one", "two"))
-    done = foretell("run", "exchange-quick", "--episodes", "12", *SMALL, "--set", THREE, "--out", str(tmp_path / "run"))
+    done = foretell("run", "exchange-quick", "--episodes", "8", *SMALL, "--set", THREE, "--out", str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr
     third = summary(tmp_path / "run")
-    assert first["faults_applied"] > 100
+    assert first["faults_applied"] > 60
     assert first["ledger_digest"] == second["ledger_digest"] == third["ledger_digest"]
     assert first["weights_digest"] == second["weights_digest"] == third["weights_digest"]
     kinds = {name: sqlite3.connect(tmp_path / name / "run.sqlite") for name in ("one", "run")}
