@@ -1,21 +1,27 @@
-"""The broker's slice of a scenario: transport and faults. All settings live here, with unit, range and reason."""
+"""The broker's slice of a scenario, but for the faults: every setting with unit, range and reason."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
+from broker.fault_config import FaultConfig
 from broker.messages import LIVES
+from broker.model import Model
 
-MessageKind = Literal["timestep", "action", "share"]
-
-
-class Model(BaseModel):
-    """Base of every part of the document: unknown fields are refused, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+__all__ = [
+    "JoiningConfig",
+    "LifeConfig",
+    "LinkConfig",
+    "Model",
+    "MqttConfig",
+    "RecoveryConfig",
+    "SecurityConfig",
+    "TransportConfig",
+    "ZeroMQConfig",
+]
 
 
 class JoiningConfig(Model):
@@ -201,76 +207,13 @@ class TransportConfig(Model):
     )
 
 
-class Constant(Model):
-    """Always the same delay."""
-
-    distribution: Literal["constant"]
-    value_s: float = Field(ge=0, description="Delay in seconds.")
-
-
-class Uniform(Model):
-    """Every delay between two bounds is equally likely."""
-
-    distribution: Literal["uniform"]
-    low_s: float = Field(ge=0, description="Shortest delay in seconds.")
-    high_s: float = Field(ge=0, description="Longest delay in seconds.")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Uniform:
-        if self.low_s > self.high_s:
-            msg = f"low_s must not exceed high_s, found {self.low_s} and {self.high_s}"
-            raise ValueError(msg)
-        return self
-
-
-class Exponential(Model):
-    """Memoryless delays, many short and a few long."""
-
-    distribution: Literal["exponential"]
-    mean_s: float = Field(gt=0, description="Mean delay in seconds.")
-
-
-DelayDistribution = Annotated[Constant | Uniform | Exponential, Field(discriminator="distribution")]
-
-
-class _Fault(Model):
-    name: str = Field(
-        default="",
-        description="Names the fault's random stream; empty takes its kind. Two faults of one kind need two names.",
-    )
-    source: str = Field(default="*", description="Senders it touches, a shell pattern (`agent-*`).")
-    destination: str = Field(default="*", description="Receivers it touches, a shell pattern.")
-    messages: tuple[MessageKind, ...] = Field(
-        default=("share",),
-        min_length=1,
-        description="Kinds it touches; shares travel between neighbors, the others to and from the environment.",
-    )
-
-
-class DropConfig(_Fault):
-    """Messages lost independently of each other."""
-
-    kind: Literal["drop"]
-    probability: float = Field(ge=0, le=1, description="Probability that a message is lost.")
-
-
-class DelayConfig(_Fault):
-    """Messages that arrive later."""
-
-    kind: Literal["delay"]
-    delay_s: DelayDistribution = Field(description="Distribution of the added delay.")
-
-
-FaultConfig = Annotated[DropConfig | DelayConfig, Field(discriminator="kind")]
-
-
 class RecoveryConfig(Model):
     """What happens when a participant dies or hangs."""
 
-    on_crash: Literal["restart", "degrade", "fail"] = Field(
+    on_crash: Literal["restart", "fail"] = Field(
         default="restart",
         description="restart: all go back to the last episode that everybody has a checkpoint of, and the results are "
-        "those of an undisturbed run; degrade: the others go on without it; fail: the run ends with exit code 3.",
+        "those of an undisturbed run; fail: the run ends with exit code 3.",
     )
     checkpoint_every: int = Field(
         default=20,

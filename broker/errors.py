@@ -8,7 +8,8 @@ ForetellError
 |-- ProtocolViolation       a message that no correct peer can say now (counted, never fatal)
 |-- PeerLost                a peer stayed silent for longer than the scenario allows
 |-- Deadlock                virtual time: everybody waits and nothing is due
-`-- ParticipantDied         a process of a run ended before its work (exit 3)
+|-- ParticipantDied         a process of a run ended before its work (exit 3)
+`-- LedgerMismatch          the faults a run met are not those it asked for (exit 4)
 """
 
 from __future__ import annotations
@@ -88,6 +89,18 @@ class Deadlock(ForetellError):
     def __init__(self, waits: list[str]) -> None:
         super().__init__("nothing is due and nobody can go on: " + "; ".join(waits))
         self.waits = waits
+
+
+class LedgerMismatch(ForetellError):
+    """A run whose faults are not those that its scenario asked for.
+
+    Args:
+        sentences: What does not fit.
+    """
+
+    def __init__(self, sentences: list[str]) -> None:
+        super().__init__("the faults do not fit what was asked for: " + "; ".join(sentences))
+        self.sentences = sentences
 
 
 class ParticipantDied(ForetellError):

@@ -56,6 +56,7 @@ class FaultRecord(msgspec.Struct, frozen=True, tag="fault"):
         number: Step or round of the message.
         attempt: Of the message.
         delays_s: The verdict: a delay per delivered copy, empty when the message was lost.
+        fate: What the message has become so far: `dropped`, `delayed`, `duplicated`, `corrupted` or `delivered` again.
     """
 
     fault: str
@@ -66,6 +67,31 @@ class FaultRecord(msgspec.Struct, frozen=True, tag="fault"):
     number: int
     attempt: int
     delays_s: tuple[float, ...]
+    fate: str = ""
+
+
+class DelayRecord(msgspec.Struct, frozen=True, tag="delay"):
+    """A message, or a copy of one, that was handed over later than it came.
+
+    Attributes:
+        source: Its sender.
+        destination: Its receiver.
+        kind: Of the message.
+        episode: Of the message.
+        number: Step or round of the message.
+        attempt: Of the message.
+        asked_s: What all faults together asked for.
+        achieved_s: From when it was received to when it was handed over, on the receiver's clock.
+    """
+
+    source: str
+    destination: str
+    kind: str
+    episode: int
+    number: int
+    attempt: int
+    asked_s: float
+    achieved_s: float
 
 
 class EventRecord(msgspec.Struct, frozen=True, tag="event"):
@@ -113,13 +139,53 @@ class EdgeRecord(msgspec.Struct, frozen=True, tag="edge"):
 
 
 class FaultCount(msgspec.Struct, frozen=True, tag="fault-count"):
-    """How often a fault looked at messages of an edge, and how often it changed their fate."""
+    """How often a fault looked at messages of an edge, in its window, and how often it changed their fate.
+
+    Attributes:
+        fault: Its name.
+        source: Sender of the messages.
+        destination: Their receiver.
+        examined: Messages it looked at.
+        applied: Messages it changed.
+        chances: Copies of messages that it could strike: none of a message that was lost already.
+        hits: Copies that it struck.
+    """
 
     fault: str
     source: str
     destination: str
     examined: int
     applied: int
+    chances: int = 0
+    hits: int = 0
+
+
+class FateCount(msgspec.Struct, frozen=True, tag="fate-count"):
+    """How the messages of one kind ended on an edge that faults looked at; each is counted once.
+
+    Attributes:
+        source: Sender of the messages.
+        destination: Their receiver.
+        kind: Of the messages.
+        delivered: Handed over at once, as they came.
+        dropped: Lost.
+        delayed: Handed over later.
+        duplicated: Handed over in several copies.
+        corrupted: Handed over with other content; the participant may still have rejected them.
+        rejected: Not handed over, because what a fault had made of them was no message any more.
+        expired: Held back until the receiver was gone.
+    """
+
+    source: str
+    destination: str
+    kind: str
+    delivered: int = 0
+    dropped: int = 0
+    delayed: int = 0
+    duplicated: int = 0
+    corrupted: int = 0
+    rejected: int = 0
+    expired: int = 0
 
 
 class JoinedRecord(msgspec.Struct, frozen=True, tag="joined"):
@@ -156,9 +222,11 @@ Record = (
     EpisodeRecord
     | RoundRecord
     | FaultRecord
+    | DelayRecord
     | EventRecord
     | EdgeRecord
     | FaultCount
+    | FateCount
     | JoinedRecord
     | StatusRecord
     | FinishedRecord

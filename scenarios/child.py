@@ -21,13 +21,6 @@ PRELOADED = [
     *("scenarios.fork_server", "scenarios.child", "click"),
     *("agent_node.node", "env_service.service", "scenarios.frozen"),
 ]
-    "scenarios.fork_server",
-    "scenarios.child",
-    "click",
-    "agent_node.node",
-    "env_service.service",
-    "scenarios.frozen",
-]
 """Modules that the fork server imports once; click because every child imports the command line's script again."""
 
 _BROKE = 1

@@ -1,4 +1,7 @@
-"""`foretell`, the command line. It exits with 0 done, 2 wrong scenario or usage, 3 somebody died, 130 interrupted."""
+"""`foretell`, the command line.
+
+It exits with 0 done, 2 wrong scenario or usage, 3 somebody died, 4 other faults than asked for, 130 interrupted.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from broker.errors import ForetellError, UserError
+from broker.errors import ForetellError, LedgerMismatch, UserError
 from broker.threads import limit_threads
 
 limit_threads()  # before a command imports numpy or torch
@@ -18,7 +21,7 @@ limit_threads()  # before a command imports numpy or torch
 if TYPE_CHECKING:
     from scenarios.scenario import Scenario
 
-WRONG, DIED, INTERRUPTED = 2, 3, 130
+WRONG, DIED, MISMATCH, INTERRUPTED = 2, 3, 4, 130
 STUDIES = ("fig1", "fig3", "fig4", "fig5", "latency", "loss", "inaccurate", "search", "theory")
 _Command = TypeVar("_Command", bound=Callable[..., None])
 
@@ -298,6 +301,10 @@ def _sentences() -> Iterator[None]:
     except UserError as error:
         click.echo(f"foretell: {error}", err=True)
         sys.exit(WRONG)
+    except LedgerMismatch as error:
+        for sentence in error.sentences:
+            click.echo(f"foretell: {sentence}", err=True)
+        sys.exit(MISMATCH)
     except ForetellError as error:
         click.echo(f"foretell: {error}", err=True)
         sys.exit(DIED)

@@ -21,6 +21,7 @@ from env_service.config import ServiceConfig
 from env_service.environments import make_task
 from scenarios.scenario import Scenario, explained
 from scenarios.topology import Graph, ProximityConfig, build_graph
+from scenarios.traces import with_traces
 
 _FIRST_LIFE = LifeConfig()
 
@@ -149,6 +150,7 @@ def make_plan(scenario: Scenario) -> Plan:
     Raises:
         ScenarioError: Something in the document cannot work; names the path.
     """
+    scenario = with_traces(scenario)
     Judge(scenario.faults, scenario.seed)
     algorithm = make_algorithm(scenario)
     task = make_task(scenario.environment, 1)

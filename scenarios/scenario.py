@@ -15,8 +15,9 @@ from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from agent_node.config import AlgorithmConfig, ExchangeConfig, LearningConfig
-from broker.config import FaultConfig, JoiningConfig, Model, RecoveryConfig, TransportConfig
+from broker.config import JoiningConfig, Model, RecoveryConfig, TransportConfig
 from broker.errors import ScenarioError, UserError
+from broker.fault_config import FaultConfig
 from env_service.config import BarrierConfig, EnvironmentConfig
 from scenarios.topology import TopologyConfig
 
@@ -227,4 +228,4 @@ def _path(location: tuple[int | str, ...]) -> str:
     return path
 
 
-_OF_SEVERAL_KINDS = ("environment", "topology", "delay_s")
+_OF_SEVERAL_KINDS = ("environment", "topology", "delay_s", "extra_s", "by_s", "compute_s", "marginal")

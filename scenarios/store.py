@@ -5,8 +5,10 @@
 | episodes | one agent's return in one episode                                                          |
 | rounds   | one communication round of one agent: partners, heard, losses as JSON                      |
 | edges    | one directed edge: sent, sent_bytes, dropped, heard, late, missing, rejected, lost         |
-| faults   | one change of a message's fate: fault, edge, message, delays as JSON                       |
+| faults   | one change of a message's fate: fault, edge, message, delays as JSON, fate                 |
+| delays   | one copy of a message that was held back: seconds asked for and achieved                   |
 | fault_counts | how often a fault looked at messages of an edge and how often it struck                |
+| fates    | how the messages of a kind ended on an edge that faults looked at                          |
 | events   | something worth a sentence: who noticed it, kind, peer, text                               |
 | lives    | one life of all participants: the episode it goes on after, what ended the one before      |
 | status   | what each participant waited for when it last gave a sign, and since when                  |
@@ -21,11 +23,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import astuple
+
 from broker.errors import UserError
 from broker.records import (
+    DelayRecord,
     EdgeRecord,
     EpisodeRecord,
     EventRecord,
+    FateCount,
     FaultCount,
     FaultRecord,
     Record,
@@ -40,8 +46,13 @@ CREATE TABLE edges (source TEXT, destination TEXT, sent INTEGER DEFAULT 0, sent_
     dropped INTEGER DEFAULT 0, heard INTEGER DEFAULT 0, late INTEGER DEFAULT 0, missing INTEGER DEFAULT 0,
     rejected INTEGER DEFAULT 0, lost INTEGER DEFAULT 0, PRIMARY KEY (source, destination));
 CREATE TABLE faults (fault TEXT, source TEXT, destination TEXT, kind TEXT, episode INTEGER, number INTEGER,
-    attempt INTEGER, delays_s TEXT);
-CREATE TABLE fault_counts (fault TEXT, source TEXT, destination TEXT, examined INTEGER, applied INTEGER);
+    attempt INTEGER, delays_s TEXT, fate TEXT);
+CREATE TABLE delays (source TEXT, destination TEXT, kind TEXT, episode INTEGER, number INTEGER, attempt INTEGER,
+    asked_s REAL, achieved_s REAL);
+CREATE TABLE fault_counts (fault TEXT, source TEXT, destination TEXT, examined INTEGER, applied INTEGER,
+    chances INTEGER, hits INTEGER);
+CREATE TABLE fates (source TEXT, destination TEXT, kind TEXT, delivered INTEGER, dropped INTEGER, delayed INTEGER,
+    duplicated INTEGER, corrupted INTEGER, rejected INTEGER, expired INTEGER);
 CREATE TABLE events (participant TEXT, kind TEXT, peer TEXT, text TEXT);
 CREATE TABLE lives (incarnation INTEGER PRIMARY KEY, after_episode INTEGER, began_at REAL, why TEXT);
 CREATE TABLE status (participant TEXT PRIMARY KEY, waits_for TEXT, since REAL, seen REAL);
@@ -125,9 +136,9 @@ class Store:
         self.flush()
         try:
             with self._database:
-                for table in ("episodes", "rounds", "faults"):
+                for table in ("episodes", "rounds", "faults", "delays"):
                     self._database.execute(f"DELETE FROM {table} WHERE episode > ?", (after_episode,))  # noqa: S608
-                for table in ("edges", "fault_counts", "status"):
+                for table in ("edges", "fault_counts", "fates", "status"):
                     self._database.execute(f"DELETE FROM {table}")  # noqa: S608
                 newest = self._database.execute("SELECT max(incarnation) FROM lives").fetchone()[0]
                 incarnation = 0 if newest is None else int(newest) + 1
@@ -162,11 +173,14 @@ def _rows(record: Record, agents: tuple[str, ...]) -> list[tuple[str, tuple[Any,
             return [(_ADD_EDGE, (record.source, record.destination, *counts))]
         case FaultRecord():
             name = (record.kind, record.episode, record.number, record.attempt)
-            row = (record.fault, record.source, record.destination, *name, json.dumps(record.delays_s))
-            return [("INSERT INTO faults VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)]
+            row = (record.fault, record.source, record.destination, *name, json.dumps(record.delays_s), record.fate)
+            return [("INSERT INTO faults VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)]
+        case DelayRecord():
+            return [("INSERT INTO delays VALUES (?, ?, ?, ?, ?, ?, ?, ?)", astuple(record))]
         case FaultCount():
-            row = (record.fault, record.source, record.destination, record.examined, record.applied)
-            return [("INSERT INTO fault_counts VALUES (?, ?, ?, ?, ?)", row)]
+            return [("INSERT INTO fault_counts VALUES (?, ?, ?, ?, ?, ?, ?)", astuple(record))]
+        case FateCount():
+            return [("INSERT INTO fates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", astuple(record))]
         case EventRecord():
             row = (record.participant, record.kind, record.peer, record.text)
             return [("INSERT INTO events VALUES (?, ?, ?, ?)", row)]

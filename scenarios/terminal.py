@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from broker.errors import ForetellError, UserError
+from broker.errors import ForetellError, LedgerMismatch, UserError
 from scenarios import observer as observing
+from scenarios.ledger import verify_ledger
 from scenarios.observer import Observer
 from scenarios.plan import Plan, make_plan
 from scenarios.run_folder import RunFolder, held, make_run_folder, open_run_folder
@@ -58,6 +59,7 @@ def execute(substrate: str, go: Substrate, scenario: Scenario, out: Path | None)
 
     Raises:
         ForetellError: It could not run to its end; what was recorded is kept.
+        LedgerMismatch: It did, but its faults are not those that were asked for.
     """
     make_plan(scenario)  # so that a wrong scenario leaves no folder behind
     _execute(substrate, go, scenario, make_run_folder(out, scenario.name, scenario.seed))
@@ -92,6 +94,8 @@ def _execute(substrate: str, go: Substrate, scenario: Scenario, folder: RunFolde
         raise ForetellError(
             f"only {summary.episodes} of {scenario.episodes} episodes were recorded. The logs: {folder.root / 'logs'}"
         )
+    if sentences := verify_ledger(plan.scenario, folder.store):
+        raise LedgerMismatch(sentences)
 
 
 @contextmanager

@@ -4,12 +4,40 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from broker.delivery import DeliveryQueue
-from broker.faults import UNTOUCHED, Judge
-from broker.messages import Envelope, name_of
-from broker.records import FaultCount, FaultRecord, Record
+from broker.fault_config import ContentConfig
+from broker.faults import UNTOUCHED, Judge, Look
+from broker.faults.content import Body, can_strike, corrupted, refusal
+from broker.faults.memory import Earlier
+from broker.faults.tally import Fate, Tally, fate_of
+from broker.messages import Action, Envelope, MessageName, Share, Timestep, name_of
+from broker.records import DelayRecord, FaultRecord, Record
 from broker.transport import Transport
+
+_KINDS: dict[type, str] = {Timestep: "timestep", Action: "action", Share: "share"}
+
+
+@dataclass
+class _Waiting:
+    """A message held back, in one copy or several."""
+
+    name: MessageName
+    received_s: float
+    fate: Fate
+    handed_over: bool = False
+
+
+@dataclass(frozen=True)
+class _Copy:
+    """One copy of a message held back, and for how long it was to be."""
+
+    envelope: Envelope
+    message: _Waiting
+    asked_s: float
 
 
 class FaultyTransport(Transport):
@@ -25,9 +53,12 @@ class FaultyTransport(Transport):
         self.traffic, self.noticed = inner.traffic, inner.noticed
         self._inner = inner
         self._judge = judge
-        self._held: DeliveryQueue[Envelope] = DeliveryQueue()
-        self._examined: Counter[tuple[str, str]] = Counter()
-        self._applied: Counter[tuple[str, str]] = Counter()
+        self._held: DeliveryQueue[_Copy] = DeliveryQueue()
+        self._waiting: Counter[tuple[str, str]] = Counter()
+        self._tally = Tally(inner.name)
+        self._earlier = Earlier()
+        self._touched: dict[tuple[str, type], bool] = {}
+        self._began_s: float | None = None
 
     def send(self, envelope: Envelope) -> None:
         """Hand over an envelope untouched: faults meet messages at their receiver."""
@@ -39,9 +70,19 @@ class FaultyTransport(Transport):
 
     def poll(self, now: float) -> list[Envelope]:
         """What has arrived and is not lost, and what was held back until now."""
-        arrived = [envelope for envelope in self._inner.poll(now) if not self._meets_fault(envelope, now)]
+        if self._began_s is None:
+            self._began_s = now
+        arrived = []
+        for envelope in self._inner.poll(now):
+            key = envelope.source, type(envelope.message)
+            touched = self._touched.get(key)
+            if touched is None:
+                touched = self._touched[key] = self._can_touch(*key)
+            passed = self._judged(envelope, now - self._began_s, now) if touched else envelope
+            if passed is not None:
+                arrived.append(passed)
         if self._held:
-            arrived = self._held.pop_due(now) + arrived
+            arrived = [self._handed_over(copy, now) for copy in self._held.pop_due(now)] + arrived
             self.due = self._held.due()
         return arrived
 
@@ -54,26 +95,66 @@ class FaultyTransport(Transport):
         self._inner.close(linger_s)
 
     def totals(self) -> list[Record]:
-        """Traffic, and how often each fault looked at an edge and struck."""
-        counts = [
-            FaultCount(fault, source, self.name, examined, self._applied[fault, source])
-            for (fault, source), examined in sorted(self._examined.items())
-        ]
-        return [*super().totals(), *counts]
+        """Traffic, how often each fault looked at an edge and struck, and what became of the messages."""
+        return [*super().totals(), *self._tally.totals(self._waiting)]
 
-    def _meets_fault(self, envelope: Envelope, now: float) -> bool:
-        """Judge a message; hold or lose it and return True, or return False when it is untouched."""
-        message, source = name_of(envelope.message), envelope.source
-        if message is None or not self._judge.examining(source, self.name, message.kind):
-            return False
-        verdict, applied = self._judge.judge(source, self.name, message)
-        for fault, _ in self._judge.examining(source, self.name, message.kind):
-            self._examined[fault, source] += 1
-        for line in applied:
-            self._applied[line.fault, source] += 1
-            self.noticed.append(FaultRecord(line.fault, source, self.name, *message, line.verdict))
-        if verdict == UNTOUCHED:
-            return False
+    def _can_touch(self, source: str, kind: type) -> bool:
+        return kind in _KINDS and bool(self._judge.examining(source, self.name, _KINDS[kind]))
+
+    def _judged(self, envelope: Envelope, at_s: float, now: float) -> Envelope | None:
+        """The envelope, changed perhaps, if it is to pass at once; one that is lost or held does not."""
+        body, source, name = envelope.message, envelope.source, name_of(envelope.message)
+        if name is None or not isinstance(body, Body):
+            return envelope
+        verdict, original = UNTOUCHED, body
+        for look in self._judge.looks(source, self.name, name, at_s, len(body.data)):
+            if look.content is not None:
+                body = self._with_content(look, look.content, source, name, body)
+            else:
+                self._tally.examine(look, source, len(look.before), look.hits)
+                self._note(look, source, name)
+            verdict = look.after
+        self._earlier.keep(source, original)
+        fate = fate_of(verdict, corrupted=body is not original)
+        if fate is Fate.CORRUPTED and (reason := refusal(body)):
+            self.reject(source, f"{name.kind} {name.number} of episode {name.episode}, changed by a fault: {reason}")
+            fate = Fate.REJECTED
+        passed = envelope if body is original else replace(envelope, message=body)
+        if fate in (Fate.DROPPED, Fate.REJECTED) or verdict == UNTOUCHED:
+            self._tally.end(source, name.kind, fate)
+            return passed if verdict and fate is not Fate.REJECTED else None
+        self._waiting[source, name.kind] += 1
+        waiting = _Waiting(name, now, fate)
         for delay_s in verdict:
-            self._held.push(now + delay_s, envelope)
-        return True
+            self._held.push(now + delay_s, _Copy(passed, waiting, delay_s))
+        return None
+
+    def _handed_over(self, copy: _Copy, now: float) -> Envelope:
+        """The copy's envelope, after writing down how long it really was held."""
+        source, message = copy.envelope.source, copy.message
+        if not message.handed_over:
+            message.handed_over = True
+            self._waiting[source, message.name.kind] -= 1
+            self._tally.end(source, message.name.kind, message.fate)
+        achieved_s = now - message.received_s
+        self.noticed.append(DelayRecord(source, self.name, *message.name, copy.asked_s, achieved_s))
+        return copy.envelope
+
+    def _with_content(self, look: Look, config: ContentConfig, source: str, name: MessageName, body: Body) -> Body:
+        """The message behind a fault of content."""
+        case = look.case
+        earlier = self._earlier.share_for(config, source, name)
+        if not look.before or not can_strike(config, body, earlier):
+            self._tally.examine(look, source, 0, 0)
+            return body
+        struck = case.draw(0) < config.probability
+        self._tally.examine(look, source, 1, int(struck))
+        if not struck:
+            return body
+        self.noticed.append(FaultRecord(look.fault, source, self.name, *name, look.after, Fate.CORRUPTED.value))
+        return corrupted(config, body, earlier, case.second)
+
+    def _note(self, look: Look, source: str, name: MessageName) -> None:
+        if look.after != look.before:
+            fate = fate_of(look.after, corrupted=False)
+            self.noticed.append(FaultRecord(look.fault, source, self.name, *name, look.after, fate.value))

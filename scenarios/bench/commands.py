@@ -35,6 +35,7 @@ BARRIER_TARGET = 0.7
 MQTT_TARGET = 0.6
 TRIP_LIMITS = {CURVE: 1.5, FORWARDER: 2.5}
 QOS_1_LIMIT_MS = 5.0
+FAULTS_LIMIT_US = 5.0
 _TRIPS = 300
 
 _PROFILED = "exchange-quick"
@@ -123,7 +124,23 @@ def messages(blocks: int, seconds: float) -> None:
             )
 
 
-COMMANDS: dict[str, click.Command] = {"messages": messages, "overhead": overhead, "startup": startup}
+@click.command()
+@click.option("--blocks", type=click.IntRange(min=1), default=31, show_default=True, help="Pairs of blocks per case.")
+def faults(blocks: int) -> None:
+    """Microseconds that the fault layer adds to a message, where no fault matches and where one does."""
+    from scenarios.bench.faults import measure_costs  # noqa: PLC0415
+
+    costs = measure_costs(blocks)
+    table = _table("a message of 256 bytes, read from memory", "faults", "bare us", "added us")
+    for cost in costs:
+        table.add_row(cost.case, f"{cost.bare_us:.2f}", f"{cost.added_us:.2f}")
+    Console().print(table)
+    for cost in costs:
+        limit = f" (limit {FAULTS_LIMIT_US:.0f})" if cost.none_matches else ""
+        click.echo(f"faults: {cost.added_us:.2f} us a message where {cost.case}{limit}")
+
+
+COMMANDS: dict[str, click.Command] = {"faults": faults, "messages": messages, "overhead": overhead, "startup": startup}
 
 
 @contextmanager

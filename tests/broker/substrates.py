@@ -10,8 +10,9 @@ import pytest
 from broker_toys import RUN, Ear, free_port, listen_until, quick_joining
 from broker_toys import envelope as numbered
 
-from broker.config import DropConfig, LinkConfig, TransportConfig
+from broker.config import LinkConfig, TransportConfig
 from broker.connect import connect
+from broker.fault_config import DropConfig
 from broker.forwarder import start_forwarder
 from broker.messages import Hello, Stop
 from broker.mqtt_server import start_mqtt_server

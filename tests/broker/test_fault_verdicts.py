@@ -11,8 +11,9 @@ from message_cases import action_of, timestep_of
 from pydantic import TypeAdapter, ValidationError
 from scipy import stats
 
-from broker.config import Constant, DelayConfig, DropConfig, Exponential, FaultConfig, Uniform
+from broker.delay_config import Constant, Exponential, Uniform
 from broker.errors import ScenarioError
+from broker.fault_config import DelayConfig, DropConfig, FaultConfig
 from broker.faults import UNTOUCHED, Applied, Judge, delay, drop, quantile
 from broker.messages import Hello, MessageName, Metrics, Share, Stop, name_of
 

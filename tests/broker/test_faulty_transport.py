@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from message_cases import action_of
 
-from broker.config import Constant, DelayConfig, DropConfig, Exponential, Uniform
+from broker.delay_config import Constant, Exponential, Uniform
+from broker.fault_config import DelayConfig, DropConfig
 from broker.faults import Judge
 from broker.messages import Hello, MessageName, Stop
 from broker.participant import Send
-from broker.records import EdgeRecord, FaultCount, FaultRecord
+from broker.records import EdgeRecord, FateCount, FaultCount, FaultRecord
 from broker.transports.faulty import FaultyTransport
 from broker.transports.memory import MemoryNetwork, MemoryTransport
 from broker.virtual_time import VirtualTime
@@ -71,8 +72,11 @@ def test_a_lost_message_never_arrives_and_is_in_the_ledger():
     a.send(envelope("a", "b", share(3, episode=2)))
     assert b.poll(0.0) == b.poll(1e9) == []
     assert b.due is None
-    assert noticed(b) == [FaultRecord("drop", "a", "b", "share", 2, 3, 0, ())]
-    assert b.totals() == [FaultCount("drop", "a", "b", examined=1, applied=1)]
+    assert noticed(b) == [FaultRecord("drop", "a", "b", "share", 2, 3, 0, (), "dropped")]
+    assert b.totals() == [
+        FaultCount("drop", "a", "b", examined=1, applied=1, chances=1, hits=1),
+        FateCount("a", "b", "share", dropped=1),
+    ]
     assert a.totals()[0].sent == 1
 
 
@@ -101,7 +105,7 @@ def test_the_ledger_agrees_with_the_judge_and_with_what_arrived(seed, count):
     assert numbers(b.poll(0.0)) == [n for n in range(count) if n not in lost]
     assert [record.number for record in noticed(b)] == lost
     counts = [record for record in b.totals() if isinstance(record, FaultCount)]
-    assert counts == ([FaultCount("drop", "a", "b", count, len(lost))] if count else [])
+    assert counts == ([FaultCount("drop", "a", "b", count, len(lost), count, len(lost))] if count else [])
 
 
 def test_every_fault_that_looks_is_counted_on_every_edge_it_looks_at():
@@ -109,7 +113,8 @@ def test_every_fault_that_looks_is_counted_on_every_edge_it_looks_at():
     a, b = pair(ALL_LOST, other)
     say(a, 1, 2)
     b.poll(0.0)
-    assert b.totals() == [FaultCount("drop", "a", "b", 2, 2), FaultCount("never", "a", "b", 2, 0)]
+    counts = [record for record in b.totals() if isinstance(record, FaultCount)]
+    assert counts == [FaultCount("drop", "a", "b", 2, 2, 2, 2), FaultCount("never", "a", "b", 2, 0, 0, 0)]
 
 
 def test_rejects_of_both_layers_are_counted_and_told_together():

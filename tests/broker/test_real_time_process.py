@@ -29,10 +29,12 @@ from broker_toys import (
     share,
 )
 
-from broker.config import DelayConfig, LinkConfig, Model, TransportConfig, Uniform
+from broker.config import LinkConfig, Model, TransportConfig
 from broker.connect import connect
+from broker.delay_config import Uniform
 from broker.driver import Driver
 from broker.errors import PeerLost, UserError
+from broker.fault_config import DelayConfig
 from broker.messages import OBSERVER, Envelope, Metrics, Stop
 from broker.participant import Report
 from broker.process import main, run_in_real_time
@@ -104,7 +106,7 @@ def test_two_participants_in_two_threads_finish_their_conversation_under_faults(
     assert errors == []
     for name, peer in ("ab", "ba"):
         assert sorted(pongs[name].numbers) == list(range(ROUNDS))
-        assert FaultCount("delay", peer, name, ROUNDS, ROUNDS) in records[name]
+        assert FaultCount("delay", peer, name, ROUNDS, ROUNDS, ROUNDS, ROUNDS) in records[name]
         (edge,) = [one for one in records[name] if isinstance(one, EdgeRecord)]
         assert (edge.source, edge.sent, edge.dropped) == (name, ROUNDS, 0)
         assert len(list(read_journal(folder / f"{name}.journal"))) >= 2 * ROUNDS

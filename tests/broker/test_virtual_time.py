@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from broker_toys import Pong, Stage, Toy, quick_joining, share
 
-from broker.config import Constant, DelayConfig, DropConfig, JoiningConfig, Uniform
+from broker.config import JoiningConfig
+from broker.delay_config import Constant, Uniform
 from broker.errors import Deadlock, PeerLost, ProtocolViolation
+from broker.fault_config import DelayConfig, DropConfig
 from broker.messages import Stop
 from broker.participant import Send
 from broker.records import EdgeRecord

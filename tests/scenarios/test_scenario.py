@@ -271,10 +271,12 @@ def test_an_unknown_kind_is_refused_with_the_known_ones(part, known):
 def test_an_unknown_kind_inside_a_list_names_its_place():
     error = refused(document(faults=[DROP, {"kind": "burn"}]))
     assert error.path.startswith("faults[1]")
-    assert error.problem == "expected one of 'drop', 'delay', found 'burn'"
-    error = refused(document(faults=[{"kind": "delay", "delay_s": {"distribution": "normal"}}]))
+    assert error.problem.startswith("expected one of 'drop', 'gilbert-elliott', 'delay', ")
+    assert error.problem.endswith(", found 'burn'")
+    error = refused(document(faults=[{"kind": "delay", "delay_s": {"distribution": "gamma"}}]))
     assert error.path.startswith("faults[0].delay_s")
-    assert error.problem == "expected one of 'constant', 'uniform', 'exponential', found 'normal'"
+    assert error.problem.startswith("expected one of 'constant', 'uniform', 'normal', ")
+    assert error.problem.endswith(", found 'gamma'")
 
 
 @pytest.mark.parametrize(

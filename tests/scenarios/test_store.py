@@ -79,7 +79,7 @@ def test_joining_and_finishing_leave_no_row(store, read):
     store.write([JoinedRecord("agent-0"), FinishedRecord("agent-0", "abc")])
     store.flush()
     tables = [name for (name,) in read("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    assert sorted(tables) == ["edges", "episodes", "events", "fault_counts", "faults", "rounds"]
+    assert sorted(tables) == ["delays", "edges", "episodes", "events", "fates", "fault_counts", "faults", "rounds"]
     assert {read(f"SELECT COUNT(*) FROM {table}")[0] for table in tables} == {(0,)}
 
 

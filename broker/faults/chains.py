@@ -1,0 +1,70 @@
+"""Faults with memory: a chain of states along the steps or rounds of an edge.
+
+The state of message number n follows from that of message n - 1 and from a draw named by n, and a chain begins anew
+in every episode. So a state depends on no message that did or did not arrive, and an episode played again is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from broker.delay_config import Correlated
+from broker.fault_config import GilbertElliottConfig
+from broker.faults.distributions import normal_score
+from broker.messages import MessageName
+from broker.seeding import uniform
+
+Chain = tuple[str, str, str, str]
+"""Name of the fault, source, destination and kind of the messages."""
+
+_LONGEST = 100_000
+"""Numbers come from outside; a forged one must not make anybody count to it. No episode is as long."""
+
+
+class Chains:
+    """The states of all chains of a run; remembers those of one episode each.
+
+    Args:
+        seed: The scenario's.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._states: dict[Chain, tuple[int, list[float]]] = {}
+
+    def score(self, config: Correlated, chain: Chain, message: MessageName) -> float:
+        """The state of a stationary Gaussian AR(1) at a message: standard normal, correlated with the one before."""
+        rho = config.correlation
+        fresh = (1 - rho * rho) ** 0.5
+        return self._state(chain, message, normal_score, lambda before, draw: rho * before + fresh * normal_score(draw))
+
+    def is_bad(self, config: GilbertElliottConfig, chain: Chain, message: MessageName) -> bool:
+        """Whether the link is bad when a message comes; an episode's first one meets the stationary distribution."""
+        mostly = bad_share(config)
+
+        def step(bad: float, draw: float) -> float:
+            return float(draw >= config.to_good) if bad else float(draw < config.to_bad)
+
+        return bool(self._state(chain, message, lambda draw: float(draw < mostly), step))
+
+    def _state(
+        self,
+        chain: Chain,
+        message: MessageName,
+        first: Callable[[float], float],
+        step: Callable[[float, float], float],
+    ) -> float:
+        episode, number = message.episode, min(max(message.number, 0), _LONGEST)
+        of, states = self._states.get(chain, (episode, []))
+        if of != episode:
+            states = []
+        self._states[chain] = (episode, states)
+        while len(states) <= number:
+            draw = uniform(self._seed, "fault", *chain, episode, len(states), "chain")
+            states.append(step(states[-1], draw) if states else first(draw))
+        return states[number]
+
+
+def bad_share(config: GilbertElliottConfig) -> float:
+    """The share of messages that meet a bad link."""
+    return config.to_bad / (config.to_bad + config.to_good)

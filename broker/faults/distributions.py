@@ -1,0 +1,57 @@
+"""Delays in seconds from draws in [0, 1): the inverse of each distribution function."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+from broker.delay_config import (
+    Constant,
+    Correlated,
+    DelayDistribution,
+    Exponential,
+    LogNormal,
+    Normal,
+    Pareto,
+    Trace,
+    Uniform,
+)
+
+_STANDARD = NormalDist()
+_SMALLEST, _LARGEST = 2.0**-54, 1 - 2.0**-53
+
+
+def normal_score(probability: float) -> float:
+    """The standard normal number below which a draw falls with `probability` in [0, 1)."""
+    return _STANDARD.inv_cdf(min(max(probability, _SMALLEST), _LARGEST))
+
+
+def probability_of(score: float) -> float:
+    """The probability, in [0, 1), that a standard normal number is below `score`."""
+    return min(_STANDARD.cdf(score), _LARGEST)
+
+
+def quantile(distribution: DelayDistribution, probability: float) -> float:
+    """The delay in seconds below which a draw falls with `probability` in [0, 1)."""
+    match distribution:
+        case Constant():
+            return distribution.value_s
+        case Uniform():
+            return distribution.low_s + (distribution.high_s - distribution.low_s) * probability
+        case Exponential():
+            return -distribution.mean_s * math.log1p(-probability)
+        case Normal():
+            return _normal(distribution, probability)
+        case LogNormal():
+            return distribution.median_s * math.exp(distribution.sigma * normal_score(probability))
+        case Pareto():
+            return distribution.shortest_s * math.pow(1 - probability, -1 / distribution.shape)
+        case Correlated():
+            return quantile(distribution.marginal, probability)
+        case Trace():
+            return distribution.values_s[int(probability * len(distribution.values_s))]
+
+
+def _normal(normal: Normal, probability: float) -> float:
+    below = _STANDARD.cdf(-normal.mean_s / normal.deviation_s)
+    return max(0.0, normal.mean_s + normal.deviation_s * normal_score(below + probability * (1 - below)))

@@ -1,0 +1,124 @@
+"""All faults of a run, in the order in which they apply."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from broker.errors import ScenarioError
+from broker.fault_config import CONTENT, ContentConfig, FaultConfig
+from broker.faults.case import Case
+from broker.faults.chains import Chains
+from broker.faults.selector import has_window, in_window, touches
+from broker.faults.verdicts import UNTOUCHED, Link, Verdict, changed
+from broker.messages import MessageName
+
+
+@dataclass(frozen=True)
+class Applied:
+    """One line of the ledger: `fault` turned a message's verdict into `verdict`."""
+
+    fault: str
+    verdict: Verdict
+
+
+class Examining(NamedTuple):
+    """A fault that looks at the messages of an edge, with its name; `windowed` if it skips some of them."""
+
+    name: str
+    config: FaultConfig
+    windowed: bool
+
+
+class Look(NamedTuple):
+    """What one fault did with one message.
+
+    Attributes:
+        fault: Its name.
+        before: The verdict it found.
+        after: The verdict it left; a fault of content changes none.
+        content: Its settings, if it is a fault of content.
+        case: The draws it made.
+    """
+
+    fault: str
+    before: Verdict
+    after: Verdict
+    content: ContentConfig | None
+    case: Case
+
+    @property
+    def hits(self) -> int:
+        """How many copies were lost, held back or added."""
+        lost_or_added = abs(len(self.after) - len(self.before))
+        return lost_or_added or sum(one != two for one, two in zip(self.before, self.after, strict=True))
+
+
+class Judge:
+    """Gives every message of a run its verdict.
+
+    Args:
+        faults: In the order in which they apply.
+        seed: The scenario's.
+
+    Raises:
+        ScenarioError: Two faults have one name.
+    """
+
+    def __init__(self, faults: Sequence[FaultConfig], seed: int) -> None:
+        self._seed = seed
+        self._chains = Chains(seed)
+        self._links: defaultdict[tuple[str, str, str], Link] = defaultdict(Link)
+        self._faults = [Examining(fault.name or fault.kind, fault, has_window(fault)) for fault in faults]
+        self._matching: dict[tuple[str, str, str], list[Examining]] = {}
+        names = [fault.name for fault in self._faults]
+        for position, name in enumerate(names):
+            if name in names[:position]:
+                raise ScenarioError(
+                    f"faults[{position}].name", f"two faults are called {name!r}; give each its own name"
+                )
+
+    def examining(self, source: str, destination: str, kind: str) -> list[Examining]:
+        """The faults that look at messages of this kind on this edge, if they are in their windows."""
+        key = (source, destination, kind)
+        matching = self._matching.get(key)
+        if matching is None:
+            matching = [fault for fault in self._faults if touches(fault.config, *key)]
+            self._matching[key] = matching
+        return matching
+
+    def looks(
+        self, source: str, destination: str, message: MessageName, at_s: float = 0.0, size_bytes: int = 0
+    ) -> list[Look]:
+        """What each fault does with a message, in order; the last one's verdict counts.
+
+        Args:
+            source: Who sent it.
+            destination: Who received it.
+            message: Its name.
+            at_s: When it came, in seconds since the receiver began to listen.
+            size_bytes: Of its arrays.
+        """
+        verdict, looks = UNTOUCHED, []
+        for name, config, windowed in self.examining(source, destination, message.kind):
+            if windowed and not in_window(config, message, at_s):
+                continue
+            edge = (source, destination)
+            case = Case(self._seed, self._chains, name, edge, message, at_s=at_s, size_bytes=size_bytes)
+            if isinstance(config, CONTENT):
+                looks.append(Look(name, verdict, verdict, config, case))
+                continue
+            after = changed(verdict, config, case, self._links[name, source, destination]) if verdict else verdict
+            looks.append(Look(name, verdict, after, None, case))
+            verdict = after
+        return looks
+
+    def judge(
+        self, source: str, destination: str, message: MessageName, at_s: float = 0.0, size_bytes: int = 0
+    ) -> tuple[Verdict, list[Applied]]:
+        """The verdict on a message, and the faults that made it what it is; see `looks`."""
+        looks = self.looks(source, destination, message, at_s, size_bytes)
+        applied = [Applied(look.fault, look.after) for look in looks if look.after != look.before]
+        return looks[-1].after if looks else UNTOUCHED, applied

@@ -1,0 +1,87 @@
+"""What became of the messages that faults looked at, at their receiver."""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import Enum
+
+from broker.faults.judge import Look
+from broker.faults.verdicts import Verdict
+from broker.records import FateCount, FaultCount
+
+
+class Fate(Enum):
+    """How a message ended. Of those that apply, the first."""
+
+    DROPPED = "dropped"
+    REJECTED = "rejected"
+    CORRUPTED = "corrupted"
+    DUPLICATED = "duplicated"
+    DELAYED = "delayed"
+    DELIVERED = "delivered"
+    EXPIRED = "expired"
+
+
+def fate_of(verdict: Verdict, *, corrupted: bool) -> Fate:
+    """How a message ends once this verdict has been carried out."""
+    if not verdict:
+        return Fate.DROPPED
+    if corrupted:
+        return Fate.CORRUPTED
+    if len(verdict) > 1:
+        return Fate.DUPLICATED
+    return Fate.DELAYED if verdict[0] else Fate.DELIVERED
+
+
+class Tally:
+    """Counts at one receiver.
+
+    Args:
+        name: The receiver.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._examined: Counter[tuple[str, str]] = Counter()
+        self._applied: Counter[tuple[str, str]] = Counter()
+        self._chances: Counter[tuple[str, str]] = Counter()
+        self._hits: Counter[tuple[str, str]] = Counter()
+        self._fates: Counter[tuple[str, str, str]] = Counter()
+        self._kinds: dict[tuple[str, str], None] = {}
+
+    def examine(self, look: Look, source: str, chances: int, hits: int) -> None:
+        """A fault looked at a message that it could strike `chances` times, and struck it `hits` times."""
+        key = look.fault, source
+        self._examined[key] += 1
+        self._applied[key] += hits > 0
+        self._chances[key] += chances
+        self._hits[key] += hits
+
+    def end(self, source: str, kind: str, fate: Fate) -> None:
+        """A message from `source` has met its fate."""
+        self._kinds[source, kind] = None
+        self._fates[source, kind, fate.value] += 1
+
+    def totals(self, waiting: Counter[tuple[str, str]]) -> list[FaultCount | FateCount]:
+        """All counts.
+
+        Args:
+            waiting: By source and kind, messages of which no copy has been handed over yet: they never will be.
+        """
+        counts = [
+            FaultCount(fault, source, self._name, examined, applied, self._chances[key], self._hits[key])
+            for key, examined in sorted(self._examined.items())
+            for (fault, source), applied in [(key, self._applied[key])]
+        ]
+        edges = sorted({*self._kinds, *(edge for edge, count in waiting.items() if count)})
+        fates = [
+            FateCount(
+                source,
+                self._name,
+                kind,
+                expired=waiting[source, kind],
+                **{fate.value: self._fates[source, kind, fate.value] for fate in Fate if fate is not Fate.EXPIRED},
+            )
+            for source, kind in edges
+        ]
+        return [*counts, *fates]

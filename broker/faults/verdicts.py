@@ -1,0 +1,125 @@
+"""What each kind of fault makes of a verdict."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from broker.delay_config import DelayDistribution
+from broker.fault_config import (
+    DelayConfig,
+    DropConfig,
+    DuplicateConfig,
+    DutyCycleConfig,
+    GilbertElliottConfig,
+    HoldConfig,
+    IsolateConfig,
+    PartitionConfig,
+    RateLimitConfig,
+    ReorderConfig,
+    SlowNodeConfig,
+    VerdictConfig,
+)
+from broker.faults.case import Case, Draw
+from broker.faults.distributions import quantile
+
+Verdict = tuple[float, ...]
+UNTOUCHED: Verdict = (0.0,)
+LOST: Verdict = ()
+
+
+class Link:
+    """A slow link's queue on one edge.
+
+    Attributes:
+        idle_at_s: When everything that waits will have gone through.
+    """
+
+    __slots__ = ("idle_at_s",)
+
+    def __init__(self) -> None:
+        self.idle_at_s = 0.0
+
+
+def changed(verdict: Verdict, config: VerdictConfig, case: Case, link: Link) -> Verdict:
+    """The verdict behind a fault, given the one before it."""
+    match config:
+        case DropConfig():
+            return drop(verdict, config, case.draw)
+        case DelayConfig():
+            return delay(verdict, config, case.strengths(config.delay_s, case.draw))
+        case GilbertElliottConfig():
+            return drop_in_bursts(verdict, config, case.draw, bad=case.link_is_bad(config))
+        case DuplicateConfig():
+            return duplicate(verdict, config, case.draw, case.strengths(config.extra_s, case.second))
+        case ReorderConfig():
+            return reorder(verdict, config, case.draw, case.strengths(config.by_s, case.second))
+        case RateLimitConfig():
+            return limit_rate(verdict, config, case, link)
+        case DutyCycleConfig():
+            return tuple(next_slot(config, case.at_s + before) - case.at_s for before in verdict)
+        case PartitionConfig() | IsolateConfig():
+            return LOST
+        case HoldConfig():
+            return tuple(max(before, config.seconds[1] - case.at_s) for before in verdict)
+        case SlowNodeConfig():
+            return _later(verdict, config.compute_s, case.strengths(config.compute_s, case.draw))
+        case _:
+            assert_never(config)
+
+
+def drop(verdict: Verdict, config: DropConfig, draw: Draw) -> Verdict:
+    """Lose each copy with the configured probability."""
+    return tuple(before for copy, before in enumerate(verdict) if draw(copy) >= config.probability)
+
+
+def delay(verdict: Verdict, config: DelayConfig, draw: Draw) -> Verdict:
+    """Hold each copy back by a draw of the configured distribution."""
+    return _later(verdict, config.delay_s, draw)
+
+
+def drop_in_bursts(verdict: Verdict, config: GilbertElliottConfig, draw: Draw, *, bad: bool) -> Verdict:
+    """Lose each copy with the probability of the link's state."""
+    probability = config.drop_in_bad if bad else config.drop_in_good
+    return tuple(before for copy, before in enumerate(verdict) if draw(copy) >= probability)
+
+
+def duplicate(verdict: Verdict, config: DuplicateConfig, draw: Draw, strength: Draw) -> Verdict:
+    """Add a second copy of each with the configured probability, behind all others so that none changes its number."""
+    added = tuple(
+        before + quantile(config.extra_s, strength(copy))
+        for copy, before in enumerate(verdict)
+        if draw(copy) < config.probability
+    )
+    return verdict + added
+
+
+def reorder(verdict: Verdict, config: ReorderConfig, draw: Draw, strength: Draw) -> Verdict:
+    """Hold each copy back with the configured probability."""
+    return tuple(
+        before + quantile(config.by_s, strength(copy)) if draw(copy) < config.probability else before
+        for copy, before in enumerate(verdict)
+    )
+
+
+def limit_rate(verdict: Verdict, config: RateLimitConfig, case: Case, link: Link) -> Verdict:
+    """Put each copy into the link's queue, or lose it when it does not fit."""
+    kept = []
+    for before in verdict:
+        arrives_s = case.at_s + before
+        begins_s = max(arrives_s, link.idle_at_s)
+        waiting_bytes = (begins_s - arrives_s) * config.bytes_per_s
+        if waiting_bytes and waiting_bytes + case.size_bytes > config.queue_bytes:
+            continue
+        link.idle_at_s = begins_s + case.size_bytes / config.bytes_per_s
+        kept.append(link.idle_at_s - case.at_s)
+    return tuple(kept)
+
+
+def next_slot(config: DutyCycleConfig, at_s: float) -> float:
+    """`at_s` if the radio is on then, else when it is switched on next."""
+    into_s = (at_s - config.offset_s) % config.period_s
+    return at_s if into_s < config.on_s else at_s + config.period_s - into_s
+
+
+def _later(verdict: Verdict, distribution: DelayDistribution, draw: Draw) -> Verdict:
+    return tuple(before + quantile(distribution, draw(copy)) for copy, before in enumerate(verdict))

@@ -1,0 +1,154 @@
+"""Whether the faults that a run met are those that its scenario asked for."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from broker.delay_config import Constant, Trace, Uniform
+from broker.delay_config import DelayDistribution as Delays
+from broker.fault_config import (
+    CONTENT,
+    DelayConfig,
+    DropConfig,
+    DuplicateConfig,
+    FaultConfig,
+    GilbertElliottConfig,
+    HoldConfig,
+    IsolateConfig,
+    PartitionConfig,
+    ReorderConfig,
+    SlowNodeConfig,
+)
+from broker.faults.chains import bad_share
+from broker.faults.selector import touches
+from broker.messages import ENVIRONMENT, OBSERVER
+from broker.records import FaultCount
+from scenarios.scenario import Scenario
+
+SIGNIFICANCE = 1e-6
+"""A rate that would come about by chance less often than that is a fault of the injection."""
+_EARLY_S = 1e-6
+"""Rounding of the clock; a message handed over earlier than that was not held as long as was asked for."""
+
+
+def check(faults: Sequence[FaultConfig], counts: Sequence[FaultCount]) -> list[str]:
+    """What of the counts does not fit what was asked for, a sentence each; none when all is well.
+
+    A rate is tested on each edge, and over all edges of the fault, by an exact binomial test with two sides. The losses
+    of a link with bursts depend on each other, so there the test takes as many chances as tell the same.
+
+    Args:
+        faults: As the scenario has them.
+        counts: Of all receivers.
+    """
+    by_fault: defaultdict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
+    for count in counts:
+        by_fault[count.fault][f"{count.source}->{count.destination}"] = (count.chances, count.hits)
+    sentences = []
+    for fault in faults:
+        name, rate = fault.name or fault.kind, rate_of(fault)
+        edges = by_fault[name]
+        if rate is None or not edges:
+            continue
+        total = (sum(chances for chances, _ in edges.values()), sum(hits for _, hits in edges.values()))
+        tested = {f"on {edge}": found for edge, found in sorted(edges.items())} | {"on all its edges": total}
+        for where, (chances, hits) in tested.items():
+            if not _fits(fault, rate, chances, hits):
+                sentences.append(
+                    f"fault {name}: struck {hits} of {chances} times {where}, "
+                    f"expected {rate * chances:.6g} (a rate of {rate:.6g})"
+                )
+                break
+    return sentences
+
+
+def verify_ledger(scenario: Scenario, store: Path) -> list[str]:
+    """What of a run's ledger does not fit its scenario, a sentence each; none when all is well.
+
+    Args:
+        scenario: What ran.
+        store: The run's SQLite file.
+    """
+    with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as database:
+        columns = "fault, source, destination, SUM(examined), SUM(applied), SUM(chances), SUM(hits)"
+        grouped = "GROUP BY fault, source, destination"
+        counts = [FaultCount(*row) for row in database.execute(f"SELECT {columns} FROM fault_counts {grouped}")]  # noqa: S608
+        used = database.execute("SELECT source, destination FROM edges WHERE sent > 0").fetchall()
+        (early,) = database.execute(
+            "SELECT COUNT(*) FROM delays WHERE achieved_s < asked_s - ?", (_EARLY_S,)
+        ).fetchone()
+    sentences = [*check(scenario.faults, counts), *_aimed_at_nothing(scenario.faults, used)]
+    if early:
+        sentences.append(f"{early} delayed messages were handed over before their time")
+    return sentences
+
+
+def rate_of(fault: FaultConfig) -> float | None:
+    """How often a fault strikes a message that it may strike, or None where that is not known beforehand."""
+    match fault:
+        case DropConfig() | DuplicateConfig():
+            return fault.probability
+        case ReorderConfig():
+            return fault.probability if always_later(fault.by_s) else None
+        case GilbertElliottConfig():
+            bad = bad_share(fault)
+            return bad * fault.drop_in_bad + (1 - bad) * fault.drop_in_good
+        case PartitionConfig() | IsolateConfig() | HoldConfig():
+            return 1.0
+        case DelayConfig():
+            return 1.0 if always_later(fault.delay_s) else None
+        case SlowNodeConfig():
+            return 1.0 if always_later(fault.compute_s) else None
+        case _:
+            return fault.probability if isinstance(fault, CONTENT) else None
+
+
+def always_later(delays: Delays) -> bool:
+    """Whether a draw of the distribution is above 0, but for one in a quadrillion."""
+    match delays:
+        case Constant():
+            return delays.value_s > 0
+        case Uniform():
+            return delays.high_s > 0
+        case Trace():
+            return all(delays.values_s)
+        case _:
+            return delays.distribution in ("lognormal", "exponential", "pareto")
+
+
+def _fits(fault: FaultConfig, rate: float, chances: int, hits: int) -> bool:
+    if isinstance(fault, HoldConfig):  # what other faults hold for longer is not changed
+        return hits > 0 or not chances
+    if rate in (0.0, 1.0):
+        return hits == rate * chances
+    if isinstance(fault, GilbertElliottConfig):
+        memory = max(0.0, 1 - fault.to_bad - fault.to_good)
+        telling = (1 - memory) / (1 + memory)
+        chances, hits = round(chances * telling), round(hits * telling)
+    if not chances:
+        return True
+    from scipy.stats import binomtest  # noqa: PLC0415 - only runs with faults need it
+
+    return bool(binomtest(min(hits, chances), chances, rate).pvalue >= SIGNIFICANCE)
+
+
+def _aimed_at_nothing(faults: Sequence[FaultConfig], used: Sequence[tuple[str, str]]) -> list[str]:
+    """Faults whose selector fits none of the edges on which messages of their kinds went."""
+    edges = [(*edge, kind) for edge in used if (kind := _kind_on(*edge))]
+    sentences = []
+    for fault in faults:
+        possible = [edge for edge in edges if edge[2] in fault.messages]
+        if possible and not any(touches(fault, *edge) for edge in possible):
+            name, kinds = fault.name or fault.kind, ", ".join(fault.messages)
+            sentences.append(f"fault {name}: none of the {len(possible)} edges that carried {kinds} is one it touches")
+    return sentences
+
+
+def _kind_on(source: str, destination: str) -> str:
+    if OBSERVER in (source, destination):
+        return ""
+    return "timestep" if source == ENVIRONMENT else "action" if destination == ENVIRONMENT else "share"

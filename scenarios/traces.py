@@ -1,0 +1,72 @@
+"""Reads the measured delays that faults name, so that the plan holds them and no participant needs the file."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TypeVar
+
+from broker.delay_config import Trace
+from broker.errors import ScenarioError
+from broker.model import Model
+from scenarios.scenario import Scenario
+
+MOST = 1_000_000
+_Part = TypeVar("_Part", bound=Model)
+
+
+def with_traces(scenario: Scenario) -> Scenario:
+    """The scenario with the delays of every trace file in it; a relative path counts from the working folder.
+
+    Raises:
+        ScenarioError: A file cannot be read, or a line is no delay.
+    """
+    faults = tuple(_filled(fault, f"faults[{position}]") for position, fault in enumerate(scenario.faults))
+    return scenario if faults == scenario.faults else scenario.model_copy(update={"faults": faults})
+
+
+def _filled(part: _Part, path: str) -> _Part:
+    if isinstance(part, Trace):
+        if part.file is None or part.values_s:
+            return part
+        return part.model_copy(update={"values_s": read_trace(part.file, f"{path}.file")})
+    inner = {name: value for name in type(part).model_fields if isinstance(value := getattr(part, name), Model)}
+    filled = {name: _filled(value, f"{path}.{name}") for name, value in inner.items()}
+    return part if filled == inner else part.model_copy(update=filled)
+
+
+def read_trace(file: Path, path: str) -> tuple[float, ...]:
+    """The first column of a file, in seconds; a first line that is no number is a heading.
+
+    Args:
+        file: Text, one delay a line, other columns behind a comma.
+        path: Where in the document it is named.
+
+    Raises:
+        ScenarioError: It cannot be read, holds no delay, or a line is none.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise ScenarioError(path, f"cannot read {file}: {reason}") from None
+    values: list[float] = []
+    for number, line in enumerate(lines, 1):
+        if not (text := line.split(",")[0].strip()):
+            continue
+        value = _delay(text)
+        if value is not None:
+            values.append(value)
+        elif number > 1:
+            raise ScenarioError(path, f"{file}, line {number}: expected seconds, 0 or more, found {text!r:.80}")
+    if not 0 < len(values) <= MOST:
+        raise ScenarioError(path, f"{file}: expected 1 to {MOST} delays, found {len(values)}")
+    return tuple(values)
+
+
+def _delay(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value >= 0 else None

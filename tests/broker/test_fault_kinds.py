@@ -1,0 +1,199 @@
+"""Each kind of fault strikes as often and as strongly as it is asked to."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from broker_toys import property_test
+from fault_cases import CORRELATED, DELAYS, VERDICTS, fault, shares
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from scipy import stats
+
+from broker.faults import LOST, UNTOUCHED, Judge
+
+N = 4000
+SHAPES = {
+    "constant": None,
+    "uniform": stats.uniform(0.1, 0.4),
+    "normal": stats.truncnorm(-1.0, np.inf, loc=0.1, scale=0.1),
+    "lognormal": stats.lognorm(0.7, scale=0.2),
+    "exponential": stats.expon(scale=0.05),
+    "pareto": stats.pareto(3.0, scale=0.1),
+}
+
+
+def verdicts(config, messages, edge=("agent-0", "agent-1"), seed=5):
+    judge = Judge([config], seed)
+    return [judge.judge(*edge, message)[0] for message in messages]
+
+
+def delays(config, count=N, per_episode=50):
+    return np.array([verdict[0] for verdict in verdicts(config, shares(count, per_episode))])
+
+
+@pytest.mark.parametrize("name", DELAYS)
+@pytest.mark.parametrize("kind", ["delay", "slow-node"])
+def test_delays_and_slow_nodes_follow_the_distribution_they_are_given(kind, name):
+    drawn = delays(fault(kind, **{"delay_s" if kind == "delay" else "compute_s": DELAYS[name]}))
+    if SHAPES[name] is None:
+        assert set(drawn) == {0.3}
+    else:
+        assert drawn.min() >= 0
+        assert stats.kstest(drawn, SHAPES[name].cdf).pvalue > 0.01
+
+
+def test_correlated_delays_keep_their_distribution_and_follow_on_each_other_within_an_episode():
+    drawn = delays(fault("delay", delay_s=CORRELATED), per_episode=N)
+    scores = stats.norm.ppf(stats.expon(scale=0.05).cdf(drawn))
+    assert np.corrcoef(scores[1:], scores[:-1])[0, 1] == pytest.approx(0.8, abs=0.04)
+    firsts = delays(fault("delay", delay_s=CORRELATED), per_episode=2)
+    assert stats.kstest(firsts[::2], stats.expon(scale=0.05).cdf).pvalue > 0.01
+    assert stats.kstest(firsts[1::2], stats.expon(scale=0.05).cdf).pvalue > 0.01
+    across = stats.norm.ppf(stats.expon(scale=0.05).cdf(firsts))
+    assert abs(np.corrcoef(across[1:-1:2], across[2::2])[0, 1]) < 0.1
+
+
+def test_a_trace_is_drawn_from_taken_by_number_or_walked_along_from_a_place_of_the_episode():
+    values = [float(value) for value in range(10)]
+    trace = {"distribution": "trace", "values_s": values}
+    drawn = delays(fault("delay", delay_s=trace))
+    assert stats.chisquare(np.bincount(drawn.astype(int))).pvalue > 0.01
+    assert delays(fault("delay", delay_s=trace | {"order": "index"}), 24, 12).tolist() == [*values, 0.0, 1.0] * 2
+    walked = delays(fault("delay", delay_s=trace | {"order": "walk"}), 300, 3).reshape(100, 3)
+    assert (np.diff(walked, axis=1) % 10 == 1).all()
+    assert set(walked[:, 0]) == set(values)
+
+
+def test_bursts_lose_as_many_and_last_as_long_as_asked():
+    lost = np.array([verdict == LOST for verdict in verdicts(fault("gilbert-elliott"), shares(4 * N, 4 * N))])
+    edges = np.diff(lost.astype(int))
+    assert stats.binomtest(int((edges == 1).sum()), int((~lost[:-1]).sum()), 0.1).pvalue > 0.01
+    assert stats.binomtest(int((edges == -1).sum()), int(lost[:-1].sum()), 0.4).pvalue > 0.01
+    first = verdicts(fault("gilbert-elliott"), shares(N, 1))
+    assert stats.binomtest(first.count(LOST), N, 0.2).pvalue > 0.01
+
+
+def test_each_state_of_a_link_loses_with_its_own_probability():
+    link = fault("gilbert-elliott", to_bad=0.0, drop_in_good=0.25)
+    assert stats.binomtest(verdicts(link, shares(N)).count(LOST), N, 0.25).pvalue > 0.01
+    link = fault("gilbert-elliott", to_bad=1.0, to_good=1e-9, drop_in_bad=0.75)
+    assert stats.binomtest(verdicts(link, shares(N)).count(LOST), N, 0.75).pvalue > 0.01
+
+
+def test_second_copies_are_as_many_and_as_late_as_asked_and_the_first_is_untouched():
+    found = verdicts(fault("duplicate"), shares(N))
+    later = [verdict[1] for verdict in found if len(verdict) == 2]
+    assert {verdict[0] for verdict in found} == {0.0}
+    assert stats.binomtest(len(later), N, 0.3).pvalue > 0.01
+    assert stats.kstest(later, stats.uniform(0.1, 0.1).cdf).pvalue > 0.01
+
+
+def test_as_many_messages_are_held_back_as_asked_and_for_as_long():
+    found = verdicts(fault("reorder"), shares(N))
+    later = [verdict[0] for verdict in found if verdict != UNTOUCHED]
+    assert stats.binomtest(len(later), N, 0.3).pvalue > 0.01
+    assert stats.kstest(later, stats.uniform(0.1, 0.1).cdf).pvalue > 0.01
+
+
+def test_a_slow_link_carries_its_bytes_a_second_and_loses_what_the_queue_does_not_hold():
+    judge = Judge([fault("rate-limit")], 0)
+    found = [judge.judge("a", "b", name, 0.0, 200)[0] for name in shares(8)]
+    assert found == [(2.0,), (4.0,), (6.0,), (8.0,), (10.0,), LOST, LOST, LOST]
+    assert judge.judge("c", "b", shares(1)[0], 0.0, 200)[0] == (2.0,)
+    assert judge.judge("a", "b", shares(1)[0], 9.0, 200)[0] == (3.0,)
+    assert judge.judge("a", "b", shares(1)[0], 60.0, 5000)[0] == (50.0,)
+
+
+@pytest.mark.parametrize(
+    ("at_s", "waits_s"), [(0.0, 5.0), (4.5, 0.5), (5.0, 0.0), (5.9, 0.0), (6.0, 9.0), (15.5, 0.0), (17.0, 8.0)]
+)
+def test_a_radio_lets_through_in_its_slots_and_makes_the_others_wait_for_the_next(at_s, waits_s):
+    (found,), _ = Judge([fault("duty-cycle")], 0).judge("a", "b", shares(1)[0], at_s)
+    assert found == pytest.approx(waits_s)
+
+
+def test_what_is_held_comes_when_the_window_ends():
+    judge = Judge([fault("hold", seconds=[2.0, 5.0])], 0)
+    found = [judge.judge("a", "b", shares(1)[0], at_s)[0] for at_s in (1.9, 2.0, 4.0, 5.0)]
+    assert found == [UNTOUCHED, (3.0,), (1.0,), UNTOUCHED]
+
+
+@pytest.mark.parametrize(
+    ("settings", "cut"),
+    [
+        ({"groups": [["a*"], ["b*"]]}, {"a1b1", "b1a1", "a1c1", "c1a1", "b1c1", "c1b1"}),
+        ({"groups": [["a*"], ["b*"]], "one_way": True}, {"a1b1", "a1c1", "b1c1"}),
+        ({"groups": [["b1"]]}, {"a1b1", "b1a1", "b1c1", "c1b1"}),
+    ],
+)
+def test_a_partition_cuts_between_its_groups_and_nowhere_else(settings, cut):
+    judge = Judge([fault("partition", **settings)], 0)
+    names = ["a1", "a2", "b1", "c1"]
+    pairs = [(one, two) for one in names for two in names if one != two]
+    found = {one + two for one, two in pairs if judge.judge(one, two, shares(1)[0])[0] == LOST}
+    assert {pair for pair in found if "a2" not in pair} == cut
+    assert not found & {"a1a2", "a2a1"}
+
+
+@pytest.mark.parametrize(
+    ("direction", "cut"), [("both", {"ab", "ba", "ac", "ca"}), ("in", {"ba", "ca"}), ("out", {"ab", "ac"})]
+)
+def test_an_isolated_agent_hears_nothing_says_nothing_or_both(direction, cut):
+    judge = Judge([fault("isolate", agents=["a"], direction=direction)], 0)
+    pairs = [("a", "b"), ("b", "a"), ("a", "c"), ("c", "a"), ("b", "c"), ("c", "b")]
+    assert {one + two for one, two in pairs if judge.judge(one, two, shares(1)[0])[0] == LOST} == cut
+
+
+def test_a_slow_node_is_late_in_what_it_sends_alone():
+    judge = Judge([fault("slow-node", agents=["a"])], 0)
+    assert judge.judge("a", "b", shares(1)[0])[0] != UNTOUCHED
+    assert judge.judge("b", "a", shares(1)[0])[0] == UNTOUCHED
+
+
+NAMED = [kind for kind in VERDICTS if kind != "rate-limit"]
+
+
+@property_test
+@given(
+    st.lists(st.sampled_from(NAMED), min_size=1, max_size=4, unique=True),
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 8), st.booleans()), min_size=1, max_size=20, unique=True),
+    st.randoms(use_true_random=False),
+    st.integers(0, 9),
+)
+def test_the_same_messages_have_the_same_fates_in_whatever_order_they_come(kinds, names, random, seed):
+    faults = [fault(kind) for kind in kinds if kind != "delay"] + [fault("delay", delay_s=CORRELATED)]
+    one, other = Judge(faults, seed), Judge(faults, seed)
+    numbered = shares(9 * 3, 9)
+    messages = [(f"agent-{back:d}", f"agent-{1 - back:d}", numbered[9 * episode + n]) for episode, n, back in names]
+    fates = {message: one.judge(*message) for message in messages}
+    random.shuffle(messages)
+    assert {message: other.judge(*message) for message in messages} == fates
+
+
+def test_a_forged_number_does_not_make_anybody_count_to_it():
+    for number in (2**40, -3):
+        name = shares(1)[0]._replace(number=number)
+        assert verdicts(fault("delay", delay_s=CORRELATED), [name])[0][0] >= 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "said"),
+    [
+        ("drop", {"episodes": [3, 3]}, r"expected \[from, to\)"),
+        ("drop", {"seconds": [-1.0, 3.0]}, r"expected \[from, to\)"),
+        ("drop", {"steps": [0, 3]}, "shares have no steps"),
+        ("drop", {"rounds": [0, 3], "messages": ["share", "action"]}, "only shares have rounds"),
+        ("duty-cycle", {"on_s": 11.0}, "on_s must not exceed period_s"),
+        ("delay", {"delay_s": {"distribution": "trace"}}, "expected a file or values_s"),
+        ("delay", {"delay_s": CORRELATED | {"marginal": CORRELATED}}, "marginal"),
+        ("hold", {"seconds": None}, "seconds"),
+        ("isolate", {"agents": []}, "agents"),
+        ("stale", {"messages": ["action"]}, "messages"),
+        ("slow-node", {"direction": "in"}, "direction"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(kind, settings, said):
+    with pytest.raises(ValidationError, match=said):
+        fault(kind, **settings)

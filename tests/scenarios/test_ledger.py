@@ -1,0 +1,146 @@
+"""A run whose faults are not those it asked for is found out, and one whose faults are is left in peace."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+from pydantic import TypeAdapter
+from running import foretell, simulate_here, summary
+
+from broker.errors import LedgerMismatch, ScenarioError
+from broker.fault_config import FaultConfig
+from broker.records import FaultCount
+from scenarios.ledger import check, verify_ledger
+from scenarios.plan import make_plan
+from scenarios.scenario import load_scenario, parse_settings
+
+SMALL = (
+    "--set",
+    "learning.rounds=2",
+    "--set",
+    "parallel_episodes=2",
+    "--set",
+    "learning.hidden=[8]",
+    "--set",
+    "exchange.patience_s=0.5",
+)
+THREE = (
+    'faults=[{kind="drop",probability=0.2},{kind="gilbert-elliott",to_bad=0.3,to_good=0.5},'
+    '{kind="duplicate",probability=0.3}]'
+)
+
+
+def fault(**settings):
+    return TypeAdapter(FaultConfig).validate_python(settings)
+
+
+def counted(chances, hits, name="drop"):
+    return FaultCount(name, "agent-0", "agent-1", chances, hits, chances, hits)
+
+
+@pytest.mark.parametrize(
+    ("settings", "chances", "hits", "fits"),
+    [
+        ({"kind": "drop", "probability": 0.3}, 1000, 300, True),
+        ({"kind": "drop", "probability": 0.3}, 1000, 350, True),
+        ({"kind": "drop", "probability": 0.3}, 1000, 400, False),
+        ({"kind": "drop", "probability": 0.3}, 1000, 200, False),
+        ({"kind": "drop", "probability": 0.3}, 30, 0, True),
+        ({"kind": "drop", "probability": 0.3}, 60, 0, False),
+        ({"kind": "drop", "probability": 0.0}, 60, 1, False),
+        ({"kind": "partition", "groups": [["agent-0"]]}, 60, 59, False),
+        ({"kind": "isolate", "agents": ["agent-0"]}, 60, 60, True),
+        ({"kind": "hold", "seconds": [0, 1]}, 60, 0, False),
+        ({"kind": "hold", "seconds": [0, 1]}, 0, 0, True),
+        ({"kind": "delay", "delay_s": {"distribution": "constant", "value_s": 1}}, 60, 59, False),
+        ({"kind": "gilbert-elliott", "to_bad": 0.01, "to_good": 0.01}, 1000, 400, True),
+        ({"kind": "gilbert-elliott", "to_bad": 0.5, "to_good": 0.5}, 1000, 400, False),
+        ({"kind": "nan", "probability": 0.5}, 100, 0, False),
+        ({"kind": "rate-limit", "bytes_per_s": 1, "queue_bytes": 1}, 100, 0, True),
+    ],
+)
+def test_counts_that_chance_does_not_explain_are_told_in_a_sentence(settings, chances, hits, fits):
+    found = check([fault(**settings)], [counted(chances, hits, settings["kind"])])
+    assert (found == []) == fits
+    if not fits:
+        assert f"fault {settings['kind']}: struck {hits} of {chances} times on agent-0->agent-1, expected" in found[0]
+
+
+def simulated(tmp_path, name, *settings):
+    return simulate_here(tmp_path / name, "exchange-quick", "--episodes", "8", *SMALL, *settings)
+
+
+def scenario_of(*settings):
+    return load_scenario("exchange-quick", parse_settings(settings))
+
+
+def test_losses_bursts_and_copies_are_the_same_simulated_twice_and_run(tmp_path):
+    first, second = (simulated(tmp_path, name, "--set", THREE) for name in ("one", "two"))
+    done = foretell("run", "exchange-quick", "--episodes", "8", *SMALL, "--set", THREE, "--out", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr
+    third = summary(tmp_path / "run")
+    assert first["faults_applied"] > 60
+    assert first["ledger_digest"] == second["ledger_digest"] == third["ledger_digest"]
+    assert first["weights_digest"] == second["weights_digest"] == third["weights_digest"]
+    kinds = {name: sqlite3.connect(tmp_path / name / "run.sqlite") for name in ("one", "run")}
+    fates = {name: db.execute("SELECT * FROM fates ORDER BY 1, 2, 3").fetchall() for name, db in kinds.items()}
+    between_agents = "SELECT SUM(sent) FROM edges WHERE source LIKE 'agent%' AND destination LIKE 'agent%'"
+    assert sum(sum(row[3:]) for row in fates["one"]) == kinds["one"].execute(between_agents).fetchone()[0]
+    assert fates["one"] == fates["run"]
+    for database in kinds.values():
+        database.close()
+
+
+def test_a_ledger_that_was_tampered_with_does_not_fit(tmp_path):
+    simulated(tmp_path, "one", "--set", THREE)
+    store = tmp_path / "one" / "run.sqlite"
+    assert verify_ledger(scenario_of(THREE), store) == []
+    database = sqlite3.connect(store)
+    with database:
+        database.execute("UPDATE fault_counts SET hits = 0 WHERE fault = 'drop'")
+        database.execute("INSERT INTO delays VALUES ('a', 'b', 'share', 0, 0, 0, 0.5, 0.4)")
+    database.close()
+    found = verify_ledger(scenario_of(THREE), store)
+    assert found[0].startswith("fault drop: struck 0 of ")
+    assert found[1:] == ["1 delayed messages were handed over before their time"]
+
+
+def test_a_fault_aimed_at_nobody_fails_the_run_and_one_whose_window_never_came_does_not(tmp_path):
+    with pytest.raises(LedgerMismatch, match=r"fault drop: none of the \d+ edges that carried share"):
+        simulated(tmp_path, "one", "--set", 'faults=[{kind="drop",probability=0.5,source="agnt-*"}]')
+    assert simulated(tmp_path, "two", "--set", 'faults=[{kind="drop",probability=1.0,episodes=[99,100]}]')["complete"]
+
+
+def test_the_command_ends_with_4_and_says_why(tmp_path):
+    wrong = 'faults=[{kind="drop",probability=0.5,source="agnt-*"}]'
+    done = foretell(
+        "simulate", "exchange-quick", "--episodes", "1", *SMALL, "--set", wrong, "--out", str(tmp_path / "x")
+    )
+    assert done.returncode == 4
+    assert "foretell: fault drop: none of the" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def traced(file):
+    return scenario_of(f'faults=[{{kind="delay",delay_s={{distribution="trace",file="{file}"}}}}]')
+
+
+def test_a_trace_is_read_when_the_run_is_planned_and_is_part_of_the_scenario_from_then_on(tmp_path):
+    (tmp_path / "rtt.csv").write_text("delay_s,hop\n0.5,a\n\n0.25,b\n")
+    scenario = make_plan(traced(tmp_path / "rtt.csv")).scenario
+    assert scenario.faults[0].delay_s.values_s == (0.5, 0.25)
+    (tmp_path / "rtt.csv").unlink()
+    assert make_plan(scenario).scenario == scenario
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [(None, "cannot read"), ("", "expected 1 to"), ("0.1\nfast\n", "line 2: expected seconds"), ("1\n-1\n", "line 2")],
+)
+def test_a_trace_that_cannot_be_used_is_refused_at_its_path(tmp_path, text, said):
+    if text is not None:
+        (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(ScenarioError, match=said) as caught:
+        make_plan(traced(tmp_path / "t.csv"))
+    assert caught.value.path == "faults[0].delay_s.file"
