@@ -80,7 +80,7 @@ def test_losses_bursts_and_copies_are_the_same_simulated_twice_and_run(tmp_path)
     done = foretell("run", "exchange-quick", "--episodes", "8", *SMALL, "--set", THREE, "--out", str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr
     third = summary(tmp_path / "run")
-    assert first["faults_applied"] > 60
+    assert first["faults_applied"] > 40
     assert first["ledger_digest"] == second["ledger_digest"] == third["ledger_digest"]
     assert first["weights_digest"] == second["weights_digest"] == third["weights_digest"]
     kinds = {name: sqlite3.connect(tmp_path / name / "run.sqlite") for name in ("one", "run")}
