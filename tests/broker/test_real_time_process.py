@@ -260,6 +260,9 @@ def test_it_waits_until_the_timer_and_never_longer_than_a_second(folder):
             type(self).done = True
             return []
 
+        def waits_for(self):
+            return "sleeper waits for 102.5"
+
     with listening("a", folder, "b") as ear:
         waits = Waits(ear.transport, clock)
         run_in_real_time(Driver(RUN, Sleeper(), waits, lambda _: None), clock=lambda: clock[0])

@@ -76,6 +76,12 @@ class _NoFolder:
 
 
 class _NoObserver:
+    recorded = 0
+
+    def begin_life(self, after_episode: int, why: str) -> int:
+        assert (after_episode, why) == (-1, "")
+        return 0
+
     def take(self, records: object) -> None:
         pass
 

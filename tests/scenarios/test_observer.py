@@ -105,6 +105,7 @@ def finished_run(watch):
 
 def test_the_folder_of_a_run_holds_everything(watch):
     summary = finished_run(watch)
+    watch.observer.draw("simulate")
     folder = watch.folder
     assert parse_scenario(folder.scenario.read_text(), {}) == watch.plan.scenario
     assert json.loads(folder.summary.read_text()) == summary.model_dump()

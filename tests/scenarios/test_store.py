@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -17,6 +18,7 @@ from broker.records import (
     FinishedRecord,
     JoinedRecord,
     RoundRecord,
+    StatusRecord,
 )
 from scenarios.store import Store
 
@@ -79,7 +81,9 @@ def test_joining_and_finishing_leave_no_row(store, read):
     store.write([JoinedRecord("agent-0"), FinishedRecord("agent-0", "abc")])
     store.flush()
     tables = [name for (name,) in read("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    assert sorted(tables) == ["delays", "edges", "episodes", "events", "fates", "fault_counts", "faults", "rounds"]
+    assert sorted(tables) == [
+        *("delays", "edges", "episodes", "events", "fates", "fault_counts", "faults", "lives", "rounds", "status")
+    ]
     assert {read(f"SELECT COUNT(*) FROM {table}")[0] for table in tables} == {(0,)}
 
 
@@ -137,15 +141,39 @@ def test_a_reader_in_the_middle_of_reading_does_not_stop_the_writer(store, tmp_p
     reader.close()
 
 
-@pytest.mark.parametrize("place", ["missing folder", "a folder", "a run", "no database"])
+def test_a_run_that_goes_on_finds_what_was_recorded_and_forgets_what_came_after(tmp_path):
+    path = tmp_path / "run.sqlite"
+    first = Store(path, AGENTS)
+    assert first.begin_life(-1, "") == 0
+    first.write([EpisodeRecord(episode, (1.5, episode), 20, 0) for episode in range(4)])
+    first.write([EdgeRecord("agent-0", "agent-1", sent=10), StatusRecord("agent-0", "it waits")])
+    first.close()
+    second = Store(path, AGENTS)
+    assert second.begin_life(1, "power was lost") == 1
+    second.close()
+    with closing(sqlite3.connect(path)) as reader:
+        assert reader.execute("SELECT DISTINCT episode FROM episodes ORDER BY episode").fetchall() == [(0,), (1,)]
+        assert reader.execute("SELECT COUNT(*) FROM edges").fetchone() == (0,)
+        lives = reader.execute("SELECT incarnation, after_episode, why FROM lives").fetchall()
+    assert lives == [(0, -1, ""), (1, 1, "power was lost")]
+
+
+def test_a_status_keeps_since_when_the_same_wait_lasts(store, read, monkeypatch):
+    for at, waits_for in ((10.0, "a waits"), (11.0, "a waits"), (12.0, "b waits")):
+        monkeypatch.setattr("scenarios.store.time.time", lambda at=at: at)
+        store.write([StatusRecord("agent-0", waits_for)])
+        store.flush()
+        (row,) = read("SELECT waits_for, since, seen FROM status")
+        assert row == (waits_for, {10.0: 10.0, 11.0: 10.0, 12.0: 12.0}[at], at)
+
+
+@pytest.mark.parametrize("place", ["missing folder", "a folder", "no database"])
 def test_a_store_that_cannot_be_made_is_one_sentence(tmp_path, place):
     path = tmp_path / "run.sqlite"
     if place == "missing folder":
         path = tmp_path / "nowhere" / "run.sqlite"
     elif place == "a folder":
         path.mkdir()
-    elif place == "a run":
-        Store(path, AGENTS).close()
     else:
         path.write_text("this is not a database, and long enough for SQLite to see it" * 20)
     with pytest.raises(UserError) as caught:
