@@ -11,9 +11,11 @@ Where the time goes, and what is done instead:
 from __future__ import annotations
 
 import asyncio
+import os
 import select
 import socket
 import ssl
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -24,6 +26,7 @@ from paho.mqtt.properties import Properties
 
 _BURST = 256
 """Packets read in one turn of the loop: its timers shall ring even if packets come as fast as they are read."""
+_GOODBYE_WITHIN_S = 1.0
 
 
 class NoAnswer(aiomqtt.MqttError):
@@ -86,8 +89,11 @@ class MqttClient(aiomqtt.Client):
 
     def say_goodbye(self, properties: Properties | None) -> None:
         """Tell the broker that this is the end, so that it publishes no will."""
-        if self.ready:
-            self._client.disconnect(properties=properties)
+        sock = self._client.socket()
+        if self.ready and isinstance(sock, socket.socket):
+            with socket.socket(fileno=os.dup(sock.fileno())) as kept:
+                self._client.disconnect(properties=properties)  # closes `sock`
+                _hear_out(kept)
         self.sever()
 
     def sever(self) -> None:
@@ -163,3 +169,13 @@ class MqttClient(aiomqtt.Client):
         if self._writing:
             self._writing = False
             super()._on_socket_unregister_write(client, userdata, sock)
+
+
+def _hear_out(sock: socket.socket) -> None:
+    """Read until the broker has closed: a socket closed with something unread takes back what it has just sent."""
+    give_up_at = time.monotonic() + _GOODBYE_WITHIN_S
+    with suppress(OSError):
+        sock.shutdown(socket.SHUT_WR)
+        sock.settimeout(_GOODBYE_WITHIN_S)
+        while sock.recv(1 << 16) and time.monotonic() < give_up_at:
+            pass
