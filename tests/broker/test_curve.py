@@ -1,0 +1,158 @@
+"""With keys only neighbors get in, and each speaks for itself alone."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from broker_toys import Ear, envelope, listen_until, make_codec, noticed
+
+from broker.config import TransportConfig
+from broker.curve import make_curve_keys, read_curve_keys
+from broker.errors import UserError
+from broker.messages import Hello, Stop
+from broker.transport import UNKNOWN
+from broker.transports.zeromq import ZeroMQTransport
+
+GRAPH = {"a": ("b", "c"), "b": ("a", "c"), "c": ("a", "b")}
+
+
+class House:
+    """Participants of one graph, their keys, and those that another `make_curve_keys` made."""
+
+    def __init__(self):
+        self.folder = Path(tempfile.mkdtemp(dir="/tmp", prefix="ft-"))  # short: a socket's path has at most 107 bytes
+        make_curve_keys(self.folder / "keys", GRAPH)
+        make_curve_keys(self.folder / "others", GRAPH)
+        self.keys = {name: read_curve_keys(self.folder / "keys" / name) for name in GRAPH}
+        self.others = {name: read_curve_keys(self.folder / "others" / name) for name in GRAPH}
+        self._open = []
+
+    def open(self, name, *peers, keys, at=None):
+        addresses = {each: f"ipc://{self.folder}/{each}" for each in peers} | {
+            name: f"ipc://{self.folder}/{at or name}"
+        }
+        transport = ZeroMQTransport(name, addresses, make_codec(name, peers), TransportConfig(), keys=keys)
+        self._open.append(transport)
+        return Ear(transport)
+
+    def close(self):
+        for transport in self._open:
+            transport.close(0.0)
+        shutil.rmtree(self.folder)
+
+
+@pytest.fixture
+def house():
+    found = House()
+    yield found
+    found.close()
+
+
+def say(ear, destination, text):
+    ear.transport.send(envelope(ear.transport.name, destination, Stop(text)))
+
+
+def texts(ear):
+    return [one.message.reason for one in ear.heard if isinstance(one.message, Stop)]
+
+
+def test_neighbors_hear_each_other(house):
+    a, b = house.open("a", "b", keys=house.keys["a"]), house.open("b", "a", keys=house.keys["b"])
+    say(a, "b", "one")
+    say(b, "a", "two")
+    listen_until(lambda: texts(a) == ["two"] and texts(b) == ["one"], a, b)
+
+
+def test_a_neighbor_that_speaks_in_the_name_of_another_is_not_heard(house):
+    b = house.open("b", "a", "c", keys=house.keys["b"])
+    c = house.open("c", "b", keys=house.keys["c"])
+    forged = make_codec("a", []).encode(envelope("a", "b", Stop("forged")))
+    listen_until(lambda: _sent(c.transport, forged), c)
+    say(c, "b", "honest")
+    listen_until(lambda: texts(b) == ["honest"], b, c)
+    assert b.transport.traffic["c"].rejected == 1
+    assert [event.text for event in noticed(b.transport)] == ["the key of c signed a message of a"]
+
+
+def _sent(transport, frame):
+    edge = transport._edges["b"]
+    if not edge.waiting:
+        edge.queue(frame)
+    edge.flush()
+    return not edge.waiting
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ("another key", "b at .* refuses the key of a: it knows another one or none"),
+        ("no key", "b at .* asks for a key, but a has none"),
+        ("another key of b", "b at .* does not have the key that a knows it by"),
+    ],
+)
+def test_a_stranger_is_not_heard_and_is_told_so_in_seconds(house, keys, sentence):
+    b = house.open("b", "a", keys=house.keys["b"])
+    mine, other = house.keys["a"], house.others["a"]
+    stranger = {
+        "another key": replace(other, peers=mine.peers),
+        "no key": None,
+        "another key of b": replace(mine, peers=other.peers),
+    }[keys]
+    a = house.open("a", "b", keys=stranger, at="elsewhere")
+
+    def greet():
+        a.transport.send(envelope("a", "b", Hello(0, wants_reply=True)))
+        return False
+
+    with pytest.raises(UserError, match=sentence):
+        listen_until(greet, a, b)
+    b.transport.totals()
+    assert not b.heard
+    if keys == "another key":
+        assert b.transport.traffic[UNKNOWN].rejected > 0
+        assert "refused at the door" in noticed(b.transport)[0].text
+
+
+def test_secret_keys_are_for_the_owners_eyes_alone(house):
+    for name in GRAPH:
+        secret = house.folder / "keys" / name / "curve.secret"
+        assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+        assert stat.S_IMODE(secret.parent.stat().st_mode) == 0o700
+        assert house.keys[name].secret not in repr(house.keys[name])
+    secret.chmod(0o640)
+    with pytest.raises(UserError, match="may be read by others"):
+        read_curve_keys(secret.parent)
+
+
+def test_each_has_the_public_keys_of_its_neighbors_and_of_nobody_else(tmp_path):
+    line = {"a": ("b",), "b": ("a", "c"), "c": ("b",)}
+    make_curve_keys(tmp_path, line)
+    keys = {name: read_curve_keys(tmp_path / name) for name in line}
+    assert {name: set(own.peers) for name, own in keys.items()} == {name: set(peers) for name, peers in line.items()}
+    assert keys["a"].peers["b"] == keys["c"].peers["b"] == keys["b"].public
+
+
+@pytest.mark.parametrize("content", ["", "one line\n", "x" * 40 + "\n" + "y" * 40 + "\n", "\xff\n"])
+def test_a_file_that_holds_no_keys_is_a_sentence(house, content):
+    path = house.folder / "keys" / "a" / "curve.secret"
+    path.write_text(content, encoding="latin-1")
+    with pytest.raises(UserError, match=r"curve\.secret holds no pair of CURVE keys"):
+        read_curve_keys(path.parent)
+
+
+def test_a_missing_key_is_named(house):
+    (house.folder / "keys" / "a" / "curve" / "b.key").unlink()
+    with pytest.raises(UserError, match=r"a has no key of b: expected b\.key among its keys"):
+        house.open("a", "b", keys=read_curve_keys(house.folder / "keys" / "a"))
+    with pytest.raises(UserError, match=r"cannot read the key .*curve\.secret"):
+        read_curve_keys(house.folder / "keys" / "nobody")
+
+
+def test_keys_are_never_written_over(house):
+    with pytest.raises(UserError, match="exists already"):
+        make_curve_keys(house.folder / "keys", GRAPH)
