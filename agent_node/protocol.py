@@ -30,6 +30,7 @@ from msgspec.structs import replace
 
 from agent_node.config import AgentConfig
 from agent_node.exchange import ExchangePlan
+from agent_node.in_edge import Arrays, InEdge
 from broker.checkpoint import State
 from broker.errors import PeerLost, ProtocolViolation
 from broker.joining import Joining
@@ -47,8 +48,6 @@ from broker.messages import (
 from broker.participant import Command, Report, Save, Send
 from broker.records import EdgeRecord, EventRecord, FinishedRecord, JoinedRecord, Record, RoundRecord
 
-Arrays = dict[str, np.ndarray]
-_REMEMBERED_ROUNDS = 64
 _NEWEST = "newest/"
 
 
@@ -78,19 +77,6 @@ class Learns(Protocol):
     def weights_digest(self) -> str: ...  # noqa: D102
     def state(self) -> Arrays: ...  # noqa: D102
     def restore(self, state: Arrays) -> None: ...  # noqa: D102
-
-
-class _Edge:
-    """What was counted of one neighbor's shares, which rounds still miss one, and the newest if shares are reused."""
-
-    def __init__(self) -> None:
-        self.heard = 0
-        self.late = 0
-        self.missing = 0
-        self.rejected = 0
-        self.missed: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED_ROUNDS)
-        self.newest_round = (-1, -1)
-        self.newest: Arrays | None = None
 
 
 class AgentProtocol:
@@ -127,7 +113,7 @@ class AgentProtocol:
         self._reuses = config.exchange.late_shares == "reuse"
         self._shares: dict[str, Arrays] = {}
         self._kept: defaultdict[tuple[int, int], dict[str, Arrays]] = defaultdict(dict)
-        self._edges = {neighbor: _Edge() for neighbor in self._neighbors}
+        self._edges = {neighbor: InEdge() for neighbor in self._neighbors}
         copies, neighbors = config.parallel_episodes, len(self._neighbors) if config.proximity else None
         self._seeing = timestep_layout(copies, config.observation_size, neighbors)
         self._acting, self._ready = action_layout(copies), action_layout(0)
@@ -322,18 +308,13 @@ class AgentProtocol:
         if source in self._expected:  # else the two have no samples in common, and only the other one does not know
             self._shares.setdefault(source, arrays)
             if self._reuses:
-                self._keep_newest(source, (self._episode, self._round), arrays)
+                self._edges[source].keep_newest((self._episode, self._round), arrays)
 
     def _check_share(self, source: str, arrays: Arrays) -> None:
         try:
             self._learner.check(source, arrays)
         except ProtocolViolation as violation:
             raise ProtocolViolation(f"{self._where()}: share from {source}: {violation}") from None
-
-    def _keep_newest(self, source: str, key: tuple[int, int], arrays: Arrays) -> None:
-        edge = self._edges[source]
-        if key > edge.newest_round:
-            edge.newest_round, edge.newest = key, arrays
 
     def _close_round(self) -> list[Command]:
         shares = {source: self._shares[source] for source in self._expected if source in self._shares}
@@ -347,8 +328,7 @@ class AgentProtocol:
             if source in shares:
                 edge.heard += 1
             else:
-                edge.missing += 1
-                edge.missed.append((self._episode, self._round))
+                edge.note_missing((self._episode, self._round))
         record = RoundRecord(self.name, self._episode, self._round, len(self._expected), len(shares), losses)
         return [Report(record)]
 
@@ -370,35 +350,23 @@ class AgentProtocol:
         arrays = dict(self._learner.state())
         for neighbor, edge in self._edges.items():
             arrays |= {f"{_NEWEST}{neighbor}/{name}": array for name, array in (edge.newest or {}).items()}
-        facts = {
-            neighbor: {"missed": list(edge.missed), "newest_round": edge.newest_round}
-            for neighbor, edge in self._edges.items()
-        }
+        facts = {neighbor: edge.facts() for neighbor, edge in self._edges.items()}
         return [Save(self._episode, State(arrays, {"edges": facts}))]
 
     def _restore(self, state: State) -> None:
         self._episode, self._step = self._config.link.life.after_episode, self._steps
         self._learner.restore({name: each for name, each in state.arrays.items() if not name.startswith(_NEWEST)})
         for neighbor, facts in state.facts["edges"].items():
-            edge = self._edges[neighbor]
-            edge.missed.extend((episode, number) for episode, number in facts["missed"])
-            edge.newest_round = (facts["newest_round"][0], facts["newest_round"][1])
             own = f"{_NEWEST}{neighbor}/"
             newest = {name.removeprefix(own): each for name, each in state.arrays.items() if name.startswith(own)}
-            edge.newest = newest or None
+            self._edges[neighbor].restore(facts, newest)
 
     def _take_late(self, source: str, key: tuple[int, int], arrays: Arrays) -> None:
         """Count it, and keep it if the scenario reuses such and it is of a round in which the two exchanged."""
         if self._reuses and source in self._plan.partners(self.name, *key):
             self._check_share(source, arrays)
-            self._keep_newest(source, key, arrays)
-        self._note_late(source, key)
-
-    def _note_late(self, source: str, key: tuple[int, int]) -> None:
-        edge = self._edges[source]
-        if key in edge.missed:
-            edge.missed.remove(key)
-            edge.late += 1
+            self._edges[source].keep_newest(key, arrays)
+        self._edges[source].note_late(key)
 
     def _all_heard(self) -> bool:
         return len(self._shares) == len(self._expected)

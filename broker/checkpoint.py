@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -60,6 +61,9 @@ class Checkpoints(Protocol):
     def prune(self, keep_from: int) -> None:
         """Forget those of episodes before `keep_from`."""
 
+    def forget_after(self, episode: int) -> None:
+        """Forget those of later episodes: a new life plays them again."""
+
 
 class MemoryCheckpoints:
     """Checkpoints of a simulation: gone with its process."""
@@ -86,6 +90,11 @@ class MemoryCheckpoints:
         """Forget those of episodes before `keep_from`."""
         for episode in [episode for episode in self._states if episode < keep_from]:
             del self._states[episode]
+
+    def forget_after(self, episode: int) -> None:
+        """Forget those of later episodes."""
+        for later in [each for each in self._states if each > episode]:
+            del self._states[later]
 
 
 class FileCheckpoints:
@@ -137,10 +146,17 @@ class FileCheckpoints:
         return found
 
     def prune(self, keep_from: int) -> None:
-        """Delete older files; what cannot be deleted stays."""
+        """Delete older files."""
+        self._delete(lambda episode: episode < keep_from)
+
+    def forget_after(self, episode: int) -> None:
+        """Delete those of later episodes."""
+        self._delete(lambda later: later > episode)
+
+    def _delete(self, is_unwanted: Callable[[int], bool]) -> None:
         for path in sorted(self._folder.glob("episode-*"), key=lambda path: path.suffix == _ARRAYS):
             number = path.name.removeprefix("episode-").partition(".")[0]
-            if number.isdecimal() and int(number) < keep_from:
+            if number.isdecimal() and is_unwanted(int(number)):
                 path.unlink(missing_ok=True)
 
     def _path(self, episode: int, suffix: str) -> Path:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
+from broker.config import TransportConfig
 from broker.errors import ParticipantDied, UserError
-from scenarios.keys import beyond_this_host, needs_keys
+from scenarios.keys import beyond_this_host, needs_keys, refuse_keys_for_forwarder
 from scenarios.meeting import start_between
 from scenarios.plan import Plan
 from scenarios.terminal import interruptible
@@ -34,22 +35,7 @@ def serve(plan: Plan, listen: str, folder: Path) -> None:
         msg = "expected a scenario that needs a broker, found ZeroMQ from process to process: add --transport mqtt or "
         msg += "--transport forwarder"
         raise UserError(msg)
-    secured = transport.security.mode == "on" or (
-        transport.security.mode == "auto" and (needs_keys(transport) or beyond_this_host(listen or "ipc://"))
-    )
-    if secured and transport.kind == "zeromq":
-        msg = (
-            f"{listen or 'its address'} is open to other hosts, and the forwarder cannot check keys yet: expected an "
-            "address of this host, --transport mqtt, or transport.security.mode off"
-        )
-        raise UserError(msg)
-    keys = transport.security.keys if secured else None
-    if secured and keys is None:
-        msg = (
-            f"{listen or 'its address'} is open to other hosts, so it needs keys: make them with `foretell keys` and "
-            "set transport.security.keys; or set transport.security.mode to off."
-        )
-        raise UserError(msg)
+    keys = _keys_for(transport, listen)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -67,3 +53,22 @@ def serve(plan: Plan, listen: str, folder: Path) -> None:
                 time.sleep(_LOOK_EVERY_S)
         finally:
             found.close()
+
+
+def _keys_for(transport: TransportConfig, listen: str) -> Path | None:
+    """The keys of what listens at an address, or None where it needs none.
+
+    Raises:
+        UserError: It needs some, and has none or could not check them.
+    """
+    mode = transport.security.mode
+    if mode == "off" or (mode == "auto" and not needs_keys(transport) and not beyond_this_host(listen or "ipc://")):
+        return None
+    refuse_keys_for_forwarder(transport)
+    if transport.security.keys is None:
+        msg = (
+            f"{listen or 'its address'} is open to other hosts, so it needs keys: make them with `foretell keys` and "
+            "set transport.security.keys; or set transport.security.mode to off."
+        )
+        raise UserError(msg)
+    return transport.security.keys

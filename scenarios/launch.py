@@ -214,9 +214,8 @@ class _Inbox:
         link = plan.observer(wiring)
         self._transport = open_transport(link, make_codec(link))
         self._release_as = first_number(wiring.life.incarnation)
-        began_at = time.monotonic()
-        self._grace_s = plan.scenario.joining.give_up_s
-        self._seen = dict.fromkeys(plan.participants, began_at + self._grace_s)
+        # Who is only coming gives no signs; joining has a limit of its own.
+        self._seen = dict.fromkeys(plan.participants, time.monotonic() + plan.scenario.joining.give_up_s)
         self._run = wiring.run
         self._participants = plan.participants
         self._observer = observer

@@ -27,14 +27,13 @@ class Lives:
     def __init__(self, plan: Plan, observer: Observer, folder: Path | None) -> None:
         self._recovery = plan.scenario.recovery
         self._observer = observer
-        self._folder = folder
         self.checkpoints: dict[str, Checkpoints] = {
             name: FileCheckpoints(folder / name) if folder is not None else MemoryCheckpoints()
             for name in plan.participants
         }
         self._tidy_at = 0
         self._deaths = 0
-        self._deaths_after = -2
+        self._deaths_after: int | None = None
 
     @property
     def mends(self) -> bool:
@@ -48,6 +47,8 @@ class Lives:
             why: What ended the one before; empty for the first.
         """
         after = self._common()
+        for checkpoints in self.checkpoints.values():
+            checkpoints.forget_after(after)
         incarnation = self._observer.begin_life(after, why)
         self._tidy_at = self._observer.recorded
         return LifeConfig(

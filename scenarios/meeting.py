@@ -12,7 +12,7 @@ from typing import Protocol
 from broker.config import ZeroMQConfig
 from broker.errors import ParticipantDied, UserError
 from broker.messages import OBSERVER
-from scenarios.keys import FORWARDER, everybodys_peers, make_keys, needs_keys
+from scenarios.keys import FORWARDER, everybodys_peers, make_keys, needs_keys, refuse_keys_for_forwarder
 from scenarios.plan import Plan, Wiring
 from scenarios.run_folder import RunFolder
 
@@ -148,12 +148,7 @@ def find_keys(plan: Plan, own: Path) -> Path | None:
     transport = plan.scenario.transport
     if not needs_keys(transport):
         return None
-    if transport.kind == "zeromq" and transport.zeromq.mode == "forwarder":
-        msg = (
-            "the forwarder cannot check keys yet, so a run through it cannot be secured: expected "
-            "transport.zeromq.mode direct, transport.kind mqtt, or transport.security.mode off"
-        )
-        raise UserError(msg)
+    refuse_keys_for_forwarder(transport)
     if transport.security.keys is not None:
         return transport.security.keys
     if address := given_address(plan):

@@ -84,6 +84,8 @@ class Observer:
             match record:
                 case JoinedRecord() if self._began_at is None:
                     self._began_at = self._clock()
+                case EventRecord(kind="checkpoint"):
+                    self._say(f"{record.participant}: {record.text}")
                 case RoundRecord():
                     self._add_round(record)
                 case EpisodeRecord():

@@ -88,6 +88,22 @@ class RunFolder:
         return self.logs / f"{participant}.log"
 
 
+@contextmanager
+def locked(path: Path, otherwise: str) -> Iterator[None]:
+    """Keep a file for this process alone; the system lets go when the process ends, however it ends.
+
+    Raises:
+        OSError: It cannot be made.
+        UserError: Somebody else has it; says `otherwise`.
+    """
+    with path.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(otherwise) from None
+        yield
+
+
 def open_run_folder(root: Path) -> RunFolder:
     """The folder of a run that has begun.
 
@@ -103,17 +119,13 @@ def open_run_folder(root: Path) -> RunFolder:
 
 @contextmanager
 def held(folder: RunFolder) -> Iterator[None]:
-    """Keep others from working on a run; the system lets go when this process ends, however it ends.
+    """Keep others from working on a run.
 
     Raises:
         UserError: Somebody else holds it.
     """
-    with folder.lock.open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            msg = f"another process works on {folder.root}: expected a run that has ended or was interrupted"
-            raise UserError(msg) from None
+    msg = f"another process works on {folder.root}: expected a run that has ended or was interrupted"
+    with locked(folder.lock, msg):
         yield
 
 

@@ -45,7 +45,7 @@ def resume(substrate: str, go: Substrate, root: Path) -> None:
     if read_summary(folder) is not None:
         msg = f"{root} is complete: there is nothing to go on with"
         raise UserError(msg)
-    _execute(substrate, go, load_scenario(str(folder.scenario)), folder)
+    _execute(substrate, go, make_plan(load_scenario(str(folder.scenario))), folder)
 
 
 def execute(substrate: str, go: Substrate, scenario: Scenario, out: Path | None) -> None:
@@ -61,12 +61,12 @@ def execute(substrate: str, go: Substrate, scenario: Scenario, out: Path | None)
         ForetellError: It could not run to its end; what was recorded is kept.
         LedgerMismatch: It did, but its faults are not those that were asked for.
     """
-    make_plan(scenario)  # so that a wrong scenario leaves no folder behind
-    _execute(substrate, go, scenario, make_run_folder(out, scenario.name, scenario.seed))
+    plan = make_plan(scenario)  # first: a wrong scenario leaves no folder behind
+    _execute(substrate, go, plan, make_run_folder(out, scenario.name, scenario.seed))
 
 
-def _execute(substrate: str, go: Substrate, scenario: Scenario, folder: RunFolder) -> None:
-    plan = make_plan(scenario)
+def _execute(substrate: str, go: Substrate, plan: Plan, folder: RunFolder) -> None:
+    scenario = plan.scenario
     console = Console(stderr=True)
     console.print(
         f"[bold]{scenario.name}[/bold]: {scenario.algorithm.name}, {len(plan.agents)} agents, "

@@ -20,6 +20,7 @@ PURE = (
     "agent_node/algorithms",
     "agent_node/protocol.py",
     "agent_node/exchange.py",
+    "agent_node/in_edge.py",
     "agent_node/config.py",
     "env_service/environments",
     "env_service/protocol.py",

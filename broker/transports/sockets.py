@@ -9,6 +9,7 @@ import errno
 import math
 import socket as socket_module
 import time
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -260,9 +261,9 @@ class SocketTransport(FrameTransport):
             edge.flush()
         self._stuck = [edge for edge in self._stuck if edge.waiting]
 
+    @abstractmethod
     def _watch_stuck(self, poller: zmq.Poller) -> None:
         """Let a poller return as soon as a stuck edge may take a frame."""
-        raise NotImplementedError
 
     def _socket(self, kind: int) -> Socket:
         socket = self._context.socket(kind)

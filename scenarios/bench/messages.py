@@ -19,7 +19,8 @@ import zmq
 from numpy.random import Generator
 
 from agent_node.config import AgentConfig
-from agent_node.protocol import AgentProtocol, Arrays
+from agent_node.in_edge import Arrays
+from agent_node.protocol import AgentProtocol
 from broker.arrays import layout_of
 from broker.connect import connect, make_codec
 from broker.driver import Driver

@@ -8,7 +8,6 @@ logs/<cell>.log what its process said
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import signal
@@ -23,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from broker.errors import ForetellError, UserError
-from scenarios.run_folder import RunFolder
+from scenarios.run_folder import RunFolder, locked
 from scenarios.run_results import open_store, read_summary
 from scenarios.scenario import Scenario, load_scenario, parse_scenario, parse_settings
 from scenarios.studies.cell import Cell
@@ -80,16 +79,11 @@ class Folder:
         try:
             for part in ("runs", "logs"):
                 (self.root / part).mkdir(parents=True, exist_ok=True)
-            lock = (self.root / ".lock").open("a")
         except OSError as error:
             msg = f"cannot make the study's folder {self.root}: {error.strerror}"
             raise UserError(msg) from None
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                msg = f"another study works in {self.root}. Wait for it, or choose another --out."
-                raise UserError(msg) from None
+        msg = f"another study works in {self.root}. Wait for it, or choose another --out."
+        with locked(self.root / ".lock", msg):
             yield
 
 

@@ -59,6 +59,13 @@ def test_old_ones_can_be_forgotten(checkpoints):
     assert checkpoints.intact() == {9, 14}
 
 
+def test_those_of_a_life_that_is_over_can_be_forgotten(checkpoints):
+    for episode in (4, 9, 14):
+        checkpoints.write(episode, State(ARRAYS, FACTS))
+    checkpoints.forget_after(4)
+    assert checkpoints.intact() == {4}
+
+
 def test_one_that_was_never_written_is_refused(checkpoints):
     assert checkpoints.intact() == set()
     with pytest.raises(CheckpointDamaged):
