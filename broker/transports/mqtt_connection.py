@@ -148,12 +148,13 @@ class MqttConnection:
 
     def close(self) -> None:
         """Say goodbye and release everything."""
-        loop, give_up_at = self._loop, time.monotonic() + _CLOSE_WITHIN_S
+        loop = self._loop
         if self._executor is not None:
             self._executor.shutdown()
             self._turn()  # what its thread has left to do for the loop
         if self.client is not None:
             self.client.say_goodbye(_session_expiry(PacketTypes.DISCONNECT, 0) if self.protocol == V5 else None)
+        give_up_at = time.monotonic() + _CLOSE_WITHIN_S  # from here: the goodbye has a limit of its own
         while (tasks := asyncio.all_tasks(loop)) and time.monotonic() < give_up_at:
             for task in tasks:
                 task.cancel()  # again and again: asyncio forgets it where a task has just got what it waited for

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -328,6 +329,15 @@ def test_closing_with_linger_sends_what_waits(open_, opened, qos):
     a.transport.close(LIMIT_S)
     assert a.transport.traffic["b"].dropped == 0
     listen_until(lambda: len(b.texts) == 100, b)
+
+
+def test_closing_leaves_nothing_undone_even_where_the_broker_says_nothing(own_broker, open_at, opened):
+    a = open_at(own_broker, "a", "b")
+    own_broker.process.send_signal(signal.SIGSTOP)
+    opened.remove(a.transport)
+    loop = a.transport._connection._loop
+    a.transport.close(0.0)
+    assert not [task for task in asyncio.all_tasks(loop) if not task.done()]
 
 
 def test_closing_ends_at_its_time_and_counts_what_is_left(own_broker, open_at, opened):
