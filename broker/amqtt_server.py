@@ -163,7 +163,7 @@ class Broker(amqtt.broker.Broker):
         try:
             await self.external_connected(limited, StreamWriterAdapter(writer), listener_name)
         except _UnknownVersion as error:
-            _log.info("refused a client: %s", error)
+            _log.warning("refused a client: %s", error)
             writer.write(_REFUSED_VERSION)
             writer.close()
         except (FrameRejected, OSError) as error:

@@ -75,7 +75,8 @@ class ZeroMQConfig(Model):
     forwarder: str = Field(
         default="",
         description="tcp://HOST:PORT of a forwarder that runs already: participants publish there and subscribe at the "
-        "next port (ipc://PATH: at PATH-out); empty: the run starts one on this host.",
+        "next port, the observer at the one after it (ipc://PATH: at PATH-out and PATH-observer); empty: the run "
+        "starts one on this host.",
     )
 
     @field_validator("forwarder")

@@ -1,6 +1,6 @@
 """A forwarder as a process: takes every frame at one address and hands it to who has subscribed to its edge.
 
-It reads nothing and keeps nothing: participants find each other again through a new one. `start_forwarder` starts one
+It keeps nothing: participants find each other again through a new one. `start_forwarder` starts one
 that ends with its starter; `python -m broker.forwarder < SETTINGS.json` runs one for as long as nobody stops it.
 """
 
@@ -16,20 +16,20 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
-import zmq
 from pydantic import Field, ValidationError
 
 from broker.config import Model, TransportConfig
+from broker.curve import read_curve_keys
 from broker.errors import UserError
 from broker.leash import end_with_parent
-from broker.messages import OBSERVER
-from broker.transports.forwarded import subscribe_address
-from broker.transports.sockets import FORWARDER, Socket, bind, set_limits
+from broker.transports.sockets import FORWARDER
+from broker.transports.switch import Switch
 
 READY = "ready"
 WRONG = 2
 
-_SETTING = "transport.zeromq.forwarder"
+_END_WITHIN_S = 3.0
+_IN_ALL = "refused in all: "
 _log = logging.getLogger("foretell")
 
 
@@ -40,54 +40,14 @@ class ForwarderConfig(Model):
     address: str = Field(description="Where participants publish; they subscribe at the next address.")
     peers: dict[str, tuple[str, ...]] = Field(description="For each participant, those it sends to and hears from.")
     transport: TransportConfig
+    credentials: Path | None = Field(
+        default=None, description="Folder with its own keys and everybody's; none: anybody may connect."
+    )
     parent: int = Field(default=0, description="The process that it must not outlive; 0 for none.")
 
 
 class _Stopped(BaseException):
     """SIGTERM or SIGINT asked the forwarder to end."""
-
-
-class Forwarder:
-    """The sockets of a forwarder.
-
-    Args:
-        settings: What it is told.
-
-    Raises:
-        AddressInUse: Another program listens on one of its addresses.
-        UserError: An address cannot be listened on for another reason.
-    """
-
-    def __init__(self, settings: ForwarderConfig) -> None:
-        self._config = settings.transport
-        self._context = zmq.Context()
-        self._inbound, self._outbound = self._socket(zmq.XSUB), self._socket(zmq.XPUB)
-        try:
-            bind(self._inbound, FORWARDER, settings.address, _SETTING)
-            # As many messages wait for a reader as would on direct connections; ZeroMQ asks when it begins to listen.
-            per_peer = self._config.queue_messages
-            self._listen(settings, "", per_peer * max((len(peers) for peers in settings.peers.values()), default=1))
-            self._listen(settings, OBSERVER, self._config.observer_queue_messages)
-        except UserError:
-            self.close()
-            raise
-
-    def run(self) -> None:
-        """Forward until an exception ends it."""
-        zmq.proxy(self._inbound, self._outbound)
-
-    def close(self) -> None:
-        """Close the sockets; what is under way is lost."""
-        self._context.destroy(linger=0)
-
-    def _listen(self, settings: ForwarderConfig, name: str, waiting: int) -> None:
-        self._outbound.setsockopt(zmq.SNDHWM, waiting)
-        bind(self._outbound, FORWARDER, subscribe_address(settings.address, name), _SETTING)
-
-    def _socket(self, kind: int) -> Socket:
-        socket = self._context.socket(kind)
-        set_limits(socket, self._config)
-        return socket
 
 
 class RunningForwarder:
@@ -118,20 +78,34 @@ class RunningForwarder:
         """Its process id."""
         return self._process.pid
 
+    def turned_away(self) -> int:
+        """How many frames, subscriptions and connections it refused; known once it has been closed."""
+        return sum(int(line.removeprefix(_IN_ALL)) for line in _lines(self.log) if line.startswith(_IN_ALL))
+
     def alive(self) -> bool:
         """Whether it still runs."""
         return self._process.poll() is None
 
     def close(self) -> None:
         """End it; once it has ended this does nothing."""
-        self._process.kill()  # it holds nothing, and inside `zmq.proxy` a gentler signal may wait for the next message
-        self._process.wait()
+        self._process.terminate()
+        try:
+            self._process.wait(_END_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
 
 
 def start_forwarder(
-    address: str, folder: Path, config: TransportConfig, *, run: str, peers: Mapping[str, Sequence[str]]
+    address: str,
+    folder: Path,
+    config: TransportConfig,
+    *,
+    run: str,
+    peers: Mapping[str, Sequence[str]],
+    credentials: Path | None = None,
 ) -> RunningForwarder:
     """Start a forwarder on this host and return when it listens.
 
@@ -141,12 +115,15 @@ def start_forwarder(
         config: Limits, and options of the sockets.
         run: Name of the run.
         peers: For each participant, the observer included, those it sends to and hears from.
+        credentials: Folder with its own keys and everybody's; None: anybody may connect.
 
     Raises:
-        UserError: It cannot listen there.
+        UserError: It cannot listen there, or its keys are wrong.
     """
     told = {name: tuple(others) for name, others in peers.items()}
-    settings = ForwarderConfig(run=run, address=address, peers=told, transport=config, parent=os.getpid())
+    settings = ForwarderConfig(
+        run=run, address=address, peers=told, transport=config, credentials=credentials, parent=os.getpid()
+    )
     log = folder / f"{FORWARDER}.log"
     folder.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as stderr:
@@ -161,7 +138,7 @@ def start_forwarder(
     forwarder = RunningForwarder(process, address, log)
     if not _listens(process, settings):
         forwarder.close()
-        lines = log.read_text(encoding="utf-8").splitlines()
+        lines = _lines(log)
         raise UserError(lines[-1] if lines else f"the forwarder ended before it listened. Its log: {log}")
     return forwarder
 
@@ -172,20 +149,23 @@ def serve(settings: ForwarderConfig, told: TextIO) -> int:
         signal.signal(number, _stop)
     if settings.parent:
         _end_with(settings.parent)
-    forwarder = None
+    switch = None
     try:
-        forwarder = Forwarder(settings)
+        keys = read_curve_keys(settings.credentials) if settings.credentials is not None else None
+        switch = Switch(settings.run, settings.address, settings.peers, settings.transport, keys)
         told.write(f"{READY}\n")
         told.flush()
-        forwarder.run()
+        switch.run()
     except UserError as error:
         _log.error("%s", error)
         return WRONG
     except _Stopped:
         return 0
     finally:
-        if forwarder is not None:
-            forwarder.close()
+        if switch is not None:
+            switch.close()
+            if switch.refused:
+                _log.warning("%s%d", _IN_ALL, switch.refused)
     return 0
 
 
@@ -200,6 +180,10 @@ def main() -> int:
         _log.error("the forwarder's settings are wrong: %s: %s", place, first["msg"])
         return WRONG
     return serve(settings, sys.stdout)
+
+
+def _lines(log: Path) -> list[str]:
+    return log.read_text(encoding="utf-8").splitlines()
 
 
 def _listens(process: subprocess.Popen[str], settings: ForwarderConfig) -> bool:

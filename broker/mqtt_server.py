@@ -26,6 +26,8 @@ NOTES: dict[Kind, str] = {
     "amqtt": "The broker is amqtt: 4 to 10 times slower than mosquitto, without bound on its queues, and MQTT 3.1.1 "
     "only, so no message expires, no will waits, and sessions end when the broker says so.",
 }
+REFUSED: dict[Kind, str] = {"mosquitto": "not authorised", "amqtt": "refused a client"}
+"""What each writes into its log of who may not come in."""
 INSTALL = {
     "mosquitto": "install it (Debian: apt-get install mosquitto)",
     "amqtt": "install it (pip install 'foretell[amqtt]')",
@@ -72,6 +74,11 @@ class MqttServer:
         self.pid = process.pid
         self.log = log
         self._process = process
+
+    def turned_away(self) -> int:
+        """How many connections it refused; of a forbidden publish a broker says nothing."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return sum(REFUSED[self.kind] in line for line in lines)
 
     def alive(self) -> bool:
         """Whether it runs."""

@@ -22,20 +22,6 @@ def needs_keys(config: TransportConfig) -> bool:
     return any(map(beyond_this_host, _addresses(config)))
 
 
-def refuse_keys_for_forwarder(config: TransportConfig) -> None:
-    """Say so where keys are needed and a forwarder would have to check them.
-
-    Raises:
-        UserError: It cannot.
-    """
-    if config.kind == "zeromq" and config.zeromq.mode == "forwarder":
-        msg = (
-            "the forwarder cannot check keys yet, so a run through it cannot be secured: expected an address of this "
-            "host, transport.zeromq.mode direct, transport.kind mqtt, or transport.security.mode off"
-        )
-        raise UserError(msg)
-
-
 def beyond_this_host(address: str) -> bool:
     """Whether others than this host's own programs can reach an address such as `tcp://10.0.0.7:5670`."""
     scheme, _, rest = address.partition("://")

@@ -12,7 +12,7 @@ from typing import Protocol
 from broker.config import ZeroMQConfig
 from broker.errors import ParticipantDied, UserError
 from broker.messages import OBSERVER
-from scenarios.keys import FORWARDER, everybodys_peers, make_keys, needs_keys, refuse_keys_for_forwarder
+from scenarios.keys import FORWARDER, everybodys_peers, make_keys, needs_keys
 from scenarios.plan import Plan, Wiring
 from scenarios.run_folder import RunFolder
 
@@ -40,6 +40,9 @@ class Between(Protocol):
     @property
     def pid(self) -> int:
         """Its process."""
+
+    def turned_away(self) -> int:
+        """How often it refused somebody, for all that its log can tell."""
 
     def alive(self) -> bool:
         """Whether it runs."""
@@ -96,9 +99,12 @@ class Meeting:
         return True
 
     def close(self) -> None:
-        """End what was started."""
-        if self._between is not None:
-            self._between.close()
+        """End what was started, and say whom it turned away."""
+        if self._between is None:
+            return
+        self._between.close()
+        if strangers := self._between.turned_away():
+            self._tell(f"the broker at {self._between.address} turned away {strangers}: see {self._between.log}")
 
 
 @contextmanager
@@ -148,7 +154,6 @@ def find_keys(plan: Plan, own: Path) -> Path | None:
     transport = plan.scenario.transport
     if not needs_keys(transport):
         return None
-    refuse_keys_for_forwarder(transport)
     if transport.security.keys is not None:
         return transport.security.keys
     if address := given_address(plan):
@@ -197,7 +202,14 @@ def start_between(plan: Plan, logs: Path, sockets: Path, keys: Path | None, addr
 
     zeromq = transport.zeromq
     free = f"ipc://{sockets}/{FORWARDER}" if zeromq.scheme == "ipc" else f"tcp://{zeromq.host}:{zeromq.base_port}"
-    return start_forwarder(address or free, logs, transport, run=plan.scenario.name, peers=everybodys_peers(plan))
+    return start_forwarder(
+        address or free,
+        logs,
+        transport,
+        run=plan.scenario.name,
+        peers=everybodys_peers(plan),
+        credentials=keys / FORWARDER if keys is not None else None,
+    )
 
 
 def make_addresses(participants: tuple[str, ...], config: ZeroMQConfig, sockets: Path) -> dict[str, str]:

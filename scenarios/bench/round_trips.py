@@ -22,7 +22,7 @@ from broker.forwarder import start_forwarder
 from broker.messages import Envelope, Hello, Share
 from broker.mqtt_server import start_mqtt_server
 from broker.transport import Transport
-from scenarios.bench.ways import CURVE, DIRECT, FORWARDER, QOS_1
+from scenarios.bench.ways import CURVE, DIRECT, FORWARDER, FORWARDER_CURVE, QOS_1
 from scenarios.bench.workers import end, fork
 from scenarios.child import end_with_parent
 
@@ -74,11 +74,22 @@ def measure_round_trips(blocks: int, trips: int, folder: Path) -> list[RoundTrip
 def _links(folder: Path, stack: ExitStack) -> Mapping[str, Sequence[LinkConfig]]:
     names = (_HERE, _THERE)
     peers = {_HERE: (_THERE,), _THERE: (_HERE,)}
-    make_curve_keys(folder / "keys", peers)
+    make_curve_keys(
+        folder / "keys", {name: (*others, "forwarder") for name, others in peers.items()} | {"forwarder": names}
+    )
     plain, through = TransportConfig(), TransportConfig.model_validate({"zeromq": {"mode": "forwarder"}})
     queued = TransportConfig.model_validate({"kind": "mqtt", "mqtt": {"qos": 1}})
     forwarder = start_forwarder(f"ipc://{folder}/forwarder", folder, through, run=_RUN, peers=peers)
     stack.callback(forwarder.close)
+    guarded = start_forwarder(
+        f"ipc://{folder}/guarded",
+        folder / "guarded",
+        through,
+        run=_RUN,
+        peers=peers,
+        credentials=folder / "keys/forwarder",
+    )
+    stack.callback(guarded.close)
     server = start_mqtt_server("auto", folder, queued)
     stack.callback(server.close)
 
@@ -103,6 +114,7 @@ def _links(folder: Path, stack: ExitStack) -> Mapping[str, Sequence[LinkConfig]]
         DIRECT: links("direct", plain),
         CURVE: links("curve", plain, keys=folder / "keys"),
         FORWARDER: links("forwarder", through, forwarder.address),
+        FORWARDER_CURVE: links("guarded", through, guarded.address, keys=folder / "keys"),
         QOS_1: links("mqtt", queued, server.address),
     }
 

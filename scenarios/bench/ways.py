@@ -3,4 +3,5 @@
 DIRECT = "ZeroMQ direct"
 CURVE = "ZeroMQ direct, CURVE"
 FORWARDER = "ZeroMQ forwarder"
+FORWARDER_CURVE = "ZeroMQ forwarder, CURVE"
 QOS_1 = "MQTT QoS 1"

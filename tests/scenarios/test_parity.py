@@ -108,6 +108,7 @@ WAYS = {
     "mosquitto": ("--transport", "mqtt", "--set", "transport.mqtt.broker=mosquitto"),
     "amqtt": ("--transport", "mqtt", "--set", "transport.mqtt.broker=amqtt"),
     "direct, with keys": ("--set", "transport.security.mode=on"),
+    "forwarder, with keys": ("--transport", "forwarder", "--set", "transport.security.mode=on"),
     "mosquitto, with keys": (
         *("--transport", "mqtt", "--set", "transport.mqtt.broker=mosquitto", "--set", "transport.security.mode=on"),
     ),

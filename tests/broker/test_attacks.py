@@ -1,0 +1,248 @@
+"""100,000 bad frames at every socket that listens: none stops anybody, all are counted, memory stays bounded."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import tempfile
+import threading
+from itertools import islice
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+import pytest
+from broker_toys import RUN, Ear, envelope, free_port, listen_until, make_codec
+from garbage import frames
+from substrates import need_mosquitto
+from zmtp import dial, frame, greeting, shake_hands
+
+from broker.config import TransportConfig
+from broker.curve import make_curve_keys, read_curve_keys
+from broker.forwarder import start_forwarder
+from broker.messages import OBSERVER, Stop, topic
+from broker.mqtt_server import start_mqtt_server
+from broker.transports.forwarded import ForwardedTransport, subscribe_address
+from broker.transports.mqtt import MqttTransport
+from broker.transports.zeromq import ZeroMQTransport
+
+COUNT = 100_000
+SAID = 50
+GRAPH = {"honest": ("b",), "attacker": ("b",), "b": ("honest", "attacker")}
+LIMIT_S = 120.0
+ROOM_MB = 64
+AT_ONCE = 500
+
+
+def memory_mb(pid):
+    pages = int((Path("/proc") / str(pid) / "statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+@pytest.fixture
+def folder():
+    made = Path(tempfile.mkdtemp(dir="/tmp", prefix="ft-"))  # short: a socket's path has at most 107 bytes
+    yield made
+    shutil.rmtree(made)
+
+
+class Assault(threading.Thread):
+    """Sends bad frames in the background, and keeps what went wrong for the test."""
+
+    def __init__(self, send):
+        super().__init__(daemon=True)
+        self._send = send
+        self.error = None
+
+    def run(self):
+        try:
+            self._send()
+        except Exception as error:
+            self.error = error
+
+
+def send_frames(address, kind, prepare=lambda data: data, seed=1):
+    """Connect by hand and send all of it."""
+
+    def send():
+        with shake_hands(address, kind) as wire:
+            bad = frames("attacker", "b", COUNT, seed)
+            while some := list(islice(bad, AT_ONCE)):
+                wire.sendall(b"".join(frame(prepare(data)) for data in some))
+
+    return send
+
+
+def withstand(b, honest, send, count_rejected, *, at_least=COUNT, watched=None):
+    """Let `honest` speak to `b` while somebody attacks: all of it is heard, and nothing is amiss."""
+    watched = watched or os.getpid()
+    before = memory_mb(watched)
+    assault = Assault(send)
+    assault.start()
+    spoken = 0
+
+    def over():
+        nonlocal spoken
+        if spoken < SAID and len([one for one in b.heard if one.source == "honest"]) == spoken:
+            honest.transport.send(envelope("honest", "b", Stop(str(spoken)), spoken))
+            spoken += 1
+        b.heard[:] = [one for one in b.heard if one.source == "honest"]
+        return not assault.is_alive() and len(b.heard) == SAID and count_rejected() >= at_least
+
+    heard_of_attacker = _count_heard(b)
+    listen_until(over, b, honest, limit_s=LIMIT_S)
+    assert assault.error is None
+    assert [one.message.reason for one in b.heard] == [str(number) for number in range(SAID)]
+    assert memory_mb(watched) - before < ROOM_MB
+    return heard_of_attacker
+
+
+def _count_heard(ear):
+    """Counts what an ear hears of the attacker: a mutated frame may be a good one again."""
+    counted = [0]
+    poll = ear.transport.poll
+
+    def counting(now):
+        arrived = poll(now)
+        counted[0] += sum(one.source == "attacker" for one in arrived)
+        return arrived
+
+    ear.transport.poll = counting
+    return counted
+
+
+def rejected(ear):
+    return sum(traffic.rejected for traffic in ear.transport.traffic.values())
+
+
+@pytest.mark.parametrize("scheme", ["ipc", "tcp"])
+def test_bad_frames_at_a_participant_are_all_counted_and_its_neighbors_heard(folder, scheme):
+    places = {"honest", "b"}
+    addresses = {
+        name: f"ipc://{folder}/{name}" if scheme == "ipc" else f"tcp://127.0.0.1:{free_port()}" for name in places
+    }
+    config = TransportConfig()
+    b = Ear(ZeroMQTransport("b", addresses, make_codec("b", ["honest", "attacker"]), config))
+    honest = Ear(ZeroMQTransport("honest", addresses, make_codec("honest", ["b"]), config))
+    heard = _count_heard(b)
+    try:
+        withstand(b, honest, send_frames(addresses["b"], b"PUSH"), lambda: rejected(b) + heard[0])
+        assert rejected(b) + heard[0] == COUNT
+        assert len(b.transport.noticed) < 100  # the first of each peer, not a hundred thousand sentences
+    finally:
+        b.transport.close(0.0)
+        honest.transport.close(0.0)
+
+
+def test_bytes_that_are_not_even_zeromq_change_nothing(folder):
+    addresses = {"b": f"tcp://127.0.0.1:{free_port()}", "honest": f"tcp://127.0.0.1:{free_port()}"}
+    b = Ear(ZeroMQTransport("b", addresses, make_codec("b", ["honest"]), TransportConfig()))
+    honest = Ear(ZeroMQTransport("honest", addresses, make_codec("honest", ["b"]), TransportConfig()))
+    draw = random.Random(1)
+
+    def send():
+        for number in range(500):
+            with dial(addresses["b"]) as wire:
+                try:
+                    if number % 2:
+                        wire.sendall(greeting(draw.choice([b"NULL", b"PLAIN", b"CURVE", b"GARBAGE"])))
+                    wire.sendall(draw.randbytes(draw.randrange(1, 4000)))
+                except OSError:
+                    continue  # it hung up on us: just so
+
+    try:
+        withstand(b, honest, send, lambda: 0, at_least=0)
+        assert rejected(b) == 0
+    finally:
+        b.transport.close(0.0)
+        honest.transport.close(0.0)
+
+
+def test_who_has_no_key_gets_no_frame_through_at_all(folder):
+    addresses = {"b": f"tcp://127.0.0.1:{free_port()}", "honest": f"tcp://127.0.0.1:{free_port()}"}
+    make_curve_keys(folder, {"b": ("honest",), "honest": ("b",)})
+    b, honest = (
+        Ear(
+            ZeroMQTransport(
+                name, addresses, make_codec(name, [peer]), TransportConfig(), keys=read_curve_keys(folder / name)
+            )
+        )
+        for name, peer in (("b", "honest"), ("honest", "b"))
+    )
+
+    def send():
+        bad = frames("honest", "b", COUNT, 1)  # in the name of one who would be heard
+        while some := list(islice(bad, AT_ONCE)):
+            with dial(addresses["b"]) as wire:
+                try:
+                    wire.sendall(greeting() + b"".join(map(frame, some)))
+                except OSError:
+                    continue
+
+    try:
+        withstand(b, honest, send, lambda: 0, at_least=0)
+        assert rejected(b) == 0
+    finally:
+        b.transport.close(0.0)
+        honest.transport.close(0.0)
+
+
+@pytest.mark.parametrize("door", ["publish", "subscribe", "observer"])
+def test_bad_frames_at_a_forwarder_are_refused_there_or_by_their_reader(folder, door):
+    address = f"tcp://127.0.0.1:{free_port()}"
+    forwarder = start_forwarder(address, folder, TransportConfig(), run=RUN, peers=GRAPH)
+    b, honest = (
+        Ear(ForwardedTransport(name, GRAPH[name], address, make_codec(name, GRAPH[name]), TransportConfig()))
+        for name in ("b", "honest")
+    )
+    target = {
+        "publish": address,
+        "subscribe": subscribe_address(address, "b"),
+        "observer": subscribe_address(address, OBSERVER),
+    }[door]
+    kind, prepare = (b"PUB", lambda data: data) if door == "publish" else (b"SUB", lambda data: b"\x01" + data)
+    heard = _count_heard(b)
+    try:
+        withstand(b, honest, send_frames(target, kind, prepare), lambda: 0, at_least=0, watched=forwarder.pid)
+        b.transport.totals()
+        in_front = rejected(b) + heard[0] + b.transport.traffic["attacker"].dropped
+    finally:
+        b.transport.close(0.0)
+        honest.transport.close(0.0)
+        forwarder.close()
+    assert forwarder.turned_away() + in_front > 0.9 * COUNT
+
+
+@pytest.mark.parametrize("kind", ["mosquitto", "amqtt"])
+def test_bad_payloads_on_an_mqtt_edge_are_all_counted_and_its_neighbors_heard(folder, kind):
+    if kind == "mosquitto":
+        need_mosquitto()
+    config = TransportConfig.model_validate({"kind": "mqtt"})
+    server = start_mqtt_server(kind, folder, config)
+    b, honest = (
+        Ear(MqttTransport(name, GRAPH[name], server.address, make_codec(name, GRAPH[name]), config))
+        for name in ("b", "honest")
+    )
+    heard = _count_heard(b)
+    count = COUNT if kind == "mosquitto" else COUNT // 10  # it is ten times slower
+    done = threading.Event()
+
+    def send():
+        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, "attacker")
+        client.max_inflight_messages_set(1000)
+        host, _, port = server.address.partition("://")[2].partition(":")
+        client.connect(host, int(port))
+        client.loop_start()
+        for data in frames("attacker", "b", count, 1):
+            client.publish(topic(RUN, "attacker", "b"), data, qos=1).wait_for_publish(LIMIT_S)
+        client.disconnect()
+        client.loop_stop()
+        done.set()
+
+    try:
+        withstand(b, honest, send, lambda: rejected(b) + heard[0], at_least=count)
+        assert rejected(b) + heard[0] == count
+    finally:
+        b.transport.close(0.0)
+        honest.transport.close(0.0)
+        server.close()
