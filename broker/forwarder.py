@@ -23,13 +23,12 @@ from broker.curve import read_curve_keys
 from broker.errors import UserError
 from broker.leash import end_with_parent
 from broker.transports.sockets import FORWARDER
-from broker.transports.switch import Switch
+from broker.transports.switch import REFUSED_IN_ALL, Switch
 
 READY = "ready"
 WRONG = 2
 
 _END_WITHIN_S = 3.0
-_IN_ALL = "refused in all: "
 _log = logging.getLogger("foretell")
 
 
@@ -79,8 +78,9 @@ class RunningForwarder:
         return self._process.pid
 
     def turned_away(self) -> int:
-        """How many frames, subscriptions and connections it refused; known once it has been closed."""
-        return sum(int(line.removeprefix(_IN_ALL)) for line in _lines(self.log) if line.startswith(_IN_ALL))
+        """How many frames, subscriptions and connections it refused; exactly, once it has been closed."""
+        counts = [line.removeprefix(REFUSED_IN_ALL) for line in _lines(self.log) if line.startswith(REFUSED_IN_ALL)]
+        return int(counts[-1]) if counts else 0
 
     def alive(self) -> bool:
         """Whether it still runs."""
@@ -164,8 +164,7 @@ def serve(settings: ForwarderConfig, told: TextIO) -> int:
     finally:
         if switch is not None:
             switch.close()
-            if switch.refused:
-                _log.warning("%s%d", _IN_ALL, switch.refused)
+            switch.tell_refused()
     return 0
 
 

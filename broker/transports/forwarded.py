@@ -22,8 +22,8 @@ from broker.messages import OBSERVER, Envelope
 from broker.transport import Traffic
 from broker.transports.sockets import FORWARDER, NOBLOCK, OutEdge, Socket, SocketTransport, limit_of, plain_send
 
-SUBSCRIBED = 1
-"""First byte of the news that somebody has subscribed; of the opposite, 0."""
+SUBSCRIBED, UNSUBSCRIBED = b"\x01", b"\x00"
+"""First byte of the news that somebody has subscribed, or has ended a subscription."""
 
 
 def subscribe_address(address: str, name: str) -> str:
@@ -113,7 +113,7 @@ class ForwardedTransport(SocketTransport):
                 notice = self._publisher.recv(NOBLOCK)
                 topic = self._topics.get(notice[1:])
                 if topic is not None:
-                    topic.heard = notice[0] == SUBSCRIBED
+                    topic.heard = notice[:1] == SUBSCRIBED
         except zmq.Again:
             return
 

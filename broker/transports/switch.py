@@ -2,14 +2,18 @@
 
 Nothing is known here but the edges of the graph, by the bytes with which their frames begin. A frame of another edge,
 or signed by another than its source, goes nowhere; a subscription to another edge, or of another than its destination,
-is not made. Both are counted.
+is not made. Both are counted. ZeroMQ remembers what a connection has asked for until it ends, made or not, so whoever
+asks for what it may not hear is disconnected: else a stranger could fill the memory.
 """
 
 from __future__ import annotations
 
 import logging
+import os
+import socket as socket_module
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import zmq
 
@@ -19,13 +23,18 @@ from broker.curve import CurveKeys, key_of
 from broker.errors import UserError
 from broker.messages import OBSERVER
 from broker.transports.doorkeeper import Doorkeeper, serve_with
-from broker.transports.forwarded import SUBSCRIBED, subscribe_address
+from broker.transports.forwarded import SUBSCRIBED, UNSUBSCRIBED, subscribe_address
 from broker.transports.sockets import FORWARDER, NOBLOCK, Socket, bind, set_limits
+
+REFUSED_IN_ALL = "refused in all: "
+"""Begins the log's line that says how many were turned away so far."""
 
 _SETTING = "transport.zeromq.forwarder"
 _AT_ONCE = 64
 _LOOK_EVERY_MS = 1000
-_TOLD = 20
+_LONGEST_ASKED = 1024
+"""Bytes of a subscription or of a handshake."""
+_TOLD, _COUNTED_EVERY = 20, 1000
 _SHOWN = 80
 _log = logging.getLogger("foretell")
 
@@ -67,6 +76,7 @@ class Switch:
         self._context: zmq.Context[Socket] = zmq.Context()
         self._inbound, self._outbound = self._socket(zmq.XSUB), self._socket(zmq.XPUB)
         self._outbound.setsockopt(zmq.XPUB_MANUAL, 1)  # who asks is looked at first
+        self._outbound.setsockopt(zmq.MAXMSGSIZE, max(_LONGEST_ASKED, 1 + self._lengths[-1]))
         self._doorkeeper: Doorkeeper | None = None
         try:
             if keys is not None:
@@ -91,6 +101,11 @@ class Switch:
                 self._drain(socket)
             self._hear_refusals()
 
+    def tell_refused(self) -> None:
+        """Write into the log how many were turned away so far."""
+        if self.refused:
+            _log.warning("%s%d", REFUSED_IN_ALL, self.refused)
+
     def close(self) -> None:
         """Close the sockets; what is under way is lost."""
         self._hear_refusals()
@@ -100,17 +115,24 @@ class Switch:
         handle = self._forward if socket is self._inbound else self._hear_asked
         try:
             for _ in range(_AT_ONCE):
-                frame = socket.recv(NOBLOCK, copy=False)
-                handle(frame.bytes, _signer_of(frame) if self._keyed else "")
+                handle(socket.recv(NOBLOCK, copy=False))
         except zmq.Again:
             return
 
-    def _forward(self, data: bytes, signer: str) -> None:
+    def _signer_of(self, frame: zmq.Frame) -> str:
+        """Whose key signed a frame; empty where there are no keys, and for the end of a connection."""
+        try:
+            return str(frame.get("User-Id")) if self._keyed else ""
+        except zmq.ZMQError:
+            return ""
+
+    def _forward(self, frame: zmq.Frame) -> None:
+        data, signer = frame.bytes, self._signer_of(frame)
         edge = self._edge_of(data)
         if edge is None:
-            self._refuse(f"a frame of no edge of this run, by {signer or 'somebody'}: {data[:_SHOWN]!r}")
+            self._refuse("a frame of no edge of this run, by %s: %r", signer or "somebody", data[:_SHOWN])
         elif self._keyed and signer != edge[0]:
-            self._refuse(f"the key of {signer} signed a message of {edge[0]} to {edge[1]}")
+            self._refuse("the key of %s signed a message of %s to %s", signer, *edge)
         else:
             self._outbound.send(data)
 
@@ -121,37 +143,45 @@ class Switch:
                 return edge
         return None
 
-    def _hear_asked(self, notice: bytes, signer: str) -> None:
+    def _hear_asked(self, frame: zmq.Frame) -> None:
         """Make a subscription, or end one, and let those who publish know."""
+        notice, signer = frame.bytes, self._signer_of(frame)
         prefix = notice[1:]
         edge = self._edges.get(prefix)
-        if edge is None:
-            self._refuse(f"{signer or 'somebody'} wants what is no edge of this run: {notice[:_SHOWN]!r}")
-        elif notice[0] != SUBSCRIBED:
+        if notice[:1] == UNSUBSCRIBED:
             self._end_subscription(prefix)
+        elif notice[:1] != SUBSCRIBED or edge is None:
+            self._refuse("%s wants what is no edge of this run: %r", signer or "somebody", notice[:_SHOWN])
+            _disconnect(frame)
         elif self._keyed and signer != edge[1]:
             self._coveted.add(prefix)
-            self._refuse(f"{signer} wants to hear what {edge[0]} says to {edge[1]}")
+            self._refuse("%s wants to hear what %s says to %s", signer, *edge)
+            _disconnect(frame)
         else:
             self._outbound.setsockopt(zmq.SUBSCRIBE, prefix)
             self._asked[prefix] += 1
             self._inbound.send(notice)
 
     def _end_subscription(self, prefix: bytes) -> None:
+        if prefix not in self._edges:
+            return
         self._outbound.setsockopt(zmq.UNSUBSCRIBE, prefix)
         # The end of a connection has no name: of an edge that a stranger wanted too, nobody knows whose end it was.
         if self._asked[prefix] and prefix not in self._coveted:
             self._asked[prefix] -= 1
-            self._inbound.send(bytes([1 - SUBSCRIBED]) + prefix)
+            self._inbound.send(UNSUBSCRIBED + prefix)
 
     def _hear_refusals(self) -> None:
         while self._doorkeeper is not None and self._doorkeeper.refused:
-            self._refuse(f"refused at the door: the key {self._doorkeeper.refused.popleft()} is of no participant")
+            key = self._doorkeeper.refused.popleft()
+            self._refuse("refused at the door: the key %s is of no participant", key)
 
-    def _refuse(self, what: str) -> None:
+    def _refuse(self, what: str, *details: object) -> None:
         self.refused += 1
         if self.refused <= _TOLD:
-            _log.warning("refused: %s", what)
+            _log.warning(f"refused: {what}", *details)
+        elif self.refused % _COUNTED_EVERY == 0:
+            self.tell_refused()
 
     def _listen(self, address: str, name: str, waiting: int) -> None:
         self._outbound.setsockopt(zmq.SNDHWM, waiting)
@@ -163,9 +193,10 @@ class Switch:
         return socket
 
 
-def _signer_of(frame: zmq.Frame) -> str:
-    """Whose key signed a frame; empty for the news that a connection has ended, which nobody signs."""
-    try:
-        return str(frame.get("User-Id"))
-    except zmq.ZMQError:
-        return ""
+def _disconnect(frame: zmq.Frame) -> None:
+    """End the connection that a frame came by; ZeroMQ has no call for it, but says which one it was.
+
+    Should that have ended already, and its number be another's now, the other connects again.
+    """
+    with suppress(zmq.ZMQError, OSError), socket_module.socket(fileno=os.dup(int(frame.get(zmq.SRCFD)))) as wire:
+        wire.shutdown(socket_module.SHUT_RDWR)

@@ -110,12 +110,15 @@ def test_a_participant_that_speaks_in_the_name_of_another_goes_no_further(house)
     context.destroy(linger=0)
 
 
-def test_a_participant_that_listens_on_a_foreign_edge_hears_nothing_and_disturbs_nobody(house):
+FOREIGN = make_codec("b", ["a"]).prefix("a", "b")
+
+
+@pytest.mark.parametrize("wanted", [FOREIGN, FOREIGN[:5], b""], ids=["edge", "part", "everything"])
+def test_a_participant_that_listens_on_a_foreign_edge_hears_nothing_and_disturbs_nobody(house, wanted):
     a, b = house.open("a", "b", keys=house.keys["a"]), house.open("b", "a", keys=house.keys["b"])
     context, spy = insider(house, "c", zmq.SUB, subscribe_address(house.address, "c"))
-    for wanted in (make_codec("b", ["a"]).prefix("a", "b"), b"", b"\x97"):
-        spy.subscribe(wanted)
-    listen_until(lambda: house.log().count("refused: c wants") == 3, a, b)
+    spy.subscribe(wanted)
+    listen_until(lambda: "refused: c wants" in house.log(), a, b)
     say(a, "a", "b", "secret", 0)
     listen_until(lambda: b.texts == ["secret"], a, b)
     assert spy.poll(200) == 0

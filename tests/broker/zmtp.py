@@ -37,13 +37,17 @@ def frame(body, flags=0):
 def shake_hands(address, kind):
     """A connection as a socket of `kind` (b"PUSH", b"PUB", b"SUB") that was let in."""
     wire = dial(address)
-    wire.sendall(greeting())
-    _read(wire, _GREETING_BYTES)
-    name = b"\x0bSocket-Type" + struct.pack("!I", len(kind)) + kind
-    wire.sendall(frame(b"\x05READY" + name, _COMMAND))
-    flags, length = _read(wire, 2)
-    assert flags == _COMMAND
-    _read(wire, length)
+    try:
+        wire.sendall(greeting())
+        _read(wire, _GREETING_BYTES)
+        name = b"\x0bSocket-Type" + struct.pack("!I", len(kind)) + kind
+        wire.sendall(frame(b"\x05READY" + name, _COMMAND))
+        flags, length = _read(wire, 2)
+        assert flags == _COMMAND
+        _read(wire, length)
+    except OSError:
+        wire.close()
+        raise
     return wire
 
 
@@ -51,6 +55,7 @@ def _read(wire, count):
     data = b""
     while len(data) < count:
         more = wire.recv(count - len(data))
-        assert more, "the other side has closed"
+        if not more:
+            raise ConnectionError("the other side has closed")
         data += more
     return data
