@@ -109,7 +109,9 @@ class Switch:
     def close(self) -> None:
         """Close the sockets; what is under way is lost."""
         self._hear_refusals()
-        self._context.destroy(linger=0)
+        self._inbound.close(linger=0)
+        self._outbound.close(linger=0)
+        self._context.term()  # the doorkeeper's thread closes its own socket then
 
     def _drain(self, socket: Socket) -> None:
         handle = self._forward if socket is self._inbound else self._hear_asked

@@ -82,7 +82,7 @@ def _links(folder: Path, stack: ExitStack) -> Mapping[str, Sequence[LinkConfig]]
     forwarder = start_forwarder(f"ipc://{folder}/forwarder", folder, through, run=_RUN, peers=peers)
     stack.callback(forwarder.close)
     guarded = start_forwarder(
-        f"ipc://{folder}/guarded",
+        f"ipc://{folder}/guard",
         folder / "guarded",
         through,
         run=_RUN,
