@@ -5,7 +5,9 @@ Where the time goes, and what is done instead:
   and the loop has a writer only while the broker does not read;
 - each message received costs a task and a future: here frames are handed over as they are read;
 - each packet read costs a turn of the loop: here the socket is read without it while all is well;
-- each message sent makes objects for a callback about it: here there is no such callback.
+- each message sent makes objects for a callback about it: here there is no such callback;
+- with MQTT 5, each message received builds the tables of all properties there are and looks each of them up: here the
+  tables are built once, and nothing is looked up where a message has no properties.
 """
 
 from __future__ import annotations
@@ -22,11 +24,34 @@ from typing import Any
 
 import aiomqtt
 import paho.mqtt.client as paho
+from paho.mqtt import _packet
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 _BURST = 256
 """Packets read in one turn of the loop: its timers shall ring even if packets come as fast as they are read."""
 _GOODBYE_WITHIN_S = 1.0
+
+
+_TABLES = vars(Properties(PacketTypes.PUBLISH))  # type: ignore[no-untyped-call] # paho's
+_NO_PROPERTIES = b"\0"
+
+
+class _Properties(Properties):
+    """paho's, for what is read, without what it does anew for every message."""
+
+    def __init__(self, packet: int) -> None:
+        vars(self).update(_TABLES, packetType=packet)
+
+    def unpack(self, buffer: bytes) -> tuple[Properties, int]:
+        """Read them from the beginning of a buffer; says how long they are."""
+        if buffer.startswith(_NO_PROPERTIES):
+            return self, len(_NO_PROPERTIES)
+        found: tuple[Properties, int] = super().unpack(buffer)  # type: ignore[no-untyped-call] # paho's
+        return found
+
+
+_packet.Properties = _Properties  # type: ignore[attr-defined]
 
 
 class NoAnswer(aiomqtt.MqttError):

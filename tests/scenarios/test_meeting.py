@@ -1,0 +1,200 @@
+"""What stands between participants, started by hand and by a run, and who needs keys for it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from running import LIMIT_S, TINY, alive, children_of, foretell, need_mosquitto, start, summary, until
+
+from broker.config import TransportConfig
+from broker.errors import ParticipantDied
+from scenarios.keys import beyond_this_host, needs_keys
+from scenarios.meeting import Meeting
+from scenarios.plan import Wiring
+
+RUN = ("exchange-quick", "--episodes", "3", *TINY)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def broker(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`foretell broker`, and the address that it tells."""
+    process = start("broker", "exchange-quick", *arguments)
+    assert process.stdout is not None
+    try:
+        yield process, process.stdout.readline().strip()
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        process.communicate(timeout=LIMIT_S)
+
+
+def answers(address: str) -> bool:
+    host, _, port = address.partition("://")[2].rpartition(":")
+    with socket.socket() as probe:
+        return probe.connect_ex((host, int(port))) == 0
+
+
+def test_a_run_takes_a_forwarder_that_runs_already(tmp_path: Path) -> None:
+    port = free_port()
+    with broker("--transport", "forwarder", "--listen", f"tcp://127.0.0.1:{port}") as (process, address):
+        assert address == f"tcp://127.0.0.1:{port}"
+        given_it = ("--transport", "forwarder", "--set", f"transport.zeromq.forwarder={address}")
+        done = foretell("run", *RUN, *given_it, "--out", str(tmp_path / "run"))
+        assert done.returncode == 0, done.stderr
+        assert process.poll() is None
+    assert not (tmp_path / "run" / "logs" / "forwarder.log").exists()
+    assert summary(tmp_path / "run")["episodes"] == 3
+
+
+@pytest.mark.parametrize("transport", ["mqtt", "forwarder"])
+def test_keys_made_by_hand_serve_a_broker_and_a_run_that_are_started_apart(tmp_path: Path, transport: str) -> None:
+    if transport == "mqtt":
+        need_mosquitto()
+    keys, port = tmp_path / "keys", free_port()
+    made = foretell("keys", "exchange-quick", "--out", str(keys))
+    assert made.returncode == 0, made.stderr
+    assert "copy to each host its own folders and no others" in made.stdout
+    secure = ("--transport", transport, "--set", "transport.security.mode=on")
+    secure += ("--set", f"transport.security.keys={keys}")
+    scheme = "mqtt" if transport == "mqtt" else "tcp"
+    with broker(*secure, "--listen", f"{scheme}://127.0.0.1:{port}") as (_, address):
+        where = "transport.mqtt.address" if transport == "mqtt" else "transport.zeromq.forwarder"
+        done = foretell("run", *RUN, *secure, "--set", f"{where}={address}", "--out", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr
+    assert address.startswith("mqtts://" if transport == "mqtt" else "tcp://")
+
+
+@pytest.mark.parametrize("transport", ["mqtt", "forwarder"])
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_broker_outlives_its_command(transport: str, ending: signal.Signals) -> None:
+    if transport == "mqtt":
+        need_mosquitto()
+    listen = f"{'mqtt' if transport == 'mqtt' else 'tcp'}://127.0.0.1:{free_port()}"
+    with broker("--transport", transport, "--listen", listen) as (process, address):
+        children = children_of(process.pid)
+        assert children
+        assert answers(address)
+        process.send_signal(ending)
+        process.wait(LIMIT_S)
+        until(lambda: not any(map(alive, children)), "the broker's end")
+        assert not answers(address)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((), "expected a scenario that needs a broker, found ZeroMQ from process to process"),
+        (("--transport", "mqtt", "--listen", "mqtt://0.0.0.0:18830"), "is open to other hosts, so it needs keys"),
+        (("--transport", "forwarder", "--listen", "tcp://0.0.0.0:18830"), "is open to other hosts, so it needs keys"),
+    ],
+)
+def test_a_broker_that_would_be_no_use_or_open_to_strangers_is_refused(
+    arguments: tuple[str, ...], sentence: str
+) -> None:
+    done = foretell("broker", "exchange-quick", *arguments)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_run_whose_broker_elsewhere_cannot_know_its_keys_is_refused(tmp_path: Path) -> None:
+    done = foretell(
+        *("run", *RUN, "--transport", "mqtt", "--set", "transport.mqtt.address=mqtt://192.0.2.1:1883"),
+        *("--out", str(tmp_path / "run")),
+    )
+    assert done.returncode == 2
+    assert "keys made now would be strange to it. Make them with `foretell keys`" in done.stderr
+
+
+@given(st.ip_addresses(), st.integers(1, 65535))
+def test_an_address_needs_keys_if_others_than_this_host_can_reach_it(address, port) -> None:
+    host = f"[{address}]" if address.version == 6 else str(address)
+    mqtt = TransportConfig.model_validate({"kind": "mqtt", "mqtt": {"address": f"mqtt://{host}:{port}"}})
+    assert needs_keys(mqtt) is not address.is_loopback
+    assert beyond_this_host(f"tcp://{host}:{port}") is not address.is_loopback
+    for mode in ("on", "off"):
+        settled = mqtt.model_copy(update={"security": mqtt.security.model_copy(update={"mode": mode})})
+        assert needs_keys(settled) is (mode == "on")
+
+
+@pytest.mark.parametrize(
+    ("settings", "needed"),
+    [
+        ({}, False),
+        ({"kind": "mqtt"}, False),
+        ({"zeromq": {"scheme": "tcp"}}, False),
+        ({"zeromq": {"scheme": "tcp", "host": "0.0.0.0"}}, True),
+        ({"zeromq": {"addresses": {"agent-0": "tcp://10.0.0.7:5670"}}}, True),
+        ({"zeromq": {"mode": "forwarder"}}, False),
+        ({"zeromq": {"mode": "forwarder", "forwarder": "tcp://pi.local:5670"}}, True),
+        ({"kind": "mqtt", "zeromq": {"host": "10.0.0.7"}}, False),
+    ],
+)
+def test_a_run_needs_keys_as_soon_as_one_of_its_addresses_lies_beyond_this_host(settings, needed) -> None:
+    assert needs_keys(TransportConfig.model_validate(settings)) is needed
+
+
+class Dying:
+    """Something between participants that has died already."""
+
+    address, note, log, pid = "tcp://127.0.0.1:1", "", Path("log"), 0
+
+    def alive(self) -> bool:
+        return False
+
+    def turned_away(self) -> int:
+        return 7
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_broker_that_keeps_dying_ends_the_run() -> None:
+    told: list[str] = []
+    found = Meeting(Wiring("run"), Dying(), lambda _address: Dying(), told.append)
+    assert found.look()
+    assert found.look()
+    with pytest.raises(ParticipantDied, match="it died 3 times within 30 s"):
+        found.look()
+    assert len(told) == 2
+
+
+def test_whom_a_broker_turned_away_is_told_in_the_end() -> None:
+    told: list[str] = []
+    Meeting(Wiring("run"), Dying(), lambda _address: Dying(), told.append).close()
+    assert told == ["the broker at tcp://127.0.0.1:1 turned away 7: see log"]
+
+
+def test_a_broker_killed_in_a_run_is_started_again_and_the_results_are_the_same(tmp_path: Path) -> None:
+    need_mosquitto()
+    digests = []
+    for name in ("undisturbed", "disturbed"):
+        process = start(
+            "run", "exchange-quick", "--episodes", "60", *TINY, "--transport", "mqtt", "--out", str(tmp_path / name)
+        )
+        if name == "disturbed":
+            log = tmp_path / name / "logs" / "broker.log"
+            until(lambda log=log: log.exists() and "as foretell-exchange-quick-observer" in log.read_text(), "a run")
+            (pid,) = [
+                pid for pid, line in children_of(process.pid).items() if "mosquitto.conf" in line and "-c" in line
+            ]
+            os.kill(pid, signal.SIGKILL)
+        _, wrong = process.communicate(timeout=LIMIT_S)
+        assert process.returncode == 0, wrong
+        digests.append(summary(tmp_path / name)["curve_digest"])
+    assert digests[0] == digests[1]
