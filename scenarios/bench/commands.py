@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import statistics
 import tempfile
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,9 +22,9 @@ from scenarios.bench.ways import CURVE, FORWARDER, QOS_1
 if TYPE_CHECKING:
     from scenarios.bench.messages import Barrier
     from scenarios.bench.overhead import Pace, Profile
+    from scenarios.bench.recovery import Campaign
     from scenarios.bench.round_trips import RoundTrip
     from scenarios.bench.startup import Memory, Startup
-    from scenarios.observer import ShowProgress
 
 OVERHEAD_LIMIT = 0.35
 PACE_LIMIT = 1.5
@@ -37,6 +39,7 @@ TRIP_LIMITS = {CURVE: 1.5, FORWARDER: 2.5}
 QOS_1_LIMIT_MS = 5.0
 FAULTS_LIMIT_US = 5.0
 _TRIPS = 300
+_RECOVERED = "recovered: an episode was recorded that was not before the kill; the phase is the last one reported"
 
 _PROFILED = "exchange-quick"
 _PAIRS = 5
@@ -50,8 +53,9 @@ def overhead(episodes: int) -> None:
     from scenarios.scenario import load_scenario  # noqa: PLC0415
 
     console = Console()
-    with _bar(episodes) as show:
-        profile = measure_profile(load_scenario(_PROFILED, {"episodes": episodes}), show)
+    with _bar(episodes, "episode") as show:
+        scenario = load_scenario(_PROFILED, {"episodes": episodes})
+        profile = measure_profile(scenario, lambda progress: show(progress.episode))
     console.print(_profile_table(profile, episodes))
     scenarios = [load_scenario(_PROFILED, {"parallel_episodes": copies}) for copies in REFERENCE_MS]
     paces = [measure_pace(scenario, _PAIRS, episodes // 5) for scenario in scenarios]
@@ -125,6 +129,28 @@ def messages(blocks: int, seconds: float) -> None:
 
 
 @click.command()
+@click.option("--kills", type=click.IntRange(min=1), default=20, show_default=True, help="In all.")
+@click.option("--seed", default=0, show_default=True, help="Of moments and victims.")
+def recovery(kills: int, seed: int) -> None:
+    """Kill agents, environment, broker and launcher at random moments, and see whether the results stay the same."""
+    from scenarios.bench.recovery import TRANSPORTS, measure_recovery  # noqa: PLC0415
+
+    campaigns = []
+    for transport in TRANSPORTS:
+        share = -(-kills // len(TRANSPORTS))
+        with _bar(share, "kill") as show:
+            campaigns.append(measure_recovery(share, transport, seed, show))
+    Console().print(_recovery_table(campaigns))
+    for campaign in campaigns:
+        for sentence in campaign.wrong:
+            click.echo(f"recovery: {sentence}")
+        click.echo(
+            f"recovery: {campaign.faithful} of {campaign.runs} runs over {campaign.transport}, with "
+            f"{len(campaign.kills)} kills, ended by themselves with the figures of an undisturbed run"
+        )
+
+
+@click.command()
 @click.option("--blocks", type=click.IntRange(min=1), default=31, show_default=True, help="Pairs of blocks per case.")
 def faults(blocks: int) -> None:
     """Microseconds that the fault layer adds to a message, where no fault matches and where one does."""
@@ -140,16 +166,22 @@ def faults(blocks: int) -> None:
         click.echo(f"faults: {cost.added_us:.2f} us a message where {cost.case}{limit}")
 
 
-COMMANDS: dict[str, click.Command] = {"faults": faults, "messages": messages, "overhead": overhead, "startup": startup}
+COMMANDS: dict[str, click.Command] = {
+    "faults": faults,
+    "messages": messages,
+    "overhead": overhead,
+    "recovery": recovery,
+    "startup": startup,
+}
 
 
 @contextmanager
-def _bar(episodes: int) -> Iterator[ShowProgress]:
-    """A live bar over the episodes, as `foretell simulate` has one."""
-    columns = (TextColumn("episode"), MofNCompleteColumn(), BarColumn(bar_width=24))
+def _bar(total: int, what: str) -> Iterator[Callable[[int], None]]:
+    """A live bar, as `foretell simulate` has one."""
+    columns = (TextColumn(what), MofNCompleteColumn(), BarColumn(bar_width=24))
     with Bar(*columns, console=Console(stderr=True), refresh_per_second=4, transient=True) as bar:
-        task = bar.add_task("", total=episodes)
-        yield lambda progress: bar.update(task, completed=progress.episode)
+        task = bar.add_task("", total=total)
+        yield lambda done: bar.update(task, completed=done)
 
 
 def _profile_table(profile: Profile, episodes: int) -> Table:
@@ -203,6 +235,23 @@ def _trip_table(trips: list[RoundTrip]) -> Table:
     return table
 
 
+def _recovery_table(campaigns: list[Campaign]) -> Table:
+    table = _table(
+        "kills with -9", "transport", "victim", "phase", "kills", "recovered", "median s", "p95 s", caption=_RECOVERED
+    )
+    groups: defaultdict[tuple[str, str, str], list[float | None]] = defaultdict(list)
+    for campaign in campaigns:
+        for kill in campaign.kills:
+            groups[campaign.transport, kill.victim, kill.phase].append(kill.recovered_s)
+            groups[campaign.transport, "all", ""].append(kill.recovered_s)
+    for group, times in sorted(groups.items()):
+        known = sorted(time for time in times if time is not None)
+        median = f"{statistics.median(known):.2f}" if known else ""
+        late = f"{known[round(0.95 * (len(known) - 1))]:.2f}" if known else ""
+        table.add_row(*group, str(len(times)), str(len(known)), median, late)
+    return table
+
+
 def _barrier_table(title: str, barriers: list[Barrier], target: float) -> Table:
     table = _table(title, "agents", "timestep bytes", "action bytes", "bare", "ours", "ratio", "target")
     for barrier in barriers:
@@ -218,9 +267,9 @@ def _barrier_table(title: str, barriers: list[Barrier], target: float) -> Table:
     return table
 
 
-def _table(title: str, first: str, *others: str) -> Table:
+def _table(title: str, first: str, *others: str, caption: str | None = None) -> Table:
     """A table with names to the left and numbers to the right."""
-    table = Table(title=title, title_justify="left", caption_justify="left")
+    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
     table.add_column(first)
     for column in others:
         table.add_column(column, justify="right")

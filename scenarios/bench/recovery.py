@@ -1,0 +1,256 @@
+"""`foretell bench recovery`: kills with -9 at random moments, and whether every run still ends as an undisturbed one.
+
+Kills do not wait for each other: one may meet participants that are still coming back from the last.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from broker.errors import UserError
+from scenarios.run_folder import RunFolder, open_run_folder
+
+TRANSPORTS = ("zeromq", "mqtt")
+AGENT, ENVIRONMENT, BROKER, LAUNCHER = "agent", "environment", "broker", "launcher"
+
+_SCENARIO = (
+    *("exchange-quick", "--episodes", "100", "--set", "parallel_episodes=2", "--set", "learning.hidden=[8]"),
+    *("--set", 'faults=[{kind="drop",probability=0.1}]', "--set", "exchange.patience_s=0.5"),
+    *("--set", "learning.rounds=1", "--set", "environment.steps=3"),
+    *("--set", "recovery.checkpoint_every=5", "--set", "recovery.restarts=1000"),
+)
+_AGENTS = 3
+_FIGURES = ("curve_digest", "weights_digest", "ledger_digest", "episodes", "shares_heard", "faults_applied")
+_KILLS_A_RUN = 10
+_PAUSE_S = (0.05, 5.0)
+_LOOK_EVERY_S = 0.02
+_RUN_WITHIN_S = 300.0
+_STARTING = "STARTING"
+_PHASE = re.compile(r" in ([A-Z_]+) ")
+
+
+@dataclass
+class Kill:
+    """One process killed.
+
+    Attributes:
+        victim: agent, environment, broker or launcher.
+        phase: What it, or for a broker or launcher the environment, last said it was doing; a sign comes each second.
+        recovered_s: Seconds until an episode was recorded that was not before; None if none was.
+    """
+
+    victim: str
+    phase: str
+    recovered_s: float | None = None
+
+
+@dataclass
+class Campaign:
+    """Kills over one transport.
+
+    Attributes:
+        transport: It.
+        kills: All of them.
+        runs: Runs that they were spread over.
+        faithful: Runs that ended by themselves with the figures of the undisturbed one.
+        wrong: What became of the others, a sentence each.
+    """
+
+    transport: str
+    kills: list[Kill] = field(default_factory=list)
+    runs: int = 0
+    faithful: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+
+def measure_recovery(kills: int, transport: str, seed: int, show: Callable[[int], None]) -> Campaign:
+    """Kill until there were `kills`, run after run.
+
+    Args:
+        kills: How many.
+        transport: One of `TRANSPORTS`.
+        seed: Of the moments and victims.
+        show: Told the number of kills so far.
+    """
+    draw, campaign = random.Random(seed), Campaign(transport)  # noqa: S311 - no secret
+    with tempfile.TemporaryDirectory(prefix="foretell-") as folder:
+        undisturbed = _figures_of(Path(folder) / "simulate", "simulate", *_SCENARIO)
+        while len(campaign.kills) < kills:
+            out = Path(folder) / f"run-{campaign.runs}"
+            campaign.runs += 1
+            run = _Run(out, transport)
+            try:
+                run.go(draw, campaign, kills, show)
+                found = _read_figures(out)
+                if found == undisturbed:
+                    campaign.faithful += 1
+                else:
+                    other = {
+                        name: (undisturbed[name], found[name]) for name in found if found[name] != undisturbed[name]
+                    }
+                    campaign.wrong.append(f"run {campaign.runs} over {transport} ended with other figures: {other}")
+            except _RunFailed as failure:
+                campaign.wrong.append(f"run {campaign.runs} over {transport}: {failure}")
+            finally:
+                run.end()
+    return campaign
+
+
+class _RunFailed(Exception):
+    """A run did not end by itself, or not well."""
+
+
+class _Run:
+    """A run in processes of its own, and whom to kill in it."""
+
+    def __init__(self, out: Path, transport: str) -> None:
+        self._out = out
+        self._victims = [AGENT, ENVIRONMENT, LAUNCHER, *([BROKER] if transport == "mqtt" else [])]
+        self._said = out.with_suffix(".txt")
+        self._process = self._start("run", *_SCENARIO, "--transport", transport, "--out", str(out))
+        self._pending: list[tuple[Kill, float, int]] = []
+        self._complete = False
+
+    def go(self, draw: random.Random, campaign: Campaign, kills: int, show: Callable[[int], None]) -> None:
+        """Kill some, and wait for the end.
+
+        Raises:
+            _RunFailed: It ended badly, or not at all.
+        """
+        give_up_at = time.monotonic() + _RUN_WITHIN_S
+        left = min(_KILLS_A_RUN, kills - len(campaign.kills))
+        kill_at = time.monotonic() + draw.uniform(*_PAUSE_S)
+        while (code := self._process.poll()) is None and not self._complete:
+            if time.monotonic() > give_up_at:
+                raise _RunFailed(f"it did not end within {_RUN_WITHIN_S:.0f} s")
+            self._note_recovered()
+            if left and time.monotonic() >= kill_at and (kill := self._kill(draw)) is not None:
+                campaign.kills.append(kill)
+                show(len(campaign.kills))
+                left -= 1
+                kill_at = time.monotonic() + draw.uniform(*_PAUSE_S)
+            time.sleep(_LOOK_EVERY_S)
+        self._note_recovered()
+        if code != 0 and not self._complete:
+            raise _RunFailed(f"exit code {code}: {self._said.read_text(encoding='utf-8')[-500:]}")
+
+    def end(self) -> None:
+        """End everything that may be left of it."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def _kill(self, draw: random.Random) -> Kill | None:
+        """Kill somebody, or nobody if he is not there just now."""
+        victim = draw.choice(self._victims)
+        name = f"agent-{draw.randrange(_AGENTS)}" if victim == AGENT else victim
+        with suppress(OSError, UserError):  # the run has not begun, or has just ended
+            folder = open_run_folder(self._out)
+            kill = Kill(victim, _phase(folder, name if victim in (AGENT, ENVIRONMENT) else ENVIRONMENT))
+            episodes = _recorded(folder)
+            if victim == LAUNCHER:
+                self._kill_launcher(folder)
+            else:
+                pid = next(_writers(folder.log(name)), None)
+                if pid is None:
+                    return None
+                os.kill(pid, signal.SIGKILL)
+            self._pending.append((kill, time.monotonic(), episodes))
+            return kill
+        return None
+
+    def _kill_launcher(self, folder: RunFolder) -> None:
+        """Kill it, wait for the end of all it started, and resume the run."""
+        others = {pid for log in folder.logs.glob("*.log") for pid in _writers(log)}
+        self._process.kill()
+        self._process.wait()
+        give_up_at = time.monotonic() + _RUN_WITHIN_S
+        while any(map(_lives, others)):
+            if time.monotonic() > give_up_at:
+                raise _RunFailed(f"processes outlived their killed launcher: {sorted(others)}")
+            time.sleep(_LOOK_EVERY_S)
+        with suppress(OSError):  # it may have been killed with its last words on its lips
+            self._complete = json.loads(folder.summary.read_text(encoding="utf-8"))["complete"]
+        if not self._complete:
+            self._process = self._start("run", "--resume", str(self._out))
+
+    def _note_recovered(self) -> None:
+        if not self._pending:
+            return
+        episodes, now = _recorded(RunFolder(self._out)), time.monotonic()
+        for kill, at, before in self._pending:
+            if episodes > before or self._complete or self._process.poll() == 0:
+                kill.recovered_s = now - at
+        self._pending = [one for one in self._pending if one[0].recovered_s is None]
+
+    def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        with self._said.open("ab") as said:
+            return subprocess.Popen(  # noqa: S603 - this program itself
+                [sys.executable, "-m", "scenarios.cli", *arguments], stdout=said, stderr=said, start_new_session=True
+            )
+
+
+def _figures_of(out: Path, *arguments: str) -> dict[str, Any]:
+    subprocess.run(  # noqa: S603 - this program itself
+        [sys.executable, "-m", "scenarios.cli", *arguments, "--out", str(out)], check=True, capture_output=True
+    )
+    return _read_figures(out)
+
+
+def _read_figures(out: Path) -> dict[str, Any]:
+    found = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    return {name: found[name] for name in _FIGURES}
+
+
+def _recorded(folder: RunFolder) -> int:
+    found = _ask(folder, "SELECT count(DISTINCT episode) FROM episodes")
+    return int(found[0][0]) if found else 0
+
+
+def _phase(folder: RunFolder, name: str) -> str:
+    found = _ask(folder, "SELECT waits_for FROM status WHERE participant = ?", name)
+    match = _PHASE.search(found[0][0]) if found else None
+    return match[1] if match else _STARTING
+
+
+def _ask(folder: RunFolder, question: str, *values: str) -> list[Any]:
+    """Rows of the run's store; none while there is no store."""
+    try:
+        with closing(sqlite3.connect(f"file:{folder.store}?mode=ro", uri=True)) as store:
+            return store.execute(question, values).fetchall()
+    except sqlite3.Error:
+        return []
+
+
+def _writers(log: Path) -> Iterator[int]:
+    """Processes whose standard output is this file."""
+    wanted = str(log.resolve())
+    for link in _links():
+        with suppress(OSError):
+            if str(link.readlink()) == wanted:
+                yield int(link.parts[2])
+
+
+def _links() -> Iterable[Path]:
+    return Path("/proc").glob("[0-9]*/fd/1")
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
