@@ -6,6 +6,7 @@ import errno
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -42,6 +43,10 @@ _READY_WITHIN_S = 30.0
 _LOOK_EVERY_S = 0.02
 _END_WITHIN_S = 3.0
 _ATTEMPTS = 3
+
+
+class _KilledAtStart(UserError):
+    """Somebody killed the broker before it listened."""
 
 
 class _Door(NamedTuple):
@@ -82,7 +87,11 @@ class MqttServer:
 
     def alive(self) -> bool:
         """Whether it runs."""
-        return self._process.poll() is None
+        return self.ended() is None
+
+    def ended(self) -> int | None:
+        """Its exit code, negative for a signal; None while it runs."""
+        return self._process.poll()
 
     def close(self) -> None:
         """End it within seconds."""
@@ -122,6 +131,9 @@ def start_mqtt_server(
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             return _start(found, folder, config, _Door(host, port or _free_port(host), access))
+        except _KilledAtStart:
+            if attempt == _ATTEMPTS:
+                raise
         except AddressInUse:  # somebody took the free port before the broker could
             if port or attempt == _ATTEMPTS:
                 raise
@@ -250,7 +262,9 @@ def _await(server: MqttServer, door: _Door) -> None:
                     return
         except OSError:
             pass
-        if not server.alive():
+        if (code := server.ended()) is not None:
+            if code == -signal.SIGKILL:
+                raise _KilledAtStart(f"the MQTT broker {server.kind} was killed before it listened")
             msg = f"the MQTT broker {server.kind} did not start: {_last_line(server.log)}. Its log: {server.log}"
             raise UserError(msg)
         time.sleep(_LOOK_EVERY_S)

@@ -87,13 +87,13 @@ class Store:
         self._rows: dict[str, list[tuple[Any, ...]]] = {}
         self._waiting = 0
         self._flushed_at = time.monotonic()
-        fresh = not path.exists()
         try:
             self._database = sqlite3.connect(path)
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")
-            if fresh:
-                self._database.executescript(_SCHEMA)
+            # Whoever was killed before all tables were there has left none.
+            if self._database.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
+                self._database.executescript(f"BEGIN;{_SCHEMA}COMMIT;")
             (found,) = self._database.execute("PRAGMA quick_check(1)").fetchone()
             if found != "ok":
                 msg = f"the run's store {path} is damaged: {found}. Nothing of it was changed."

@@ -285,3 +285,21 @@ def test_a_broker_that_is_not_installed_is_asked_for(monkeypatch, tmp_path):
 def test_auto_takes_mosquitto_where_it_is_installed():
     need_mosquitto()
     assert mqtt_server._choose("auto") == "mosquitto"
+
+
+def test_a_broker_killed_while_it_starts_is_started_again(kind, tmp_path, monkeypatch):
+    popen, started = subprocess.Popen, []
+
+    def start_and_kill_the_first(*arguments, **options):
+        started.append(popen(*arguments, **options))
+        if len(started) == 1:
+            started[0].kill()
+        return started[-1]
+
+    monkeypatch.setattr(mqtt_server.subprocess, "Popen", start_and_kill_the_first)
+    server = start_mqtt_server(kind, tmp_path, TransportConfig())
+    try:
+        assert answers(server.address)
+        assert len(started) == 2
+    finally:
+        server.close()

@@ -192,3 +192,15 @@ def test_when_writing_fails_what_was_written_before_stays(store, tmp_path, read)
     with pytest.raises(UserError, match=r"^cannot write to the run's store: .*What was written before is readable$"):
         store.flush()
     assert read("SELECT DISTINCT episode FROM episodes") == [(0,)]
+
+
+def test_a_store_whose_writer_was_killed_before_its_tables_were_there_gets_them(tmp_path):
+    path = tmp_path / "run.sqlite"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+    store = Store(path, AGENTS)
+    store.write([EventRecord("a", "note", "", "text")])
+    store.close()
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT text FROM events").fetchall() == [("text",)]
+        assert database.execute("SELECT * FROM faults").fetchall() == []
