@@ -137,7 +137,7 @@ def run(
 @_with_scenario()
 @_TRANSPORT
 @click.option("--listen", default="", metavar="ADDRESS", help="mqtt://HOST:PORT or tcp://HOST:PORT; default this host.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("broker"), help="Folder for its files and log.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of its files; default runs/SCENARIO-broker.")
 def broker(
     *,
     scenario: str,
@@ -146,14 +146,15 @@ def broker(
     assignments: tuple[str, ...],
     transport: str | None,
     listen: str,
-    out: Path,
+    out: Path | None,
 ) -> None:
     """Run what stands between a scenario's participants alone: the MQTT broker, or the forwarder."""
     from scenarios.between import serve  # noqa: PLC0415
     from scenarios.plan import make_plan  # noqa: PLC0415
 
     chosen = _TRANSPORTS[transport] if transport is not None else ()
-    serve(make_plan(_load(scenario, seed, episodes, (*assignments, *chosen))), listen, out)
+    plan = make_plan(_load(scenario, seed, episodes, (*assignments, *chosen)))
+    serve(plan, listen, out or Path("runs") / f"{plan.scenario.name}-broker")
 
 
 @foretell.command()
