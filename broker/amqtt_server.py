@@ -88,6 +88,7 @@ class Handler(BrokerProtocolHandler):
         """Called before amqtt does anything in the name of the client."""
         handler, session = await super().init_from_connect(reader, writer, *args, **options)
         if not cls.access.admits(session.username, session.password):
+            _log.warning("turned away: wrong name or password of %r", session.username)
             await ConnackPacket.build(0, NOT_AUTHORIZED).to_stream(writer)
             raise MQTTError(f"wrong name or password: {session.username!r}")
         if not cls.access.open:
@@ -163,7 +164,7 @@ class Broker(amqtt.broker.Broker):
         try:
             await self.external_connected(limited, StreamWriterAdapter(writer), listener_name)
         except _UnknownVersion as error:
-            _log.warning("refused a client: %s", error)
+            _log.info("refused a client: %s", error)
             writer.write(_REFUSED_VERSION)
             writer.close()
         except (FrameRejected, OSError) as error:

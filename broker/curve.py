@@ -14,6 +14,7 @@ from pathlib import Path
 import zmq
 
 from broker.errors import UserError
+from broker.messages import FORWARDER
 
 _KEY_CHARACTERS = 40
 _FOR_OTHERS = 0o077
@@ -54,6 +55,11 @@ def make_curve_keys(folder: Path, peers: Mapping[str, Sequence[str]]) -> None:
         _write_secret(own / _SECRET, "\n".join((*pairs[name], "")))
         for other in others:
             (own / _PUBLIC_FOLDER / f"{other}{_PUBLIC_SUFFIX}").write_text(f"{pairs[other][0]}\n", encoding="ascii")
+
+
+def with_forwarder(peers: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Who talks to whom where a forwarder stands between: everybody to it, too."""
+    return {name: (*others, FORWARDER) for name, others in peers.items()} | {FORWARDER: tuple(peers)}
 
 
 def read_curve_keys(folder: Path) -> CurveKeys:

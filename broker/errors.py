@@ -39,6 +39,10 @@ class ScenarioError(UserError):
         self.problem = problem
 
 
+class Unreachable(UserError):
+    """Nobody answers at an address."""
+
+
 class AddressInUse(UserError):
     """Another program already listens on an address of this run.
 

@@ -21,8 +21,8 @@ from pydantic import Field, ValidationError
 from broker.config import Model, TransportConfig
 from broker.curve import read_curve_keys
 from broker.errors import UserError
-from broker.leash import end_with_parent
-from broker.transports.sockets import FORWARDER
+from broker.leash import end, end_with_parent
+from broker.messages import FORWARDER
 from broker.transports.switch import REFUSED_IN_ALL, Switch
 
 READY = "ready"
@@ -88,12 +88,7 @@ class RunningForwarder:
 
     def close(self) -> None:
         """End it; once it has ended this does nothing."""
-        self._process.terminate()
-        try:
-            self._process.wait(_END_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end(self._process, _END_WITHIN_S)
         if self._process.stdout is not None:
             self._process.stdout.close()
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux; outlives exec, unless the command changes its user
 
@@ -26,6 +28,16 @@ def end_with_parent() -> None:
     """Let the kernel kill this process as soon as the thread that started it has ended, even while it is stopped."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+
+
+def end(process: subprocess.Popen[Any], within_s: float) -> None:
+    """End a process that was started here: ask, and insist after `within_s` seconds."""
+    process.terminate()
+    try:
+        process.wait(within_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def main() -> None:

@@ -27,6 +27,7 @@ from broker import arrays
 
 ENVIRONMENT = "environment"
 OBSERVER = "observer"
+FORWARDER = "forwarder"
 
 Array = np.ndarray
 

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 from broker.amqtt_config import AmqttConfig
 from broker.config import TransportConfig
 from broker.errors import AddressInUse, UserError
-from broker.leash import leashed
+from broker.leash import end, leashed
 from broker.mqtt_access import CERTIFICATE, KEY, PASSWORDS, PERMISSIONS
 
 Kind = Literal["mosquitto", "amqtt"]
@@ -27,7 +27,7 @@ NOTES: dict[Kind, str] = {
     "amqtt": "The broker is amqtt: 4 to 10 times slower than mosquitto, without bound on its queues, and MQTT 3.1.1 "
     "only, so no message expires, no will waits, and sessions end when the broker says so.",
 }
-REFUSED: dict[Kind, str] = {"mosquitto": "not authorised", "amqtt": "refused a client"}
+REFUSED: dict[Kind, str] = {"mosquitto": "not authorised", "amqtt": "turned away:"}
 """What each writes into its log of who may not come in."""
 INSTALL = {
     "mosquitto": "install it (Debian: apt-get install mosquitto)",
@@ -95,13 +95,7 @@ class MqttServer:
 
     def close(self) -> None:
         """End it within seconds."""
-        if self.alive():
-            self._process.terminate()
-        try:
-            self._process.wait(_END_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end(self._process, _END_WITHIN_S)
 
 
 def start_mqtt_server(
@@ -191,7 +185,7 @@ def _mosquitto_command(folder: Path, config: TransportConfig, door: _Door) -> li
         f"listener {door.port} {door.host}",
         "set_tcp_nodelay true",
         "persistence false",
-        "log_dest stdout",
+        "log_dest stderr",  # at once; standard output into a file would wait for 4 KB
         "log_timestamp_format %Y-%m-%dT%H:%M:%S",
         f"max_queued_messages {max(config.queue_messages, config.observer_queue_messages)}",
         f"max_packet_size {min(config.max_message_bytes + HEADER_BYTES, _LARGEST_PACKET)}",

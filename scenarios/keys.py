@@ -8,10 +8,9 @@ from pathlib import Path
 
 from broker.config import TransportConfig
 from broker.errors import UserError
-from broker.messages import OBSERVER
+from broker.messages import FORWARDER, OBSERVER
 from scenarios.plan import Plan
 
-FORWARDER = "forwarder"
 _HERE = "this host"
 
 
@@ -44,7 +43,7 @@ def make_keys(plan: Plan, folder: Path) -> None:
     Raises:
         UserError: The folder holds keys already, or cannot be written.
     """
-    from broker.curve import make_curve_keys  # noqa: PLC0415 - runs without keys need no cryptography
+    from broker.curve import make_curve_keys, with_forwarder  # noqa: PLC0415 - runs without keys need no cryptography
     from broker.mqtt_access import make_mqtt_access  # noqa: PLC0415
 
     if folder.exists() and any(folder.iterdir()):
@@ -53,8 +52,7 @@ def make_keys(plan: Plan, folder: Path) -> None:
     try:
         peers = everybodys_peers(plan)
         make_mqtt_access(folder, plan.scenario.name, peers, sorted(_hosts(plan.scenario.transport)))
-        through = {name: (*others, FORWARDER) for name, others in peers.items()} | {FORWARDER: tuple(peers)}
-        make_curve_keys(folder, through)
+        make_curve_keys(folder, with_forwarder(peers))
     except OSError as error:
         msg = f"cannot write keys to {folder}: {error.strerror}"
         raise UserError(msg) from None

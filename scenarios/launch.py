@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from broker.connect import make_codec, open_transport
-from broker.errors import ParticipantDied, UserError
+from broker.errors import ParticipantDied, Unreachable, UserError
 from broker.messages import OBSERVER, Envelope, Metrics, Stop, first_number
 from broker.process import DONE, WRONG
 from broker.records import FinishedRecord, Record, unpack
@@ -30,6 +30,7 @@ from scenarios.run_folder import RunFolder
 
 _LOOK_EVERY_S = 0.1
 _END_WITHIN_S = 3.0
+_CONNECT_WITHIN_S = 5.0
 _ALLOCATOR = {
     "MALLOC_TRIM_THRESHOLD_": "131072",
     "MALLOC_MMAP_THRESHOLD_": "131072",
@@ -59,11 +60,30 @@ def launch(plan: Plan, folder: RunFolder, observer: Observer, interrupted: Calla
         while True:
             wiring = replace(found.wiring, checkpoints=folder.checkpoints.absolute(), life=lives.begin(why))
             try:
-                _live(Fleet(plan, wiring, folder), _Inbox(plan, wiring, observer), lives, found, interrupted)
+                inbox = _open_inbox(plan, wiring, observer, found)
+                _live(Fleet(plan, wiring, folder), inbox, lives, found, interrupted)
             except ParticipantDied as death:
                 why = lives.bury(death)
             else:
                 return
+
+
+def _open_inbox(plan: Plan, wiring: Wiring, observer: Observer, found: Meeting) -> _Inbox:
+    """Connect the observer; what it connects to may die meanwhile, and nobody else looks.
+
+    Raises:
+        ParticipantDied: What stands between the participants keeps dying.
+        UserError: It cannot be reached for as long as joining may take, or refuses.
+    """
+    joining = plan.scenario.joining.give_up_s
+    give_up_at = time.monotonic() + joining
+    while True:
+        found.look()
+        try:
+            return _Inbox(plan, wiring, observer, min(_CONNECT_WITHIN_S, joining))
+        except Unreachable:
+            if time.monotonic() >= give_up_at:
+                raise
 
 
 def _live(fleet: Fleet, inbox: _Inbox, lives: Lives, found: Meeting, interrupted: Callable[[], bool]) -> None:
@@ -210,8 +230,10 @@ class Fleet:
 class _Inbox:
     """The observer's end of the wire: takes records, and lets participants go when all have finished."""
 
-    def __init__(self, plan: Plan, wiring: Wiring, observer: Observer) -> None:
+    def __init__(self, plan: Plan, wiring: Wiring, observer: Observer, connect_within_s: float) -> None:
         link = plan.observer(wiring)
+        joining = link.joining.model_copy(update={"give_up_s": connect_within_s})
+        link = link.model_copy(update={"joining": joining})
         self._transport = open_transport(link, make_codec(link))
         self._release_as = first_number(wiring.life.incarnation)
         # Who is only coming gives no signs; joining has a limit of its own.

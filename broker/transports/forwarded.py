@@ -18,9 +18,9 @@ from broker.codec import Codec
 from broker.config import TransportConfig
 from broker.curve import CurveKeys
 from broker.errors import UserError
-from broker.messages import OBSERVER, Envelope
+from broker.messages import FORWARDER, OBSERVER, Envelope
 from broker.transport import Traffic
-from broker.transports.sockets import FORWARDER, NOBLOCK, OutEdge, Socket, SocketTransport, limit_of, plain_send
+from broker.transports.sockets import NOBLOCK, OutEdge, Socket, SocketTransport, limit_of, plain_send
 
 SUBSCRIBED, UNSUBSCRIBED = b"\x01", b"\x00"
 """First byte of the news that somebody has subscribed, or has ended a subscription."""

@@ -38,7 +38,7 @@ _NO_PROPERTIES = b"\0"
 
 
 class _Properties(Properties):
-    """paho's, for what is read, without what it does anew for every message."""
+    """paho's, for what any client of this process reads, without what it does anew for every message."""
 
     def __init__(self, packet: int) -> None:
         vars(self).update(_TABLES, packetType=packet)

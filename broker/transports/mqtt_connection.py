@@ -20,7 +20,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from broker.config import MqttConfig
-from broker.errors import UserError
+from broker.errors import Unreachable, UserError
 from broker.mqtt_access import MqttCredentials
 from broker.transports.mqtt_client import MqttClient, NoAnswer
 
@@ -106,7 +106,8 @@ class MqttConnection:
         """Connect for the first time; returns the client, which stays the same from now on.
 
         Raises:
-            UserError: The broker cannot be reached within `within_s` seconds, or refuses for good.
+            Unreachable: No broker answers within `within_s` seconds.
+            UserError: It refuses for good.
         """
         give_up_at = time.monotonic() + within_s
         self._start(self._stay_connected())
@@ -116,7 +117,7 @@ class MqttConnection:
                     f"{self._who.name} cannot reach an MQTT broker at {self._address} within {within_s:g} s: "
                     f"{self._problem}. Does it run, and is the address right?"
                 )
-                raise UserError(msg)
+                raise Unreachable(msg)
             self.run(left_s)
         return self.client
 

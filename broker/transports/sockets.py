@@ -33,7 +33,6 @@ _LAST_PORT = 65535
 _REFUSED_FOR_S = 3.0  # a peer that comes back with new keys at this moment is no reason to give up
 
 Socket = zmq.Socket[bytes]
-FORWARDER = "forwarder"
 
 
 class OutEdge:

@@ -15,13 +15,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from broker.errors import UserError
+from scenarios.processes import is_alive, writers_of
 from scenarios.run_folder import RunFolder, open_run_folder
 
 TRANSPORTS = ("zeromq", "mqtt")
@@ -165,7 +166,7 @@ class _Run:
             if victim == LAUNCHER:
                 self._kill_launcher(folder)
             else:
-                pid = next(_writers(folder.log(name)), None)
+                pid = next(writers_of(folder.log(name)), None)
                 if pid is None:
                     return None
                 os.kill(pid, signal.SIGKILL)
@@ -175,11 +176,11 @@ class _Run:
 
     def _kill_launcher(self, folder: RunFolder) -> None:
         """Kill it, wait for the end of all it started, and resume the run."""
-        others = {pid for log in folder.logs.glob("*.log") for pid in _writers(log)}
+        others = {pid for log in folder.logs.glob("*.log") for pid in writers_of(log)}
         self._process.kill()
         self._process.wait()
         give_up_at = time.monotonic() + _RUN_WITHIN_S
-        while any(map(_lives, others)):
+        while any(map(is_alive, others)):
             if time.monotonic() > give_up_at:
                 raise _RunFailed(f"processes outlived their killed launcher: {sorted(others)}")
             time.sleep(_LOOK_EVERY_S)
@@ -212,7 +213,7 @@ def _figures_of(out: Path, *arguments: str) -> dict[str, Any]:
 
 
 def _read_figures(out: Path) -> dict[str, Any]:
-    found = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    found = json.loads(RunFolder(out).summary.read_text(encoding="utf-8"))
     return {name: found[name] for name in _FIGURES}
 
 
@@ -234,23 +235,3 @@ def _ask(folder: RunFolder, question: str, *values: str) -> list[Any]:
             return store.execute(question, values).fetchall()
     except sqlite3.Error:
         return []
-
-
-def _writers(log: Path) -> Iterator[int]:
-    """Processes whose standard output is this file."""
-    wanted = str(log.resolve())
-    for link in _links():
-        with suppress(OSError):
-            if str(link.readlink()) == wanted:
-                yield int(link.parts[2])
-
-
-def _links() -> Iterable[Path]:
-    return Path("/proc").glob("[0-9]*/fd/1")
-
-
-def _lives(pid: int) -> bool:
-    try:
-        return (Path("/proc") / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False

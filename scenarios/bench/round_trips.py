@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from broker import messages
 from broker.config import JoiningConfig, LinkConfig, TransportConfig
 from broker.connect import connect
-from broker.curve import make_curve_keys
+from broker.curve import make_curve_keys, with_forwarder
 from broker.forwarder import start_forwarder
 from broker.messages import Envelope, Hello, Share
 from broker.mqtt_server import start_mqtt_server
@@ -74,9 +75,8 @@ def measure_round_trips(blocks: int, trips: int, folder: Path) -> list[RoundTrip
 def _links(folder: Path, stack: ExitStack) -> Mapping[str, Sequence[LinkConfig]]:
     names = (_HERE, _THERE)
     peers = {_HERE: (_THERE,), _THERE: (_HERE,)}
-    make_curve_keys(
-        folder / "keys", {name: (*others, "forwarder") for name, others in peers.items()} | {"forwarder": names}
-    )
+    keys = folder / "keys"
+    make_curve_keys(keys, with_forwarder(peers))
     plain, through = TransportConfig(), TransportConfig.model_validate({"zeromq": {"mode": "forwarder"}})
     queued = TransportConfig.model_validate({"kind": "mqtt", "mqtt": {"qos": 1}})
     forwarder = start_forwarder(f"ipc://{folder}/forwarder", folder, through, run=_RUN, peers=peers)
@@ -87,7 +87,7 @@ def _links(folder: Path, stack: ExitStack) -> Mapping[str, Sequence[LinkConfig]]
         through,
         run=_RUN,
         peers=peers,
-        credentials=folder / "keys/forwarder",
+        credentials=keys / messages.FORWARDER,
     )
     stack.callback(guarded.close)
     server = start_mqtt_server("auto", folder, queued)
@@ -112,9 +112,9 @@ def _links(folder: Path, stack: ExitStack) -> Mapping[str, Sequence[LinkConfig]]
 
     return {
         DIRECT: links("direct", plain),
-        CURVE: links("curve", plain, keys=folder / "keys"),
+        CURVE: links("curve", plain, keys=keys),
         FORWARDER: links("forwarder", through, forwarder.address),
-        FORWARDER_CURVE: links("guarded", through, guarded.address, keys=folder / "keys"),
+        FORWARDER_CURVE: links("guarded", through, guarded.address, keys=keys),
         QOS_1: links("mqtt", queued, server.address),
     }
 

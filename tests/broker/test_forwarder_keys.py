@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import zmq
 from broker_toys import RUN, Ear, envelope, listen_until, make_codec
+from strangers import greeting, stranger
 
 from broker.config import TransportConfig
-from broker.curve import make_curve_keys, read_curve_keys
+from broker.curve import make_curve_keys, read_curve_keys, with_forwarder
 from broker.errors import UserError
 from broker.forwarder import start_forwarder
-from broker.messages import OBSERVER, Hello, Stop
+from broker.messages import OBSERVER, Stop
 from broker.transports.forwarded import ForwardedTransport, subscribe_address
 
 GRAPH = {"a": ("b",), "b": ("a", "c"), "c": ("b",)}
-THROUGH = {name: (*others, "forwarder") for name, others in GRAPH.items()} | {"forwarder": tuple(GRAPH)}
+THROUGH = with_forwarder(GRAPH)
 
 
 class House:
@@ -134,28 +134,17 @@ def test_a_participant_that_listens_on_a_foreign_edge_hears_nothing_and_disturbs
     [
         ("another key", "forwarder at .* refuses the key of a: it knows another one or none"),
         ("no key", "forwarder at .* asks for a key, but a has none"),
-        ("another key of the forwarder", "forwarder at .* does not have the key that a knows it by"),
+        ("another key of whom it calls", "forwarder at .* does not have the key that a knows it by"),
     ],
 )
 def test_a_stranger_is_not_heard_and_is_told_so_in_seconds(house, keys, sentence):
     b = house.open("b", "a", keys=house.keys["b"])
-    mine, other = house.keys["a"], house.others["a"]
-    stranger = {
-        "another key": replace(other, peers=mine.peers),
-        "no key": None,
-        "another key of the forwarder": replace(mine, peers=other.peers),
-    }[keys]
-    a = house.open("a", "b", keys=stranger)
-
-    def greet():
-        a.transport.send(envelope("a", "b", Hello(0, wants_reply=True)))
-        return False
-
+    a = house.open("a", "b", keys=stranger(keys, house.keys["a"], house.others["a"]))
     with pytest.raises(UserError, match=sentence):
-        listen_until(greet, a, b)
+        listen_until(greeting("a", "b", a), a, b)
     assert not b.heard
     if keys == "another key":
-        listen_until(lambda: f"refused at the door: the key {other.public}" in house.log(), b)
+        listen_until(lambda: f"refused at the door: the key {house.others['a'].public}" in house.log(), b)
 
 
 def test_who_comes_back_is_heard_again(house):

@@ -105,6 +105,15 @@ def test_who_has_no_password_or_a_wrong_one_is_refused(house):
     assert house.open(ca=ca, username="nobody", password="guess").refused
 
 
+def test_who_was_refused_is_counted_and_who_came_in_is_not(house):
+    mine, ca = house.enter("agent-0"), house.keys / "agent-0" / "ca.pem"
+    mine.publish(edge("agent-0", "agent-1"), "one")
+    assert house.server.turned_away() == 0
+    for _ in range(3):
+        assert house.open(ca=ca, username="agent-0", password="guess").refused
+    wait_for(lambda: house.server.turned_away() == 3)
+
+
 def test_the_own_password_opens_no_other_name(house):
     own = (house.keys / "agent-2" / "mqtt.json").read_text().split('"')[-2]
     ca = house.keys / "agent-2" / "ca.pem"

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from scenarios.processes import writers_of
+from scenarios.run_folder import RunFolder
 
 LIMIT_S = 120.0
 TINY = (
@@ -101,18 +107,18 @@ def children_of(pid: int) -> dict[int, str]:
 
 def participant_pid(out: Path, name: str) -> int:
     """The process whose log is that of `name`."""
-    log = (out / "logs" / f"{name}.log").resolve()
-    for link in Path("/proc").glob("[0-9]*/fd/1"):
-        try:
-            if link.resolve() == log:
-                return int(link.parts[2])
-        except OSError:
-            continue
-    raise AssertionError(f"no process writes to {log}")
+    log = RunFolder(out).log(name)
+    pid = next(writers_of(log), None)
+    assert pid is not None, f"no process writes to {log}"
+    return pid
 
 
-def alive(pid: int) -> bool:
-    try:
-        return (Path("/proc") / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
+def free_ports(count: int) -> int:
+    """The first of some ports in a row that nobody uses."""
+    for base in range(21_000 + random.randrange(4000), 32_000, count):
+        with suppress(OSError):
+            for port in range(base, base + count):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+            return base
+    raise AssertionError("no ports are free")

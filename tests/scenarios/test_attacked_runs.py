@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import socket
 import sqlite3
 import subprocess
 import threading
@@ -15,7 +14,7 @@ from typing import Any
 import paho.mqtt.client as mqtt
 import pytest
 import zmq
-from running import LIMIT_S, TINY, need_mosquitto, simulate_here, start, summary, until
+from running import LIMIT_S, TINY, free_ports, need_mosquitto, simulate_here, start, summary, until
 
 from broker.curve import make_curve_keys, read_curve_keys
 from broker.messages import OBSERVER, topic
@@ -35,17 +34,6 @@ RUN = "exchange-quick"
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return simulate_here(tmp_path_factory.mktemp("calm") / "simulate", *SCENARIO)
-
-
-def free_ports(count: int) -> int:
-    """The first of some ports in a row that nobody uses."""
-    for base in range(21_000 + random.randrange(4000), 32_000, count):
-        with suppress(OSError):
-            for port in range(base, base + count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-            return base
-    raise AssertionError("no ports are free")
 
 
 def tcp(base: int) -> tuple[str, ...]:

@@ -16,7 +16,6 @@ from running import (
     DROPS,
     LIMIT_S,
     TINY,
-    alive,
     children_of,
     foretell,
     need_mosquitto,
@@ -26,6 +25,8 @@ from running import (
     summary,
     until,
 )
+
+from scenarios.processes import is_alive
 
 EPISODES = 60
 SCENARIO = (
@@ -99,7 +100,7 @@ def test_whoever_is_killed_the_results_are_those_of_an_undisturbed_run(
     until(lambda: recorded(out) >= 48, "48 episodes")
     process.kill()
     process.communicate()
-    until(lambda: not any(map(alive, children)), "the end of all processes")
+    until(lambda: not any(map(is_alive, children)), "the end of all processes")
 
     done = foretell("run", "--resume", str(out))
     assert done.returncode == 0, done.stderr

@@ -12,27 +12,27 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from running import LIMIT_S, TINY, alive, children_of, foretell, need_mosquitto, start, summary, until
+from running import LIMIT_S, TINY, children_of, foretell, free_ports, need_mosquitto, start, summary, until
 
 from broker.config import TransportConfig
 from broker.errors import ParticipantDied
+from broker.mqtt_server import MqttServer, start_mqtt_server
+from scenarios import launch
 from scenarios.keys import beyond_this_host, needs_keys
 from scenarios.meeting import Meeting
-from scenarios.plan import Wiring
+from scenarios.observer import Observer
+from scenarios.plan import Wiring, make_plan
+from scenarios.processes import is_alive
+from scenarios.run_folder import make_run_folder
+from scenarios.scenario import load_scenario
 
 RUN = ("exchange-quick", "--episodes", "3", *TINY)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
-def broker(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def broker(out: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`foretell broker`, and the address that it tells."""
-    process = start("broker", "exchange-quick", *arguments)
+    process = start("broker", "exchange-quick", *arguments, "--out", str(out))
     assert process.stdout is not None
     try:
         yield process, process.stdout.readline().strip()
@@ -49,8 +49,11 @@ def answers(address: str) -> bool:
 
 
 def test_a_run_takes_a_forwarder_that_runs_already(tmp_path: Path) -> None:
-    port = free_port()
-    with broker("--transport", "forwarder", "--listen", f"tcp://127.0.0.1:{port}") as (process, address):
+    port = free_ports(3)
+    with broker(tmp_path / "broker", "--transport", "forwarder", "--listen", f"tcp://127.0.0.1:{port}") as (
+        process,
+        address,
+    ):
         assert address == f"tcp://127.0.0.1:{port}"
         given_it = ("--transport", "forwarder", "--set", f"transport.zeromq.forwarder={address}")
         done = foretell("run", *RUN, *given_it, "--out", str(tmp_path / "run"))
@@ -64,14 +67,14 @@ def test_a_run_takes_a_forwarder_that_runs_already(tmp_path: Path) -> None:
 def test_keys_made_by_hand_serve_a_broker_and_a_run_that_are_started_apart(tmp_path: Path, transport: str) -> None:
     if transport == "mqtt":
         need_mosquitto()
-    keys, port = tmp_path / "keys", free_port()
+    keys, port = tmp_path / "keys", free_ports(3)
     made = foretell("keys", "exchange-quick", "--out", str(keys))
     assert made.returncode == 0, made.stderr
     assert "copy to each host its own folders and no others" in made.stdout
     secure = ("--transport", transport, "--set", "transport.security.mode=on")
     secure += ("--set", f"transport.security.keys={keys}")
     scheme = "mqtt" if transport == "mqtt" else "tcp"
-    with broker(*secure, "--listen", f"{scheme}://127.0.0.1:{port}") as (_, address):
+    with broker(tmp_path / "broker", *secure, "--listen", f"{scheme}://127.0.0.1:{port}") as (_, address):
         where = "transport.mqtt.address" if transport == "mqtt" else "transport.zeromq.forwarder"
         done = foretell("run", *RUN, *secure, "--set", f"{where}={address}", "--out", str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr
@@ -80,17 +83,17 @@ def test_keys_made_by_hand_serve_a_broker_and_a_run_that_are_started_apart(tmp_p
 
 @pytest.mark.parametrize("transport", ["mqtt", "forwarder"])
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_no_broker_outlives_its_command(transport: str, ending: signal.Signals) -> None:
+def test_no_broker_outlives_its_command(tmp_path: Path, transport: str, ending: signal.Signals) -> None:
     if transport == "mqtt":
         need_mosquitto()
-    listen = f"{'mqtt' if transport == 'mqtt' else 'tcp'}://127.0.0.1:{free_port()}"
-    with broker("--transport", transport, "--listen", listen) as (process, address):
+    listen = f"{'mqtt' if transport == 'mqtt' else 'tcp'}://127.0.0.1:{free_ports(3)}"
+    with broker(tmp_path / "broker", "--transport", transport, "--listen", listen) as (process, address):
         children = children_of(process.pid)
         assert children
         assert answers(address)
         process.send_signal(ending)
         process.wait(LIMIT_S)
-        until(lambda: not any(map(alive, children)), "the broker's end")
+        until(lambda: not any(map(is_alive, children)), "the broker's end")
         until(lambda: not answers(address), "the end of its last thread")
 
 
@@ -177,3 +180,31 @@ def test_whom_a_broker_turned_away_is_told_in_the_end() -> None:
     told: list[str] = []
     Meeting(Wiring("run"), Dying(), lambda _address: Dying(), told.append).close()
     assert told == ["the broker at tcp://127.0.0.1:1 turned away 7: see log"]
+
+
+def test_a_broker_that_dies_while_the_observer_connects_is_looked_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, port = make_plan(load_scenario("exchange-quick", {"transport.kind": "mqtt"})), free_ports(1)
+    servers: list[MqttServer] = []
+
+    class Reviving:
+        looks = 0
+
+        def look(self) -> bool:
+            self.looks += 1
+            if self.looks == 2:
+                servers.append(start_mqtt_server("auto", tmp_path, plan.scenario.transport, port=port))
+            return self.looks == 2
+
+    monkeypatch.setattr(launch, "_CONNECT_WITHIN_S", 0.3)
+    wiring = Wiring("exchange-quick", broker=f"mqtt://127.0.0.1:{port}", observed=True)
+    observer = Observer(plan, make_run_folder(tmp_path / "run", "run", 1), lambda _: None)
+    try:
+        inbox = launch._open_inbox(plan, wiring, observer, Reviving())
+        inbox.close()
+    finally:
+        for server in servers:
+            server.close()
+        observer.finish("run")
+    assert servers

@@ -22,11 +22,12 @@ import numpy as np
 import pytest
 import zmq
 from message_cases import action_of, timestep_of
-from running import LIMIT_S, TINY, alive, children_of, foretell, participant_pid, simulate_here, start, summary, until
+from running import LIMIT_S, TINY, children_of, foretell, participant_pid, simulate_here, start, summary, until
 
 from broker.codec import Codec
 from broker.messages import ENVIRONMENT, OBSERVER, Envelope, Share, Stop
 from broker.transports.journaled import read_journal
+from scenarios.processes import is_alive
 
 LONG = ("--episodes", "100000", *TINY, "--set", "recovery.on_crash=fail")
 
@@ -87,7 +88,7 @@ def test_a_killed_participant_is_named_within_five_seconds(
     assert f"{victim} died: signal SIGKILL" in said
     assert str(out / "logs" / f"{victim}.log") in said
     assert "Traceback" not in said
-    until(lambda: not any(alive(child) for child in children), "the end of all processes")
+    until(lambda: not any(is_alive(child) for child in children), "the end of all processes")
     assert not summary(out)["complete"]
 
 
@@ -99,7 +100,7 @@ def test_ctrl_c_ends_everything_and_keeps_what_was_learned(running: tuple[subpro
     assert process.returncode == 130
     assert "interrupted after" in said
     assert "Traceback" not in said
-    until(lambda: not any(alive(child) for child in children), "the end of all processes")
+    until(lambda: not any(is_alive(child) for child in children), "the end of all processes")
     figures = summary(out)
     assert not figures["complete"]
     assert figures["episodes"] > 0
@@ -112,7 +113,7 @@ def test_no_process_outlives_a_launcher_that_was_killed(running: tuple[subproces
     assert len(children) >= 4
     process.kill()
     process.communicate()
-    until(lambda: not any(alive(child) for child in children), "the end of all processes")
+    until(lambda: not any(is_alive(child) for child in children), "the end of all processes")
 
 
 def test_an_address_in_use_is_a_sentence(tmp_path: Path) -> None:

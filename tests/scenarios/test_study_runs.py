@@ -8,9 +8,10 @@ import signal
 import subprocess
 
 import pytest
-from running import LIMIT_S, alive, children_of, command, foretell, start, until
+from running import LIMIT_S, children_of, command, foretell, start, until
 
 from broker.errors import ForetellError, UserError
+from scenarios.processes import is_alive
 from scenarios.studies.cell import Cell, Group
 from scenarios.studies.runner import Folder, Runner
 
@@ -49,7 +50,7 @@ def stop_in_the_middle_of_a_cell(out, arguments, signal_number, done):
     finally:
         process.kill()
         process.communicate()
-    until(lambda: not any(alive(child) for child in children), "the end of the cells' processes")
+    until(lambda: not any(is_alive(child) for child in children), "the end of the cells' processes")
     assert "Traceback" not in stderr
     return process.returncode, stderr
 
@@ -95,9 +96,9 @@ def test_no_process_outlives_its_study_however_that_ends(signal_number, code, tm
         _, stderr = process.communicate(timeout=30)
         assert process.returncode == code
         assert "Traceback" not in stderr
-        until(lambda: not any(alive(child) for child in children), "the end of the cells' processes", limit_s=10)
+        until(lambda: not any(is_alive(child) for child in children), "the end of the cells' processes", limit_s=10)
     finally:
-        for child in filter(alive, children):
+        for child in filter(is_alive, children):
             os.kill(child, signal.SIGKILL)
         process.kill()
         process.communicate()
