@@ -16,6 +16,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from broker_toys import RUN, Ear, envelope, free_port, listen_until, make_codec
 from garbage import frames
+from ports import free_ports
 from substrates import need_mosquitto
 from zmtp import dial, frame, greeting, shake_hands
 
@@ -206,7 +207,7 @@ def test_who_has_no_key_gets_no_frame_through_at_all(folder):
 
 @pytest.mark.parametrize("door", ["publish", "subscribe", "observer"])
 def test_bad_frames_at_a_forwarder_are_refused_there_or_by_their_reader(folder, door):
-    address = f"tcp://127.0.0.1:{free_port()}"
+    address = f"tcp://127.0.0.1:{free_ports(3)}"
     forwarder = start_forwarder(address, folder, CONFIG, run=RUN, peers=GRAPH)
     b, honest = (
         Ear(ForwardedTransport(name, GRAPH[name], address, make_codec(name, GRAPH[name]), CONFIG))

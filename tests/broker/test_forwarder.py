@@ -7,7 +7,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from broker_toys import RUN, Ear, envelope, free_port, listen_until, make_codec
+from broker_toys import RUN, Ear, envelope, listen_until, make_codec
+from ports import free_ports
 
 from broker.config import TransportConfig
 from broker.errors import UserError
@@ -23,7 +24,7 @@ class Hall:
 
     def __init__(self, scheme, **options):
         self.folder = Path(tempfile.mkdtemp(dir="/tmp", prefix="ft-"))  # short: a socket's path has at most 107 bytes
-        self.address = f"ipc://{self.folder}/f" if scheme == "ipc" else f"tcp://127.0.0.1:{free_port()}"
+        self.address = f"ipc://{self.folder}/f" if scheme == "ipc" else f"tcp://127.0.0.1:{free_ports(3)}"
         self.config = TransportConfig(**options)
         self.forwarder = None
         self._open = []

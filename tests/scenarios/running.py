@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -111,14 +108,3 @@ def participant_pid(out: Path, name: str) -> int:
     pid = next(writers_of(log), None)
     assert pid is not None, f"no process writes to {log}"
     return pid
-
-
-def free_ports(count: int) -> int:
-    """The first of some ports in a row that nobody uses."""
-    for base in range(21_000 + random.randrange(4000), 32_000, count):
-        with suppress(OSError):
-            for port in range(base, base + count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-            return base
-    raise AssertionError("no ports are free")

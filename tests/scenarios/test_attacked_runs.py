@@ -14,7 +14,8 @@ from typing import Any
 import paho.mqtt.client as mqtt
 import pytest
 import zmq
-from running import LIMIT_S, TINY, free_ports, need_mosquitto, simulate_here, start, summary, until
+from ports import free_ports
+from running import LIMIT_S, TINY, need_mosquitto, simulate_here, start, summary, until
 
 from broker.curve import make_curve_keys, read_curve_keys
 from broker.messages import OBSERVER, topic

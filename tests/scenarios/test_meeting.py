@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from running import LIMIT_S, TINY, children_of, foretell, free_ports, need_mosquitto, start, summary, until
+from ports import free_ports
+from running import LIMIT_S, TINY, children_of, foretell, need_mosquitto, start, summary, until
 
 from broker.config import TransportConfig
 from broker.errors import ParticipantDied
