@@ -8,6 +8,8 @@
 |         |                                              | after round K: "ready" to the environment -> ACTING       |
 | LEAVING | Stop from the environment                    | it came -> DONE                                           |
 
+A neighbor that the observer calls gone is waited for no more: its shares are missing, and none is sent to it.
+
 An environment that goes on without an agent may send Stop before the agent is through: it finishes its rounds, no more.
 
 Loss, duplication and reordering are normal inputs. A timestep seen twice gets the same answer again; a share of an
@@ -36,7 +38,9 @@ from broker.errors import PeerLost, ProtocolViolation
 from broker.joining import Joining
 from broker.messages import (
     ENVIRONMENT,
+    OBSERVER,
     Action,
+    Gone,
     Hello,
     Message,
     Share,
@@ -99,7 +103,9 @@ class AgentProtocol:
         self._learner = learner
         self._neighbors = config.neighbors[self.name]
         self._plan = ExchangePlan(config.link.seed, config.neighbors, config.exchange)
-        self._joining = Joining(self.name, self.peers, config.link.joining, config.link.life.incarnation)
+        self._gone = set(config.link.life.gone)
+        present = tuple(peer for peer in self.peers if peer not in self._gone)
+        self._joining = Joining(self.name, present, config.link.joining, config.link.life.incarnation)
         self._episode = -1
         self._step = -1
         self._answer: Action | None = None
@@ -137,6 +143,8 @@ class AgentProtocol:
             return [*self._joining.hear(source, message), *self._join(now)]
         if type(message) is Stop and source == ENVIRONMENT:
             return self._stop(message)
+        if type(message) is Gone and source == OBSERVER and message.participant in self._edges:
+            return self._go_on_without(message.participant, now)
         raise ProtocolViolation(f"{self._where()}: {type(message).__name__} from {source}, which never sends one here")
 
     def deadline(self) -> float | None:
@@ -165,7 +173,7 @@ class AgentProtocol:
             case Phase.JOINING:
                 return self._joining.waits_for()
             case Phase.SHARING:
-                missing = [neighbor for neighbor in self._expected if neighbor not in self._shares]
+                missing = [each for each in self._expected if each not in self._shares and each not in self._gone]
                 return f"{self._where()} waits for the shares of round {self._round} from {', '.join(missing)}"
             case Phase.LEAVING:
                 return f"{self._where()} waits for Stop from {ENVIRONMENT}"
@@ -198,6 +206,15 @@ class AgentProtocol:
             raise ProtocolViolation(f"{self._where()}: Stop before the last of {self._episodes} episodes")
         self._stopped = True
         return [] if self.phase in (Phase.SHARING, Phase.DONE) else self._finish()
+
+    def _go_on_without(self, neighbor: str, now: float) -> list[Command]:
+        self._gone.add(neighbor)
+        if self.phase is Phase.JOINING:
+            self._joining.leave_out(neighbor)
+            return self._join(now)
+        if self.phase is Phase.SHARING and self._all_heard():
+            return [*self._close_round(), *self._share(now)]
+        return []
 
     def _finish(self) -> list[Command]:
         self.phase, self.done = Phase.DONE, True
@@ -276,7 +293,9 @@ class AgentProtocol:
         self._expected = tuple(partner for partner in self._partners if partner in outgoing)
         self._shares = {}
         commands: list[Command] = [
-            Send(partner, Share.of(self._episode, self._round, arrays)) for partner, arrays in outgoing.items()
+            Send(partner, Share.of(self._episode, self._round, arrays))
+            for partner, arrays in outgoing.items()
+            if partner not in self._gone
         ]
         for source, arrays in self._kept.pop((self._episode, self._round), {}).items():
             try:
@@ -369,7 +388,9 @@ class AgentProtocol:
         self._edges[source].note_late(key)
 
     def _all_heard(self) -> bool:
-        return len(self._shares) == len(self._expected)
+        if len(self._shares) == len(self._expected):
+            return True
+        return bool(self._gone) and self._gone.issuperset(each for each in self._expected if each not in self._shares)
 
     def _round_closes_at(self) -> float:
         return self._episode_ended_at + (self._round + 1) * self._config.exchange.patience_s

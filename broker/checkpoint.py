@@ -64,6 +64,9 @@ class Checkpoints(Protocol):
     def forget_after(self, episode: int) -> None:
         """Forget those of later episodes: a new life plays them again."""
 
+    def newest(self, count: int) -> list[int]:
+        """The last `count` episodes of which something is kept, the newest last."""
+
 
 class MemoryCheckpoints:
     """Checkpoints of a simulation: gone with its process."""
@@ -95,6 +98,10 @@ class MemoryCheckpoints:
         """Forget those of later episodes."""
         for later in [each for each in self._states if each > episode]:
             del self._states[later]
+
+    def newest(self, count: int) -> list[int]:
+        """The last episodes kept."""
+        return sorted(self._states)[-count:]
 
 
 class FileCheckpoints:
@@ -152,6 +159,11 @@ class FileCheckpoints:
     def forget_after(self, episode: int) -> None:
         """Delete those of later episodes."""
         self._delete(lambda later: later > episode)
+
+    def newest(self, count: int) -> list[int]:
+        """The last episodes of which there are files."""
+        numbers = {path.name.removeprefix("episode-").partition(".")[0] for path in self._folder.glob("episode-*")}
+        return sorted(int(number) for number in numbers if number.isdecimal())[-count:]
 
     def _delete(self, is_unwanted: Callable[[int], bool]) -> None:
         for path in sorted(self._folder.glob("episode-*"), key=lambda path: path.suffix == _ARRAYS):

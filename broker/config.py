@@ -211,10 +211,11 @@ class TransportConfig(Model):
 class RecoveryConfig(Model):
     """What happens when a participant dies or hangs."""
 
-    on_crash: Literal["restart", "fail"] = Field(
+    on_crash: Literal["restart", "degrade", "fail"] = Field(
         default="restart",
         description="restart: all go back to the last episode that everybody has a checkpoint of, and the results are "
-        "those of an undisturbed run; fail: the run ends with exit code 3.",
+        "those of an undisturbed run; degrade: the others go on without an agent that died, as service.missing_action "
+        "says; fail: the run ends with exit code 3.",
     )
     checkpoint_every: int = Field(
         default=20,
@@ -241,6 +242,10 @@ class LifeConfig(Model):
     )
     checkpoints: Path | None = Field(default=None, description="Folder of its checkpoints; none: it keeps none.")
     checkpoint_every: int = Field(default=20, ge=1, description="Episodes between two checkpoints.")
+    gone: tuple[str, ...] = Field(default=(), description="Agents that died in an earlier one and are not replaced.")
+    breakpoints: tuple[int, ...] = Field(
+        default=(), description="Episodes that the environment begins only when it is told to."
+    )
 
 
 class LinkConfig(Model):

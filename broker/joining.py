@@ -54,6 +54,13 @@ class Joining:
             self._ask_at = None
         return []
 
+    def leave_out(self, peer: str) -> None:
+        """Wait no more for a peer that is dead."""
+        if peer in self._silent:
+            self._silent.remove(peer)
+        if self.complete:
+            self._ask_at = None
+
     def deadline(self) -> float | None:
         """When to ask again or to give up."""
         return None if self._ask_at is None else min(self._ask_at, self._give_up_at)

@@ -8,6 +8,8 @@
 | Share    | agent -> neighbor           | one communication round, addressed to that neighbor alone           |
 | Stop     | environment -> agent        | the run is over (or the sender gives up, and says why)              |
 |          | observer -> any             | all records of all participants have come: you may close            |
+| Gone     | observer -> any             | a participant is dead and will not come back: go on without it      |
+| GoOn     | observer -> environment     | what was to happen before an episode has happened: begin it         |
 | Metrics  | any -> observer             | records for the run's store; never read by an agent                 |
 
 A message travels in an `Envelope`; its topic `foretell/<run>/<source>/<destination>` is the directed edge. Where it
@@ -162,7 +164,27 @@ class Metrics(msgspec.Struct, frozen=True, array_like=True, tag=6, forbid_unknow
     records: bytes
 
 
-Message = Hello | Timestep | Action | Share | Stop | Metrics
+class Gone(msgspec.Struct, frozen=True, array_like=True, tag=7, forbid_unknown_fields=True, gc=False):
+    """A participant is dead, and the run goes on without it.
+
+    Attributes:
+        participant: Who.
+    """
+
+    participant: str
+
+
+class GoOn(msgspec.Struct, frozen=True, array_like=True, tag=8, forbid_unknown_fields=True, gc=False):
+    """The environment has waited before an episode, as it was told to, and may begin it.
+
+    Attributes:
+        episode: Which.
+    """
+
+    episode: int
+
+
+Message = Hello | Timestep | Action | Share | Stop | Metrics | Gone | GoOn
 
 
 def timestep_layout(copies: int, observation_size: int, neighbors: int | None) -> str:

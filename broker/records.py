@@ -194,6 +194,32 @@ class JoinedRecord(msgspec.Struct, frozen=True, tag="joined"):
     participant: str
 
 
+class PausedRecord(msgspec.Struct, frozen=True, tag="paused"):
+    """The environment waits before an episode until it is told to go on; said again and again while it does.
+
+    Attributes:
+        episode: Which.
+    """
+
+    episode: int
+
+
+class ProcessFaultRecord(msgspec.Struct, frozen=True, tag="process-fault"):
+    """What was done to a process, or to what it keeps, because the scenario asks for it.
+
+    Attributes:
+        fault: Its name.
+        occasion: When it was to strike, such as `episode 10` or `second 60`.
+        participant: Whom it struck.
+        what: What was done, and seen to be done.
+    """
+
+    fault: str
+    occasion: str
+    participant: str
+    what: str
+
+
 class FinishedRecord(msgspec.Struct, frozen=True, tag="finished"):
     """A participant has done its work.
 
@@ -229,6 +255,8 @@ Record = (
     | FateCount
     | JoinedRecord
     | StatusRecord
+    | PausedRecord
+    | ProcessFaultRecord
     | FinishedRecord
 )
 

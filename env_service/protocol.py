@@ -4,11 +4,16 @@
 |---------|--------------------------------------------|-----------------------------------------------------------|
 | JOINING | an answer from every agent                 | all have answered its HELLO -> STEPPING                   |
 | STEPPING| every agent's answer to the timestep       | all are there, or the declared policy fills them in       |
+| PAUSED  | GoOn from the observer                     | it came -> STEPPING; only before a breakpoint's episode   |
 | DONE    |                                            | the last episode's answers came; every agent got Stop     |
 
 A timestep is sent again, with a higher attempt, to those who have not answered by the deadline; an answer that comes
 twice counts once. The answer to the last timestep of an episode is empty and means "ready": agents give it when they
 have finished learning, so the next episode begins when all have.
+
+Before an episode that the scenario names as a breakpoint the environment pauses: nothing is under way then, so what
+happens to a process there happens at the same place on every substrate. An agent that the observer calls gone is asked
+no more; its actions are those of the declared policy.
 """
 
 from __future__ import annotations
@@ -20,9 +25,9 @@ import numpy as np
 from broker.checkpoint import State
 from broker.errors import PeerLost, ProtocolViolation
 from broker.joining import Joining
-from broker.messages import Action, Hello, Message, Stop, Timestep, action_layout
+from broker.messages import OBSERVER, Action, Gone, GoOn, Hello, Message, Stop, Timestep, action_layout
 from broker.participant import Command, Report, Save, Send
-from broker.records import EpisodeRecord, EventRecord, FinishedRecord, JoinedRecord, Record
+from broker.records import EpisodeRecord, EventRecord, FinishedRecord, JoinedRecord, PausedRecord, Record
 from broker.seeding import generator
 from env_service.config import ServiceConfig
 from env_service.environments.task import Outcome, Task
@@ -35,6 +40,7 @@ class Phase(Enum):
 
     JOINING = "JOINING"
     STEPPING = "STEPPING"
+    PAUSED = "PAUSED"
     DONE = "DONE"
 
 
@@ -56,7 +62,9 @@ class EnvironmentProtocol:
         self._task = task
         self._agents = tuple(config.neighbors)
         self._index = {agent: position for position, agent in enumerate(self._agents)}
-        self._joining = Joining(self.name, self.peers, config.link.joining, config.link.life.incarnation)
+        self._gone = {agent: None for agent in self._agents if agent in config.link.life.gone}
+        present = tuple(peer for peer in self.peers if peer not in self._gone)
+        self._joining = Joining(self.name, present, config.link.joining, config.link.life.incarnation)
         copies, agents = config.parallel_episodes, len(self._agents)
         proximity = config.proximity_distance is not None
         self._pages = Pages(agents, copies, task.observation_size, proximity=proximity)
@@ -91,6 +99,10 @@ class EnvironmentProtocol:
             return self._take_action(source, message, now)
         if type(message) is Hello:
             return [*self._joining.hear(source, message), *self._join(now)]
+        if type(message) is GoOn and source == OBSERVER:
+            return self._resume(message, now)
+        if type(message) is Gone and source == OBSERVER and message.participant in self._index:
+            return self._go_on_without(message.participant, now)
         raise ProtocolViolation(f"{self._where()}: {type(message).__name__} from {source}, which never sends one here")
 
     def deadline(self) -> float | None:
@@ -100,6 +112,8 @@ class EnvironmentProtocol:
                 return self._joining.deadline()
             case Phase.STEPPING:
                 return self._asked_at + self._patience_s()
+            case Phase.PAUSED:
+                return self._asked_at + self._config.link.joining.hello_interval_s
             case Phase.DONE:
                 return None
 
@@ -107,6 +121,8 @@ class EnvironmentProtocol:
         """Ask again, or fill in missing actions where the scenario says so."""
         if self.phase is Phase.JOINING:
             return self._joining.expire(now)
+        if self.phase is Phase.PAUSED:
+            return self._pause(now)
         if self._config.service.missing_action != "wait" and self._attempt > 0:
             return self._fill_in(now)
         if now >= self._step_began_at + self._config.service.give_up_s:
@@ -119,6 +135,8 @@ class EnvironmentProtocol:
         """Whom and what it waits for."""
         if self.phase is Phase.JOINING:
             return self._joining.waits_for()
+        if self.phase is Phase.PAUSED:
+            return f"{self._where()} waits for {OBSERVER} to let episode {self._episode + 1} begin"
         answer = "readiness" if self._last else f"the action of step {self._step}"
         return f"{self._where()} waits for {answer} from {', '.join(self._waiting)}"
 
@@ -131,12 +149,24 @@ class EnvironmentProtocol:
     def _join(self, now: float) -> list[Command]:
         if self.phase is not Phase.JOINING or not self._joining.complete:
             return []
-        self.phase = Phase.STEPPING
         return [Report(JoinedRecord(self.name)), *self._next_episode(now)]
+
+    def _go_on_without(self, agent: str, now: float) -> list[Command]:
+        self._gone[agent] = None
+        if self.phase is Phase.JOINING:
+            self._joining.leave_out(agent)
+            return self._join(now)
+        if self.phase is not Phase.STEPPING or agent not in self._waiting:
+            return []
+        self._fill(agent)
+        del self._waiting[agent]
+        self.awaited -= 1
+        return [] if self._waiting else self._go_on(now)
 
     # Stepping
 
     def _begin_episode(self, now: float) -> list[Command]:
+        self.phase = Phase.STEPPING
         self._episode += 1
         self._step, self._last = 0, False
         self._rewards.clear()
@@ -151,8 +181,11 @@ class EnvironmentProtocol:
         self._attempt = 0
         self._asked_at = self._step_began_at = now
         self._waiting = dict.fromkeys(self._agents)
+        for agent in self._gone:
+            self._fill(agent)
+            del self._waiting[agent]
         self.awaited = len(self._waiting)
-        return self._ask(self._agents)
+        return self._ask(tuple(self._waiting))
 
     def _ask(self, agents: tuple[str, ...]) -> list[Command]:
         pages = self._pages.write(
@@ -195,10 +228,8 @@ class EnvironmentProtocol:
     def _fill_in(self, now: float) -> list[Command]:
         missing = tuple(self._waiting)
         policy = self._config.service.missing_action
-        for agent in missing if not self._last else ():
-            row = self._index[agent]
-            self._actions[row] = self._last_actions[row] if policy == "repeat" else self._task.noop_action or 0
-            self._missing_actions += 1
+        for agent in missing:
+            self._fill(agent)
         what = "readiness" if self._last else f"action of step {self._step}"
         events: list[Command] = [
             Report(
@@ -210,6 +241,14 @@ class EnvironmentProtocol:
         ]
         self._waiting = {}
         return events + self._go_on(now)
+
+    def _fill(self, agent: str) -> None:
+        """Act for an agent, as the scenario says; nobody has to be ready for it."""
+        if self._last:
+            return
+        row, policy = self._index[agent], self._config.service.missing_action
+        self._actions[row] = self._last_actions[row] if policy == "repeat" else self._task.noop_action or 0
+        self._missing_actions += 1
 
     def _go_on(self, now: float) -> list[Command]:
         if not self._last:
@@ -227,12 +266,24 @@ class EnvironmentProtocol:
         return [Save(self._episode, State())]
 
     def _next_episode(self, now: float) -> list[Command]:
+        if self._episode + 1 in self._config.link.life.breakpoints:
+            return self._pause(now)
         if self._episode + 1 < self._config.episodes:
             return self._begin_episode(now)
         self.phase, self.done = Phase.DONE, True
         self._task.close()
-        stops: list[Command] = [Send(agent, Stop("")) for agent in self._agents]
+        stops: list[Command] = [Send(agent, Stop("")) for agent in self._agents if agent not in self._gone]
         return [*stops, Report(FinishedRecord(self.name, ""))]
+
+    def _pause(self, now: float) -> list[Command]:
+        self.phase = Phase.PAUSED
+        self._asked_at = now
+        return [Report(PausedRecord(self._episode + 1))]
+
+    def _resume(self, message: GoOn, now: float) -> list[Command]:
+        if self.phase is not Phase.PAUSED or message.episode != self._episode + 1:
+            return []
+        return self._begin_episode(now)
 
     def _advance(self, now: float) -> list[Command]:
         self._copy_steps += self._running

@@ -27,6 +27,8 @@ from broker.faults.chains import bad_share
 from broker.faults.selector import touches
 from broker.messages import ENVIRONMENT, OBSERVER
 from broker.records import FaultCount
+from scenarios.plan import Plan
+from scenarios.process_faults import check_strikes
 from scenarios.scenario import Scenario
 
 SIGNIFICANCE = 1e-6
@@ -81,10 +83,20 @@ def verify_ledger(scenario: Scenario, store: Path) -> list[str]:
         (early,) = database.execute(
             "SELECT COUNT(*) FROM delays WHERE achieved_s < asked_s - ?", (_EARLY_S,)
         ).fetchone()
-    sentences = [*check(scenario.faults, counts), *_aimed_at_nothing(scenario.faults, used)]
+    sentences = [*check(scenario.message_faults, counts), *_aimed_at_nothing(scenario.message_faults, used)]
     if early:
         sentences.append(f"{early} delayed messages were handed over before their time")
     return sentences
+
+
+def verify_strikes(plan: Plan, store: Path) -> list[str]:
+    """What was to happen to processes in a run and did not, a sentence each; none when all is well."""
+    faults = plan.scenario.process_faults
+    if not faults:
+        return []
+    with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as database:
+        found = database.execute("SELECT fault, occasion, participant FROM process_faults").fetchall()
+    return check_strikes(faults, found, plan.strikable)
 
 
 def rate_of(fault: FaultConfig) -> float | None:

@@ -27,6 +27,7 @@ class Lives:
     def __init__(self, plan: Plan, observer: Observer, folder: Path | None) -> None:
         self._recovery = plan.scenario.recovery
         self._observer = observer
+        self._agents = plan.agents
         self.checkpoints: dict[str, Checkpoints] = {
             name: FileCheckpoints(folder / name) if folder is not None else MemoryCheckpoints()
             for name in plan.participants
@@ -40,6 +41,17 @@ class Lives:
         """Whether a crash is followed by another life."""
         return self._recovery.on_crash == "restart"
 
+    def leave(self, death: ParticipantDied) -> None:
+        """Go on without who died.
+
+        Raises:
+            ParticipantDied: Nobody may go on so, or it is one that cannot be spared.
+        """
+        left = [agent for agent in self._agents if agent not in (*self._observer.gone, death.participant)]
+        if self._recovery.on_crash != "degrade" or death.participant not in self._agents or not left:
+            raise death
+        self._observer.leave(death.participant, death.cause)
+
     def begin(self, why: str) -> LifeConfig:
         """Go back to where all can go on, and begin the next life there.
 
@@ -52,17 +64,24 @@ class Lives:
         incarnation = self._observer.begin_life(after, why)
         self._tidy_at = self._observer.recorded
         return LifeConfig(
-            incarnation=incarnation, after_episode=after, checkpoint_every=self._recovery.checkpoint_every
+            incarnation=incarnation,
+            after_episode=after,
+            checkpoint_every=self._recovery.checkpoint_every,
+            gone=self._observer.gone,
         )
 
-    def bury(self, death: ParticipantDied) -> str:
+    def bury(self, death: ParticipantDied, *, asked: bool = False) -> str:
         """Take note of a death; returns what to say of it, if there is to be another life.
+
+        Args:
+            death: Whose, and how.
+            asked: Whether the scenario asks for it; such a death is no sign that death follows death.
 
         Raises:
             ParticipantDied: There is none: the scenario says so, or death follows death.
         """
         after = self._common()
-        self._deaths = self._deaths + 1 if after == self._deaths_after else 1
+        self._deaths = (self._deaths if after == self._deaths_after else 0) + (not asked)
         self._deaths_after = after
         if not self.mends:
             raise death
@@ -81,8 +100,18 @@ class Lives:
         for checkpoints in self.checkpoints.values():
             checkpoints.prune(self._tidy_at - every - 1)
 
+    def lose(self, name: str, newest: int) -> str:
+        """Delete the newest checkpoints of a participant; returns what was done."""
+        checkpoints = self.checkpoints[name]
+        lost = checkpoints.newest(newest)
+        if not lost:
+            return "had no checkpoint to lose"
+        checkpoints.forget_after(min(lost) - 1)
+        return f"lost its checkpoints of episodes {', '.join(map(str, lost))}"
+
     def _common(self) -> int:
         """The last recorded episode of which everybody has a checkpoint; -1 where there is none."""
         recorded = self._observer.recorded
-        kept = set.intersection(*(checkpoints.intact() for checkpoints in self.checkpoints.values()))
+        gone = self._observer.gone
+        kept = set.intersection(*(each.intact() for name, each in self.checkpoints.items() if name not in gone))
         return max((episode for episode in kept if episode < recorded), default=-1)

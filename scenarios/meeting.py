@@ -72,6 +72,7 @@ class Meeting:
         self._start_again = start_again
         self._tell = tell
         self._deaths: list[float] = []
+        self._asked = False
 
     @property
     def log(self) -> Path:
@@ -90,13 +91,23 @@ class Meeting:
         if between is None or between.alive():
             return False
         now = time.monotonic()
-        self._deaths = [*(death for death in self._deaths if now - death < _QUICK_S), now]
+        recent = [death for death in self._deaths if now - death < _QUICK_S]
+        self._deaths, self._asked = recent if self._asked else [*recent, now], False
         between.close()
         if len(self._deaths) >= _QUICK_DEATHS:
             raise ParticipantDied("broker", f"it died {len(self._deaths)} times within {_QUICK_S:.0f} s", between.log)
         self._between = self._start_again(between.address)
         self._tell(f"the broker at {between.address} died and was started again; messages under way are lost")
         return True
+
+    @property
+    def pid(self) -> int | None:
+        """The process between the participants, if it was started for this run."""
+        return self._between.pid if self._between is not None else None
+
+    def expect_death(self) -> None:
+        """The process between the participants is killed because the scenario asks for it: it is no bad sign."""
+        self._asked = True
 
     def close(self) -> None:
         """End what was started, and say whom it turned away."""

@@ -12,11 +12,11 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary as Scalars
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from broker.records import EpisodeRecord, EventRecord, JoinedRecord, Record, RoundRecord
+from broker.records import EpisodeRecord, EventRecord, JoinedRecord, ProcessFaultRecord, Record, RoundRecord
 from scenarios.plan import Plan
 from scenarios.run_folder import RunFolder
 from scenarios.store import Store
-from scenarios.summary import Summary, Tally
+from scenarios.summary import GONE, Summary, Tally
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,8 @@ class Observer:
             match record:
                 case JoinedRecord() if self._began_at is None:
                     self._began_at = self._clock()
+                case ProcessFaultRecord():
+                    self._say(f"fault {record.fault} at {record.occasion}: {record.participant} {record.what}")
                 case EventRecord(kind="checkpoint"):
                     self._say(f"{record.participant}: {record.text}")
                 case RoundRecord():
@@ -96,6 +98,21 @@ class Observer:
     def recorded(self) -> int:
         """Number of episodes, from the first, of which all is recorded."""
         return self._tally.recorded
+
+    @property
+    def gone(self) -> tuple[str, ...]:
+        """Agents that died and are not replaced, in the order of their deaths."""
+        return tuple(self._tally.gone)
+
+    def leave(self, agent: str, why: str) -> None:
+        """Take note that the run goes on without an agent."""
+        self.take([EventRecord(agent, GONE, agent, why)])
+        self.flush()
+        self.tell(f"{agent} died: {why}; the others go on without it")
+
+    def strikes(self) -> set[tuple[str, str]]:
+        """Fault and occasion of everything that has been done to processes."""
+        return {(fault, occasion) for fault, occasion in self._store.ask("SELECT fault, occasion FROM process_faults")}
 
     def flush(self) -> None:
         """Bring everything to the disk."""

@@ -19,6 +19,8 @@ from broker.faults import Judge
 from broker.messages import ENVIRONMENT, OBSERVER, agent_name
 from env_service.config import ServiceConfig
 from env_service.environments import make_task
+from scenarios.process_fault_config import PROCESS_FAULTS, LateJoinConfig
+from scenarios.process_faults import BROKER, matching, name_of
 from scenarios.scenario import Scenario, explained
 from scenarios.topology import Graph, ProximityConfig, build_graph
 from scenarios.traces import with_traces
@@ -70,6 +72,16 @@ class Plan:
     action_counts: dict[str, int]
     observation_size: int
     steps: int
+
+    @property
+    def strikable(self) -> tuple[str, ...]:
+        """Everybody whom a fault of processes can strike."""
+        transport = self.scenario.transport
+        if transport.kind == "mqtt":
+            started = not transport.mqtt.address
+        else:
+            started = transport.zeromq.mode == "forwarder" and not transport.zeromq.forwarder
+        return (*self.participants, BROKER) if started else self.participants
 
     @property
     def participants(self) -> tuple[str, ...]:
@@ -125,7 +137,7 @@ class Plan:
             seed=scenario.seed,
             transport=scenario.transport,
             joining=scenario.joining,
-            faults=scenario.faults,
+            faults=scenario.message_faults,
             observed=wiring.observed and name != OBSERVER,
             addresses={who: address for who, address in wiring.addresses.items() if who in known},
             broker=wiring.broker,
@@ -151,7 +163,7 @@ def make_plan(scenario: Scenario) -> Plan:
         ScenarioError: Something in the document cannot work; names the path.
     """
     scenario = with_traces(scenario)
-    Judge(scenario.faults, scenario.seed)
+    Judge(scenario.message_faults, scenario.seed)
     algorithm = make_algorithm(scenario)
     task = make_task(scenario.environment, 1)
     try:
@@ -169,6 +181,7 @@ def make_plan(scenario: Scenario) -> Plan:
         counts = dict(zip(agents, task.action_counts, strict=True))
         plan = Plan(scenario, agents, graph, counts, task.observation_size, task.steps)
         _check_size_of_shares(plan, algorithm)
+        _check_process_faults(plan)
         return plan
     finally:
         task.close()
@@ -195,6 +208,34 @@ def make_algorithm(scenario: Scenario) -> Algorithm:
             f"expected auto or common: {name} averages parameters, so all agents have to start from the same ones",
         )
     return algorithm
+
+
+def _check_process_faults(plan: Plan) -> None:
+    """Refuse faults of processes that could strike nobody, or never, and a policy that they need."""
+    scenario = plan.scenario
+    if scenario.recovery.on_crash == "degrade" and scenario.service.missing_action == "wait":
+        raise ScenarioError(
+            "service.missing_action",
+            'expected noop or repeat with recovery.on_crash = "degrade": somebody has to act for an agent that died',
+        )
+    names, seen = plan.strikable, set()
+    for position, fault in enumerate(scenario.faults):
+        if not isinstance(fault, PROCESS_FAULTS):
+            continue
+        path, name = f"faults[{position}]", name_of(fault)
+        if name in seen:
+            raise ScenarioError(f"{path}.name", f"two faults are called {name!r}; give each its own name")
+        seen.add(name)
+        if not matching(fault, names):
+            raise ScenarioError(f"{path}.participants", f"expected some of {', '.join(names)}: they match none")
+        if isinstance(fault, LateJoinConfig):
+            if fault.by_s >= scenario.joining.give_up_s:
+                raise ScenarioError(f"{path}.by_s", f"expected less than joining.give_up_s, found {fault.by_s}")
+        elif any(episode >= scenario.episodes for episode in fault.at_episodes):
+            raise ScenarioError(
+                f"{path}.at_episodes",
+                f"expected less than episodes = {scenario.episodes}, found {max(fault.at_episodes)}",
+            )
 
 
 def _check_size_of_shares(plan: Plan, algorithm: Algorithm) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 _PROC = Path("/proc")
-_ENDED = "Z"
+_ENDED, _STOPPED = "Z", "T"
+_STOP_WITHIN_S = 10.0
 
 
 def writers_of(log: Path) -> Iterator[int]:
@@ -19,9 +21,24 @@ def writers_of(log: Path) -> Iterator[int]:
                 yield int(link.parts[2])
 
 
+def await_stopped(pid: int) -> bool:
+    """Wait until the system says that a process is stopped; False if it ends, or is not within ten seconds."""
+    give_up_at = time.monotonic() + _STOP_WITHIN_S
+    while time.monotonic() < give_up_at and (state := _state(pid)) != _ENDED:
+        if state == _STOPPED:
+            return True
+        time.sleep(0.001)
+    return False
+
+
+def _state(pid: int) -> str:
+    """The letter that stands for it in /proc."""
+    try:
+        return (_PROC / str(pid) / "stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return _ENDED
+
+
 def is_alive(pid: int) -> bool:
     """Whether a process runs; one that has ended and that nobody has asked about does not."""
-    try:
-        return (_PROC / str(pid) / "stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] != _ENDED
-    except OSError:
-        return False
+    return _state(pid) != _ENDED

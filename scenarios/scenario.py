@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, time
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tomli_w
 from pydantic import Field, ValidationError
@@ -17,10 +17,12 @@ from pydantic_core import ErrorDetails
 from agent_node.config import AlgorithmConfig, ExchangeConfig, LearningConfig
 from broker.config import JoiningConfig, Model, RecoveryConfig, TransportConfig
 from broker.errors import ScenarioError, UserError
-from broker.fault_config import FaultConfig
+from broker.fault_config import ContentConfig, FaultConfig, VerdictConfig
 from env_service.config import BarrierConfig, EnvironmentConfig
+from scenarios.process_fault_config import PROCESS_FAULTS, ProcessFaultConfig
 from scenarios.topology import TopologyConfig
 
+AnyFaultConfig = Annotated[VerdictConfig | ContentConfig | ProcessFaultConfig, Field(discriminator="kind")]
 CATALOGUE = resources.files("scenarios") / "catalogue"
 
 
@@ -50,9 +52,19 @@ class Scenario(Model):
     joining: JoiningConfig = JoiningConfig()
     recovery: RecoveryConfig = RecoveryConfig()
     transport: TransportConfig = TransportConfig()
-    faults: tuple[FaultConfig, ...] = Field(
-        default=(), description="What goes wrong, in the order in which it applies."
+    faults: tuple[AnyFaultConfig, ...] = Field(
+        default=(), description="What goes wrong, with messages and with processes, in the order in which it applies."
     )
+
+    @property
+    def message_faults(self) -> tuple[FaultConfig, ...]:
+        """What goes wrong with messages."""
+        return tuple(fault for fault in self.faults if not isinstance(fault, PROCESS_FAULTS))
+
+    @property
+    def process_faults(self) -> tuple[ProcessFaultConfig, ...]:
+        """What goes wrong with processes."""
+        return tuple(fault for fault in self.faults if isinstance(fault, PROCESS_FAULTS))
 
     def to_toml(self) -> str:
         """The resolved document, every setting spelled out."""

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import torch
 
-from agent_node.build import make_agent
-from broker.checkpoint import State
-from broker.config import LinkConfig
-from broker.connect import connect
-from broker.driver import Driver
 from broker.errors import ParticipantDied
-from broker.life import begin_life
-from broker.participant import Participant
-from broker.transports.memory import MemoryNetwork
-from broker.virtual_time import VirtualTime
-from env_service.build import make_environment
 from scenarios.lives import Lives
 from scenarios.observer import Observer
 from scenarios.plan import Plan, Wiring
 from scenarios.run_folder import RunFolder
+from scenarios.simulated_life import SimulatedLife
+from scenarios.supervisor import Supervisor
 
 
 def simulate(plan: Plan, folder: RunFolder, observer: Observer, interrupted: Callable[[], bool]) -> None:
@@ -40,36 +31,18 @@ def simulate(plan: Plan, folder: RunFolder, observer: Observer, interrupted: Cal
     torch.set_num_threads(1)
     journals = folder.journals if plan.scenario.transport.journal else None
     lives = Lives(plan, observer, None)
-    why, now = "", 0.0
+    supervisor = Supervisor(plan, observer)
+    why, now, late = "", 0.0, supervisor.late()
     while True:
-        wiring = Wiring(plan.scenario.name, journals=journals, life=lives.begin(why))
-        network = MemoryNetwork()
-        drivers = _drivers(plan, wiring, network, observer, lives)
-        time = VirtualTime(drivers, network, now)
+        wiring = Wiring(plan.scenario.name, observed=True, journals=journals, life=supervisor.prepare(lives.begin(why)))
+        life = SimulatedLife(plan, wiring, observer, lives, now)
+        for name, by_s in late.items():
+            life.time.take_away(name, by_s)
         try:
-            time.run(partial(_goes_on, lives, interrupted))
+            life.lead(supervisor, interrupted)
         except ParticipantDied as death:
-            why, now = lives.bury(death), time.now
+            why, now, late = lives.bury(death, asked=life.crashed), life.up_at, {}
         else:
             return
         finally:
-            for driver in drivers:
-                driver.finish()
-                driver.transport.close(0.0)
-
-
-def _goes_on(lives: Lives, interrupted: Callable[[], bool]) -> bool:
-    lives.tidy()
-    return interrupted()
-
-
-def _drivers(plan: Plan, wiring: Wiring, network: MemoryNetwork, observer: Observer, lives: Lives) -> list[Driver]:
-    def drive(make: Callable[[State | None], Participant], link: LinkConfig) -> Driver:
-        checkpoints = lives.checkpoints[link.name]
-        life, state = begin_life(link.life, checkpoints)
-        return Driver(link.run, make(state), connect(link, network), observer.take, life)
-
-    environment = plan.environment(wiring)
-    agents = [plan.agent(agent, wiring) for agent in plan.agents]
-    first = drive(partial(make_environment, environment), environment.link)
-    return [first, *(drive(partial(make_agent, agent), agent.link) for agent in agents)]
+            life.end()

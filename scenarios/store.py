@@ -34,6 +34,7 @@ from broker.records import (
     FateCount,
     FaultCount,
     FaultRecord,
+    ProcessFaultRecord,
     Record,
     RoundRecord,
     StatusRecord,
@@ -53,6 +54,7 @@ CREATE TABLE fault_counts (fault TEXT, source TEXT, destination TEXT, examined I
     chances INTEGER, hits INTEGER);
 CREATE TABLE fates (source TEXT, destination TEXT, kind TEXT, delivered INTEGER, dropped INTEGER, delayed INTEGER,
     duplicated INTEGER, corrupted INTEGER, rejected INTEGER, expired INTEGER);
+CREATE TABLE process_faults (fault TEXT, occasion TEXT, participant TEXT, what TEXT, at REAL);
 CREATE TABLE events (participant TEXT, kind TEXT, peer TEXT, text TEXT);
 CREATE TABLE lives (incarnation INTEGER PRIMARY KEY, after_episode INTEGER, began_at REAL, why TEXT);
 CREATE TABLE status (participant TEXT PRIMARY KEY, waits_for TEXT, since REAL, seen REAL);
@@ -127,6 +129,10 @@ class Store:
         self._waiting = 0
         self._flushed_at = time.monotonic()
 
+    def ask(self, question: str) -> list[Any]:
+        """Rows of what has been written and flushed."""
+        return self._database.execute(question).fetchall()
+
     def begin_life(self, after_episode: int, why: str) -> int:
         """Forget what was recorded of later episodes, and all totals; returns which life begins.
 
@@ -181,6 +187,8 @@ def _rows(record: Record, agents: tuple[str, ...]) -> list[tuple[str, tuple[Any,
             return [("INSERT INTO fault_counts VALUES (?, ?, ?, ?, ?, ?, ?)", astuple(record))]
         case FateCount():
             return [("INSERT INTO fates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", astuple(record))]
+        case ProcessFaultRecord():
+            return [("INSERT INTO process_faults VALUES (?, ?, ?, ?, ?)", (*astuple(record), time.time()))]
         case EventRecord():
             row = (record.participant, record.kind, record.peer, record.text)
             return [("INSERT INTO events VALUES (?, ?, ?, ?)", row)]

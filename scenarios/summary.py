@@ -12,7 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from broker.config import Model
-from broker.records import EdgeRecord, EpisodeRecord, FinishedRecord, Record, RoundRecord
+from broker.records import EdgeRecord, EpisodeRecord, EventRecord, FinishedRecord, Record, RoundRecord
+
+GONE = "gone"
+"""Kind of the event of an agent that died and is not replaced."""
 
 
 class Summary(Model):
@@ -58,6 +61,7 @@ class Tally:
 
     Attributes:
         recorded: Number of episodes, from the first, of which all is recorded.
+        gone: Agents that died and are not replaced.
 
     Args:
         agents: Their names, in the order of an episode's returns.
@@ -76,7 +80,8 @@ class Tally:
         self.weights: dict[str, str] = {}
         self.recorded = 0
         self._rounds = rounds
-        self._rounds_of: Counter[int] = Counter()
+        self._rounds_of: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        self.gone: dict[str, None] = {}
 
     def add(self, records: Iterable[Record]) -> None:
         """Take records in."""
@@ -87,14 +92,16 @@ class Tally:
                     self.env_steps += record.steps
                     self.missing_actions += record.missing_actions
                 case RoundRecord():
-                    self._add_round(record.episode, record.partners, record.heard)
+                    self._add_round(record.agent, record.episode, record.partners, record.heard)
                 case EdgeRecord():
                     self._add_edge(record)
                 case FinishedRecord() if record.weights_digest:
                     self.weights[record.participant] = record.weights_digest
+                case EventRecord() if record.kind == GONE:
+                    self.gone[record.peer] = None
 
         while self._is_whole(self.recorded):
-            del self._rounds_of[self.recorded]
+            self._rounds_of.pop(self.recorded, None)
             self.recorded += 1
 
     def recall(self, store: Path) -> None:
@@ -109,18 +116,23 @@ class Tally:
             for episode in sorted(returns):
                 own = tuple(returns[episode][agent] for agent in self.agents)
                 self.add([EpisodeRecord(episode, own, *steps[episode])])
-            for row in database.execute("SELECT episode, partners, heard FROM rounds"):
+            for (agent,) in database.execute("SELECT peer FROM events WHERE kind = ?", (GONE,)):
+                self.gone[agent] = None
+            for row in database.execute("SELECT agent, episode, partners, heard FROM rounds"):
                 self._add_round(*row)
         finally:
             database.close()
         self.add([])
 
     def _is_whole(self, episode: int) -> bool:
-        return episode < len(self.returns) and self._rounds_of[episode] == len(self.agents) * self._rounds
+        if episode >= len(self.returns):
+            return False
+        rounds = self._rounds_of[episode]
+        return all(rounds[agent] == self._rounds for agent in self.agents if agent not in self.gone)
 
-    def _add_round(self, episode: int, partners: int, heard: int) -> None:
+    def _add_round(self, agent: str, episode: int, partners: int, heard: int) -> None:
         self.round_records += 1
-        self._rounds_of[episode] += 1
+        self._rounds_of[episode][agent] += 1
         self.heard += heard
         self.missing += partners - heard
 
@@ -153,7 +165,7 @@ class Tally:
             scenario=scenario,
             seed=seed,
             substrate=substrate,
-            complete=len(returns) == episodes and len(self.weights) == len(self.agents),
+            complete=len(returns) == episodes and {*self.weights, *self.gone}.issuperset(self.agents),
             episodes=len(returns),
             env_steps=self.env_steps,
             team_return_first=float(team[:tenth].mean()) if len(returns) else None,

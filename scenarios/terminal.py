@@ -17,7 +17,7 @@ from rich.table import Table
 
 from broker.errors import ForetellError, LedgerMismatch, UserError
 from scenarios import observer as observing
-from scenarios.ledger import verify_ledger
+from scenarios.ledger import verify_ledger, verify_strikes
 from scenarios.observer import Observer
 from scenarios.plan import Plan, make_plan
 from scenarios.run_folder import RunFolder, held, make_run_folder, open_run_folder
@@ -94,7 +94,7 @@ def _execute(substrate: str, go: Substrate, plan: Plan, folder: RunFolder) -> No
         raise ForetellError(
             f"only {summary.episodes} of {scenario.episodes} episodes were recorded. The logs: {folder.root / 'logs'}"
         )
-    if sentences := verify_ledger(plan.scenario, folder.store):
+    if sentences := [*verify_ledger(plan.scenario, folder.store), *verify_strikes(plan, folder.store)]:
         raise LedgerMismatch(sentences)
 
 

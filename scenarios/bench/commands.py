@@ -95,7 +95,7 @@ def messages(blocks: int, seconds: float) -> None:
     from scenarios.bench import messages as bench  # noqa: PLC0415
     from scenarios.bench.mqtt import measure_mqtt_barriers  # noqa: PLC0415
     from scenarios.bench.round_trips import measure_round_trips  # noqa: PLC0415
-    from scenarios.launch import start_fork_server  # noqa: PLC0415
+    from scenarios.fleet import start_fork_server  # noqa: PLC0415
 
     workers = ("messages", "mqtt", "round_trips")
     start_fork_server(

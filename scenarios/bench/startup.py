@@ -18,7 +18,8 @@ from pathlib import Path
 
 from broker.errors import ForetellError, UserError
 from broker.records import JoinedRecord, Record
-from scenarios.launch import launch, start_fork_server
+from scenarios.fleet import start_fork_server
+from scenarios.launch import launch
 from scenarios.observer import Observer
 from scenarios.plan import Plan
 from scenarios.run_folder import RunFolder, make_run_folder

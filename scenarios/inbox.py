@@ -1,0 +1,97 @@
+"""The observer's end of the wire, in real time."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+
+from broker.connect import make_codec, open_transport
+from broker.messages import Metrics
+from broker.records import FinishedRecord, PausedRecord, Record, unpack
+from scenarios.observer import Observer
+from scenarios.orders import Orders
+from scenarios.plan import Plan, Wiring
+
+
+class Inbox:
+    """Takes the records of one life, and lets participants go when all have finished.
+
+    Attributes:
+        orders: What participants are told.
+        paused: The episode before which the environment waits, until somebody has dealt with it.
+
+    Args:
+        plan: What runs.
+        wiring: Where everybody is, and which life it is.
+        observer: Takes the records.
+        connect_within_s: How long to look for what stands between the participants.
+    """
+
+    def __init__(self, plan: Plan, wiring: Wiring, observer: Observer, connect_within_s: float) -> None:
+        link = plan.observer(wiring)
+        joining = link.joining.model_copy(update={"give_up_s": connect_within_s})
+        link = link.model_copy(update={"joining": joining})
+        self._transport = open_transport(link, make_codec(link))
+        self.orders = Orders(self._transport, wiring.run, wiring.life.incarnation)
+        self.paused: int | None = None
+        present = [name for name in plan.participants if name not in wiring.life.gone]
+        # Who is only coming gives no signs; joining has a limit of its own.
+        self._seen = dict.fromkeys(present, time.monotonic() + plan.scenario.joining.give_up_s)
+        self._participants = present
+        self._observer = observer
+        self._unfinished = set(present)
+
+    def take(self, timeout_s: float) -> None:
+        """Wait for records and hand them to the observer."""
+        self._transport.wait(timeout_s)
+        records: list[Record] = []
+        while envelopes := self._transport.poll(0.0):
+            for envelope in envelopes:
+                if type(envelope.message) is Metrics:
+                    self._seen[envelope.source] = time.monotonic()
+                    records += _unpacked(envelope.message)
+            self._transport.wait(0.0)
+        for record in records:
+            if type(record) is PausedRecord:
+                self.paused = record.episode
+        self._release({record.participant for record in records if type(record) is FinishedRecord})
+        records += self._transport.noticed
+        self._transport.noticed.clear()
+        if records:
+            self._observer.take(records)
+
+    def silent(self) -> dict[str, float]:
+        """Seconds since the last sign of each participant that has work to do."""
+        now = time.monotonic()
+        return {name: now - seen for name, seen in self._seen.items()}
+
+    def leave(self, name: str) -> None:
+        """Go on without somebody who died, and say so to the others."""
+        self._participants.remove(name)
+        self._seen.pop(name, None)
+        self.orders.gone(name, self._participants)
+        if name in self._unfinished:
+            self._release({name})
+
+    def close(self) -> None:
+        """Release the socket, and count what was lost or refused on the way to it."""
+        self._transport.close(0.0)
+        self._observer.take(self._transport.totals())
+
+    def _release(self, finished: set[str]) -> None:
+        """Say Stop to all, once the last of them has finished."""
+        if not finished:
+            return
+        self._unfinished -= finished
+        for name in finished:
+            self._seen.pop(name, None)
+        if not self._unfinished:
+            self.orders.stop(self._participants)
+
+
+def _unpacked(message: Metrics) -> list[Record]:
+    try:
+        return unpack(message.records)
+    except msgspec.DecodeError:
+        return []

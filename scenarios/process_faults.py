@@ -1,0 +1,209 @@
+"""Which fault strikes which process when; who does it, a launcher or a simulation, has the hands for it.
+
+A strike that the store knows of is not repeated when a run goes back to an earlier episode or is resumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from fnmatch import fnmatchcase
+from typing import NamedTuple, Protocol
+
+from broker.records import ProcessFaultRecord
+from broker.seeding import generator
+from scenarios.process_fault_config import (
+    CheckpointLossConfig,
+    CrashConfig,
+    LateJoinConfig,
+    ProcessFaultConfig,
+    StopConfig,
+    StrikingConfig,
+)
+
+BROKER = "broker"
+CRASHED, GONE = "killed with -9", "was gone already"
+
+
+class Strike(NamedTuple):
+    """One time that a fault strikes.
+
+    Attributes:
+        name: Of the fault.
+        config: Its settings.
+        occasion: When it was to be, such as `episode 10` or `second 60`.
+        victims: Whom it strikes.
+    """
+
+    name: str
+    config: StrikingConfig
+    occasion: str
+    victims: tuple[str, ...]
+
+
+class Hands(Protocol):
+    """What can be done to processes; each says, for the ledger, what it saw itself do."""
+
+    def crash(self, victims: tuple[str, ...], down_s: float) -> list[str]:
+        """Kill all of them at once; nobody begins anew before `down_s` is over."""
+
+    def stop(self, victim: str, for_s: float) -> str:
+        """Stop one, and let it go on later."""
+
+    def lose_checkpoints(self, victim: str, newest: int) -> str:
+        """Delete the newest of its checkpoints."""
+
+
+class ProcessFaults:
+    """All faults of processes of a run.
+
+    Args:
+        faults: As the scenario has them, in the order in which they apply.
+        seed: The scenario's.
+        names: Everybody who can be struck.
+        struck: Names and occasions of the strikes that have been.
+    """
+
+    def __init__(
+        self,
+        faults: Sequence[ProcessFaultConfig],
+        seed: int,
+        names: tuple[str, ...],
+        struck: Collection[tuple[str, str]] = (),
+    ) -> None:
+        self._seed = seed
+        self._names = names
+        self._struck = set(struck)
+        self._gone: set[str] = set()
+        self._faults = [fault for fault in faults if not isinstance(fault, LateJoinConfig)]
+        self._late = [fault for fault in faults if isinstance(fault, LateJoinConfig)]
+
+    def breakpoints(self) -> tuple[int, ...]:
+        """Episodes before which something is still to happen."""
+        left = {
+            episode
+            for fault in self._faults
+            for episode in fault.at_episodes
+            if (name_of(fault), _episode(episode)) not in self._struck
+        }
+        return tuple(sorted(left))
+
+    def late(self) -> dict[str, float]:
+        """By how many seconds each that is late shall start later than the others."""
+        found: dict[str, float] = {}
+        for fault in self._late:
+            for name in matching(fault, self._names):
+                found[name] = max(found.get(name, 0.0), fault.by_s)
+        return found
+
+    def note_late(self) -> list[ProcessFaultRecord]:
+        """For the ledger: who started late, the first time that is asked."""
+        return [
+            ProcessFaultRecord(name_of(fault), "start", name, f"started {fault.by_s:g} s later")
+            for fault in self._late
+            if (name_of(fault), "start") not in self._struck
+            for name in matching(fault, self._names)
+        ]
+
+    def before(self, episode: int) -> list[Strike]:
+        """The strikes that are due before an episode, and have not been."""
+        return [
+            strike
+            for fault in self._faults
+            if episode in fault.at_episodes and (strike := self._strike(fault, _episode(episode))) is not None
+        ]
+
+    def until(self, seconds: float) -> list[Strike]:
+        """The strikes that are due by a time since the run began, and have not been."""
+        found = []
+        for fault in self._faults:
+            occasions = [_second(at_s) for at_s in fault.at_s if at_s <= seconds]
+            if fault.every_s is not None:
+                past = int(seconds / fault.every_s)
+                occasions += [_second(past * fault.every_s)] if past else []
+            found += [strike for occasion in occasions if (strike := self._strike(fault, occasion)) is not None]
+        return found
+
+    def forget(self, name: str) -> None:
+        """Pick somebody no more who is gone for good."""
+        self._gone.add(name)
+
+    def _strike(self, fault: StrikingConfig, occasion: str) -> Strike | None:
+        name = name_of(fault)
+        if (name, occasion) in self._struck:
+            return None
+        self._struck.add((name, occasion))
+        victims = matching(fault, self._names)
+        if fault.pick == "one":
+            draw = generator(self._seed, "process-fault", name, occasion)
+            victims = tuple(victim for victim in victims if victim not in self._gone)
+            if not victims:
+                return None
+            victims = (victims[int(draw.integers(len(victims)))],)
+        return Strike(name, fault, occasion, victims)
+
+
+def carry_out(strike: Strike, hands: Hands) -> list[ProcessFaultRecord]:
+    """Do what a fault asks for; returns what was done, for the ledger."""
+
+    def record(victim: str, what: str) -> ProcessFaultRecord:
+        return ProcessFaultRecord(strike.name, strike.occasion, victim, what)
+
+    match strike.config:
+        case CrashConfig():
+            done = hands.crash(strike.victims, strike.config.down_s)
+            return [record(victim, what) for victim, what in zip(strike.victims, done, strict=True)]
+        case StopConfig():
+            return [record(victim, hands.stop(victim, strike.config.for_s)) for victim in strike.victims]
+        case CheckpointLossConfig():
+            newest = strike.config.newest
+            return [record(victim, hands.lose_checkpoints(victim, newest)) for victim in strike.victims]
+
+
+def matching(fault: ProcessFaultConfig, names: Sequence[str]) -> tuple[str, ...]:
+    """Whom of `names` a fault can strike; what stands between participants keeps no checkpoints and is never late."""
+    if isinstance(fault, CheckpointLossConfig | LateJoinConfig):
+        names = [name for name in names if name != BROKER]
+    return tuple(name for name in names if any(fnmatchcase(name, pattern) for pattern in fault.participants))
+
+
+def name_of(fault: ProcessFaultConfig) -> str:
+    """What the ledger calls it."""
+    return fault.name or fault.kind
+
+
+def check_strikes(
+    faults: Sequence[ProcessFaultConfig], found: Sequence[tuple[str, str, str]], names: tuple[str, ...]
+) -> list[str]:
+    """What was to strike and did not, a sentence each; none when all is well.
+
+    Args:
+        faults: As the scenario has them.
+        found: Name of the fault, occasion and victim of every strike in the ledger.
+        names: Everybody who can be struck.
+    """
+    struck: dict[tuple[str, str], set[str]] = {}
+    for fault_name, occasion, victim in found:
+        struck.setdefault((fault_name, occasion), set()).add(victim)
+    sentences = []
+    for fault in faults:
+        name, victims = name_of(fault), set(matching(fault, names))
+        if isinstance(fault, LateJoinConfig):
+            occasions, wanted = ["start"], len(victims)
+        else:
+            occasions, wanted = [_episode(each) for each in fault.at_episodes], len(victims)
+            wanted = 1 if fault.pick == "one" else wanted
+            if not occasions and not any(of == name for of, _ in struck):
+                sentences.append(f"fault {name}: never struck; the run was over before its time")
+        for occasion in occasions:
+            count = len(struck.get((name, occasion), set()) & victims)
+            if count != wanted:
+                sentences.append(f"fault {name}: struck {count} of {wanted} participants at {occasion}")
+    return sentences
+
+
+def _episode(episode: int) -> str:
+    return f"episode {episode}"
+
+
+def _second(seconds: float) -> str:
+    return f"second {seconds:g}"

@@ -1,0 +1,54 @@
+"""Lets the faults of processes strike when they are due, and writes them down before anything else happens."""
+
+from __future__ import annotations
+
+from broker.config import LifeConfig
+from scenarios.observer import Observer
+from scenarios.plan import Plan
+from scenarios.process_faults import Hands, ProcessFaults, carry_out
+
+
+class Supervisor:
+    """What a run does to its own processes.
+
+    Args:
+        plan: What runs.
+        observer: Knows what has been done already, and takes what is done.
+    """
+
+    def __init__(self, plan: Plan, observer: Observer) -> None:
+        scenario = plan.scenario
+        self._observer = observer
+        self._faults = ProcessFaults(scenario.process_faults, scenario.seed, plan.strikable, observer.strikes())
+        self._began_at: float | None = None
+
+    def late(self) -> dict[str, float]:
+        """By how many seconds each that is late starts later than the others in the first life."""
+        if noted := self._faults.note_late():
+            self._observer.take([*noted])
+            self._observer.flush()
+            return self._faults.late()
+        return {}
+
+    def prepare(self, life: LifeConfig) -> LifeConfig:
+        """A life that waits where something is still to happen."""
+        return life.model_copy(update={"breakpoints": self._faults.breakpoints()})
+
+    def strike(self, hands: Hands, now: float, paused: int | None) -> None:
+        """Do what is due.
+
+        Args:
+            hands: Do it.
+            now: In seconds, on any clock.
+            paused: The episode before which the environment waits, if it does.
+        """
+        if self._began_at is None:
+            self._began_at = now
+        for gone in self._observer.gone:
+            self._faults.forget(gone)
+        due = self._faults.until(now - self._began_at)
+        if paused is not None:
+            due += self._faults.before(paused)
+        for strike in due:
+            self._observer.take([*carry_out(strike, hands)])
+            self._observer.flush()

@@ -1,0 +1,293 @@
+"""Faults of processes: they strike whom and when they are asked to, on every substrate alike, and are proven."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running import TINY, foretell, need_mosquitto, simulate_here, summary
+
+from broker.errors import ScenarioError
+from scenarios.plan import make_plan
+from scenarios.process_fault_config import CheckpointLossConfig, CrashConfig, LateJoinConfig, StopConfig
+from scenarios.process_faults import ProcessFaults, Strike, carry_out, check_strikes
+from scenarios.scenario import load_scenario
+
+NAMES = ("environment", "agent-0", "agent-1", "agent-2", "broker")
+SCENARIO = (
+    *("exchange-quick", "--episodes", "30", *TINY, "--set", "learning.rounds=1", "--set", "environment.steps=3"),
+    *("--set", "recovery.checkpoint_every=5"),
+)
+FIGURES = ("curve_digest", "weights_digest", "episodes", "rounds", "env_steps", "missing_actions", "complete")
+DEGRADE = ("--set", "recovery.on_crash=degrade", "--set", "service.missing_action=repeat")
+
+
+def crash(**settings: Any) -> CrashConfig:
+    return CrashConfig(kind="crash", **{"participants": ("agent-1",)} | settings)
+
+
+def faults(*tables: dict[str, Any]) -> tuple[str, str]:
+    """The option that sets them; JSON is nearly TOML."""
+    inner = ",".join(
+        "{" + ",".join(f"{key}={json.dumps(value)}" for key, value in each.items()) + "}" for each in tables
+    )
+    return "--set", f"faults=[{inner}]"
+
+
+def strikes(out: Path) -> list[tuple[str, str, str]]:
+    with contextlib.closing(sqlite3.connect(f"file:{out / 'run.sqlite'}?mode=ro", uri=True)) as store:
+        return store.execute("SELECT occasion, participant, what FROM process_faults ORDER BY rowid").fetchall()
+
+
+def figures(out: Path) -> dict[str, Any]:
+    return {name: summary(out)[name] for name in FIGURES}
+
+
+# When they strike
+
+
+def test_a_fault_of_episodes_strikes_before_each_of_them_and_once() -> None:
+    found = ProcessFaults([crash(at_episodes=(4, 9))], 1, NAMES)
+    assert found.breakpoints() == (4, 9)
+    assert [found.before(episode) for episode in (3, 5, 10)] == [[], [], []]
+    (first,) = found.before(4)
+    assert (first.name, first.occasion, first.victims) == ("crash", "episode 4", ("agent-1",))
+    assert found.before(4) == []
+    assert found.breakpoints() == (9,)
+
+
+def test_what_the_store_knows_of_does_not_strike_again() -> None:
+    found = ProcessFaults(
+        [crash(at_episodes=(4, 9)), crash(name="b", at_episodes=(4,))], 1, NAMES, {("crash", "episode 4")}
+    )
+    assert [strike.name for strike in found.before(4)] == ["b"]
+    assert found.breakpoints() == (9,)
+
+
+def test_a_fault_of_seconds_strikes_at_the_first_look_after_its_time() -> None:
+    found = ProcessFaults([crash(at_s=(2.0, 5.0))], 1, NAMES)
+    assert [[strike.occasion for strike in found.until(at_s)] for at_s in (1.9, 2.1, 3.0, 7.0)] == [
+        [],
+        ["second 2"],
+        [],
+        ["second 5"],
+    ]
+
+
+def test_a_repeated_fault_strikes_once_in_every_period_and_not_at_its_beginning() -> None:
+    found = ProcessFaults([crash(every_s=10.0)], 1, NAMES)
+    assert [len(found.until(at_s)) for at_s in (0.0, 9.9, 10.0, 11.0, 20.5, 45.0, 45.1)] == [0, 0, 1, 0, 1, 1, 0]
+
+
+def test_one_is_picked_anew_each_time_the_same_with_the_same_seed_and_never_who_is_gone() -> None:
+    def picked(seed: int, gone: str = "") -> list[str]:
+        found = ProcessFaults([crash(participants=("agent-*",), pick="one", at_episodes=tuple(range(60)))], seed, NAMES)
+        found.forget(gone)
+        return [strike.victims[0] for episode in range(60) for strike in found.before(episode)]
+
+    assert picked(1) == picked(1) != picked(2)
+    assert set(picked(1)) == {"agent-0", "agent-1", "agent-2"}
+    assert set(picked(1, "agent-1")) == {"agent-0", "agent-2"}
+
+
+def test_patterns_choose_the_whole_host_but_what_stands_between_keeps_no_checkpoint() -> None:
+    found = ProcessFaults(
+        [
+            crash(participants=("*",), at_episodes=(1,)),
+            CheckpointLossConfig(kind="checkpoint-loss", participants=("*",), at_episodes=(1,)),
+        ],
+        1,
+        NAMES,
+    )
+    assert [strike.victims for strike in found.before(1)] == [NAMES, NAMES[:-1]]
+
+
+def test_hands_do_what_the_fault_asks_for_and_every_victim_is_written_down() -> None:
+    class Hands:
+        def __init__(self) -> None:
+            self.did: list[Any] = []
+
+        def crash(self, victims: tuple[str, ...], down_s: float) -> list[str]:
+            self.did.append((victims, down_s))
+            return [f"killed {victim}" for victim in victims]
+
+        def stop(self, victim: str, for_s: float) -> str:
+            self.did.append((victim, for_s))
+            return "stopped"
+
+        def lose_checkpoints(self, victim: str, newest: int) -> str:
+            self.did.append((victim, newest))
+            return "lost"
+
+    hands, victims = Hands(), ("agent-0", "agent-1")
+    configs = (
+        crash(participants=victims, at_episodes=(1,), down_s=3.0),
+        StopConfig(kind="stop", participants=victims, at_episodes=(1,), for_s=2.0),
+        CheckpointLossConfig(kind="checkpoint-loss", participants=victims, at_episodes=(1,), newest=4),
+    )
+    records = [each for config in configs for each in carry_out(Strike("f", config, "episode 1", victims), hands)]
+    assert hands.did == [(victims, 3.0), ("agent-0", 2.0), ("agent-1", 2.0), ("agent-0", 4), ("agent-1", 4)]
+    assert [(each.participant, each.what) for each in records] == [
+        *(("agent-0", "killed agent-0"), ("agent-1", "killed agent-1")),
+        *(("agent-0", "stopped"), ("agent-1", "stopped"), ("agent-0", "lost"), ("agent-1", "lost")),
+    ]
+
+
+# The ledger
+
+
+@pytest.mark.parametrize(
+    ("fault", "found", "sentence"),
+    [
+        (crash(at_episodes=(4, 9)), [("crash", "episode 4", "agent-1")], "struck 0 of 1 participants at episode 9"),
+        (crash(participants=("agent-*",), at_episodes=(4,)), [("crash", "episode 4", "agent-1")], "struck 1 of 3"),
+        (crash(every_s=5.0), [], "never struck; the run was over before its time"),
+        (LateJoinConfig(kind="late-join", participants=("agent-1",), by_s=1.0), [], "struck 0 of 1"),
+    ],
+)
+def test_a_strike_that_was_asked_for_and_is_not_in_the_ledger_is_a_sentence(
+    fault: Any, found: list[tuple[str, str, str]], sentence: str
+) -> None:
+    (said,) = check_strikes([fault], found, NAMES)
+    assert sentence in said
+
+
+def test_all_strikes_in_the_ledger_are_well() -> None:
+    picked = crash(name="one", participants=("agent-*",), pick="one", at_episodes=(4,))
+    found = [("crash", "episode 4", "agent-1"), ("one", "episode 4", "agent-2")]
+    assert check_strikes([crash(at_episodes=(4,)), picked], found, NAMES) == []
+
+
+# The document
+
+
+@pytest.mark.parametrize(
+    ("table", "path", "problem"),
+    [
+        ({"kind": "crash", "participants": ["agent-7"], "at_episodes": [1]}, "faults[0].participants", "match none"),
+        ({"kind": "crash", "participants": ["broker"], "at_episodes": [1]}, "faults[0].participants", "match none"),
+        ({"kind": "crash", "participants": ["agent-1"]}, "faults[0]", "says never when"),
+        ({"kind": "crash", "participants": ["agent-1"], "at_episodes": [100]}, "faults[0].at_episodes", "less than"),
+        ({"kind": "late-join", "participants": ["agent-1"], "by_s": 60.0}, "faults[0].by_s", "joining.give_up_s"),
+    ],
+)
+def test_a_fault_that_could_never_strike_is_refused(table: dict[str, Any], path: str, problem: str) -> None:
+    with pytest.raises(ScenarioError, match=problem) as refused:
+        make_plan(load_scenario("exchange-quick", {"episodes": 30, "faults": [table]}))
+    assert refused.value.path == path
+
+
+def test_a_broker_can_be_struck_where_the_run_starts_one() -> None:
+    table = {"kind": "crash", "participants": ["broker"], "at_episodes": [1]}
+    assert (
+        make_plan(load_scenario("exchange-quick", {"faults": [table], "transport.kind": "mqtt"})).strikable[-1]
+        == "broker"
+    )
+
+
+def test_going_on_without_an_agent_needs_somebody_to_act_for_it() -> None:
+    with pytest.raises(ScenarioError, match="noop or repeat"):
+        make_plan(load_scenario("exchange-quick", {"recovery.on_crash": "degrade"}))
+
+
+# On every substrate
+
+TROUBLE = faults(
+    {"kind": "late-join", "participants": ["agent-2"], "by_s": 1.0},
+    {"kind": "crash", "participants": ["agent-1"], "at_episodes": [7, 8]},
+    {"kind": "stop", "participants": ["environment", "agent-0"], "at_episodes": [10], "for_s": 0.5},
+    {"kind": "checkpoint-loss", "participants": ["agent-0"], "at_episodes": [16]},
+    {"kind": "crash", "name": "host", "participants": ["*"], "at_episodes": [16], "down_s": 0.5},
+)
+STRUCK = [
+    ("start", "agent-2"),
+    *(("episode 7", "agent-1"), ("episode 8", "agent-1"), ("episode 10", "environment"), ("episode 10", "agent-0")),
+    *(("episode 16", "agent-0"), ("episode 16", "environment")),
+    *(("episode 16", "agent-0"), ("episode 16", "agent-1"), ("episode 16", "agent-2")),
+]
+
+
+def test_crashes_stops_and_losses_strike_alike_everywhere_and_leave_the_results_as_they_were(tmp_path: Path) -> None:
+    simulate_here(tmp_path / "undisturbed", *SCENARIO)
+    simulate_here(tmp_path / "simulate", *SCENARIO, *TROUBLE)
+    done = foretell("run", *SCENARIO, *TROUBLE, "--out", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr
+    for out in (tmp_path / "simulate", tmp_path / "run"):
+        assert figures(out) == figures(tmp_path / "undisturbed")
+        assert [(occasion, who) for occasion, who, _ in strikes(out)] == STRUCK
+    killed = [what for _, _, what in strikes(tmp_path / "run") if what.startswith("killed with -9 (process ")]
+    assert len(killed) == 6
+    assert "agent-0 lost its checkpoints of episodes 14; " not in done.stderr
+    assert "all go on from episode 10 (life 3)" in done.stderr
+
+
+def test_a_broker_that_is_killed_on_purpose_costs_nothing(tmp_path: Path) -> None:
+    need_mosquitto()
+    table = faults({"kind": "crash", "participants": ["broker"], "at_episodes": [7]})
+    simulate_here(tmp_path / "undisturbed", *SCENARIO)
+    for out, how in (("simulate", []), ("run", ["--transport", "mqtt"])):
+        chosen = ["--set", "transport.kind=mqtt"] if out == "simulate" else how
+        if out == "simulate":
+            simulate_here(tmp_path / out, *SCENARIO, *chosen, *table)
+        else:
+            done = foretell("run", *SCENARIO, *chosen, *table, "--out", str(tmp_path / out))
+            assert done.returncode == 0, done.stderr
+        assert figures(tmp_path / out) == figures(tmp_path / "undisturbed")
+        assert [row[:2] for row in strikes(tmp_path / out)] == [("episode 7", "broker")]
+
+
+def test_who_goes_on_without_the_dead_decides_the_same_everywhere(tmp_path: Path) -> None:
+    table = faults(
+        {"kind": "crash", "participants": ["agent-1"], "at_episodes": [6]},
+        {"kind": "crash", "name": "later", "participants": ["agent-2"], "at_episodes": [20]},
+    )
+    simulate_here(tmp_path / "undisturbed", *SCENARIO, *DEGRADE)
+    simulate_here(tmp_path / "simulate", *SCENARIO, *DEGRADE, *table)
+    done = foretell("run", *SCENARIO, *DEGRADE, *table, "--out", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr
+    assert "agent-1 died: signal SIGKILL; the others go on without it" in done.stderr
+    assert figures(tmp_path / "run") == figures(tmp_path / "simulate") != figures(tmp_path / "undisturbed")
+    found = summary(tmp_path / "run")
+    assert found["complete"]
+    # 24 episodes without agent-1 and 10 without agent-2, three steps each; and what neither hears nor says:
+    assert found["missing_actions"] == 3 * (24 + 10)
+    # six episodes of six shares; 14 of two, each missing one more; 10 in which agent-0 misses two.
+    assert found["shares_heard"] == 6 * 6 + 14 * 2
+    assert found["shares_missing"] == 14 * 2 + 10 * 2
+
+
+def test_a_run_that_went_on_without_somebody_goes_on_so_when_it_is_resumed(tmp_path: Path) -> None:
+    table = faults(
+        {"kind": "crash", "participants": ["agent-1"], "at_episodes": [6]},
+        {"kind": "crash", "name": "end", "participants": ["environment"], "at_episodes": [20]},
+    )
+    only = faults({"kind": "crash", "participants": ["agent-1"], "at_episodes": [6]})
+    simulate_here(tmp_path / "simulate", *SCENARIO, *DEGRADE, *only)
+    died = foretell("run", *SCENARIO, *DEGRADE, *table, "--out", str(tmp_path / "run"))
+    assert died.returncode == 3
+    assert "environment died: signal SIGKILL" in died.stderr
+    done = foretell("run", "--resume", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr
+    assert figures(tmp_path / "run") == figures(tmp_path / "simulate")
+
+
+def test_a_node_that_is_stopped_for_too_long_is_taken_for_hung(tmp_path: Path) -> None:
+    table = faults({"kind": "stop", "participants": ["agent-0"], "at_episodes": [6], "for_s": 60.0})
+    hung = ("--set", "recovery.hung_after_s=2")
+    simulate_here(tmp_path / "undisturbed", *SCENARIO)
+    simulate_here(tmp_path / "simulate", *SCENARIO, *hung, *table)
+    done = foretell("run", *SCENARIO, *hung, *table, "--out", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr
+    assert "agent-0 died: it hung: no sign of its working loop for" in done.stderr
+    assert figures(tmp_path / "run") == figures(tmp_path / "simulate") == figures(tmp_path / "undisturbed")
+
+
+def test_a_fault_that_came_too_late_to_strike_fails_the_run(tmp_path: Path) -> None:
+    table = faults({"kind": "crash", "participants": ["agent-0"], "at_s": [3600.0]})
+    done = foretell("simulate", *SCENARIO, *table, "--out", str(tmp_path / "run"))
+    assert done.returncode == 4
+    assert "fault crash: never struck; the run was over before its time" in done.stderr
