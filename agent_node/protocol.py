@@ -49,7 +49,7 @@ from broker.messages import (
     action_layout,
     timestep_layout,
 )
-from broker.participant import Command, Report, Save, Send
+from broker.participant import Command, Forget, Report, Save, Send
 from broker.records import EdgeRecord, EventRecord, FinishedRecord, JoinedRecord, Record, RoundRecord
 
 _NEWEST = "newest/"
@@ -209,12 +209,13 @@ class AgentProtocol:
 
     def _go_on_without(self, neighbor: str, now: float) -> list[Command]:
         self._gone.add(neighbor)
+        commands: list[Command] = [Forget(neighbor)]
         if self.phase is Phase.JOINING:
             self._joining.leave_out(neighbor)
-            return self._join(now)
-        if self.phase is Phase.SHARING and self._all_heard():
-            return [*self._close_round(), *self._share(now)]
-        return []
+            commands += self._join(now)
+        elif self.phase is Phase.SHARING and self._all_heard():
+            commands += [*self._close_round(), *self._share(now)]
+        return commands
 
     def _finish(self) -> list[Command]:
         self.phase, self.done = Phase.DONE, True

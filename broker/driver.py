@@ -12,7 +12,7 @@ from functools import partial
 from broker.errors import ProtocolViolation
 from broker.life import FIRST_LIFE, Life
 from broker.messages import Envelope, Hello, first_number
-from broker.participant import Command, Participant, Report, Save
+from broker.participant import Command, Participant, Report, Save, Send
 from broker.records import EventRecord, Record, StatusRecord
 from broker.transport import Transport
 
@@ -95,10 +95,10 @@ class Driver:
             if isinstance(command, Report):
                 self._records.append(command.record)
                 continue
-            if isinstance(command, Save):
+            if not isinstance(command, Send):
                 self.transport.send_all(envelopes)
                 envelopes = []
-                self._save(command)
+                self._save(command) if isinstance(command, Save) else self.transport.forget(command.peer)
                 continue
             destination, message = command.destination, command.message
             sequence = sequences[destination]

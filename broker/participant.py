@@ -36,7 +36,13 @@ class Save(msgspec.Struct, frozen=True, gc=False):
     state: State
 
 
-Command = Send | Report | Save
+class Forget(msgspec.Struct, frozen=True, gc=False):
+    """Command: keep nothing for `peer` any more; it is dead."""
+
+    peer: str
+
+
+Command = Send | Report | Save | Forget
 
 
 class Participant(Protocol):

@@ -78,6 +78,9 @@ class Transport(ABC):
             awaited: How many messages are needed to go on; for more than one a transport may stay up to twice as long.
         """
 
+    def forget(self, peer: str) -> None:  # noqa: B027 - most keep nothing
+        """Give up what waits for a peer: it is dead. Counted as dropped."""
+
     @abstractmethod
     def close(self, linger_s: float) -> None:
         """Release everything; keep sending what is under way for at most `linger_s` seconds."""

@@ -26,7 +26,7 @@ from broker.checkpoint import State
 from broker.errors import PeerLost, ProtocolViolation
 from broker.joining import Joining
 from broker.messages import OBSERVER, Action, Gone, GoOn, Hello, Message, Stop, Timestep, action_layout
-from broker.participant import Command, Report, Save, Send
+from broker.participant import Command, Forget, Report, Save, Send
 from broker.records import EpisodeRecord, EventRecord, FinishedRecord, JoinedRecord, PausedRecord, Record
 from broker.seeding import generator
 from env_service.config import ServiceConfig
@@ -153,15 +153,16 @@ class EnvironmentProtocol:
 
     def _go_on_without(self, agent: str, now: float) -> list[Command]:
         self._gone[agent] = None
+        commands: list[Command] = [Forget(agent)]
         if self.phase is Phase.JOINING:
             self._joining.leave_out(agent)
-            return self._join(now)
-        if self.phase is not Phase.STEPPING or agent not in self._waiting:
-            return []
-        self._fill(agent)
-        del self._waiting[agent]
-        self.awaited -= 1
-        return [] if self._waiting else self._go_on(now)
+            commands += self._join(now)
+        elif self.phase is Phase.STEPPING and agent in self._waiting:
+            self._fill(agent)
+            del self._waiting[agent]
+            self.awaited -= 1
+            commands += [] if self._waiting else self._go_on(now)
+        return commands
 
     # Stepping
 

@@ -140,7 +140,7 @@ class Tally:
         self.rejected += record.rejected
         self.lost += record.lost
         if record.source in self.agents and record.destination in self.agents:
-            for name in ("sent", "sent_bytes", "dropped", "heard", "late", "missing"):
+            for name in ("sent", "sent_bytes", "dropped", "late"):
                 self.edges[name] += getattr(record, name)
 
     def summary(
@@ -173,9 +173,9 @@ class Tally:
             per_agent_return_last=dict(zip(self.agents, last, strict=False)),
             rounds=self.round_records // len(self.agents),
             shares_sent=self.edges["sent"],
-            shares_heard=self.edges["heard"],
+            shares_heard=self.heard,
             shares_late=self.edges["late"],
-            shares_missing=self.edges["missing"],
+            shares_missing=self.missing,
             rejected=self.rejected,
             dropped=self.edges["dropped"],
             lost=self.lost,

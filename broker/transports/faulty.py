@@ -90,6 +90,10 @@ class FaultyTransport(Transport):
         """Wait as the inner transport does, for one message: each is judged, and its delay begins, when it comes."""
         self._inner.wait(timeout_s)
 
+    def forget(self, peer: str) -> None:
+        """Give up what waits for a peer."""
+        self._inner.forget(peer)
+
     def close(self, linger_s: float) -> None:
         """Close the inner transport; what is still held back never arrives."""
         self._inner.close(linger_s)

@@ -71,6 +71,10 @@ class JournaledTransport(Transport):
         """Wait as the inner transport does."""
         self._inner.wait(timeout_s, awaited)
 
+    def forget(self, peer: str) -> None:
+        """Give up what waits for a peer."""
+        self._inner.forget(peer)
+
     def close(self, linger_s: float) -> None:
         """Close the inner transport and the file."""
         self._inner.close(linger_s)

@@ -62,6 +62,13 @@ class OutEdge:
         self.waiting.append(frame)
         return True
 
+    def give_up(self) -> None:
+        """Keep nothing any more, and count it as dropped."""
+        self.traffic.dropped += len(self.waiting)
+        self.traffic.sent -= len(self.waiting)
+        self.traffic.sent_bytes -= sum(map(len, self.waiting))
+        self.waiting.clear()
+
     def flush(self) -> None:
         """Send what waits, as far as the peer reads."""
         with suppress(zmq.Again):
@@ -179,15 +186,18 @@ class SocketTransport(FrameTransport):
         except zmq.Again:
             return
 
+    def forget(self, peer: str) -> None:
+        """Give up what waits for a peer."""
+        self._edges[peer].give_up()
+        self._stuck = [edge for edge in self._stuck if edge.waiting]
+
     def close(self, linger_s: float) -> None:
         """Close the sockets; frames under way are sent for at most `linger_s` seconds, `traffic` counts those left."""
         give_up_at = time.monotonic() + linger_s
         while self._stuck and (left_s := give_up_at - time.monotonic()) > 0:
             self._flush_when_writable(left_s)
         for edge in self._edges.values():
-            edge.traffic.dropped += len(edge.waiting)
-            edge.traffic.sent -= len(edge.waiting)
-            edge.traffic.sent_bytes -= sum(map(len, edge.waiting))
+            edge.give_up()
         self._close_sockets(max(0, round((give_up_at - time.monotonic()) * 1000)))
 
     def totals(self) -> list[Record]:

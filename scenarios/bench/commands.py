@@ -166,11 +166,34 @@ def faults(blocks: int) -> None:
         click.echo(f"faults: {cost.added_us:.2f} us a message where {cost.case}{limit}")
 
 
+@click.command()
+@click.option("--minutes", type=click.FloatRange(min=0.5), default=30.0, show_default=True, help="How long it runs.")
+@click.option("--kill-every", type=click.FloatRange(min=10), default=60.0, show_default=True, help="Seconds.")
+def soak(minutes: float, kill_every: float) -> None:
+    """20 agents, 10% loss, 20 ms delays and a kill a minute: memory of all processes, and an exact ledger."""
+    from scenarios.bench.soak import measure_soak  # noqa: PLC0415
+
+    with _bar(int(60 * minutes), "second") as show:
+        found = measure_soak(minutes, kill_every, show)
+    table = _table("private memory, medians", "process", "second quarter MB", "last quarter MB", "growth")
+    for role, (early, late) in sorted(found.memory_mb.items()):
+        table.add_row(role, f"{early:.1f}", f"{late:.1f}", f"{late / early - 1:+.1%}")
+    Console().print(table)
+    rows = ", ".join(f"{count} {table}" for table, count in found.compared.items())
+    click.echo(
+        f"soak: {found.seconds / 60:.1f} minutes, {found.episodes} episodes, {found.kills} kills, {found.lives} lives; "
+        f"compared with a simulation: {rows}"
+    )
+    for sentence in found.wrong or ["every row is that of the simulation, and every rate that was asked for"]:
+        click.echo(f"soak: {sentence}")
+
+
 COMMANDS: dict[str, click.Command] = {
     "faults": faults,
     "messages": messages,
     "overhead": overhead,
     "recovery": recovery,
+    "soak": soak,
     "startup": startup,
 }
 

@@ -255,7 +255,7 @@ def test_who_goes_on_without_the_dead_decides_the_same_everywhere(tmp_path: Path
     assert found["complete"]
     # 24 episodes without agent-1 and 10 without agent-2, three steps each; and what neither hears nor says:
     assert found["missing_actions"] == 3 * (24 + 10)
-    # six episodes of six shares; 14 of two, each missing one more; 10 in which agent-0 misses two.
+    # six episodes of six shares; 14 in which two hear each other and miss one each; 10 in which one misses two.
     assert found["shares_heard"] == 6 * 6 + 14 * 2
     assert found["shares_missing"] == 14 * 2 + 10 * 2
 

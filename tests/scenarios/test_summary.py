@@ -82,6 +82,8 @@ def test_shares_are_counted_on_neighbor_edges_from_both_ends_and_rejected_and_lo
         EdgeRecord("environment", "agent-0", sent=99, sent_bytes=9999, dropped=9, heard=9, late=9, missing=9),
         EdgeRecord("agent-0", "environment", sent=99, sent_bytes=9999, rejected=4, lost=5),
         EdgeRecord("unknown", "agent-0", rejected=8),
+        RoundRecord("agent-0", 0, 0, 4, 3, {}),
+        RoundRecord("agent-1", 0, 0, 10, 8, {}),
     ]
     summary = summarize(edges)
     assert (summary.shares_sent, summary.edge_bytes, summary.dropped) == (15, 1500, 1)

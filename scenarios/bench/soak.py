@@ -1,0 +1,185 @@
+"""`foretell bench soak`: many agents for long, with losses, delays and a kill a minute; its memory and its ledger.
+
+The run is interrupted when its time is over. What it recorded until then is compared, row for row, with the same
+scenario simulated without kills.
+"""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from broker.messages import ENVIRONMENT
+from scenarios.ledger import verify_ledger
+from scenarios.processes import writers_of
+from scenarios.run_folder import RunFolder
+from scenarios.scenario import load_scenario
+
+LAUNCHER, FORK_SERVER, AGENTS = "launcher", "fork server", "agents"
+
+_SCENARIO = (
+    *("environment.agents=20", "environment.grid=7", "environment.steps=10", "topology.kind=ring"),
+    *("parallel_episodes=2", "learning.hidden=[16]", "learning.rounds=2", "exchange.patience_s=0.5"),
+    *("recovery.checkpoint_every=10", "recovery.restarts=1000"),
+)
+_LOSSES = (
+    '{kind="drop",probability=0.1},{kind="delay",delay_s={distribution="constant",value_s=0.02},'
+    'messages=["share","timestep","action"]}'
+)
+_KILLS = '{{kind="crash",participants=["agent-*","environment"],pick="one",every_s={every_s}}}'
+_EPISODES = 1_000_000
+_SAMPLE_EVERY_S = 5.0
+_OLD_S = 15.0
+_COMPARED = {
+    "episodes": "episode, agent, return, steps, missing_actions",
+    "rounds": "episode, round, agent, partners, heard, losses",
+    "faults": "fault, source, destination, kind, episode, number, attempt, delays_s, fate",
+}
+
+
+@dataclass
+class Soak:
+    """What became of a long run.
+
+    Attributes:
+        seconds: How long it ran.
+        episodes: Episodes that were recorded whole.
+        kills: Processes killed.
+        lives: Lives that the run had.
+        memory_mb: By role: median private memory of processes older than a few seconds, in the second and in the last
+            quarter of the time.
+        wrong: What does not fit in the ledger, or differs from the simulation; a sentence each.
+        compared: Rows compared, by table.
+    """
+
+    seconds: float = 0.0
+    episodes: int = 0
+    kills: int = 0
+    lives: int = 0
+    memory_mb: dict[str, tuple[float, float]] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+    compared: dict[str, int] = field(default_factory=dict)
+
+
+def measure_soak(minutes: float, kill_every_s: float, show: Callable[[int], None]) -> Soak:
+    """Run, interrupt, simulate, compare.
+
+    Args:
+        minutes: How long it runs.
+        kill_every_s: Seconds from one kill to the next.
+        show: Told the seconds that have passed.
+    """
+    soak = Soak()
+    with tempfile.TemporaryDirectory(prefix="foretell-") as temporary:
+        run, undisturbed = RunFolder(Path(temporary) / "run"), RunFolder(Path(temporary) / "simulate")
+        losses = f"faults=[{_LOSSES},{_KILLS.format(every_s=kill_every_s)}]"
+        _run_for(60 * minutes, run, losses, soak, show)
+        with closing(sqlite3.connect(run.store)) as store:
+            soak.episodes = _whole_episodes(store)
+            soak.kills = store.execute(
+                "SELECT count(*) FROM process_faults WHERE what LIKE 'killed with -9%'"
+            ).fetchone()[0]
+            soak.lives = store.execute("SELECT count(*) FROM lives").fetchone()[0]
+        soak.wrong += verify_ledger(load_scenario(str(run.scenario)), run.store)
+        _start("simulate", undisturbed, soak.episodes, f"faults=[{_LOSSES}]").wait()
+        _compare(run, undisturbed, soak)
+    return soak
+
+
+def _run_for(seconds: float, folder: RunFolder, faults: str, soak: Soak, show: Callable[[int], None]) -> None:
+    """Run until the time is over, and take the memory of all its processes now and then."""
+    process = _start("run", folder, _EPISODES, faults)
+    began_at = time.monotonic()
+    samples: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+    born: dict[int, float] = {}
+    try:
+        while (passed_s := time.monotonic() - began_at) < seconds and process.poll() is None:
+            for role, pid in _processes(process.pid, folder):
+                age_s = passed_s - born.setdefault(pid, passed_s)
+                memory_mb = _private_mb(pid)
+                if age_s >= _OLD_S and memory_mb:
+                    samples[role].append((passed_s, memory_mb))
+            show(int(passed_s))
+            time.sleep(_SAMPLE_EVERY_S)
+        soak.seconds = time.monotonic() - began_at
+        if process.poll() is not None:
+            soak.wrong.append(f"the run ended by itself with exit code {process.returncode}")
+        process.send_signal(signal.SIGINT)
+        process.wait()
+    finally:
+        process.kill()
+        process.wait()
+    for role, found in samples.items():
+        early = [memory for at_s, memory in found if seconds / 4 <= at_s < seconds / 2]
+        late = [memory for at_s, memory in found if at_s >= 3 * seconds / 4]
+        if early and late:
+            soak.memory_mb[role] = (median(early), median(late))
+
+
+def _processes(launcher: int, folder: RunFolder) -> Iterator[tuple[str, int]]:
+    """Roles and ids of the processes of the run that live now."""
+    yield LAUNCHER, launcher
+    for log in folder.logs.glob("*.log"):
+        for pid in writers_of(log):
+            yield ENVIRONMENT if log.stem == ENVIRONMENT else AGENTS, pid
+            if log.stem == ENVIRONMENT and (parent := _parent(pid)) is not None:
+                yield FORK_SERVER, parent
+
+
+def _parent(pid: int) -> int | None:
+    with suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[1])
+    return None
+
+
+def _private_mb(pid: int) -> float:
+    """Memory that no other process shares; 0 if it has ended."""
+    with suppress(OSError):
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()
+        return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1000
+    return 0.0
+
+
+def _start(how: str, folder: RunFolder, episodes: int, faults: str) -> subprocess.Popen[bytes]:
+    settings = [part for setting in (*_SCENARIO, faults) for part in ("--set", setting)]
+    command = [sys.executable, "-m", "scenarios.cli", how, "exchange-quick", "--episodes", str(episodes), *settings]
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(  # noqa: S603 - this program itself
+        [*command, "--out", str(folder.root)], stdout=quiet, stderr=quiet, start_new_session=True
+    )
+
+
+def _whole_episodes(store: sqlite3.Connection) -> int:
+    """Episodes from the first of which returns and all rounds are recorded."""
+    (agents,) = store.execute("SELECT count(DISTINCT agent) FROM episodes").fetchone()
+    (rounds,) = store.execute("SELECT max(round) + 1 FROM rounds").fetchone()
+    whole = "SELECT episode FROM rounds GROUP BY episode HAVING count(*) = ?"
+    found = {row[0] for row in store.execute(whole, (agents * rounds,))}
+    found &= {row[0] for row in store.execute("SELECT DISTINCT episode FROM episodes")}
+    return next(episode for episode in range(len(found) + 1) if episode not in found)
+
+
+def _compare(run: RunFolder, undisturbed: RunFolder, soak: Soak) -> None:
+    for table, columns in _COMPARED.items():
+        found, expected = (_rows(folder, table, columns, soak.episodes) for folder in (run, undisturbed))
+        soak.compared[table] = len(expected)
+        if found != expected:
+            missing, more = len(expected - found), len(found - expected)
+            soak.wrong.append(f"{table}: {missing} rows of the simulation are missing, {more} are others")
+
+
+def _rows(folder: RunFolder, table: str, columns: str, episodes: int) -> set[tuple[Any, ...]]:
+    with closing(sqlite3.connect(folder.store)) as store:
+        query = f"SELECT {columns} FROM {table} WHERE episode < ?"  # noqa: S608
+        return set(store.execute(query, (episodes,)))
