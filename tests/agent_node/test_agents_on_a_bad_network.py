@@ -126,7 +126,9 @@ class World:
             carry_out(name, participants[name].receive(source, message, self.now))
 
 
-def world(agents: int, rounds: int, weather: Weather, exchange: dict[str, object]) -> World:
+def world(
+    agents: int, rounds: int, weather: Weather, exchange: dict[str, object], missing_action: str = "wait"
+) -> World:
     configs = {
         f"agent-{number}": agent_config(
             f"agent-{number}",
@@ -146,7 +148,9 @@ def world(agents: int, rounds: int, weather: Weather, exchange: dict[str, object
     service = ServiceConfig(
         link=link,
         environment=PredationConfig(agents=agents),
-        service=BarrierConfig(action_patience_s=1.0, ready_patience_s=3.0, give_up_s=1e6),
+        service=BarrierConfig.model_validate(
+            {"action_patience_s": 1.0, "ready_patience_s": 3.0, "give_up_s": 1e6, "missing_action": missing_action}
+        ),
         neighbors=configs["agent-0"].neighbors,
         episodes=EPISODES,
         parallel_episodes=COPIES,
