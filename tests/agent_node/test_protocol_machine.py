@@ -16,7 +16,7 @@ from recording_learner import RecordingLearner
 from test_agents_on_a_bad_network import EPISODES, STEPS, Weather, world
 
 from agent_node.protocol import AgentProtocol, Phase
-from broker.messages import ENVIRONMENT, OBSERVER, Action, Gone, Message, Stop
+from broker.messages import ENVIRONMENT, OBSERVER, Action, Gone, Hello, Message, Stop
 from broker.participant import Command, Forget, Participant, Report, Send
 from broker.records import RoundRecord
 
@@ -44,6 +44,7 @@ class AnyNetwork(RuleBasedStateMachine):
         self.learners: dict[str, RecordingLearner] = made.learners
         self.participants: dict[str, Participant] = {ENVIRONMENT: made.environment, **made.agents}
         self.flying: list[Flying] = []
+        self.told: defaultdict[str, set[str]] = defaultdict(set)
         self.now = 0.0
         self.answers: defaultdict[tuple[str, int, int], set[bytes]] = defaultdict(set)
         for name, participant in self.participants.items():
@@ -150,6 +151,8 @@ class AnyNetwork(RuleBasedStateMachine):
     def deliver(self, item: Flying) -> None:
         source, name, message = item
         if name in self.participants:
+            if isinstance(message, Gone):
+                self.told[name].add(message.participant)
             self.carry_out(name, self.participants[name].receive(source, message, self.now))
 
     def deadlines(self) -> list[tuple[float, str]]:
@@ -160,6 +163,8 @@ class AnyNetwork(RuleBasedStateMachine):
             match command:
                 case Send(destination, message):
                     assert destination in self.participants[name].peers
+                    # What the dead said before may still be greeted; nobody keeps a HELLO.
+                    assert destination not in self.told[name] or isinstance(message, Hello)
                     if isinstance(message, Action):
                         self.answers[name, message.episode, message.step].add(bytes(message.data))
                     if destination in self.participants:

@@ -16,7 +16,7 @@ from scenarios.scenario import load_scenario
 from scenarios.simulate import simulate
 
 TINY = {
-    "episodes": 6,
+    "episodes": 4,
     "parallel_episodes": 1,
     "environment.agents": 2,
     "environment.steps": 2,
