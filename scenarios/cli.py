@@ -215,6 +215,49 @@ def study(
     conduct(wish)
 
 
+@foretell.command()
+@_with_scenario()
+@click.option(
+    "--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="How many, from the scenario's."
+)
+@click.option("--jobs", type=click.IntRange(min=1), help="Runs at a time; default one per core.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the runs; default twins/NAME.")
+def twin(
+    *,
+    scenario: str,
+    seed: int | None,
+    episodes: int | None,
+    assignments: tuple[str, ...],
+    seeds: int,
+    jobs: int | None,
+    out: Path | None,
+) -> None:
+    """Simulate a scenario with its faults and without, over the same seeds, and show what the faults cost."""
+    from scenarios.trials import compare_twins  # noqa: PLC0415
+
+    chosen = _as_assignments(seed, episodes)
+    compare_twins(scenario, (*assignments, *chosen), seeds, jobs, out)
+
+
+@foretell.command()
+@_with_scenario()
+@click.option("--until", "condition", required=True, metavar="EXPRESSION", help='Such as "team_return_last < 3".')
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File for the scenario that is left.")
+def shrink(
+    *,
+    scenario: str,
+    seed: int | None,
+    episodes: int | None,
+    assignments: tuple[str, ...],
+    condition: str,
+    out: Path | None,
+) -> None:
+    """Find a smallest set of faults and windows with which a condition on the summary still holds."""
+    from scenarios.trials import shrink_faults  # noqa: PLC0415
+
+    shrink_faults(_load(scenario, seed, episodes, assignments), condition, out)
+
+
 _RUN = click.argument("run", type=click.Path(path_type=Path))
 _RUNS = click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 
@@ -278,6 +321,11 @@ class _Benchmarks(click.Group):
 @foretell.group(cls=_Benchmarks)
 def bench() -> None:
     """Measure what messages, protocol and start-up cost on this machine."""
+
+
+def _as_assignments(seed: int | None, episodes: int | None) -> tuple[str, ...]:
+    given = {"seed": seed, "episodes": episodes}
+    return tuple(f"{name}={value}" for name, value in given.items() if value is not None)
 
 
 def _load(name: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...]) -> Scenario:

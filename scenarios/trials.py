@@ -1,0 +1,86 @@
+"""`foretell twin` and `foretell shrink` from the terminal."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from broker.errors import ForetellError, UserError
+from scenarios.expression import Condition
+from scenarios.plan import make_plan
+from scenarios.scenario import Scenario, load_scenario, parse_settings
+from scenarios.shrink import shrink
+from scenarios.studies.commands import bar
+from scenarios.studies.runner import Folder, Runner
+from scenarios.summary import Summary
+from scenarios.terminal import interruptible
+from scenarios.trial import try_out
+from scenarios.twin import read_pairs, sentence, twin_cells, twin_table
+
+
+def compare_twins(scenario: str, assignments: tuple[str, ...], seeds: int, jobs: int | None, out: Path | None) -> None:
+    """Run a scenario with its faults and without; what is done already is not run again.
+
+    Raises:
+        ForetellError: The scenario cannot work, or a run failed.
+    """
+    cells = twin_cells(scenario, seeds, assignments)
+    document = load_scenario(scenario, parse_settings(assignments))
+    make_plan(document)
+    folder = Folder(out or Path("twins") / document.name)
+    console = Console(stderr=True)
+    with folder.held(), interruptible() as interrupted:
+        with bar(console) as show:
+            Runner(folder, jobs or os.cpu_count() or 1, show, interrupted).run(cells)
+        pairs = read_pairs(folder, cells)
+    Console().print(twin_table(pairs))
+    click.echo(sentence(pairs))
+    click.echo(f"runs   {folder.root / 'runs'}")
+
+
+def shrink_faults(scenario: Scenario, text: str, out: Path | None) -> None:
+    """Show which faults a condition needs, and write the scenario with them alone.
+
+    Raises:
+        UserError: The condition makes no sense, or does not hold with all faults, or the file cannot be written.
+    """
+    make_plan(scenario)
+    condition = Condition(text)
+    condition.check(Summary.model_fields)
+    console = Console(stderr=True)
+    with tempfile.TemporaryDirectory(prefix="foretell-") as folder, interruptible() as interrupted:
+        trials = 0
+
+        def holds(candidate: Scenario) -> bool:
+            nonlocal trials
+            trials += 1
+            try:
+                summary = try_out(candidate, Path(folder) / str(trials), interrupted)
+            except UserError:
+                raise
+            except ForetellError:
+                return False  # it did not come to its end
+            if interrupted():
+                raise KeyboardInterrupt
+            return condition.holds(summary.model_dump())
+
+        found = shrink(scenario, holds, console.print)
+    if found is None:
+        msg = f"{text!r} does not hold with all faults of {scenario.name}, so there is nothing to shrink"
+        raise UserError(msg)
+    path = out or Path(f"{scenario.name}-shrunk.toml")
+    try:
+        path.write_text(found.scenario.to_toml(), encoding="utf-8")
+    except OSError as error:
+        msg = f"cannot write {path}: {error.strerror}"
+        raise UserError(msg) from None
+    left = len(found.scenario.faults)
+    click.echo(f"{text!r} holds with {left} of {len(scenario.faults)} faults, found in {found.trials} runs")
+    for fault in found.scenario.faults:
+        settings = fault.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
+        click.echo("  " + ", ".join(f"{name} = {value}" for name, value in settings.items()))
+    click.echo(f"again with   foretell simulate {path}")

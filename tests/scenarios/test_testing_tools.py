@@ -1,0 +1,234 @@
+"""Twin, shrink and the pytest plugin: what users ask of faults."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from running import LIMIT_S, TINY
+from running import foretell as command
+
+from broker.errors import UserError
+from scenarios.expression import Condition
+from scenarios.scenario import Scenario, load_scenario
+from scenarios.shrink import shrink
+
+ROOT = Path(__file__).parents[2]
+SMALL: dict[str, Any] = {
+    "parallel_episodes": 2,
+    "learning__hidden": [8],
+    "learning__rounds": 1,
+    "environment__steps": 3,
+}
+WORDS = (*("exchange-quick", *TINY), *("--set", "learning.rounds=1", "--set", "environment.steps=3"))
+FIGURES = {"team_return_last": 2.5, "shares_missing": 4, "complete": True}
+
+
+# Conditions
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("team_return_last < 3", True),
+        ("team_return_last < 3 and shares_missing > 4", False),
+        ("team_return_last > 3 or not shares_missing == 5", True),
+        ("2 < team_return_last <= 2.5", True),
+        ("2 < team_return_last < 2.5", False),
+        ("-shares_missing + 2 * 3 - 4 / 2 == 0", True),
+        ("complete", True),
+    ],
+)
+def test_a_condition_is_asked_of_the_figures(text: str, holds: bool) -> None:
+    assert Condition(text).holds(FIGURES) is holds
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("team_return <", "it cannot be read"),
+        ("return_last < 3", "it names"),
+        ("__import__('os')", "expected numbers"),
+        ("complete.real", "expected numbers"),
+        ("[1]", "expected numbers"),
+        ("shares_missing < nothing", "there is no 'nothing'. A run has complete, shares_missing, team_return_last"),
+        ("shares_missing / 0 > 1", "division by zero"),
+    ],
+)
+def test_what_is_no_condition_is_refused_and_never_run(text: str, why: str) -> None:
+    with pytest.raises(UserError, match=re.escape(why if why != "it names" else "cannot be")):
+        Condition(text).holds(FIGURES)
+
+
+# Shrink
+
+
+def scenario_with(*faults: dict[str, Any]) -> Scenario:
+    return load_scenario("exchange-quick", {"episodes": 40, "faults": list(faults)})
+
+
+def drop(name: str, **settings: Any) -> dict[str, Any]:
+    return {"kind": "drop", "name": name, "probability": 0.5, **settings}
+
+
+@given(st.sets(st.integers(0, 7)), st.integers(0, 39), st.integers(0, 39))
+def test_what_is_left_is_all_that_is_needed(needed: set[int], one: int, two: int) -> None:
+    """The condition holds if the needed faults are there and each covers two episodes."""
+    first, last = sorted((one, two))
+
+    def holds(candidate: Scenario) -> bool:
+        windows = {fault.name: getattr(fault, "episodes", None) or (0, 40) for fault in candidate.faults}
+        return all(
+            str(each) in windows and windows[str(each)][0] <= first and windows[str(each)][1] > last for each in needed
+        )
+
+    found = shrink(scenario_with(*(drop(str(number)) for number in range(8))), holds, lambda _: None)
+    assert found is not None
+    assert holds(found.scenario)
+    assert [int(fault.name) for fault in found.scenario.faults] == sorted(needed)
+    assert all(getattr(fault, "episodes", None) == (first, last + 1) for fault in found.scenario.faults)
+
+
+def test_occasions_of_a_crash_are_taken_away_too() -> None:
+    crash = {"kind": "crash", "participants": ["agent-1"], "at_episodes": [3, 9, 21]}
+    found = shrink(
+        scenario_with(crash), lambda it: any(9 in getattr(f, "at_episodes", ()) for f in it.faults), lambda _: None
+    )
+    assert found is not None
+    assert [getattr(fault, "at_episodes", None) for fault in found.scenario.faults] == [(9,)]
+
+
+def test_nothing_is_tried_twice_and_a_condition_that_never_holds_is_none() -> None:
+    tried: list[str] = []
+
+    def holds(candidate: Scenario) -> bool:
+        tried.append(candidate.model_dump_json())
+        return len(candidate.faults) >= 2
+
+    found = shrink(scenario_with(*(drop(str(number)) for number in range(5))), holds, lambda _: None)
+    assert found is not None
+    assert len(found.scenario.faults) == 2
+    assert len(tried) == len(set(tried)) == found.trials
+    assert shrink(scenario_with(drop("a")), lambda _: False, lambda _: None) is None
+
+
+def test_shrink_leaves_a_scenario_that_shows_it(tmp_path: Path) -> None:
+    faults = '[{kind="drop",probability=0.5,episodes=[2,12]},{kind="duplicate",probability=0.5}]'
+    out = tmp_path / "left.toml"
+    words = ("shrink", *WORDS, "--episodes", "12", "--set", f"faults={faults}", "--out", str(out))
+    done = command(*words, "--until", "shares_missing > 5")
+    assert done.returncode == 0, done.stderr
+    assert "'shares_missing > 5' holds with 1 of 2 faults" in done.stdout
+    left = load_scenario(str(out))
+    assert [fault.kind for fault in left.faults] == ["drop"]
+    refused = command(*words, "--until", "shares_missng > 5")
+    assert refused.returncode == 2
+    assert "there is no 'shares_missng'. A run has complete, curve_digest" in refused.stderr
+
+
+# Twin
+
+
+def test_twins_are_equal_until_a_fault_strikes_and_the_difference_is_told(tmp_path: Path) -> None:
+    faults = 'faults=[{kind="drop",probability=0.9,episodes=[4,20]}]'
+    eager = ("--set", "learning.actor_learning_rate=0.1")
+    words = (
+        "twin",
+        *WORDS,
+        *eager,
+        "--episodes",
+        "20",
+        "--set",
+        faults,
+        "--seeds",
+        "2",
+        "--out",
+        str(tmp_path / "twins"),
+    )
+    done = command(*words, COLUMNS="120")
+    assert done.returncode == 0, done.stderr
+    rows = [line.strip("│ ").split("│") for line in done.stdout.splitlines() if line.startswith("│")]
+    assert [row[0].strip() for row in rows] == ["1", "2"]
+    for row in rows:
+        faulty, fault_free, change = (float(cell) for cell in row[1:4])
+        assert change == pytest.approx(faulty - fault_free, abs=0.011)
+        parted_at = row[5].strip()
+        assert parted_at == "the end" or int(parted_at) > 4
+    assert any(row[5].strip() != "the end" for row in rows)
+    assert re.search(r"changed the final team return by [+-][\d.]+ \(95% interval .* over 2 seeds", done.stdout)
+    assert command(*words, COLUMNS="120").stdout == done.stdout  # nothing is run again
+
+
+def test_a_scenario_without_faults_has_no_twin() -> None:
+    done = command("twin", *WORDS)
+    assert done.returncode == 2
+    assert "has no faults, so its twin would be itself" in done.stderr
+
+
+# The pytest plugin
+
+
+def test_the_examples_of_the_docs_pass_for_a_user(tmp_path: Path) -> None:
+    examples = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "testing.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert len(examples) == 2
+    (tmp_path / "test_examples.py").write_text("\n\n".join(examples), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "2 passed" in done.stdout
+
+
+DROPS = [{"kind": "drop", "probability": 0.5}]
+
+
+@pytest.fixture
+def lossy(foretell: Any) -> Any:
+    return foretell.simulate("exchange-quick", faults=DROPS, episodes=6, **SMALL)
+
+
+@pytest.mark.parametrize(
+    ("claim", "said"),
+    [
+        (lambda run: run.returns_at_least(1.0, of=1e6), "a final team return of at least 1000000.000"),
+        (
+            lambda run: run.recovers_within(2, after_episode=1),
+            "every share heard from 2 rounds after the beginning of episode 1",
+        ),
+        (lambda run: run.no_agent_starved(at_least=0.99), "starved: agent-0"),
+        (lambda run: run.fault_hit("drop", at_least=1000), "to strike at least 1000 times, found"),
+        (lambda run: run.fault_hit("delay"), "to strike at least 1 times, found 0"),
+    ],
+)
+def test_an_assertion_that_fails_says_the_seed_and_how_to_play_the_run_again(lossy: Any, claim: Any, said: str) -> None:
+    with pytest.raises(AssertionError, match="seed 1; again with: foretell simulate") as failed:
+        claim(lossy)
+    assert said in str(failed.value)
+    assert str(lossy.folder.scenario) in str(failed.value)
+
+
+def test_what_is_true_passes(lossy: Any) -> None:
+    lossy.fault_hit("drop", at_least=5)
+    lossy.no_agent_starved(at_least=0.1)
+    lossy.no_share_used_after_its_round()
+    lossy.ledger_fits()
+    lossy.returns_at_least(0.0, of=-100.0)
+    lossy.recovers_within(0, after_episode=6)
+
+
+def test_a_stale_share_is_one_used_after_its_round(foretell: Any) -> None:
+    reuse = {"algorithm__name": "value-parameter-sharing", "exchange__late_shares": "reuse"}
+    run = foretell.simulate("exchange-quick", faults=DROPS, episodes=6, **SMALL, **reuse)
+    with pytest.raises(AssertionError, match="no share used after its round"):
+        run.no_share_used_after_its_round()
