@@ -156,3 +156,32 @@ def test_a_peer_that_never_comes_ends_the_run_at_the_limit():
     with pytest.raises(PeerLost, match="a in JOINING waits for HELLO from b"):
         time.run()
     assert 2.0 <= time.now <= 2.03
+
+
+def test_who_is_taken_away_hears_nothing_until_it_comes_back():
+    ear = Toy("ear", enough=1)
+    stage = Stage(Toy("a", says=[Send("ear", share())]), ear)
+    time = VirtualTime(stage.drivers, stage.network)
+    time.take_away("ear", 2.5)
+    time.run()
+    assert [now for now, _, _ in ear.heard] == [2.5] == [time.now]
+
+
+def test_who_comes_late_says_its_first_word_then():
+    ear = Toy("ear", enough=1)
+    stage = Stage(Toy("a", says=[Send("ear", share())]), ear)
+    time = VirtualTime(stage.drivers, stage.network)
+    time.take_away("a", 1.5)
+    time.run()
+    assert [now for now, _, _ in ear.heard] == [1.5]
+
+
+def test_nobody_waits_for_who_is_taken_away_for_good():
+    ear, dead = Toy("ear", enough=1), Toy("dead", enough=1, deadlines=[0.5])
+    stage = Stage(Toy("a", says=[Send("ear", share()), Send("dead", share())]), ear, dead)
+    time = VirtualTime(stage.drivers, stage.network)
+    time.take_away("dead")
+    time.run()
+    assert ear.done
+    assert dead.heard == []
+    assert dead.expired == []
