@@ -175,9 +175,9 @@ def soak(minutes: float, kill_every: float) -> None:
 
     with _bar(int(60 * minutes), "second") as show:
         found = measure_soak(minutes, kill_every, show)
-    table = _table("private memory, medians", "process", "second quarter MB", "last quarter MB", "growth")
+    table = _table("resident memory, medians", "process", "second quarter MB", "last quarter MB", "growth MB")
     for role, (early, late) in sorted(found.memory_mb.items()):
-        table.add_row(role, f"{early:.1f}", f"{late:.1f}", f"{late / early - 1:+.1%}")
+        table.add_row(role, f"{early:.1f}", f"{late:.1f}", f"{late - early:+.1f}")
     Console().print(table)
     rows = ", ".join(f"{count} {table}" for table, count in found.compared.items())
     click.echo(

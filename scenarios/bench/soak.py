@@ -57,7 +57,7 @@ class Soak:
         episodes: Episodes that were recorded whole.
         kills: Processes killed.
         lives: Lives that the run had.
-        memory_mb: By role: median private memory of processes older than a few seconds, in the second and in the last
+        memory_mb: By role: median resident memory of processes older than a few seconds, in the second and in the last
             quarter of the time.
         wrong: What does not fit in the ledger, or differs from the simulation; a sentence each.
         compared: Rows compared, by table.
@@ -107,7 +107,7 @@ def _run_for(seconds: float, folder: RunFolder, faults: str, soak: Soak, show: C
         while (passed_s := time.monotonic() - began_at) < seconds and process.poll() is None:
             for role, pid in _processes(process.pid, folder):
                 age_s = passed_s - born.setdefault(pid, passed_s)
-                memory_mb = _private_mb(pid)
+                memory_mb = _resident_mb(pid)
                 if age_s >= _OLD_S and memory_mb:
                     samples[role].append((passed_s, memory_mb))
             show(int(passed_s))
@@ -143,11 +143,11 @@ def _parent(pid: int) -> int | None:
     return None
 
 
-def _private_mb(pid: int) -> float:
-    """Memory that no other process shares; 0 if it has ended."""
+def _resident_mb(pid: int) -> float:
+    """Memory that it holds, what it shares included; 0 if it has ended."""
     with suppress(OSError):
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()
-        return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1000
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+        return sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1000
     return 0.0
 
 
