@@ -40,6 +40,7 @@ from broker.messages import (
     ENVIRONMENT,
     OBSERVER,
     Action,
+    Faults,
     Gone,
     Hello,
     Message,
@@ -49,7 +50,7 @@ from broker.messages import (
     action_layout,
     timestep_layout,
 )
-from broker.participant import Command, Forget, Report, Save, Send
+from broker.participant import Command, Forget, Refit, Report, Save, Send
 from broker.records import EdgeRecord, EventRecord, FinishedRecord, JoinedRecord, Record, RoundRecord
 
 _NEWEST = "newest/"
@@ -145,6 +146,8 @@ class AgentProtocol:
             return self._stop(message)
         if type(message) is Gone and source == OBSERVER and message.participant in self._edges:
             return self._go_on_without(message.participant, now)
+        if type(message) is Faults and source == OBSERVER:
+            return [Refit(message.document)]
         raise ProtocolViolation(f"{self._where()}: {type(message).__name__} from {source}, which never sends one here")
 
     def deadline(self) -> float | None:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pydantic import TypeAdapter, ValidationError
+
 from broker.codec import Codec
 from broker.config import LinkConfig
 from broker.errors import UserError
+from broker.fault_config import FaultConfig
 from broker.faults import Judge
 from broker.messages import OBSERVER
 from broker.transport import FrameTransport, Transport
 from broker.transports.faulty import FaultyTransport
 from broker.transports.journaled import JournaledTransport
 from broker.transports.memory import MemoryNetwork, MemoryTransport
+
+_FAULTS: TypeAdapter[tuple[FaultConfig, ...]] = TypeAdapter(tuple[FaultConfig, ...])
 
 if TYPE_CHECKING:
     from broker.curve import CurveKeys
@@ -45,6 +50,28 @@ def connect(link: LinkConfig, network: MemoryNetwork | None = None) -> Transport
     if link.journal is not None:
         transport = JournaledTransport(transport, codec, link.journal)
     return FaultyTransport(transport, judge) if link.faults else transport
+
+
+def refitted(link: LinkConfig, transport: Transport, faults: str) -> Transport:
+    """A participant's transport with other faults around it, from now on.
+
+    Args:
+        link: The participant's way to its peers.
+        transport: As `connect` made it.
+        faults: JSON of all faults that are in force.
+
+    Raises:
+        UserError: They make no sense.
+    """
+    try:
+        judge = Judge(_FAULTS.validate_json(faults), link.seed)
+    except ValidationError as error:
+        msg = f"{link.name} was told of faults that make no sense: {error}"
+        raise UserError(msg) from None
+    if isinstance(transport, FaultyTransport):
+        transport.refit(judge)
+        return transport
+    return FaultyTransport(transport, judge)
 
 
 def heard_by(link: LinkConfig) -> tuple[str, ...]:

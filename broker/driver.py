@@ -12,7 +12,7 @@ from functools import partial
 from broker.errors import ProtocolViolation
 from broker.life import FIRST_LIFE, Life
 from broker.messages import Envelope, Hello, first_number
-from broker.participant import Command, Participant, Report, Save, Send
+from broker.participant import Command, Forget, Participant, Refit, Report, Save, Send
 from broker.records import EventRecord, Record, StatusRecord
 from broker.transport import Transport
 
@@ -28,16 +28,25 @@ class Driver:
         transport: Its way to its peers.
         observe: Takes records; called at most once a wake-up.
         life: Which one it is, and where its states are kept.
+        refit: Gives a transport other faults, as JSON.
     """
 
     def __init__(
-        self, run: str, participant: Participant, transport: Transport, observe: Observe, life: Life = FIRST_LIFE
+        self,
+        run: str,
+        participant: Participant,
+        transport: Transport,
+        observe: Observe,
+        life: Life = FIRST_LIFE,
+        *,
+        refit: Callable[[Transport, str], Transport] = lambda transport, _: transport,
     ) -> None:
         self.participant = participant
         self.transport = transport
         self._run = run
         self._observe = observe
         self._life = life
+        self._refit = refit
         self._sequences: defaultdict[str, int] = defaultdict(partial(first_number, life.incarnation))
         self._records: list[Record] = []
 
@@ -98,7 +107,7 @@ class Driver:
             if not isinstance(command, Send):
                 self.transport.send_all(envelopes)
                 envelopes = []
-                self._save(command) if isinstance(command, Save) else self.transport.forget(command.peer)
+                self._carry_out_rare(command)
                 continue
             destination, message = command.destination, command.message
             sequence = sequences[destination]
@@ -107,6 +116,15 @@ class Driver:
             envelopes.append(Envelope(run, name, destination, sequence, message))
         if envelopes:
             self.transport.send_all(envelopes)
+
+    def _carry_out_rare(self, command: Save | Forget | Refit) -> None:
+        match command:
+            case Save():
+                self._save(command)
+            case Forget():
+                self.transport.forget(command.peer)
+            case Refit():
+                self.transport = self._refit(self.transport, command.faults)
 
     def _save(self, command: Save) -> None:
         try:

@@ -10,6 +10,7 @@
 |          | observer -> any             | all records of all participants have come: you may close            |
 | Gone     | observer -> any             | a participant is dead and will not come back: go on without it      |
 | GoOn     | observer -> environment     | what was to happen before an episode has happened: begin it         |
+| Faults   | observer -> any             | the faults of messages that are in force from now on                |
 | Metrics  | any -> observer             | records for the run's store; never read by an agent                 |
 
 A message travels in an `Envelope`; its topic `foretell/<run>/<source>/<destination>` is the directed edge. Where it
@@ -184,7 +185,17 @@ class GoOn(msgspec.Struct, frozen=True, array_like=True, tag=8, forbid_unknown_f
     episode: int
 
 
-Message = Hello | Timestep | Action | Share | Stop | Metrics | Gone | GoOn
+class Faults(msgspec.Struct, frozen=True, array_like=True, tag=9, forbid_unknown_fields=True, gc=False):
+    """The faults of messages that are in force from now on.
+
+    Attributes:
+        document: All of them, as JSON; see `broker.fault_config`.
+    """
+
+    document: str
+
+
+Message = Hello | Timestep | Action | Share | Stop | Metrics | Gone | GoOn | Faults
 
 
 def timestep_layout(copies: int, observation_size: int, neighbors: int | None) -> str:

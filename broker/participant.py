@@ -42,7 +42,13 @@ class Forget(msgspec.Struct, frozen=True, gc=False):
     peer: str
 
 
-Command = Send | Report | Save | Forget
+class Refit(msgspec.Struct, frozen=True, gc=False):
+    """Command: from now on let messages meet the faults of this JSON document."""
+
+    faults: str
+
+
+Command = Send | Report | Save | Forget | Refit
 
 
 class Participant(Protocol):

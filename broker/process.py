@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from pathlib import Path
 from types import FrameType
@@ -24,7 +25,7 @@ from pydantic import ValidationError
 
 from broker.checkpoint import State
 from broker.config import LinkConfig, Model
-from broker.connect import connect
+from broker.connect import connect, refitted
 from broker.driver import Driver, Observe
 from broker.errors import ForetellError, UserError
 from broker.life import begin_life
@@ -62,23 +63,23 @@ def run_in_real_time(driver: Driver, clock: Callable[[], float] = time.monotonic
     Raises:
         PeerLost: It gave up on a peer.
     """
-    participant, transport = driver.participant, driver.transport
+    participant = driver.participant
     try:
         now = shown_at = clock()
         driver.start(now)
         while not participant.done:
             timer = driver.timer()
             if timer is not None and timer <= now:
-                transport.wait(0.0, _BURST)  # what came in time counts, even where this process was late
+                driver.transport.wait(0.0, _BURST)  # what came in time counts, even where this process was late
                 driver.deliver(now)
                 driver.expire(now)
                 if participant.done:
                     break
                 timer = driver.timer()
             if timer is None or timer - now > 2 * _MAX_WAIT_S:
-                transport.wait(_MAX_WAIT_S, participant.awaited)
+                driver.transport.wait(_MAX_WAIT_S, participant.awaited)
             else:
-                transport.wait(max(0.0, min(_MAX_WAIT_S, timer - clock())))
+                driver.transport.wait(max(0.0, min(_MAX_WAIT_S, timer - clock())))
             now = clock()
             driver.deliver(now)
             if now - shown_at >= _SHOW_EVERY_S:
@@ -101,7 +102,8 @@ def serve(make: Callable[[State | None], Participant], link: LinkConfig) -> int:
         life, state = begin_life(link.life)
         participant = make(state)
         transport = connect(link)
-        run_in_real_time(Driver(link.run, participant, transport, _observe(link, transport), life))
+        observe = _observe(link, transport)
+        run_in_real_time(Driver(link.run, participant, transport, observe, life, refit=partial(refitted, link)))
         if link.observed:
             _await_release(transport)
         linger_s = LINGER_S

@@ -25,8 +25,8 @@ import numpy as np
 from broker.checkpoint import State
 from broker.errors import PeerLost, ProtocolViolation
 from broker.joining import Joining
-from broker.messages import OBSERVER, Action, Gone, GoOn, Hello, Message, Stop, Timestep, action_layout
-from broker.participant import Command, Forget, Report, Save, Send
+from broker.messages import OBSERVER, Action, Faults, Gone, GoOn, Hello, Message, Stop, Timestep, action_layout
+from broker.participant import Command, Forget, Refit, Report, Save, Send
 from broker.records import EpisodeRecord, EventRecord, FinishedRecord, JoinedRecord, PausedRecord, Record
 from broker.seeding import generator
 from env_service.config import ServiceConfig
@@ -103,6 +103,8 @@ class EnvironmentProtocol:
             return self._resume(message, now)
         if type(message) is Gone and source == OBSERVER and message.participant in self._index:
             return self._go_on_without(message.participant, now)
+        if type(message) is Faults and source == OBSERVER:
+            return [Refit(message.document)]
         raise ProtocolViolation(f"{self._where()}: {type(message).__name__} from {source}, which never sends one here")
 
     def deadline(self) -> float | None:

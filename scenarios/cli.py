@@ -262,6 +262,41 @@ _RUN = click.argument("run", type=click.Path(path_type=Path))
 _RUNS = click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 
 
+@foretell.group()
+def fault() -> None:
+    """Add faults to a run that goes on, show them, and heal them."""
+
+
+@fault.command("add")
+@_RUN
+@click.argument("settings", nargs=-1, required=True, metavar="kind=KIND PATH=VALUE ...")
+def fault_add(run: Path, settings: tuple[str, ...]) -> None:
+    """Add a fault, such as kind=drop probability=0.3; one of processes strikes at once."""
+    from scenarios.live_faults import add  # noqa: PLC0415
+
+    click.echo(add(run, settings))
+
+
+@fault.command("list")
+@_RUN
+def fault_list(run: Path) -> None:
+    """Show the faults of a run: those of its scenario, and what was added or healed."""
+    from scenarios.live_faults import describe_faults  # noqa: PLC0415
+
+    for line in describe_faults(run):
+        click.echo(line)
+
+
+@fault.command("heal")
+@_RUN
+@click.argument("name")
+def fault_heal(run: Path, name: str) -> None:
+    """End a fault of messages, of the scenario or added since; `all` ends every one."""
+    from scenarios.live_faults import heal  # noqa: PLC0415
+
+    click.echo(heal(run, name))
+
+
 @foretell.command()
 @_RUN
 def why(run: Path) -> None:

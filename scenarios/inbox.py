@@ -66,6 +66,10 @@ class Inbox:
         now = time.monotonic()
         return {name: now - seen for name, seen in self._seen.items()}
 
+    def put_in_force(self, faults: str) -> None:
+        """Tell everybody which faults of messages are in force from now on."""
+        self.orders.faults(faults, self._participants)
+
     def leave(self, name: str) -> None:
         """Go on without somebody who died, and say so to the others."""
         self._participants.remove(name)

@@ -12,6 +12,7 @@ from pathlib import Path
 from broker.errors import ParticipantDied, Unreachable
 from scenarios.fleet import Fleet
 from scenarios.inbox import Inbox
+from scenarios.live_faults import LiveFaults
 from scenarios.lives import Lives
 from scenarios.meeting import Meeting, meeting
 from scenarios.observer import Observer
@@ -39,6 +40,7 @@ def launch(plan: Plan, folder: RunFolder, observer: Observer, interrupted: Calla
     """
     lives = Lives(plan, observer, folder.checkpoints)
     supervisor = Supervisor(plan, observer)
+    live = LiveFaults(plan, folder, observer, supervisor)
     with (
         tempfile.TemporaryDirectory(prefix="foretell-") as sockets,
         meeting(plan, folder, Path(sockets), observer.tell) as found,
@@ -47,11 +49,11 @@ def launch(plan: Plan, folder: RunFolder, observer: Observer, interrupted: Calla
         while True:
             life = supervisor.prepare(lives.begin(why))
             wiring = replace(found.wiring, checkpoints=folder.checkpoints.absolute(), life=life)
-            fleet = Fleet(plan, wiring, folder, late)
+            fleet = Fleet(live.plan(), wiring, folder, late)
             hands = ProcessHands(fleet, found, lives)
             try:
                 inbox = _open_inbox(plan, wiring, observer, found)
-                _live(fleet, inbox, lives, found, partial(_goes_on, supervisor, hands, inbox, interrupted))
+                _live(fleet, inbox, lives, found, partial(_goes_on, supervisor, hands, inbox, live, interrupted))
             except ParticipantDied as death:
                 why, late = lives.bury(death, asked=hands.crashed), {}
                 hands.wait_until_up(interrupted)
@@ -123,10 +125,14 @@ def _look_after(fleet: Fleet, inbox: Inbox, lives: Lives) -> None:
             return
 
 
-def _goes_on(supervisor: Supervisor, hands: ProcessHands, inbox: Inbox, interrupted: Callable[[], bool]) -> bool:
+def _goes_on(
+    supervisor: Supervisor, hands: ProcessHands, inbox: Inbox, live: LiveFaults, interrupted: Callable[[], bool]
+) -> bool:
     """Do to processes what the scenario asks for, and let the environment go on that has waited for it."""
     if interrupted():
         return False
+    if (faults := live.changed()) is not None:
+        inbox.put_in_force(faults)
     paused, inbox.paused = inbox.paused, None
     supervisor.strike(hands, time.monotonic(), paused)
     if paused is not None:

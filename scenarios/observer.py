@@ -114,6 +114,20 @@ class Observer:
         """Fault and occasion of everything that has been done to processes."""
         return {(fault, occasion) for fault, occasion in self._store.ask("SELECT fault, occasion FROM process_faults")}
 
+    def live_faults(self) -> list[tuple[str, str | None, int | None]]:
+        """Name, document and end of faults that were added, or ended, while the run went on; see `live_faults`."""
+        return self._store.ask("SELECT name, document, healed_after FROM live_faults ORDER BY rowid")
+
+    def add_fault(self, name: str, document: str) -> None:
+        """Take note of a fault that is added now."""
+        self._store.add_live_fault(name, document, self.recorded - 1)
+        self.tell(f"fault {name} is added after episode {self.recorded - 1}: {document}")
+
+    def heal_fault(self, name: str) -> None:
+        """Take note of a fault that ends now."""
+        self._store.heal_fault(name, self.recorded - 1)
+        self.tell(f"fault {name} is healed after episode {self.recorded - 1}")
+
     def flush(self) -> None:
         """Bring everything to the disk."""
         self._store.flush()

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from functools import partial
 
-from broker.messages import ENVIRONMENT, OBSERVER, Envelope, Gone, GoOn, Message, Stop, first_number
+from broker.messages import ENVIRONMENT, OBSERVER, Envelope, Faults, Gone, GoOn, Message, Stop, first_number
 from broker.transport import Transport
 
 
@@ -32,6 +32,11 @@ class Orders:
         """Tell the others of somebody who is dead and not replaced."""
         for other in others:
             self._say(other, Gone(participant))
+
+    def faults(self, document: str, participants: Iterable[str]) -> None:
+        """Put these faults of messages, and no others, in force."""
+        for participant in participants:
+            self._say(participant, Faults(document))
 
     def stop(self, participants: Iterable[str]) -> None:
         """Let those close whose records have come."""

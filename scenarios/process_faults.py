@@ -123,6 +123,10 @@ class ProcessFaults:
             found += [strike for occasion in occasions if (strike := self._strike(fault, occasion)) is not None]
         return found
 
+    def add(self, fault: StrikingConfig) -> None:
+        """Let one more strike from now on."""
+        self._faults.append(fault)
+
     def forget(self, name: str) -> None:
         """Pick somebody no more who is gone for good."""
         self._gone.add(name)

@@ -8,6 +8,7 @@ tensorboard/         the same for TensorBoard, with the losses
 logs/                one file per process
 journal/             every frame, if the scenario asks for it
 checkpoints/         states of all participants, from which a run goes on after a crash
+orders/              faults to be added or healed, until the launcher has taken them
 lock                 held by who works on the run
 keys/                everybody's keys, if the run needs them and the scenario names none
 """
@@ -67,6 +68,11 @@ class RunFolder:
     def lock(self) -> Path:
         """Held by who works on the run."""
         return self.root / "lock"
+
+    @property
+    def orders(self) -> Path:
+        """What users want of the run while it goes on, a file each, until it is done."""
+        return self.root / "orders"
 
     @property
     def checkpoints(self) -> Path:

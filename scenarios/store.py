@@ -55,6 +55,7 @@ CREATE TABLE fault_counts (fault TEXT, source TEXT, destination TEXT, examined I
 CREATE TABLE fates (source TEXT, destination TEXT, kind TEXT, delivered INTEGER, dropped INTEGER, delayed INTEGER,
     duplicated INTEGER, corrupted INTEGER, rejected INTEGER, expired INTEGER);
 CREATE TABLE process_faults (fault TEXT, occasion TEXT, participant TEXT, what TEXT, at REAL);
+CREATE TABLE live_faults (name TEXT PRIMARY KEY, document TEXT, added_after INTEGER, healed_after INTEGER);
 CREATE TABLE events (participant TEXT, kind TEXT, peer TEXT, text TEXT);
 CREATE TABLE lives (incarnation INTEGER PRIMARY KEY, after_episode INTEGER, began_at REAL, why TEXT);
 CREATE TABLE status (participant TEXT PRIMARY KEY, waits_for TEXT, since REAL, seen REAL);
@@ -68,6 +69,9 @@ _ADD_EDGE = (
 _STATUS = (
     "INSERT INTO status VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET seen = excluded.seen, "
     "since = CASE waits_for WHEN excluded.waits_for THEN since ELSE excluded.since END, waits_for = excluded.waits_for"
+)
+_HEAL = (
+    "INSERT INTO live_faults VALUES (?, NULL, NULL, ?) ON CONFLICT DO UPDATE SET healed_after = excluded.healed_after"
 )
 _BATCH = 2000
 _FLUSH_EVERY_S = 1.0
@@ -132,6 +136,21 @@ class Store:
     def ask(self, question: str) -> list[Any]:
         """Rows of what has been written and flushed."""
         return self._database.execute(question).fetchall()
+
+    def add_live_fault(self, name: str, document: str, after_episode: int) -> None:
+        """Keep a fault that was added to the run while it went on."""
+        self._change("INSERT INTO live_faults VALUES (?, ?, ?, NULL)", (name, document, after_episode))
+
+    def heal_fault(self, name: str, after_episode: int) -> None:
+        """Keep that a fault, of the scenario or added later, is over."""
+        self._change(_HEAL, (name, after_episode))
+
+    def _change(self, statement: str, row: tuple[Any, ...]) -> None:
+        try:
+            with self._database:
+                self._database.execute(statement, row)
+        except sqlite3.Error as error:
+            raise _unwritable(error) from None
 
     def begin_life(self, after_episode: int, why: str) -> int:
         """Forget what was recorded of later episodes, and all totals; returns which life begins.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from broker.config import LifeConfig
 from scenarios.observer import Observer
 from scenarios.plan import Plan
+from scenarios.process_fault_config import StrikingConfig
 from scenarios.process_faults import Hands, ProcessFaults, carry_out
 
 
@@ -29,6 +30,10 @@ class Supervisor:
             self._observer.flush()
             return self._faults.late()
         return {}
+
+    def add(self, fault: StrikingConfig) -> None:
+        """Let one more fault strike."""
+        self._faults.add(fault)
 
     def prepare(self, life: LifeConfig) -> LifeConfig:
         """A life that waits where something is still to happen."""

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -18,6 +19,7 @@ from rich.table import Table
 from broker.errors import ForetellError, LedgerMismatch, UserError
 from scenarios import observer as observing
 from scenarios.ledger import verify_ledger, verify_strikes
+from scenarios.live_faults import ever
 from scenarios.observer import Observer
 from scenarios.plan import Plan, make_plan
 from scenarios.run_folder import RunFolder, held, make_run_folder, open_run_folder
@@ -80,6 +82,7 @@ def _execute(substrate: str, go: Substrate, plan: Plan, folder: RunFolder) -> No
             observer.finish(substrate)
             observer.draw(substrate)
             raise
+        live = observer.live_faults()
         summary = observer.finish(substrate)
         observer.draw(substrate)
         stopped = interrupted()
@@ -94,7 +97,8 @@ def _execute(substrate: str, go: Substrate, plan: Plan, folder: RunFolder) -> No
         raise ForetellError(
             f"only {summary.episodes} of {scenario.episodes} episodes were recorded. The logs: {folder.root / 'logs'}"
         )
-    if sentences := [*verify_ledger(plan.scenario, folder.store), *verify_strikes(plan, folder.store)]:
+    whole = replace(plan, scenario=ever(plan.scenario, live))
+    if sentences := [*verify_ledger(whole.scenario, folder.store), *verify_strikes(whole, folder.store)]:
         raise LedgerMismatch(sentences)
 
 

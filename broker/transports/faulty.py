@@ -60,6 +60,11 @@ class FaultyTransport(Transport):
         self._touched: dict[tuple[str, type], bool] = {}
         self._began_s: float | None = None
 
+    def refit(self, judge: Judge) -> None:
+        """Let another judge decide from now on; what is held back stays so for its time."""
+        self._judge = judge
+        self._touched.clear()
+
     def send(self, envelope: Envelope) -> None:
         """Hand over an envelope untouched: faults meet messages at their receiver."""
         self._inner.send(envelope)

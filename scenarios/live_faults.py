@@ -1,0 +1,218 @@
+"""Faults of a run that goes on: added, shown and healed from another terminal.
+
+Whoever wants a change leaves an order, a file in the run's folder; the launcher takes it ten times a second, writes it
+into the store and tells all participants which faults are in force. What was added stays in force after a crash and
+when the run is resumed.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from broker.errors import ScenarioError, UserError
+from broker.fault_config import FaultConfig
+from scenarios.observer import Observer
+from scenarios.plan import Plan
+from scenarios.process_fault_config import PROCESS_FAULTS, LateJoinConfig
+from scenarios.run_folder import RunFolder, is_held, open_run_folder
+from scenarios.run_results import open_store
+from scenarios.scenario import AnyFaultConfig, Scenario, explained, load_scenario, parse_settings
+from scenarios.supervisor import Supervisor
+
+_ANY: TypeAdapter[AnyFaultConfig] = TypeAdapter(AnyFaultConfig)
+_TAKEN_WITHIN_S = 15.0
+_LOOK_EVERY_S = 0.05
+_TIMES = ("at_episodes", "at_s", "every_s")
+ALL = "all"
+
+
+class LiveFaults:
+    """The launcher's side: takes orders and knows what is in force.
+
+    Args:
+        plan: What runs.
+        folder: Where orders are left.
+        observer: Keeps them.
+        supervisor: Lets faults of processes strike.
+    """
+
+    def __init__(self, plan: Plan, folder: RunFolder, observer: Observer, supervisor: Supervisor) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._observer = observer
+        self._supervisor = supervisor
+        for order in _orders(folder):  # of a launcher that is no more; nobody waits for them
+            order.unlink()
+
+    def plan(self) -> Plan:
+        """What runs, with the faults that are in force."""
+        faults = (*self._in_force(), *self._plan.scenario.process_faults)
+        return replace(self._plan, scenario=self._plan.scenario.model_copy(update={"faults": faults}))
+
+    def changed(self) -> str | None:
+        """Take the orders that were left; all faults of messages in force, as JSON, if that has changed them."""
+        orders = _orders(self._folder)
+        changed = False
+        for order in orders:
+            content = json.loads(order.read_bytes())
+            if "heal" in content:
+                self._observer.heal_fault(content["heal"])
+                changed = True
+            else:
+                changed |= self._add(_ANY.validate_json(json.dumps(content["add"])))
+            order.unlink()
+        return _document(self._in_force()) if changed else None
+
+    def _add(self, fault: AnyFaultConfig) -> bool:
+        self._observer.add_fault(fault.name or fault.kind, fault.model_dump_json(exclude_defaults=True))
+        if isinstance(fault, PROCESS_FAULTS):
+            if not isinstance(fault, LateJoinConfig):
+                self._supervisor.add(fault)
+            return False
+        return True
+
+    def _in_force(self) -> list[FaultConfig]:
+        healed = {name for name, _, healed_after in self._observer.live_faults() if healed_after is not None}
+        faults = ever(self._plan.scenario, self._observer.live_faults()).message_faults
+        return [fault for fault in faults if (fault.name or fault.kind) not in healed]
+
+
+def ever(scenario: Scenario, live: Sequence[tuple[str, str | None, int | None]]) -> Scenario:
+    """A scenario with the faults that were added to its run, healed ones included.
+
+    Args:
+        scenario: As it began.
+        live: Name, document and end of what was added or healed.
+    """
+    added = tuple(_ANY.validate_json(document) for _, document, _ in live if document is not None)
+    return scenario.model_copy(update={"faults": (*scenario.faults, *added)})
+
+
+def add(root: Path, settings: Sequence[str]) -> str:
+    """Leave the order to add a fault, and wait until it is in force.
+
+    Args:
+        root: The run's folder.
+        settings: Of the fault, `path=value`.
+
+    Raises:
+        UserError: The run has ended, or the fault makes no sense.
+    """
+    folder, scenario, live = _running(root)
+    values = parse_settings(settings)
+    fault = _parsed(values)
+    name = fault.name or fault.kind
+    known = {one.name or one.kind for one in ever(scenario, live).faults}
+    if name in known:
+        raise ScenarioError("name", f"the run has a fault called {name!r} already; give this one another name")
+    _order(folder, {"add": fault.model_dump(mode="json", exclude_defaults=True)})
+    return f"fault {name} is in force in {root}"
+
+
+def heal(root: Path, name: str) -> str:
+    """Leave the order to end a fault of messages, or all, and wait until it is carried out.
+
+    Raises:
+        UserError: The run has ended, or has no such fault.
+    """
+    folder, scenario, live = _running(root)
+    healed = {one for one, _, healed_after in live if healed_after is not None}
+    names = [one.name or one.kind for one in ever(scenario, live).message_faults]
+    ill = [one for one in names if one not in healed]
+    if name != ALL and name not in ill:
+        msg = f"{root} has no fault of messages called {name!r} in force; it has {', '.join(ill) or 'none'}"
+        raise UserError(msg)
+    chosen = ill if name == ALL else [name]
+    for one in chosen:
+        _order(folder, {"heal": one})
+    return f"healed in {root}: {', '.join(chosen) or 'nothing was in force'}"
+
+
+def describe_faults(root: Path) -> Iterator[str]:
+    """A line for each fault of a run.
+
+    Raises:
+        UserError: The folder holds no run.
+    """
+    folder = open_run_folder(root)
+    scenario, live = load_scenario(str(folder.scenario)), _live(folder)
+    with closing(open_store(folder.store)) as store:
+        hits = dict(store.execute("SELECT fault, sum(applied) FROM fault_counts GROUP BY fault"))
+        struck = dict(store.execute("SELECT fault, count(*) FROM process_faults GROUP BY fault"))
+    begun = dict.fromkeys((fault.name or fault.kind for fault in scenario.faults), "of the scenario")
+    ends = {name: healed_after for name, _, healed_after in live if healed_after is not None}
+    for fault in ever(scenario, live).faults:
+        name = fault.name or fault.kind
+        state = f"healed after episode {ends[name]}" if name in ends else "in force"
+        settings = fault.model_dump(mode="json", exclude_defaults=True, exclude={"name", "kind"})
+        count = struck.get(name, hits.get(name))
+        seen = f", struck {count}" if count else ""
+        yield f"{name}: {fault.kind} {json.dumps(settings)}, {begun.get(name, 'added')}, {state}{seen}"
+
+
+def _parsed(values: dict[str, Any]) -> AnyFaultConfig:
+    kinds = {kind.model_fields["kind"].annotation.__args__[0] for kind in PROCESS_FAULTS}  # type: ignore[union-attr]
+    if values.get("kind") in kinds:
+        if values["kind"] == "late-join":
+            raise ScenarioError("kind", "expected a fault that can happen to a run that goes on, found late-join")
+        if timed := [name for name in _TIMES if name in values]:
+            raise ScenarioError(timed[0], "a fault of processes that is added to a run strikes at once: leave it out")
+        values = values | {"at_s": [0.0]}
+    try:
+        return _ANY.validate_json(json.dumps(values), strict=True)
+    except ValidationError as error:
+        raise explained(error) from None
+
+
+def _running(root: Path) -> tuple[RunFolder, Scenario, list[tuple[str, str | None, int | None]]]:
+    folder = open_run_folder(root)
+    if not is_held(folder):
+        msg = f"{root} does not go on: faults can be changed while `foretell run` works on it"
+        raise UserError(msg)
+    return folder, load_scenario(str(folder.scenario)), _live(folder)
+
+
+def _live(folder: RunFolder) -> list[tuple[str, str | None, int | None]]:
+    try:
+        with closing(open_store(folder.store)) as store:
+            return store.execute("SELECT name, document, healed_after FROM live_faults ORDER BY rowid").fetchall()
+    except sqlite3.Error as error:
+        msg = f"cannot read {folder.store}: {error}"
+        raise UserError(msg) from None
+
+
+def _order(folder: RunFolder, content: dict[str, Any]) -> None:
+    """Leave an order and wait until the launcher has taken it."""
+    try:
+        folder.orders.mkdir(exist_ok=True)
+        path = folder.orders / f"{time.time_ns()}.json"
+        beside = path.with_suffix(".new")
+        beside.write_text(json.dumps(content), encoding="utf-8")
+        beside.rename(path)
+    except OSError as error:
+        msg = f"cannot leave an order in {folder.orders}: {error.strerror}"
+        raise UserError(msg) from None
+    give_up_at = time.monotonic() + _TAKEN_WITHIN_S
+    while path.exists():
+        if time.monotonic() > give_up_at:
+            path.unlink(missing_ok=True)
+            msg = f"nobody took the order within {_TAKEN_WITHIN_S:.0f} s: is {folder.root} simulated, or does it hang?"
+            raise UserError(msg)
+        time.sleep(_LOOK_EVERY_S)
+
+
+def _orders(folder: RunFolder) -> list[Path]:
+    return sorted(folder.orders.glob("*.json"))
+
+
+def _document(faults: Sequence[FaultConfig]) -> str:
+    return "[" + ",".join(fault.model_dump_json() for fault in faults) + "]"

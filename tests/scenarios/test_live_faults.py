@@ -1,0 +1,105 @@
+"""Faults that are added to a run while it goes on, shown, and healed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running import LIMIT_S, TINY, foretell, start, summary, until
+
+SCENARIO = (
+    *("exchange-quick", "--episodes", "100000", *TINY, "--set", "learning.rounds=1", "--set", "environment.steps=3"),
+    *("--set", "recovery.checkpoint_every=5", "--set", "exchange.patience_s=0.05"),
+)
+
+
+def ask(out: Path, question: str) -> list[Any]:
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{out / 'run.sqlite'}?mode=ro", uri=True)) as store:
+            return store.execute(question).fetchall()
+    except sqlite3.OperationalError:
+        return []
+
+
+def recorded(out: Path) -> int:
+    return next((count for (count,) in ask(out, "SELECT count(DISTINCT episode) FROM episodes")), 0)
+
+
+def dropped(out: Path, fault: str) -> int:
+    return sum(count for (count,) in ask(out, f"SELECT count(*) FROM faults WHERE fault = '{fault}'"))
+
+
+@pytest.fixture
+def going_on(tmp_path: Path) -> Iterator[Any]:
+    """A run that goes on until the test lets it end; its folder and its process."""
+    out = tmp_path / "run"
+    process = start("run", *SCENARIO, "--set", 'faults=[{kind="drop",name="old",probability=0.2}]', "--out", str(out))
+    until(lambda: recorded(out) >= 5, "five episodes")
+    yield out, process
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def test_a_fault_is_added_strikes_and_is_healed_and_what_was_added_survives_a_crash(going_on: Any) -> None:
+    out, process = going_on
+    added = foretell("fault", "add", str(out), "kind=drop", "name=storm", "probability=1.0", "agents=['agent-0']")
+    assert added.returncode == 0, added.stderr
+    assert "fault storm is in force" in added.stdout
+    until(lambda: dropped(out, "storm") > 0, "a message that the new fault dropped")
+
+    crashed = foretell("fault", "add", str(out), "kind=crash", "participants=['agent-1']")
+    assert crashed.returncode == 0, crashed.stderr
+    until(lambda: len(ask(out, "SELECT * FROM lives")) == 2, "another life")
+    before = recorded(out)
+    until(lambda: recorded(out) > before + 10, "ten episodes more")
+    (last,) = ask(out, "SELECT max(episode) FROM faults WHERE fault = 'storm'")[0]
+    assert last >= before
+
+    listed = foretell("fault", "list", str(out)).stdout.splitlines()
+    assert [line.split(":")[0] for line in listed] == ["old", "storm", "crash"]
+    assert "of the scenario, in force" in listed[0]
+    assert "added, in force" in listed[1]
+    assert "struck 1" in listed[2]
+
+    healed = foretell("fault", "heal", str(out), "all")
+    assert healed.returncode == 0, healed.stderr
+    assert healed.stdout.strip().endswith("old, storm")
+    before = recorded(out)
+    until(lambda: recorded(out) > before + 10, "ten episodes more")
+    assert all(last <= before + 2 for (last,) in ask(out, "SELECT max(episode) FROM faults GROUP BY fault"))
+    assert all("healed after episode" in line for line in foretell("fault", "list", str(out)).stdout.splitlines()[:2])
+
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=LIMIT_S)
+    assert "fault storm is added after episode" in said
+    assert "fault storm is healed after episode" in said
+    assert summary(out)["faults_applied"] == dropped(out, "old") + dropped(out, "storm")
+    late = foretell("fault", "add", str(out), "kind=drop", "name=b", "probability=1.0")
+    assert late.returncode == 2
+    assert "does not go on" in late.stderr
+
+
+def test_what_makes_no_sense_is_refused_and_the_run_goes_on(going_on: Any) -> None:
+    out, process = going_on
+    for words, said in [
+        (("add", str(out), "kind=drop", "probability=7"), "probability: expected less than or equal to 1"),
+        (("add", str(out), "kind=drop", "name=old", "probability=0.5"), "the run has a fault called 'old' already"),
+        (("add", str(out), "kind=crash", "participants=['agent-1']", "at_s=[3.0]"), "strikes at once: leave it out"),
+        (("add", str(out), "kind=late-join", "participants=['agent-1']", "by_s=3.0"), "found late-join"),
+        (("heal", str(out), "nothing"), "has no fault of messages called 'nothing' in force; it has old"),
+        (("add", str(out / "nowhere"), "kind=drop"), "holds no run"),
+    ]:
+        refused = foretell("fault", *words)
+        assert refused.returncode == 2, words
+        assert said in refused.stderr
+        assert "Traceback" not in refused.stderr
+    before = recorded(out)
+    until(lambda: recorded(out) > before + 2, "more episodes")
+    assert process.poll() is None
