@@ -20,7 +20,7 @@ import broker
 from broker.arrays import pack
 from broker.codec import edge_prefix
 from broker.errors import FrameRejected
-from broker.messages import SEQUENCE_LIMIT, Action, Envelope, Hello, Metrics, Share, Stop, Timestep
+from broker.messages import SEQUENCE_LIMIT, Action, Envelope, Faults, Gone, GoOn, Hello, Metrics, Share, Stop, Timestep
 
 SOURCE, DESTINATION = "agent-0", "agent-1"
 EDGE = [RUN, SOURCE, DESTINATION]
@@ -54,6 +54,9 @@ any_message = st.one_of(
     with_arrays(Share, counts, counts),
     st.builds(Stop, st.text()),
     st.builds(Metrics, st.binary()),
+    st.builds(Gone, st.text()),
+    st.builds(GoOn, counts),
+    st.builds(Faults, st.text()),
 )
 
 ONE_OF_EACH = [
@@ -63,6 +66,9 @@ ONE_OF_EACH = [
     Share.of(4, 5, {"x": np.ones((2, 2)), "y": np.arange(3)}),
     Stop("fertig: \u00fc\u4f60\U0001f600"),
     Metrics(b"\x00\xff"),
+    Gone("agent-7"),
+    GoOn(3),
+    Faults("[]"),
 ]
 each_kind = pytest.mark.parametrize("message", ONE_OF_EACH, ids=lambda message: type(message).__name__)
 
@@ -299,7 +305,11 @@ def test_a_wrong_type_anywhere_in_a_frame_is_refused_or_still_a_message(frame):
         [5],
         {"reason": "x"},
         [0, "x"],
-        [7, "x"],
+        [17, "x"],
+        [7, 1],
+        [8, "x"],
+        [8, 1, 1],
+        [9, b"x"],
         [-5, "x"],
         ["5", "x"],
         [None, "x"],
