@@ -77,6 +77,10 @@ class _NoFolder:
 
 class _NoObserver:
     recorded = 0
+    gone = ()
+
+    def strikes(self) -> set[tuple[str, str]]:
+        return set()
 
     def begin_life(self, after_episode: int, why: str) -> int:
         assert (after_episode, why) == (-1, "")
