@@ -5,6 +5,7 @@ A strike that the store knows of is not repeated when a run goes back to an earl
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple, Protocol
@@ -74,8 +75,14 @@ class ProcessFaults:
         self._names = names
         self._struck = set(struck)
         self._gone: set[str] = set()
+        self._periods: Counter[str] = Counter()
         self._faults = [fault for fault in faults if not isinstance(fault, LateJoinConfig)]
         self._late = [fault for fault in faults if isinstance(fault, LateJoinConfig)]
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing will ever strike."""
+        return not self._faults
 
     def breakpoints(self) -> tuple[int, ...]:
         """Episodes before which something is still to happen."""
@@ -113,14 +120,14 @@ class ProcessFaults:
         ]
 
     def until(self, seconds: float) -> list[Strike]:
-        """The strikes that are due by a time since the run began, and have not been."""
+        """The strikes that are due by a time since the run began, or was resumed, and have not been."""
         found = []
         for fault in self._faults:
-            occasions = [_second(at_s) for at_s in fault.at_s if at_s <= seconds]
-            if fault.every_s is not None:
-                past = int(seconds / fault.every_s)
-                occasions += [_second(past * fault.every_s)] if past else []
-            found += [strike for occasion in occasions if (strike := self._strike(fault, occasion)) is not None]
+            due = [self._strike(fault, _second(at_s)) for at_s in fault.at_s if at_s <= seconds]
+            if fault.every_s is not None and (period := int(seconds / fault.every_s)) > self._periods[name_of(fault)]:
+                self._periods[name_of(fault)] = period
+                due.append(self._aimed(fault, _second(period * fault.every_s)))
+            found += [strike for strike in due if strike is not None]
         return found
 
     def add(self, fault: StrikingConfig) -> None:
@@ -136,7 +143,11 @@ class ProcessFaults:
         if (name, occasion) in self._struck:
             return None
         self._struck.add((name, occasion))
-        victims = matching(fault, self._names)
+        return self._aimed(fault, occasion)
+
+    def _aimed(self, fault: StrikingConfig, occasion: str) -> Strike | None:
+        """The strike, if there is anybody left whom it can meet."""
+        name, victims = name_of(fault), matching(fault, self._names)
         if fault.pick == "one":
             draw = generator(self._seed, "process-fault", name, occasion)
             victims = tuple(victim for victim in victims if victim not in self._gone)

@@ -49,6 +49,8 @@ class Supervisor:
         """
         if self._began_at is None:
             self._began_at = now
+        if self._faults.idle:
+            return
         for gone in self._observer.gone:
             self._faults.forget(gone)
         due = self._faults.until(now - self._began_at)

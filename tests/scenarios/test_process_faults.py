@@ -83,6 +83,12 @@ def test_a_repeated_fault_strikes_once_in_every_period_and_not_at_its_beginning(
     assert [len(found.until(at_s)) for at_s in (0.0, 9.9, 10.0, 11.0, 20.5, 45.0, 45.1)] == [0, 0, 1, 0, 1, 1, 0]
 
 
+def test_a_repeated_fault_goes_on_repeating_in_a_run_that_is_resumed_and_one_of_a_moment_does_not() -> None:
+    struck = {("often", "second 10"), ("once", "second 10")}
+    found = ProcessFaults([crash(name="often", every_s=10.0), crash(name="once", at_s=(10.0,))], 1, NAMES, struck)
+    assert [strike.name for strike in found.until(10.0)] == ["often"]
+
+
 def test_one_is_picked_anew_each_time_the_same_with_the_same_seed_and_never_who_is_gone() -> None:
     def picked(seed: int, gone: str = "") -> list[str]:
         found = ProcessFaults([crash(participants=("agent-*",), pick="one", at_episodes=tuple(range(60)))], seed, NAMES)
