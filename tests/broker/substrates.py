@@ -45,6 +45,7 @@ class Substrate:
 
     def __init__(self, kind, wrap, folder, peers, **settings):
         self.kind, self._wrap, self._folder, self._peers = kind, wrap, Path(folder), peers
+        self.forgets_farewells = kind == "amqtt"  # at times, what it has taken from a client that leaves at once
         self.open_ears = []
         own = {
             "forwarder": {"zeromq": {"mode": "forwarder"}},
