@@ -130,8 +130,9 @@ def messages(blocks: int, seconds: float) -> None:
 
 @click.command()
 @click.option("--kills", type=click.IntRange(min=1), default=20, show_default=True, help="In all.")
+@click.option("--episodes", type=click.IntRange(min=10), default=100, show_default=True, help="Of each run.")
 @click.option("--seed", default=0, show_default=True, help="Of moments and victims.")
-def recovery(kills: int, seed: int) -> None:
+def recovery(kills: int, episodes: int, seed: int) -> None:
     """Kill agents, environment, broker and launcher at random moments, and see whether the results stay the same."""
     from scenarios.bench.recovery import TRANSPORTS, measure_recovery  # noqa: PLC0415
 
@@ -139,7 +140,7 @@ def recovery(kills: int, seed: int) -> None:
     for transport in TRANSPORTS:
         share = -(-kills // len(TRANSPORTS))
         with _bar(share, "kill") as show:
-            campaigns.append(measure_recovery(share, transport, seed, show))
+            campaigns.append(measure_recovery(share, episodes, transport, seed, show))
     Console().print(_recovery_table(campaigns))
     for campaign in campaigns:
         for sentence in campaign.wrong:

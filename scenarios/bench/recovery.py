@@ -29,7 +29,7 @@ TRANSPORTS = ("zeromq", "mqtt")
 AGENT, ENVIRONMENT, BROKER, LAUNCHER = "agent", "environment", "broker", "launcher"
 
 _SCENARIO = (
-    *("exchange-quick", "--episodes", "100", "--set", "parallel_episodes=2", "--set", "learning.hidden=[8]"),
+    *("exchange-quick", "--set", "parallel_episodes=2", "--set", "learning.hidden=[8]"),
     *("--set", 'faults=[{kind="drop",probability=0.1}]', "--set", "exchange.patience_s=0.5"),
     *("--set", "learning.rounds=1", "--set", "environment.steps=3"),
     *("--set", "recovery.checkpoint_every=5", "--set", "recovery.restarts=1000"),
@@ -78,22 +78,24 @@ class Campaign:
     wrong: list[str] = field(default_factory=list)
 
 
-def measure_recovery(kills: int, transport: str, seed: int, show: Callable[[int], None]) -> Campaign:
+def measure_recovery(kills: int, episodes: int, transport: str, seed: int, show: Callable[[int], None]) -> Campaign:
     """Kill until there were `kills`, run after run.
 
     Args:
         kills: How many.
+        episodes: Of each run.
         transport: One of `TRANSPORTS`.
         seed: Of the moments and victims.
         show: Told the number of kills so far.
     """
+    scenario = (*_SCENARIO, "--episodes", str(episodes))
     draw, campaign = random.Random(seed), Campaign(transport)  # noqa: S311 - no secret
     with tempfile.TemporaryDirectory(prefix="foretell-") as folder:
-        undisturbed = _figures_of(Path(folder) / "simulate", "simulate", *_SCENARIO)
+        undisturbed = _figures_of(Path(folder) / "simulate", "simulate", *scenario)
         while len(campaign.kills) < kills:
             out = Path(folder) / f"run-{campaign.runs}"
             campaign.runs += 1
-            run = _Run(out, transport)
+            run = _Run(out, transport, scenario)
             try:
                 run.go(draw, campaign, kills, show)
                 found = _read_figures(out)
@@ -118,11 +120,11 @@ class _RunFailed(Exception):
 class _Run:
     """A run in processes of its own, and whom to kill in it."""
 
-    def __init__(self, out: Path, transport: str) -> None:
+    def __init__(self, out: Path, transport: str, scenario: tuple[str, ...]) -> None:
         self._out = out
         self._victims = [AGENT, ENVIRONMENT, LAUNCHER, *([BROKER] if transport == "mqtt" else [])]
         self._said = out.with_suffix(".txt")
-        self._process = self._start("run", *_SCENARIO, "--transport", transport, "--out", str(out))
+        self._process = self._start("run", *scenario, "--transport", transport, "--out", str(out))
         self._pending: list[tuple[Kill, float, int]] = []
         self._complete = False
 

@@ -9,7 +9,7 @@ from running import foretell, need_mosquitto
 
 def test_a_campaign_of_kills_ends_every_run_with_the_figures_of_an_undisturbed_one() -> None:
     need_mosquitto()
-    done = foretell("bench", "recovery", "--kills", "4", "--seed", "3")
+    done = foretell("bench", "recovery", "--kills", "4", "--episodes", "30", "--seed", "3")
     assert done.returncode == 0, done.stderr
     found = re.findall(r"recovery: (\d+) of (\d+) runs over (\w+), with (\d+) kills, ended", done.stdout)
     assert [transport for _, _, transport, _ in found] == ["zeromq", "mqtt"]
