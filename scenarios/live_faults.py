@@ -14,14 +14,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
 from broker.errors import ScenarioError, UserError
 from broker.fault_config import FaultConfig
 from scenarios.observer import Observer
-from scenarios.plan import Plan
+from scenarios.plan import Plan, make_plan
 from scenarios.process_fault_config import PROCESS_FAULTS, LateJoinConfig
 from scenarios.run_folder import RunFolder, is_held, open_run_folder
 from scenarios.run_results import open_store
@@ -60,20 +60,28 @@ class LiveFaults:
 
     def changed(self) -> str | None:
         """Take the orders that were left; all faults of messages in force, as JSON, if that has changed them."""
-        orders = _orders(self._folder)
         changed = False
-        for order in orders:
-            content = json.loads(order.read_bytes())
-            if "heal" in content:
-                self._observer.heal_fault(content["heal"])
-                changed = True
-            else:
-                changed |= self._add(_ANY.validate_json(json.dumps(content["add"])))
+        for order in _orders(self._folder):
+            try:
+                changed |= self._carry_out(json.loads(order.read_bytes()))
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                self._observer.tell(f"the order {order.name} makes no sense and was not carried out: {error}")
             order.unlink()
         return _document(self._in_force()) if changed else None
 
+    def _carry_out(self, order: dict[str, Any]) -> bool:
+        """Do what an order says; whether that changes which faults of messages are in force."""
+        if "heal" in order:
+            self._observer.heal_fault(str(order["heal"]))
+            return True
+        return self._add(_ANY.validate_json(json.dumps(order["add"])))
+
     def _add(self, fault: AnyFaultConfig) -> bool:
-        self._observer.add_fault(fault.name or fault.kind, fault.model_dump_json(exclude_defaults=True))
+        name = fault.name or fault.kind
+        if name in _names(ever(self._plan.scenario, self._observer.live_faults())):
+            self._observer.tell(f"a second fault called {name} was not added")
+            return False
+        self._observer.add_fault(name, fault.model_dump_json(exclude_defaults=True))
         if isinstance(fault, PROCESS_FAULTS):
             if not isinstance(fault, LateJoinConfig):
                 self._supervisor.add(fault)
@@ -111,9 +119,10 @@ def add(root: Path, settings: Sequence[str]) -> str:
     values = parse_settings(settings)
     fault = _parsed(values)
     name = fault.name or fault.kind
-    known = {one.name or one.kind for one in ever(scenario, live).faults}
-    if name in known:
+    whole = ever(scenario, live)
+    if name in _names(whole):
         raise ScenarioError("name", f"the run has a fault called {name!r} already; give this one another name")
+    make_plan(whole.model_copy(update={"faults": (*whole.faults, fault)}))
     _order(folder, {"add": fault.model_dump(mode="json", exclude_defaults=True)})
     return f"fault {name} is in force in {root}"
 
@@ -146,7 +155,7 @@ def describe_faults(root: Path) -> Iterator[str]:
     folder = open_run_folder(root)
     scenario, live = load_scenario(str(folder.scenario)), _live(folder)
     with closing(open_store(folder.store)) as store:
-        hits = dict(store.execute("SELECT fault, sum(applied) FROM fault_counts GROUP BY fault"))
+        changed = dict(store.execute("SELECT fault, count(*) FROM faults GROUP BY fault"))
         struck = dict(store.execute("SELECT fault, count(*) FROM process_faults GROUP BY fault"))
     begun = dict.fromkeys((fault.name or fault.kind for fault in scenario.faults), "of the scenario")
     ends = {name: healed_after for name, _, healed_after in live if healed_after is not None}
@@ -154,13 +163,13 @@ def describe_faults(root: Path) -> Iterator[str]:
         name = fault.name or fault.kind
         state = f"healed after episode {ends[name]}" if name in ends else "in force"
         settings = fault.model_dump(mode="json", exclude_defaults=True, exclude={"name", "kind"})
-        count = struck.get(name, hits.get(name))
+        count = struck.get(name, changed.get(name))
         seen = f", struck {count}" if count else ""
         yield f"{name}: {fault.kind} {json.dumps(settings)}, {begun.get(name, 'added')}, {state}{seen}"
 
 
 def _parsed(values: dict[str, Any]) -> AnyFaultConfig:
-    kinds = {kind.model_fields["kind"].annotation.__args__[0] for kind in PROCESS_FAULTS}  # type: ignore[union-attr]
+    kinds = {get_args(kind.model_fields["kind"].annotation)[0] for kind in PROCESS_FAULTS}
     if values.get("kind") in kinds:
         if values["kind"] == "late-join":
             raise ScenarioError("kind", "expected a fault that can happen to a run that goes on, found late-join")
@@ -208,6 +217,10 @@ def _order(folder: RunFolder, content: dict[str, Any]) -> None:
             msg = f"nobody took the order within {_TAKEN_WITHIN_S:.0f} s: is {folder.root} simulated, or does it hang?"
             raise UserError(msg)
         time.sleep(_LOOK_EVERY_S)
+
+
+def _names(scenario: Scenario) -> set[str]:
+    return {fault.name or fault.kind for fault in scenario.faults}
 
 
 def _orders(folder: RunFolder) -> list[Path]:

@@ -16,7 +16,7 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -51,7 +51,7 @@ class FaultRun:
         """The final team return is at least `part` of that of the twin without faults, or of the number `of`."""
         found = self.summary.team_return_last
         reference = self._twin().team_return_last if of is None else of
-        assert found is not None  # noqa: S101 - this is what the plugin is for
+        assert found is not None  # noqa: S101 - a finished run has episodes
         assert reference is not None  # noqa: S101
         wanted = reference - abs(reference) * (1 - part)
         self._claim(
@@ -146,28 +146,18 @@ class Foretell:
             faults: Instead of the scenario's.
             settings: Any other setting; `__` stands for the dot (`learning__rounds=2`).
         """
-        from scenarios.trial import try_out  # noqa: PLC0415
-
-        document = self._document(scenario, faults, settings)
-        folder = self._next()
-        return FaultRun(document, try_out(document, folder.root), folder, "simulate", lambda: self._twin(document))
+        return self._play("simulate", self._document(scenario, faults, settings))
 
     def run(self, scenario: str, faults: Sequence[Fault] | None = None, **settings: Any) -> FaultRun:
         """Run a scenario as processes, in real time; arguments as for `simulate`."""
-        from scenarios.launch import launch  # noqa: PLC0415
-        from scenarios.observer import Observer  # noqa: PLC0415
-        from scenarios.plan import make_plan  # noqa: PLC0415
-        from scenarios.run_folder import make_run_folder  # noqa: PLC0415
+        return self._play("run", self._document(scenario, faults, settings))
 
-        document = self._document(scenario, faults, settings)
-        plan = make_plan(document)
-        folder = make_run_folder(self._next().root, document.name, document.seed)
-        observer = Observer(plan, folder, lambda _: None)
-        try:
-            launch(plan, folder, observer, lambda: False)
-        finally:
-            summary = observer.finish("run")
-        return FaultRun(document, summary, folder, "run", lambda: self._twin(document))
+    def _play(self, substrate: Literal["simulate", "run"], document: Scenario) -> FaultRun:
+        from scenarios.trial import try_out  # noqa: PLC0415
+
+        folder = self._next()
+        summary = try_out(document, folder.root, substrate)
+        return FaultRun(document, summary, folder, substrate, lambda: self._twin(document))
 
     def _document(self, scenario: str, faults: Sequence[Fault] | None, settings: Mapping[str, Any]) -> Scenario:
         from scenarios.scenario import load_scenario  # noqa: PLC0415

@@ -59,7 +59,7 @@ def shrink_faults(scenario: Scenario, text: str, out: Path | None) -> None:
             nonlocal trials
             trials += 1
             try:
-                summary = try_out(candidate, Path(folder) / str(trials), interrupted)
+                summary = try_out(candidate, Path(folder) / str(trials), interrupted=interrupted)
             except UserError:
                 raise
             except ForetellError:

@@ -93,6 +93,7 @@ def test_what_makes_no_sense_is_refused_and_the_run_goes_on(going_on: Any) -> No
         (("add", str(out), "kind=drop", "name=old", "probability=0.5"), "the run has a fault called 'old' already"),
         (("add", str(out), "kind=crash", "participants=['agent-1']", "at_s=[3.0]"), "strikes at once: leave it out"),
         (("add", str(out), "kind=late-join", "participants=['agent-1']", "by_s=3.0"), "found late-join"),
+        (("add", str(out), "kind=crash", "participants=['agent-9']"), "expected some of environment, agent-0"),
         (("heal", str(out), "nothing"), "has no fault of messages called 'nothing' in force; it has old"),
         (("add", str(out / "nowhere"), "kind=drop"), "holds no run"),
     ]:
@@ -100,6 +101,15 @@ def test_what_makes_no_sense_is_refused_and_the_run_goes_on(going_on: Any) -> No
         assert refused.returncode == 2, words
         assert said in refused.stderr
         assert "Traceback" not in refused.stderr
+    for number, garbage in enumerate(("no json", "[]", "{}", '{"add": {"kind": "drop"}}')):
+        (out / "orders").mkdir(exist_ok=True)
+        (out / "orders" / f"{number}.json").write_text(garbage)
+    twice = '{"add": {"kind": "drop", "name": "old", "probability": 0.5}}'
+    (out / "orders" / "9.json").write_text(twice)
+    until(lambda: not list((out / "orders").iterdir()), "orders to be taken")
     before = recorded(out)
     until(lambda: recorded(out) > before + 2, "more episodes")
+    told = [text for (text,) in ask(out, "SELECT text FROM events WHERE kind = 'note'")]
+    assert sum("makes no sense and was not carried out" in text for text in told) == 4
+    assert "a second fault called old was not added" in told
     assert process.poll() is None
