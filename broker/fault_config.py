@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,20 @@ from broker.model import Model
 MessageKind = Literal["timestep", "action", "share"]
 Patterns = tuple[str, ...]
 Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class Named(Protocol):
+    """A fault of any kind."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+
+
+def called(fault: Named) -> str:
+    """What the ledger calls a fault."""
+    return fault.name or fault.kind
 
 
 class _Fault(Model):

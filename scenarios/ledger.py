@@ -22,6 +22,7 @@ from broker.fault_config import (
     PartitionConfig,
     ReorderConfig,
     SlowNodeConfig,
+    called,
 )
 from broker.faults.chains import bad_share
 from broker.faults.selector import touches
@@ -52,7 +53,7 @@ def check(faults: Sequence[FaultConfig], counts: Sequence[FaultCount]) -> list[s
         by_fault[count.fault][f"{count.source}->{count.destination}"] = (count.chances, count.hits)
     sentences = []
     for fault in faults:
-        name, rate = fault.name or fault.kind, rate_of(fault)
+        name, rate = called(fault), rate_of(fault)
         edges = by_fault[name]
         if rate is None or not edges:
             continue
@@ -155,7 +156,7 @@ def _aimed_at_nothing(faults: Sequence[FaultConfig], used: Sequence[tuple[str, s
     for fault in faults:
         possible = [edge for edge in edges if edge[2] in fault.messages]
         if possible and not any(touches(fault, *edge) for edge in possible):
-            name, kinds = fault.name or fault.kind, ", ".join(fault.messages)
+            name, kinds = called(fault), ", ".join(fault.messages)
             sentences.append(f"fault {name}: none of the {len(possible)} edges that carried {kinds} is one it touches")
     return sentences
 

@@ -19,7 +19,7 @@ from typing import Any, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from broker.errors import ScenarioError, UserError
-from broker.fault_config import FaultConfig
+from broker.fault_config import FaultConfig, called
 from scenarios.observer import Observer
 from scenarios.plan import Plan, make_plan
 from scenarios.process_fault_config import PROCESS_FAULTS, LateJoinConfig
@@ -77,7 +77,7 @@ class LiveFaults:
         return self._add(_ANY.validate_json(json.dumps(order["add"])))
 
     def _add(self, fault: AnyFaultConfig) -> bool:
-        name = fault.name or fault.kind
+        name = called(fault)
         if name in _names(ever(self._plan.scenario, self._observer.live_faults())):
             self._observer.tell(f"a second fault called {name} was not added")
             return False
@@ -91,7 +91,7 @@ class LiveFaults:
     def _in_force(self) -> list[FaultConfig]:
         healed = {name for name, _, healed_after in self._observer.live_faults() if healed_after is not None}
         faults = ever(self._plan.scenario, self._observer.live_faults()).message_faults
-        return [fault for fault in faults if (fault.name or fault.kind) not in healed]
+        return [fault for fault in faults if called(fault) not in healed]
 
 
 def ever(scenario: Scenario, live: Sequence[tuple[str, str | None, int | None]]) -> Scenario:
@@ -118,7 +118,7 @@ def add(root: Path, settings: Sequence[str]) -> str:
     folder, scenario, live = _running(root)
     values = parse_settings(settings)
     fault = _parsed(values)
-    name = fault.name or fault.kind
+    name = called(fault)
     whole = ever(scenario, live)
     if name in _names(whole):
         raise ScenarioError("name", f"the run has a fault called {name!r} already; give this one another name")
@@ -135,7 +135,7 @@ def heal(root: Path, name: str) -> str:
     """
     folder, scenario, live = _running(root)
     healed = {one for one, _, healed_after in live if healed_after is not None}
-    names = [one.name or one.kind for one in ever(scenario, live).message_faults]
+    names = [called(one) for one in ever(scenario, live).message_faults]
     ill = [one for one in names if one not in healed]
     if name != ALL and name not in ill:
         msg = f"{root} has no fault of messages called {name!r} in force; it has {', '.join(ill) or 'none'}"
@@ -157,10 +157,10 @@ def describe_faults(root: Path) -> Iterator[str]:
     with closing(open_store(folder.store)) as store:
         changed = dict(store.execute("SELECT fault, count(*) FROM faults GROUP BY fault"))
         struck = dict(store.execute("SELECT fault, count(*) FROM process_faults GROUP BY fault"))
-    begun = dict.fromkeys((fault.name or fault.kind for fault in scenario.faults), "of the scenario")
+    begun = dict.fromkeys((called(fault) for fault in scenario.faults), "of the scenario")
     ends = {name: healed_after for name, _, healed_after in live if healed_after is not None}
     for fault in ever(scenario, live).faults:
-        name = fault.name or fault.kind
+        name = called(fault)
         state = f"healed after episode {ends[name]}" if name in ends else "in force"
         settings = fault.model_dump(mode="json", exclude_defaults=True, exclude={"name", "kind"})
         count = struck.get(name, changed.get(name))
@@ -220,7 +220,7 @@ def _order(folder: RunFolder, content: dict[str, Any]) -> None:
 
 
 def _names(scenario: Scenario) -> set[str]:
-    return {fault.name or fault.kind for fault in scenario.faults}
+    return {called(fault) for fault in scenario.faults}
 
 
 def _orders(folder: RunFolder) -> list[Path]:

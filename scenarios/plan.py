@@ -15,12 +15,13 @@ from agent_node.learning.shares import ShareFormat
 from agent_node.registry import load_algorithm
 from broker.config import LifeConfig, LinkConfig
 from broker.errors import ScenarioError
+from broker.fault_config import called
 from broker.faults import Judge
 from broker.messages import ENVIRONMENT, OBSERVER, agent_name
 from env_service.config import ServiceConfig
 from env_service.environments import make_task
 from scenarios.process_fault_config import PROCESS_FAULTS, LateJoinConfig
-from scenarios.process_faults import BROKER, matching, name_of
+from scenarios.process_faults import BROKER, matching
 from scenarios.scenario import Scenario, explained
 from scenarios.topology import Graph, ProximityConfig, build_graph
 from scenarios.traces import with_traces
@@ -222,7 +223,7 @@ def _check_process_faults(plan: Plan) -> None:
     for position, fault in enumerate(scenario.faults):
         if not isinstance(fault, PROCESS_FAULTS):
             continue
-        path, name = f"faults[{position}]", name_of(fault)
+        path, name = f"faults[{position}]", called(fault)
         if name in seen:
             raise ScenarioError(f"{path}.name", f"two faults are called {name!r}; give each its own name")
         seen.add(name)

@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple, Protocol
 
+from broker.fault_config import called
 from broker.records import ProcessFaultRecord
 from broker.seeding import generator
 from scenarios.process_fault_config import (
@@ -90,7 +91,7 @@ class ProcessFaults:
             episode
             for fault in self._faults
             for episode in fault.at_episodes
-            if (name_of(fault), _episode(episode)) not in self._struck
+            if (called(fault), _episode(episode)) not in self._struck
         }
         return tuple(sorted(left))
 
@@ -105,9 +106,9 @@ class ProcessFaults:
     def note_late(self) -> list[ProcessFaultRecord]:
         """For the ledger: who started late, the first time that is asked."""
         return [
-            ProcessFaultRecord(name_of(fault), "start", name, f"started {fault.by_s:g} s later")
+            ProcessFaultRecord(called(fault), "start", name, f"started {fault.by_s:g} s later")
             for fault in self._late
-            if (name_of(fault), "start") not in self._struck
+            if (called(fault), "start") not in self._struck
             for name in matching(fault, self._names)
         ]
 
@@ -124,8 +125,8 @@ class ProcessFaults:
         found = []
         for fault in self._faults:
             due = [self._strike(fault, _second(at_s)) for at_s in fault.at_s if at_s <= seconds]
-            if fault.every_s is not None and (period := int(seconds / fault.every_s)) > self._periods[name_of(fault)]:
-                self._periods[name_of(fault)] = period
+            if fault.every_s is not None and (period := int(seconds / fault.every_s)) > self._periods[called(fault)]:
+                self._periods[called(fault)] = period
                 due.append(self._aimed(fault, _second(period * fault.every_s)))
             found += [strike for strike in due if strike is not None]
         return found
@@ -139,7 +140,7 @@ class ProcessFaults:
         self._gone.add(name)
 
     def _strike(self, fault: StrikingConfig, occasion: str) -> Strike | None:
-        name = name_of(fault)
+        name = called(fault)
         if (name, occasion) in self._struck:
             return None
         self._struck.add((name, occasion))
@@ -147,7 +148,7 @@ class ProcessFaults:
 
     def _aimed(self, fault: StrikingConfig, occasion: str) -> Strike | None:
         """The strike, if there is anybody left whom it can meet."""
-        name, victims = name_of(fault), matching(fault, self._names)
+        name, victims = called(fault), matching(fault, self._names)
         if fault.pick == "one":
             draw = generator(self._seed, "process-fault", name, occasion)
             victims = tuple(victim for victim in victims if victim not in self._gone)
@@ -181,11 +182,6 @@ def matching(fault: ProcessFaultConfig, names: Sequence[str]) -> tuple[str, ...]
     return tuple(name for name in names if any(fnmatchcase(name, pattern) for pattern in fault.participants))
 
 
-def name_of(fault: ProcessFaultConfig) -> str:
-    """What the ledger calls it."""
-    return fault.name or fault.kind
-
-
 def check_strikes(
     faults: Sequence[ProcessFaultConfig], found: Sequence[tuple[str, str, str]], names: tuple[str, ...]
 ) -> list[str]:
@@ -201,7 +197,7 @@ def check_strikes(
         struck.setdefault((fault_name, occasion), set()).add(victim)
     sentences = []
     for fault in faults:
-        name, victims = name_of(fault), set(matching(fault, names))
+        name, victims = called(fault), set(matching(fault, names))
         if isinstance(fault, LateJoinConfig):
             occasions, wanted = ["start"], len(victims)
         else:

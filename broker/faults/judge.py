@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from broker.errors import ScenarioError
-from broker.fault_config import CONTENT, ContentConfig, FaultConfig
+from broker.fault_config import CONTENT, ContentConfig, FaultConfig, called
 from broker.faults.case import Case
 from broker.faults.chains import Chains
 from broker.faults.selector import has_window, in_window, touches
@@ -71,7 +71,7 @@ class Judge:
         self._seed = seed
         self._chains = Chains(seed)
         self._links: defaultdict[tuple[str, str, str], Link] = defaultdict(Link)
-        self._faults = [Examining(fault.name or fault.kind, fault, has_window(fault)) for fault in faults]
+        self._faults = [Examining(called(fault), fault, has_window(fault)) for fault in faults]
         self._matching: dict[tuple[str, str, str], list[Examining]] = {}
         names = [fault.name for fault in self._faults]
         for position, name in enumerate(names):
