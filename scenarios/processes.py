@@ -31,12 +31,24 @@ def await_stopped(pid: int) -> bool:
     return False
 
 
+def parent_of(pid: int) -> int | None:
+    """The process that started it; None if it has ended."""
+    stat = _stat(pid)
+    return int(stat[1]) if stat else None
+
+
 def _state(pid: int) -> str:
     """The letter that stands for it in /proc."""
+    stat = _stat(pid)
+    return stat[0] if stat else _ENDED
+
+
+def _stat(pid: int) -> list[str]:
+    """What /proc says of a process, from its state on; nothing if it has ended."""
     try:
-        return (_PROC / str(pid) / "stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0]
+        return (_PROC / str(pid) / "stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
     except OSError:
-        return _ENDED
+        return []
 
 
 def is_alive(pid: int) -> bool:

@@ -22,7 +22,7 @@ from typing import Any
 
 from broker.messages import ENVIRONMENT
 from scenarios.ledger import verify_ledger
-from scenarios.processes import writers_of
+from scenarios.processes import parent_of, writers_of
 from scenarios.run_folder import RunFolder
 from scenarios.scenario import load_scenario
 
@@ -133,14 +133,8 @@ def _processes(launcher: int, folder: RunFolder) -> Iterator[tuple[str, int]]:
     for log in folder.logs.glob("*.log"):
         for pid in writers_of(log):
             yield ENVIRONMENT if log.stem == ENVIRONMENT else AGENTS, pid
-            if log.stem == ENVIRONMENT and (parent := _parent(pid)) is not None:
+            if log.stem == ENVIRONMENT and (parent := parent_of(pid)) is not None:
                 yield FORK_SERVER, parent
-
-
-def _parent(pid: int) -> int | None:
-    with suppress(OSError):
-        return int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[1])
-    return None
 
 
 def _resident_mb(pid: int) -> float:
