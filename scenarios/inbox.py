@@ -13,13 +13,14 @@ from scenarios.observer import Observer
 from scenarios.orders import Orders
 from scenarios.plan import Plan, Wiring
 
+_RECORDS_WITHIN_S = 5.0  # an agent that missed an episode has none of it
+
 
 class Inbox:
     """Takes the records of one life, and lets participants go when all have finished.
 
     Attributes:
         orders: What participants are told.
-        paused: The episode before which the environment waits, until somebody has dealt with it.
 
     Args:
         plan: What runs.
@@ -34,7 +35,8 @@ class Inbox:
         link = link.model_copy(update={"joining": joining})
         self._transport = open_transport(link, make_codec(link))
         self.orders = Orders(self._transport, wiring.run, wiring.life.incarnation)
-        self.paused: int | None = None
+        self._paused: int | None = None
+        self._settled_at = 0.0
         present = [name for name in plan.participants if name not in wiring.life.gone]
         # Who is only coming gives no signs; joining has a limit of its own.
         self._seen = dict.fromkeys(present, time.monotonic() + plan.scenario.joining.give_up_s)
@@ -53,8 +55,9 @@ class Inbox:
                     records += _unpacked(envelope.message)
             self._transport.wait(0.0)
         for record in records:
-            if type(record) is PausedRecord:
-                self.paused = record.episode
+            if type(record) is PausedRecord and record.episode != self._paused:
+                self._paused = record.episode
+                self._settled_at = time.monotonic() + _RECORDS_WITHIN_S
         self._release({record.participant for record in records if type(record) is FinishedRecord})
         records += self._transport.noticed
         self._transport.noticed.clear()
@@ -65,6 +68,17 @@ class Inbox:
         """Seconds since the last sign of each participant that has work to do."""
         now = time.monotonic()
         return {name: now - seen for name, seen in self._seen.items()}
+
+    def take_breakpoint(self) -> int | None:
+        """The episode before which the environment waits, once all records of those before have come.
+
+        They travel on other edges than the word of the environment, and who is killed now says nothing more.
+        """
+        paused = self._paused
+        if paused is None or (self._observer.recorded < paused and time.monotonic() < self._settled_at):
+            return None
+        self._paused = None
+        return paused
 
     def put_in_force(self, faults: str) -> None:
         """Tell everybody which faults of messages are in force from now on."""

@@ -133,7 +133,7 @@ def _goes_on(
         return False
     if (faults := live.changed()) is not None:
         inbox.put_in_force(faults)
-    paused, inbox.paused = inbox.paused, None
+    paused = inbox.take_breakpoint()
     supervisor.strike(hands, time.monotonic(), paused)
     if paused is not None:
         inbox.orders.go_on(paused)
