@@ -99,6 +99,7 @@ class AgentProtocol:
         self.phase = Phase.JOINING
         self.done = False
         self.awaited = 1
+        self.deadline: float | None = None
         self._config = config
         self._give_up_s, self._episodes, self._steps = config.give_up_s, config.episodes, config.steps
         self._learner = learner
@@ -112,7 +113,6 @@ class AgentProtocol:
         self._answer: Action | None = None
         self._stopped = False
         self._held: deque[Timestep] = deque()
-        self._heard_environment_at = 0.0
         self._round = -1
         self._episode_ended_at = 0.0
         self._partners: tuple[str, ...] = ()
@@ -131,7 +131,6 @@ class AgentProtocol:
 
     def start(self, now: float) -> list[Command]:
         """Say HELLO."""
-        self._heard_environment_at = now
         return [*self._joining.start(now), *self._join(now)]
 
     def receive(self, source: str, message: Message, now: float) -> list[Command]:
@@ -150,22 +149,10 @@ class AgentProtocol:
             return [Refit(message.document)]
         raise ProtocolViolation(f"{self._where()}: {type(message).__name__} from {source}, which never sends one here")
 
-    def deadline(self) -> float | None:
-        """When the phase's patience ends."""
-        match self.phase:
-            case Phase.ACTING | Phase.LEAVING:
-                return self._heard_environment_at + self._give_up_s
-            case Phase.SHARING:
-                return self._round_closes_at()
-            case Phase.JOINING:
-                return self._joining.deadline()
-            case Phase.DONE:
-                return None
-
     def expire(self, now: float) -> list[Command]:
         """Ask again while joining; close the round while sharing; give up on a silent environment."""
         if self.phase is Phase.JOINING:
-            return self._joining.expire(now)
+            return [*self._joining.expire(now), *self._join(now)]
         if self.phase is Phase.SHARING:
             return [*self._close_round(), *self._share(now)]
         raise PeerLost(f"{self.waits_for()}, silent for {self._give_up_s} s (service.give_up_s)")
@@ -195,10 +182,13 @@ class AgentProtocol:
     # Joining and leaving
 
     def _join(self, now: float) -> list[Command]:
-        if self.phase is not Phase.JOINING or not self._joining.complete:
+        if self.phase is not Phase.JOINING:
+            return []
+        if not self._joining.complete:
+            self.deadline = self._joining.deadline
             return []
         self.phase = Phase.LEAVING if self._episode + 1 == self._episodes else Phase.ACTING
-        self._heard_environment_at = now
+        self.deadline = now + self._give_up_s
         return [Report(JoinedRecord(self.name)), *self._take_held(now)]
 
     def _stop(self, stop: Stop) -> list[Command]:
@@ -221,7 +211,7 @@ class AgentProtocol:
         return commands
 
     def _finish(self) -> list[Command]:
-        self.phase, self.done = Phase.DONE, True
+        self.phase, self.done, self.deadline = Phase.DONE, True, None
         return [Report(FinishedRecord(self.name, self._learner.weights_digest()))]
 
     # Acting
@@ -230,7 +220,8 @@ class AgentProtocol:
         episode, step, latest = message.episode, message.step, self._steps if message.last else self._steps - 1
         if message.layout != self._seeing or not (0 <= step <= latest and 0 <= episode < self._episodes):
             raise self._unexpected(message)
-        self._heard_environment_at = now
+        if self.phase is Phase.ACTING or self.phase is Phase.LEAVING:
+            self.deadline = now + self._give_up_s
         if episode < self._episode or (episode == self._episode and step <= self._step):
             return self._answer_again(message)
         if self.phase is not Phase.ACTING:
@@ -288,6 +279,7 @@ class AgentProtocol:
                 return commands + self._get_ready(now)
             commands += self._open_round()
             if not self._all_heard():
+                self.deadline = self._episode_ended_at + (self._round + 1) * self._config.exchange.patience_s
                 return commands
             commands += self._close_round()
 
@@ -357,7 +349,7 @@ class AgentProtocol:
 
     def _get_ready(self, now: float) -> list[Command]:
         self._answer = Action(self._episode, self._step, 0, self._ready, memoryview(b""))
-        self._heard_environment_at = now
+        self.deadline = now + self._give_up_s
         if self._stopped and not self._held:
             return [*self._save(), *self._finish()]
         last = self._episode + 1 == self._episodes
@@ -395,9 +387,6 @@ class AgentProtocol:
         if len(self._shares) == len(self._expected):
             return True
         return bool(self._gone) and self._gone.issuperset(each for each in self._expected if each not in self._shares)
-
-    def _round_closes_at(self) -> float:
-        return self._episode_ended_at + (self._round + 1) * self._config.exchange.patience_s
 
     def _where(self) -> str:
         return f"{self.name} in {self.phase.value} (episode {self._episode})"

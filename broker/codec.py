@@ -9,7 +9,7 @@ must be finite. The arrays read are read-only views into the frame.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -55,11 +55,20 @@ class Codec:
         Raises:
             FrameRejected: It would be longer than `max_bytes`.
         """
-        frame = self._encode(envelope)
-        if len(frame) > self._max_bytes:
-            msg = f"a message of {len(frame)} bytes exceeds max_message_bytes = {self._max_bytes}"
-            raise FrameRejected(msg)
-        return frame
+        return self.encode_all((envelope,))[0]
+
+    def encode_all(self, envelopes: Sequence[Envelope]) -> list[bytes]:
+        """The frames of several envelopes, in order.
+
+        Raises:
+            FrameRejected: One would be longer than `max_bytes`.
+        """
+        frames = list(map(self._encode, envelopes))
+        for frame in frames:
+            if len(frame) > self._max_bytes:
+                msg = f"a message of {len(frame)} bytes exceeds max_message_bytes = {self._max_bytes}"
+                raise FrameRejected(msg)
+        return frames
 
     def decode(self, frame: bytes) -> Envelope:
         """The envelope in `frame`.
@@ -74,7 +83,7 @@ class Codec:
             if (envelope.source, envelope.destination) not in self._edges or envelope.run != self.run:
                 raise FrameRejected(_foreign(envelope.run, envelope.source, envelope.destination))
             message = envelope.message
-            if isinstance(message, (Timestep, Action, Share)):
+            if type(message) is Timestep or type(message) is Action or type(message) is Share:
                 check(message.layout, frame, len(message.data))
         except (msgspec.DecodeError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise FrameRejected(self._refusal(frame) or str(error)) from error

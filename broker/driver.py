@@ -76,7 +76,7 @@ class Driver:
 
     def expire(self, now: float) -> None:
         """Expire a deadline that has passed, and hand over the records."""
-        deadline = self.participant.deadline()
+        deadline = self.participant.deadline
         if deadline is not None and deadline <= now:
             self._carry_out(self.participant.expire(now))
         if self._records or self.transport.noticed:
@@ -84,7 +84,7 @@ class Driver:
 
     def timer(self) -> float | None:
         """When `wake` must be called although nothing arrives, or None."""
-        deadline, due = self.participant.deadline(), self.transport.due
+        deadline, due = self.participant.deadline, self.transport.due
         return deadline if due is None else due if deadline is None else min(deadline, due)
 
     def finish(self) -> None:
@@ -101,19 +101,18 @@ class Driver:
         sequences, run, name = self._sequences, self._run, self.participant.name
         envelopes: list[Envelope] = []
         for command in commands:
-            if isinstance(command, Report):
+            if isinstance(command, Send):
+                destination, message = command.destination, command.message
+                sequence = sequences[destination]
+                if type(message) is not Hello:
+                    sequences[destination] = sequence + 1
+                envelopes.append(Envelope(run, name, destination, sequence, message))
+            elif isinstance(command, Report):
                 self._records.append(command.record)
-                continue
-            if not isinstance(command, Send):
+            else:
                 self.transport.send_all(envelopes)
                 envelopes = []
                 self._carry_out_rare(command)
-                continue
-            destination, message = command.destination, command.message
-            sequence = sequences[destination]
-            if type(message) is not Hello:
-                sequences[destination] = sequence + 1
-            envelopes.append(Envelope(run, name, destination, sequence, message))
         if envelopes:
             self.transport.send_all(envelopes)
 

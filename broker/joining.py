@@ -61,6 +61,7 @@ class Joining:
         if self.complete:
             self._ask_at = None
 
+    @property
     def deadline(self) -> float | None:
         """When to ask again or to give up."""
         return None if self._ask_at is None else min(self._ask_at, self._give_up_at)

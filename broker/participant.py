@@ -54,7 +54,7 @@ Command = Send | Report | Save | Forget | Refit
 class Participant(Protocol):
     """An agent or the environment, seen from the driver.
 
-    Call `start` once, then `receive` for every message and `expire` whenever `deadline()` has passed, always with
+    Call `start` once, then `receive` for every message and `expire` whenever `deadline` has passed, always with
     a `now` that never goes back; carry out the commands each call returns, in order, before the next call.
 
     Attributes:
@@ -62,11 +62,13 @@ class Participant(Protocol):
         peers: Those it sends to or hears from.
         done: Whether its work is finished: nothing more will come of any call.
         awaited: How many messages it needs before it can go on, worth receiving in one go; less than 2 is as good as 1.
+        deadline: When `expire` wants to be called, or None.
     """
 
     name: str
     peers: tuple[str, ...]
     awaited: int
+    deadline: float | None
 
     @property
     def done(self) -> bool: ...  # noqa: D102 - an attribute or a property
@@ -81,9 +83,6 @@ class Participant(Protocol):
             ProtocolViolation: No correct `source` can say this; nothing was changed.
             PeerLost: The work cannot be done any more.
         """
-
-    def deadline(self) -> float | None:
-        """When `expire` wants to be called, or None."""
 
     def expire(self, now: float) -> Sequence[Command]:
         """Take note that the deadline has passed.

@@ -58,10 +58,12 @@ class EnvironmentProtocol:
         self.phase = Phase.JOINING
         self.done = False
         self.awaited = 1
+        self.deadline: float | None = None
         self._config = config
         self._task = task
         self._agents = tuple(config.neighbors)
         self._index = {agent: position for position, agent in enumerate(self._agents)}
+        self._waiting: dict[str, int] = {}
         self._gone = {agent: None for agent in self._agents if agent in config.link.life.gone}
         present = tuple(peer for peer in self.peers if peer not in self._gone)
         self._joining = Joining(self.name, present, config.link.joining, config.link.life.incarnation)
@@ -80,8 +82,6 @@ class EnvironmentProtocol:
         self._step = 0
         self._attempt = 0
         self._last = False
-        self._waiting: dict[str, None] = {}
-        self._asked_at = 0.0
         self._step_began_at = 0.0
         self._running = copies
         self._copy_steps = 0
@@ -107,22 +107,10 @@ class EnvironmentProtocol:
             return [Refit(message.document)]
         raise ProtocolViolation(f"{self._where()}: {type(message).__name__} from {source}, which never sends one here")
 
-    def deadline(self) -> float | None:
-        """When to ask again, or when the policy fills in what is missing."""
-        match self.phase:
-            case Phase.JOINING:
-                return self._joining.deadline()
-            case Phase.STEPPING:
-                return self._asked_at + self._patience_s()
-            case Phase.PAUSED:
-                return self._asked_at + self._config.link.joining.hello_interval_s
-            case Phase.DONE:
-                return None
-
     def expire(self, now: float) -> list[Command]:
         """Ask again, or fill in missing actions where the scenario says so."""
         if self.phase is Phase.JOINING:
-            return self._joining.expire(now)
+            return [*self._joining.expire(now), *self._join(now)]
         if self.phase is Phase.PAUSED:
             return self._pause(now)
         if self._config.service.missing_action != "wait" and self._attempt > 0:
@@ -130,8 +118,7 @@ class EnvironmentProtocol:
         if now >= self._step_began_at + self._config.service.give_up_s:
             raise PeerLost(f"{self.waits_for()}, silent for {self._config.service.give_up_s} s (service.give_up_s)")
         self._attempt += 1
-        self._asked_at = now
-        return self._ask(tuple(self._waiting))
+        return self._ask(now)
 
     def waits_for(self) -> str:
         """Whom and what it waits for."""
@@ -149,7 +136,10 @@ class EnvironmentProtocol:
     # Joining
 
     def _join(self, now: float) -> list[Command]:
-        if self.phase is not Phase.JOINING or not self._joining.complete:
+        if self.phase is not Phase.JOINING:
+            return []
+        if not self._joining.complete:
+            self.deadline = self._joining.deadline
             return []
         return [Report(JoinedRecord(self.name)), *self._next_episode(now)]
 
@@ -182,23 +172,29 @@ class EnvironmentProtocol:
 
     def _open_step(self, now: float) -> list[Command]:
         self._attempt = 0
-        self._asked_at = self._step_began_at = now
-        self._waiting = dict.fromkeys(self._agents)
+        self._step_began_at = now
+        self._waiting = self._index.copy()
         for agent in self._gone:
             self._fill(agent)
             del self._waiting[agent]
         self.awaited = len(self._waiting)
-        return self._ask(tuple(self._waiting))
+        return self._ask(now)
 
-    def _ask(self, agents: tuple[str, ...]) -> list[Command]:
+    def _ask(self, now: float) -> list[Command]:
+        """Tell those who have not answered where the task stands."""
+        service = self._config.service
+        self.deadline = now + (service.ready_patience_s if self._last else service.action_patience_s)
         pages = self._pages.write(
             self._task.observations(),
             self._outcome.rewards,
             self._outcome.ended,
             in_range(self._task, self._config.proximity_distance),
         )
-        now = (self._episode, self._step, self._attempt, self._last, self._pages.layout)
-        return [Send(agent, Timestep(*now, pages[self._index[agent]])) for agent in agents]
+        episode, step, attempt, last, layout = self._episode, self._step, self._attempt, self._last, self._pages.layout
+        return [
+            Send(agent, Timestep(episode, step, attempt, last, layout, pages[index]))
+            for agent, index in self._waiting.items()
+        ]
 
     def _take_action(self, source: str, message: Action, now: float) -> list[Command]:
         if message.episode != self._episode or message.step != self._step or self.phase is not Phase.STEPPING:
@@ -273,14 +269,14 @@ class EnvironmentProtocol:
             return self._pause(now)
         if self._episode + 1 < self._config.episodes:
             return self._begin_episode(now)
-        self.phase, self.done = Phase.DONE, True
+        self.phase, self.done, self.deadline = Phase.DONE, True, None
         self._task.close()
         stops: list[Command] = [Send(agent, Stop("")) for agent in self._agents if agent not in self._gone]
         return [*stops, Report(FinishedRecord(self.name, ""))]
 
     def _pause(self, now: float) -> list[Command]:
         self.phase = Phase.PAUSED
-        self._asked_at = now
+        self.deadline = now + self._config.link.joining.hello_interval_s
         return [Report(PausedRecord(self._episode + 1))]
 
     def _resume(self, message: GoOn, now: float) -> list[Command]:
@@ -298,10 +294,6 @@ class EnvironmentProtocol:
         self._last = not self._running
         self._step += 1
         return self._open_step(now)
-
-    def _patience_s(self) -> float:
-        service = self._config.service
-        return service.ready_patience_s if self._last else service.action_patience_s
 
     def _where(self) -> str:
         return f"{self.name} in {self.phase.value} (episode {self._episode})"

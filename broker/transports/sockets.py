@@ -21,7 +21,7 @@ from broker.codec import Codec
 from broker.config import TransportConfig
 from broker.curve import CurveKeys
 from broker.errors import AddressInUse, UserError
-from broker.messages import OBSERVER, Envelope, Hello
+from broker.messages import OBSERVER, Envelope, Hello, Message
 from broker.records import EventRecord, Record
 from broker.transport import FrameTransport, Traffic
 from broker.transports.doorkeeper import Caller, call_with
@@ -137,7 +137,7 @@ class SocketTransport(FrameTransport):
         self._receive: Callable[[], Any]
         self._take: Callable[[Any], None] = self.take
         self._stuck: list[OutEdge] = []
-        self._timeout_ms = -1
+        self._timeout_s: float | None = None
 
     def send(self, envelope: Envelope) -> None:
         """Hand over an envelope; what a full queue refuses is counted as dropped."""
@@ -145,20 +145,17 @@ class SocketTransport(FrameTransport):
 
     def send_all(self, envelopes: Sequence[Envelope]) -> None:
         """Hand over several envelopes; all are encoded first, so that ZeroMQ's thread wakes once for all."""
-        for envelope, frame in zip(envelopes, list(map(self.codec.encode, envelopes)), strict=True):
-            edge, message = self._edges[envelope.destination], envelope.message
+        edges = self._edges
+        for envelope, frame in zip(envelopes, self.codec.encode_all(envelopes), strict=True):
+            edge = edges[envelope.destination]
             try:
                 if edge.waiting:
                     raise zmq.Again  # noqa: TRY301 - frames leave in order
                 edge.send(frame, NOBLOCK)
             except zmq.Again:
-                # A HELLO that a peer does not take now is not kept: it is repeated.
-                if type(message) is Hello:
-                    self._ask_why(joining=message.wants_reply)
+                if not self._put_off(edge, frame, envelope.message):
                     continue
-                if not self._keep(edge, frame):
-                    continue
-            if type(message) is not Hello:
+            if type(envelope.message) is not Hello:
                 traffic = edge.traffic
                 traffic.sent += 1
                 traffic.sent_bytes += len(frame)
@@ -171,20 +168,25 @@ class SocketTransport(FrameTransport):
         if self._stuck:
             self._wait_and_flush(timeout_s)
             timeout_s = 0.0
-        timeout_ms = -1 if timeout_s is None else max(0, round(timeout_s * 1000))
-        if timeout_ms != self._timeout_ms:
-            self._inbound.setsockopt(zmq.RCVTIMEO, timeout_ms)
-            self._timeout_ms = timeout_ms
+        if timeout_s != self._timeout_s:
+            self._inbound.setsockopt(zmq.RCVTIMEO, -1 if timeout_s is None else max(0, round(timeout_s * 1000)))
+            self._timeout_s = timeout_s
         # Receiving at once is one call less than polling first: a fifth of a barrier's time.
-        arrived, receive, take = self.arrived, self._receive, self._take
-        give_up_at = math.inf if timeout_s is None else time.monotonic() + max(timeout_s, _DRAIN_WITHIN_S)
         try:
-            while len(arrived) < awaited:
-                take(receive())  # at once: the others still work
-                if len(arrived) < awaited and time.monotonic() >= give_up_at:
-                    return
+            self._take(self._receive())
+            if awaited > 1:
+                self._gather(timeout_s, awaited)
         except zmq.Again:
             return
+
+    def _gather(self, timeout_s: float | None, awaited: int) -> None:
+        """Take frames as they come, until there are enough messages or the time is up."""
+        arrived, receive, take = self.arrived, self._receive, self._take
+        give_up_at = math.inf if timeout_s is None else time.monotonic() + max(timeout_s, _DRAIN_WITHIN_S)
+        while len(arrived) < awaited:
+            take(receive())  # at once: the others still work
+            if len(arrived) < awaited and time.monotonic() >= give_up_at:
+                return
 
     def forget(self, peer: str) -> None:
         """Give up what waits for a peer."""
@@ -242,8 +244,14 @@ class SocketTransport(FrameTransport):
         self._callers.append(Caller(socket, self._context, self.name, peer, address, keyed=self._keys is not None))
         reach(socket, self._config, address, self.name, peer)
 
-    def _keep(self, edge: OutEdge, frame: bytes) -> bool:
-        """Queue a refused frame until the peer reads again, or count it as dropped."""
+    def _put_off(self, edge: OutEdge, frame: bytes, message: Message) -> bool:
+        """Queue a refused frame until the peer reads again; False if it is not, and then counted as dropped.
+
+        A HELLO that a peer does not take now is not kept: it is repeated.
+        """
+        if type(message) is Hello:
+            self._ask_why(joining=message.wants_reply)
+            return False
         if not edge.queue(frame):
             edge.traffic.dropped += 1
             return False

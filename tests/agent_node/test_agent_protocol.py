@@ -133,7 +133,7 @@ def test_joining_asks_the_silent_again_and_gives_up_naming_them() -> None:
     bench.agent.start(0.0)
     bench.hear(ENVIRONMENT, Hello(0, wants_reply=False))
     bench.hear(A1, Hello(0, wants_reply=False))
-    assert bench.agent.deadline() == 0.5
+    assert bench.agent.deadline == 0.5
     assert bench.agent.expire(0.5) == [Send(A2, Hello(0, wants_reply=True))]
     with pytest.raises(PeerLost, match=A2):
         bench.agent.expire(5.0)
@@ -323,11 +323,11 @@ def test_round_k_closes_k_plus_1_times_patience_after_the_episodes_end() -> None
     """Both rounds count from the end of the episode, whenever the one before was closed."""
     bench = Bench().join()
     bench.play(end=10.0)
-    assert bench.agent.deadline() == 10.0 + PATIENCE
+    assert bench.agent.deadline == 10.0 + PATIENCE
     bench.hear(A1, share(A1, 0), 10.5)
-    assert bench.agent.deadline() == 10.0 + PATIENCE
+    assert bench.agent.deadline == 10.0 + PATIENCE
     bench.hear(A2, share(A2, 0), 11.0)
-    assert bench.agent.deadline() == 10.0 + 2 * PATIENCE
+    assert bench.agent.deadline == 10.0 + 2 * PATIENCE
 
 
 def test_a_share_missing_at_the_deadline_is_done_without() -> None:
@@ -339,14 +339,14 @@ def test_a_share_missing_at_the_deadline_is_done_without() -> None:
     assert sent(commands) == [(A1, "Share", 0, 1), (A2, "Share", 0, 1)]
     assert bench.closed() == [(0, 0, (A2,))]
     assert bench.counted() == {A1: (0, 0, 1, 0), A2: (1, 0, 0, 0)}
-    assert bench.agent.deadline() == 10.0 + 2 * PATIENCE
+    assert bench.agent.deadline == 10.0 + 2 * PATIENCE
 
 
 def test_deadlines_passed_in_one_go_close_one_round_each() -> None:
     bench = Bench().join()
     bench.play(end=10.0)
     bench.agent.expire(20.0)
-    assert bench.agent.deadline() == 14.0
+    assert bench.agent.deadline == 14.0
     assert sent(bench.agent.expire(20.0)) == [(ENVIRONMENT, "Action", 0, 3)]
     assert bench.closed() == [(0, 0, ()), (0, 1, ())]
 
@@ -616,7 +616,7 @@ def test_after_the_last_episode_the_agent_waits_for_stop_and_is_done() -> None:
     commands = bench.hear(ENVIRONMENT, Stop(""), 1.0)
     assert commands == [Report(FinishedRecord(A0, "digest of agent-0"))]
     assert bench.agent.done
-    assert bench.agent.deadline() is None
+    assert bench.agent.deadline is None
     assert bench.counted() == {A1: (4, 0, 0, 0), A2: (4, 0, 0, 0)}
 
 
@@ -646,7 +646,7 @@ def test_a_stop_before_an_agent_of_a_single_episode_has_joined_is_refused() -> N
 def test_a_silent_environment_is_given_up_and_named() -> None:
     for phase in (Phase.ACTING, Phase.LEAVING):
         bench = in_phase(phase)
-        assert bench.agent.deadline() == GIVE_UP
+        assert bench.agent.deadline == GIVE_UP
         with pytest.raises(PeerLost, match="environment"):
             bench.agent.expire(GIVE_UP)
 
@@ -654,12 +654,12 @@ def test_a_silent_environment_is_given_up_and_named() -> None:
 def test_patience_with_the_environment_counts_from_the_last_word_or_from_readiness() -> None:
     bench = Bench().join()
     bench.see(0, now=3.0)
-    assert bench.agent.deadline() == 3.0 + GIVE_UP
+    assert bench.agent.deadline == 3.0 + GIVE_UP
     bench.see(0, now=4.0, attempt=1)
-    assert bench.agent.deadline() == 4.0 + GIVE_UP
+    assert bench.agent.deadline == 4.0 + GIVE_UP
     bench.play(end=5.0)
     bench.finish_episode(now=6.5)
-    assert bench.agent.deadline() == 6.5 + GIVE_UP
+    assert bench.agent.deadline == 6.5 + GIVE_UP
 
 
 def test_waiting_names_whom_it_waits_for() -> None:
@@ -694,7 +694,7 @@ def test_a_stop_while_acting_in_the_last_episode_ends_the_agents_work(timesteps:
     assert bench.agent.phase is Phase.ACTING
     assert bench.hear(ENVIRONMENT, Stop(""), 1.0) == [FINISHED]
     assert bench.agent.done
-    assert bench.agent.deadline() is None
+    assert bench.agent.deadline is None
     assert bench.closed() == [(0, 0, (A1, A2)), (0, 1, (A1, A2))]
 
 
@@ -705,7 +705,7 @@ def test_a_stop_while_sharing_lets_the_agent_finish_its_rounds_and_ends_its_work
     for _ in range(stops):
         assert bench.hear(ENVIRONMENT, Stop(""), 1.0) == []
     assert not bench.agent.done
-    assert bench.agent.deadline() == PATIENCE
+    assert bench.agent.deadline == PATIENCE
     bench.hear(A2, share(A2, 0, episode=1), 1.5)
     assert sent(bench.agent.expire(PATIENCE)) == [(A1, "Share", 1, 1), (A2, "Share", 1, 1)]
     assert not bench.agent.done
@@ -713,7 +713,7 @@ def test_a_stop_while_sharing_lets_the_agent_finish_its_rounds_and_ends_its_work
     commands = bench.hear(A2, share(A2, 1, episode=1), 3.0)
     assert commands == [Report(RoundRecord(A0, 1, 1, 2, 2, {"gain": 1.0})), FINISHED]
     assert bench.agent.done
-    assert bench.agent.deadline() is None
+    assert bench.agent.deadline is None
     assert bench.closed()[2:] == [(1, 0, (A2,)), (1, 1, (A1, A2))]
 
 
@@ -730,7 +730,7 @@ def test_a_stopped_agent_that_hears_nobody_closes_its_rounds_in_time_and_is_done
 def test_a_second_copy_of_stop_is_ignored_by_an_agent_that_is_done(timesteps: int) -> None:
     bench = in_the_last_episode(timesteps)
     bench.hear(ENVIRONMENT, Stop(""), 1.0)
-    while (deadline := bench.agent.deadline()) is not None:
+    while (deadline := bench.agent.deadline) is not None:
         bench.agent.expire(deadline)
     closed = bench.closed()
     assert bench.hear(ENVIRONMENT, Stop(""), 9.0) == []

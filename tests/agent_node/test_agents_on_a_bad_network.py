@@ -112,7 +112,7 @@ class World:
         for name, participant in participants.items():
             carry_out(name, participant.start(0.0))
         for _ in range(200_000):
-            deadlines = [(at, name) for name, one in participants.items() if (at := one.deadline()) is not None]
+            deadlines = [(at, name) for name, one in participants.items() if (at := one.deadline) is not None]
             if not deadlines:
                 break
             if flying and flying[0][0] <= min(deadlines)[0]:

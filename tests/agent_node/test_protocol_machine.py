@@ -156,7 +156,7 @@ class AnyNetwork(RuleBasedStateMachine):
             self.carry_out(name, self.participants[name].receive(source, message, self.now))
 
     def deadlines(self) -> list[tuple[float, str]]:
-        return [(at, name) for name, one in self.participants.items() if (at := one.deadline()) is not None]
+        return [(at, name) for name, one in self.participants.items() if (at := one.deadline) is not None]
 
     def carry_out(self, name: str, commands: Sequence[Command]) -> None:
         for command in commands:

@@ -83,6 +83,7 @@ class Toy:
         self.heard.append((now, source, message))
         return commands
 
+    @property
     def deadline(self):
         return self._deadlines[0] if self._deadlines else None
 
@@ -131,8 +132,9 @@ class Pong:
         first, self._said = self._said, min(self._rounds, len(self.numbers) + 1) if self._joining.complete else 0
         return [Send(self.peers[0], share(number)) for number in range(first, self._said)]
 
+    @property
     def deadline(self):
-        return self._joining.deadline()
+        return self._joining.deadline
 
     def expire(self, now):
         return self._joining.expire(now)

@@ -40,13 +40,13 @@ class Hall:
                 under_way += [(command.destination, reply) for reply in replies]
 
     def next_deadline(self):
-        return min((at for one in self.there.values() if (at := one.deadline()) is not None), default=None)
+        return min((at for one in self.there.values() if (at := one.deadline) is not None), default=None)
 
     def go_on_until(self, end):
         while (at := self.next_deadline()) is not None and at <= end:
             self.now = at
             for name, one in list(self.there.items()):
-                if one.deadline() is not None and one.deadline() <= at:
+                if one.deadline is not None and one.deadline <= at:
                     self.carry_out(name, one.expire(at))
         self.now = end
 
@@ -94,7 +94,7 @@ def test_a_lost_hello_is_said_again_after_the_interval():
     joining = Joining("a", ("b", "c"), CONFIG)
     asked = [Send("b", Hello(0, wants_reply=True)), Send("c", Hello(0, wants_reply=True))]
     assert joining.start(10.0) == asked
-    assert joining.deadline() == 10.1
+    assert joining.deadline == 10.1
     assert joining.expire(10.1) == asked
     joining.hear("b", Hello(0, wants_reply=False))
     assert joining.expire(10.2) == asked[1:]
@@ -121,7 +121,7 @@ def test_who_has_no_peers_is_complete_at_once():
     joining = Joining("a", (), CONFIG)
     assert joining.start(0.0) == []
     assert joining.complete
-    assert joining.deadline() is None
+    assert joining.deadline is None
 
 
 def test_it_gives_up_on_time_and_names_who_is_missing_and_no_one_else():
@@ -131,7 +131,7 @@ def test_it_gives_up_on_time_and_names_who_is_missing_and_no_one_else():
     asked = 0
     with pytest.raises(PeerLost) as caught:  # noqa: PT012
         while asked < 100:
-            now = joining.deadline()
+            now = joining.deadline
             joining.expire(now)
             asked += 1
     assert 6.0 <= now <= 6.0 + CONFIG.hello_interval_s
@@ -145,6 +145,6 @@ def test_it_gives_up_on_time_and_names_who_is_missing_and_no_one_else():
 def test_it_gives_up_on_time_even_when_it_asks_seldom():
     joining = Joining("a", ("b",), JoiningConfig(hello_interval_s=60.0, give_up_s=1.0))
     joining.start(0.0)
-    assert joining.deadline() == 1.0
+    assert joining.deadline == 1.0
     with pytest.raises(PeerLost):
         joining.expire(1.0)

@@ -216,6 +216,7 @@ class Quitter:
     def start(self, now):
         return [Report(JoinedRecord("a"))]
 
+    @property
     def deadline(self):
         return 0.0
 
@@ -252,6 +253,7 @@ def test_it_waits_until_the_timer_and_never_longer_than_a_second(folder):
     clock, expired = [100.0], []
 
     class Sleeper(Quitter):
+        @property
         def deadline(self):
             return 102.5
 

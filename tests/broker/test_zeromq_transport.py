@@ -249,14 +249,14 @@ def test_hello_to_a_peer_not_yet_there_is_repeated_and_heard_when_it_comes(both_
             while ear.heard:
                 one = ear.heard.pop()
                 say_all(ear, joining.hear(one.source, one.message))
-            if joining.deadline() is not None and joining.deadline() <= time.monotonic():
+            if joining.deadline is not None and joining.deadline <= time.monotonic():
                 say_all(ear, joining.expire(time.monotonic()))
         return all(joining.complete for _, joining in pairs)
 
     a = both_wires.open("a", "b")
     first = join(a, "b")
-    asked_twice = first.deadline() + 0.04
-    listen_until(lambda: go_on([(a, first)]) or first.deadline() > asked_twice, a)
+    asked_twice = first.deadline + 0.04
+    listen_until(lambda: go_on([(a, first)]) or first.deadline > asked_twice, a)
     assert not first.complete
     b = both_wires.open("b", "a")
     pairs = [(a, first), (b, join(b, "a"))]

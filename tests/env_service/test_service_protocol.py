@@ -207,9 +207,9 @@ def test_the_last_answer_brings_the_first_timestep_to_all():
 def test_at_the_deadline_it_greets_only_those_who_have_not_answered():
     protocol = joining()
     protocol.receive("agent-1", Hello(0, wants_reply=False), 0.05)
-    assert protocol.deadline() == pytest.approx(0.1)
+    assert protocol.deadline == pytest.approx(0.1)
     assert [command.destination for command in protocol.expire(0.1)] == ["agent-0", "agent-2"]
-    assert protocol.deadline() == pytest.approx(0.2)
+    assert protocol.deadline == pytest.approx(0.2)
 
 
 def test_it_gives_up_joining_and_names_the_silent():
@@ -370,14 +370,14 @@ def test_an_action_before_the_first_timestep_is_a_violation():
 def test_it_asks_again_only_those_who_have_not_answered():
     protocol, first = stepping(now=10.0)
     act(protocol, "agent-1", 1, 1, now=12.0)
-    assert protocol.deadline() == 15.0
+    assert protocol.deadline == 15.0
     again = protocol.expire(15.0)
     assert [command.destination for command in again] == ["agent-0", "agent-2"]
     for agent, timestep in sends(again, Timestep).items():
         asked_first = sends(first, Timestep)[agent]
         assert timestep.attempt == 1
         assert frozen([msgspec.structs.replace(timestep, attempt=0)]) == frozen([asked_first])
-    assert protocol.deadline() == 20.0
+    assert protocol.deadline == 20.0
     act(protocol, "agent-0", 1, 1, attempt=1, now=16.0)
     assert [(c.destination, c.message.attempt) for c in protocol.expire(20.0)] == [("agent-2", 2)]
 
@@ -388,15 +388,15 @@ def test_an_answer_to_an_earlier_attempt_is_good_and_the_next_step_begins_with_a
     protocol.expire(10.0)
     timesteps = sends(all_act(protocol, step=0, now=11.0), Timestep)
     assert {(timestep.step, timestep.attempt) for timestep in timesteps.values()} == {(1, 0)}
-    assert protocol.deadline() == 16.0
+    assert protocol.deadline == 16.0
 
 
 def test_it_waits_longer_for_agents_that_learn_and_asks_them_again_too():
     protocol, _ = stepping()
     all_act(protocol, step=0)
-    assert protocol.deadline() == 6.0
+    assert protocol.deadline == 6.0
     all_act(protocol, step=1)
-    assert protocol.deadline() == 61.0
+    assert protocol.deadline == 61.0
     act(protocol, "agent-1", step=2)
     assert "waits for readiness from agent-0, agent-2" in protocol.waits_for()
     again = sends(protocol.expire(61.0), Timestep)
@@ -561,7 +561,7 @@ def test_the_next_episode_begins_when_all_are_ready():
         assert timestep.arrays["reward"].tolist() == [0, 0]
         assert timestep.arrays["ended"].tolist() == [Ended.RUNNING] * 2
     assert task.resets == 2
-    assert protocol.deadline() == 38.0
+    assert protocol.deadline == 38.0
 
 
 @given(
@@ -608,7 +608,7 @@ def test_at_the_end_everybody_is_told_to_stop():
     assert [(c.destination, c.message) for c in commands if carries(c, Stop)] == [(a, Stop("")) for a in AGENTS]
     assert isinstance(commands[0].record, EpisodeRecord)
     assert commands[-1] == Report(FinishedRecord("environment", ""))
-    assert (protocol.done, protocol.deadline(), protocol.phase, task.closed) == (True, None, Phase.DONE, 1)
+    assert (protocol.done, protocol.deadline, protocol.phase, task.closed) == (True, None, Phase.DONE, 1)
     assert sends(commands, Timestep) == {}
 
 
