@@ -202,6 +202,12 @@ class TransportConfig(Model):
     zeromq: ZeroMQConfig = ZeroMQConfig()
     mqtt: MqttConfig = MqttConfig()
     security: SecurityConfig = SecurityConfig()
+    scheduling: Literal["batch", "normal"] = Field(
+        default="batch",
+        description="How Linux schedules a participant's threads. batch (SCHED_BATCH): who wakes waits until a core "
+        "is free, instead of interrupting a participant that works, which saves context switches where processes "
+        "outnumber cores; normal: the system's default.",
+    )
     journal: bool = Field(
         default=False,
         description="Write every frame a participant sends and receives to `journal/` in the run's folder.",

@@ -32,6 +32,7 @@ from broker.life import begin_life
 from broker.messages import OBSERVER, Envelope, Metrics, Stop, first_number
 from broker.participant import Participant
 from broker.records import Record, StatusRecord, pack
+from broker.threads import schedule
 from broker.transport import Transport
 
 Slice = TypeVar("Slice", bound=Model)
@@ -99,6 +100,7 @@ def serve(make: Callable[[State | None], Participant], link: LinkConfig) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     participant, transport, linger_s = None, None, 0.0
     try:
+        schedule(link.transport.scheduling)
         life, state = begin_life(link.life)
         participant = make(state)
         transport = connect(link)

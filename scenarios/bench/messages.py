@@ -6,11 +6,12 @@ so that whatever else the machine does meets both; the ratio of each pair of blo
 
 from __future__ import annotations
 
+import logging
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,9 +25,9 @@ from agent_node.protocol import AgentProtocol
 from broker.arrays import layout_of
 from broker.connect import connect, make_codec
 from broker.driver import Driver
-from broker.errors import UserError
 from broker.messages import ENVIRONMENT, Action, Envelope, Timestep, action_layout, timestep_layout
-from broker.process import run_in_real_time
+from broker.process import serve
+from broker.threads import schedule
 from env_service.environments.task import Float, Integer, Outcome
 from env_service.protocol import EnvironmentProtocol
 from scenarios.bench.workers import end, fork
@@ -102,7 +103,8 @@ class Ours:
         self._processes = fork(_serve_agent, [(config.model_dump_json(),) for config in configs])
         service = self._service = plan.environment(wiring)
         self._task = _NoTask(len(plan.agents), plan.observation_size, plan.scenario.parallel_episodes)
-        self._transport = connect(service.link)
+        with self._scheduled():
+            self._transport = connect(service.link)
         self._driver = Driver(wiring.run, EnvironmentProtocol(service, self._task), self._transport, lambda _: None)
         self._driver.start(time.monotonic())
         give_up_at = time.monotonic() + _JOIN_WITHIN_S
@@ -122,10 +124,20 @@ class Ours:
     def rate(self, block_s: float) -> float:
         """Barriers per second over a block."""
         before, began_at = self._task.taken, time.monotonic()
-        while (now := time.monotonic()) < began_at + block_s:
-            self._transport.wait(0.1, self._driver.participant.awaited)
-            self._driver.wake(now)
+        with self._scheduled():
+            while (now := time.monotonic()) < began_at + block_s:
+                self._transport.wait(0.1, self._driver.participant.awaited)
+                self._driver.wake(now)
         return (self._task.taken - before) / (now - began_at)
+
+    @contextmanager
+    def _scheduled(self) -> Iterator[None]:
+        """As an environment is in a process of its own; the bare loop, in the same process, is not."""
+        schedule(self._service.link.transport.scheduling)
+        try:
+            yield
+        finally:
+            schedule("normal")
 
     def close(self) -> None:
         """End the agents."""
@@ -176,12 +188,10 @@ def _serve_bare(address: str, name: str, action_bytes: int) -> None:
 
 
 def _serve_agent(slice_json: str) -> None:
-
     end_with_parent()
+    logging.disable()  # a worker still being born when the benchmark is interrupted finds its folder gone
     config = AgentConfig.model_validate_json(slice_json)
-    agent = AgentProtocol(config, _NoLearner(config.parallel_episodes))
-    with suppress(UserError):  # a worker still being born when the benchmark is interrupted finds its folder gone
-        run_in_real_time(Driver(config.link.run, agent, connect(config.link), lambda _: None))
+    serve(lambda _: AgentProtocol(config, _NoLearner(config.parallel_episodes)), config.link)
 
 
 class _NoTask:
