@@ -41,31 +41,45 @@ class Layout:
         arrays: Shape, dtype and offset of each, by name.
         floats: Offset, dtype and count of each run of floating-point numbers, which have to be finite.
         many: Whether that is so many numbers that numpy is the fastest to look at them.
-        high_bytes: If not, where the numbers' high bytes are, as start, stop and step of slices.
+        high_bytes: If not, where the numbers' high bytes are in whatever ends with the arrays.
         size_bytes: Of all arrays.
     """
 
     arrays: Mapping[str, tuple[Shape, np.dtype[Any], int]]
     floats: tuple[tuple[int, np.dtype[Any], int], ...]
     many: bool
-    high_bytes: tuple[tuple[int, int, int], ...]
+    high_bytes: tuple[slice, ...]
     size_bytes: int
 
+    def check(self, data: memoryview) -> None:
+        """Refuse bytes that are not exactly the arrays described, or numbers that are not finite.
 
-def layout_of(text: str) -> Layout:
-    """What `text` says; `text` may be anything.
+        Raises:
+            ValueError: Says what is wrong.
+        """
+        if len(data) != self.size_bytes:
+            msg = f"expected {self.size_bytes} bytes of arrays, found {len(data)}"
+            raise ValueError(msg)
+        for offset, dtype, count in self.floats:
+            _check_finite(np.frombuffer(data, dtype, count, offset))
 
-    Raises:
-        ValueError: It describes no arrays.
+
+class _Layouts(dict[str, Layout]):
+    """What a text says, by text; looking up one that describes no arrays raises ValueError.
+
+    Texts come from outside, so it remembers neither many nor long ones.
     """
-    layout = _remembered.get(text)
-    if layout is None:
+
+    def __missing__(self, text: str) -> Layout:
         layout = _parse(text)
-        if len(text) <= _REMEMBERED_LENGTH:  # layouts come from outside: never keep many, nor long ones
-            if len(_remembered) >= _REMEMBERED:
-                _remembered.clear()
-            _remembered[text] = layout
-    return layout
+        if len(text) <= _REMEMBERED_LENGTH:
+            if len(self) >= _REMEMBERED:
+                self.clear()
+            self[text] = layout
+        return layout
+
+
+layouts = _Layouts()
 
 
 def describe(kinds: Mapping[str, tuple[np.dtype[Any], Shape]]) -> str:
@@ -89,7 +103,7 @@ def pack(arrays: Mapping[str, np.ndarray]) -> tuple[str, memoryview]:
 
 def cut(text: str, data: memoryview) -> dict[str, np.ndarray]:
     """The arrays that `text` describes, as views into `data`."""
-    found = layout_of(text).arrays
+    found = layouts[text].arrays
     return {name: np.ndarray(shape, dtype, data, offset) for name, (shape, dtype, offset) in found.items()}
 
 
@@ -105,31 +119,8 @@ def views(text: str, pages: np.ndarray) -> dict[str, np.ndarray]:
     """
     return {
         name: pages[:, offset : offset + math.prod(shape) * dtype.itemsize].view(dtype).reshape(len(pages), *shape)
-        for name, (shape, dtype, offset) in layout_of(text).arrays.items()
+        for name, (shape, dtype, offset) in layouts[text].arrays.items()
     }
-
-
-def check(text: str, frame: bytes, size_bytes: int) -> None:
-    """Refuse arrays, the last `size_bytes` of a frame, that are not exactly what `text` describes, or not finite.
-
-    Raises:
-        ValueError: Says what is wrong.
-    """
-    layout = _remembered.get(text) or layout_of(text)
-    if layout.size_bytes != size_bytes:
-        msg = f"expected {layout.size_bytes} bytes of arrays, found {size_bytes}"
-        raise ValueError(msg)
-    start = len(frame) - size_bytes
-    # NaN and infinity have all exponent bits set, so the high byte of each is 7F or FF. Few numbers have it, and a look
-    # at the high bytes alone costs a process that has just woken a third of what waking numpy and BLAS does.
-    suspicious = layout.many
-    for first, end, step in layout.high_bytes:
-        high = frame[start + first : start + end : step]
-        if 0x7F in high or 0xFF in high:
-            suspicious = True
-    if suspicious:
-        for offset, dtype, count in layout.floats:
-            _check_finite(np.frombuffer(frame, dtype, count, start + offset))
 
 
 def _parse(text: str) -> Layout:
@@ -153,13 +144,10 @@ def _parse(text: str) -> Layout:
             floats.append((offset, dtype, count))
         offset += count * dtype.itemsize
     many = sum(count for _, _, count in floats) > _FEW
-    return Layout(arrays, tuple(floats), many, () if many else _high_bytes(floats), offset)
+    return Layout(arrays, tuple(floats), many, () if many else _high_bytes(floats, offset), offset)
 
 
-_remembered: dict[str, Layout] = {}
-
-
-def _high_bytes(floats: list[tuple[int, np.dtype[Any], int]]) -> tuple[tuple[int, int, int], ...]:
+def _high_bytes(floats: list[tuple[int, np.dtype[Any], int]], size_bytes: int) -> tuple[slice, ...]:
     """Where to look at the numbers' high bytes, numbers of one kind that follow on each other in one go."""
     slices: list[tuple[int, int, int]] = []
     for offset, dtype, count in floats:
@@ -168,7 +156,7 @@ def _high_bytes(floats: list[tuple[int, np.dtype[Any], int]]) -> tuple[tuple[int
             slices[-1] = (slices[-1][0], end, step)
         else:
             slices.append((offset + step - 1, end, step))
-    return tuple(slices)
+    return tuple(slice(first - size_bytes, (end - size_bytes) or None, step) for first, end, step in slices)
 
 
 @lru_cache(_REMEMBERED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from broker.arrays import layout_of, views
+from broker.arrays import layouts, views
 from broker.messages import timestep_layout
 
 
@@ -20,7 +20,7 @@ class Pages:
 
     def __init__(self, agents: int, copies: int, observation_size: int, *, proximity: bool) -> None:
         self.layout = timestep_layout(copies, observation_size, agents - 1 if proximity else None)
-        self._size = layout_of(self.layout).size_bytes
+        self._size = layouts[self.layout].size_bytes
         self._bytes = np.zeros((agents, self._size), np.uint8)
         self._arrays = views(self.layout, self._bytes)
 

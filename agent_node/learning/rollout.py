@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from agent_node.learning.advantage import generalized_advantages, monte_carlo_returns
-from broker.arrays import layout_of, views
+from broker.arrays import layouts, views
 from broker.messages import timestep_layout
 
 _ALIGNED_BYTES = 64
@@ -76,7 +76,7 @@ class Rollout:
 
     def __init__(self, steps: int, copies: int, observation_size: int, neighbors: int | None) -> None:
         layout = timestep_layout(copies, observation_size, neighbors)
-        self._size = layout_of(layout).size_bytes
+        self._size = layouts[layout].size_bytes
         self._page = -(-self._size // _ALIGNED_BYTES) * _ALIGNED_BYTES
         pages = np.zeros((steps + 1, self._page), np.uint8)
         self._bytes = pages.reshape(-1).data

@@ -13,7 +13,7 @@ from typing import assert_never
 import numpy as np
 from msgspec.structs import replace
 
-from broker.arrays import check, cut, layout_of, pack
+from broker.arrays import cut, layouts, pack
 from broker.fault_config import (
     BitFlipConfig,
     ByzantineConfig,
@@ -43,7 +43,7 @@ def can_strike(config: ContentConfig, message: Body, earlier: Share | None) -> b
         case BitFlipConfig():
             return len(message.data) > 0
         case NanConfig():
-            return bool(layout_of(message.layout).floats)
+            return bool(layouts[message.layout].floats)
         case WrongShapeConfig():
             return bool(message.layout)
         case StaleConfig():
@@ -78,7 +78,7 @@ def corrupted(config: ContentConfig, message: Body, earlier: Share | None, place
 def refusal(message: Body) -> str:
     """What the codec would say against the message's arrays; nothing if it would take them."""
     try:
-        check(message.layout, bytes(message.data), len(message.data))
+        layouts[message.layout].check(message.data)
     except ValueError as error:
         return str(error)
     return ""

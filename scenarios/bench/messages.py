@@ -22,7 +22,7 @@ from numpy.random import Generator
 from agent_node.config import AgentConfig
 from agent_node.in_edge import Arrays
 from agent_node.protocol import AgentProtocol
-from broker.arrays import layout_of
+from broker.arrays import layouts
 from broker.connect import connect, make_codec
 from broker.driver import Driver
 from broker.messages import ENVIRONMENT, Action, Envelope, Timestep, action_layout, timestep_layout
@@ -258,4 +258,4 @@ class _NoLearner:
 
 
 def _zeros(layout: str) -> memoryview:
-    return memoryview(bytes(layout_of(layout).size_bytes))
+    return memoryview(bytes(layouts[layout].size_bytes))
