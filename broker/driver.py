@@ -43,7 +43,7 @@ class Driver:
     ) -> None:
         self.participant = participant
         self.transport = transport
-        self._run = run
+        self._run, self._name = run, participant.name
         self._observe = observe
         self._life = life
         self._refit = refit
@@ -98,7 +98,7 @@ class Driver:
         self._hand_over()
 
     def _carry_out(self, commands: Sequence[Command]) -> None:
-        sequences, run, name = self._sequences, self._run, self.participant.name
+        sequences, run, name = self._sequences, self._run, self._name
         envelopes: list[Envelope] = []
         for command in commands:
             if isinstance(command, Send):

@@ -22,7 +22,9 @@ class Pages:
         self.layout = timestep_layout(copies, observation_size, agents - 1 if proximity else None)
         self._size = layouts[self.layout].size_bytes
         self._bytes = np.zeros((agents, self._size), np.uint8)
-        self._arrays = views(self.layout, self._bytes)
+        arrays = views(self.layout, self._bytes)
+        self._observed, self._rewards, self._ended = (arrays[name] for name in ("observation", "reward", "ended"))
+        self._neighbors = arrays.get("neighbors")
 
     def write(
         self, observations: np.ndarray, rewards: np.ndarray, ended: np.ndarray, in_range: np.ndarray | None
@@ -35,11 +37,10 @@ class Pages:
             ended: (E, N).
             in_range: (N, E, N - 1), or None where the graph is fixed.
         """
-        arrays = self._arrays
-        arrays["observation"][:] = observations if observations.ndim == 2 else observations.swapaxes(0, 1)
-        arrays["reward"][:] = rewards.T
-        arrays["ended"][:] = ended.T
-        if in_range is not None:
-            arrays["neighbors"][:] = in_range
+        self._observed[:] = observations if observations.ndim == 2 else observations.swapaxes(0, 1)
+        self._rewards[:] = rewards.T
+        self._ended[:] = ended.T
+        if self._neighbors is not None:
+            self._neighbors[:] = in_range
         data, size = memoryview(self._bytes.tobytes()), self._size
         return [data[start : start + size] for start in range(0, len(data), size)]

@@ -184,12 +184,9 @@ class EnvironmentProtocol:
         """Tell those who have not answered where the task stands."""
         service = self._config.service
         self.deadline = now + (service.ready_patience_s if self._last else service.action_patience_s)
-        pages = self._pages.write(
-            self._task.observations(),
-            self._outcome.rewards,
-            self._outcome.ended,
-            in_range(self._task, self._config.proximity_distance),
-        )
+        task, outcome = self._task, self._outcome
+        near = in_range(task, self._config.proximity_distance)
+        pages = self._pages.write(task.observations(), outcome.rewards, outcome.ended, near)
         episode, step, attempt, last, layout = self._episode, self._step, self._attempt, self._last, self._pages.layout
         return [
             Send(agent, Timestep(episode, step, attempt, last, layout, pages[index]))
