@@ -177,6 +177,21 @@ class SlowNodeConfig(_Fault):
     compute_s: DelayDistribution = Field(description="Time that it computes longer for each message.")
 
 
+class ClockOffsetConfig(_Fault):
+    """Participants whose clock is wrong: faults behind this one, which look at the clock, strike by theirs."""
+
+    kind: Literal["clock-offset"]
+    agents: Patterns = Field(min_length=1, description="Whose clock is wrong, shell patterns.")
+    direction: Literal["in"] = Field(default="in", description="A fault looks at the clock of who receives.")
+    messages: tuple[MessageKind, ...] = Field(
+        default=("timestep", "action", "share"), min_length=1, description="Kinds that come by the wrong clock."
+    )
+    offset_s: float = Field(
+        description="How far it is ahead of the receiver's true clock; negative: behind. It shifts windows in "
+        "`seconds`, the slots of a duty cycle, and when a hold ends."
+    )
+
+
 class _Content(_Fault):
     probability: Probability = Field(description="Probability that a message is changed.")
 
@@ -252,4 +267,5 @@ VerdictConfig = (
     | HoldConfig
     | SlowNodeConfig
 )
-FaultConfig = Annotated[VerdictConfig | ContentConfig, Field(discriminator="kind")]
+MessageFaultConfig = VerdictConfig | ClockOffsetConfig | ContentConfig
+FaultConfig = Annotated[MessageFaultConfig, Field(discriminator="kind")]

@@ -12,6 +12,7 @@ from broker.delay_config import Constant, Trace, Uniform
 from broker.delay_config import DelayDistribution as Delays
 from broker.fault_config import (
     CONTENT,
+    ClockOffsetConfig,
     DelayConfig,
     DropConfig,
     DuplicateConfig,
@@ -112,6 +113,8 @@ def rate_of(fault: FaultConfig) -> float | None:
             return bad * fault.drop_in_bad + (1 - bad) * fault.drop_in_good
         case PartitionConfig() | IsolateConfig() | HoldConfig():
             return 1.0
+        case ClockOffsetConfig():
+            return 1.0 if fault.offset_s else 0.0
         case DelayConfig():
             return 1.0 if always_later(fault.delay_s) else None
         case SlowNodeConfig():

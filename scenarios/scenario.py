@@ -17,12 +17,12 @@ from pydantic_core import ErrorDetails
 from agent_node.config import AlgorithmConfig, ExchangeConfig, LearningConfig
 from broker.config import JoiningConfig, Model, RecoveryConfig, TransportConfig
 from broker.errors import ScenarioError, UserError
-from broker.fault_config import ContentConfig, FaultConfig, VerdictConfig
+from broker.fault_config import FaultConfig, MessageFaultConfig
 from env_service.config import BarrierConfig, EnvironmentConfig
 from scenarios.process_fault_config import PROCESS_FAULTS, ProcessFaultConfig
 from scenarios.topology import TopologyConfig
 
-AnyFaultConfig = Annotated[VerdictConfig | ContentConfig | ProcessFaultConfig, Field(discriminator="kind")]
+AnyFaultConfig = Annotated[MessageFaultConfig | ProcessFaultConfig, Field(discriminator="kind")]
 CATALOGUE = resources.files("scenarios") / "catalogue"
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from broker.errors import ScenarioError
-from broker.fault_config import CONTENT, ContentConfig, FaultConfig, called
+from broker.fault_config import CONTENT, ClockOffsetConfig, ContentConfig, FaultConfig, called
 from broker.faults.case import Case
 from broker.faults.chains import Chains
 from broker.faults.selector import has_window, in_window, touches
@@ -41,6 +41,7 @@ class Look(NamedTuple):
         after: The verdict it left; a fault of content changes none.
         content: Its settings, if it is a fault of content.
         case: The draws it made.
+        hits: How many copies were lost, held back, added or met by a wrong clock.
     """
 
     fault: str
@@ -48,12 +49,7 @@ class Look(NamedTuple):
     after: Verdict
     content: ContentConfig | None
     case: Case
-
-    @property
-    def hits(self) -> int:
-        """How many copies were lost, held back or added."""
-        lost_or_added = abs(len(self.after) - len(self.before))
-        return lost_or_added or sum(one != two for one, two in zip(self.before, self.after, strict=True))
+    hits: int
 
 
 class Judge:
@@ -108,10 +104,14 @@ class Judge:
             edge = (source, destination)
             case = Case(self._seed, self._chains, name, edge, message, at_s=at_s, size_bytes=size_bytes)
             if isinstance(config, CONTENT):
-                looks.append(Look(name, verdict, verdict, config, case))
+                looks.append(Look(name, verdict, verdict, config, case, 0))
+                continue
+            if isinstance(config, ClockOffsetConfig):
+                at_s += config.offset_s
+                looks.append(Look(name, verdict, verdict, None, case, len(verdict) if config.offset_s else 0))
                 continue
             after = changed(verdict, config, case, self._links[name, source, destination]) if verdict else verdict
-            looks.append(Look(name, verdict, after, None, case))
+            looks.append(Look(name, verdict, after, None, case, _hits(verdict, after)))
             verdict = after
         return looks
 
@@ -122,3 +122,9 @@ class Judge:
         looks = self.looks(source, destination, message, at_s, size_bytes)
         applied = [Applied(look.fault, look.after) for look in looks if look.after != look.before]
         return looks[-1].after if looks else UNTOUCHED, applied
+
+
+def _hits(before: Verdict, after: Verdict) -> int:
+    """How many copies were lost, held back or added."""
+    lost_or_added = abs(len(after) - len(before))
+    return lost_or_added or sum(one != two for one, two in zip(before, after, strict=True))

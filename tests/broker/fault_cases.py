@@ -28,6 +28,7 @@ VERDICTS = {
     "partition": {"groups": [["agent-0"], ["agent-*"]]},
     "isolate": {"agents": ["agent-*"]},
     "hold": {"seconds": [0.0, 100.0]},
+    "clock-offset": {"agents": ["agent-*"], "offset_s": 2.0},
     "slow-node": {"agents": ["agent-*"], "compute_s": SHORT},
 }
 CONTENT = {

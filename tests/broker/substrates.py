@@ -47,6 +47,7 @@ class Substrate:
         self.kind, self._wrap, self._folder, self._peers = kind, wrap, Path(folder), peers
         self.forgets_farewells = kind == "amqtt"  # at times, what it has taken from a client that leaves at once
         self.open_ears = []
+        self.faults = (NO_FAULT,) if wrap == "faulty" else ()
         own = {
             "forwarder": {"zeromq": {"mode": "forwarder"}},
             "mosquitto": {"kind": "mqtt", "mqtt": {"broker": "mosquitto"}},
@@ -90,7 +91,7 @@ class Substrate:
             seed=1,
             transport=self.config,
             joining=quick_joining(),
-            faults=(NO_FAULT,) if self._wrap == "faulty" else (),
+            faults=self.faults,
             addresses={each: self._address(each) for each in (name, *peers)},
             broker=self.between.address if self.between else "",
             journal=self._folder / f"{name}-{len(self.open_ears)}.journal" if self._wrap == "journaled" else None,

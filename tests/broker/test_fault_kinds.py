@@ -152,6 +152,29 @@ def test_a_slow_node_is_late_in_what_it_sends_alone():
     assert judge.judge("b", "a", shares(1)[0])[0] == UNTOUCHED
 
 
+@pytest.mark.parametrize(("offset_s", "waits_s"), [(2.0, 3.0), (-2.0, 7.0), (5.5, 0.0), (0.0, 5.0)])
+def test_a_wrong_clock_meets_the_slots_of_its_radio_by_its_own_time(offset_s, waits_s):
+    judge = Judge([fault("clock-offset", agents=["a"], offset_s=offset_s), fault("duty-cycle")], 0)
+    looks = judge.looks("b", "a", shares(1)[0], 0.0)
+    assert looks[-1].after[0] == pytest.approx(waits_s)
+    assert next(look.hits for look in looks) == (offset_s != 0)
+    assert judge.judge("a", "b", shares(1)[0], 0.0)[0] == pytest.approx((5.0,)), "b's clock is right"
+
+
+def test_a_wrong_clock_meets_windows_in_seconds_and_the_end_of_a_hold_by_its_own_time():
+    clock = fault("clock-offset", agents=["a"], offset_s=10.0)
+    late = Judge([clock, fault("hold", seconds=[12.0, 15.0])], 0)
+    assert [late.judge("b", "a", shares(1)[0], at_s)[0] for at_s in (1.9, 2.0, 4.0, 5.0, 12.0)] == [
+        UNTOUCHED,
+        (3.0,),
+        (1.0,),
+        UNTOUCHED,
+        UNTOUCHED,
+    ]
+    before_it = Judge([fault("drop", probability=1.0, seconds=[0.0, 1.0]), clock], 0)
+    assert before_it.judge("b", "a", shares(1)[0], 0.5)[0] == LOST, "a fault in front of it goes by the true clock"
+
+
 NAMED = [kind for kind in VERDICTS if kind != "rate-limit"]
 
 
@@ -192,6 +215,8 @@ def test_a_forged_number_does_not_make_anybody_count_to_it():
         ("isolate", {"agents": []}, "agents"),
         ("stale", {"messages": ["action"]}, "messages"),
         ("slow-node", {"direction": "in"}, "direction"),
+        ("clock-offset", {"direction": "out"}, "direction"),
+        ("clock-offset", {"agents": []}, "agents"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(kind, settings, said):

@@ -49,11 +49,12 @@ def content():
 )
 def test_what_lies_outside_arrives_at_once_and_unchanged(kind, selector, messages, began_s):
     settings, meant = selector
-    if kind == "slow-node":
-        if "direction" in settings:  # a node is slow in what it sends alone
-            meant = {(settings["agents"][0], other) for other in NAMES}
+    if kind in ("slow-node", "clock-offset"):
+        if "direction" in settings:  # a node is slow in what it sends alone, and looks at its clock when it receives
+            ends_ = [(settings["agents"][0], other) for other in NAMES]
+            meant = set(ends_ if kind == "slow-node" else [edge[::-1] for edge in ends_])
         settings = {key: value for key, value in settings.items() if key != "direction"} | {"messages": ["share"]}
-    if kind in ("isolate", "slow-node") and "agents" not in settings:
+    if kind in ("isolate", "slow-node", "clock-offset") and "agents" not in settings:
         settings = settings | {"agents": ["*"]}
     if "probability" in KINDS[kind]:
         settings = settings | SURE
