@@ -19,11 +19,12 @@ class InEdge:
         missing: Shares that were not there when their round closed.
         late: Of these, shares that came afterwards.
         rejected: Shares that were not to be used.
+        skipped: Rounds in which the two did not exchange.
         newest: The newest share, if such are reused.
     """
 
     def __init__(self) -> None:
-        self.heard = self.missing = self.late = self.rejected = 0
+        self.heard = self.missing = self.late = self.rejected = self.skipped = 0
         self.newest: Arrays | None = None
         self._newest_round = (-1, -1)
         self._missed: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED_ROUNDS)
@@ -33,11 +34,13 @@ class InEdge:
         self.missing += 1
         self._missed.append(key)
 
-    def note_late(self, key: tuple[int, int]) -> None:
-        """A share of an earlier round came; it counts once, and only if it was missing."""
-        if key in self._missed:
-            self._missed.remove(key)
-            self.late += 1
+    def note_late(self, key: tuple[int, int]) -> bool:
+        """A share of an earlier round came; it counts once, and only if it was missing. Whether it counts."""
+        if key not in self._missed:
+            return False
+        self._missed.remove(key)
+        self.late += 1
+        return True
 
     def keep_newest(self, key: tuple[int, int], arrays: Arrays) -> None:
         """Keep the share of a round unless one of a later round is kept."""

@@ -51,7 +51,7 @@ from broker.messages import (
     timestep_layout,
 )
 from broker.participant import Command, Forget, Refit, Report, Save, Send
-from broker.records import EdgeRecord, EventRecord, FinishedRecord, JoinedRecord, Record, RoundRecord
+from broker.records import EdgeRecord, EndingRecord, EventRecord, FinishedRecord, JoinedRecord, Record, RoundRecord
 
 _NEWEST = "newest/"
 
@@ -174,7 +174,13 @@ class AgentProtocol:
         """What was counted of each neighbor's shares."""
         return [
             EdgeRecord(
-                neighbor, self.name, heard=edge.heard, late=edge.late, missing=edge.missing, rejected=edge.rejected
+                neighbor,
+                self.name,
+                heard=edge.heard,
+                late=edge.late,
+                missing=edge.missing,
+                rejected=edge.rejected,
+                skipped=edge.skipped,
             )
             for neighbor, edge in self._edges.items()
         ]
@@ -288,6 +294,8 @@ class AgentProtocol:
         outgoing = self._learner.open_round(self._partners)
         self._expected = tuple(partner for partner in self._partners if partner in outgoing)
         self._shares = {}
+        for neighbor, edge in self._edges.items():
+            edge.skipped += neighbor not in self._partners
         commands: list[Command] = [
             Send(partner, Share.of(self._episode, self._round, arrays))
             for partner, arrays in outgoing.items()
@@ -299,6 +307,7 @@ class AgentProtocol:
             except ProtocolViolation as violation:
                 self._edges[source].rejected += 1
                 commands.append(Report(EventRecord(self.name, "rejected", source, str(violation))))
+                commands.append(Report(self._ending(source, (self._episode, self._round), "rejected", str(violation))))
         return commands
 
     def _take_share(self, source: str, message: Share, now: float) -> list[Command]:
@@ -311,9 +320,8 @@ class AgentProtocol:
             self._hear(source, message.arrays)
             return [*self._close_round(), *self._share(now)] if self._all_heard() else []
         if key < current:
-            self._take_late(source, key, message.arrays)
-        else:
-            self._kept[key].setdefault(source, message.arrays)
+            return self._take_late(source, key, message.arrays)
+        self._kept[key].setdefault(source, message.arrays)
         return []
 
     def _hear(self, source: str, arrays: Arrays) -> None:
@@ -376,12 +384,17 @@ class AgentProtocol:
             newest = {name.removeprefix(own): each for name, each in state.arrays.items() if name.startswith(own)}
             self._edges[neighbor].restore(facts, newest)
 
-    def _take_late(self, source: str, key: tuple[int, int], arrays: Arrays) -> None:
+    def _take_late(self, source: str, key: tuple[int, int], arrays: Arrays) -> list[Command]:
         """Count it, and keep it if the scenario reuses such and it is of a round in which the two exchanged."""
         if self._reuses and source in self._plan.partners(self.name, *key):
             self._check_share(source, arrays)
             self._edges[source].keep_newest(key, arrays)
-        self._edges[source].note_late(key)
+        if not self._edges[source].note_late(key):
+            return []
+        return [Report(self._ending(source, key, "late", "it came after its round had closed"))]
+
+    def _ending(self, source: str, key: tuple[int, int], fate: str, cause: str) -> EndingRecord:
+        return EndingRecord(source, self.name, "share", *key, 0, fate, cause)
 
     def _all_heard(self) -> bool:
         if len(self._shares) == len(self._expected):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -20,6 +21,10 @@ class DeliveryQueue(Generic[Item]):
 
     def __len__(self) -> int:
         return len(self._heap)
+
+    def __iter__(self) -> Iterator[Item]:
+        """All items held, in no particular order."""
+        return (item for _, _, item in self._heap)
 
     def push(self, deliver_at: float, item: Item) -> None:
         """Hold `item` until `deliver_at`."""

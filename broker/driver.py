@@ -67,7 +67,7 @@ class Driver:
             try:
                 commands = participant.receive(envelope.source, envelope.message, now)
             except ProtocolViolation as violation:
-                transport.reject(envelope.source, str(violation))
+                transport.reject(envelope.source, str(violation), envelope.message)
                 continue
             if commands:
                 self._carry_out(commands)

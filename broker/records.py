@@ -94,6 +94,30 @@ class DelayRecord(msgspec.Struct, frozen=True, tag="delay"):
     achieved_s: float
 
 
+class EndingRecord(msgspec.Struct, frozen=True, tag="ending"):
+    """A message that did not end by being heard in time, as far as no line of a fault says so already.
+
+    Attributes:
+        source: Its sender.
+        destination: Its receiver, who noticed.
+        kind: Of the message.
+        episode: Of the message.
+        number: Step or round of the message.
+        attempt: Of the message.
+        fate: `late`, `rejected` or `expired`.
+        cause: Why, a sentence.
+    """
+
+    source: str
+    destination: str
+    kind: str
+    episode: int
+    number: int
+    attempt: int
+    fate: str
+    cause: str
+
+
 class EventRecord(msgspec.Struct, frozen=True, tag="event"):
     """Something worth a line: a rejected message, a peer that joined, a peer lost.
 
@@ -124,6 +148,7 @@ class EdgeRecord(msgspec.Struct, frozen=True, tag="edge"):
         missing: Shares not there when their round closed.
         rejected: Frames and messages that failed validation.
         lost: Messages left out when a later one came, by the receiver.
+        skipped: Rounds in which the two did not exchange, so that nothing was sent.
     """
 
     source: str
@@ -136,6 +161,7 @@ class EdgeRecord(msgspec.Struct, frozen=True, tag="edge"):
     missing: int = 0
     rejected: int = 0
     lost: int = 0
+    skipped: int = 0
 
 
 class FaultCount(msgspec.Struct, frozen=True, tag="fault-count"):
@@ -249,6 +275,7 @@ Record = (
     | RoundRecord
     | FaultRecord
     | DelayRecord
+    | EndingRecord
     | EventRecord
     | EdgeRecord
     | FaultCount

@@ -9,11 +9,12 @@ from functools import partial
 
 from broker.codec import Codec
 from broker.errors import FrameRejected
-from broker.messages import LAST_WILL, Envelope, Hello, Metrics, first_number
-from broker.records import EdgeRecord, EventRecord, Record
+from broker.messages import LAST_WILL, Envelope, Hello, Message, Metrics, first_number, name_of
+from broker.records import EdgeRecord, EndingRecord, EventRecord, Record
 
 UNKNOWN = "unknown"
 _EVENTS_PER_EDGE = 20
+_ENDINGS_PER_EDGE = 100_000  # somebody who sends nonsense shall not fill the disk
 
 
 class Traffic:
@@ -85,12 +86,21 @@ class Transport(ABC):
     def close(self, linger_s: float) -> None:
         """Release everything; keep sending what is under way for at most `linger_s` seconds."""
 
-    def reject(self, source: str, reason: str) -> None:
-        """Count something `source` sent that was not to be used, and remember why."""
+    def reject(self, source: str, reason: str, message: Message | None = None) -> None:
+        """Count something `source` sent that was not to be used, and remember why.
+
+        Args:
+            source: Who sent it.
+            reason: A sentence.
+            message: What it was, if it was a message of the edge: its ending stands in the ledger then.
+        """
         traffic = self.traffic[source]
         traffic.rejected += 1
         if traffic.rejected <= _EVENTS_PER_EDGE:
             self.noticed.append(EventRecord(self.name, "rejected", source, reason))
+        name = None if message is None else name_of(message)
+        if name is not None and traffic.rejected <= _ENDINGS_PER_EDGE:
+            self.noticed.append(EndingRecord(source, self.name, *name, "rejected", reason))
 
     def totals(self) -> list[Record]:
         """What was counted, for the end of the run."""

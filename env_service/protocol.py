@@ -25,9 +25,29 @@ import numpy as np
 from broker.checkpoint import State
 from broker.errors import PeerLost, ProtocolViolation
 from broker.joining import Joining
-from broker.messages import OBSERVER, Action, Faults, Gone, GoOn, Hello, Message, Stop, Timestep, action_layout
+from broker.messages import (
+    OBSERVER,
+    Action,
+    Faults,
+    Gone,
+    GoOn,
+    Hello,
+    Message,
+    MessageName,
+    Stop,
+    Timestep,
+    action_layout,
+)
 from broker.participant import Command, Forget, Refit, Report, Save, Send
-from broker.records import EpisodeRecord, EventRecord, FinishedRecord, JoinedRecord, PausedRecord, Record
+from broker.records import (
+    EndingRecord,
+    EpisodeRecord,
+    EventRecord,
+    FinishedRecord,
+    JoinedRecord,
+    PausedRecord,
+    Record,
+)
 from broker.seeding import generator
 from env_service.config import ServiceConfig
 from env_service.environments.task import Outcome, Task
@@ -86,6 +106,7 @@ class EnvironmentProtocol:
         self._running = copies
         self._copy_steps = 0
         self._missing_actions = 0
+        self._filled_in: dict[str, tuple[int, int]] = {}
 
     # Participant
 
@@ -213,19 +234,24 @@ class EnvironmentProtocol:
         return [] if self._waiting else self._go_on(now)
 
     def _take_other(self, source: str, message: Action) -> list[Command]:
-        """An action of another step: one of the past came twice, one of the future cannot be."""
+        """An action of another step: one of the past came twice or too late, one of the future cannot be."""
         if self.phase is Phase.JOINING or (message.episode, message.step) > (self._episode, self._step):
             raise ProtocolViolation(
                 f"{self._where()}: action of step {message.step} of episode {message.episode} from {source}, "
                 f"expected at most step {self._step} of episode {self._episode}"
             )
-        return []
+        if self._filled_in.get(source) != (message.episode, message.step):
+            return []
+        del self._filled_in[source]
+        name = MessageName("action", message.episode, message.step, message.attempt)
+        return [Report(EndingRecord(source, self.name, *name, "late", "it came after the environment had gone on"))]
 
     def _fill_in(self, now: float) -> list[Command]:
         missing = tuple(self._waiting)
         policy = self._config.service.missing_action
         for agent in missing:
             self._fill(agent)
+            self._filled_in[agent] = (self._episode, self._step)
         what = "readiness" if self._last else f"action of step {self._step}"
         events: list[Command] = [
             Report(

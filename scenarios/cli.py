@@ -307,6 +307,18 @@ def why(run: Path) -> None:
 
 
 @foretell.command()
+@_RUN
+@click.option("--edges", "by_edge", is_flag=True, help="A line for every edge instead of every kind of message.")
+def ledger(run: Path, *, by_edge: bool) -> None:
+    """What became of the messages of a run, and why: heard, skipped, lost, late, rejected, struck by faults."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from scenarios.account import account_of  # noqa: PLC0415
+
+    Console().print(account_of(run, by_edge=by_edge))
+
+
+@foretell.command()
 @_RUNS
 def report(runs: tuple[Path, ...]) -> None:
     """Compare finished runs: returns, communication bill, faults, digests."""

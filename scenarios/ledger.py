@@ -27,8 +27,8 @@ from broker.fault_config import (
 )
 from broker.faults.chains import bad_share
 from broker.faults.selector import touches
-from broker.messages import ENVIRONMENT, OBSERVER
 from broker.records import FaultCount
+from scenarios.account import kind_on
 from scenarios.plan import Plan
 from scenarios.process_faults import check_strikes
 from scenarios.scenario import Scenario
@@ -37,6 +37,15 @@ SIGNIFICANCE = 1e-6
 """A rate that would come about by chance less often than that is a fault of the injection."""
 _EARLY_S = 1e-6
 """Rounding of the clock; a message handed over earlier than that was not held as long as was asked for."""
+
+_ENDED = """
+SELECT source, destination, ended, sent FROM edges NATURAL JOIN (
+    SELECT source, destination,
+        SUM(delivered + dropped + delayed + duplicated + corrupted + rejected + expired) AS ended
+    FROM fates GROUP BY source, destination)
+WHERE ended + lost > sent ORDER BY source, destination
+"""
+"""Edges on which more messages met a fate than were sent."""
 
 
 def check(faults: Sequence[FaultConfig], counts: Sequence[FaultCount]) -> list[str]:
@@ -85,7 +94,12 @@ def verify_ledger(scenario: Scenario, store: Path) -> list[str]:
         (early,) = database.execute(
             "SELECT COUNT(*) FROM delays WHERE achieved_s < asked_s - ?", (_EARLY_S,)
         ).fetchone()
+        ended = database.execute(_ENDED).fetchall()
     sentences = [*check(scenario.message_faults, counts), *_aimed_at_nothing(scenario.message_faults, used)]
+    sentences += [
+        f"{source}->{destination}: {count} messages ended there, but {sent} were sent: others speak in that name"
+        for source, destination, count, sent in ended
+    ]
     if early:
         sentences.append(f"{early} delayed messages were handed over before their time")
     return sentences
@@ -154,7 +168,7 @@ def _fits(fault: FaultConfig, rate: float, chances: int, hits: int) -> bool:
 
 def _aimed_at_nothing(faults: Sequence[FaultConfig], used: Sequence[tuple[str, str]]) -> list[str]:
     """Faults whose selector fits none of the edges on which messages of their kinds went."""
-    edges = [(*edge, kind) for edge in used if (kind := _kind_on(*edge))]
+    edges = [(*edge, kind) for edge in used if (kind := kind_on(*edge))]
     sentences = []
     for fault in faults:
         possible = [edge for edge in edges if edge[2] in fault.messages]
@@ -162,9 +176,3 @@ def _aimed_at_nothing(faults: Sequence[FaultConfig], used: Sequence[tuple[str, s
             name, kinds = called(fault), ", ".join(fault.messages)
             sentences.append(f"fault {name}: none of the {len(possible)} edges that carried {kinds} is one it touches")
     return sentences
-
-
-def _kind_on(source: str, destination: str) -> str:
-    if OBSERVER in (source, destination):
-        return ""
-    return "timestep" if source == ENVIRONMENT else "action" if destination == ENVIRONMENT else "share"

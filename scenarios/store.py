@@ -4,10 +4,12 @@
 |----------|--------------------------------------------------------------------------------------------|
 | episodes | one agent's return in one episode                                                          |
 | rounds   | one communication round of one agent: partners, heard, losses as JSON                      |
-| edges    | one directed edge: sent, sent_bytes, dropped, heard, late, missing, rejected, lost         |
+| edges    | one directed edge: sent, sent_bytes, dropped, heard, late, missing, rejected, lost, skipped |
 | faults   | one change of a message's fate: fault, edge, message, delays as JSON, fate                 |
 | delays   | one copy of a message that was held back: seconds asked for and achieved                   |
 | fault_counts | how often a fault looked at messages of an edge and how often it struck                |
+| endings  | one message that ended late, rejected or expired, and why                                  |
+| ledger   | a view of faults and endings: one line for each thing that became of a message, and why    |
 | fates    | how the messages of a kind ended on an edge that faults looked at                          |
 | events   | something worth a sentence: who noticed it, kind, peer, text                               |
 | lives    | one life of all participants: the episode it goes on after, what ended the one before      |
@@ -29,6 +31,7 @@ from broker.errors import UserError
 from broker.records import (
     DelayRecord,
     EdgeRecord,
+    EndingRecord,
     EpisodeRecord,
     EventRecord,
     FateCount,
@@ -45,11 +48,16 @@ CREATE TABLE episodes (episode INTEGER, agent TEXT, return REAL, steps INTEGER, 
 CREATE TABLE rounds (episode INTEGER, round INTEGER, agent TEXT, partners INTEGER, heard INTEGER, losses TEXT);
 CREATE TABLE edges (source TEXT, destination TEXT, sent INTEGER DEFAULT 0, sent_bytes INTEGER DEFAULT 0,
     dropped INTEGER DEFAULT 0, heard INTEGER DEFAULT 0, late INTEGER DEFAULT 0, missing INTEGER DEFAULT 0,
-    rejected INTEGER DEFAULT 0, lost INTEGER DEFAULT 0, PRIMARY KEY (source, destination));
+    rejected INTEGER DEFAULT 0, lost INTEGER DEFAULT 0, skipped INTEGER DEFAULT 0, PRIMARY KEY (source, destination));
 CREATE TABLE faults (fault TEXT, source TEXT, destination TEXT, kind TEXT, episode INTEGER, number INTEGER,
     attempt INTEGER, delays_s TEXT, fate TEXT);
 CREATE TABLE delays (source TEXT, destination TEXT, kind TEXT, episode INTEGER, number INTEGER, attempt INTEGER,
     asked_s REAL, achieved_s REAL);
+CREATE TABLE endings (source TEXT, destination TEXT, kind TEXT, episode INTEGER, number INTEGER, attempt INTEGER,
+    fate TEXT, cause TEXT);
+CREATE VIEW ledger AS
+    SELECT source, destination, kind, episode, number, attempt, fate, fault AS cause FROM faults
+    UNION ALL SELECT * FROM endings;
 CREATE TABLE fault_counts (fault TEXT, source TEXT, destination TEXT, examined INTEGER, applied INTEGER,
     chances INTEGER, hits INTEGER);
 CREATE TABLE fates (source TEXT, destination TEXT, kind TEXT, delivered INTEGER, dropped INTEGER, delayed INTEGER,
@@ -60,7 +68,7 @@ CREATE TABLE events (participant TEXT, kind TEXT, peer TEXT, text TEXT);
 CREATE TABLE lives (incarnation INTEGER PRIMARY KEY, after_episode INTEGER, began_at REAL, why TEXT);
 CREATE TABLE status (participant TEXT PRIMARY KEY, waits_for TEXT, since REAL, seen REAL);
 """
-_EDGE_COUNTS = ("sent", "sent_bytes", "dropped", "heard", "late", "missing", "rejected", "lost")
+_EDGE_COUNTS = ("sent", "sent_bytes", "dropped", "heard", "late", "missing", "rejected", "lost", "skipped")
 _ADD_EDGE = (
     f"INSERT INTO edges (source, destination, {', '.join(_EDGE_COUNTS)}) "  # noqa: S608
     f"VALUES (?, ?, {', '.join('?' for _ in _EDGE_COUNTS)}) "
@@ -163,6 +171,7 @@ class Store:
             with self._database:
                 for table in ("episodes", "rounds", "faults", "delays"):
                     self._database.execute(f"DELETE FROM {table} WHERE episode > ?", (after_episode,))  # noqa: S608
+                self._database.execute("DELETE FROM endings WHERE episode > ? OR fate = 'expired'", (after_episode,))
                 for table in ("edges", "fault_counts", "fates", "status"):
                     self._database.execute(f"DELETE FROM {table}")  # noqa: S608
                 newest = self._database.execute("SELECT max(incarnation) FROM lives").fetchone()[0]
@@ -202,6 +211,8 @@ def _rows(record: Record, agents: tuple[str, ...]) -> list[tuple[str, tuple[Any,
             return [("INSERT INTO faults VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)]
         case DelayRecord():
             return [("INSERT INTO delays VALUES (?, ?, ?, ?, ?, ?, ?, ?)", astuple(record))]
+        case EndingRecord():
+            return [("INSERT INTO endings VALUES (?, ?, ?, ?, ?, ?, ?, ?)", astuple(record))]
         case FaultCount():
             return [("INSERT INTO fault_counts VALUES (?, ?, ?, ?, ?, ?, ?)", astuple(record))]
         case FateCount():

@@ -15,7 +15,7 @@ from broker.faults.content import Body, can_strike, corrupted, refusal
 from broker.faults.memory import Earlier
 from broker.faults.tally import Fate, Tally, fate_of
 from broker.messages import Action, Envelope, MessageName, Share, Timestep, name_of
-from broker.records import DelayRecord, FaultRecord, Record
+from broker.records import DelayRecord, EndingRecord, FaultRecord, Record
 from broker.transport import Transport
 
 _KINDS: dict[type, str] = {Timestep: "timestep", Action: "action", Share: "share"}
@@ -28,6 +28,7 @@ class _Waiting:
     name: MessageName
     received_s: float
     fate: Fate
+    fault: str
     handed_over: bool = False
 
 
@@ -105,7 +106,21 @@ class FaultyTransport(Transport):
 
     def totals(self) -> list[Record]:
         """Traffic, how often each fault looked at an edge and struck, and what became of the messages."""
-        return [*super().totals(), *self._tally.totals(self._waiting)]
+        return [*super().totals(), *self._tally.totals(self._waiting), *self._expired()]
+
+    def _expired(self) -> list[EndingRecord]:
+        """Messages of which no copy has been handed over yet: if this is the end, they never will be."""
+        held = {id(copy.message): copy for copy in self._held if not copy.message.handed_over}
+        return [
+            EndingRecord(
+                copy.envelope.source,
+                self.name,
+                *copy.message.name,
+                "expired",
+                f"{copy.message.fault} held it for {copy.asked_s:g} s, and its receiver was done before",
+            )
+            for copy in held.values()
+        ]
 
     def _can_touch(self, source: str, kind: type) -> bool:
         return kind in _KINDS and bool(self._judge.examining(source, self.name, _KINDS[kind]))
@@ -115,25 +130,27 @@ class FaultyTransport(Transport):
         body, source, name = envelope.message, envelope.source, name_of(envelope.message)
         if name is None or not isinstance(body, Body):
             return envelope
-        verdict, original = UNTOUCHED, body
+        verdict, original, holder = UNTOUCHED, body, ""
         for look in self._judge.looks(source, self.name, name, at_s, len(body.data)):
             if look.content is not None:
                 body = self._with_content(look, look.content, source, name, body)
             else:
                 self._tally.examine(look, source, len(look.before), look.hits)
                 self._note(look, source, name)
-            verdict = look.after
+            if look.after != verdict:
+                verdict, holder = look.after, look.fault
         self._earlier.keep(source, original)
         fate = fate_of(verdict, corrupted=body is not original)
         if fate is Fate.CORRUPTED and (reason := refusal(body)):
-            self.reject(source, f"{name.kind} {name.number} of episode {name.episode}, changed by a fault: {reason}")
+            why = f"{name.kind} {name.number} of episode {name.episode}, changed by a fault: {reason}"
+            self.reject(source, why, body)
             fate = Fate.REJECTED
         passed = envelope if body is original else replace(envelope, message=body)
         if fate in (Fate.DROPPED, Fate.REJECTED) or verdict == UNTOUCHED:
             self._tally.end(source, name.kind, fate)
             return passed if verdict and fate is not Fate.REJECTED else None
         self._waiting[source, name.kind] += 1
-        waiting = _Waiting(name, now, fate)
+        waiting = _Waiting(name, now, fate, holder)
         for delay_s in verdict:
             self._held.push(now + delay_s, _Copy(passed, waiting, delay_s))
         return None

@@ -174,13 +174,16 @@ class SocketTransport(FrameTransport):
         # Receiving at once is one call less than polling first: a fifth of a barrier's time.
         try:
             self._take(self._receive())
-            if awaited > 1:
+            if len(self.arrived) < awaited:
                 self._gather(timeout_s, awaited)
         except zmq.Again:
             return
 
     def _gather(self, timeout_s: float | None, awaited: int) -> None:
-        """Take frames as they come, until there are enough messages or the time is up."""
+        """Take more frames as they come, until there are enough messages or the time is up.
+
+        Many that are no messages, from somebody who sends garbage, are passed over here in one go.
+        """
         arrived, receive, take = self.arrived, self._receive, self._take
         give_up_at = math.inf if timeout_s is None else time.monotonic() + max(timeout_s, _DRAIN_WITHIN_S)
         while len(arrived) < awaited:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from agent_cases import agent_config
 from message_cases import action_of, state_of, timestep_of
+from msgspec.structs import astuple
 from recording_learner import RecordingLearner, bad, stamp
 
 from agent_node.exchange import ExchangePlan
@@ -363,8 +364,9 @@ def test_a_share_that_comes_after_its_round_is_late_once_and_never_used(when: st
     if when == "next episode":
         bench.play(episode=1, end=3.0)
     closed = bench.closed()
-    for _ in range(3):
-        assert bench.hear(A1, share(A1, 0), 3.0) == []
+    [told] = bench.hear(A1, share(A1, 0), 3.0)
+    assert astuple(told.record)[:7] == (A1, A0, "share", 0, 0, 0, "late")
+    assert bench.hear(A1, share(A1, 0), 3.0) == []
     heard = 0 if when == "next round" else 1
     assert bench.counted()[A1] == (heard, 1, 1, 0)
     assert bench.closed() == closed
@@ -401,10 +403,11 @@ def test_a_bad_share_that_came_early_is_rejected_when_its_round_opens_and_a_good
     bench = Bench().join()
     assert bench.hear(A1, Share.of(0, 0, bad())) == []
     assert bench.counted()[A1] == (0, 0, 0, 0)
-    (event,) = records(bench.play())
+    event, ending = records(bench.play())
     assert isinstance(event, EventRecord)
     assert (event.participant, event.kind, event.peer) == (A0, "rejected", A1)
     assert "stamp" in event.text
+    assert astuple(ending) == (A1, A0, "share", 0, 0, 0, "rejected", event.text)
     assert bench.counted()[A1] == (0, 0, 0, 1)
     bench.hear(A1, share(A1, 0))
     bench.hear(A2, share(A2, 0))
@@ -537,7 +540,7 @@ def test_a_share_that_only_the_other_end_expects_is_neither_used_nor_refused() -
 def test_an_early_share_for_a_round_without_exchange_is_rejected_when_the_round_opens() -> None:
     bench, stranger = bench_with_a_stranger()
     bench.hear(stranger, share(stranger, 0))
-    (event,) = records(bench.play())
+    event, _ = records(bench.play())
     assert (event.kind, event.peer) == ("rejected", stranger)
     assert bench.counted()[stranger] == (0, 0, 0, 1)
 

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from message_cases import action_of, state_of, timestep_of
+from msgspec.structs import astuple
 
 from broker.config import JoiningConfig, LifeConfig, LinkConfig, TransportConfig
 from broker.errors import PeerLost, ProtocolViolation
 from broker.messages import Hello, Metrics, Share, Stop, Timestep
 from broker.participant import Report, Send
-from broker.records import EpisodeRecord, EventRecord, FinishedRecord, JoinedRecord
+from broker.records import EndingRecord, EpisodeRecord, EventRecord, FinishedRecord, JoinedRecord
 from broker.seeding import generator
 from env_service.build import make_environment
 from env_service.config import BarrierConfig, ExchangeConfig, ServiceConfig
@@ -519,11 +520,14 @@ def test_missing_actions_are_counted_by_episode_and_missing_readiness_is_not_one
     assert record.missing_actions == 0
 
 
-def test_an_action_that_comes_after_it_was_filled_in_is_ignored():
+def test_an_action_that_comes_after_it_was_filled_in_changes_nothing_and_is_late_once():
     task = FakeTask(noop=0)
     protocol, _ = stepping(task, missing_action="noop")
     step_without("agent-1", protocol, step=0)
+    [late] = records(act(protocol, "agent-1", 3, 3, step=0, attempt=1), EndingRecord)
+    assert astuple(late)[:7] == ("agent-1", "environment", "action", 0, 0, 1, "late")
     assert act(protocol, "agent-1", 3, 3, step=0, attempt=1) == []
+    assert act(protocol, "agent-0", 1, 2, step=0, attempt=1) == [], "it was in time, this is its second answer"
     assert len(task.stepped) == 1
 
 

@@ -1,0 +1,120 @@
+"""Every message that was sent ends in one way, and the ledger says in which and why."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+from running import TINY, foretell, simulate_here
+
+from scenarios.account import accounts
+from scenarios.ledger import verify_ledger
+from scenarios.run_results import open_store
+from scenarios.scenario import load_scenario, parse_settings
+
+EPISODES = 8
+ROUNDS = 3
+TROUBLE = (
+    'faults=[{kind="drop",probability=0.2},{kind="nan",probability=0.1},{kind="wrong-shape",probability=0.1},'
+    '{kind="duplicate",probability=0.2}]'
+)
+LATE = 'faults=[{kind="delay",delay_s={distribution="uniform",low_s=0.0,high_s=0.2}}]'
+
+
+def simulated(tmp_path, name, *settings):
+    assignments = [each for setting in settings for each in ("--set", setting)]
+    simulate_here(tmp_path / name, "exchange-quick", "--episodes", str(EPISODES), *TINY, *assignments)
+    return tmp_path / name
+
+
+def shares_of(folder):
+    with closing(open_store(folder / "run.sqlite")) as store:
+        return [row for row in accounts(store) if row.kind == "share"]
+
+
+def lines_of(folder):
+    with closing(open_store(folder / "run.sqlite")) as store:
+        return store.execute("SELECT * FROM ledger ORDER BY 1, 2, 3, 4, 5, 6, 7, 8").fetchall()
+
+
+@pytest.mark.parametrize("trouble", [TROUBLE, LATE])
+def test_on_every_edge_all_that_was_sent_was_heard_or_ended_in_one_other_way(tmp_path, trouble):
+    rows = shares_of(simulated(tmp_path, "one", trouble, "exchange.patience_s=0.1"))
+    assert len(rows) == 6
+    for row in rows:
+        assert row.sent == EPISODES * ROUNDS
+        assert row.heard < row.sent
+        ended = row.heard + row.lost + row.dropped + row.rejected + row.late + row.expired
+        assert 0 <= row.sent - ended <= 1, "the last share may come after its receiver was done"
+    assert any(row.rejected if trouble is TROUBLE else row.late for row in rows)
+
+
+def test_every_line_of_the_ledger_is_the_same_simulated_and_as_processes(tmp_path):
+    simulated(tmp_path, "one", TROUBLE, "exchange.patience_s=0.5")
+    arguments = ("exchange-quick", "--episodes", str(EPISODES), *TINY, "--set", TROUBLE)
+    done = foretell("run", *arguments, "--set", "exchange.patience_s=0.5", "--out", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr
+    lines = lines_of(tmp_path / "one")
+    assert {line[6] for line in lines} >= {"dropped", "corrupted", "rejected", "duplicated"}
+    assert lines == lines_of(tmp_path / "run")
+    assert shares_of(tmp_path / "one") == shares_of(tmp_path / "run")
+
+
+def test_a_rejected_message_stands_there_by_name_with_what_was_wrong_about_it(tmp_path):
+    folder = simulated(tmp_path, "one", 'faults=[{kind="nan",probability=1.0,edges=["agent-0->agent-1"]}]')
+    rejected = [line for line in lines_of(folder) if line[6] == "rejected"]
+    assert [line[:6] for line in rejected] == [
+        ("agent-0", "agent-1", "share", episode, number, 0) for episode in range(EPISODES) for number in range(ROUNDS)
+    ]
+    assert all(line[7].endswith("changed by a fault: an array holds NaN or infinity") for line in rejected)
+
+
+def test_late_shares_stand_there_by_name_as_often_as_they_are_counted(tmp_path):
+    folder = simulated(tmp_path, "one", LATE, "exchange.patience_s=0.1")
+    late = [line for line in lines_of(folder) if line[6] == "late"]
+    assert len(late) == len(set(late)) == sum(row.late for row in shares_of(folder)) > 0
+    with closing(open_store(folder / "run.sqlite")) as store:
+        (counted,) = store.execute("SELECT SUM(late) FROM edges").fetchone()
+    assert counted == len(late)
+
+
+def test_what_is_still_held_at_the_end_has_expired_and_the_fault_that_held_it_is_named(tmp_path):
+    held = 'faults=[{kind="delay",name="winter",delay_s={distribution="constant",value_s=1e6}}]'
+    folder = simulated(tmp_path, "one", held, "exchange.patience_s=0.1")
+    expired = [line for line in lines_of(folder) if line[6] == "expired"]
+    assert len(expired) == 6 * EPISODES * ROUNDS
+    assert {line[7] for line in expired} == {"winter held it for 1e+06 s, and its receiver was done before"}
+
+
+def test_skipped_rounds_are_counted_on_each_edge_and_nothing_is_sent_in_them(tmp_path):
+    half = shares_of(simulated(tmp_path, "half", "exchange.skip_probability=0.5", 'exchange.skip_scope="edge"'))
+    assert {row.sent + row.skipped for row in half} == {EPISODES * ROUNDS}
+    assert all(row.skipped for row in half)
+    pairs = {(row.source, row.destination): row.skipped for row in half}
+    assert all(count == pairs[edge[::-1]] for edge, count in pairs.items()), "both ends skip the same rounds"
+    none = shares_of(simulated(tmp_path, "none"))
+    assert {(row.sent, row.skipped) for row in none} == {(EPISODES * ROUNDS, 0)}
+
+
+def test_more_endings_than_messages_are_told_of(tmp_path):
+    folder = simulated(tmp_path, "one", TROUBLE)
+    scenario = load_scenario("exchange-quick", parse_settings([TROUBLE]))
+    assert verify_ledger(scenario, folder / "run.sqlite") == []
+    with closing(sqlite3.connect(folder / "run.sqlite")) as store, store:
+        store.execute("UPDATE edges SET sent = sent - 5 WHERE source = 'agent-0' AND destination = 'agent-1'")
+    (said,) = verify_ledger(scenario, folder / "run.sqlite")
+    assert said == "agent-0->agent-1: 24 messages ended there, but 19 were sent: others speak in that name"
+
+
+def test_the_command_prints_the_account_by_kind_and_by_edge_and_names_the_causes(tmp_path):
+    folder = simulated(tmp_path, "one", TROUBLE)
+    by_kind = foretell("ledger", str(folder), COLUMNS="200").stdout
+    assert "share" in by_kind
+    assert "agent-0->agent-1" not in by_kind
+    assert "wrong-shape" in by_kind
+    by_edge = foretell("ledger", str(folder), "--edges", COLUMNS="200").stdout
+    assert "agent-0->agent-1" in by_edge
+    nowhere = foretell("ledger", str(tmp_path / "nowhere"))
+    assert nowhere.returncode == 2
+    assert "Traceback" not in nowhere.stderr
