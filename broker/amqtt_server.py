@@ -29,8 +29,10 @@ from amqtt.session import Session
 from broker.amqtt_config import AmqttConfig
 from broker.errors import FrameRejected
 from broker.mqtt_access import CERTIFICATE, KEY, PASSWORDS, PERMISSIONS, is_password
+from broker.mqtt_log import Refusals
 
 _log = logging.getLogger("foretell")
+_refusals = Refusals(_log.warning)
 _LEVEL = 4
 _REFUSED_VERSION = bytes([0x20, 2, 0, 1])
 """CONNACK: unacceptable protocol version."""
@@ -88,7 +90,7 @@ class Handler(BrokerProtocolHandler):
         """Called before amqtt does anything in the name of the client."""
         handler, session = await super().init_from_connect(reader, writer, *args, **options)
         if not cls.access.admits(session.username, session.password):
-            _log.warning("turned away: wrong name or password of %r", session.username)
+            _refusals.note(f"wrong name or password of {session.username!r}")
             await ConnackPacket.build(0, NOT_AUTHORIZED).to_stream(writer)
             raise MQTTError(f"wrong name or password: {session.username!r}")
         if not cls.access.open:
@@ -117,7 +119,12 @@ class Permission(BaseTopicPlugin):
         self, *, session: Session | None = None, topic: str | None = None, action: Action | None = None
     ) -> bool:
         """Whether the session's owner may do this."""
-        return session is not None and action is not None and self._access.grants(session.username, action, topic)
+        if session is None or action is None:
+            return False
+        granted = self._access.grants(session.username, action, topic)
+        if not granted and action == Action.PUBLISH:
+            _refusals.note(f"{session.username!r} may not publish on {topic!r}")
+        return granted
 
 
 class _UnknownVersion(Exception):
@@ -198,6 +205,7 @@ async def serve(config: AmqttConfig) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     await broker.start()
     await ended.wait()
+    _refusals.count()
     await broker.shutdown()
 
 

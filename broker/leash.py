@@ -33,6 +33,11 @@ def end_with_parent() -> None:
 def end(process: subprocess.Popen[Any], within_s: float) -> None:
     """End a process that was started here: ask, and insist after `within_s` seconds."""
     process.terminate()
+    end_of_input(process, within_s)
+
+
+def end_of_input(process: subprocess.Popen[Any], within_s: float) -> None:
+    """Wait for a process that ends with its input; insist after `within_s` seconds."""
     try:
         process.wait(within_s)
     except subprocess.TimeoutExpired:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import importlib.util
 import os
 import shutil
@@ -11,14 +12,17 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from broker import mqtt_log
 from broker.amqtt_config import AmqttConfig
 from broker.config import TransportConfig
 from broker.errors import AddressInUse, UserError
-from broker.leash import end, leashed
+from broker.leash import end, end_of_input, leashed
 from broker.mqtt_access import CERTIFICATE, KEY, PASSWORDS, PERMISSIONS
+from broker.mqtt_log import refusals_in
 
 Kind = Literal["mosquitto", "amqtt"]
 
@@ -27,8 +31,6 @@ NOTES: dict[Kind, str] = {
     "amqtt": "The broker is amqtt: 4 to 10 times slower than mosquitto, without bound on its queues, and MQTT 3.1.1 "
     "only, so no message expires, no will waits, and sessions end when the broker says so.",
 }
-REFUSED: dict[Kind, str] = {"mosquitto": "not authorised", "amqtt": "turned away:"}
-"""What each writes into its log of who may not come in."""
 INSTALL = {
     "mosquitto": "install it (Debian: apt-get install mosquitto)",
     "amqtt": "install it (pip install 'foretell[amqtt]')",
@@ -43,6 +45,7 @@ _READY_WITHIN_S = 30.0
 _LOOK_EVERY_S = 0.02
 _END_WITHIN_S = 3.0
 _ATTEMPTS = 3
+_PIPE_BYTES = 1 << 20
 
 
 class _KilledAtStart(UserError):
@@ -72,18 +75,25 @@ class MqttServer:
         log: What it says.
     """
 
-    def __init__(self, kind: Kind, address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        address: str,
+        process: subprocess.Popen[bytes],
+        log: Path,
+        sieve: subprocess.Popen[bytes] | None = None,
+    ) -> None:
         self.kind: Kind = kind
         self.address = address
         self.note = NOTES[kind]
         self.pid = process.pid
         self.log = log
         self._process = process
+        self._sieve = sieve
 
     def turned_away(self) -> int:
-        """How many connections it refused; of a forbidden publish a broker says nothing."""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return sum(REFUSED[self.kind] in line for line in lines)
+        """How many connections and messages it refused."""
+        return refusals_in(self.log.read_text(encoding="utf-8", errors="replace"))
 
     def alive(self) -> bool:
         """Whether it runs."""
@@ -96,6 +106,8 @@ class MqttServer:
     def close(self) -> None:
         """End it within seconds."""
         end(self._process, _END_WITHIN_S)
+        if self._sieve is not None:
+            end_of_input(self._sieve, _END_WITHIN_S)
 
 
 def start_mqtt_server(
@@ -161,17 +173,36 @@ def _start(kind: Kind, folder: Path, config: TransportConfig, door: _Door) -> Mq
     write_settings = _mosquitto_command if kind == "mosquitto" else _amqtt_command
     command = write_settings(folder, config, door)
     log = folder / "broker.log"
-    with log.open("wb") as said:
+    with log.open("wb") as file:
+        sieve = _start_sieve(log) if kind == "mosquitto" and door.access is not None else None
+        said = file if sieve is None else sieve.stdin
         process = subprocess.Popen(  # noqa: S603 - a broker that is installed here
             leashed(command), stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
         )
-    server = MqttServer(kind, door.address, process, log)
+    if sieve is not None and sieve.stdin is not None:
+        sieve.stdin.close()
+    server = MqttServer(kind, door.address, process, log, sieve)
     try:
         _await(server, door)
     except BaseException:
         server.close()
         raise
     return server
+
+
+def _start_sieve(log: Path) -> subprocess.Popen[bytes]:
+    """What keeps mosquitto's log; it ends when mosquitto has, or nobody else holds the pipe any more."""
+    sieve = subprocess.Popen(  # noqa: S603 - a page of this package
+        [sys.executable, "-m", mqtt_log.__name__, str(log)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    if sieve.stdin is not None and sys.platform == "linux":
+        with suppress(OSError):  # a larger pipe is a comfort: mosquitto waits where it is full
+            fcntl.fcntl(sieve.stdin, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    return sieve
 
 
 def _mosquitto_command(folder: Path, config: TransportConfig, door: _Door) -> list[str]:
@@ -198,6 +229,7 @@ def _mosquitto_command(folder: Path, config: TransportConfig, door: _Door) -> li
         access = door.access.resolve()
         lines += [
             "allow_anonymous false",
+            "log_type all",  # what it refuses stands among all that it does; the sieve takes the rest out
             "use_username_as_clientid true",  # nobody can take over the connection or session of another
             f"password_file {access / PASSWORDS}",
             f"acl_file {access / PERMISSIONS}",
@@ -259,6 +291,7 @@ def _await(server: MqttServer, door: _Door) -> None:
         if (code := server.ended()) is not None:
             if code == -signal.SIGKILL:
                 raise _KilledAtStart(f"the MQTT broker {server.kind} was killed before it listened")
+            server.close()  # its log is whole then
             msg = f"the MQTT broker {server.kind} did not start: {_last_line(server.log)}. Its log: {server.log}"
             raise UserError(msg)
         time.sleep(_LOOK_EVERY_S)

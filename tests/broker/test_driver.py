@@ -9,7 +9,7 @@ from broker.driver import Driver
 from broker.errors import PeerLost, ProtocolViolation
 from broker.messages import Hello, Stop
 from broker.participant import Report, Send
-from broker.records import EdgeRecord, EventRecord, JoinedRecord
+from broker.records import EdgeRecord, EndingRecord, EventRecord, JoinedRecord
 from broker.transport import Transport
 
 JOINED = Report(JoinedRecord("a"))
@@ -78,7 +78,8 @@ def test_a_violation_is_counted_against_its_source_and_the_rest_is_still_heard()
     transport.inbox = [envelope("b", "a", share(number)) for number in range(3)]
     driver.wake(0.0)
     assert [message.round for _, _, message in toy.heard] == [0, 2]
-    assert batches == [[EventRecord("a", "rejected", "b", "round 1 is over")]]
+    ending = EndingRecord("b", "a", "share", 0, 1, 0, "rejected", "round 1 is over")
+    assert batches == [[EventRecord("a", "rejected", "b", "round 1 is over"), ending]]
     driver.finish()
     assert batches[1:] == [[EdgeRecord("b", "a", rejected=1)]]
 

@@ -114,6 +114,32 @@ def test_who_was_refused_is_counted_and_who_came_in_is_not(house):
     wait_for(lambda: house.server.turned_away() == 3)
 
 
+def test_a_message_on_the_edge_of_others_is_counted_and_the_log_says_whose_it_was(house):
+    forger, victim = house.enter("agent-2"), house.enter("agent-1")
+    victim.subscribe(edge("agent-2", "agent-1"))
+    for qos in (0, 1, 0):
+        forger.publish(edge("agent-0", "agent-1"), "forged", qos)
+    forger.publish(edge("agent-2", "agent-1"), "rightful")
+    victim.hears(edge("agent-2", "agent-1"), "rightful")
+    wait_for(lambda: house.server.turned_away() == 3)
+    refusals = [line for line in house.server.log.read_text().splitlines() if edge("agent-0", "agent-1") in line]
+    assert len(refusals) == 3
+    assert all("agent-2" in line for line in refusals)
+
+
+def test_a_flood_of_forbidden_messages_is_counted_to_the_last_and_does_not_fill_the_log(house):
+    forger, victim = house.enter("agent-2"), house.enter("agent-1")
+    victim.subscribe(edge("agent-2", "agent-1"))
+    for number in range(3000):
+        forger.publish(edge("agent-0", "agent-1"), f"forged {number}", 0)
+    forger.publish(edge("agent-2", "agent-1"), "rightful")
+    victim.hears(edge("agent-2", "agent-1"), "rightful")
+    assert len(victim.heard) == 1
+    house.server.close()
+    assert house.server.turned_away() == 3000
+    assert house.server.log.stat().st_size < 40_000
+
+
 def test_the_own_password_opens_no_other_name(house):
     own = (house.keys / "agent-2" / "mqtt.json").read_text().split('"')[-2]
     ca = house.keys / "agent-2" / "ca.pem"
