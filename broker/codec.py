@@ -9,7 +9,7 @@ must be finite. The arrays read are read-only views into the frame.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import msgspec
 
@@ -26,18 +26,20 @@ class Codec:
     Attributes:
         run: Name of the run.
         incarnation: Which life of the run's participants this is.
+        max_bytes: Longest frame that is written or read.
+        write: The frame of an envelope, whatever its length: for who looks at that himself.
 
     Args:
         run: Name of the run; frames of other runs are refused.
-        max_bytes: Longest frame that is written or read.
+        max_bytes: As above.
         incarnation: As above.
     """
 
     def __init__(self, run: str, max_bytes: int, incarnation: int = 0) -> None:
         self.run = run
         self.incarnation = incarnation
-        self._max_bytes = max_bytes
-        self._encode = msgspec.msgpack.Encoder().encode
+        self.max_bytes = max_bytes
+        self.write = msgspec.msgpack.Encoder().encode
         self._decode: Callable[[bytes], Envelope] = msgspec.msgpack.Decoder(Envelope).decode
         self._edges: set[tuple[str, str]] = set()
 
@@ -55,20 +57,14 @@ class Codec:
         Raises:
             FrameRejected: It would be longer than `max_bytes`.
         """
-        return self.encode_all((envelope,))[0]
+        frame = self.write(envelope)
+        if len(frame) > self.max_bytes:
+            raise self.too_long(frame)
+        return frame
 
-    def encode_all(self, envelopes: Sequence[Envelope]) -> list[bytes]:
-        """The frames of several envelopes, in order.
-
-        Raises:
-            FrameRejected: One would be longer than `max_bytes`.
-        """
-        frames = list(map(self._encode, envelopes))
-        for frame in frames:
-            if len(frame) > self._max_bytes:
-                msg = f"a message of {len(frame)} bytes exceeds max_message_bytes = {self._max_bytes}"
-                raise FrameRejected(msg)
-        return frames
+    def too_long(self, frame: bytes) -> FrameRejected:
+        """What to raise for a frame beyond `max_bytes`."""
+        return FrameRejected(f"a message of {len(frame)} bytes exceeds max_message_bytes = {self.max_bytes}")
 
     def decode(self, frame: bytes) -> Envelope:
         """The envelope in `frame`.
@@ -76,8 +72,8 @@ class Codec:
         Raises:
             FrameRejected: Says what is wrong with it; nothing of it was used.
         """
-        if len(frame) > self._max_bytes:
-            raise FrameRejected(f"a frame of {len(frame)} bytes exceeds max_message_bytes = {self._max_bytes}")
+        if len(frame) > self.max_bytes:
+            raise FrameRejected(f"a frame of {len(frame)} bytes exceeds max_message_bytes = {self.max_bytes}")
         try:
             envelope = self._decode(frame)
             if (envelope.source, envelope.destination) not in self._edges or envelope.run != self.run:

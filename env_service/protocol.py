@@ -80,7 +80,7 @@ class EnvironmentProtocol:
         self.awaited = 1
         self.deadline: float | None = None
         self._config = config
-        self._task = task
+        self._task, self._action_counts = task, task.action_counts
         self._agents = tuple(config.neighbors)
         self._index = {agent: position for position, agent in enumerate(self._agents)}
         self._waiting: dict[str, int] = {}
@@ -217,14 +217,14 @@ class EnvironmentProtocol:
     def _take_action(self, source: str, message: Action, now: float) -> list[Command]:
         if message.episode != self._episode or message.step != self._step or self.phase is not Phase.STEPPING:
             return self._take_other(source, message)
-        if source not in self._waiting:
+        index = self._waiting.get(source)
+        if index is None:
             return []
         data, expected = message.data, self._ready if self._last else self._acting
         if message.layout != expected:
             raise ProtocolViolation(f"{self._where()}: {source} acts with {message.layout!r}, expected {expected!r}")
         if not self._last:
-            index = self._index[source]
-            count = self._task.action_counts[index]
+            count = self._action_counts[index]
             # Seen as unsigned, a negative action is a huge one: a single look finds both.
             if max(data.cast("I")) >= count:
                 raise ProtocolViolation(f"{self._where()}: {source} acts outside 0 to {count - 1}")

@@ -145,9 +145,11 @@ class SocketTransport(FrameTransport):
 
     def send_all(self, envelopes: Sequence[Envelope]) -> None:
         """Hand over several envelopes; all are encoded first, so that ZeroMQ's thread wakes once for all."""
-        edges = self._edges
-        for envelope, frame in zip(envelopes, self.codec.encode_all(envelopes), strict=True):
+        codec, edges = self.codec, self._edges
+        for envelope, frame in zip(envelopes, list(map(codec.write, envelopes)), strict=True):
             edge = edges[envelope.destination]
+            if len(frame) > codec.max_bytes:
+                raise codec.too_long(frame)
             try:
                 if edge.waiting:
                     raise zmq.Again  # noqa: TRY301 - frames leave in order
