@@ -135,6 +135,8 @@ def test_a_flood_of_forbidden_messages_is_counted_to_the_last_and_does_not_fill_
     forger.publish(edge("agent-2", "agent-1"), "rightful")
     victim.hears(edge("agent-2", "agent-1"), "rightful")
     assert len(victim.heard) == 1
+    forger.close()
+    victim.close()
     house.server.close()
     assert house.server.turned_away() == 3000
     assert house.server.log.stat().st_size < 40_000
