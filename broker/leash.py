@@ -1,4 +1,4 @@
-"""`python -m broker.leash PARENT_ID COMMAND ...`: become COMMAND, and end when the starting thread's process ends.
+"""`python -m broker.leash PARENT POLICY COMMAND ...`: become COMMAND, and end when the starting thread's process ends.
 
 However that ends: the kernel kills, so not even `kill -9` of the starter leaves a process behind.
 """
@@ -13,15 +13,17 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from broker.threads import schedule
+
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux; outlives exec, unless the command changes its user
 
 
-def leashed(command: Sequence[str]) -> list[str]:
-    """The command line that runs `command` on a leash of this process.
+def leashed(command: Sequence[str], scheduling: str) -> list[str]:
+    """The command line that runs `command` on a leash of this process, scheduled by `broker.threads.schedule`'s policy.
 
     Start it from a thread that lives as long as the command shall: the kernel watches the thread.
     """
-    return [sys.executable, "-m", "broker.leash", str(os.getpid()), *command]
+    return [sys.executable, "-m", "broker.leash", str(os.getpid()), scheduling, *command]
 
 
 def end_with_parent() -> None:
@@ -47,8 +49,9 @@ def end_of_input(process: subprocess.Popen[Any], within_s: float) -> None:
 
 def main() -> None:
     """Put this process on the leash and become the command."""
-    parent, command = int(sys.argv[1]), sys.argv[2:]
+    parent, policy, command = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
     end_with_parent()
+    schedule(policy)
     if os.getppid() != parent:  # it ended before the line above
         sys.exit(1)
     os.execvp(command[0], command)  # noqa: S606 - the starter's own command line

@@ -33,6 +33,10 @@ OBSERVER = "observer"
 FORWARDER = "forwarder"
 
 Array = np.ndarray
+SEQUENCE_LIMIT = 1 << 48
+"""Far beyond any run; what is counted from a forged number still fits into the store."""
+Number = Annotated[int, msgspec.Meta(gt=-SEQUENCE_LIMIT, lt=SEQUENCE_LIMIT)]
+"""An episode, step, round or attempt: whether it makes sense is for the receiver to say, but the store can hold it."""
 
 
 def agent_name(index: int) -> str:
@@ -83,9 +87,9 @@ class Timestep(msgspec.Struct, frozen=True, array_like=True, tag=2, forbid_unkno
         data: Their bytes.
     """
 
-    episode: int
-    step: int
-    attempt: int
+    episode: Number
+    step: Number
+    attempt: Number
     last: bool
     layout: str
     data: memoryview
@@ -107,9 +111,9 @@ class Action(msgspec.Struct, frozen=True, array_like=True, tag=3, forbid_unknown
         data: Their bytes.
     """
 
-    episode: int
-    step: int
-    attempt: int
+    episode: Number
+    step: Number
+    attempt: Number
     layout: str
     data: memoryview
 
@@ -129,8 +133,8 @@ class Share(msgspec.Struct, frozen=True, array_like=True, tag=4, forbid_unknown_
         data: Their bytes.
     """
 
-    episode: int
-    round: int
+    episode: Number
+    round: Number
     layout: str
     data: memoryview
 
@@ -239,8 +243,6 @@ def name_of(message: Message) -> MessageName | None:
 
 
 VERSION = 1
-SEQUENCE_LIMIT = 1 << 48
-"""Far beyond any run; what is counted from a forged number still fits into the store."""
 _NUMBERS_OF_A_LIFE = 1 << 32
 LIVES = SEQUENCE_LIMIT // _NUMBERS_OF_A_LIFE
 """As many as a run can have."""

@@ -17,8 +17,6 @@ from pathlib import Path
 
 TURNED_AWAY = "turned away: "
 """What our amqtt says of a connection or a message that it refused."""
-REFUSALS = ("not authorised", "Denied PUBLISH", TURNED_AWAY)
-"""The same, and what mosquitto says of a connection and of a message."""
 REFUSED_IN_ALL = "refused in all: "
 """Begins the line that says how many there were so far."""
 
@@ -26,8 +24,10 @@ _TOLD = 50
 _CHUNK_BYTES = 1 << 20
 _LOOK_EVERY_S = 0.02  # woken for each line, it would cost as much as the message
 _COUNT_EVERY_S = 1.0
-_ROUTINE = re.compile(rb"^[^\n]*?: (?:Received|Sending) [A-Z]+ (?:from|to) [^\n]*\n", re.MULTILINE)
-_REFUSAL = re.compile("|".join(map(re.escape, REFUSALS)).encode())
+# Topics and names in a line are those of strangers, so only how it begins says what it is.
+_ROUTINE = re.compile(rb"^[^\n ]*: (?:Received|Sending) [A-Z]+ (?:from|to) [^\n]*\n", re.MULTILINE)
+_REFUSAL = re.compile(r"\S*: (?:Denied PUBLISH from |Client .*not authorised)|(?:\S+ \S+ )?turned away: ")
+_COUNT = re.compile(rf"(?:\S+ \S+ )?{REFUSED_IN_ALL}(\d+)")
 
 
 class Sieve:
@@ -47,7 +47,7 @@ class Sieve:
         whole, newline, self._rest = (self._rest + piece).rpartition(b"\n")
         kept = []
         for line in _ROUTINE.sub(b"", whole + newline).splitlines(keepends=True):
-            if _REFUSAL.search(line):
+            if _REFUSAL.match(line.decode(errors="replace")):
                 self.refused += 1
                 if self.refused > _TOLD:
                     continue
@@ -91,12 +91,10 @@ class Refusals:
 
 
 def refusals_in(log: str) -> int:
-    """How many refusals a log tells of."""
+    """How many refusals a log tells of; all of them once the broker has ended."""
     lines = log.splitlines()
-    counts = [number for line in lines if (number := line.partition(REFUSED_IN_ALL)[2]).isdecimal()]
-    if counts:
-        return int(counts[-1])
-    return sum(any(refusal in line for refusal in REFUSALS) for line in lines)
+    counts = [int(found[1]) for line in lines if (found := _COUNT.fullmatch(line))]
+    return counts[-1] if counts else sum(_REFUSAL.match(line) is not None for line in lines)
 
 
 def keep(read: Callable[[int], bytes], write: Callable[[bytes], object]) -> None:

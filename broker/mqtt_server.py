@@ -177,7 +177,11 @@ def _start(kind: Kind, folder: Path, config: TransportConfig, door: _Door) -> Mq
         sieve = _start_sieve(log) if kind == "mosquitto" and door.access is not None else None
         said = file if sieve is None else sieve.stdin
         process = subprocess.Popen(  # noqa: S603 - a broker that is installed here
-            leashed(command), stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+            leashed(command, config.scheduling),
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
         )
     if sieve is not None and sieve.stdin is not None:
         sieve.stdin.close()

@@ -14,6 +14,7 @@ from broker.records import EdgeRecord, EndingRecord, EventRecord, Record
 
 UNKNOWN = "unknown"
 _EVENTS_PER_EDGE = 20
+_LONGEST_REASON = 500
 _ENDINGS_PER_EDGE = 100_000  # somebody who sends nonsense shall not fill the disk
 
 
@@ -94,6 +95,7 @@ class Transport(ABC):
             reason: A sentence.
             message: What it was, if it was a message of the edge: its ending stands in the ledger then.
         """
+        reason = reason[:_LONGEST_REASON]  # it may quote what was sent
         traffic = self.traffic[source]
         traffic.rejected += 1
         if traffic.rejected <= _EVENTS_PER_EDGE:

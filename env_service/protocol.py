@@ -18,6 +18,7 @@ no more; its actions are those of the declared policy.
 
 from __future__ import annotations
 
+from collections import deque
 from enum import Enum
 
 import numpy as np
@@ -53,6 +54,8 @@ from env_service.config import ServiceConfig
 from env_service.environments.task import Outcome, Task
 from env_service.pages import Pages
 from env_service.proximity import in_range
+
+_REMEMBERED_STEPS = 64
 
 
 class Phase(Enum):
@@ -106,7 +109,9 @@ class EnvironmentProtocol:
         self._running = copies
         self._copy_steps = 0
         self._missing_actions = 0
-        self._filled_in: dict[str, tuple[int, int]] = {}
+        self._filled_in: dict[str, deque[tuple[int, int]]] = {
+            agent: deque(maxlen=_REMEMBERED_STEPS) for agent in self._agents
+        }
 
     # Participant
 
@@ -240,9 +245,9 @@ class EnvironmentProtocol:
                 f"{self._where()}: action of step {message.step} of episode {message.episode} from {source}, "
                 f"expected at most step {self._step} of episode {self._episode}"
             )
-        if self._filled_in.get(source) != (message.episode, message.step):
+        if (message.episode, message.step) not in self._filled_in[source]:
             return []
-        del self._filled_in[source]
+        self._filled_in[source].remove((message.episode, message.step))
         name = MessageName("action", message.episode, message.step, message.attempt)
         return [Report(EndingRecord(source, self.name, *name, "late", "it came after the environment had gone on"))]
 
@@ -251,7 +256,7 @@ class EnvironmentProtocol:
         policy = self._config.service.missing_action
         for agent in missing:
             self._fill(agent)
-            self._filled_in[agent] = (self._episode, self._step)
+            self._filled_in[agent].append((self._episode, self._step))
         what = "readiness" if self._last else f"action of step {self._step}"
         events: list[Command] = [
             Report(

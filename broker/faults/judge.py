@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from broker.errors import ScenarioError
-from broker.fault_config import CONTENT, ClockOffsetConfig, ContentConfig, FaultConfig, called
+from broker.fault_config import CONTENT, ClockOffsetConfig, ContentConfig, FaultConfig, RateLimitConfig, called
 from broker.faults.case import Case
 from broker.faults.chains import Chains
 from broker.faults.selector import has_window, in_window, touches
@@ -97,12 +97,13 @@ class Judge:
             at_s: When it came, in seconds since the receiver began to listen.
             size_bytes: Of its arrays.
         """
-        verdict, looks = UNTOUCHED, []
+        verdict, looks, true_s = UNTOUCHED, [], at_s
         for name, config, windowed in self.examining(source, destination, message.kind):
             if windowed and not in_window(config, message, at_s):
                 continue
             edge = (source, destination)
-            case = Case(self._seed, self._chains, name, edge, message, at_s=at_s, size_bytes=size_bytes)
+            met_s = true_s if isinstance(config, RateLimitConfig) else at_s  # bytes take their time by any clock
+            case = Case(self._seed, self._chains, name, edge, message, at_s=met_s, size_bytes=size_bytes)
             if isinstance(config, CONTENT):
                 looks.append(Look(name, verdict, verdict, config, case, 0))
                 continue

@@ -177,19 +177,19 @@ class SocketTransport(FrameTransport):
             return
         # Receiving at once is one call less than polling first: a fifth of a barrier's time.
         try:
+            if awaited > 1:
+                within_s = math.inf if timeout_s is None else max(timeout_s, _DRAIN_WITHIN_S)
+                self._gather(time.monotonic() + within_s, awaited)
+                return
             self._take(self._receive())
-            if len(self.arrived) < awaited:
-                self._gather(timeout_s, awaited)
+            if not self.arrived:  # it was no message: pass over many of them in one go
+                self._gather(time.monotonic() + _DRAIN_WITHIN_S, awaited)
         except zmq.Again:
             return
 
-    def _gather(self, timeout_s: float | None, awaited: int) -> None:
-        """Take more frames as they come, until there are enough messages or the time is up.
-
-        Many that are no messages, from somebody who sends garbage, are passed over here in one go.
-        """
+    def _gather(self, give_up_at: float, awaited: int) -> None:
+        """Take frames as they come, until there are enough messages or it is time to look at something else."""
         arrived, receive, take = self.arrived, self._receive, self._take
-        give_up_at = math.inf if timeout_s is None else time.monotonic() + max(timeout_s, _DRAIN_WITHIN_S)
         while len(arrived) < awaited:
             take(receive())  # at once: the others still work
             if len(arrived) < awaited and time.monotonic() >= give_up_at:

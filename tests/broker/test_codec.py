@@ -25,7 +25,7 @@ from broker.messages import SEQUENCE_LIMIT, Action, Envelope, Faults, Gone, GoOn
 SOURCE, DESTINATION = "agent-0", "agent-1"
 EDGE = [RUN, SOURCE, DESTINATION]
 PREFIX = edge_prefix(*EDGE)
-counts = st.integers(0, 2**63 - 1)
+counts = st.integers(0, SEQUENCE_LIMIT - 1)
 sequences = st.integers(0, SEQUENCE_LIMIT - 1)
 
 
@@ -527,3 +527,10 @@ def test_no_module_of_the_broker_knows_pickle():
             found += [(path.name, name) for name in parts & {"send_pyobj", "recv_pyobj", "eval", "exec", "__import__"}]
     assert found == []
     assert len(trees()) >= 20
+
+
+@pytest.mark.parametrize("forged", [SEQUENCE_LIMIT, -SEQUENCE_LIMIT, 2**63 - 1, 2**64 - 1])
+@pytest.mark.parametrize("place", ["episode", "round"])
+def test_a_forged_number_that_no_store_could_hold_is_refused(place, forged):
+    numbers = {"episode": 0, "round": 0} | {place: forged}
+    assert "Expected `int`" in refusal(frame_of(Share(**numbers, layout="", data=memoryview(b""))))

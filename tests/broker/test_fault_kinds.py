@@ -175,6 +175,12 @@ def test_a_wrong_clock_meets_windows_in_seconds_and_the_end_of_a_hold_by_its_own
     assert before_it.judge("b", "a", shares(1)[0], 0.5)[0] == LOST, "a fault in front of it goes by the true clock"
 
 
+def test_a_wrong_clock_does_not_make_a_slow_link_slower():
+    for offset_s in (-100.0, 100.0):
+        clock = fault("clock-offset", agents=["b"], offset_s=offset_s)
+        assert Judge([clock, fault("rate-limit")], 0).judge("a", "b", shares(1)[0], 0.0, 200)[0] == (2.0,)
+
+
 NAMED = [kind for kind in VERDICTS if kind != "rate-limit"]
 
 

@@ -17,11 +17,14 @@ ROUTINE = [
     "Sending PUBACK to agent-0 (m1, rc0)",
 ]
 KEPT = [
+    "agent-2 0 refused in all: 7",
+    "\tDenied PUBLISH from agent-0 (QoS 0)",
     "mosquitto version 2.0.11 running",
     "New client connected from 127.0.0.1:40000 as agent-0 (p5, c1, k60, u'agent-0').",
     "Socket error on client agent-0, disconnecting.",
 ]
 REFUSED = [
+    "Denied PUBLISH from agent-2 (d0, q0, r0, m0, 'x: Received PUBLISH from y', ... (6 bytes))",
     "Denied PUBLISH from agent-2 (d0, q0, r0, m0, 'foretell/x/agent-0/agent-1', ... (6 bytes))",
     "Client <unknown> disconnected, not authorised.",
 ]
@@ -49,7 +52,7 @@ def sieved(pieces):
 
 
 def test_of_many_refusals_the_first_are_kept_and_all_are_counted():
-    log = sieved([text(REFUSED * 400).encode()])
+    log = sieved([text(REFUSED[:2] * 400).encode()])
     assert refusals_in(log) == 800
     assert len(log.splitlines()) < 60
 

@@ -531,6 +531,15 @@ def test_an_action_that_comes_after_it_was_filled_in_changes_nothing_and_is_late
     assert len(task.stepped) == 1
 
 
+def test_every_action_of_an_agent_that_is_always_too_late_is_late():
+    task = FakeTask(noop=0, lengths=[(3, 3, 3)] * 2)
+    protocol, _ = stepping(task, missing_action="noop")
+    for step in range(2):
+        step_without("agent-1", protocol, step=step)
+    late = [records(act(protocol, "agent-1", 3, 3, step=step, attempt=1), EndingRecord) for step in range(2)]
+    assert [[record.number for record in each] for each in late] == [[0], [1]]
+
+
 # Episodes
 
 
