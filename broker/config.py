@@ -204,9 +204,9 @@ class TransportConfig(Model):
     security: SecurityConfig = SecurityConfig()
     scheduling: Literal["batch", "normal"] = Field(
         default="batch",
-        description="How Linux schedules a participant's threads. batch (SCHED_BATCH): who wakes waits until a core "
-        "is free, instead of interrupting a participant that works, which saves context switches where processes "
-        "outnumber cores; normal: the system's default.",
+        description="How Linux schedules participants and the run's MQTT broker. batch (SCHED_BATCH): who wakes "
+        "waits until a core is free, instead of interrupting a participant that works, which saves context switches "
+        "where processes outnumber cores; normal: the system's default.",
     )
     journal: bool = Field(
         default=False,

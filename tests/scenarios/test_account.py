@@ -116,6 +116,22 @@ def test_more_endings_than_messages_are_told_of(tmp_path):
     assert said == f"agent-0->agent-1: {sent} messages ended there, but {sent - 5} were sent: others speak in that name"
 
 
+@pytest.mark.parametrize(
+    "why",
+    [
+        "UPDATE edges SET dropped = 5, lost = 5 WHERE source = 'agent-0'",  # its queue was full
+        "UPDATE edges SET sent = 0 WHERE source = 'agent-0'",  # it died, and has told nobody what it sent
+        "UPDATE edges SET sent = sent - 1; INSERT INTO lives VALUES (1, 2, 0.0, 'a crash')",
+    ],
+)
+def test_endings_that_an_honest_run_can_have_are_not_held_against_it(tmp_path, troubled, why):
+    store = tmp_path / "run.sqlite"
+    store.write_bytes((troubled / "run.sqlite").read_bytes())
+    with closing(sqlite3.connect(store)) as database:
+        database.executescript(why)
+    assert verify_ledger(load_scenario("exchange-quick", parse_settings([TROUBLE])), store) == []
+
+
 def test_the_command_prints_the_account_by_kind_and_by_edge_and_names_the_causes(tmp_path, troubled):
     by_kind = foretell("ledger", str(troubled), COLUMNS="200").stdout
     assert "share" in by_kind
