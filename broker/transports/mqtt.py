@@ -22,6 +22,7 @@ from broker.mqtt_access import MqttCredentials
 from broker.records import EventRecord, pack
 from broker.transport import FrameTransport, Traffic
 from broker.transports.mqtt_connection import V5, MqttConnection, Who
+from broker.transports.mqtt_packets import publish_head, publish_packet
 
 _IN_FLIGHT = 20
 """Messages of QoS 1 that the broker has not acknowledged; more are refused by some brokers, mosquitto among them."""
@@ -34,23 +35,9 @@ class _OutEdge:
 
     def __init__(self, topic: str, qos: int, limit: int, traffic: Traffic) -> None:
         self.topic, self.qos, self.traffic = topic, qos, traffic
-        self.waiting: deque[tuple[bytes, Properties | None]] = deque()
+        self.waiting: deque[tuple[bytes, bool]] = deque()
         self.limit = limit
-
-
-class _Expiry(Properties):
-    """The age at which a message expires, written once: a properties' object takes long to write itself."""
-
-    def __init__(self, seconds: int) -> None:
-        super().__init__(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho's
-        self.MessageExpiryInterval = seconds
-        packed: bytes = super().pack()  # type: ignore[no-untyped-call] # paho's
-        object.__setattr__(self, "_packed", packed)
-
-    def pack(self) -> bytes:
-        """What stands in the packet."""
-        packed: bytes = object.__getattribute__(self, "_packed")
-        return packed
+        self.head = self.head_expiring = b""
 
 
 class MqttTransport(FrameTransport):
@@ -96,8 +83,13 @@ class MqttTransport(FrameTransport):
         except BaseException:
             self._connection.close()
             raise
-        expires = config.mqtt.message_expiry_s and self._connection.protocol == V5
-        self._expiry = _Expiry(config.mqtt.message_expiry_s) if expires else None
+        is_v5, expiry_s = self._connection.protocol == V5, config.mqtt.message_expiry_s
+        self._expiry = _expiry(expiry_s) if is_v5 and expiry_s else None
+        none = b"\0" if is_v5 else b""
+        for edge in self._edges.values():
+            edge.head = edge.head_expiring = publish_head(edge.topic, none)
+            if self._expiry:
+                edge.head_expiring = publish_head(edge.topic, self._expiry.pack())  # type: ignore[no-untyped-call] # paho's
 
     def send(self, envelope: Envelope) -> None:
         """Hand over an envelope; what a full queue refuses is counted as dropped."""
@@ -107,14 +99,15 @@ class MqttTransport(FrameTransport):
         """Hand over several envelopes; none leaves if one is too large."""
         for envelope, frame in zip(envelopes, list(map(self.codec.encode, envelopes)), strict=True):
             edge, kind = self._edges[envelope.destination], type(envelope.message)
-            properties = self._expiry if kind is Share else None
+            expires = kind is Share
             if kind is Hello:  # not kept where it cannot go out now: it is repeated
                 if not edge.waiting:
-                    self._publish(edge, frame, None, hello=True)
-            elif (not edge.waiting and self._publish(edge, frame, properties)) or self._keep(edge, frame, properties):
+                    self._publish(edge, frame, expires, hello=True)
+            elif (not edge.waiting and self._publish(edge, frame, expires)) or self._keep(edge, frame, expires):
                 traffic = edge.traffic
                 traffic.sent += 1
                 traffic.sent_bytes += len(frame)
+        self._client.write_out()
 
     def wait(self, timeout_s: float | None, awaited: int = 1) -> None:
         """Block until `awaited` frames have arrived; see `Transport.wait`."""
@@ -137,34 +130,35 @@ class MqttTransport(FrameTransport):
                 edge.traffic.sent_bytes -= size
             self._connection.close()
 
-    def _hear(self, frames: Sequence[bytes]) -> bool:
-        """Take frames in; True when enough messages have arrived."""
+    def _hear(self, frames: Sequence[bytes]) -> None:
+        """Take frames in."""
         for frame in frames:
             self.take(frame)
-        if len(self.arrived) < self._awaited:
-            return False
-        self._connection.stop()
-        return True
+        if len(self.arrived) >= self._awaited:
+            self._connection.stop()
 
-    def _publish(self, edge: _OutEdge, frame: bytes, properties: Properties | None, *, hello: bool = False) -> bool:
+    def _publish(self, edge: _OutEdge, frame: bytes, expires: bool, *, hello: bool = False) -> bool:
         """Hand a frame to the broker; False if that must wait."""
-        client, qos = self._client, edge.qos
-        if not client.can_publish() or (qos and len(self._in_flight) >= _IN_FLIGHT <= len(self._unacknowledged())):
+        client = self._client
+        if not client.can_publish():
             return False
-        info = client.publish_now(edge.topic, frame, qos, properties)
-        if not qos:
-            return info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS
+        if not edge.qos:
+            client.write(publish_packet(edge.head_expiring if expires else edge.head, frame))
+            return True
+        if len(self._in_flight) >= _IN_FLIGHT <= len(self._unacknowledged()):
+            return False
+        info = client.publish_until_confirmed(edge.topic, frame, self._expiry if expires else None)
         if info.rc not in _ACCEPTED:
             return False
         self._in_flight.append((info, edge, 0 if hello else len(frame)))
         return True
 
-    def _keep(self, edge: _OutEdge, frame: bytes, properties: Properties | None) -> bool:
+    def _keep(self, edge: _OutEdge, frame: bytes, expires: bool) -> bool:
         """Queue a frame until it can go out, or count it as dropped."""
         if len(edge.waiting) >= edge.limit:
             edge.traffic.dropped += 1
             return False
-        edge.waiting.append((frame, properties))
+        edge.waiting.append((frame, expires))
         if edge not in self._stuck:
             self._stuck.append(edge)
         return True
@@ -178,6 +172,7 @@ class MqttTransport(FrameTransport):
         for edge in self._stuck:
             while edge.waiting and self._publish(edge, *edge.waiting[0]):
                 edge.waiting.popleft()
+        self._client.write_out()
         self._stuck = [edge for edge in self._stuck if edge.waiting]
 
     def _unacknowledged(self) -> list[tuple[MQTTMessageInfo, _OutEdge, int]]:
@@ -203,3 +198,9 @@ class MqttTransport(FrameTransport):
 
     def _qos(self, peer: str, config: TransportConfig) -> int:
         return 1 if OBSERVER in (peer, self.name) else config.mqtt.qos
+
+
+def _expiry(seconds: int) -> Properties:
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho's
+    properties.MessageExpiryInterval = seconds
+    return properties

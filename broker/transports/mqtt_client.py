@@ -1,13 +1,16 @@
 """aiomqtt's client, less what costs most: bare paho does a barrier 2.7 times as fast as aiomqtt as it is.
 
 Where the time goes, and what is done instead:
-- publishing wakes the loop, which registers a writer, writes, and takes the writer off again: here paho writes at once,
-  and the loop has a writer only while the broker does not read;
+- publishing wakes the loop, which registers a writer, writes, and takes the writer off again: here it is written at
+  once, and the loop has a writer only while the broker does not read;
 - each message received costs a task and a future: here frames are handed over as they are read;
 - each packet read costs a turn of the loop: here the socket is read without it while all is well;
-- each message sent makes objects for a callback about it: here there is no such callback;
-- with MQTT 5, each message received builds the tables of all properties there are and looks each of them up: here the
-  tables are built once, and nothing is looked up where a message has no properties.
+- paho reads a packet by its first byte, the bytes of its length and the rest, each asked of the system, and writes each
+  message by itself: here what has come is read at once, and what goes out together is written at once;
+- paho makes some ten objects of each message, and tables of all properties there are: here its payload is cut out.
+
+Only messages with quality of service 0 go this way. All other packets are paho's, which finds each of them where it
+would have read it.
 """
 
 from __future__ import annotations
@@ -24,34 +27,15 @@ from typing import Any
 
 import aiomqtt
 import paho.mqtt.client as paho
-from paho.mqtt import _packet
-from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-_BURST = 256
-"""Packets read in one turn of the loop: its timers shall ring even if packets come as fast as they are read."""
+from broker.transports.mqtt_packets import Inbox
+
+_READ_BYTES = 1 << 16
+"""More than a record of TLS, so that nothing is left there that the socket does not tell of."""
+_WRITE_BYTES = 1 << 16
 _GOODBYE_WITHIN_S = 1.0
-
-
-_TABLES = vars(Properties(PacketTypes.PUBLISH))  # type: ignore[no-untyped-call] # paho's
-_NO_PROPERTIES = b"\0"
-
-
-class _Properties(Properties):
-    """paho's, for what any client of this process reads, without what it does anew for every message."""
-
-    def __init__(self, packet: int) -> None:
-        vars(self).update(_TABLES, packetType=packet)
-
-    def unpack(self, buffer: bytes) -> tuple[Properties, int]:
-        """Read them from the beginning of a buffer; says how long they are."""
-        if buffer.startswith(_NO_PROPERTIES):
-            return self, len(_NO_PROPERTIES)
-        found: tuple[Properties, int] = super().unpack(buffer)  # type: ignore[no-untyped-call] # paho's
-        return found
-
-
-_packet.Properties = _Properties  # type: ignore[attr-defined]
+_NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class NoAnswer(aiomqtt.MqttError):
@@ -65,19 +49,25 @@ class MqttClient(aiomqtt.Client):
         ready: Whether it may publish: connected and subscribed.
 
     Args:
-        hear: Takes frames as they come; says whether enough has come.
+        hear: Takes frames as they come.
         relieved: Called when there may be room to publish again.
         options: aiomqtt's.
     """
 
-    def __init__(self, hear: Callable[[Sequence[bytes]], bool], relieved: Callable[[], None], **options: Any) -> None:
+    def __init__(self, hear: Callable[[Sequence[bytes]], None], relieved: Callable[[], None], **options: Any) -> None:
         super().__init__(**options)
         self.ready = False
         self._hear, self._relieved = hear, relieved
+        self._is_v5 = options["protocol"] is aiomqtt.ProtocolVersion.V5
+        self._inbox = Inbox(has_properties=self._is_v5)
+        self._packet: bytes | None = b""
         self._frames: list[bytes] = []
+        self._outgoing: list[bytes] = []
+        self._outgoing_bytes = 0
         self._writing = False
         self._poller = select.poll()
         self._client.on_publish = None
+        self._client._sock_recv = self._give_packet  # type: ignore[method-assign]  # noqa: SLF001
         self._client.disable_logger()
 
     async def __aenter__(self) -> MqttClient:
@@ -97,9 +87,28 @@ class MqttClient(aiomqtt.Client):
             raise
         return self
 
-    def publish_now(self, topic: str, frame: bytes, qos: int, properties: Properties | None) -> paho.MQTTMessageInfo:
-        """Write a message, or as much of it as the broker takes now; the rest follows by itself."""
-        return self._client.publish(topic, frame, qos, False, properties)
+    def begin(self) -> None:
+        """Let publish from now on, unless the connection has ended already."""
+        self.ready = not self._disconnected.done()
+
+    def write(self, packet: bytes) -> None:
+        """Write a packet by the next `write_out`."""
+        self._outgoing.append(packet)
+        self._outgoing_bytes += len(packet)
+        if self._outgoing_bytes >= _WRITE_BYTES:
+            self.write_out()
+
+    def write_out(self) -> None:
+        """Write what is to be written, or as much of it as the broker takes now; the rest follows by itself."""
+        if self._outgoing:
+            together = b"".join(self._outgoing)
+            self._outgoing.clear()
+            self._outgoing_bytes = 0
+            self._client._packet_queue(paho.PUBLISH, together, 0, 0, paho.MQTTMessageInfo(0))  # noqa: SLF001
+
+    def publish_until_confirmed(self, topic: str, frame: bytes, properties: Properties | None) -> paho.MQTTMessageInfo:
+        """Write a message with QoS 1; it is written again until the broker has it."""
+        return self._client.publish(topic, frame, 1, False, properties)
 
     def can_publish(self) -> bool:
         """Whether it is connected and everything published so far is written."""
@@ -107,9 +116,7 @@ class MqttClient(aiomqtt.Client):
 
     def read_within(self, timeout_s: float) -> None:
         """Read what comes within `timeout_s` seconds, without the loop."""
-        sock = self._client.socket()
-        # What TLS has taken from the socket already, the socket does not tell of.
-        if (isinstance(sock, ssl.SSLSocket) and sock.pending()) or self._poller.poll(timeout_s * 1000):
+        if self._poller.poll(timeout_s * 1000):
             self._read()
 
     def say_goodbye(self, properties: Properties | None) -> None:
@@ -127,28 +134,47 @@ class MqttClient(aiomqtt.Client):
         while isinstance(sock := self._client.socket(), socket.socket):
             with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
-            self._client.loop_read()  # finds the end and cleans up
+            self._let_read(None)
 
     def _read(self) -> None:
         """Read what has come; a callback of the loop."""
-        frames = self._frames
-        for _ in range(_BURST):
-            try:
-                self._client.loop_read()
-            except Exception as error:
-                self._give_up(error)
-                break
-            sock = self._client.socket()
-            if frames:
-                enough = self._hear(frames)
-                frames.clear()
-                if enough:
-                    break
-            elif not (isinstance(sock, ssl.SSLSocket) and sock.pending()):
-                break
-            if sock is None:
-                break
+        sock, frames = self._client.socket(), self._frames
+        if not isinstance(sock, socket.socket):
+            return
+        try:
+            data = sock.recv(_READ_BYTES)
+        except _NOTHING_YET:
+            return
+        except OSError:
+            data = b""
+        try:
+            for packet, is_frame in self._inbox.packets(data):
+                if is_frame:
+                    frames.append(packet)
+                else:
+                    self._let_read(packet)
+            if not data:
+                self._let_read(None)
+        except Exception as error:
+            self._give_up(error)
+        if frames:
+            self._hear(frames)
+            frames.clear()
         self._relieved()
+
+    def _let_read(self, packet: bytes | None) -> None:
+        """Let paho read a packet, or with None the end of the connection: it cleans up then."""
+        self._packet = packet
+        self._client.loop_read()
+
+    def _give_packet(self, bufsize: int) -> bytes:
+        """Stands where paho would read from the socket."""
+        if self._packet is None:
+            return b""
+        if not self._packet:
+            raise BlockingIOError
+        given, self._packet = self._packet[:bufsize], self._packet[bufsize:]
+        return given
 
     def _write(self) -> None:
         """Write what waits; a callback of the loop."""
@@ -176,6 +202,7 @@ class MqttClient(aiomqtt.Client):
 
     def _on_socket_open(self, client: paho.Client, userdata: Any, sock: Any) -> None:
         super()._on_socket_open(client, userdata, sock)
+        self._inbox, self._packet = Inbox(has_properties=self._is_v5), b""
         self._loop.call_soon_threadsafe(self._loop.add_reader, sock.fileno(), self._read)
         self._poller = select.poll()
         self._poller.register(sock.fileno(), select.POLLIN)

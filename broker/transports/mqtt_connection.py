@@ -70,7 +70,7 @@ class MqttConnection:
         address: mqtt://HOST:PORT or mqtts://HOST:PORT.
         config: Settings of MQTT.
         credentials: User name, password and authority, or None.
-        hear: Takes frames; says whether enough has come.
+        hear: Takes frames.
         relieved: Called when there may be room to publish again.
         notice: Takes a kind of event and a sentence.
     """
@@ -82,7 +82,7 @@ class MqttConnection:
         config: MqttConfig,
         credentials: MqttCredentials | None,
         *,
-        hear: Callable[[Sequence[bytes]], bool],
+        hear: Callable[[Sequence[bytes]], None],
         relieved: Callable[[], None],
         notice: Notice,
     ) -> None:
@@ -271,7 +271,7 @@ class MqttConnection:
                 raise _SubscriptionRefused(topic)
 
     def _welcome(self, client: MqttClient) -> None:
-        client.ready = True
+        client.begin()
         if self._broken_at is not None:
             gone_s = self._loop.time() - self._broken_at
             self._notice("reconnected", f"connected to {self._address} again after {gone_s:.1f} s")

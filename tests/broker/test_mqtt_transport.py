@@ -150,6 +150,21 @@ def test_many_messages_keep_their_order(open_, qos):
     assert not b.transport.traffic["a"].rejected
 
 
+def test_messages_handed_over_together_arrive_each_at_its_own_place(open_):
+    a, b, c = open_("a", "b", "c"), open_("b", "a"), open_("c", "a")
+    texts = {peer: [f"{number} for {peer}".ljust(20_000) for number in range(20)] for peer in "bc"}
+    a.transport.send_all(
+        [
+            envelope("a", peer, Stop(text))
+            for both in zip(*texts.values(), strict=True)
+            for peer, text in zip("bc", both, strict=True)
+        ]
+    )
+    listen_until(lambda: len(b.texts) == len(c.texts) == 20, a, b, c)
+    assert {"b": b.texts, "c": c.texts} == texts
+    assert [a.transport.traffic[peer].sent for peer in "bc"] == [20, 20]
+
+
 def test_a_message_of_many_megabytes_arrives_whole(open_):
     a, b = open_("a", "b"), open_("b", "a")
     values = np.arange(1_000_000, dtype=np.float64)

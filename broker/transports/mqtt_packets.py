@@ -1,0 +1,102 @@
+"""The packet of MQTT that carries our frames with quality of service 0: PUBLISH, section 3.3 of both versions.
+
+    PUBLISH = 0x30, length of what follows, length of the topic, topic, [length of properties, properties], payload
+
+The topic's length has two bytes, the others are numbers of one to four bytes: seven bits each, the lowest first, the
+eighth says that one more follows. Properties exist in version 5 only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+_PLAIN = 0x30  # QoS 0, not retained, not a duplicate
+_TOPIC_LENGTH = 2
+_MORE, _SEVEN_BITS = 0x80, 0x7F
+_LONGEST_NUMBER = 4
+
+
+def publish_head(topic: str, properties: bytes) -> bytes:
+    """What stands between the length and the payload, and is the same for all messages of a topic.
+
+    Args:
+        topic: Of at most 65,535 bytes.
+        properties: As they stand in the packet, with their length; none at all before version 5.
+    """
+    name = topic.encode()
+    return len(name).to_bytes(_TOPIC_LENGTH, "big") + name + properties
+
+
+def publish_packet(head: bytes, payload: bytes) -> bytes:
+    """A message as it is written."""
+    left = len(head) + len(payload)
+    length = bytearray()
+    while left > _SEVEN_BITS:
+        length.append(left & _SEVEN_BITS | _MORE)
+        left >>= 7
+    length.append(left)
+    return b"".join((b"\x30", length, head, payload))
+
+
+class Inbox:
+    """What a broker has written, cut into packets.
+
+    Args:
+        has_properties: Whether it speaks version 5.
+    """
+
+    def __init__(self, *, has_properties: bool) -> None:
+        self._has_properties = has_properties
+        self._rest = bytearray()
+
+    def packets(self, data: bytes) -> Iterator[tuple[bytes, bool]]:
+        """Take bytes in, and give the packets that are whole now.
+
+        Returns:
+            Of a message with QoS 0 its payload and True; any other packet, or a message cut short, whole and False.
+
+        Raises:
+            ValueError: This is not MQTT.
+        """
+        unread: bytes | bytearray = data
+        if self._rest:
+            self._rest += data
+            unread = self._rest
+        at = 0
+        while (found := _number_at(unread, at + 1)) is not None:
+            body, length = found
+            if (end := body + length) > len(unread):
+                break
+            start = self._payload_at(unread, body, end) if unread[at] == _PLAIN else None
+            packet = bytes(unread[at if start is None else start : end])
+            at = end
+            yield packet, start is not None
+        self._rest = bytearray(unread[at:])
+
+    def _payload_at(self, unread: bytes | bytearray, body: int, end: int) -> int | None:
+        """Where the payload of a message begins, or None if it is not as it should be."""
+        at = body + _TOPIC_LENGTH
+        at += int.from_bytes(unread[body:at], "big")
+        if self._has_properties:
+            if (found := _number_at(unread, at)) is None:
+                return None
+            at, length = found
+            at += length
+        return at if at <= end else None
+
+
+def _number_at(unread: bytes | bytearray, at: int) -> tuple[int, int] | None:
+    """Where the number at `at` ends, and what it is; None while it is not whole.
+
+    Raises:
+        ValueError: It goes on after four bytes.
+    """
+    number = 0
+    for index, byte in enumerate(unread[at : at + _LONGEST_NUMBER]):
+        number |= (byte & _SEVEN_BITS) << 7 * index
+        if byte < _MORE:
+            return at + index + 1, number
+    if len(unread) >= at + _LONGEST_NUMBER:
+        msg = "it sent a length of more than four bytes"
+        raise ValueError(msg)
+    return None
