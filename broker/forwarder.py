@@ -23,6 +23,7 @@ from broker.curve import read_curve_keys
 from broker.errors import UserError
 from broker.leash import end, end_with_parent
 from broker.messages import FORWARDER
+from broker.threads import schedule
 from broker.transports.switch import REFUSED_IN_ALL, Switch
 
 READY = "ready"
@@ -144,6 +145,7 @@ def serve(settings: ForwarderConfig, told: TextIO) -> int:
         signal.signal(number, _stop)
     if settings.parent:
         _end_with(settings.parent)
+    schedule(settings.transport.scheduling)
     switch = None
     try:
         keys = read_curve_keys(settings.credentials) if settings.credentials is not None else None

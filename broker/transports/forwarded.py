@@ -20,7 +20,7 @@ from broker.curve import CurveKeys
 from broker.errors import UserError
 from broker.messages import FORWARDER, OBSERVER, Envelope
 from broker.transport import Traffic
-from broker.transports.sockets import NOBLOCK, OutEdge, Socket, SocketTransport, limit_of, plain_send
+from broker.transports.sockets import NOBLOCK, OutEdge, Socket, SocketTransport, is_readable, limit_of, plain_send
 
 SUBSCRIBED, UNSUBSCRIBED = b"\x01", b"\x00"
 """First byte of the news that somebody has subscribed, or has ended a subscription."""
@@ -108,14 +108,11 @@ class ForwardedTransport(SocketTransport):
 
     def _hear_subscriptions(self) -> None:
         """Note who has subscribed, and who has gone."""
-        try:
-            while True:
-                notice = self._publisher.recv(NOBLOCK)
-                topic = self._topics.get(notice[1:])
-                if topic is not None:
-                    topic.heard = notice[:1] == SUBSCRIBED
-        except zmq.Again:
-            return
+        while is_readable(self._publisher):
+            notice = self._publisher.recv(NOBLOCK)
+            topic = self._topics.get(notice[1:])
+            if topic is not None:
+                topic.heard = notice[:1] == SUBSCRIBED
 
     def _flush_when_writable(self, timeout_s: float | None, *inbound: Socket) -> None:
         self._flush_stuck()  # of a change that has been seen already, nothing would tell again

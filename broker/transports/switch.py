@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import socket as socket_module
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 import zmq
@@ -24,14 +26,16 @@ from broker.errors import UserError
 from broker.messages import FORWARDER, OBSERVER
 from broker.transports.doorkeeper import Doorkeeper, serve_with
 from broker.transports.forwarded import SUBSCRIBED, UNSUBSCRIBED, subscribe_address
-from broker.transports.sockets import NOBLOCK, Socket, bind, set_limits
+from broker.transports.sockets import NOBLOCK, Socket, bind, is_readable, plain_send, set_limits
 
 REFUSED_IN_ALL = "refused in all: "
 """Begins the log's line that says how many were turned away so far."""
 
 _SETTING = "transport.zeromq.forwarder"
 _AT_ONCE = 64
-_LOOK_EVERY_MS = 1000
+_LOOK_EVERY_MS, _RETRY_MS = 1000, 1
+_PATIENCE_S = 0.05
+"""How long a message waits, and everything behind it, for a reader that has kept up so far."""
 _LONGEST_ASKED = 1024
 """Bytes of a subscription or of a handshake."""
 _TOLD, _COUNTED_EVERY = 20, 1000
@@ -75,8 +79,14 @@ class Switch:
         self._coveted: set[bytes] = set()
         self._context: zmq.Context[Socket] = zmq.Context()
         self._inbound, self._outbound = self._socket(zmq.XSUB), self._socket(zmq.XPUB)
+        self._send = plain_send(self._outbound)
         self._outbound.setsockopt(zmq.XPUB_MANUAL, 1)  # who asks is looked at first
         self._outbound.setsockopt(zmq.MAXMSGSIZE, max(_LONGEST_ASKED, 1 + self._lengths[-1]))
+        self._outbound.setsockopt(zmq.XPUB_NODROP, 1)
+        self._stopped: set[str] = set()
+        self._news = select.poll()
+        for each in (self._inbound, self._outbound):
+            self._news.register(int(each.getsockopt(zmq.FD)), select.POLLIN)
         self._doorkeeper: Doorkeeper | None = None
         try:
             if keys is not None:
@@ -92,13 +102,16 @@ class Switch:
             raise
 
     def run(self) -> None:
-        """Forward until an exception ends it."""
-        poller = zmq.Poller()
-        poller.register(self._inbound, zmq.POLLIN)
-        poller.register(self._outbound, zmq.POLLIN)
+        """Forward until an exception ends it.
+
+        ZeroMQ signals a change once, and whatever is done with a socket may take the signal in. So this waits only
+        where the last thing asked of each socket was whether there is more.
+        """
         while True:
-            for socket, _ in poller.poll(_LOOK_EVERY_MS):
-                self._drain(socket)
+            forwarded = _handle_waiting(self._inbound, self._forward)
+            asked = _handle_waiting(self._outbound, self._hear_asked)
+            if forwarded < _AT_ONCE and not asked:
+                self._news.poll(_LOOK_EVERY_MS)
             self._hear_refusals()
 
     def tell_refused(self) -> None:
@@ -113,30 +126,50 @@ class Switch:
         self._outbound.close(linger=0)
         self._context.term()  # the doorkeeper's thread closes its own socket then
 
-    def _drain(self, socket: Socket) -> None:
-        handle = self._forward if socket is self._inbound else self._hear_asked
-        try:
-            for _ in range(_AT_ONCE):
-                handle(socket.recv(NOBLOCK, copy=False))
-        except zmq.Again:
-            return
-
-    def _signer_of(self, frame: zmq.Frame) -> str:
-        """Whose key signed a frame; empty where there are no keys, and for the end of a connection."""
-        try:
-            return str(frame.get("User-Id")) if self._keyed else ""
-        except zmq.ZMQError:
-            return ""
-
-    def _forward(self, frame: zmq.Frame) -> None:
-        data, signer = frame.bytes, self._signer_of(frame)
+    def _forward(self) -> None:
+        """Hand a frame to who has subscribed to its edge."""
+        if self._keyed:
+            frame = self._inbound.recv(NOBLOCK, copy=False)
+            data, signer = frame.bytes, _signer_of(frame)
+        else:
+            data, signer = self._inbound.recv(NOBLOCK), ""
         edge = self._edge_of(data)
         if edge is None:
             self._refuse("a frame of no edge of this run, by %s: %r", signer or "somebody", data[:_SHOWN])
         elif self._keyed and signer != edge[0]:
             self._refuse("the key of %s signed a message of %s to %s", signer, *edge)
         else:
-            self._outbound.send(data)
+            self._hand_on(data, edge[1])
+
+    def _hand_on(self, data: bytes, reader: str) -> None:
+        """Send a frame; where the reader's queue is full, wait a little for it, but once while it does not keep up.
+
+        So a flood is slowed down to what its reader reads, and pushes nobody else's messages out; and a reader that has
+        stopped holds nobody else up.
+        """
+        give_up_at = None
+        while True:
+            try:
+                self._send(data, NOBLOCK)
+            except zmq.Again:
+                now = time.monotonic()
+                give_up_at = give_up_at or now + (0 if reader in self._stopped else _PATIENCE_S)
+                if now >= give_up_at:
+                    self._give_up(data, reader)
+                    return
+                self._news.poll(_RETRY_MS)
+            else:
+                self._stopped.discard(reader)
+                return
+
+    def _give_up(self, data: bytes, reader: str) -> None:
+        """Send a frame to those whose queue is not full: a stranger may have subscribed to the edge, too."""
+        self._outbound.setsockopt(zmq.XPUB_NODROP, 0)
+        self._send(data, NOBLOCK)
+        self._outbound.setsockopt(zmq.XPUB_NODROP, 1)
+        if reader not in self._stopped:
+            self._stopped.add(reader)
+            _log.warning("%s does not read: what is sent to it is given up until it does", reader)
 
     def _edge_of(self, data: bytes) -> tuple[str, str] | None:
         for length in self._lengths:
@@ -145,9 +178,10 @@ class Switch:
                 return edge
         return None
 
-    def _hear_asked(self, frame: zmq.Frame) -> None:
+    def _hear_asked(self) -> None:
         """Make a subscription, or end one, and let those who publish know."""
-        notice, signer = frame.bytes, self._signer_of(frame)
+        frame = self._outbound.recv(NOBLOCK, copy=False)
+        notice, signer = frame.bytes, _signer_of(frame) if self._keyed else ""
         prefix = notice[1:]
         edge = self._edges.get(prefix)
         if notice[:1] == UNSUBSCRIBED:
@@ -193,6 +227,23 @@ class Switch:
         socket = self._context.socket(kind)
         set_limits(socket, self._config)
         return socket
+
+
+def _handle_waiting(socket: Socket, handle: Callable[[], None]) -> int:
+    """Handle what has come, and say how much it was: with `_AT_ONCE` there may be more."""
+    for handled in range(_AT_ONCE):
+        if not is_readable(socket):
+            return handled
+        handle()
+    return _AT_ONCE
+
+
+def _signer_of(frame: zmq.Frame) -> str:
+    """Whose key signed a frame; empty for the end of a connection."""
+    try:
+        return str(frame.get("User-Id"))
+    except zmq.ZMQError:
+        return ""
 
 
 def _disconnect(frame: zmq.Frame) -> None:

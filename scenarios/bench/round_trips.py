@@ -1,7 +1,8 @@
 """`foretell bench messages`: how long a message of 1 KB takes to a neighbor and back, over every way there is.
 
 Blocks of all ways alternate, so that whatever else the machine does meets them all; the ratio to the direct way within
-each round of blocks is what counts.
+each round of blocks is what counts. Each of the two neighbors stays on a core of its own, as if on its own host: left
+alone, the system at times puts both on one, where a direct round trip takes half as long and no other does.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from broker.messages import Envelope, Hello, Share
 from broker.mqtt_server import start_mqtt_server
 from broker.transport import Transport
 from scenarios.bench.ways import CURVE, DIRECT, FORWARDER, FORWARDER_CURVE, QOS_1
-from scenarios.bench.workers import end, fork
+from scenarios.bench.workers import cores, end, fork, on_core
 from scenarios.child import end_with_parent
 
 _RUN, _HERE, _THERE = "bench", "here", "there"
@@ -56,7 +57,10 @@ def measure_round_trips(blocks: int, trips: int, folder: Path) -> list[RoundTrip
         folder: For sockets, keys and logs.
     """
     with ExitStack() as stack:
-        ways = {way: stack.enter_context(_pair(*links)) for way, links in _links(folder, stack).items()}
+        links = _links(folder, stack)
+        first, *_, last = cores() * 2
+        stack.enter_context(on_core(first))  # with the threads of the transports to come
+        ways = {way: stack.enter_context(_pair(*pair, core=last)) for way, pair in links.items()}
         for pair in ways.values():
             pair.meet()
             pair.trips_us(trips)
@@ -153,8 +157,8 @@ class _Pair:
 
 
 @contextmanager
-def _pair(here: LinkConfig, there: LinkConfig) -> Iterator[_Pair]:
-    processes = fork(_echo, [(there.model_dump_json(),)])
+def _pair(here: LinkConfig, there: LinkConfig, *, core: int) -> Iterator[_Pair]:
+    processes = fork(_echo, [(there.model_dump_json(), core)])
     transport = connect(here)
     try:
         yield _Pair(transport)
@@ -163,12 +167,13 @@ def _pair(here: LinkConfig, there: LinkConfig) -> Iterator[_Pair]:
         transport.close(0.0)
 
 
-def _echo(link_json: str) -> None:
+def _echo(link_json: str, core: int) -> None:
     end_with_parent()
     link = LinkConfig.model_validate_json(link_json)
-    transport, sent = connect(link), 0
-    while True:
-        transport.wait(1.0)
-        for envelope in transport.poll(0.0):
-            transport.send(Envelope(_RUN, _THERE, _HERE, sent, envelope.message))
-            sent += type(envelope.message) is Share
+    with on_core(core):
+        transport, sent = connect(link), 0
+        while True:
+            transport.wait(1.0)
+            for envelope in transport.poll(0.0):
+                transport.send(Envelope(_RUN, _THERE, _HERE, sent, envelope.message))
+                sent += type(envelope.message) is Share

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Sequence
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 
 
@@ -22,3 +25,22 @@ def end(processes: Sequence[BaseProcess]) -> None:
         process.kill()
     for process in processes:
         process.join()
+
+
+def cores() -> list[int]:
+    """The cores that this process may use; where the system does not say, one."""
+    return sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else [0]
+
+
+@contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """Keep this thread, and those it starts, on a core, where the system lets one choose."""
+    if sys.platform != "linux":
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, (core,))
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

@@ -7,14 +7,15 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from broker_toys import RUN, Ear, envelope, listen_until, make_codec
+from broker_toys import LIMIT_S, RUN, Ear, envelope, listen_until, make_codec
 from ports import free_ports
+from zmtp import frame, shake_hands
 
 from broker.config import TransportConfig
 from broker.errors import UserError
 from broker.forwarder import start_forwarder
 from broker.messages import Stop
-from broker.transports.forwarded import ForwardedTransport
+from broker.transports.forwarded import SUBSCRIBED, ForwardedTransport, subscribe_address
 
 GRAPH = {"a": ("b", "c"), "b": ("a", "c"), "c": ("a", "b")}
 
@@ -50,8 +51,8 @@ class Hall:
         shutil.rmtree(self.folder)
 
 
-def make_hall(scheme):
-    hall = Hall(scheme)
+def make_hall(scheme, **options):
+    hall = Hall(scheme, **options)
     hall.start()
     yield hall
     hall.close_all()
@@ -60,6 +61,11 @@ def make_hall(scheme):
 @pytest.fixture
 def hall():
     yield from make_hall("ipc")
+
+
+@pytest.fixture
+def narrow_hall():
+    yield from make_hall("ipc", queue_messages=5)
 
 
 @pytest.fixture(params=["ipc", "tcp"])
@@ -87,6 +93,68 @@ def test_a_message_sent_before_its_receiver_exists_arrives_when_it_subscribes(ha
     b = hall.open("b", "a")
     listen_until(lambda: b.texts, a, b)
     assert b.texts == ["early"]
+
+
+def test_a_reader_that_stops_holds_nobody_up_and_goes_on_when_it_reads_again(narrow_hall):
+    a, b, c = (narrow_hall.open(name, *peers) for name, peers in GRAPH.items())
+    say(a, "b", "first")
+    listen_until(lambda: b.texts, a, b)
+    to_c = []
+
+    def b_is_given_up():
+        say(a, "b", "x" * 100_000)
+        say(a, "c", str(len(to_c)))
+        to_c.append(str(len(to_c)))
+        return "b does not read" in narrow_hall.forwarder.log.read_text()
+
+    listen_until(b_is_given_up, a, c)
+    listen_until(lambda: len(c.texts) == len(to_c), a, c)
+    assert c.texts == to_c
+    assert narrow_hall.forwarder.log.read_text().count("does not read") == 1
+
+    def b_hears_again():
+        say(a, "b", "again")
+        return b.texts[-1] == "again"
+
+    listen_until(b_hears_again, a, b)
+    say(a, "b", "last")
+    listen_until(lambda: b.texts[-1] == "last", a, b)
+    sent, lost = a.transport.traffic["b"].sent, b.transport.traffic["a"].lost
+    assert len(b.texts) + lost == sent
+    assert lost > 0
+
+
+def test_a_stranger_that_listens_and_never_reads_takes_nothing_from_the_true_reader(narrow_hall):
+    a, b = narrow_hall.open("a", "b"), narrow_hall.open("b", "a")
+    say(a, "b", "first")
+    listen_until(lambda: b.texts, a, b)
+    with shake_hands(subscribe_address(narrow_hall.address, "b"), b"SUB") as wire:
+        wire.settimeout(LIMIT_S)
+        wire.sendall(frame(SUBSCRIBED + make_codec("a", []).prefix("a", "b")))
+        for number in range(100):
+            say(a, "b", f"{number}".ljust(100_000))
+            listen_until(lambda number=number: len(b.texts) == number + 2, b)
+    assert "b does not read" in narrow_hall.forwarder.log.read_text()
+
+
+def test_a_forwarder_that_dies_while_a_reader_is_busy_and_its_queue_full_is_found_again(narrow_hall):
+    a, b = narrow_hall.open("a", "b"), narrow_hall.open("b", "a")
+    say(a, "b", "first")
+    listen_until(lambda: b.texts, a, b)
+
+    def b_is_given_up():
+        say(a, "b", "x" * 100_000)
+        return "b does not read" in narrow_hall.forwarder.log.read_text()
+
+    listen_until(b_is_given_up, a)
+    narrow_hall.forwarder.close()
+    narrow_hall.start()
+
+    def b_hears_again():
+        say(a, "b", "again")
+        return b.texts[-1] == "again"
+
+    listen_until(b_hears_again, a, b)
 
 
 def test_an_address_in_use_is_told_in_a_sentence(both_halls):

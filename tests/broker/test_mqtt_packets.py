@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from broker_toys import property_test
 from hypothesis import given
@@ -30,7 +32,7 @@ payloads = st.one_of(st.binary(max_size=300), st.integers(0, 1 << 18).map(bytes)
 def read(data, *, cuts=(), has_properties=False):
     inbox = Inbox(has_properties=has_properties)
     places = [0, *sorted(cuts), len(data)]
-    return [found for start, end in zip(places, places[1:], strict=False) for found in inbox.packets(data[start:end])]
+    return [found for start, end in pairwise(places) for found in inbox.packets(data[start:end])]
 
 
 def expiry(seconds):

@@ -1,4 +1,4 @@
-"""Brokers that write in pieces, or nonsense: what is whole is heard, and a connection that makes no sense is made anew."""
+"""Brokers that write in pieces, or nonsense: what is whole is heard, and what makes no sense is left."""
 
 from __future__ import annotations
 
