@@ -96,14 +96,18 @@ class ZeroMQConfig(Model):
                 raise ValueError(msg)
         return addresses
 
-    heartbeat_interval_ms: int = Field(
-        default=500,
+    keepalive_interval_s: int = Field(
+        default=1,
         ge=0,
-        le=60_000,
-        description="ZMTP ping interval; without one a hung host is never noticed. 0 switches it off.",
+        le=7200,
+        description="Silence after which TCP asks whether the peer's host is there; without it one that has lost its "
+        "power is never noticed. 0 switches it off.",
     )
-    heartbeat_timeout_ms: int = Field(
-        default=5000, ge=1, le=600_000, description="Silence after which a connection is closed and made anew."
+    keepalive_timeout_s: int = Field(
+        default=5,
+        ge=1,
+        le=600,
+        description="A connection whose peer's host takes in nothing for so long is broken off and made anew.",
     )
     reconnect_ms: int = Field(
         default=20, ge=1, le=10_000, description="First pause before connecting again; doubles up to one second."
@@ -204,9 +208,9 @@ class TransportConfig(Model):
     security: SecurityConfig = SecurityConfig()
     scheduling: Literal["batch", "normal"] = Field(
         default="batch",
-        description="How Linux schedules participants and the run's MQTT broker. batch (SCHED_BATCH): who wakes "
-        "waits until a core is free, instead of interrupting a participant that works, which saves context switches "
-        "where processes outnumber cores; normal: the system's default.",
+        description="How Linux schedules participants and the run's MQTT broker or forwarder. batch (SCHED_BATCH): "
+        "who wakes waits until a core is free, instead of interrupting a participant that works, which saves context "
+        "switches where processes outnumber cores; normal: the system's default.",
     )
     journal: bool = Field(
         default=False,

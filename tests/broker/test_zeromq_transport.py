@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import socket
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +27,7 @@ from broker_toys import (
     quick_joining,
     share,
 )
+from zmtp import frame, shake_hands
 
 from broker.config import TransportConfig, ZeroMQConfig
 from broker.errors import AddressInUse, FrameRejected, UserError
@@ -72,8 +76,8 @@ class Wires:
     def close_all(self):
         while self._open:
             self._open.pop().close(0.0)
-        for socket in self._intruders:
-            socket.close(linger=0)
+        for each in self._intruders:
+            each.close(linger=0)
         self._context.term()
         shutil.rmtree(self._folder)
 
@@ -463,8 +467,7 @@ def test_closing_with_linger_delivers_what_is_under_way(both_wires):
 
 def test_closing_with_linger_delivers_also_what_the_peer_had_refused_so_far(tcp_wires):
     wires = tcp_wires  # over ipc libzmq itself may lose the last frame to a slow reader when it closes
-    # Pings that lie unread where a connection is closed make TCP throw away what the peer has not read.
-    a, b = (wires.open(*pair, queue_messages=4, heartbeat_interval_ms=0) for pair in ("ab", "ba"))
+    a, b = (wires.open(*pair, queue_messages=4) for pair in ("ab", "ba"))
     meet(a, b)
     traffic = a.transport.traffic["b"]
     while traffic.dropped < 30:  # the socket takes no more, and the queue behind it is full
@@ -513,11 +516,38 @@ def test_closing_with_linger_ends_at_the_limit_when_the_peer_never_reads(wires):
     assert time.monotonic() - before < 5.0
 
 
-@pytest.mark.parametrize("heartbeat_interval_ms", [0, 10])
-def test_heartbeats_can_be_switched_and_do_not_disturb(wires, heartbeat_interval_ms):
-    a, b = (wires.open(*names, heartbeat_interval_ms=heartbeat_interval_ms) for names in ("ab", "ba"))
+def tcp_connections(port):
+    """Both ends of the connections to a port of this host, as sockets of this process."""
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            number = os.dup(int(link.name))
+            with socket.socket(fileno=number) as found:
+                if found.family == socket.AF_INET and port in {found.getsockname()[1], found.getpeername()[1]}:
+                    yield found
+
+
+@pytest.mark.parametrize("interval_s", [0, 2])
+def test_a_peer_s_host_that_is_gone_is_noticed_by_both_ends(tcp_wires, interval_s):
+    a, b = (tcp_wires.open(*names, keepalive_interval_s=interval_s, keepalive_timeout_s=7) for names in ("ab", "ba"))
     meet(a, b)
-    b.transport.wait(0.1)
-    say(a, "b", "after some pings")
-    listen_until(lambda: b.texts, a, b)
-    assert b.transport.totals() == []
+    options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE)]
+    options += [(socket.IPPROTO_TCP, getattr(socket, f"TCP_{name}")) for name in ("KEEPIDLE", "KEEPINTVL", "KEEPCNT")]
+    options += [(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)]
+    port = int(tcp_wires.address("b").rpartition(":")[2])
+    found = [[end.getsockopt(*option) for option in options] for end in tcp_connections(port)]
+    assert len(found) == 2
+    if interval_s:
+        assert found == [[1, 2, 2, 4, 7000]] * 2
+    else:
+        assert [end[0] for end in found] == [0, 0]
+
+
+def test_who_fills_the_queue_of_a_busy_reader_and_dies_does_not_end_it(both_wires):
+    b = both_wires.open("b", "a", queue_messages=5)
+    with shake_hands(both_wires.address("b"), b"PUSH") as wire:
+        wire.settimeout(0.2)
+        with suppress(TimeoutError):
+            for number in range(500):
+                wire.sendall(frame(make_codec("a", []).encode(envelope("a", "b", Stop("x" * 1000), number))))
+    time.sleep(0.7)  # longer than ZeroMQ's pings would be apart, which end the process here
+    listen_until(lambda: len(b.texts) >= 5, b)
