@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections import Counter
 
@@ -205,9 +204,3 @@ def listen_until(event, *ears, limit_s=LIMIT_S):
         assert time.monotonic() < end, f"nothing came of it in {limit_s} s"
         for ear in ears:
             ear.listen()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

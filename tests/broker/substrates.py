@@ -7,8 +7,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from broker_toys import RUN, Ear, free_port, listen_until, quick_joining
+from broker_toys import RUN, Ear, listen_until, quick_joining
 from broker_toys import envelope as numbered
+from ports import free_port
 
 from broker.config import LinkConfig, TransportConfig
 from broker.connect import connect

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
-from broker_toys import RUN, Ear, envelope, free_port, listen_until, make_codec
+from broker_toys import RUN, Ear, envelope, listen_until, make_codec
 from garbage import frames
-from ports import free_ports
+from ports import free_port, free_ports
 from substrates import need_mosquitto
 from zmtp import dial, frame, greeting, shake_hands
 

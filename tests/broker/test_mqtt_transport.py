@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from broker_toys import LIMIT_S, RUN, Ear, envelope, free_port, listen_until, make_codec, noticed, share
+from broker_toys import LIMIT_S, RUN, Ear, envelope, listen_until, make_codec, noticed, share
+from ports import free_port
 
 from broker.config import TransportConfig
 from broker.errors import FrameRejected, UserError

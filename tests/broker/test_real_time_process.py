@@ -15,19 +15,8 @@ from pathlib import Path
 
 import pytest
 from broker_toy_process import PongConfig
-from broker_toys import (
-    LIMIT_S,
-    RUN,
-    Ear,
-    Pong,
-    Toy,
-    envelope,
-    free_port,
-    listen_until,
-    make_codec,
-    quick_joining,
-    share,
-)
+from broker_toys import LIMIT_S, RUN, Ear, Pong, Toy, envelope, listen_until, make_codec, quick_joining, share
+from ports import free_port
 
 from broker.config import LinkConfig, Model, TransportConfig
 from broker.connect import connect

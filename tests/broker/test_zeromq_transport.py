@@ -15,18 +15,8 @@ import numpy as np
 import pytest
 import zmq
 import zmq.utils.monitor
-from broker_toys import (
-    LIMIT_S,
-    RUN,
-    Ear,
-    envelope,
-    free_port,
-    listen_until,
-    make_codec,
-    noticed,
-    quick_joining,
-    share,
-)
+from broker_toys import LIMIT_S, RUN, Ear, envelope, listen_until, make_codec, noticed, quick_joining, share
+from ports import free_port
 from zmtp import frame, shake_hands
 
 from broker.config import TransportConfig, ZeroMQConfig

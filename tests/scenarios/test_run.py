@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 import zmq
 from message_cases import action_of, timestep_of
+from ports import free_ports
 from running import LIMIT_S, TINY, children_of, foretell, participant_pid, simulate_here, start, summary, until
 
 from broker.codec import Codec
@@ -117,10 +118,10 @@ def test_no_process_outlives_a_launcher_that_was_killed(running: tuple[subproces
 
 
 def test_an_address_in_use_is_a_sentence(tmp_path: Path) -> None:
+    port = free_ports(5)  # one for each participant: the others shall be free
     with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
+        holder.bind(("127.0.0.1", port))
         holder.listen()
-        port = holder.getsockname()[1]
         settings = ("--set", "transport.zeromq.scheme=tcp", "--set", f"transport.zeromq.base_port={port}")
         done = foretell("run", "exchange-quick", "--episodes", "2", *TINY, *settings, "--out", str(tmp_path / "run"))
     assert done.returncode == 2
