@@ -83,7 +83,8 @@ class Switch:
         self._outbound.setsockopt(zmq.XPUB_MANUAL, 1)  # who asks is looked at first
         self._outbound.setsockopt(zmq.MAXMSGSIZE, max(_LONGEST_ASKED, 1 + self._lengths[-1]))
         self._outbound.setsockopt(zmq.XPUB_NODROP, 1)
-        self._stopped: set[str] = set()
+        self._stopped: set[tuple[str, str]] = set()
+        self._stops = 0
         self._news = select.poll()
         for each in (self._inbound, self._outbound):
             self._news.register(int(each.getsockopt(zmq.FD)), select.POLLIN)
@@ -139,10 +140,10 @@ class Switch:
         elif self._keyed and signer != edge[0]:
             self._refuse("the key of %s signed a message of %s to %s", signer, *edge)
         else:
-            self._hand_on(data, edge[1])
+            self._hand_on(data, edge)
 
-    def _hand_on(self, data: bytes, reader: str) -> None:
-        """Send a frame; where the reader's queue is full, wait a little for it, but once while it does not keep up.
+    def _hand_on(self, data: bytes, edge: tuple[str, str]) -> None:
+        """Send a frame; where its reader's queue is full, wait a little for it, but once while it does not keep up.
 
         So a flood is slowed down to what its reader reads, and pushes nobody else's messages out; and a reader that has
         stopped holds nobody else up.
@@ -153,23 +154,26 @@ class Switch:
                 self._send(data, NOBLOCK)
             except zmq.Again:
                 now = time.monotonic()
-                give_up_at = give_up_at or now + (0 if reader in self._stopped else _PATIENCE_S)
+                has_stopped = any(reader == edge[1] for _, reader in self._stopped)
+                give_up_at = give_up_at or now + (0 if has_stopped else _PATIENCE_S)
                 if now >= give_up_at:
-                    self._give_up(data, reader)
+                    self._give_up(data, edge)
                     return
                 self._news.poll(_RETRY_MS)
             else:
-                self._stopped.discard(reader)
+                self._stopped.discard(edge)
                 return
 
-    def _give_up(self, data: bytes, reader: str) -> None:
+    def _give_up(self, data: bytes, edge: tuple[str, str]) -> None:
         """Send a frame to those whose queue is not full: a stranger may have subscribed to the edge, too."""
         self._outbound.setsockopt(zmq.XPUB_NODROP, 0)
         self._send(data, NOBLOCK)
         self._outbound.setsockopt(zmq.XPUB_NODROP, 1)
-        if reader not in self._stopped:
-            self._stopped.add(reader)
-            _log.warning("%s does not read: what is sent to it is given up until it does", reader)
+        if edge not in self._stopped:
+            self._stopped.add(edge)
+            self._stops += 1
+            if self._stops <= _TOLD:
+                _log.warning("%s does not read: what %s says to it is given up until it does", edge[1], edge[0])
 
     def _edge_of(self, data: bytes) -> tuple[str, str] | None:
         for length in self._lengths:
