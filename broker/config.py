@@ -104,10 +104,12 @@ class ZeroMQConfig(Model):
         "power is never noticed. 0 switches it off.",
     )
     keepalive_timeout_s: int = Field(
-        default=5,
+        default=30,
         ge=1,
         le=600,
-        description="A connection whose peer's host takes in nothing for so long is broken off and made anew.",
+        description="A connection whose peer takes in nothing for so long, because its host is gone or because it does "
+        "not read and its queue is full, is broken off and made anew; what was under way is lost, and counted. "
+        "Without keepalive there is no such limit.",
     )
     reconnect_ms: int = Field(
         default=20, ge=1, le=10_000, description="First pause before connecting again; doubles up to one second."
@@ -200,7 +202,7 @@ class TransportConfig(Model):
     max_message_bytes: int = Field(
         default=16 * 1024 * 1024,
         ge=1024,
-        le=1 << 30,
+        le=256_000_000,  # MQTT ends at 268,435,455 with its topic
         description="A larger frame is refused; ZeroMQ closes the sender's connection (ZMQ_MAXMSGSIZE).",
     )
     zeromq: ZeroMQConfig = ZeroMQConfig()

@@ -121,7 +121,8 @@ class ForwardedTransport(SocketTransport):
 
     def _flush_stuck(self) -> None:
         left = -1
-        while left != (left := sum(len(topic.waiting) for topic in self._stuck)):
+        # Sending may take in the signal of a subscription, which nothing would tell again.
+        while left != (left := sum(len(topic.waiting) for topic in self._stuck)) or is_readable(self._publisher):
             self._hear_subscriptions()
             super()._flush_stuck()
 

@@ -71,6 +71,7 @@ class MqttTransport(FrameTransport):
         super().__init__(name, codec)
         self._edges = {peer: self._out_edge(peer, config) for peer in peers}
         self._stuck: list[_OutEdge] = []
+        self._batch: list[tuple[_OutEdge, int, int]] = []
         self._in_flight: list[tuple[MQTTMessageInfo, _OutEdge, int]] = []
         self._awaited: float = 1
         in_edges = [(topic(codec.run, peer, name), self._qos(peer, config)) for peer in peers]
@@ -107,7 +108,7 @@ class MqttTransport(FrameTransport):
                 traffic = edge.traffic
                 traffic.sent += 1
                 traffic.sent_bytes += len(frame)
-        self._client.write_out()
+        self._write_out()
 
     def wait(self, timeout_s: float | None, awaited: int = 1) -> None:
         """Block until `awaited` frames have arrived; see `Transport.wait`."""
@@ -120,22 +121,27 @@ class MqttTransport(FrameTransport):
         give_up_at = time.monotonic() + linger_s
         self._awaited = math.inf
         try:
-            while (self._stuck or self._unacknowledged()) and (left_s := give_up_at - time.monotonic()) > 0:
+            while self._is_under_way() and (left_s := give_up_at - time.monotonic()) > 0:
                 self._connection.run(left_s)
         finally:
             left = [(edge, len(frame)) for edge in self._edges.values() for frame, _ in edge.waiting]
-            for edge, size in left + [(edge, size) for _, edge, size in self._unacknowledged() if size]:
+            left += [(edge, size) for _, edge, size in self._unacknowledged()] + self._unwritten()
+            for edge, size in left:
+                if not size:  # a HELLO is not counted
+                    continue
                 edge.traffic.dropped += 1
                 edge.traffic.sent -= 1
                 edge.traffic.sent_bytes -= size
             self._connection.close()
 
-    def _hear(self, frames: Sequence[bytes]) -> None:
-        """Take frames in."""
+    def _hear(self, frames: Sequence[bytes]) -> bool:
+        """Take frames in; True when enough messages have arrived."""
         for frame in frames:
             self.take(frame)
-        if len(self.arrived) >= self._awaited:
-            self._connection.stop()
+        if len(self.arrived) < self._awaited:
+            return False
+        self._connection.stop()
+        return True
 
     def _publish(self, edge: _OutEdge, frame: bytes, expires: bool, *, hello: bool = False) -> bool:
         """Hand a frame to the broker; False if that must wait."""
@@ -143,7 +149,9 @@ class MqttTransport(FrameTransport):
         if not client.can_publish():
             return False
         if not edge.qos:
-            client.write(publish_packet(edge.head_expiring if expires else edge.head, frame))
+            packet = publish_packet(edge.head_expiring if expires else edge.head, frame)
+            self._batch.append((edge, 0 if hello else len(frame), len(packet)))
+            client.write(packet)
             return True
         if len(self._in_flight) >= _IN_FLIGHT <= len(self._unacknowledged()):
             return False
@@ -166,14 +174,32 @@ class MqttTransport(FrameTransport):
     def _flush(self) -> None:
         """Send what waits, as far as the broker reads."""
         if not self._stuck:
-            if self._awaited == math.inf and not self._unacknowledged():
+            if self._awaited == math.inf and not self._is_under_way():
                 self._connection.stop()
             return
         for edge in self._stuck:
             while edge.waiting and self._publish(edge, *edge.waiting[0]):
                 edge.waiting.popleft()
-        self._client.write_out()
+        self._write_out()
         self._stuck = [edge for edge in self._stuck if edge.waiting]
+
+    def _write_out(self) -> None:
+        """Write what was handed over, and remember it until all of it is written."""
+        self._client.write_out()
+        if self._client.can_publish():
+            self._batch.clear()
+
+    def _is_under_way(self) -> bool:
+        return bool(self._stuck or self._unacknowledged() or self._client.unwritten_bytes())
+
+    def _unwritten(self) -> list[tuple[_OutEdge, int]]:
+        """Edge and size of the frames that are not written to their end."""
+        unwritten, left = [], self._client.unwritten_bytes()
+        while left > 0 and self._batch:
+            edge, size, packet = self._batch.pop()
+            unwritten.append((edge, size))
+            left -= packet
+        return unwritten
 
     def _unacknowledged(self) -> list[tuple[MQTTMessageInfo, _OutEdge, int]]:
         """Messages of QoS 1 that the broker has not acknowledged."""

@@ -9,8 +9,8 @@ Where the time goes, and what is done instead:
   message by itself: here what has come is read at once, and what goes out together is written at once;
 - paho makes some ten objects of each message, and tables of all properties there are: here its payload is cut out.
 
-Only messages with quality of service 0 go this way. All other packets are paho's, which finds each of them where it
-would have read it.
+Only messages with quality of service 0 that are not retained go this way. All other packets are paho's, which finds
+each of them where it would have read it.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ from broker.transports.mqtt_packets import Inbox
 
 _READ_BYTES = 1 << 16
 """More than a record of TLS, so that nothing is left there that the socket does not tell of."""
+_READS = 256
+"""In one turn of the loop: its timers shall ring even if bytes come as fast as they are read."""
 _WRITE_BYTES = 1 << 16
 _GOODBYE_WITHIN_S = 1.0
 _NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -49,12 +51,12 @@ class MqttClient(aiomqtt.Client):
         ready: Whether it may publish: connected and subscribed.
 
     Args:
-        hear: Takes frames as they come.
+        hear: Takes frames as they come; says whether enough has come.
         relieved: Called when there may be room to publish again.
         options: aiomqtt's.
     """
 
-    def __init__(self, hear: Callable[[Sequence[bytes]], None], relieved: Callable[[], None], **options: Any) -> None:
+    def __init__(self, hear: Callable[[Sequence[bytes]], bool], relieved: Callable[[], None], **options: Any) -> None:
         super().__init__(**options)
         self.ready = False
         self._hear, self._relieved = hear, relieved
@@ -89,7 +91,7 @@ class MqttClient(aiomqtt.Client):
 
     def begin(self) -> None:
         """Let publish from now on, unless the connection has ended already."""
-        self.ready = not self._disconnected.done()
+        self.ready = not self._disconnected.done() and self._client.socket() is not None
 
     def write(self, packet: bytes) -> None:
         """Write a packet by the next `write_out`."""
@@ -114,6 +116,11 @@ class MqttClient(aiomqtt.Client):
         """Whether it is connected and everything published so far is written."""
         return self.ready and not self._client.want_write()
 
+    def unwritten_bytes(self) -> int:
+        """How much of the messages with QoS 0 is not written yet."""
+        waiting = self._client._out_packet  # noqa: SLF001
+        return sum(each["to_process"] for each in waiting if each["command"] == paho.PUBLISH and not each["qos"])
+
     def read_within(self, timeout_s: float) -> None:
         """Read what comes within `timeout_s` seconds, without the loop."""
         if self._poller.poll(timeout_s * 1000):
@@ -137,16 +144,26 @@ class MqttClient(aiomqtt.Client):
             self._let_read(None)
 
     def _read(self) -> None:
-        """Read what has come; a callback of the loop."""
-        sock, frames = self._client.socket(), self._frames
-        if not isinstance(sock, socket.socket):
-            return
-        try:
-            data = sock.recv(_READ_BYTES)
-        except _NOTHING_YET:
-            return
-        except OSError:
-            data = b""
+        """Read what has come, or enough of it; a callback of the loop."""
+        for _ in range(_READS):
+            sock = self._client.socket()
+            if not isinstance(sock, socket.socket):
+                break
+            try:
+                data = sock.recv(_READ_BYTES)
+            except _NOTHING_YET:
+                break
+            except OSError:
+                data = b""
+            # TLS gives a record at a time, and says when there is none.
+            was_all = len(data) < _READ_BYTES and not isinstance(sock, ssl.SSLSocket)
+            if self._take_in(data) or was_all:
+                break
+        self._relieved()
+
+    def _take_in(self, data: bytes) -> bool:
+        """Hear the frames in what was read; True when enough has come, or no more will."""
+        frames = self._frames
         try:
             for packet, is_frame in self._inbox.packets(data):
                 if is_frame:
@@ -157,10 +174,12 @@ class MqttClient(aiomqtt.Client):
                 self._let_read(None)
         except Exception as error:
             self._give_up(error)
+            data = b""
+        enough = not data
         if frames:
-            self._hear(frames)
+            enough |= self._hear(frames)
             frames.clear()
-        self._relieved()
+        return enough
 
     def _let_read(self, packet: bytes | None) -> None:
         """Let paho read a packet, or with None the end of the connection: it cleans up then."""

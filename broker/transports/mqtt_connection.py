@@ -70,7 +70,7 @@ class MqttConnection:
         address: mqtt://HOST:PORT or mqtts://HOST:PORT.
         config: Settings of MQTT.
         credentials: User name, password and authority, or None.
-        hear: Takes frames.
+        hear: Takes frames; says whether enough has come.
         relieved: Called when there may be room to publish again.
         notice: Takes a kind of event and a sentence.
     """
@@ -82,7 +82,7 @@ class MqttConnection:
         config: MqttConfig,
         credentials: MqttCredentials | None,
         *,
-        hear: Callable[[Sequence[bytes]], None],
+        hear: Callable[[Sequence[bytes]], bool],
         relieved: Callable[[], None],
         notice: Notice,
     ) -> None:

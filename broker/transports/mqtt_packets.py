@@ -48,12 +48,14 @@ class Inbox:
     def __init__(self, *, has_properties: bool) -> None:
         self._has_properties = has_properties
         self._rest = bytearray()
+        self._needed = 0
 
     def packets(self, data: bytes) -> Iterator[tuple[bytes, bool]]:
         """Take bytes in, and give the packets that are whole now.
 
-        Returns:
-            Of a message with QoS 0 its payload and True; any other packet, or a message cut short, whole and False.
+        Yields:
+            Of a message with QoS 0 its payload and True; any other packet, a retained message or one cut short too,
+            whole and False.
 
         Raises:
             ValueError: This is not MQTT.
@@ -61,17 +63,23 @@ class Inbox:
         unread: bytes | bytearray = data
         if self._rest:
             self._rest += data
+            if len(self._rest) < self._needed:
+                return
             unread = self._rest
-        at = 0
-        while (found := _number_at(unread, at + 1)) is not None:
-            body, length = found
-            if (end := body + length) > len(unread):
-                break
-            start = self._payload_at(unread, body, end) if unread[at] == _PLAIN else None
-            packet = bytes(unread[at if start is None else start : end])
-            at = end
-            yield packet, start is not None
-        self._rest = bytearray(unread[at:])
+        at = self._needed = 0
+        try:
+            while (found := _number_at(unread, at + 1)) is not None:
+                body, length = found
+                if (end := body + length) > len(unread):
+                    self._needed = end - at
+                    break
+                start = self._payload_at(unread, body, end) if unread[at] == _PLAIN else None
+                packet = bytes(unread[at if start is None else start : end])
+                at = end
+                yield packet, start is not None
+        finally:
+            if at or unread is data:
+                self._rest = bytearray(unread[at:])
 
     def _payload_at(self, unread: bytes | bytearray, body: int, end: int) -> int | None:
         """Where the payload of a message begins, or None if it is not as it should be."""

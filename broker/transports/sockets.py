@@ -30,6 +30,7 @@ from broker.transports.doorkeeper import Caller, call_with
 NOBLOCK = int(zmq.NOBLOCK)
 _EVENTS, _READABLE = int(zmq.EVENTS), int(zmq.POLLIN)
 _RECONNECT_MAX_MS = 1000
+_PROBES_MAX = 127  # of Linux, which else refuses the connection; TCP_MAXRT decides all the same
 _DRAIN_WITHIN_S = 0.05  # reading what has arrived already ends, even if it arrives as fast as it is read
 _LAST_PORT = 65535
 _REFUSED_FOR_S = 3.0  # a peer that comes back with new keys at this moment is no reason to give up
@@ -95,7 +96,7 @@ def limit_of(config: TransportConfig, peer: str) -> int:
 
 
 def set_limits(socket: Socket, config: TransportConfig) -> None:
-    """Bound a socket's queues and its messages, and let it notice a peer's host that is gone.
+    """Bound a socket's queues and its messages, and let it notice a peer that takes in nothing any more.
 
     TCP does that. ZeroMQ's own pings end the process (`Assertion failed: !_io_error`, `_input_stopped`) where a peer
     goes while its messages fill the queue of a reader that is busy.
@@ -109,7 +110,7 @@ def set_limits(socket: Socket, config: TransportConfig) -> None:
         socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
         socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, interval_s)
         socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, interval_s)
-        socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, math.ceil(timeout_s / interval_s))
+        socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, min(_PROBES_MAX, math.ceil(timeout_s / interval_s)))
         socket.setsockopt(zmq.TCP_MAXRT, timeout_s * 1000)
 
 

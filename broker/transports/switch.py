@@ -9,6 +9,7 @@ asks for what it may not hear is disconnected: else a stranger could fill the me
 from __future__ import annotations
 
 import logging
+import math
 import os
 import select
 import socket as socket_module
@@ -34,8 +35,8 @@ REFUSED_IN_ALL = "refused in all: "
 _SETTING = "transport.zeromq.forwarder"
 _AT_ONCE = 64
 _LOOK_EVERY_MS, _RETRY_MS = 1000, 1
-_PATIENCE_S = 0.05
-"""How long a message waits, and everything behind it, for a reader that has kept up so far."""
+_PATIENCE_S, _PAUSE_S = 0.5, 10.0
+"""How long a message waits, and everything behind it, for a full reader; how long none does after that was in vain."""
 _LONGEST_ASKED = 1024
 """Bytes of a subscription or of a handshake."""
 _TOLD, _COUNTED_EVERY = 20, 1000
@@ -83,9 +84,10 @@ class Switch:
         self._outbound.setsockopt(zmq.XPUB_MANUAL, 1)  # who asks is looked at first
         self._outbound.setsockopt(zmq.MAXMSGSIZE, max(_LONGEST_ASKED, 1 + self._lengths[-1]))
         self._outbound.setsockopt(zmq.XPUB_NODROP, 1)
-        self._stopped: set[tuple[str, str]] = set()
+        self._gave_up_at: dict[str, float] = {}
         self._stops = 0
-        self._news = select.poll()
+        self._news, self._room = select.poll(), select.poll()
+        self._room.register(int(self._outbound.getsockopt(zmq.FD)), select.POLLIN)
         for each in (self._inbound, self._outbound):
             self._news.register(int(each.getsockopt(zmq.FD)), select.POLLIN)
         self._doorkeeper: Doorkeeper | None = None
@@ -143,37 +145,37 @@ class Switch:
             self._hand_on(data, edge)
 
     def _hand_on(self, data: bytes, edge: tuple[str, str]) -> None:
-        """Send a frame; where its reader's queue is full, wait a little for it, but once while it does not keep up.
+        """Send a frame; where its reader's queue is full, wait for it, but not again soon after that was in vain.
 
-        So a flood is slowed down to what its reader reads, and pushes nobody else's messages out; and a reader that has
-        stopped holds nobody else up.
+        So a flood is slowed down to what its reader reads, and does not push out what others say to it as long as it
+        reads half its queue meanwhile; and a reader that has stopped holds everybody up for a twentieth of the time.
         """
+        reader = edge[1]
         give_up_at = None
         while True:
             try:
                 self._send(data, NOBLOCK)
             except zmq.Again:
                 now = time.monotonic()
-                has_stopped = any(reader == edge[1] for _, reader in self._stopped)
-                give_up_at = give_up_at or now + (0 if has_stopped else _PATIENCE_S)
+                in_vain = now < self._gave_up_at.get(reader, -math.inf) + _PAUSE_S
+                give_up_at = give_up_at or now + (0 if in_vain else _PATIENCE_S)
                 if now >= give_up_at:
-                    self._give_up(data, edge)
+                    self._give_up(data, edge, again=in_vain)
                     return
-                self._news.poll(_RETRY_MS)
+                self._room.poll(_RETRY_MS)
             else:
-                self._stopped.discard(edge)
                 return
 
-    def _give_up(self, data: bytes, edge: tuple[str, str]) -> None:
+    def _give_up(self, data: bytes, edge: tuple[str, str], *, again: bool) -> None:
         """Send a frame to those whose queue is not full: a stranger may have subscribed to the edge, too."""
         self._outbound.setsockopt(zmq.XPUB_NODROP, 0)
         self._send(data, NOBLOCK)
         self._outbound.setsockopt(zmq.XPUB_NODROP, 1)
-        if edge not in self._stopped:
-            self._stopped.add(edge)
+        if not again:
+            self._gave_up_at[edge[1]] = time.monotonic()
             self._stops += 1
             if self._stops <= _TOLD:
-                _log.warning("%s does not read: what %s says to it is given up until it does", edge[1], edge[0])
+                _log.warning("%s does not read: what is sent to it, by %s for one, is given up", edge[1], edge[0])
 
     def _edge_of(self, data: bytes) -> tuple[str, str] | None:
         for length in self._lengths:

@@ -106,6 +106,15 @@ def test_a_length_that_does_not_end_is_refused():
         read(b"\x30\xff\xff\xff\xff")
 
 
+def test_what_was_given_is_not_given_again_after_what_is_refused():
+    inbox, found = Inbox(has_properties=False), []
+    assert not list(inbox.packets(OLD[:4]))
+    with pytest.raises(ValueError, match="more than four bytes"):
+        found.extend(packet for packet in inbox.packets(OLD[4:] + b"\x30\xff\xff\xff\xff"))
+    with pytest.raises(ValueError, match="more than four bytes"):
+        list(inbox.packets(b"\xff"))
+
+
 @given(st.binary(max_size=200), st.booleans())
 @property_test
 def test_of_any_bytes_nothing_is_made_up(garbage, is_v5):

@@ -347,6 +347,36 @@ def test_closing_with_linger_sends_what_waits(open_, opened, qos):
     listen_until(lambda: len(b.texts) == 100, b)
 
 
+def test_closing_counts_what_the_broker_did_not_take_of_what_was_written_together(own_broker, open_at, opened):
+    a, b = (open_at(own_broker, *names, queue_messages=8) for names in ("ab", "ba"))
+    own_broker.process.send_signal(signal.SIGSTOP)
+    while not a.transport._edges["b"].waiting:
+        a.transport.send_all([envelope("a", "b", Stop("x" * 1000)) for _ in range(30)])
+    opened.remove(a.transport)
+    a.transport.close(0.1)
+    sent = a.transport.traffic["b"].sent
+    own_broker.process.send_signal(signal.SIGCONT)
+    listen_until(lambda: len(b.texts) >= sent, b)
+    for _ in range(5):
+        b.listen()
+    assert len(b.texts) == sent
+
+
+def test_closing_with_linger_writes_to_the_end_what_was_written_together(own_broker, open_at, opened):
+    a, b = (open_at(own_broker, *names, queue_messages=8) for names in ("ab", "ba"))
+    own_broker.process.send_signal(signal.SIGSTOP)
+    while not a.transport._edges["b"].waiting:
+        a.transport.send_all([envelope("a", "b", Stop("x" * 1000)) for _ in range(30)])
+    waking = threading.Timer(0.2, own_broker.process.send_signal, (signal.SIGCONT,))
+    waking.start()
+    before = a.transport.traffic["b"].sent
+    opened.remove(a.transport)
+    a.transport.close(LIMIT_S)
+    waking.join()
+    assert a.transport.traffic["b"].sent == before
+    listen_until(lambda: len(b.texts) == before, b)
+
+
 def test_closing_leaves_nothing_undone_even_where_the_broker_says_nothing(own_broker, open_at, opened):
     a = open_at(own_broker, "a", "b")
     own_broker.process.send_signal(signal.SIGSTOP)

@@ -532,6 +532,12 @@ def test_a_peer_s_host_that_is_gone_is_noticed_by_both_ends(tcp_wires, interval_
         assert [end[0] for end in found] == [0, 0]
 
 
+def test_the_longest_limits_let_connections_be_made(tcp_wires):
+    a, b = (tcp_wires.open(*names, keepalive_interval_s=1, keepalive_timeout_s=600) for names in ("ab", "ba"))
+    say(a, "b", "hello")
+    listen_until(lambda: b.texts, a, b)
+
+
 def test_who_fills_the_queue_of_a_busy_reader_and_dies_does_not_end_it(both_wires):
     b = both_wires.open("b", "a", queue_messages=5)
     with shake_hands(both_wires.address("b"), b"PUSH") as wire:

@@ -470,7 +470,7 @@ def test_the_resolved_document_keeps_every_changed_setting():
 def test_the_resolved_document_spells_every_setting_out():
     spelled_out = tomllib.loads(parse(document()).to_toml())
     assert spelled_out["learning"]["gamma"] == 0.99
-    assert spelled_out["transport"]["zeromq"]["keepalive_timeout_s"] == 5
+    assert spelled_out["transport"]["zeromq"]["keepalive_timeout_s"] == 30
 
 
 def test_the_ratio_cap_can_be_switched_off_in_a_document():
