@@ -58,9 +58,9 @@ def measure_round_trips(blocks: int, trips: int, folder: Path) -> list[RoundTrip
     """
     with ExitStack() as stack:
         links = _links(folder, stack)
-        first, *_, last = cores() * 2
-        stack.enter_context(on_core(first))  # with the threads of the transports to come
-        ways = {way: stack.enter_context(_pair(*pair, core=last)) for way, pair in links.items()}
+        usable = cores()
+        stack.enter_context(on_core(usable[0]))  # with the threads of the transports to come
+        ways = {way: stack.enter_context(_pair(*pair, core=usable[-1])) for way, pair in links.items()}
         for pair in ways.values():
             pair.meet()
             pair.trips_us(trips)

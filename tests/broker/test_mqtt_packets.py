@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
@@ -110,19 +111,19 @@ def test_what_was_given_is_not_given_again_after_what_is_refused():
     inbox, found = Inbox(has_properties=False), []
     assert not list(inbox.packets(OLD[:4]))
     with pytest.raises(ValueError, match="more than four bytes"):
-        found.extend(packet for packet in inbox.packets(OLD[4:] + b"\x30\xff\xff\xff\xff"))
+        found.extend(inbox.packets(OLD[4:] + b"\x30\xff\xff\xff\xff"))
+    assert found == [(b"hi", True)]
     with pytest.raises(ValueError, match="more than four bytes"):
-        list(inbox.packets(b"\xff"))
+        found.extend(inbox.packets(b"\xff"))
+    assert found == [(b"hi", True)]
 
 
 @given(st.binary(max_size=200), st.booleans())
 @property_test
 def test_of_any_bytes_nothing_is_made_up(garbage, is_v5):
     inbox, found = Inbox(has_properties=is_v5), []
-    try:
+    with suppress(ValueError):
         found.extend(inbox.packets(garbage))
-    except ValueError:
-        return
     at = 0
     for packet, _ in found:
         at = garbage.index(packet, at) + len(packet)
