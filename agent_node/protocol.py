@@ -36,7 +36,8 @@ from agent_node.in_edge import Arrays, InEdge
 from broker.checkpoint import State
 from broker.errors import PeerLost, ProtocolViolation
 from broker.joining import Joining
-from broker.messages import (
+from broker.participant import Command, Forget, Refit, Report, Save, Send
+from broker.wire.messages import (
     ENVIRONMENT,
     OBSERVER,
     Action,
@@ -50,8 +51,7 @@ from broker.messages import (
     action_layout,
     timestep_layout,
 )
-from broker.participant import Command, Forget, Refit, Report, Save, Send
-from broker.records import EdgeRecord, EndingRecord, EventRecord, FinishedRecord, JoinedRecord, Record, RoundRecord
+from broker.wire.records import EdgeRecord, EndingRecord, EventRecord, FinishedRecord, JoinedRecord, Record, RoundRecord
 
 _NEWEST = "newest/"
 

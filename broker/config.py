@@ -8,8 +8,8 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from broker.fault_config import FaultConfig
-from broker.messages import LIVES
 from broker.model import Model
+from broker.wire.messages import LIVES
 
 __all__ = [
     "JoiningConfig",

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
-from broker.codec import Codec
 from broker.config import LinkConfig
 from broker.errors import UserError
 from broker.fault_config import FaultConfig
 from broker.faults import Judge
-from broker.messages import OBSERVER
 from broker.transport import FrameTransport, Transport
 from broker.transports.faulty import FaultyTransport
 from broker.transports.journaled import JournaledTransport
 from broker.transports.memory import MemoryNetwork, MemoryTransport
+from broker.wire.codec import Codec
+from broker.wire.messages import OBSERVER
 
 _FAULTS: TypeAdapter[tuple[FaultConfig, ...]] = TypeAdapter(tuple[FaultConfig, ...])
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import zmq
 
 from broker.errors import UserError
-from broker.messages import FORWARDER
+from broker.wire.messages import FORWARDER
 
 _KEY_CHARACTERS = 40
 _FOR_OTHERS = 0o077

@@ -11,10 +11,10 @@ from functools import partial
 
 from broker.errors import ProtocolViolation
 from broker.life import FIRST_LIFE, Life
-from broker.messages import Envelope, Hello, first_number
 from broker.participant import Command, Forget, Participant, Refit, Report, Save, Send
-from broker.records import EventRecord, Record, StatusRecord
 from broker.transport import Transport
+from broker.wire.messages import Envelope, Hello, first_number
+from broker.wire.records import EventRecord, Record, StatusRecord
 
 Observe = Callable[[list[Record]], None]
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from broker.config import JoiningConfig
 from broker.errors import PeerLost
-from broker.messages import Hello
 from broker.participant import Command, Send
+from broker.wire.messages import Hello
 
 
 class Joining:

@@ -13,7 +13,7 @@ import msgspec
 
 from broker.checkpoint import Checkpoints, FileCheckpoints, State
 from broker.config import LifeConfig
-from broker.records import Record
+from broker.wire.records import Record
 
 _RECORDS = "records"
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from broker.certificates import make_server_certificate
 from broker.errors import UserError
-from broker.messages import topic
+from broker.wire.messages import topic
 
 BROKER = "broker"
 """The broker's folder; no participant may be called so."""

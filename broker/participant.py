@@ -12,8 +12,8 @@ from typing import Protocol
 import msgspec
 
 from broker.checkpoint import State
-from broker.messages import Message
-from broker.records import Record
+from broker.wire.messages import Message
+from broker.wire.records import Record
 
 
 class Send(msgspec.Struct, frozen=True, gc=False):

@@ -29,11 +29,11 @@ from broker.connect import connect, refitted
 from broker.driver import Driver, Observe
 from broker.errors import ForetellError, UserError
 from broker.life import begin_life
-from broker.messages import OBSERVER, Envelope, Metrics, Stop, first_number
 from broker.participant import Participant
-from broker.records import Record, StatusRecord, pack
 from broker.threads import schedule
 from broker.transport import Transport
+from broker.wire.messages import OBSERVER, Envelope, Metrics, Stop, first_number
+from broker.wire.records import Record, StatusRecord, pack
 
 Slice = TypeVar("Slice", bound=Model)
 

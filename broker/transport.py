@@ -7,10 +7,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
 
-from broker.codec import Codec
 from broker.errors import FrameRejected
-from broker.messages import LAST_WILL, Envelope, Hello, Message, Metrics, first_number, name_of
-from broker.records import EdgeRecord, EndingRecord, EventRecord, Record
+from broker.wire.codec import Codec
+from broker.wire.messages import LAST_WILL, Envelope, Hello, Message, Metrics, first_number, name_of
+from broker.wire.records import EdgeRecord, EndingRecord, EventRecord, Record
 
 UNKNOWN = "unknown"
 _EVENTS_PER_EDGE = 20

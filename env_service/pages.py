@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from broker.arrays import layouts, views
-from broker.messages import timestep_layout
+from broker.wire.arrays import layouts, views
+from broker.wire.messages import timestep_layout
 
 
 class Pages:

@@ -26,7 +26,9 @@ import numpy as np
 from broker.checkpoint import State
 from broker.errors import PeerLost, ProtocolViolation
 from broker.joining import Joining
-from broker.messages import (
+from broker.participant import Command, Forget, Refit, Report, Save, Send
+from broker.seeding import generator
+from broker.wire.messages import (
     OBSERVER,
     Action,
     Faults,
@@ -39,8 +41,7 @@ from broker.messages import (
     Timestep,
     action_layout,
 )
-from broker.participant import Command, Forget, Refit, Report, Save, Send
-from broker.records import (
+from broker.wire.records import (
     EndingRecord,
     EpisodeRecord,
     EventRecord,
@@ -49,7 +50,6 @@ from broker.records import (
     PausedRecord,
     Record,
 )
-from broker.seeding import generator
 from env_service.config import ServiceConfig
 from env_service.environments.task import Outcome, Task
 from env_service.pages import Pages

@@ -11,7 +11,7 @@ from rich.console import Group
 from rich.table import Table
 
 from broker.errors import UserError
-from broker.messages import ENVIRONMENT, OBSERVER
+from broker.wire.messages import ENVIRONMENT, OBSERVER
 from scenarios.run_folder import RunFolder
 from scenarios.run_results import open_store
 

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from broker.errors import UserError
-from broker.messages import ENVIRONMENT, OBSERVER
+from broker.wire.messages import ENVIRONMENT, OBSERVER
 from scenarios.keys import needs_keys
 from scenarios.meeting import given_address, make_addresses
 from scenarios.plan import Plan, Wiring

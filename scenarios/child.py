@@ -15,7 +15,7 @@ import threading
 from pathlib import Path
 
 from broker import leash
-from broker.messages import ENVIRONMENT
+from broker.wire.messages import ENVIRONMENT
 
 PRELOADED = [
     *("scenarios.fork_server", "scenarios.child", "click"),

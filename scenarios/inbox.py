@@ -7,8 +7,8 @@ import time
 import msgspec
 
 from broker.connect import make_codec, open_transport
-from broker.messages import Metrics
-from broker.records import FinishedRecord, PausedRecord, Record, unpack
+from broker.wire.messages import Metrics
+from broker.wire.records import FinishedRecord, PausedRecord, Record, unpack
 from scenarios.observer import Observer
 from scenarios.orders import Orders
 from scenarios.plan import Plan, Wiring

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from broker.config import TransportConfig
 from broker.errors import UserError
-from broker.messages import FORWARDER, OBSERVER
+from broker.wire.messages import FORWARDER, OBSERVER
 from scenarios.plan import Plan
 
 _HERE = "this host"

@@ -27,7 +27,7 @@ from broker.fault_config import (
 )
 from broker.faults.chains import bad_share
 from broker.faults.selector import touches
-from broker.records import FaultCount
+from broker.wire.records import FaultCount
 from scenarios.account import kind_on
 from scenarios.plan import Plan
 from scenarios.process_faults import check_strikes

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from broker.config import ZeroMQConfig
 from broker.errors import ParticipantDied, UserError
-from broker.messages import FORWARDER, OBSERVER
+from broker.wire.messages import FORWARDER, OBSERVER
 from scenarios.keys import everybodys_peers, make_keys, needs_keys
 from scenarios.plan import Plan, Wiring
 from scenarios.run_folder import RunFolder

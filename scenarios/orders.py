@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from functools import partial
 
-from broker.messages import ENVIRONMENT, OBSERVER, Envelope, Faults, Gone, GoOn, Message, Stop, first_number
 from broker.transport import Transport
+from broker.wire.messages import ENVIRONMENT, OBSERVER, Envelope, Faults, Gone, GoOn, Message, Stop, first_number
 
 
 class Orders:

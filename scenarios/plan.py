@@ -17,7 +17,7 @@ from broker.config import LifeConfig, LinkConfig
 from broker.errors import ScenarioError
 from broker.fault_config import called
 from broker.faults import Judge
-from broker.messages import ENVIRONMENT, OBSERVER, agent_name
+from broker.wire.messages import ENVIRONMENT, OBSERVER, agent_name
 from env_service.config import ServiceConfig
 from env_service.environments import make_task
 from scenarios.process_fault_config import PROCESS_FAULTS, LateJoinConfig

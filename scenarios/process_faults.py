@@ -11,8 +11,8 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple, Protocol
 
 from broker.fault_config import called
-from broker.records import ProcessFaultRecord
 from broker.seeding import generator
+from broker.wire.records import ProcessFaultRecord
 from scenarios.process_fault_config import (
     CheckpointLossConfig,
     CrashConfig,

@@ -13,11 +13,11 @@ from broker.connect import connect, make_codec
 from broker.driver import Driver
 from broker.errors import ParticipantDied
 from broker.life import begin_life
-from broker.messages import OBSERVER
 from broker.participant import Participant
-from broker.records import PausedRecord, Record
 from broker.transports.memory import MemoryNetwork, MemoryTransport
 from broker.virtual_time import VirtualTime
+from broker.wire.messages import OBSERVER
+from broker.wire.records import PausedRecord, Record
 from env_service.build import make_environment
 from scenarios.lives import Lives
 from scenarios.observer import Observer

@@ -28,7 +28,7 @@ from typing import Any
 from msgspec.structs import astuple
 
 from broker.errors import UserError
-from broker.records import (
+from broker.wire.records import (
     DelayRecord,
     EdgeRecord,
     EndingRecord,

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from broker.config import Model
-from broker.records import EdgeRecord, EpisodeRecord, EventRecord, FinishedRecord, Record, RoundRecord
+from broker.wire.records import EdgeRecord, EpisodeRecord, EventRecord, FinishedRecord, Record, RoundRecord
 
 GONE = "gone"
 """Kind of the event of an agent that died and is not replaced."""

@@ -20,8 +20,8 @@ from pydantic import Field
 
 from broker.config import Model
 from broker.errors import ScenarioError
-from broker.messages import agent_name
 from broker.seeding import derive
+from broker.wire.messages import agent_name
 
 if TYPE_CHECKING:
     import networkx as nx

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from broker.arrays import pack
-from broker.messages import Action, Timestep
+from broker.wire.arrays import pack
+from broker.wire.messages import Action, Timestep
 
 
 def timestep_of(

@@ -82,7 +82,7 @@ class Learner:
         self._uniforms = stream.random((self._steps, self._copies), np.float32)
 
     def see(self, step: int, data: memoryview) -> None:
-        """Note a timestep, as `broker.messages.timestep_layout` lays it out, without acting on it."""
+        """Note a timestep, as `broker.wire.messages.timestep_layout` lays it out, without acting on it."""
         self._rollout.see(step, data)
 
     def act(self, step: int, data: memoryview) -> np.ndarray:

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from agent_node.learning.advantage import generalized_advantages, monte_carlo_returns
-from broker.arrays import layouts, views
-from broker.messages import timestep_layout
+from broker.wire.arrays import layouts, views
+from broker.wire.messages import timestep_layout
 
 _ALIGNED_BYTES = 64
 _RUNNING = 0

@@ -8,8 +8,8 @@ from broker.delay_config import Correlated, DelayDistribution, Trace
 from broker.fault_config import GilbertElliottConfig
 from broker.faults.chains import Chains
 from broker.faults.distributions import probability_of
-from broker.messages import MessageName
 from broker.seeding import Part, uniform
+from broker.wire.messages import MessageName
 
 Draw = Callable[[int], float]
 """A number in [0, 1) for copy number i of the message."""

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from broker.delay_config import Correlated
 from broker.fault_config import GilbertElliottConfig
 from broker.faults.distributions import normal_score
-from broker.messages import MessageName
 from broker.seeding import uniform
+from broker.wire.messages import MessageName
 
 Chain = tuple[str, str, str, str]
 """Name of the fault, source, destination and kind of the messages."""

@@ -13,7 +13,6 @@ from typing import assert_never
 import numpy as np
 from msgspec.structs import replace
 
-from broker.arrays import cut, layouts, pack
 from broker.fault_config import (
     BitFlipConfig,
     ByzantineConfig,
@@ -23,7 +22,8 @@ from broker.fault_config import (
     StaleConfig,
     WrongShapeConfig,
 )
-from broker.messages import Action, Share, Timestep
+from broker.wire.arrays import cut, layouts, pack
+from broker.wire.messages import Action, Share, Timestep
 
 Body = Timestep | Action | Share
 Arrays = dict[str, np.ndarray]

@@ -13,7 +13,7 @@ from broker.faults.case import Case
 from broker.faults.chains import Chains
 from broker.faults.selector import has_window, in_window, touches
 from broker.faults.verdicts import UNTOUCHED, Link, Verdict, changed
-from broker.messages import MessageName
+from broker.wire.messages import MessageName
 
 
 @dataclass(frozen=True)

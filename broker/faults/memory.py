@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from broker.fault_config import ContentConfig, StaleConfig
 from broker.faults.content import Body
-from broker.messages import MessageName, Share
+from broker.wire.messages import MessageName, Share
 
 
 class Earlier:

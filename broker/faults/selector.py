@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from broker.fault_config import FaultConfig, PartitionConfig
-from broker.messages import MessageName
+from broker.wire.messages import MessageName
 
 
 def touches(fault: FaultConfig, source: str, destination: str, kind: str) -> bool:

@@ -7,7 +7,7 @@ from enum import Enum
 
 from broker.faults.judge import Look
 from broker.faults.verdicts import Verdict
-from broker.records import FateCount, FaultCount
+from broker.wire.records import FateCount, FaultCount
 
 
 class Fate(Enum):

@@ -14,9 +14,9 @@ from broker.faults import UNTOUCHED, Judge, Look
 from broker.faults.content import Body, can_strike, corrupted, refusal
 from broker.faults.memory import Earlier
 from broker.faults.tally import Fate, Tally, fate_of
-from broker.messages import Action, Envelope, MessageName, Share, Timestep, name_of
-from broker.records import DelayRecord, EndingRecord, FaultRecord, Record
 from broker.transport import Transport
+from broker.wire.messages import Action, Envelope, MessageName, Share, Timestep, name_of
+from broker.wire.records import DelayRecord, EndingRecord, FaultRecord, Record
 
 _KINDS: dict[type, str] = {Timestep: "timestep", Action: "action", Share: "share"}
 

@@ -14,13 +14,13 @@ from collections.abc import Callable, Sequence
 
 import zmq
 
-from broker.codec import Codec
 from broker.config import TransportConfig
 from broker.curve import CurveKeys
 from broker.errors import UserError
-from broker.messages import FORWARDER, OBSERVER, Envelope
 from broker.transport import Traffic
 from broker.transports.sockets import NOBLOCK, OutEdge, Socket, SocketTransport, is_readable, limit_of, plain_send
+from broker.wire.codec import Codec
+from broker.wire.messages import FORWARDER, OBSERVER, Envelope
 
 SUBSCRIBED, UNSUBSCRIBED = b"\x01", b"\x00"
 """First byte of the news that somebody has subscribed, or has ended a subscription."""

@@ -12,10 +12,10 @@ from typing import Literal
 
 import msgspec
 
-from broker.codec import Codec
-from broker.messages import Envelope
-from broker.records import Record
 from broker.transport import Transport
+from broker.wire.codec import Codec
+from broker.wire.messages import Envelope
+from broker.wire.records import Record
 
 Direction = Literal["sent", "received"]
 _LENGTH_BYTES = 4

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections import deque
 
-from broker.codec import Codec
-from broker.messages import Envelope, Hello
 from broker.transport import FrameTransport
+from broker.wire.codec import Codec
+from broker.wire.messages import Envelope, Hello
 
 
 class MemoryNetwork:

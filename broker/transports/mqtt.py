@@ -15,14 +15,14 @@ from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from broker.codec import Codec
 from broker.config import TransportConfig
-from broker.messages import LAST_WILL, OBSERVER, Envelope, Hello, Metrics, Share, topic
 from broker.mqtt_access import MqttCredentials
-from broker.records import EventRecord, pack
 from broker.transport import FrameTransport, Traffic
 from broker.transports.mqtt_connection import V5, MqttConnection, Who
 from broker.transports.mqtt_packets import publish_head, publish_packet
+from broker.wire.codec import Codec
+from broker.wire.messages import LAST_WILL, OBSERVER, Envelope, Hello, Metrics, Share, topic
+from broker.wire.records import EventRecord, pack
 
 _IN_FLIGHT = 20
 """Messages of QoS 1 that the broker has not acknowledged; more are refused by some brokers, mosquitto among them."""

@@ -17,14 +17,14 @@ from typing import Any
 
 import zmq
 
-from broker.codec import Codec
 from broker.config import TransportConfig
 from broker.curve import CurveKeys
 from broker.errors import AddressInUse, UserError
-from broker.messages import OBSERVER, Envelope, Hello, Message
-from broker.records import EventRecord, Record
 from broker.transport import FrameTransport, Traffic
 from broker.transports.doorkeeper import Caller, call_with
+from broker.wire.codec import Codec
+from broker.wire.messages import OBSERVER, Envelope, Hello, Message
+from broker.wire.records import EventRecord, Record
 
 # As enumeration members they cost a microsecond a call.
 NOBLOCK = int(zmq.NOBLOCK)

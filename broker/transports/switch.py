@@ -20,14 +20,14 @@ from contextlib import suppress
 
 import zmq
 
-from broker.codec import edge_prefix
 from broker.config import TransportConfig
 from broker.curve import CurveKeys, key_of
 from broker.errors import UserError
-from broker.messages import FORWARDER, OBSERVER
 from broker.transports.doorkeeper import Doorkeeper, serve_with
 from broker.transports.forwarded import SUBSCRIBED, UNSUBSCRIBED, subscribe_address
 from broker.transports.sockets import NOBLOCK, Socket, bind, is_readable, plain_send, set_limits
+from broker.wire.codec import edge_prefix
+from broker.wire.messages import FORWARDER, OBSERVER
 
 REFUSED_IN_ALL = "refused in all: "
 """Begins the log's line that says how many were turned away so far."""

@@ -9,13 +9,13 @@ from time import perf_counter
 
 import numpy as np
 
-from broker.codec import Codec
 from broker.fault_config import DropConfig, FaultConfig
 from broker.faults import Judge
-from broker.messages import Envelope, Share
 from broker.transport import Transport
 from broker.transports.faulty import FaultyTransport
 from broker.transports.memory import MemoryNetwork, MemoryTransport
+from broker.wire.codec import Codec
+from broker.wire.messages import Envelope, Share
 
 _MESSAGES = 2000
 _RUN = "bench"

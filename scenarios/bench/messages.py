@@ -22,12 +22,12 @@ from numpy.random import Generator
 from agent_node.config import AgentConfig
 from agent_node.in_edge import Arrays
 from agent_node.protocol import AgentProtocol
-from broker.arrays import layouts
 from broker.connect import connect, make_codec
 from broker.driver import Driver
-from broker.messages import ENVIRONMENT, Action, Envelope, Timestep, action_layout, timestep_layout
 from broker.process import serve
 from broker.threads import schedule
+from broker.wire.arrays import layouts
+from broker.wire.messages import ENVIRONMENT, Action, Envelope, Timestep, action_layout, timestep_layout
 from env_service.environments.task import Float, Integer, Outcome
 from env_service.protocol import EnvironmentProtocol
 from scenarios.bench.workers import end, fork

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from agent_node.learning.learner import Learner
-from broker.codec import Codec
 from broker.virtual_time import VirtualTime
+from broker.wire.codec import Codec
 from env_service.environments import make_task
 from scenarios.bench.bare import BareTrial
 from scenarios.observer import Observer, Progress, ShowProgress

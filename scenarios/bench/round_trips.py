@@ -16,14 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from broker import messages
 from broker.config import JoiningConfig, LinkConfig, TransportConfig
 from broker.connect import connect
 from broker.curve import make_curve_keys, with_forwarder
 from broker.forwarder import start_forwarder
-from broker.messages import Envelope, Hello, Share
 from broker.mqtt_server import start_mqtt_server
 from broker.transport import Transport
+from broker.wire import messages
+from broker.wire.messages import Envelope, Hello, Share
 from scenarios.bench.ways import CURVE, DIRECT, FORWARDER, FORWARDER_CURVE, QOS_1
 from scenarios.bench.workers import cores, end, fork, on_core
 from scenarios.child import end_with_parent

@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from broker.messages import ENVIRONMENT
+from broker.wire.messages import ENVIRONMENT
 from scenarios.ledger import verify_ledger
 from scenarios.processes import parent_of, writers_of
 from scenarios.run_folder import RunFolder

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from broker.errors import ForetellError, UserError
-from broker.records import JoinedRecord, Record
+from broker.wire.records import JoinedRecord, Record
 from scenarios.fleet import start_fork_server
 from scenarios.launch import launch
 from scenarios.observer import Observer

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from broker.config import LinkConfig
 from broker.connect import connect
 from broker.driver import Driver
-from broker.messages import Envelope, Share
 from broker.participant import Participant
 from broker.transport import Transport
 from broker.transports.memory import MemoryNetwork
 from broker.virtual_time import VirtualTime
+from broker.wire.messages import Envelope, Share
 from scenarios.plan import Wiring, make_plan
 from scenarios.scenario import Scenario
 

@@ -18,7 +18,7 @@ from agent_node.config import AgentConfig, AlgorithmConfig, ExchangeConfig, Lear
 from agent_node.learning.learner import Learner
 from agent_node.registry import load_algorithm
 from broker.config import JoiningConfig, LinkConfig, TransportConfig
-from broker.messages import ENVIRONMENT
+from broker.wire.messages import ENVIRONMENT
 
 Grid = list[list[float]]
 RUNNING, TERMINATED, TRUNCATED = 0, 1, 2

@@ -13,9 +13,9 @@ from recording_learner import RecordingLearner, bad, stamp
 from agent_node.exchange import ExchangePlan
 from agent_node.protocol import AgentProtocol, Phase
 from broker.errors import PeerLost, ProtocolViolation
-from broker.messages import ENVIRONMENT, Action, Hello, Message, Metrics, Share, Stop, Timestep
 from broker.participant import Command, Report, Send
-from broker.records import EdgeRecord, EventRecord, FinishedRecord, JoinedRecord, RoundRecord
+from broker.wire.messages import ENVIRONMENT, Action, Hello, Message, Metrics, Share, Stop, Timestep
+from broker.wire.records import EdgeRecord, EventRecord, FinishedRecord, JoinedRecord, RoundRecord
 
 A0, A1, A2 = "agent-0", "agent-1", "agent-2"
 PATIENCE, GIVE_UP = 2.0, 50.0

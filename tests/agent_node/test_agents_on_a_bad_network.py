@@ -17,9 +17,9 @@ from numpy.random import Generator
 from recording_learner import RecordingLearner
 
 from agent_node.protocol import AgentProtocol, Phase
-from broker.messages import ENVIRONMENT, Action, Message, Stop
 from broker.participant import Command, Participant, Report, Send
-from broker.records import EdgeRecord, EpisodeRecord, FinishedRecord, Record, RoundRecord
+from broker.wire.messages import ENVIRONMENT, Action, Message, Stop
+from broker.wire.records import EdgeRecord, EpisodeRecord, FinishedRecord, Record, RoundRecord
 from env_service.config import BarrierConfig, PredationConfig, ServiceConfig
 from env_service.environments.task import Ended, Float, Integer, Outcome
 from env_service.protocol import EnvironmentProtocol

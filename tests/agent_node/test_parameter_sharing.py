@@ -37,7 +37,7 @@ from agent_node.learning.consensus import metropolis_weight
 from agent_node.learning.learner import Learner
 from agent_node.protocol import AgentProtocol
 from broker.errors import ProtocolViolation
-from broker.messages import ENVIRONMENT, Hello, Share
+from broker.wire.messages import ENVIRONMENT, Hello, Share
 
 A0, A1, A2 = "agent-0", "agent-1", "agent-2"
 VPS, PS = "value-parameter-sharing", "policy-sharing"

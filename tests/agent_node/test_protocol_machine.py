@@ -16,9 +16,9 @@ from recording_learner import RecordingLearner
 from test_agents_on_a_bad_network import EPISODES, STEPS, Weather, world
 
 from agent_node.protocol import AgentProtocol, Phase
-from broker.messages import ENVIRONMENT, OBSERVER, Action, Gone, Hello, Message, Stop
 from broker.participant import Command, Forget, Participant, Report, Send
-from broker.records import RoundRecord
+from broker.wire.messages import ENVIRONMENT, OBSERVER, Action, Gone, Hello, Message, Stop
+from broker.wire.records import RoundRecord
 
 Flying = tuple[str, str, Message]
 LOSABLE_NEVER = (Stop, Gone)

@@ -8,15 +8,15 @@ from collections import Counter
 import numpy as np
 from hypothesis import settings
 
-from broker.codec import Codec
 from broker.config import JoiningConfig
 from broker.driver import Driver
 from broker.faults import Judge
 from broker.joining import Joining
-from broker.messages import Envelope, Hello, Share, Stop
 from broker.participant import Send
 from broker.transports.faulty import FaultyTransport
 from broker.transports.memory import MemoryNetwork, MemoryTransport
+from broker.wire.codec import Codec
+from broker.wire.messages import Envelope, Hello, Share, Stop
 
 RUN = "test"
 MAX_BYTES = 1 << 20

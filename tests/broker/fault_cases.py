@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import TypeAdapter
 
 from broker.fault_config import FaultConfig
-from broker.messages import MessageName
+from broker.wire.messages import MessageName
 
 SHORT = {"distribution": "uniform", "low_s": 0.1, "high_s": 0.2}
 DELAYS = {

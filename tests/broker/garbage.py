@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from broker_toys import make_codec, share
 
-from broker.messages import Envelope, Hello, Stop
+from broker.wire.messages import Envelope, Hello, Stop
 
 
 def frames(source, destination, count, seed):

@@ -15,9 +15,9 @@ import pytest
 from broker_toys import LIMIT_S, RUN
 
 from broker.config import TransportConfig
-from broker.messages import topic
 from broker.mqtt_access import make_mqtt_access, read_mqtt_credentials
 from broker.mqtt_server import start_mqtt_server
+from broker.wire.messages import topic
 
 KINDS = ("mosquitto", "amqtt")
 AGENTS = ("agent-0", "agent-1", "agent-2")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from broker_toys import envelope
 
-from broker.messages import Hello
+from broker.wire.messages import Hello
 
 
 def stranger(kind, mine, other):

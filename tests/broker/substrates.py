@@ -15,9 +15,9 @@ from broker.config import LinkConfig, TransportConfig
 from broker.connect import connect
 from broker.fault_config import DropConfig
 from broker.forwarder import start_forwarder
-from broker.messages import Hello, Stop
 from broker.mqtt_server import start_mqtt_server
 from broker.transports.memory import MemoryNetwork
+from broker.wire.messages import Hello, Stop
 
 KINDS = ("memory", "ipc", "tcp", "forwarder", "mosquitto", "amqtt")
 BETWEEN = ("forwarder", "mosquitto", "amqtt")

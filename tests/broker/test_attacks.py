@@ -23,11 +23,11 @@ from zmtp import dial, frame, greeting, shake_hands
 from broker.config import TransportConfig
 from broker.curve import make_curve_keys, read_curve_keys
 from broker.forwarder import start_forwarder
-from broker.messages import OBSERVER, Stop, topic
 from broker.mqtt_server import start_mqtt_server
 from broker.transports.forwarded import SUBSCRIBED, ForwardedTransport, subscribe_address
 from broker.transports.mqtt import MqttTransport
 from broker.transports.zeromq import ZeroMQTransport
+from broker.wire.messages import OBSERVER, Stop, topic
 
 COUNT = 100_000
 SAID = 50

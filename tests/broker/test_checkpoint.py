@@ -12,7 +12,7 @@ from broker.checkpoint import FileCheckpoints, MemoryCheckpoints, State
 from broker.config import LifeConfig
 from broker.errors import CheckpointDamaged
 from broker.life import Life, begin_life
-from broker.records import EdgeRecord, FaultCount
+from broker.wire.records import EdgeRecord, FaultCount
 
 ARRAYS = {
     "weights": np.arange(6, dtype=np.float32).reshape(2, 3),

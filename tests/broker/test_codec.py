@@ -17,10 +17,22 @@ from hypothesis.extra import numpy as arrays_of
 from message_cases import action_of, timestep_of
 
 import broker
-from broker.arrays import pack
-from broker.codec import edge_prefix
 from broker.errors import FrameRejected
-from broker.messages import SEQUENCE_LIMIT, Action, Envelope, Faults, Gone, GoOn, Hello, Metrics, Share, Stop, Timestep
+from broker.wire.arrays import pack
+from broker.wire.codec import edge_prefix
+from broker.wire.messages import (
+    SEQUENCE_LIMIT,
+    Action,
+    Envelope,
+    Faults,
+    Gone,
+    GoOn,
+    Hello,
+    Metrics,
+    Share,
+    Stop,
+    Timestep,
+)
 
 SOURCE, DESTINATION = "agent-0", "agent-1"
 EDGE = [RUN, SOURCE, DESTINATION]

@@ -14,9 +14,9 @@ from strangers import greeting, stranger
 from broker.config import TransportConfig
 from broker.curve import make_curve_keys, read_curve_keys
 from broker.errors import UserError
-from broker.messages import Stop
 from broker.transport import UNKNOWN
 from broker.transports.zeromq import ZeroMQTransport
+from broker.wire.messages import Stop
 
 GRAPH = {"a": ("b", "c"), "b": ("a", "c"), "c": ("a", "b")}
 

@@ -7,10 +7,10 @@ from broker_toys import RUN, Toy, envelope, share
 
 from broker.driver import Driver
 from broker.errors import PeerLost, ProtocolViolation
-from broker.messages import Hello, Stop
 from broker.participant import Report, Send
-from broker.records import EdgeRecord, EndingRecord, EventRecord, JoinedRecord
 from broker.transport import Transport
+from broker.wire.messages import Hello, Stop
+from broker.wire.records import EdgeRecord, EndingRecord, EventRecord, JoinedRecord
 
 JOINED = Report(JoinedRecord("a"))
 

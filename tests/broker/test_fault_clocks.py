@@ -13,8 +13,8 @@ from broker_toys import envelope, noticed, number_anew
 from fault_cases import fault
 from substrates import Substrate
 
-from broker.messages import Hello, Share
-from broker.records import DelayRecord, FateCount, FaultCount
+from broker.wire.messages import Hello, Share
+from broker.wire.records import DelayRecord, FateCount, FaultCount
 
 MESSAGES = 200
 SIZE = np.dtype(np.float32).itemsize * 6

@@ -17,9 +17,9 @@ from broker.config import LinkConfig, TransportConfig
 from broker.connect import connect
 from broker.errors import ProtocolViolation
 from broker.faults.content import corrupted, refusal
-from broker.messages import MessageName, Share
-from broker.records import DelayRecord, EventRecord, FateCount, FaultCount, FaultRecord
 from broker.transports.memory import MemoryNetwork
+from broker.wire.messages import MessageName, Share
+from broker.wire.records import DelayRecord, EventRecord, FateCount, FaultCount, FaultRecord
 
 ROWS = np.array([[0.7, 0.2, 0.1], [0.25, 0.25, 0.5]], np.float32)
 FIELDS = (Field("anticipation", Kind.DISTRIBUTION, (2, 3)), Field("critic", Kind.REAL, (4,)))

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.faults import Judge
-from broker.messages import MessageName, Share
-from broker.records import FaultCount, FaultRecord
 from broker.transports.faulty import FaultyTransport
 from broker.transports.memory import MemoryNetwork, MemoryTransport
+from broker.wire.messages import MessageName, Share
+from broker.wire.records import FaultCount, FaultRecord
 
 NAMES = ("agent-0", "agent-1", "agent-2")
 windows = st.none() | st.tuples(st.integers(0, 4), st.integers(1, 3)).map(lambda pair: (pair[0], pair[0] + pair[1]))

@@ -15,7 +15,7 @@ from broker.delay_config import Constant, Exponential, Uniform
 from broker.errors import ScenarioError
 from broker.fault_config import DelayConfig, DropConfig, FaultConfig
 from broker.faults import UNTOUCHED, Applied, Judge, delay, drop, quantile
-from broker.messages import Hello, MessageName, Metrics, Share, Stop, name_of
+from broker.wire.messages import Hello, MessageName, Metrics, Share, Stop, name_of
 
 N = 4000
 TEN_MS = Constant(distribution="constant", value_s=0.01)

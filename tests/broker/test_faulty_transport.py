@@ -10,12 +10,12 @@ from message_cases import action_of
 from broker.delay_config import Constant, Exponential, Uniform
 from broker.fault_config import DelayConfig, DropConfig
 from broker.faults import Judge
-from broker.messages import Hello, MessageName, Stop
 from broker.participant import Send
-from broker.records import EdgeRecord, FateCount, FaultCount, FaultRecord
 from broker.transports.faulty import FaultyTransport
 from broker.transports.memory import MemoryNetwork, MemoryTransport
 from broker.virtual_time import VirtualTime
+from broker.wire.messages import Hello, MessageName, Stop
+from broker.wire.records import EdgeRecord, FateCount, FaultCount, FaultRecord
 
 HALF_LOST = DropConfig(kind="drop", probability=0.5)
 ALL_LOST = DropConfig(kind="drop", probability=1.0)

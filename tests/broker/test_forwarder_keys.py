@@ -15,8 +15,8 @@ from broker.config import TransportConfig
 from broker.curve import make_curve_keys, read_curve_keys, with_forwarder
 from broker.errors import UserError
 from broker.forwarder import start_forwarder
-from broker.messages import OBSERVER, Stop
 from broker.transports.forwarded import ForwardedTransport, subscribe_address
+from broker.wire.messages import OBSERVER, Stop
 
 GRAPH = {"a": ("b",), "b": ("a", "c"), "c": ("b",)}
 THROUGH = with_forwarder(GRAPH)

@@ -9,10 +9,10 @@ from broker_toys import envelope, make_codec, noticed, property_test, share
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.messages import LAST_WILL, Hello, Metrics
-from broker.records import EdgeRecord
 from broker.transport import Traffic
 from broker.transports.memory import MemoryNetwork, MemoryTransport
+from broker.wire.messages import LAST_WILL, Hello, Metrics
+from broker.wire.records import EdgeRecord
 
 FIRST_LIFE = Hello(0, wants_reply=True)
 SECOND_LIFE = Hello(1, wants_reply=True)

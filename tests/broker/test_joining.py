@@ -10,8 +10,8 @@ import pytest
 from broker.config import JoiningConfig
 from broker.errors import PeerLost
 from broker.joining import Joining
-from broker.messages import Hello
 from broker.participant import Send
+from broker.wire.messages import Hello
 
 APART_S = 0.25
 CONFIG = JoiningConfig()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from broker_toys import envelope, make_codec, noticed, share
 
-from broker.messages import Hello, Stop
-from broker.records import EdgeRecord, EventRecord
 from broker.transports.journaled import Entry, JournaledTransport, read_journal
 from broker.transports.memory import MemoryNetwork, MemoryTransport
+from broker.wire.messages import Hello, Stop
+from broker.wire.records import EdgeRecord, EventRecord
 
 CODEC = make_codec("reader", [])
 

@@ -9,9 +9,9 @@ import pytest
 from broker_toys import LIMIT_S, RUN, Ear, envelope, listen_until, make_codec, noticed
 
 from broker.config import TransportConfig
-from broker.messages import Stop, topic
 from broker.transports.mqtt import MqttTransport
 from broker.transports.mqtt_packets import publish_head, publish_packet
+from broker.wire.messages import Stop, topic
 
 HEAD = publish_head(topic(RUN, "a", "b"), b"")
 CONNACK = bytes.fromhex("20 02 00 00")

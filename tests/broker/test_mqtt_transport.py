@@ -21,11 +21,11 @@ from ports import free_port
 
 from broker.config import TransportConfig
 from broker.errors import FrameRejected, UserError
-from broker.messages import OBSERVER, Hello, Metrics, Share, Stop, topic
 from broker.mqtt_access import MqttCredentials
-from broker.records import EdgeRecord, EventRecord, pack, unpack
 from broker.transport import UNKNOWN
 from broker.transports.mqtt import MqttTransport
+from broker.wire.messages import OBSERVER, Hello, Metrics, Share, Stop, topic
+from broker.wire.records import EdgeRecord, EventRecord, pack, unpack
 
 if shutil.which("mosquitto") is None and os.environ.get("CI") != "true":
     pytest.skip("mosquitto is not installed", allow_module_level=True)

@@ -24,12 +24,12 @@ from broker.delay_config import Uniform
 from broker.driver import Driver
 from broker.errors import PeerLost, UserError
 from broker.fault_config import DelayConfig
-from broker.messages import OBSERVER, Envelope, Metrics, Stop
 from broker.participant import Report
 from broker.process import main, run_in_real_time
-from broker.records import EdgeRecord, FaultCount, JoinedRecord, unpack
 from broker.transports.journaled import read_journal
 from broker.transports.zeromq import ZeroMQTransport
+from broker.wire.messages import OBSERVER, Envelope, Metrics, Stop
+from broker.wire.records import EdgeRecord, FaultCount, JoinedRecord, unpack
 
 ROUNDS = 20
 JITTER = DelayConfig(kind="delay", delay_s=Uniform(distribution="uniform", low_s=0.0, high_s=0.01))

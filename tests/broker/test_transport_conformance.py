@@ -12,7 +12,7 @@ from broker_toys import envelope, listen_until, noticed
 from substrates import BETWEEN, KINDS, WRAPS, Substrate, meet, say
 
 from broker.errors import FrameRejected
-from broker.messages import Hello, Share, Stop
+from broker.wire.messages import Hello, Share, Stop
 
 PEERS = {"a": ("b", "c"), "b": ("a", "c"), "c": ("a", "b")}
 ON_EVERY_WAY = pytest.mark.parametrize("kind", KINDS)

@@ -9,10 +9,10 @@ from broker.config import JoiningConfig
 from broker.delay_config import Constant, Uniform
 from broker.errors import Deadlock, PeerLost, ProtocolViolation
 from broker.fault_config import DelayConfig, DropConfig
-from broker.messages import Stop
 from broker.participant import Send
-from broker.records import EdgeRecord
 from broker.virtual_time import VirtualTime
+from broker.wire.messages import Stop
+from broker.wire.records import EdgeRecord
 
 
 def late(value_s, **where):

@@ -12,10 +12,10 @@ from msgspec.structs import astuple
 
 from broker.config import JoiningConfig, LifeConfig, LinkConfig, TransportConfig
 from broker.errors import PeerLost, ProtocolViolation
-from broker.messages import Hello, Metrics, Share, Stop, Timestep
 from broker.participant import Report, Send
-from broker.records import EndingRecord, EpisodeRecord, EventRecord, FinishedRecord, JoinedRecord
 from broker.seeding import generator
+from broker.wire.messages import Hello, Metrics, Share, Stop, Timestep
+from broker.wire.records import EndingRecord, EpisodeRecord, EventRecord, FinishedRecord, JoinedRecord
 from env_service.build import make_environment
 from env_service.config import BarrierConfig, ExchangeConfig, ServiceConfig
 from env_service.environments import make_task

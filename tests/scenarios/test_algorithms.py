@@ -16,9 +16,9 @@ from scipy.stats import binomtest
 
 from agent_node.learning.learner import Learner
 from agent_node.registry import BUILT_IN
-from broker.codec import Codec
-from broker.messages import Hello, Share
 from broker.transports.journaled import read_journal
+from broker.wire.codec import Codec
+from broker.wire.messages import Hello, Share
 from scenarios.plan import make_plan
 from scenarios.scenario import load_scenario
 from scenarios.simulate import simulate

@@ -10,7 +10,7 @@ from running import foretell, simulate_here, summary
 
 from broker.errors import LedgerMismatch, ScenarioError
 from broker.fault_config import FaultConfig
-from broker.records import FaultCount
+from broker.wire.records import FaultCount
 from scenarios.ledger import check, verify_ledger
 from scenarios.plan import make_plan
 from scenarios.scenario import load_scenario, parse_settings

@@ -9,7 +9,7 @@ import struct
 import pytest
 from tensorboard.compat.proto.event_pb2 import Event
 
-from broker.records import (
+from broker.wire.records import (
     EdgeRecord,
     EpisodeRecord,
     EventRecord,

@@ -8,7 +8,7 @@ import pytest
 
 from agent_node.config import AgentConfig
 from broker.errors import ScenarioError
-from broker.messages import ENVIRONMENT, OBSERVER
+from broker.wire.messages import ENVIRONMENT, OBSERVER
 from env_service.config import ServiceConfig
 from scenarios import plan as planning
 from scenarios.plan import Wiring, make_plan

@@ -25,9 +25,9 @@ from message_cases import action_of, timestep_of
 from ports import free_ports
 from running import LIMIT_S, TINY, children_of, foretell, participant_pid, simulate_here, start, summary, until
 
-from broker.codec import Codec
-from broker.messages import ENVIRONMENT, OBSERVER, Envelope, Share, Stop
 from broker.transports.journaled import read_journal
+from broker.wire.codec import Codec
+from broker.wire.messages import ENVIRONMENT, OBSERVER, Envelope, Share, Stop
 from scenarios.processes import is_alive
 
 LONG = ("--episodes", "100000", *TINY, "--set", "recovery.on_crash=fail")

@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from broker.errors import UserError
-from broker.records import (
+from broker.wire.records import (
     EdgeRecord,
     EpisodeRecord,
     EventRecord,

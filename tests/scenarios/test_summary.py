@@ -10,7 +10,7 @@ import struct
 
 import pytest
 
-from broker.records import EdgeRecord, EpisodeRecord, FaultRecord, FinishedRecord, RoundRecord
+from broker.wire.records import EdgeRecord, EpisodeRecord, FaultRecord, FinishedRecord, RoundRecord
 from scenarios.store import Store
 from scenarios.summary import Tally
 

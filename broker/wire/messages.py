@@ -14,7 +14,7 @@
 | Metrics  | any -> observer             | records for the run's store; never read by an agent                 |
 
 A message travels in an `Envelope`; its topic `foretell/<run>/<source>/<destination>` is the directed edge. Where it
-carries arrays, `layout` and `data` hold them as `broker.arrays` describes: they are cut only where somebody asks.
+carries arrays, `layout` and `data` hold them as `broker.wire.arrays` describes: they are cut only where somebody asks.
 Shapes: E parallel copies, S observation size, B samples of an episode.
 """
 
@@ -26,7 +26,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 import numpy as np
 
-from broker import arrays
+from broker.wire import arrays
 
 ENVIRONMENT = "environment"
 OBSERVER = "observer"
@@ -163,7 +163,7 @@ class Metrics(msgspec.Struct, frozen=True, array_like=True, tag=6, forbid_unknow
     """Records for the observer.
 
     Attributes:
-        records: msgpack of a list of `broker.records.Record`.
+        records: msgpack of a list of `broker.wire.records.Record`.
     """
 
     records: bytes

@@ -13,9 +13,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from broker.arrays import layouts
 from broker.errors import FrameRejected
-from broker.messages import VERSION, Action, Envelope, Share, Timestep, topic
+from broker.wire.arrays import layouts
+from broker.wire.messages import VERSION, Action, Envelope, Share, Timestep, topic
 
 _SHOWN = 80
 
