@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from broker.fault_config import FaultConfig
+from broker.faults.config import FaultConfig
 from broker.model import Model
 from broker.wire.messages import LIVES
 

@@ -8,8 +8,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from broker.config import LinkConfig
 from broker.errors import UserError
-from broker.fault_config import FaultConfig
 from broker.faults import Judge
+from broker.faults.config import FaultConfig
 from broker.transport import FrameTransport, Transport
 from broker.transports.faulty import FaultyTransport
 from broker.transports.journaled import JournaledTransport

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from broker.delay_config import Constant, Trace, Uniform
-from broker.delay_config import DelayDistribution as Delays
-from broker.fault_config import (
+from broker.faults.chains import bad_share
+from broker.faults.config import (
     CONTENT,
     ClockOffsetConfig,
     DelayConfig,
@@ -25,7 +24,8 @@ from broker.fault_config import (
     SlowNodeConfig,
     called,
 )
-from broker.faults.chains import bad_share
+from broker.faults.delays import Constant, Trace, Uniform
+from broker.faults.delays import DelayDistribution as Delays
 from broker.faults.selector import touches
 from broker.wire.records import FaultCount
 from scenarios.account import kind_on

@@ -19,7 +19,7 @@ from typing import Any, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from broker.errors import ScenarioError, UserError
-from broker.fault_config import FaultConfig, called
+from broker.faults.config import FaultConfig, called
 from scenarios.observer import Observer
 from scenarios.plan import Plan, make_plan
 from scenarios.process_fault_config import PROCESS_FAULTS, LateJoinConfig

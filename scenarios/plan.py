@@ -15,8 +15,8 @@ from agent_node.learning.shares import ShareFormat
 from agent_node.registry import load_algorithm
 from broker.config import LifeConfig, LinkConfig
 from broker.errors import ScenarioError
-from broker.fault_config import called
 from broker.faults import Judge
+from broker.faults.config import called
 from broker.wire.messages import ENVIRONMENT, OBSERVER, agent_name
 from env_service.config import ServiceConfig
 from env_service.environments import make_task

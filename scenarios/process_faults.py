@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple, Protocol
 
-from broker.fault_config import called
+from broker.faults.config import called
 from broker.seeding import generator
 from broker.wire.records import ProcessFaultRecord
 from scenarios.process_fault_config import (

@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from agent_node.config import AlgorithmConfig, ExchangeConfig, LearningConfig
 from broker.config import JoiningConfig, Model, RecoveryConfig, TransportConfig
 from broker.errors import ScenarioError, UserError
-from broker.fault_config import FaultConfig, MessageFaultConfig
+from broker.faults.config import FaultConfig, MessageFaultConfig
 from env_service.config import BarrierConfig, EnvironmentConfig
 from scenarios.process_fault_config import PROCESS_FAULTS, ProcessFaultConfig
 from scenarios.topology import TopologyConfig

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from broker.fault_config import called
+from broker.faults.config import called
 from scenarios.scenario import AnyFaultConfig, Scenario
 
 Faults = tuple[AnyFaultConfig, ...]

@@ -6,8 +6,8 @@ import math
 from pathlib import Path
 from typing import TypeVar
 
-from broker.delay_config import Trace
 from broker.errors import ScenarioError
+from broker.faults.delays import Trace
 from broker.model import Model
 from scenarios.scenario import Scenario
 

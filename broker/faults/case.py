@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from broker.delay_config import Correlated, DelayDistribution, Trace
-from broker.fault_config import GilbertElliottConfig
 from broker.faults.chains import Chains
+from broker.faults.config import GilbertElliottConfig
+from broker.faults.delays import Correlated, DelayDistribution, Trace
 from broker.faults.distributions import probability_of
 from broker.seeding import Part, uniform
 from broker.wire.messages import MessageName

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from broker.delay_config import Correlated
-from broker.fault_config import GilbertElliottConfig
+from broker.faults.config import GilbertElliottConfig
+from broker.faults.delays import Correlated
 from broker.faults.distributions import normal_score
 from broker.seeding import uniform
 from broker.wire.messages import MessageName

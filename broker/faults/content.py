@@ -13,7 +13,7 @@ from typing import assert_never
 import numpy as np
 from msgspec.structs import replace
 
-from broker.fault_config import (
+from broker.faults.config import (
     BitFlipConfig,
     ByzantineConfig,
     ContentConfig,

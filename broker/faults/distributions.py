@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
-from broker.delay_config import (
+from broker.faults.delays import (
     Constant,
     Correlated,
     DelayDistribution,

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from broker.errors import ScenarioError
-from broker.fault_config import CONTENT, ClockOffsetConfig, ContentConfig, FaultConfig, RateLimitConfig, called
 from broker.faults.case import Case
 from broker.faults.chains import Chains
+from broker.faults.config import CONTENT, ClockOffsetConfig, ContentConfig, FaultConfig, RateLimitConfig, called
 from broker.faults.selector import has_window, in_window, touches
 from broker.faults.verdicts import UNTOUCHED, Link, Verdict, changed
 from broker.wire.messages import MessageName

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-from broker.fault_config import FaultConfig, PartitionConfig
+from broker.faults.config import FaultConfig, PartitionConfig
 from broker.wire.messages import MessageName
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from broker.delay_config import DelayDistribution
-from broker.fault_config import (
+from broker.faults.case import Case, Draw
+from broker.faults.config import (
     DelayConfig,
     DropConfig,
     DuplicateConfig,
@@ -19,7 +19,7 @@ from broker.fault_config import (
     SlowNodeConfig,
     VerdictConfig,
 )
-from broker.faults.case import Case, Draw
+from broker.faults.delays import DelayDistribution
 from broker.faults.distributions import quantile
 
 Verdict = tuple[float, ...]

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from broker.delivery import DeliveryQueue
-from broker.fault_config import ContentConfig
 from broker.faults import UNTOUCHED, Judge, Look
+from broker.faults.config import ContentConfig
 from broker.faults.content import Body, can_strike, corrupted, refusal
-from broker.faults.memory import Earlier
+from broker.faults.earlier import Earlier
 from broker.faults.tally import Fate, Tally, fate_of
 from broker.transport import Transport
 from broker.wire.messages import Action, Envelope, MessageName, Share, Timestep, name_of

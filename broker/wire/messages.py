@@ -193,7 +193,7 @@ class Faults(msgspec.Struct, frozen=True, array_like=True, tag=9, forbid_unknown
     """The faults of messages that are in force from now on.
 
     Attributes:
-        document: All of them, as JSON; see `broker.fault_config`.
+        document: All of them, as JSON; see `broker.faults.config`.
     """
 
     document: str

@@ -9,8 +9,8 @@ from time import perf_counter
 
 import numpy as np
 
-from broker.fault_config import DropConfig, FaultConfig
 from broker.faults import Judge
+from broker.faults.config import DropConfig, FaultConfig
 from broker.transport import Transport
 from broker.transports.faulty import FaultyTransport
 from broker.transports.memory import MemoryNetwork, MemoryTransport

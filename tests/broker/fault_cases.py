@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import TypeAdapter
 
-from broker.fault_config import FaultConfig
+from broker.faults.config import FaultConfig
 from broker.wire.messages import MessageName
 
 SHORT = {"distribution": "uniform", "low_s": 0.1, "high_s": 0.2}

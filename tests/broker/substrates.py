@@ -13,7 +13,7 @@ from ports import free_port
 
 from broker.config import LinkConfig, TransportConfig
 from broker.connect import connect
-from broker.fault_config import DropConfig
+from broker.faults.config import DropConfig
 from broker.forwarder import start_forwarder
 from broker.mqtt_server import start_mqtt_server
 from broker.transports.memory import MemoryNetwork

@@ -11,10 +11,10 @@ from message_cases import action_of, timestep_of
 from pydantic import TypeAdapter, ValidationError
 from scipy import stats
 
-from broker.delay_config import Constant, Exponential, Uniform
 from broker.errors import ScenarioError
-from broker.fault_config import DelayConfig, DropConfig, FaultConfig
 from broker.faults import UNTOUCHED, Applied, Judge, delay, drop, quantile
+from broker.faults.config import DelayConfig, DropConfig, FaultConfig
+from broker.faults.delays import Constant, Exponential, Uniform
 from broker.wire.messages import Hello, MessageName, Metrics, Share, Stop, name_of
 
 N = 4000

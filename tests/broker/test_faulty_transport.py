@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from message_cases import action_of
 
-from broker.delay_config import Constant, Exponential, Uniform
-from broker.fault_config import DelayConfig, DropConfig
 from broker.faults import Judge
+from broker.faults.config import DelayConfig, DropConfig
+from broker.faults.delays import Constant, Exponential, Uniform
 from broker.participant import Send
 from broker.transports.faulty import FaultyTransport
 from broker.transports.memory import MemoryNetwork, MemoryTransport

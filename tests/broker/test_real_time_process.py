@@ -20,10 +20,10 @@ from ports import free_port
 
 from broker.config import LinkConfig, Model, TransportConfig
 from broker.connect import connect
-from broker.delay_config import Uniform
 from broker.driver import Driver
 from broker.errors import PeerLost, UserError
-from broker.fault_config import DelayConfig
+from broker.faults.config import DelayConfig
+from broker.faults.delays import Uniform
 from broker.participant import Report
 from broker.process import main, run_in_real_time
 from broker.transports.journaled import read_journal

@@ -6,9 +6,9 @@ import pytest
 from broker_toys import Pong, Stage, Toy, quick_joining, share
 
 from broker.config import JoiningConfig
-from broker.delay_config import Constant, Uniform
 from broker.errors import Deadlock, PeerLost, ProtocolViolation
-from broker.fault_config import DelayConfig, DropConfig
+from broker.faults.config import DelayConfig, DropConfig
+from broker.faults.delays import Constant, Uniform
 from broker.participant import Send
 from broker.virtual_time import VirtualTime
 from broker.wire.messages import Stop

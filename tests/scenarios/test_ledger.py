@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from running import foretell, simulate_here, summary
 
 from broker.errors import LedgerMismatch, ScenarioError
-from broker.fault_config import FaultConfig
+from broker.faults.config import FaultConfig
 from broker.wire.records import FaultCount
 from scenarios.ledger import check, verify_ledger
 from scenarios.plan import make_plan

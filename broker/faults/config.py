@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, model_validator
 
-from broker.delay_config import Constant, DelayDistribution
+from broker.faults.delays import Constant, DelayDistribution
 from broker.model import Model
 
 MessageKind = Literal["timestep", "action", "share"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from broker.fault_config import ContentConfig, StaleConfig
+from broker.faults.config import ContentConfig, StaleConfig
 from broker.faults.content import Body
 from broker.wire.messages import MessageName, Share
 
