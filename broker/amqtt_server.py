@@ -28,8 +28,8 @@ from amqtt.session import Session
 
 from broker.amqtt_config import AmqttConfig
 from broker.errors import FrameRejected
-from broker.mqtt_access import CERTIFICATE, KEY, PASSWORDS, PERMISSIONS, is_password
 from broker.mqtt_log import Refusals
+from broker.security.mqtt_access import CERTIFICATE, KEY, PASSWORDS, PERMISSIONS, is_password
 
 _log = logging.getLogger("foretell")
 _refusals = Refusals(_log.warning)

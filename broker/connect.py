@@ -20,7 +20,7 @@ from broker.wire.messages import OBSERVER
 _FAULTS: TypeAdapter[tuple[FaultConfig, ...]] = TypeAdapter(tuple[FaultConfig, ...])
 
 if TYPE_CHECKING:
-    from broker.curve import CurveKeys
+    from broker.security.curve import CurveKeys
 
 
 def make_codec(link: LinkConfig) -> Codec:
@@ -123,7 +123,7 @@ def _open_mqtt(link: LinkConfig, codec: Codec) -> FrameTransport:
         raise UserError(msg)
     credentials = None
     if link.credentials is not None:
-        from broker.mqtt_access import read_mqtt_credentials  # noqa: PLC0415 - its hashes are of no use elsewhere
+        from broker.security.mqtt_access import read_mqtt_credentials  # noqa: PLC0415 - its hashes are of no use elsewhere
 
         credentials = read_mqtt_credentials(link.credentials)
     return MqttTransport(
@@ -138,6 +138,6 @@ def _open_mqtt(link: LinkConfig, codec: Codec) -> FrameTransport:
 
 
 def _keys(link: LinkConfig) -> CurveKeys | None:
-    from broker.curve import read_curve_keys  # noqa: PLC0415 - see above
+    from broker.security.curve import read_curve_keys  # noqa: PLC0415 - see above
 
     return read_curve_keys(link.credentials) if link.credentials is not None else None

@@ -19,9 +19,9 @@ from typing import TextIO
 from pydantic import Field, ValidationError
 
 from broker.config import Model, TransportConfig
-from broker.curve import read_curve_keys
 from broker.errors import UserError
 from broker.leash import end, end_with_parent
+from broker.security.curve import read_curve_keys
 from broker.threads import schedule
 from broker.transports.switch import REFUSED_IN_ALL, Switch
 from broker.wire.messages import FORWARDER

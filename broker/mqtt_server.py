@@ -21,8 +21,8 @@ from broker.amqtt_config import AmqttConfig
 from broker.config import TransportConfig
 from broker.errors import AddressInUse, UserError
 from broker.leash import end, end_of_input, leashed
-from broker.mqtt_access import CERTIFICATE, KEY, PASSWORDS, PERMISSIONS
 from broker.mqtt_log import refusals_in
+from broker.security.mqtt_access import CERTIFICATE, KEY, PASSWORDS, PERMISSIONS
 
 Kind = Literal["mosquitto", "amqtt"]
 

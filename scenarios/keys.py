@@ -43,8 +43,8 @@ def make_keys(plan: Plan, folder: Path) -> None:
     Raises:
         UserError: The folder holds keys already, or cannot be written.
     """
-    from broker.curve import make_curve_keys, with_forwarder  # noqa: PLC0415 - runs without keys need no cryptography
-    from broker.mqtt_access import make_mqtt_access  # noqa: PLC0415
+    from broker.security.curve import make_curve_keys, with_forwarder  # noqa: PLC0415 - runs without keys need no cryptography
+    from broker.security.mqtt_access import make_mqtt_access  # noqa: PLC0415
 
     if folder.exists() and any(folder.iterdir()):
         msg = f"expected an empty folder for keys, found {folder} with files in it. Choose another, or remove it."

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import zmq
 from zmq.utils import z85
 
-from broker.curve import CurveKeys, key_of
+from broker.security.curve import CurveKeys, key_of
 
 Socket = zmq.Socket[bytes]
 

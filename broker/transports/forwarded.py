@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 import zmq
 
 from broker.config import TransportConfig
-from broker.curve import CurveKeys
 from broker.errors import UserError
+from broker.security.curve import CurveKeys
 from broker.transport import Traffic
 from broker.transports.sockets import NOBLOCK, OutEdge, Socket, SocketTransport, is_readable, limit_of, plain_send
 from broker.wire.codec import Codec

@@ -16,7 +16,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from broker.config import TransportConfig
-from broker.mqtt_access import MqttCredentials
+from broker.security.mqtt_access import MqttCredentials
 from broker.transport import FrameTransport, Traffic
 from broker.transports.mqtt_connection import V5, MqttConnection, Who
 from broker.transports.mqtt_packets import publish_head, publish_packet

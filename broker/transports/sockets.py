@@ -18,8 +18,8 @@ from typing import Any
 import zmq
 
 from broker.config import TransportConfig
-from broker.curve import CurveKeys
 from broker.errors import AddressInUse, UserError
+from broker.security.curve import CurveKeys
 from broker.transport import FrameTransport, Traffic
 from broker.transports.doorkeeper import Caller, call_with
 from broker.wire.codec import Codec

@@ -21,8 +21,8 @@ from contextlib import suppress
 import zmq
 
 from broker.config import TransportConfig
-from broker.curve import CurveKeys, key_of
 from broker.errors import UserError
+from broker.security.curve import CurveKeys, key_of
 from broker.transports.doorkeeper import Doorkeeper, serve_with
 from broker.transports.forwarded import SUBSCRIBED, UNSUBSCRIBED, subscribe_address
 from broker.transports.sockets import NOBLOCK, Socket, bind, is_readable, plain_send, set_limits

@@ -18,9 +18,9 @@ import numpy as np
 
 from broker.config import JoiningConfig, LinkConfig, TransportConfig
 from broker.connect import connect
-from broker.curve import make_curve_keys, with_forwarder
 from broker.forwarder import start_forwarder
 from broker.mqtt_server import start_mqtt_server
+from broker.security.curve import make_curve_keys, with_forwarder
 from broker.transport import Transport
 from broker.wire import messages
 from broker.wire.messages import Envelope, Hello, Share

@@ -12,8 +12,8 @@ from broker_toys import Ear, envelope, listen_until, make_codec, noticed
 from strangers import greeting, stranger
 
 from broker.config import TransportConfig
-from broker.curve import make_curve_keys, read_curve_keys
 from broker.errors import UserError
+from broker.security.curve import make_curve_keys, read_curve_keys
 from broker.transport import UNKNOWN
 from broker.transports.zeromq import ZeroMQTransport
 from broker.wire.messages import Stop

@@ -12,9 +12,9 @@ from broker_toys import RUN, Ear, envelope, listen_until, make_codec
 from strangers import greeting, stranger
 
 from broker.config import TransportConfig
-from broker.curve import make_curve_keys, read_curve_keys, with_forwarder
 from broker.errors import UserError
 from broker.forwarder import start_forwarder
+from broker.security.curve import make_curve_keys, read_curve_keys, with_forwarder
 from broker.transports.forwarded import ForwardedTransport, subscribe_address
 from broker.wire.messages import OBSERVER, Stop
 

@@ -10,9 +10,9 @@ from broker_toys import RUN
 from cryptography import x509
 from mqtt_toys import PEERS, edge
 
-from broker import mqtt_access
 from broker.errors import UserError
-from broker.mqtt_access import is_password, make_mqtt_access, read_mqtt_credentials
+from broker.security import mqtt_access
+from broker.security.mqtt_access import is_password, make_mqtt_access, read_mqtt_credentials
 
 
 @pytest.fixture

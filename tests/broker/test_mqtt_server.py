@@ -19,8 +19,8 @@ from mqtt_toys import AGENTS, KINDS, House, edge, need_mosquitto
 from broker import mqtt_server
 from broker.config import TransportConfig
 from broker.errors import AddressInUse, UserError
-from broker.mqtt_access import make_mqtt_access
 from broker.mqtt_server import start_mqtt_server
+from broker.security.mqtt_access import make_mqtt_access
 
 STARTER = """
 import sys, time

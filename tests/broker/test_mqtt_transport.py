@@ -21,7 +21,7 @@ from ports import free_port
 
 from broker.config import TransportConfig
 from broker.errors import FrameRejected, UserError
-from broker.mqtt_access import MqttCredentials
+from broker.security.mqtt_access import MqttCredentials
 from broker.transport import UNKNOWN
 from broker.transports.mqtt import MqttTransport
 from broker.wire.messages import OBSERVER, Hello, Metrics, Share, Stop, topic

@@ -21,8 +21,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from broker.certificates import make_server_certificate
 from broker.errors import UserError
+from broker.security.certificates import make_server_certificate
 from broker.wire.messages import topic
 
 BROKER = "broker"

@@ -1,0 +1,1 @@
+"""Who may take part: CURVE keys, certificates, and permissions on an MQTT broker."""
