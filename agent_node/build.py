@@ -6,7 +6,7 @@ from agent_node.config import AgentConfig
 from agent_node.learning.learner import Learner
 from agent_node.protocol import AgentProtocol
 from agent_node.registry import load_algorithm
-from broker.checkpoint import State
+from broker.participants.checkpoint import State
 
 
 def make_agent(config: AgentConfig, state: State | None = None) -> AgentProtocol:

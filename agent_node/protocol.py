@@ -33,10 +33,10 @@ from msgspec.structs import replace
 from agent_node.config import AgentConfig
 from agent_node.exchange import ExchangePlan
 from agent_node.in_edge import Arrays, InEdge
-from broker.checkpoint import State
 from broker.errors import PeerLost, ProtocolViolation
-from broker.joining import Joining
-from broker.participant import Command, Forget, Refit, Report, Save, Send
+from broker.participants.checkpoint import State
+from broker.participants.joining import Joining
+from broker.participants.participant import Command, Forget, Refit, Report, Save, Send
 from broker.wire.messages import (
     ENVIRONMENT,
     OBSERVER,

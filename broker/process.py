@@ -23,13 +23,13 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from broker.checkpoint import State
 from broker.config import LinkConfig, Model
 from broker.connect import connect, refitted
 from broker.driver import Driver, Observe
 from broker.errors import ForetellError, UserError
-from broker.life import begin_life
-from broker.participant import Participant
+from broker.participants.checkpoint import State
+from broker.participants.life import begin_life
+from broker.participants.participant import Participant
 from broker.threads import schedule
 from broker.transport import Transport
 from broker.wire.messages import OBSERVER, Envelope, Metrics, Stop, first_number

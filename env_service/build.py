@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from broker.checkpoint import State
+from broker.participants.checkpoint import State
 from env_service.config import ServiceConfig
 from env_service.environments import make_task
 from env_service.protocol import EnvironmentProtocol

@@ -23,10 +23,10 @@ from enum import Enum
 
 import numpy as np
 
-from broker.checkpoint import State
 from broker.errors import PeerLost, ProtocolViolation
-from broker.joining import Joining
-from broker.participant import Command, Forget, Refit, Report, Save, Send
+from broker.participants.checkpoint import State
+from broker.participants.joining import Joining
+from broker.participants.participant import Command, Forget, Refit, Report, Save, Send
 from broker.seeding import generator
 from broker.wire.messages import (
     OBSERVER,

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from broker.checkpoint import Checkpoints, FileCheckpoints, MemoryCheckpoints
 from broker.config import LifeConfig
 from broker.errors import ParticipantDied
+from broker.participants.checkpoint import Checkpoints, FileCheckpoints, MemoryCheckpoints
 from scenarios.observer import Observer
 from scenarios.plan import Plan
 

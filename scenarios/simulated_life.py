@@ -7,13 +7,13 @@ from functools import partial
 from pathlib import Path
 
 from agent_node.build import make_agent
-from broker.checkpoint import State
 from broker.config import LinkConfig
 from broker.connect import connect, make_codec
 from broker.driver import Driver
 from broker.errors import ParticipantDied
-from broker.life import begin_life
-from broker.participant import Participant
+from broker.participants.checkpoint import State
+from broker.participants.life import begin_life
+from broker.participants.participant import Participant
 from broker.transports.memory import MemoryNetwork, MemoryTransport
 from broker.virtual_time import VirtualTime
 from broker.wire.messages import OBSERVER

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from broker.config import LinkConfig
 from broker.connect import connect
 from broker.driver import Driver
-from broker.participant import Participant
+from broker.participants.participant import Participant
 from broker.transport import Transport
 from broker.transports.memory import MemoryNetwork
 from broker.virtual_time import VirtualTime

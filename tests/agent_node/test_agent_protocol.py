@@ -13,7 +13,7 @@ from recording_learner import RecordingLearner, bad, stamp
 from agent_node.exchange import ExchangePlan
 from agent_node.protocol import AgentProtocol, Phase
 from broker.errors import PeerLost, ProtocolViolation
-from broker.participant import Command, Report, Send
+from broker.participants.participant import Command, Report, Send
 from broker.wire.messages import ENVIRONMENT, Action, Hello, Message, Metrics, Share, Stop, Timestep
 from broker.wire.records import EdgeRecord, EventRecord, FinishedRecord, JoinedRecord, RoundRecord
 

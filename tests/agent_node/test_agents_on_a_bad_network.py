@@ -17,7 +17,7 @@ from numpy.random import Generator
 from recording_learner import RecordingLearner
 
 from agent_node.protocol import AgentProtocol, Phase
-from broker.participant import Command, Participant, Report, Send
+from broker.participants.participant import Command, Participant, Report, Send
 from broker.wire.messages import ENVIRONMENT, Action, Message, Stop
 from broker.wire.records import EdgeRecord, EpisodeRecord, FinishedRecord, Record, RoundRecord
 from env_service.config import BarrierConfig, PredationConfig, ServiceConfig

@@ -16,7 +16,7 @@ from recording_learner import RecordingLearner
 from test_agents_on_a_bad_network import EPISODES, STEPS, Weather, world
 
 from agent_node.protocol import AgentProtocol, Phase
-from broker.participant import Command, Forget, Participant, Report, Send
+from broker.participants.participant import Command, Forget, Participant, Report, Send
 from broker.wire.messages import ENVIRONMENT, OBSERVER, Action, Gone, Hello, Message, Stop
 from broker.wire.records import RoundRecord
 

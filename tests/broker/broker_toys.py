@@ -11,8 +11,8 @@ from hypothesis import settings
 from broker.config import JoiningConfig
 from broker.driver import Driver
 from broker.faults import Judge
-from broker.joining import Joining
-from broker.participant import Send
+from broker.participants.joining import Joining
+from broker.participants.participant import Send
 from broker.transports.faulty import FaultyTransport
 from broker.transports.memory import MemoryNetwork, MemoryTransport
 from broker.wire.codec import Codec

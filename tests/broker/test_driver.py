@@ -7,7 +7,7 @@ from broker_toys import RUN, Toy, envelope, share
 
 from broker.driver import Driver
 from broker.errors import PeerLost, ProtocolViolation
-from broker.participant import Report, Send
+from broker.participants.participant import Report, Send
 from broker.transport import Transport
 from broker.wire.messages import Hello, Stop
 from broker.wire.records import EdgeRecord, EndingRecord, EventRecord, JoinedRecord

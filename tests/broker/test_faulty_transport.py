@@ -10,7 +10,7 @@ from message_cases import action_of
 from broker.faults import Judge
 from broker.faults.config import DelayConfig, DropConfig
 from broker.faults.delays import Constant, Exponential, Uniform
-from broker.participant import Send
+from broker.participants.participant import Send
 from broker.transports.faulty import FaultyTransport
 from broker.transports.memory import MemoryNetwork, MemoryTransport
 from broker.virtual_time import VirtualTime

@@ -9,8 +9,8 @@ import pytest
 
 from broker.config import JoiningConfig
 from broker.errors import PeerLost
-from broker.joining import Joining
-from broker.participant import Send
+from broker.participants.joining import Joining
+from broker.participants.participant import Send
 from broker.wire.messages import Hello
 
 APART_S = 0.25

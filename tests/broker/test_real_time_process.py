@@ -24,7 +24,7 @@ from broker.driver import Driver
 from broker.errors import PeerLost, UserError
 from broker.faults.config import DelayConfig
 from broker.faults.delays import Uniform
-from broker.participant import Report
+from broker.participants.participant import Report
 from broker.process import main, run_in_real_time
 from broker.transports.journaled import read_journal
 from broker.transports.zeromq import ZeroMQTransport

@@ -9,7 +9,7 @@ from broker.config import JoiningConfig
 from broker.errors import Deadlock, PeerLost, ProtocolViolation
 from broker.faults.config import DelayConfig, DropConfig
 from broker.faults.delays import Constant, Uniform
-from broker.participant import Send
+from broker.participants.participant import Send
 from broker.virtual_time import VirtualTime
 from broker.wire.messages import Stop
 from broker.wire.records import EdgeRecord

@@ -12,7 +12,7 @@ from msgspec.structs import astuple
 
 from broker.config import JoiningConfig, LifeConfig, LinkConfig, TransportConfig
 from broker.errors import PeerLost, ProtocolViolation
-from broker.participant import Report, Send
+from broker.participants.participant import Report, Send
 from broker.seeding import generator
 from broker.wire.messages import Hello, Metrics, Share, Stop, Timestep
 from broker.wire.records import EndingRecord, EpisodeRecord, EventRecord, FinishedRecord, JoinedRecord

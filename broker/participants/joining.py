@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from broker.config import JoiningConfig
 from broker.errors import PeerLost
-from broker.participant import Command, Send
+from broker.participants.participant import Command, Send
 from broker.wire.messages import Hello
 
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-from broker.checkpoint import State
+from broker.participants.checkpoint import State
 from broker.wire.messages import Message
 from broker.wire.records import Record
 

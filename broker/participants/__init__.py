@@ -1,0 +1,1 @@
+"""What a participant is, how it finds the others, and what it keeps for a later life."""
