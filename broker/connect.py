@@ -10,10 +10,10 @@ from broker.config import LinkConfig
 from broker.errors import UserError
 from broker.faults import Judge
 from broker.faults.config import FaultConfig
-from broker.transport import FrameTransport, Transport
 from broker.transports.faulty import FaultyTransport
 from broker.transports.journaled import JournaledTransport
 from broker.transports.memory import MemoryNetwork, MemoryTransport
+from broker.transports.transport import FrameTransport, Transport
 from broker.wire.codec import Codec
 from broker.wire.messages import OBSERVER
 

@@ -12,7 +12,7 @@ from functools import partial
 from broker.errors import ProtocolViolation
 from broker.participants.life import FIRST_LIFE, Life
 from broker.participants.participant import Command, Forget, Participant, Refit, Report, Save, Send
-from broker.transport import Transport
+from broker.transports.transport import Transport
 from broker.wire.messages import Envelope, Hello, first_number
 from broker.wire.records import EventRecord, Record, StatusRecord
 

@@ -31,7 +31,7 @@ from broker.participants.checkpoint import State
 from broker.participants.life import begin_life
 from broker.participants.participant import Participant
 from broker.threads import schedule
-from broker.transport import Transport
+from broker.transports.transport import Transport
 from broker.wire.messages import OBSERVER, Envelope, Metrics, Stop, first_number
 from broker.wire.records import Record, StatusRecord, pack
 

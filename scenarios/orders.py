@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from functools import partial
 
-from broker.transport import Transport
+from broker.transports.transport import Transport
 from broker.wire.messages import ENVIRONMENT, OBSERVER, Envelope, Faults, Gone, GoOn, Message, Stop, first_number
 
 

@@ -29,7 +29,7 @@ PURE = (
     "broker/amqtt_config.py",
     "broker/wire/codec.py",
     "broker/config.py",
-    "broker/delivery.py",
+    "broker/transports/delivery.py",
     "broker/driver.py",
     "broker/faults/delays.py",
     "broker/faults/config.py",

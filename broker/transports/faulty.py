@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from broker.delivery import DeliveryQueue
 from broker.faults import UNTOUCHED, Judge, Look
 from broker.faults.config import ContentConfig
 from broker.faults.content import Body, can_strike, corrupted, refusal
 from broker.faults.earlier import Earlier
 from broker.faults.tally import Fate, Tally, fate_of
-from broker.transport import Transport
+from broker.transports.delivery import DeliveryQueue
+from broker.transports.transport import Transport
 from broker.wire.messages import Action, Envelope, MessageName, Share, Timestep, name_of
 from broker.wire.records import DelayRecord, EndingRecord, FaultRecord, Record
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from broker.transport import Transport
+from broker.transports.transport import Transport
 from broker.wire.codec import Codec
 from broker.wire.messages import Envelope
 from broker.wire.records import Record

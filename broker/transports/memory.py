@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from broker.transport import FrameTransport
+from broker.transports.transport import FrameTransport
 from broker.wire.codec import Codec
 from broker.wire.messages import Envelope, Hello
 

@@ -17,9 +17,9 @@ from paho.mqtt.properties import Properties
 
 from broker.config import TransportConfig
 from broker.security.mqtt_access import MqttCredentials
-from broker.transport import FrameTransport, Traffic
 from broker.transports.mqtt_connection import V5, MqttConnection, Who
 from broker.transports.mqtt_packets import publish_head, publish_packet
+from broker.transports.transport import FrameTransport, Traffic
 from broker.wire.codec import Codec
 from broker.wire.messages import LAST_WILL, OBSERVER, Envelope, Hello, Metrics, Share, topic
 from broker.wire.records import EventRecord, pack

@@ -11,9 +11,9 @@ import numpy as np
 
 from broker.faults import Judge
 from broker.faults.config import DropConfig, FaultConfig
-from broker.transport import Transport
 from broker.transports.faulty import FaultyTransport
 from broker.transports.memory import MemoryNetwork, MemoryTransport
+from broker.transports.transport import Transport
 from broker.wire.codec import Codec
 from broker.wire.messages import Envelope, Share
 

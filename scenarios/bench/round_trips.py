@@ -21,7 +21,7 @@ from broker.connect import connect
 from broker.forwarder import start_forwarder
 from broker.mqtt_server import start_mqtt_server
 from broker.security.curve import make_curve_keys, with_forwarder
-from broker.transport import Transport
+from broker.transports.transport import Transport
 from broker.wire import messages
 from broker.wire.messages import Envelope, Hello, Share
 from scenarios.bench.ways import CURVE, DIRECT, FORWARDER, FORWARDER_CURVE, QOS_1

@@ -11,8 +11,8 @@ from broker.config import LinkConfig
 from broker.connect import connect
 from broker.driver import Driver
 from broker.participants.participant import Participant
-from broker.transport import Transport
 from broker.transports.memory import MemoryNetwork
+from broker.transports.transport import Transport
 from broker.virtual_time import VirtualTime
 from broker.wire.messages import Envelope, Share
 from scenarios.plan import Wiring, make_plan

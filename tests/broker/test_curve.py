@@ -14,7 +14,7 @@ from strangers import greeting, stranger
 from broker.config import TransportConfig
 from broker.errors import UserError
 from broker.security.curve import make_curve_keys, read_curve_keys
-from broker.transport import UNKNOWN
+from broker.transports.transport import UNKNOWN
 from broker.transports.zeromq import ZeroMQTransport
 from broker.wire.messages import Stop
 

@@ -6,7 +6,7 @@ from broker_toys import property_test
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.delivery import DeliveryQueue
+from broker.transports.delivery import DeliveryQueue
 
 # Few different times, so that many are equal.
 times = st.sampled_from([0.0, 0.1, 0.1 + 1e-16, 0.3, 1.0, 1e9]) | st.floats(0, 10)

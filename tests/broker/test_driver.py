@@ -8,7 +8,7 @@ from broker_toys import RUN, Toy, envelope, share
 from broker.driver import Driver
 from broker.errors import PeerLost, ProtocolViolation
 from broker.participants.participant import Report, Send
-from broker.transport import Transport
+from broker.transports.transport import Transport
 from broker.wire.messages import Hello, Stop
 from broker.wire.records import EdgeRecord, EndingRecord, EventRecord, JoinedRecord
 

@@ -9,8 +9,8 @@ from broker_toys import envelope, make_codec, noticed, property_test, share
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.transport import Traffic
 from broker.transports.memory import MemoryNetwork, MemoryTransport
+from broker.transports.transport import Traffic
 from broker.wire.messages import LAST_WILL, Hello, Metrics
 from broker.wire.records import EdgeRecord
 

@@ -8,10 +8,10 @@ from broker_toys import RUN, envelope, make_codec, noticed, share
 from broker.config import JoiningConfig, LinkConfig, TransportConfig
 from broker.connect import connect
 from broker.errors import FrameRejected, ScenarioError
-from broker.transport import UNKNOWN
 from broker.transports.faulty import FaultyTransport
 from broker.transports.journaled import JournaledTransport
 from broker.transports.memory import MemoryNetwork, MemoryTransport
+from broker.transports.transport import UNKNOWN
 from broker.wire.messages import Envelope, Hello, Stop
 from broker.wire.records import EdgeRecord, EventRecord
 

@@ -22,8 +22,8 @@ from ports import free_port
 from broker.config import TransportConfig
 from broker.errors import FrameRejected, UserError
 from broker.security.mqtt_access import MqttCredentials
-from broker.transport import UNKNOWN
 from broker.transports.mqtt import MqttTransport
+from broker.transports.transport import UNKNOWN
 from broker.wire.messages import OBSERVER, Hello, Metrics, Share, Stop, topic
 from broker.wire.records import EdgeRecord, EventRecord, pack, unpack
 
