@@ -16,12 +16,12 @@ from agent_node.algorithms import (
 from agent_node.build import make_agent
 from agent_node.config import AgentConfig
 from broker.process import serve
-from broker.transports import zeromq
+from broker.transports.zeromq import direct
 
 PRELOADED = (
     torch,
     *(anticipation_sharing, independent, policy_sharing, value_parameter_sharing, value_sharing),
-    zeromq,
+    direct,
 )
 """What a parent imports once so that its forked agents need not."""
 

@@ -90,7 +90,7 @@ def open_transport(link: LinkConfig, codec: Codec) -> FrameTransport:
         return _open_mqtt(link, codec)
     if link.transport.zeromq.mode == "forwarder":
         return _open_forwarded(link, codec)
-    from broker.transports.zeromq import ZeroMQTransport  # noqa: PLC0415 - a simulation needs no sockets
+    from broker.transports.zeromq.direct import ZeroMQTransport  # noqa: PLC0415 - a simulation needs no sockets
 
     names = (link.name, *heard_by(link))
     missing = [name for name in names if name not in link.addresses]
@@ -102,7 +102,7 @@ def open_transport(link: LinkConfig, codec: Codec) -> FrameTransport:
 
 
 def _open_forwarded(link: LinkConfig, codec: Codec) -> FrameTransport:
-    from broker.transports.forwarded import ForwardedTransport  # noqa: PLC0415 - see above
+    from broker.transports.zeromq.forwarded import ForwardedTransport  # noqa: PLC0415 - see above
 
     if not link.broker:
         msg = f"{link.name} has no address of the forwarder: its slice must name it as link.broker"

@@ -23,9 +23,9 @@ import zmq
 from broker.config import TransportConfig
 from broker.errors import UserError
 from broker.security.curve import CurveKeys, key_of
-from broker.transports.doorkeeper import Doorkeeper, serve_with
-from broker.transports.forwarded import SUBSCRIBED, UNSUBSCRIBED, subscribe_address
-from broker.transports.sockets import NOBLOCK, Socket, bind, is_readable, plain_send, set_limits
+from broker.transports.zeromq.doorkeeper import Doorkeeper, serve_with
+from broker.transports.zeromq.forwarded import SUBSCRIBED, UNSUBSCRIBED, subscribe_address
+from broker.transports.zeromq.sockets import NOBLOCK, Socket, bind, is_readable, plain_send, set_limits
 from broker.wire.codec import edge_prefix
 from broker.wire.messages import FORWARDER, OBSERVER
 

@@ -15,7 +15,7 @@ from broker.config import TransportConfig
 from broker.errors import UserError
 from broker.security.curve import make_curve_keys, read_curve_keys
 from broker.transports.transport import UNKNOWN
-from broker.transports.zeromq import ZeroMQTransport
+from broker.transports.zeromq.direct import ZeroMQTransport
 from broker.wire.messages import Stop
 
 GRAPH = {"a": ("b", "c"), "b": ("a", "c"), "c": ("a", "b")}

@@ -15,7 +15,7 @@ from broker.config import TransportConfig
 from broker.errors import UserError
 from broker.forwarder import start_forwarder
 from broker.security.curve import make_curve_keys, read_curve_keys, with_forwarder
-from broker.transports.forwarded import ForwardedTransport, subscribe_address
+from broker.transports.zeromq.forwarded import ForwardedTransport, subscribe_address
 from broker.wire.messages import OBSERVER, Stop
 
 GRAPH = {"a": ("b",), "b": ("a", "c"), "c": ("b",)}

@@ -27,7 +27,7 @@ from broker.faults.delays import Uniform
 from broker.participants.participant import Report
 from broker.process import main, run_in_real_time
 from broker.transports.journaled import read_journal
-from broker.transports.zeromq import ZeroMQTransport
+from broker.transports.zeromq.direct import ZeroMQTransport
 from broker.wire.messages import OBSERVER, Envelope, Metrics, Stop
 from broker.wire.records import EdgeRecord, FaultCount, JoinedRecord, unpack
 

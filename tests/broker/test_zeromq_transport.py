@@ -23,7 +23,7 @@ from broker.config import TransportConfig, ZeroMQConfig
 from broker.errors import AddressInUse, FrameRejected, UserError
 from broker.participants.joining import Joining
 from broker.transports.transport import UNKNOWN
-from broker.transports.zeromq import ZeroMQTransport
+from broker.transports.zeromq.direct import ZeroMQTransport
 from broker.wire.messages import OBSERVER, Envelope, Hello, Share, Stop
 from broker.wire.records import EdgeRecord
 

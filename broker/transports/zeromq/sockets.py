@@ -20,8 +20,8 @@ import zmq
 from broker.config import TransportConfig
 from broker.errors import AddressInUse, UserError
 from broker.security.curve import CurveKeys
-from broker.transports.doorkeeper import Caller, call_with
 from broker.transports.transport import FrameTransport, Traffic
+from broker.transports.zeromq.doorkeeper import Caller, call_with
 from broker.wire.codec import Codec
 from broker.wire.messages import OBSERVER, Envelope, Hello, Message
 from broker.wire.records import EventRecord, Record

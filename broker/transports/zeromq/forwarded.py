@@ -17,8 +17,16 @@ import zmq
 from broker.config import TransportConfig
 from broker.errors import UserError
 from broker.security.curve import CurveKeys
-from broker.transports.sockets import NOBLOCK, OutEdge, Socket, SocketTransport, is_readable, limit_of, plain_send
 from broker.transports.transport import Traffic
+from broker.transports.zeromq.sockets import (
+    NOBLOCK,
+    OutEdge,
+    Socket,
+    SocketTransport,
+    is_readable,
+    limit_of,
+    plain_send,
+)
 from broker.wire.codec import Codec
 from broker.wire.messages import FORWARDER, OBSERVER, Envelope
 

@@ -18,9 +18,9 @@ import zmq
 from broker.config import TransportConfig
 from broker.errors import UserError
 from broker.security.curve import CurveKeys, key_of
-from broker.transports.doorkeeper import Doorkeeper, serve_with
-from broker.transports.sockets import OutEdge, Socket, SocketTransport, bind, limit_of, plain_send
 from broker.transports.transport import UNKNOWN
+from broker.transports.zeromq.doorkeeper import Doorkeeper, serve_with
+from broker.transports.zeromq.sockets import OutEdge, Socket, SocketTransport, bind, limit_of, plain_send
 from broker.wire.codec import Codec
 
 _SHOWN = 80

@@ -1,0 +1,1 @@
+"""ZeroMQ: from process to process, or through a forwarder."""
