@@ -116,7 +116,7 @@ def _open_mqtt(link: LinkConfig, codec: Codec) -> FrameTransport:
     Raises:
         UserError: The broker's address is missing, or it cannot be reached, or refuses.
     """
-    from broker.transports.mqtt import MqttTransport  # noqa: PLC0415 - a simulation needs no sockets
+    from broker.transports.mqtt.transport import MqttTransport  # noqa: PLC0415 - a simulation needs no sockets
 
     if not link.broker:
         msg = f"{link.name} has no address of an MQTT broker: its slice must name one under link.broker"

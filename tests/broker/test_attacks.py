@@ -24,7 +24,7 @@ from broker.config import TransportConfig
 from broker.forwarder import start_forwarder
 from broker.mqtt_server import start_mqtt_server
 from broker.security.curve import make_curve_keys, read_curve_keys
-from broker.transports.mqtt import MqttTransport
+from broker.transports.mqtt.transport import MqttTransport
 from broker.transports.zeromq.direct import ZeroMQTransport
 from broker.transports.zeromq.forwarded import SUBSCRIBED, ForwardedTransport, subscribe_address
 from broker.wire.messages import OBSERVER, Stop, topic

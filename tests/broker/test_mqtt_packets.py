@@ -14,7 +14,7 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from broker.transports.mqtt_packets import Inbox, publish_head, publish_packet
+from broker.transports.mqtt.packets import Inbox, publish_head, publish_packet
 
 # Section 3.3.1.4 of MQTT 3.1.1 and 3.3.2.3.9 of MQTT 5: topic a/b; here with a payload, and one property of five bytes.
 OLD = bytes.fromhex("30 07 0003 612f62 6869")

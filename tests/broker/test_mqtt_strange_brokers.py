@@ -9,8 +9,8 @@ import pytest
 from broker_toys import LIMIT_S, RUN, Ear, envelope, listen_until, make_codec, noticed
 
 from broker.config import TransportConfig
-from broker.transports.mqtt import MqttTransport
-from broker.transports.mqtt_packets import publish_head, publish_packet
+from broker.transports.mqtt.packets import publish_head, publish_packet
+from broker.transports.mqtt.transport import MqttTransport
 from broker.wire.messages import Stop, topic
 
 HEAD = publish_head(topic(RUN, "a", "b"), b"")

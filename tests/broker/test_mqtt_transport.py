@@ -22,7 +22,7 @@ from ports import free_port
 from broker.config import TransportConfig
 from broker.errors import FrameRejected, UserError
 from broker.security.mqtt_access import MqttCredentials
-from broker.transports.mqtt import MqttTransport
+from broker.transports.mqtt.transport import MqttTransport
 from broker.transports.transport import UNKNOWN
 from broker.wire.messages import OBSERVER, Hello, Metrics, Share, Stop, topic
 from broker.wire.records import EdgeRecord, EventRecord, pack, unpack

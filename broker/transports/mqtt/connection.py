@@ -22,7 +22,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from broker.config import MqttConfig
 from broker.errors import Unreachable, UserError
 from broker.security.mqtt_access import MqttCredentials
-from broker.transports.mqtt_client import MqttClient, NoAnswer
+from broker.transports.mqtt.client import MqttClient, NoAnswer
 
 V5, V311 = aiomqtt.ProtocolVersion.V5, aiomqtt.ProtocolVersion.V311
 

@@ -29,7 +29,7 @@ import aiomqtt
 import paho.mqtt.client as paho
 from paho.mqtt.properties import Properties
 
-from broker.transports.mqtt_packets import Inbox
+from broker.transports.mqtt.packets import Inbox
 
 _READ_BYTES = 1 << 16
 """More than a record of TLS, so that nothing is left there that the socket does not tell of."""

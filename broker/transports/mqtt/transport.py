@@ -17,8 +17,8 @@ from paho.mqtt.properties import Properties
 
 from broker.config import TransportConfig
 from broker.security.mqtt_access import MqttCredentials
-from broker.transports.mqtt_connection import V5, MqttConnection, Who
-from broker.transports.mqtt_packets import publish_head, publish_packet
+from broker.transports.mqtt.connection import V5, MqttConnection, Who
+from broker.transports.mqtt.packets import publish_head, publish_packet
 from broker.transports.transport import FrameTransport, Traffic
 from broker.wire.codec import Codec
 from broker.wire.messages import LAST_WILL, OBSERVER, Envelope, Hello, Metrics, Share, topic

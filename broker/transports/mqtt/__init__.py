@@ -1,0 +1,1 @@
+"""MQTT: everybody through one broker."""
