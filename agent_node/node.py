@@ -15,7 +15,7 @@ from agent_node.algorithms import (
 )
 from agent_node.build import make_agent
 from agent_node.config import AgentConfig
-from broker.process import serve
+from broker.driving.process import serve
 from broker.transports.zeromq import direct
 
 PRELOADED = (

@@ -8,7 +8,7 @@ from broker.threads import limit_threads
 
 limit_threads()  # before anything imports numpy or torch
 
-from broker.process import main  # noqa: E402
+from broker.driving.process import main  # noqa: E402
 from env_service.config import ServiceConfig  # noqa: E402
 from env_service.service import run_environment  # noqa: E402
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from broker.process import serve
+from broker.driving.process import serve
 from env_service.build import make_environment
 from env_service.config import ServiceConfig
 

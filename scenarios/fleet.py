@@ -12,8 +12,8 @@ from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
+from broker.driving.process import DONE, WRONG
 from broker.errors import ParticipantDied, UserError
-from broker.process import DONE, WRONG
 from broker.threads import limit_threads
 from scenarios.child import PRELOADED, be_participant
 from scenarios.plan import Plan, Wiring

@@ -6,7 +6,7 @@ import time
 
 import msgspec
 
-from broker.connect import make_codec, open_transport
+from broker.driving.connect import make_codec, open_transport
 from broker.wire.messages import Metrics
 from broker.wire.records import FinishedRecord, PausedRecord, Record, unpack
 from scenarios.observer import Observer

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from agent_node.build import make_agent
 from broker.config import LinkConfig
-from broker.connect import connect, make_codec
-from broker.driver import Driver
+from broker.driving.connect import connect, make_codec
+from broker.driving.driver import Driver
+from broker.driving.virtual_time import VirtualTime
 from broker.errors import ParticipantDied
 from broker.participants.checkpoint import State
 from broker.participants.life import begin_life
 from broker.participants.participant import Participant
 from broker.transports.memory import MemoryNetwork, MemoryTransport
-from broker.virtual_time import VirtualTime
 from broker.wire.messages import OBSERVER
 from broker.wire.records import PausedRecord, Record
 from env_service.build import make_environment

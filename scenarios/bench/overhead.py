@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from agent_node.learning.learner import Learner
-from broker.virtual_time import VirtualTime
+from broker.driving.virtual_time import VirtualTime
 from broker.wire.codec import Codec
 from env_service.environments import make_task
 from scenarios.bench.bare import BareTrial

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from broker.config import JoiningConfig, LinkConfig, TransportConfig
-from broker.connect import connect
+from broker.driving.connect import connect
 from broker.forwarder import start_forwarder
 from broker.mqtt_server import start_mqtt_server
 from broker.security.curve import make_curve_keys, with_forwarder

@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from broker.config import LinkConfig
-from broker.connect import connect
-from broker.driver import Driver
+from broker.driving.connect import connect
+from broker.driving.driver import Driver
+from broker.driving.virtual_time import VirtualTime
 from broker.participants.participant import Participant
 from broker.transports.memory import MemoryNetwork
 from broker.transports.transport import Transport
-from broker.virtual_time import VirtualTime
 from broker.wire.messages import Envelope, Share
 from scenarios.plan import Wiring, make_plan
 from scenarios.scenario import Scenario

@@ -8,7 +8,7 @@ import sys
 from broker_toys import Pong
 
 from broker.config import LinkConfig, Model
-from broker.process import main, serve
+from broker.driving.process import main, serve
 
 
 class PongConfig(Model):

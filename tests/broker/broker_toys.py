@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import settings
 
 from broker.config import JoiningConfig
-from broker.driver import Driver
+from broker.driving.driver import Driver
 from broker.faults import Judge
 from broker.participants.joining import Joining
 from broker.participants.participant import Send

@@ -12,7 +12,7 @@ from broker_toys import envelope as numbered
 from ports import free_port
 
 from broker.config import LinkConfig, TransportConfig
-from broker.connect import connect
+from broker.driving.connect import connect
 from broker.faults.config import DropConfig
 from broker.forwarder import start_forwarder
 from broker.mqtt_server import start_mqtt_server

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from broker_toys import RUN, Toy, envelope, share
 
-from broker.driver import Driver
+from broker.driving.driver import Driver
 from broker.errors import PeerLost, ProtocolViolation
 from broker.participants.participant import Report, Send
 from broker.transports.transport import Transport

@@ -14,7 +14,7 @@ from substrates import meet
 from agent_node.learning.algorithm import Field, Kind
 from agent_node.learning.shares import check_share
 from broker.config import LinkConfig, TransportConfig
-from broker.connect import connect
+from broker.driving.connect import connect
 from broker.errors import ProtocolViolation
 from broker.faults.content import corrupted, refusal
 from broker.transports.memory import MemoryNetwork

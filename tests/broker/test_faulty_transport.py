@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from message_cases import action_of
 
+from broker.driving.virtual_time import VirtualTime
 from broker.faults import Judge
 from broker.faults.config import DelayConfig, DropConfig
 from broker.faults.delays import Constant, Exponential, Uniform
 from broker.participants.participant import Send
 from broker.transports.faulty import FaultyTransport
 from broker.transports.memory import MemoryNetwork, MemoryTransport
-from broker.virtual_time import VirtualTime
 from broker.wire.messages import Hello, MessageName, Stop
 from broker.wire.records import EdgeRecord, FateCount, FaultCount, FaultRecord
 

@@ -6,7 +6,7 @@ import pytest
 from broker_toys import RUN, envelope, make_codec, noticed, share
 
 from broker.config import JoiningConfig, LinkConfig, TransportConfig
-from broker.connect import connect
+from broker.driving.connect import connect
 from broker.errors import FrameRejected, ScenarioError
 from broker.transports.faulty import FaultyTransport
 from broker.transports.journaled import JournaledTransport
@@ -129,7 +129,7 @@ def test_connect_refuses_two_faults_of_one_name_and_leaves_nothing_open(tmp_path
             super().__init__(*settings)
             opened.append(self._file)
 
-    monkeypatch.setattr("broker.connect.JournaledTransport", Watched)
+    monkeypatch.setattr("broker.driving.connect.JournaledTransport", Watched)
     fault = {"kind": "drop", "probability": 1.0}
     try:
         with pytest.raises(ScenarioError, match=r"faults\[1\]\.name"):

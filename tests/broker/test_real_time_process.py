@@ -19,13 +19,14 @@ from broker_toys import LIMIT_S, RUN, Ear, Pong, Toy, envelope, listen_until, ma
 from ports import free_port
 
 from broker.config import LinkConfig, Model, TransportConfig
-from broker.connect import connect
-from broker.driver import Driver
+from broker.driving.connect import connect
+from broker.driving.driver import Driver
+from broker.driving.process import main
+from broker.driving.real_time import run_in_real_time
 from broker.errors import PeerLost, UserError
 from broker.faults.config import DelayConfig
 from broker.faults.delays import Uniform
 from broker.participants.participant import Report
-from broker.process import main, run_in_real_time
 from broker.transports.journaled import read_journal
 from broker.transports.zeromq.direct import ZeroMQTransport
 from broker.wire.messages import OBSERVER, Envelope, Metrics, Stop

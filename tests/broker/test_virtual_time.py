@@ -6,11 +6,11 @@ import pytest
 from broker_toys import Pong, Stage, Toy, quick_joining, share
 
 from broker.config import JoiningConfig
+from broker.driving.virtual_time import VirtualTime
 from broker.errors import Deadlock, PeerLost, ProtocolViolation
 from broker.faults.config import DelayConfig, DropConfig
 from broker.faults.delays import Constant, Uniform
 from broker.participants.participant import Send
-from broker.virtual_time import VirtualTime
 from broker.wire.messages import Stop
 from broker.wire.records import EdgeRecord
 

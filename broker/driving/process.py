@@ -24,8 +24,9 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from broker.config import LinkConfig, Model
-from broker.connect import connect, refitted
-from broker.driver import Driver, Observe
+from broker.driving.connect import connect, refitted
+from broker.driving.driver import Driver, Observe
+from broker.driving.real_time import run_in_real_time
 from broker.errors import ForetellError, UserError
 from broker.participants.checkpoint import State
 from broker.participants.life import begin_life
@@ -45,9 +46,6 @@ RELEASE_WITHIN_S = 30.0
 GIVING_UP_LINGER_S = 0.5
 """The same for one that gave up: its last records may still reach the observer."""
 
-_MAX_WAIT_S = 1.0
-_SHOW_EVERY_S = 1.0
-_BURST = 256
 _log = logging.getLogger("foretell")
 
 
@@ -56,38 +54,6 @@ class Interrupted(SystemExit):
 
     An event loop lets this kind pass; any other exception would be one callback's own trouble, and the loop go on.
     """
-
-
-def run_in_real_time(driver: Driver, clock: Callable[[], float] = time.monotonic) -> None:
-    """Drive a participant until it is done.
-
-    Raises:
-        PeerLost: It gave up on a peer.
-    """
-    participant = driver.participant
-    try:
-        now = shown_at = clock()
-        driver.start(now)
-        while not participant.done:
-            timer = driver.timer()
-            if timer is not None and timer <= now:
-                driver.transport.wait(0.0, _BURST)  # what came in time counts, even where this process was late
-                driver.deliver(now)
-                driver.expire(now)
-                if participant.done:
-                    break
-                timer = driver.timer()
-            if timer is None or timer - now > 2 * _MAX_WAIT_S:
-                driver.transport.wait(_MAX_WAIT_S, participant.awaited)
-            else:
-                driver.transport.wait(max(0.0, min(_MAX_WAIT_S, timer - clock())))
-            now = clock()
-            driver.deliver(now)
-            if now - shown_at >= _SHOW_EVERY_S:
-                driver.show_status()
-                shown_at = now
-    finally:
-        driver.finish()
 
 
 def serve(make: Callable[[State | None], Participant], link: LinkConfig) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import inf
 
-from broker.driver import Driver
+from broker.driving.driver import Driver
 from broker.errors import Deadlock
 from broker.transports.memory import MemoryNetwork
 

@@ -1,0 +1,1 @@
+"""Who runs participants: the driver, virtual time, real time, and a process for one."""
