@@ -14,7 +14,7 @@ import sys
 import threading
 from pathlib import Path
 
-from broker import leash
+from broker.servers import leash
 from broker.wire.messages import ENVIRONMENT
 
 PRELOADED = [

@@ -5,6 +5,6 @@ Its children keep it alive as long as one of them lives, and one that is stopped
 
 from __future__ import annotations
 
-from broker.leash import end_with_parent
+from broker.servers.leash import end_with_parent
 
 end_with_parent()

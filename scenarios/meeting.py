@@ -200,7 +200,7 @@ def start_between(plan: Plan, logs: Path, sockets: Path, keys: Path | None, addr
     """
     transport = plan.scenario.transport
     if transport.kind == "mqtt":
-        from broker.mqtt_server import start_mqtt_server  # noqa: PLC0415 - other runs need no broker
+        from broker.servers.mqtt_server import start_mqtt_server  # noqa: PLC0415 - other runs need no broker
 
         host, _, port = address.partition("://")[2].rpartition(":")
         access = keys / "broker" if keys is not None else None
@@ -209,7 +209,7 @@ def start_between(plan: Plan, logs: Path, sockets: Path, keys: Path | None, addr
         )
     if transport.zeromq.mode == "direct":
         return None
-    from broker.forwarder import start_forwarder  # noqa: PLC0415 - other runs need no forwarder
+    from broker.servers.forwarder import start_forwarder  # noqa: PLC0415 - other runs need no forwarder
 
     zeromq = transport.zeromq
     free = f"ipc://{sockets}/{FORWARDER}" if zeromq.scheme == "ipc" else f"tcp://{zeromq.host}:{zeromq.base_port}"

@@ -26,7 +26,7 @@ PURE = (
     "env_service/protocol.py",
     "env_service/proximity.py",
     "env_service/config.py",
-    "broker/amqtt_config.py",
+    "broker/servers/amqtt_config.py",
     "broker/wire/codec.py",
     "broker/config.py",
     "broker/transports/delivery.py",
@@ -131,7 +131,7 @@ def test_amqtt_is_imported_by_its_own_process_alone_and_cryptography_where_certi
     for path in modules():
         for name in imports(path):
             assert path.name in rooms.get(name.split(".")[0], {path.name}), f"{path} imports {name}"
-    importers = [path for path in modules() if "broker.amqtt_server" in imports(path)]
+    importers = [path for path in modules() if "broker.servers.amqtt_server" in imports(path)]
     assert not importers
 
 

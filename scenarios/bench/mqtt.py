@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from broker.mqtt_server import start_mqtt_server
+from broker.servers.mqtt_server import start_mqtt_server
 from scenarios.bench.messages import DOCUMENT, Barrier, Ours
 from scenarios.bench.workers import end, fork
 from scenarios.child import end_with_parent

@@ -18,9 +18,9 @@ import numpy as np
 
 from broker.config import JoiningConfig, LinkConfig, TransportConfig
 from broker.driving.connect import connect
-from broker.forwarder import start_forwarder
-from broker.mqtt_server import start_mqtt_server
 from broker.security.curve import make_curve_keys, with_forwarder
+from broker.servers.forwarder import start_forwarder
+from broker.servers.mqtt_server import start_mqtt_server
 from broker.transports.transport import Transport
 from broker.wire import messages
 from broker.wire.messages import Envelope, Hello, Share

@@ -15,8 +15,8 @@ import pytest
 from broker_toys import LIMIT_S, RUN
 
 from broker.config import TransportConfig
-from broker.mqtt_server import start_mqtt_server
 from broker.security.mqtt_access import make_mqtt_access, read_mqtt_credentials
+from broker.servers.mqtt_server import start_mqtt_server
 from broker.wire.messages import topic
 
 KINDS = ("mosquitto", "amqtt")

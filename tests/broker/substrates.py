@@ -14,8 +14,8 @@ from ports import free_port
 from broker.config import LinkConfig, TransportConfig
 from broker.driving.connect import connect
 from broker.faults.config import DropConfig
-from broker.forwarder import start_forwarder
-from broker.mqtt_server import start_mqtt_server
+from broker.servers.forwarder import start_forwarder
+from broker.servers.mqtt_server import start_mqtt_server
 from broker.transports.memory import MemoryNetwork
 from broker.wire.messages import Hello, Stop
 

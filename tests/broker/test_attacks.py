@@ -21,9 +21,9 @@ from substrates import need_mosquitto
 from zmtp import dial, frame, greeting, shake_hands
 
 from broker.config import TransportConfig
-from broker.forwarder import start_forwarder
-from broker.mqtt_server import start_mqtt_server
 from broker.security.curve import make_curve_keys, read_curve_keys
+from broker.servers.forwarder import start_forwarder
+from broker.servers.mqtt_server import start_mqtt_server
 from broker.transports.mqtt.transport import MqttTransport
 from broker.transports.zeromq.direct import ZeroMQTransport
 from broker.transports.zeromq.forwarded import SUBSCRIBED, ForwardedTransport, subscribe_address

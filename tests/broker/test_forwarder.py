@@ -13,7 +13,7 @@ from zmtp import frame, shake_hands
 
 from broker.config import TransportConfig
 from broker.errors import UserError
-from broker.forwarder import start_forwarder
+from broker.servers.forwarder import start_forwarder
 from broker.transports.zeromq.forwarded import SUBSCRIBED, ForwardedTransport, subscribe_address
 from broker.wire.messages import Stop
 

@@ -13,8 +13,8 @@ from strangers import greeting, stranger
 
 from broker.config import TransportConfig
 from broker.errors import UserError
-from broker.forwarder import start_forwarder
 from broker.security.curve import make_curve_keys, read_curve_keys, with_forwarder
+from broker.servers.forwarder import start_forwarder
 from broker.transports.zeromq.forwarded import ForwardedTransport, subscribe_address
 from broker.wire.messages import OBSERVER, Stop
 

@@ -6,7 +6,7 @@ from broker_toys import property_test
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.mqtt_log import Sieve, keep, refusals_in
+from broker.servers.mqtt_log import Sieve, keep, refusals_in
 
 AT = "2026-01-02T03:04:05: "
 ROUTINE = [

@@ -16,17 +16,17 @@ import pytest
 from broker_toys import LIMIT_S
 from mqtt_toys import AGENTS, KINDS, House, edge, need_mosquitto
 
-from broker import mqtt_server
 from broker.config import TransportConfig
 from broker.errors import AddressInUse, UserError
-from broker.mqtt_server import start_mqtt_server
 from broker.security.mqtt_access import make_mqtt_access
+from broker.servers import mqtt_server
+from broker.servers.mqtt_server import start_mqtt_server
 
 STARTER = """
 import sys, time
 from pathlib import Path
 from broker.config import TransportConfig
-from broker.mqtt_server import start_mqtt_server
+from broker.servers.mqtt_server import start_mqtt_server
 server = start_mqtt_server(sys.argv[1], Path(sys.argv[2]), TransportConfig())
 print(server.address, flush=True)
 time.sleep(1000)

@@ -17,9 +17,9 @@ import zmq
 from ports import free_ports
 from running import LIMIT_S, TINY, need_mosquitto, simulate_here, start, summary, until
 
-from broker.mqtt_server import MqttServer, start_mqtt_server
 from broker.security.curve import make_curve_keys, read_curve_keys
 from broker.security.mqtt_access import make_mqtt_access
+from broker.servers.mqtt_server import MqttServer, start_mqtt_server
 from broker.wire.messages import OBSERVER, topic
 from scenarios.keys import everybodys_peers, make_keys
 from scenarios.plan import Plan, make_plan

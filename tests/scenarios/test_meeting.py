@@ -17,7 +17,7 @@ from running import LIMIT_S, TINY, children_of, foretell, need_mosquitto, start,
 
 from broker.config import TransportConfig
 from broker.errors import ParticipantDied
-from broker.mqtt_server import MqttServer, start_mqtt_server
+from broker.servers.mqtt_server import MqttServer, start_mqtt_server
 from scenarios import launch
 from scenarios.keys import beyond_this_host, needs_keys
 from scenarios.meeting import Meeting

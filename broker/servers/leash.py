@@ -1,4 +1,4 @@
-"""`python -m broker.leash PARENT POLICY COMMAND ...`: become COMMAND, and end when the starting thread's process ends.
+"""`python -m broker.servers.leash PARENT POLICY COMMAND ...`: become COMMAND, and end with the thread that started it.
 
 However that ends: the kernel kills, so not even `kill -9` of the starter leaves a process behind.
 """
@@ -23,7 +23,7 @@ def leashed(command: Sequence[str], scheduling: str) -> list[str]:
 
     Start it from a thread that lives as long as the command shall: the kernel watches the thread.
     """
-    return [sys.executable, "-m", "broker.leash", str(os.getpid()), scheduling, *command]
+    return [sys.executable, "-m", "broker.servers.leash", str(os.getpid()), scheduling, *command]
 
 
 def end_with_parent() -> None:

@@ -16,13 +16,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from broker import mqtt_log
-from broker.amqtt_config import AmqttConfig
 from broker.config import TransportConfig
 from broker.errors import AddressInUse, UserError
-from broker.leash import end, end_of_input, leashed
-from broker.mqtt_log import refusals_in
 from broker.security.mqtt_access import CERTIFICATE, KEY, PASSWORDS, PERMISSIONS
+from broker.servers import mqtt_log
+from broker.servers.amqtt_config import AmqttConfig
+from broker.servers.leash import end, end_of_input, leashed
+from broker.servers.mqtt_log import refusals_in
 
 Kind = Literal["mosquitto", "amqtt"]
 
@@ -255,7 +255,7 @@ def _amqtt_command(folder: Path, config: TransportConfig, door: _Door) -> list[s
     )
     path = folder / "amqtt.json"
     path.write_text(settings.model_dump_json(), encoding="utf-8")
-    return [sys.executable, "-m", "broker.amqtt_server", str(path)]
+    return [sys.executable, "-m", "broker.servers.amqtt_server", str(path)]
 
 
 def _free_port(host: str) -> int:

@@ -1,4 +1,4 @@
-"""`python -m broker.amqtt_server SETTINGS.json`: an MQTT broker of pure Python, for where mosquitto is not installed.
+"""`python -m broker.servers.amqtt_server SETTINGS.json`: an MQTT broker of pure Python, where mosquitto is missing.
 
 amqtt leaves three doors open that are shut here: it looks at the password only after it has ended the session of
 whoever had the same client id, it hands queued messages to anybody who takes over a client id, and it publishes a
@@ -26,10 +26,10 @@ from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 from amqtt.session import Session
 
-from broker.amqtt_config import AmqttConfig
 from broker.errors import FrameRejected
-from broker.mqtt_log import Refusals
 from broker.security.mqtt_access import CERTIFICATE, KEY, PASSWORDS, PERMISSIONS, is_password
+from broker.servers.amqtt_config import AmqttConfig
+from broker.servers.mqtt_log import Refusals
 
 _log = logging.getLogger("foretell")
 _refusals = Refusals(_log.warning)
