@@ -31,8 +31,8 @@ import numpy as np
 from msgspec.structs import replace
 
 from agent_node.config import AgentConfig
-from agent_node.exchange import ExchangePlan
 from agent_node.in_edge import Arrays, InEdge
+from agent_node.partners import ExchangePlan
 from broker.errors import PeerLost, ProtocolViolation
 from broker.participants.checkpoint import State
 from broker.participants.joining import Joining

@@ -10,7 +10,7 @@ from message_cases import action_of, state_of, timestep_of
 from msgspec.structs import astuple
 from recording_learner import RecordingLearner, bad, stamp
 
-from agent_node.exchange import ExchangePlan
+from agent_node.partners import ExchangePlan
 from agent_node.protocol import AgentProtocol, Phase
 from broker.errors import PeerLost, ProtocolViolation
 from broker.participants.participant import Command, Report, Send

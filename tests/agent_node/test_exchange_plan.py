@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, chisquare
 
-from agent_node import exchange
+from agent_node import partners
 from agent_node.config import ExchangeConfig
-from agent_node.exchange import ExchangePlan
+from agent_node.partners import ExchangePlan
 from broker.seeding import choice
 
 Neighbors = dict[str, tuple[str, ...]]
@@ -269,8 +269,8 @@ def test_an_agent_added_at_the_end_of_a_line_changes_only_the_picks_of_its_neigh
 def test_without_skipping_or_picking_nothing_is_drawn(agents: int, seed: int, when: tuple[int, int]) -> None:
     neighbors = complete(agents)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exchange, "uniform", None)
-        patch.setattr(exchange, "choice", None)
+        patch.setattr(partners, "uniform", None)
+        patch.setattr(partners, "choice", None)
         plan = ExchangePlan(seed, neighbors, ExchangeConfig())
         assert all(plan.partners(agent, *when) is neighbors[agent] for agent in neighbors)
 
@@ -282,7 +282,7 @@ def test_an_agent_draws_picks_of_itself_and_its_neighbors_alone(monkeypatch: pyt
         drawn.append(parts)
         return choice(count, seed, *parts)
 
-    monkeypatch.setattr(exchange, "choice", counted)
+    monkeypatch.setattr(partners, "choice", counted)
     plan = ExchangePlan(SEED, line(1000), ExchangeConfig(mode="random-partner"))
     plan.partners("agent-500", 4, 2)
     assert len(drawn) == len(set(drawn))
@@ -298,7 +298,7 @@ def test_draws_are_those_of_the_table() -> None:
         return 0.9
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exchange, "uniform", noted)
+        patch.setattr(partners, "uniform", noted)
         for scope in SCOPES:
             ExchangePlan(SEED, line(2), skipping(scope, 0.5)).partners("agent-1", 4, 2)
     assert names == [
