@@ -11,20 +11,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from agent_node.learning.algorithm import (
-    Algorithm,
-    Arrays,
-    Edge,
-    Field,
-    Kind,
-    Loss,
-    Round,
-    objective,
-    spread_actions,
-    spread_rows,
-    taken,
-)
+from agent_node.learning.algorithm import Algorithm, objective
+from agent_node.learning.fields import Arrays, Edge, Field, Kind
 from agent_node.learning.losses import clipped_gain, neighbor_ratio, pushes_apart, squared_distance
+from agent_node.learning.round import Loss, Round, spread_actions, spread_rows, taken
 
 _TINY = 1e-8
 

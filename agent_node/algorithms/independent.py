@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from agent_node.learning.algorithm import Algorithm, Arrays, Edge, Field, Round
+from agent_node.learning.algorithm import Algorithm
+from agent_node.learning.fields import Arrays, Edge, Field
+from agent_node.learning.round import Round
 
 
 class Independent(Algorithm):

@@ -10,21 +10,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from agent_node.learning.algorithm import (
-    Algorithm,
-    Arrays,
-    Edge,
-    Field,
-    Kind,
-    Loss,
-    Mixed,
-    Round,
-    objective,
-    spread_actions,
-    taken,
-)
+from agent_node.learning.algorithm import Algorithm, objective
 from agent_node.learning.consensus import step_toward
+from agent_node.learning.fields import Arrays, Edge, Field, Kind
 from agent_node.learning.losses import clipped_gain
+from agent_node.learning.round import Loss, Mixed, Round, spread_actions, taken
 
 
 class PolicySharing(Algorithm):

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from agent_node.learning.algorithm import Algorithm, Arrays, Edge, Field, Kind, Mixed, Round
+from agent_node.learning.algorithm import Algorithm
 from agent_node.learning.consensus import step_toward
+from agent_node.learning.fields import Arrays, Edge, Field, Kind
+from agent_node.learning.round import Mixed, Round
 
 
 class ValueParameterSharing(Algorithm):

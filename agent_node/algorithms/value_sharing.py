@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from agent_node.learning.algorithm import Algorithm, Arrays, Edge, Field, Kind, Mixed, Round
+from agent_node.learning.algorithm import Algorithm
+from agent_node.learning.fields import Arrays, Edge, Field, Kind
+from agent_node.learning.round import Mixed, Round
 
 
 class ValueSharing(Algorithm):

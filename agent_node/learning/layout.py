@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from agent_node.learning.algorithm import Edge, Models
+from agent_node.learning.algorithm import Models
+from agent_node.learning.fields import Edge
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from agent_node.learning import consensus, samples
-from agent_node.learning.algorithm import Algorithm, Edge, Field, Kind
+from agent_node.learning.algorithm import Algorithm
+from agent_node.learning.fields import Edge, Field, Kind
 from broker.errors import ProtocolViolation
 
 SUM_TOLERANCE = 1e-3

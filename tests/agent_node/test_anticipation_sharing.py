@@ -28,7 +28,8 @@ from torch import Tensor
 from agent_node.algorithms.anticipation_sharing import AnticipationSharing
 from agent_node.algorithms.independent import Independent
 from agent_node.config import AlgorithmConfig, AnticipationSharingConfig, LearningConfig
-from agent_node.learning.algorithm import Draws, Edge, Loss, Round
+from agent_node.learning.fields import Edge
+from agent_node.learning.round import Draws, Loss, Round
 
 J, K = "agent-j", "agent-k"
 IMPOSSIBLE = -1e9

@@ -32,9 +32,9 @@ from message_cases import timestep_of
 from agent_node.algorithms.policy_sharing import PolicySharing
 from agent_node.config import AgentConfig, AlgorithmConfig, LearningConfig
 from agent_node.learning import samples
-from agent_node.learning.algorithm import Draws, Round
 from agent_node.learning.consensus import metropolis_weight
 from agent_node.learning.learner import Learner
+from agent_node.learning.round import Draws, Round
 from agent_node.protocol import AgentProtocol
 from broker.errors import ProtocolViolation
 from broker.wire.messages import ENVIRONMENT, Hello, Share

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from agent_node.learning.algorithm import Field, Kind
+from agent_node.learning.fields import Field, Kind
 from agent_node.learning.shares import check_share, count_bits
 from broker.errors import ProtocolViolation
 

@@ -12,8 +12,9 @@ from agent_cases import agent_config, make_learner, play, scalar_advantages, sca
 from agent_node.algorithms.value_sharing import ValueSharing
 from agent_node.config import AgentConfig, AlgorithmConfig, LearningConfig
 from agent_node.learning import samples
-from agent_node.learning.algorithm import Draws, Edge, Round
+from agent_node.learning.fields import Edge
 from agent_node.learning.learner import Learner
+from agent_node.learning.round import Draws, Round
 from broker.errors import ProtocolViolation
 
 A0, A1, A2 = "agent-0", "agent-1", "agent-2"

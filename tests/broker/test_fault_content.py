@@ -11,7 +11,7 @@ from fault_cases import KINDS, fault, shares
 from scipy import stats
 from substrates import meet
 
-from agent_node.learning.algorithm import Field, Kind
+from agent_node.learning.fields import Field, Kind
 from agent_node.learning.shares import check_share
 from broker.config import LinkConfig, TransportConfig
 from broker.driving.connect import connect

@@ -1,0 +1,59 @@
+"""The arrays that cross an edge: what their numbers mean, and their shapes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+Arrays = dict[str, np.ndarray]
+
+
+class Kind(Enum):
+    """What the numbers of a shared array mean, and so how they are checked."""
+
+    DISTRIBUTION = "distribution"  # (rows, actions) float32, non-negative, each row sums to 1
+    ACTIONS = "actions"  # (rows,) int32, from 0 to the number of actions - 1
+    REAL = "real"  # any finite float32
+    BITS = "bits"  # uint8, one bit for each sample an episode can have
+    COUNT = "count"  # int32, from 1 to a limit
+
+
+@dataclass(frozen=True)
+class Field:
+    """One array that crosses an edge.
+
+    Attributes:
+        name: Its name in the share.
+        kind: What its numbers mean.
+        shape: Its exact shape.
+        limit: For `Kind.ACTIONS` the number of actions, for `Kind.BITS` the number of bits that may be set, for
+            `Kind.COUNT` the largest count.
+        per_sample: Whether it has a row per sample. A share with such a field also says which samples it is about.
+    """
+
+    name: str
+    kind: Kind
+    shape: tuple[int, ...]
+    limit: int = 0
+    per_sample: bool = True
+
+
+@dataclass(frozen=True)
+class Edge:
+    """What both ends of an edge know about a round's share.
+
+    Attributes:
+        rows: Samples that the share is about.
+        source_actions: Number of actions of the sender.
+        destination_actions: Number of actions of the receiver.
+        critic_shape: (P,) of a critic's parameters.
+        policies_shape: (N, P) of the parameters of all policies the sender holds.
+    """
+
+    rows: int
+    source_actions: int
+    destination_actions: int
+    critic_shape: tuple[int, ...] = ()
+    policies_shape: tuple[int, ...] = ()
