@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from agent_node.config import AgentConfig
 from agent_node.learning.algorithm import Algorithm
-from agent_node.learning.layout import networks_of
+from agent_node.learning.network_sizes import networks_of
 from agent_node.learning.shares import ShareFormat
 from agent_node.registry import load_algorithm
 from broker.config import LifeConfig, LinkConfig

@@ -160,7 +160,7 @@ def test_what_a_launcher_reads_of_an_algorithm_imports_no_torch() -> None:
             module = ROOT / (name.replace(".", "/") + ".py")
             if module.exists() and module not in reached:
                 waiting.append(module)
-    assert {ROOT / f"agent_node/learning/{name}.py" for name in ("algorithm", "shares", "layout")} <= reached
+    assert {ROOT / f"agent_node/learning/{name}.py" for name in ("algorithm", "shares", "network_sizes")} <= reached
 
 
 def test_the_learning_core_takes_torch_and_numpy_only() -> None:

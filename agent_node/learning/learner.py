@@ -19,7 +19,7 @@ from agent_node.learning import consensus, samples
 from agent_node.learning.advantage import normalized
 from agent_node.learning.algorithm import Algorithm
 from agent_node.learning.fields import Arrays, Edge
-from agent_node.learning.layout import Layout, networks_of
+from agent_node.learning.network_sizes import Layout, networks_of
 from agent_node.learning.networks import Evaluation, Policy, Stack, initial_parameters, widened
 from agent_node.learning.rollout import Batch, Rollout
 from agent_node.learning.round import Draws, Mixed, Round

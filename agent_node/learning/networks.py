@@ -13,7 +13,7 @@ import torch
 from numpy.random import Generator
 from torch import Tensor
 
-from agent_node.learning.layout import Layout
+from agent_node.learning.network_sizes import Layout
 
 
 def initial_parameters(layout: Layout, generator: Generator) -> Tensor:
