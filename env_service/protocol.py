@@ -52,8 +52,8 @@ from broker.wire.records import (
 )
 from env_service.config import ServiceConfig
 from env_service.environments.task import Outcome, Task
-from env_service.pages import Pages
 from env_service.proximity import in_range
+from env_service.timesteps import Pages
 
 _REMEMBERED_STEPS = 64
 
