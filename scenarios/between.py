@@ -10,9 +10,9 @@ import click
 
 from broker.config import TransportConfig
 from broker.errors import ParticipantDied, UserError
+from scenarios.document.plan import Plan
 from scenarios.keys import beyond_this_host, needs_keys
 from scenarios.meeting import start_between
-from scenarios.plan import Plan
 from scenarios.terminal import interruptible
 
 _LOOK_EVERY_S = 0.2

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from broker.errors import UserError
 from broker.wire.messages import ENVIRONMENT, OBSERVER
+from scenarios.document.plan import Plan
+from scenarios.document.wiring import Wiring
 from scenarios.keys import needs_keys
 from scenarios.meeting import given_address, make_addresses
-from scenarios.plan import Plan, Wiring
 
 
 def describe(plan: Plan) -> str:

@@ -19,7 +19,7 @@ from broker.threads import limit_threads
 limit_threads()  # before a command imports numpy or torch
 
 if TYPE_CHECKING:
-    from scenarios.scenario import Scenario
+    from scenarios.document.scenario import Scenario
 
 WRONG, DIED, MISMATCH, INTERRUPTED = 2, 3, 4, 130
 STUDIES = ("fig1", "fig3", "fig4", "fig5", "latency", "loss", "inaccurate", "search", "theory")
@@ -63,7 +63,7 @@ _OUT = click.option(
 @foretell.command("list")
 def list_() -> None:
     """Scenarios that come with Foretell."""
-    from scenarios.scenario import catalogue_names, load_scenario  # noqa: PLC0415
+    from scenarios.document.loading import catalogue_names, load_scenario  # noqa: PLC0415
 
     for name in catalogue_names():
         click.echo(f"{name:30} {load_scenario(name).description}")
@@ -81,7 +81,7 @@ def check(
 ) -> None:
     """Validate a scenario and print it with every setting, and who is whose neighbor."""
     from scenarios.check import describe, write_slices  # noqa: PLC0415
-    from scenarios.plan import make_plan  # noqa: PLC0415
+    from scenarios.document.planning import make_plan  # noqa: PLC0415
 
     plan = make_plan(_load(scenario, seed, episodes, assignments))
     click.echo(describe(plan))
@@ -150,7 +150,7 @@ def broker(
 ) -> None:
     """Run what stands between a scenario's participants alone: the MQTT broker, or the forwarder."""
     from scenarios.between import serve  # noqa: PLC0415
-    from scenarios.plan import make_plan  # noqa: PLC0415
+    from scenarios.document.planning import make_plan  # noqa: PLC0415
 
     chosen = _TRANSPORTS[transport] if transport is not None else ()
     plan = make_plan(_load(scenario, seed, episodes, (*assignments, *chosen)))
@@ -162,8 +162,8 @@ def broker(
 @click.option("--out", type=click.Path(path_type=Path), default=Path("keys"), help="A new folder for them.")
 def keys(scenario: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...], out: Path) -> None:
     """Make keys, passwords and permissions for everybody in a scenario, a folder each."""
+    from scenarios.document.planning import make_plan  # noqa: PLC0415
     from scenarios.keys import describe_keys, make_keys  # noqa: PLC0415
-    from scenarios.plan import make_plan  # noqa: PLC0415
 
     plan = make_plan(_load(scenario, seed, episodes, assignments))
     make_keys(plan, out)
@@ -376,7 +376,7 @@ def _as_assignments(seed: int | None, episodes: int | None) -> tuple[str, ...]:
 
 
 def _load(name: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...]) -> Scenario:
-    from scenarios.scenario import load_scenario, parse_settings  # noqa: PLC0415
+    from scenarios.document.loading import load_scenario, parse_settings  # noqa: PLC0415
 
     settings = parse_settings(assignments)
     if seed is not None:

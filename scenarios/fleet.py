@@ -16,7 +16,8 @@ from broker.driving.process import DONE, WRONG
 from broker.errors import ParticipantDied, UserError
 from broker.threads import limit_threads
 from scenarios.child import PRELOADED, be_participant
-from scenarios.plan import Plan, Wiring
+from scenarios.document.plan import Plan
+from scenarios.document.wiring import Wiring
 from scenarios.processes import await_stopped
 from scenarios.run_folder import RunFolder
 

@@ -9,9 +9,10 @@ import msgspec
 from broker.driving.connect import make_codec, open_transport
 from broker.wire.messages import Metrics
 from broker.wire.records import FinishedRecord, PausedRecord, Record, unpack
+from scenarios.document.plan import Plan
+from scenarios.document.wiring import Wiring
 from scenarios.observer import Observer
 from scenarios.orders import Orders
-from scenarios.plan import Plan, Wiring
 
 _RECORDS_WITHIN_S = 5.0  # an agent that missed an episode has none of it
 

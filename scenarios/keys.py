@@ -9,7 +9,7 @@ from pathlib import Path
 from broker.config import TransportConfig
 from broker.errors import UserError
 from broker.wire.messages import FORWARDER, OBSERVER
-from scenarios.plan import Plan
+from scenarios.document.plan import Plan
 
 _HERE = "this host"
 

@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 
 from broker.errors import ParticipantDied, Unreachable
+from scenarios.document.plan import Plan
+from scenarios.document.wiring import Wiring
 from scenarios.fleet import Fleet
 from scenarios.inbox import Inbox
 from scenarios.live_faults import LiveFaults
 from scenarios.lives import Lives
 from scenarios.meeting import Meeting, meeting
 from scenarios.observer import Observer
-from scenarios.plan import Plan, Wiring
 from scenarios.process_hands import ProcessHands
 from scenarios.run_folder import RunFolder
 from scenarios.supervisor import Supervisor

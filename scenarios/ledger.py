@@ -29,9 +29,9 @@ from broker.faults.delays import DelayDistribution as Delays
 from broker.faults.selector import touches
 from broker.wire.records import FaultCount
 from scenarios.account import kind_on
-from scenarios.plan import Plan
+from scenarios.document.plan import Plan
+from scenarios.document.scenario import Scenario
 from scenarios.process_faults import check_strikes
-from scenarios.scenario import Scenario
 
 SIGNIFICANCE = 1e-6
 """A rate that would come about by chance less often than that is a fault of the injection."""

@@ -20,12 +20,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from broker.errors import ScenarioError, UserError
 from broker.faults.config import FaultConfig, called
+from scenarios.document.explained import explained
+from scenarios.document.loading import load_scenario, parse_settings
+from scenarios.document.plan import Plan
+from scenarios.document.planning import make_plan
+from scenarios.document.process_faults import PROCESS_FAULTS, LateJoinConfig
+from scenarios.document.scenario import AnyFaultConfig, Scenario
 from scenarios.observer import Observer
-from scenarios.plan import Plan, make_plan
-from scenarios.process_fault_config import PROCESS_FAULTS, LateJoinConfig
 from scenarios.run_folder import RunFolder, is_held, open_run_folder
 from scenarios.run_results import open_store
-from scenarios.scenario import AnyFaultConfig, Scenario, explained, load_scenario, parse_settings
 from scenarios.supervisor import Supervisor
 
 _ANY: TypeAdapter[AnyFaultConfig] = TypeAdapter(AnyFaultConfig)

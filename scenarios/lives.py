@@ -11,8 +11,8 @@ from pathlib import Path
 from broker.config import LifeConfig
 from broker.errors import ParticipantDied
 from broker.participants.checkpoint import Checkpoints, FileCheckpoints, MemoryCheckpoints
+from scenarios.document.plan import Plan
 from scenarios.observer import Observer
-from scenarios.plan import Plan
 
 
 class Lives:

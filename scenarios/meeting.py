@@ -12,8 +12,9 @@ from typing import Protocol
 from broker.config import ZeroMQConfig
 from broker.errors import ParticipantDied, UserError
 from broker.wire.messages import FORWARDER, OBSERVER
+from scenarios.document.plan import Plan
+from scenarios.document.wiring import Wiring
 from scenarios.keys import everybodys_peers, make_keys, needs_keys
-from scenarios.plan import Plan, Wiring
 from scenarios.run_folder import RunFolder
 
 Tell = Callable[[str], None]

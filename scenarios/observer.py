@@ -13,7 +13,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary as Scalars
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from broker.wire.records import EpisodeRecord, EventRecord, JoinedRecord, ProcessFaultRecord, Record, RoundRecord
-from scenarios.plan import Plan
+from scenarios.document.plan import Plan
 from scenarios.run_folder import RunFolder
 from scenarios.store import Store
 from scenarios.summary import GONE, Summary, Tally

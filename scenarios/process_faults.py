@@ -7,22 +7,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from fnmatch import fnmatchcase
 from typing import NamedTuple, Protocol
 
 from broker.faults.config import called
 from broker.seeding import generator
 from broker.wire.records import ProcessFaultRecord
-from scenarios.process_fault_config import (
+from scenarios.document.process_faults import (
     CheckpointLossConfig,
     CrashConfig,
     LateJoinConfig,
     ProcessFaultConfig,
     StopConfig,
     StrikingConfig,
+    _episode,
+    matching,
 )
 
-BROKER = "broker"
 CRASHED, GONE = "killed with -9", "was gone already"
 
 
@@ -175,13 +175,6 @@ def carry_out(strike: Strike, hands: Hands) -> list[ProcessFaultRecord]:
             return [record(victim, hands.lose_checkpoints(victim, newest)) for victim in strike.victims]
 
 
-def matching(fault: ProcessFaultConfig, names: Sequence[str]) -> tuple[str, ...]:
-    """Whom of `names` a fault can strike; what stands between participants keeps no checkpoints and is never late."""
-    if isinstance(fault, CheckpointLossConfig | LateJoinConfig):
-        names = [name for name in names if name != BROKER]
-    return tuple(name for name in names if any(fnmatchcase(name, pattern) for pattern in fault.participants))
-
-
 def check_strikes(
     faults: Sequence[ProcessFaultConfig], found: Sequence[tuple[str, str, str]], names: tuple[str, ...]
 ) -> list[str]:
@@ -210,10 +203,6 @@ def check_strikes(
             if count != wanted:
                 sentences.append(f"fault {name}: struck {count} of {wanted} participants at {occasion}")
     return sentences
-
-
-def _episode(episode: int) -> str:
-    return f"episode {episode}"
 
 
 def _second(seconds: float) -> str:

@@ -7,10 +7,11 @@ import signal
 import time
 from collections.abc import Callable
 
+from scenarios.document.process_faults import BROKER
 from scenarios.fleet import Fleet
 from scenarios.lives import Lives
 from scenarios.meeting import Meeting
-from scenarios.process_faults import BROKER, CRASHED, GONE
+from scenarios.process_faults import CRASHED, GONE
 from scenarios.processes import is_alive
 
 _LOOK_EVERY_S = 0.05

@@ -23,7 +23,7 @@ import pytest
 from scenarios.run_folder import RunFolder
 
 if TYPE_CHECKING:  # every test session of this environment imports the plugin
-    from scenarios.scenario import Scenario
+    from scenarios.document.scenario import Scenario
     from scenarios.summary import Summary
 
 Fault = Mapping[str, Any]
@@ -103,8 +103,8 @@ class FaultRun:
 
     def ledger_fits(self) -> None:
         """What the faults did is what the scenario asks for."""
+        from scenarios.document.planning import make_plan  # noqa: PLC0415
         from scenarios.ledger import verify_ledger, verify_strikes  # noqa: PLC0415
-        from scenarios.plan import make_plan  # noqa: PLC0415
 
         sentences = [
             *verify_ledger(self.scenario, self.folder.store),
@@ -160,7 +160,7 @@ class Foretell:
         return FaultRun(document, summary, folder, substrate, lambda: self._twin(document))
 
     def _document(self, scenario: str, faults: Sequence[Fault] | None, settings: Mapping[str, Any]) -> Scenario:
-        from scenarios.scenario import load_scenario  # noqa: PLC0415
+        from scenarios.document.loading import load_scenario  # noqa: PLC0415
 
         values = {name.replace("__", "."): value for name, value in settings.items()}
         if faults is not None:

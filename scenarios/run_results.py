@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from broker.errors import UserError
+from scenarios.document.loading import parse_scenario
+from scenarios.document.scenario import Scenario
 from scenarios.run_folder import RunFolder
-from scenarios.scenario import Scenario, parse_scenario
 from scenarios.summary import Summary
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from broker.faults.config import called
-from scenarios.scenario import AnyFaultConfig, Scenario
+from scenarios.document.scenario import AnyFaultConfig, Scenario
 
 Faults = tuple[AnyFaultConfig, ...]
 Holds = Callable[[Scenario], bool]

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import torch
 
 from broker.errors import ParticipantDied
+from scenarios.document.plan import Plan
+from scenarios.document.wiring import Wiring
 from scenarios.lives import Lives
 from scenarios.observer import Observer
-from scenarios.plan import Plan, Wiring
 from scenarios.run_folder import RunFolder
 from scenarios.simulated_life import SimulatedLife
 from scenarios.supervisor import Supervisor

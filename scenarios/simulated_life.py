@@ -19,11 +19,13 @@ from broker.transports.memory import MemoryNetwork, MemoryTransport
 from broker.wire.messages import OBSERVER
 from broker.wire.records import PausedRecord, Record
 from env_service.build import make_environment
+from scenarios.document.plan import Plan
+from scenarios.document.process_faults import BROKER
+from scenarios.document.wiring import Wiring
 from scenarios.lives import Lives
 from scenarios.observer import Observer
 from scenarios.orders import Orders
-from scenarios.plan import Plan, Wiring
-from scenarios.process_faults import BROKER, CRASHED, GONE
+from scenarios.process_faults import CRASHED, GONE
 from scenarios.supervisor import Supervisor
 
 _LOG = Path("simulation")

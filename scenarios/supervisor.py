@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from broker.config import LifeConfig
+from scenarios.document.plan import Plan
+from scenarios.document.process_faults import StrikingConfig
 from scenarios.observer import Observer
-from scenarios.plan import Plan
-from scenarios.process_fault_config import StrikingConfig
 from scenarios.process_faults import Hands, ProcessFaults, carry_out
 
 

@@ -18,13 +18,15 @@ from rich.table import Table
 
 from broker.errors import ForetellError, LedgerMismatch, UserError
 from scenarios import observer as observing
+from scenarios.document.loading import load_scenario
+from scenarios.document.plan import Plan
+from scenarios.document.planning import make_plan
+from scenarios.document.scenario import Scenario
 from scenarios.ledger import verify_ledger, verify_strikes
 from scenarios.live_faults import ever
 from scenarios.observer import Observer
-from scenarios.plan import Plan, make_plan
 from scenarios.run_folder import RunFolder, held, make_run_folder, open_run_folder
 from scenarios.run_results import read_summary
-from scenarios.scenario import Scenario, load_scenario
 from scenarios.summary import Summary
 
 Substrate = Callable[[Plan, RunFolder, Observer, Callable[[], bool]], None]

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from scenarios.document.planning import make_plan
+from scenarios.document.scenario import Scenario
 from scenarios.observer import Observer
-from scenarios.plan import make_plan
 from scenarios.run_folder import make_run_folder
-from scenarios.scenario import Scenario
 from scenarios.summary import Summary
 from scenarios.terminal import Substrate
 

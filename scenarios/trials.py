@@ -10,9 +10,10 @@ import click
 from rich.console import Console
 
 from broker.errors import ForetellError, UserError
+from scenarios.document.loading import load_scenario, parse_settings
+from scenarios.document.planning import make_plan
+from scenarios.document.scenario import Scenario
 from scenarios.expression import Condition
-from scenarios.plan import make_plan
-from scenarios.scenario import Scenario, load_scenario, parse_settings
 from scenarios.shrink import shrink
 from scenarios.studies.commands import bar
 from scenarios.studies.runner import Folder, Runner

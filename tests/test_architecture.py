@@ -46,7 +46,7 @@ PURE = (
     "scenarios/studies/theory/cases.py",
     "scenarios/studies/theory/mmdp.py",
     "scenarios/studies/theory/worked.py",
-    "scenarios/topology.py",
+    "scenarios/document/topology.py",
     "scenarios/references.py",
     "scenarios/statistics.py",
     "scenarios/studies/bill.py",
@@ -151,7 +151,7 @@ def test_what_a_launcher_reads_of_an_algorithm_imports_no_torch() -> None:
     """Transitively from every page and from what sizes their shares; annotations may name tensors all the same."""
     pages = list((ROOT / "agent_node/algorithms").glob("*.py"))
     reached: set[Path] = set()
-    waiting = [*pages, ROOT / "scenarios/plan.py", ROOT / "agent_node/registry.py"]
+    waiting = [*pages, ROOT / "scenarios/document/planning.py", ROOT / "agent_node/registry.py"]
     while waiting:
         path = waiting.pop()
         reached.add(path)

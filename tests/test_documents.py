@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from scenarios.cli import foretell
-from scenarios.plan import make_plan
-from scenarios.scenario import catalogue_names, parse_scenario
+from scenarios.document.loading import catalogue_names, parse_scenario
+from scenarios.document.planning import make_plan
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

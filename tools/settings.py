@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from scenarios.scenario import Scenario
+from scenarios.document.scenario import Scenario
 
 HEAD = """# Settings of a scenario
 

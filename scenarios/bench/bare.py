@@ -20,7 +20,7 @@ from torch import Tensor
 from broker.seeding import generator
 from env_service.config import ExchangeConfig
 from env_service.environments.exchange import ExchangeTask
-from scenarios.scenario import Scenario
+from scenarios.document.scenario import Scenario
 
 _LOG_TINY = math.log(1e-8)
 

@@ -50,7 +50,7 @@ _PAIRS = 5
 def overhead(episodes: int) -> None:
     """Share of `simulate exchange-quick` that is neither environment nor mathematics, and a bare script beside it."""
     from scenarios.bench.overhead import measure_pace, measure_profile  # noqa: PLC0415
-    from scenarios.scenario import load_scenario  # noqa: PLC0415
+    from scenarios.document.loading import load_scenario  # noqa: PLC0415
 
     console = Console()
     with _bar(episodes, "episode") as show:
@@ -72,8 +72,8 @@ def overhead(episodes: int) -> None:
 def startup(scenario: str) -> None:
     """Seconds until every participant of a run is there, and the memory they hold."""
     from scenarios.bench.startup import measure_startup  # noqa: PLC0415
-    from scenarios.plan import make_plan  # noqa: PLC0415
-    from scenarios.scenario import load_scenario  # noqa: PLC0415
+    from scenarios.document.loading import load_scenario  # noqa: PLC0415
+    from scenarios.document.planning import make_plan  # noqa: PLC0415
 
     plan = make_plan(load_scenario(scenario, {"episodes": 1_000_000}))
     found = measure_startup(plan)

@@ -32,9 +32,11 @@ from env_service.environments.task import Float, Integer, Outcome
 from env_service.protocol import EnvironmentProtocol
 from scenarios.bench.workers import end, fork
 from scenarios.child import end_with_parent
+from scenarios.document.loading import parse_scenario
+from scenarios.document.plan import Plan
+from scenarios.document.planning import make_plan
+from scenarios.document.wiring import Wiring
 from scenarios.meeting import make_addresses
-from scenarios.plan import Plan, Wiring, make_plan
-from scenarios.scenario import parse_scenario
 
 AGENTS = (3, 6, 12, 20)
 _STEPS = 1_000_000

@@ -23,10 +23,11 @@ from broker.driving.virtual_time import VirtualTime
 from broker.wire.codec import Codec
 from env_service.environments import make_task
 from scenarios.bench.bare import BareTrial
+from scenarios.document.plan import Plan
+from scenarios.document.planning import make_plan
+from scenarios.document.scenario import Scenario
 from scenarios.observer import Observer, Progress, ShowProgress
-from scenarios.plan import Plan, make_plan
 from scenarios.run_folder import make_run_folder
-from scenarios.scenario import Scenario
 from scenarios.simulate import simulate
 from scenarios.store import Store
 

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from broker.errors import ForetellError, UserError
 from broker.wire.records import JoinedRecord, Record
+from scenarios.document.plan import Plan
 from scenarios.fleet import start_fork_server
 from scenarios.launch import launch
 from scenarios.observer import Observer
-from scenarios.plan import Plan
 from scenarios.run_folder import RunFolder, make_run_folder
 
 _PROC = Path("/proc")

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from broker.seeding import choice, uniform
-from scenarios.scenario import Scenario
+from scenarios.document.scenario import Scenario
 from scenarios.studies.cell import Settings
 from scenarios.studies.study import AS
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from broker.errors import UserError
-from scenarios.scenario import parse_settings
+from scenarios.document.loading import parse_settings
 from scenarios.studies.cell import Cell
 from scenarios.studies.conduct import write_study
 from scenarios.studies.grid import study_cells

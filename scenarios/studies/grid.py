@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from broker.errors import UserError
-from scenarios.scenario import load_scenario
+from scenarios.document.loading import load_scenario
 from scenarios.studies.candidates import episodes_of
 from scenarios.studies.cell import Cell, Settings
 from scenarios.studies.sizes import quick_episodes

@@ -15,8 +15,9 @@ from broker.participants.participant import Participant
 from broker.transports.memory import MemoryNetwork
 from broker.transports.transport import Transport
 from broker.wire.messages import Envelope, Share
-from scenarios.plan import Wiring, make_plan
-from scenarios.scenario import Scenario
+from scenarios.document.planning import make_plan
+from scenarios.document.scenario import Scenario
+from scenarios.document.wiring import Wiring
 
 _EPISODES = 20
 """Agents that are nobody's neighbors in the first episode may meet in one of these."""

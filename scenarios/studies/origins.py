@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from scenarios.scenario import Scenario
+from scenarios.document.scenario import Scenario
 
 _COMMON = {
     "learning.rounds": 3,

@@ -22,9 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from broker.errors import ForetellError, UserError
+from scenarios.document.loading import load_scenario, parse_scenario, parse_settings
+from scenarios.document.scenario import Scenario
 from scenarios.run_folder import RunFolder, locked
 from scenarios.run_results import open_store, read_summary
-from scenarios.scenario import Scenario, load_scenario, parse_scenario, parse_settings
 from scenarios.studies.cell import Cell
 
 _LOOK_EVERY_S = 0.1

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scenarios.scenario import Scenario
+from scenarios.document.scenario import Scenario
 from scenarios.statistics import Estimate
 from scenarios.studies.bill import Line
 from scenarios.studies.cell import Group

@@ -9,9 +9,9 @@ import pytest
 from running import TINY, foretell, simulate_here
 
 from scenarios.account import accounts
+from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.ledger import verify_ledger
 from scenarios.run_results import open_store
-from scenarios.scenario import load_scenario, parse_settings
 
 EPISODES = 5
 ROUNDS = 3

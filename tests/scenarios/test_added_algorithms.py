@@ -11,8 +11,8 @@ import pytest
 from running import TINY, foretell, simulate_here, summary
 
 from broker.errors import ScenarioError
-from scenarios.plan import make_plan
-from scenarios.scenario import load_scenario
+from scenarios.document.loading import load_scenario
+from scenarios.document.planning import make_plan
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "algorithms.md").read_text(encoding="utf-8")
 

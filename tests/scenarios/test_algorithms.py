@@ -19,8 +19,8 @@ from agent_node.registry import BUILT_IN
 from broker.transports.journaled import read_journal
 from broker.wire.codec import Codec
 from broker.wire.messages import Hello, Share
-from scenarios.plan import make_plan
-from scenarios.scenario import load_scenario
+from scenarios.document.loading import load_scenario
+from scenarios.document.planning import make_plan
 from scenarios.simulate import simulate
 
 ALGORITHMS = sorted(BUILT_IN)

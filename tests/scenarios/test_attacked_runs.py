@@ -21,9 +21,10 @@ from broker.security.curve import make_curve_keys, read_curve_keys
 from broker.security.mqtt_access import make_mqtt_access
 from broker.servers.mqtt_server import MqttServer, start_mqtt_server
 from broker.wire.messages import OBSERVER, topic
+from scenarios.document.loading import load_scenario
+from scenarios.document.plan import Plan
+from scenarios.document.planning import make_plan
 from scenarios.keys import everybodys_peers, make_keys
-from scenarios.plan import Plan, make_plan
-from scenarios.scenario import load_scenario
 
 DIGESTS = ("curve_digest", "weights_digest", "ledger_digest", "shares_heard", "shares_missing")
 EPISODES = 40

@@ -21,8 +21,9 @@ from env_service.environments import make_task
 from scenarios.bench.bare import BareTrial, Episode, Perceptrons
 from scenarios.bench.messages import measure_barriers
 from scenarios.bench.overhead import measure_pace, measure_profile
-from scenarios.plan import Wiring, make_plan
-from scenarios.scenario import load_scenario
+from scenarios.document.loading import load_scenario
+from scenarios.document.planning import make_plan
+from scenarios.document.wiring import Wiring
 
 LIMIT_S = 60
 TINY = {

@@ -11,9 +11,9 @@ from running import foretell, simulate_here, summary
 from broker.errors import LedgerMismatch, ScenarioError
 from broker.faults.config import FaultConfig
 from broker.wire.records import FaultCount
+from scenarios.document.loading import load_scenario, parse_settings
+from scenarios.document.planning import make_plan
 from scenarios.ledger import check, verify_ledger
-from scenarios.plan import make_plan
-from scenarios.scenario import load_scenario, parse_settings
 
 SMALL = (
     "--set",

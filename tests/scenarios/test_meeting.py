@@ -19,13 +19,14 @@ from broker.config import TransportConfig
 from broker.errors import ParticipantDied
 from broker.servers.mqtt_server import MqttServer, start_mqtt_server
 from scenarios import launch
+from scenarios.document.loading import load_scenario
+from scenarios.document.planning import make_plan
+from scenarios.document.wiring import Wiring
 from scenarios.keys import beyond_this_host, needs_keys
 from scenarios.meeting import Meeting
 from scenarios.observer import Observer
-from scenarios.plan import Wiring, make_plan
 from scenarios.processes import is_alive
 from scenarios.run_folder import make_run_folder
-from scenarios.scenario import load_scenario
 
 RUN = ("exchange-quick", "--episodes", "3", *TINY)
 

@@ -18,10 +18,11 @@ from broker.wire.records import (
     JoinedRecord,
     RoundRecord,
 )
+from scenarios.document.loading import parse_scenario
+from scenarios.document.planning import make_plan
+from scenarios.document.scenario import Scenario
 from scenarios.observer import Observer, Progress
-from scenarios.plan import make_plan
 from scenarios.run_folder import RunFolder
-from scenarios.scenario import Scenario, parse_scenario
 
 AGENTS = ("agent-0", "agent-1")
 DOCUMENT = {

@@ -10,9 +10,10 @@ from agent_node.config import AgentConfig
 from broker.errors import ScenarioError
 from broker.wire.messages import ENVIRONMENT, OBSERVER
 from env_service.config import ServiceConfig
-from scenarios import plan as planning
-from scenarios.plan import Wiring, make_plan
-from scenarios.scenario import Scenario
+from scenarios.document import planning
+from scenarios.document.planning import make_plan
+from scenarios.document.scenario import Scenario
+from scenarios.document.wiring import Wiring
 
 AGENTS = ("agent-0", "agent-1", "agent-2", "agent-3")
 EVERYBODY = (ENVIRONMENT, *AGENTS, OBSERVER)

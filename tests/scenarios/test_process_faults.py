@@ -12,10 +12,10 @@ import pytest
 from running import TINY, foretell, need_mosquitto, simulate_here, summary
 
 from broker.errors import ScenarioError
-from scenarios.plan import make_plan
-from scenarios.process_fault_config import CheckpointLossConfig, CrashConfig, LateJoinConfig, StopConfig
+from scenarios.document.loading import load_scenario
+from scenarios.document.planning import make_plan
+from scenarios.document.process_faults import CheckpointLossConfig, CrashConfig, LateJoinConfig, StopConfig
 from scenarios.process_faults import ProcessFaults, Strike, carry_out, check_strikes
-from scenarios.scenario import load_scenario
 
 NAMES = ("environment", "agent-0", "agent-1", "agent-2", "broker")
 SCENARIO = (

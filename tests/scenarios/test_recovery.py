@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from broker.errors import ParticipantDied
+from scenarios.document.loading import load_scenario
+from scenarios.document.planning import make_plan
 from scenarios.observer import Observer
-from scenarios.plan import make_plan
 from scenarios.run_folder import make_run_folder
-from scenarios.scenario import load_scenario
 from scenarios.simulate import simulate
 
 TINY = {

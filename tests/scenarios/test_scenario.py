@@ -13,8 +13,9 @@ import tomli_w
 from pydantic import BaseModel
 
 from broker.errors import ScenarioError, UserError
-from scenarios.plan import make_plan
-from scenarios.scenario import Scenario, catalogue_names, load_scenario, parse_scenario, parse_settings
+from scenarios.document.loading import catalogue_names, load_scenario, parse_scenario, parse_settings
+from scenarios.document.planning import make_plan
+from scenarios.document.scenario import Scenario
 
 BASE = """
 name = "base"

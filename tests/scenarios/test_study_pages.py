@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 
 from broker.errors import UserError
 from env_service.config import ExchangeConfig, NavigationConfig, PredationConfig
+from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.references import references
 from scenarios.run_results import Traffic
-from scenarios.scenario import load_scenario, parse_settings
 from scenarios.statistics import Estimate
 from scenarios.studies.bill import bill
 from scenarios.studies.candidates import draw_candidates, episodes_of, survivors

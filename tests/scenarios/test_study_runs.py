@@ -206,6 +206,7 @@ def test_two_studies_never_work_in_one_folder(tmp_path):
 
 
 def test_help_does_not_load_what_only_studies_need():
-    code = "import sys, scenarios.cli; print(sorted({'torch','scipy','matplotlib','rich','numpy'} & set(sys.modules)))"
+    heavy = "'torch','scipy','matplotlib','rich','numpy'"
+    code = f"import sys, scenarios.cli; print(sorted({{{heavy}}} & set(sys.modules)))"
     result = subprocess.run([command()[0], "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "[]\n"

@@ -15,8 +15,9 @@ from running import LIMIT_S, TINY
 from running import foretell as command
 
 from broker.errors import UserError
+from scenarios.document.loading import load_scenario
+from scenarios.document.scenario import Scenario
 from scenarios.expression import Condition
-from scenarios.scenario import Scenario, load_scenario
 from scenarios.shrink import shrink
 
 ROOT = Path(__file__).parents[2]

@@ -15,8 +15,9 @@ from pydantic import TypeAdapter, ValidationError
 from scipy.stats import binomtest
 
 from broker.errors import ScenarioError
-from scenarios import topology
-from scenarios.topology import Graph, TopologyConfig, build_graph
+from scenarios.document import topology
+from scenarios.document.graph import Graph, build_graph
+from scenarios.document.topology import TopologyConfig
 
 ADAPTER: TypeAdapter[TopologyConfig] = TypeAdapter(TopologyConfig)
 RANDOM = [
@@ -282,7 +283,8 @@ def test_random_graphs_differ_between_seeds(document: dict[str, Any]) -> None:
 
 def test_graphs_do_not_depend_on_the_hash_seed() -> None:
     script = (
-        "from pydantic import TypeAdapter; from scenarios.topology import *; adapter = TypeAdapter(TopologyConfig)\n"
+        "from pydantic import TypeAdapter; from scenarios.document.topology import *; "
+        "adapter = TypeAdapter(TopologyConfig)\n"
         f"for document in {RANDOM!r}: print(build_graph(adapter.validate_python(document), 10, 7).edges)"
     )
     outputs = [run_python(script, hash_seed) for hash_seed in ("0", "1", "4242")]
@@ -292,7 +294,7 @@ def test_graphs_do_not_depend_on_the_hash_seed() -> None:
 
 def test_graphs_that_are_not_random_need_no_networkx() -> None:
     script = (
-        "import sys; from scenarios.topology import *; build_graph(GridConfig(rows=2, columns=2), 4, 1)\n"
+        "import sys; from scenarios.document.topology import *; build_graph(GridConfig(rows=2, columns=2), 4, 1)\n"
         "print('networkx' in sys.modules, 'torch' in sys.modules)"
     )
     assert run_python(script, "0") == "False False\n"

@@ -6,6 +6,8 @@ every substrate. Faults of seconds strike wherever the run is then, which in rea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -75,3 +77,17 @@ class LateJoinConfig(_ProcessFault):
 StrikingConfig = CrashConfig | StopConfig | CheckpointLossConfig
 ProcessFaultConfig = StrikingConfig | LateJoinConfig
 PROCESS_FAULTS = (CrashConfig, StopConfig, CheckpointLossConfig, LateJoinConfig)
+
+
+BROKER = "broker"
+
+
+def matching(fault: ProcessFaultConfig, names: Sequence[str]) -> tuple[str, ...]:
+    """Whom of `names` a fault can strike; what stands between participants keeps no checkpoints and is never late."""
+    if isinstance(fault, CheckpointLossConfig | LateJoinConfig):
+        names = [name for name in names if name != BROKER]
+    return tuple(name for name in names if any(fnmatchcase(name, pattern) for pattern in fault.participants))
+
+
+def _episode(episode: int) -> str:
+    return f"episode {episode}"

@@ -9,7 +9,7 @@ from typing import TypeVar
 from broker.errors import ScenarioError
 from broker.faults.delays import Trace
 from broker.model import Model
-from scenarios.scenario import Scenario
+from scenarios.document.scenario import Scenario
 
 MOST = 1_000_000
 _Part = TypeVar("_Part", bound=Model)

@@ -1,0 +1,125 @@
+"""From TOML text, a file or a name of the catalogue to a scenario."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from datetime import date, time
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from broker.errors import ScenarioError, UserError
+from scenarios.document.explained import explained
+from scenarios.document.scenario import Scenario
+
+CATALOGUE = resources.files("scenarios") / "catalogue"
+
+
+def catalogue_names() -> list[str]:
+    """Names of the scenarios that come with Foretell."""
+    return sorted(entry.name.removesuffix(".toml") for entry in CATALOGUE.iterdir() if entry.name.endswith(".toml"))
+
+
+def load_scenario(name_or_path: str, settings: Mapping[str, Any] | None = None) -> Scenario:
+    """A scenario from the catalogue or a TOML file.
+
+    Args:
+        name_or_path: Catalogue name, or path to a file.
+        settings: Values by dotted path (`learning.rounds`), put into the document before it is checked.
+
+    Raises:
+        UserError: There is no such scenario, or it is no TOML.
+        ScenarioError: It is not a valid scenario; names the path.
+    """
+    return parse_scenario(_read(name_or_path), settings or {})
+
+
+def parse_scenario(text: str, settings: Mapping[str, Any]) -> Scenario:
+    """A scenario from TOML text; see `load_scenario`."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        msg = f"the scenario is not valid TOML: {error}"
+        raise UserError(msg) from None
+    for path, value in settings.items():
+        _put(document, path.split("."), value)
+    _refuse_dates(document)
+    try:
+        # Strict, so that `true` is no number; by way of JSON, where a list may become a tuple all the same.
+        return Scenario.model_validate_json(json.dumps(document), strict=True)
+    except ValidationError as error:
+        raise explained(error) from None
+
+
+def parse_settings(assignments: Iterable[str]) -> dict[str, Any]:
+    """Settings from the command line: each `path=value`, the value in TOML or, failing that, a plain string.
+
+    Raises:
+        UserError: An assignment has no `=`.
+    """
+    settings = {}
+    for assignment in assignments:
+        path, equals, value = assignment.partition("=")
+        if not equals or not path.strip():
+            msg = f"--set expects path=value (such as learning.rounds=5), found {assignment!r}"
+            raise UserError(msg)
+        settings[path.strip()] = _toml_value(value.strip())
+    return settings
+
+
+def _read(name_or_path: str) -> str:
+    path = Path(name_or_path)
+    if name_or_path in catalogue_names():
+        return (CATALOGUE / f"{name_or_path}.toml").read_text(encoding="utf-8")
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        msg = f"no scenario and no file is called {name_or_path!r}. `foretell list` shows the catalogue."
+        raise UserError(msg) from None
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"cannot read {name_or_path}: {error}"
+        raise UserError(msg) from None
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _put(document: dict[str, Any], path: list[str], value: Any) -> None:
+    """Set the value at a dotted path (`faults.0.probability` reaches into a list), making tables on the way."""
+    holder: Any = document
+    for depth, key in enumerate(path):
+        last = depth + 1 == len(path)
+        if isinstance(holder, list) and key.isdecimal() and int(key) < len(holder):
+            position: Any = int(key)
+        elif isinstance(holder, dict):
+            position = key
+        else:
+            raise ScenarioError(".".join(path), f"{'.'.join(path[:depth])} is not a table that could hold {key!r}")
+        if last:
+            holder[position] = value
+        elif isinstance(holder, list):
+            holder = holder[position]
+        elif key not in holder and path[depth + 1].isdecimal():
+            raise ScenarioError(".".join(path), f"{'.'.join(path[: depth + 1])} is an empty list")
+        else:
+            holder = holder.setdefault(key, {})
+
+
+def _refuse_dates(part: object, path: str = "") -> None:
+    """TOML knows dates, and no setting takes one."""
+    if isinstance(part, date | time):
+        raise ScenarioError(path, "expected text, a number, a list or a table, found a date")
+    if isinstance(part, dict):
+        for key, value in part.items():
+            _refuse_dates(value, f"{path}.{key}" if path else key)
+    if isinstance(part, list):
+        for position, value in enumerate(part):
+            _refuse_dates(value, f"{path}[{position}]")

@@ -1,0 +1,117 @@
+"""From a scenario to what each participant is told: the graph, and a slice of the document for everyone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent_node.config import AgentConfig
+from broker.config import LifeConfig, LinkConfig
+from broker.wire.messages import ENVIRONMENT, OBSERVER
+from env_service.config import ServiceConfig
+from scenarios.document.graph import Graph
+from scenarios.document.process_faults import BROKER
+from scenarios.document.scenario import Scenario
+from scenarios.document.wiring import Wiring
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A scenario that can work: its graph is built and its task has been looked at.
+
+    Attributes:
+        scenario: The document.
+        agents: Their names, in order.
+        graph: Who may ever be whose neighbor.
+        action_counts: Number of actions of each agent.
+        observation_size: Length of an observation.
+        steps: Time limit of an episode.
+    """
+
+    scenario: Scenario
+    agents: tuple[str, ...]
+    graph: Graph
+    action_counts: dict[str, int]
+    observation_size: int
+    steps: int
+
+    @property
+    def strikable(self) -> tuple[str, ...]:
+        """Everybody whom a fault of processes can strike."""
+        transport = self.scenario.transport
+        if transport.kind == "mqtt":
+            started = not transport.mqtt.address
+        else:
+            started = transport.zeromq.mode == "forwarder" and not transport.zeromq.forwarder
+        return (*self.participants, BROKER) if started else self.participants
+
+    @property
+    def participants(self) -> tuple[str, ...]:
+        """The environment, then the agents."""
+        return (ENVIRONMENT, *self.agents)
+
+    def peers(self, name: str) -> tuple[str, ...]:
+        """Whom participant `name` sends to and hears from, the observer aside."""
+        return self.agents if name == ENVIRONMENT else (ENVIRONMENT, *self.graph.neighbors[name])
+
+    def agent(self, name: str, wiring: Wiring) -> AgentConfig:
+        """What agent `name` is told."""
+        scenario = self.scenario
+        return AgentConfig(
+            link=self._link(name, self.peers(name), wiring),
+            neighbors=self.graph.neighbors,
+            proximity=self.graph.proximity_distance is not None,
+            episodes=scenario.episodes,
+            parallel_episodes=scenario.parallel_episodes,
+            steps=self.steps,
+            observation_size=self.observation_size,
+            action_counts=self.action_counts,
+            give_up_s=scenario.service.give_up_s,
+            exchange=scenario.exchange,
+            learning=scenario.learning,
+            algorithm=scenario.algorithm,
+        )
+
+    def environment(self, wiring: Wiring) -> ServiceConfig:
+        """What the environment is told."""
+        scenario = self.scenario
+        return ServiceConfig(
+            link=self._link(ENVIRONMENT, self.peers(ENVIRONMENT), wiring),
+            environment=scenario.environment,
+            service=scenario.service,
+            neighbors=self.graph.neighbors,
+            proximity_distance=self.graph.proximity_distance,
+            episodes=scenario.episodes,
+            parallel_episodes=scenario.parallel_episodes,
+        )
+
+    def observer(self, wiring: Wiring) -> LinkConfig:
+        """What the observer is told."""
+        return self._link(OBSERVER, self.participants, wiring)
+
+    def _link(self, name: str, peers: tuple[str, ...], wiring: Wiring) -> LinkConfig:
+        scenario = self.scenario
+        known = {name, *peers, OBSERVER}
+        return LinkConfig(
+            run=wiring.run,
+            name=name,
+            peers=peers,
+            seed=scenario.seed,
+            transport=scenario.transport,
+            joining=scenario.joining,
+            faults=scenario.message_faults,
+            observed=wiring.observed and name != OBSERVER,
+            addresses={who: address for who, address in wiring.addresses.items() if who in known},
+            broker=wiring.broker,
+            credentials=wiring.keys / name if wiring.keys else None,
+            journal=wiring.journals / _journal(name, wiring.life) if wiring.journals else None,
+            life=_life(name, wiring),
+        )
+
+
+def _life(name: str, wiring: Wiring) -> LifeConfig:
+    folder = wiring.checkpoints / name if wiring.checkpoints is not None else None
+    return wiring.life.model_copy(update={"checkpoints": folder})
+
+
+def _journal(name: str, life: LifeConfig) -> str:
+    return f"{name}-{life.incarnation}.journal" if life.incarnation else f"{name}.journal"

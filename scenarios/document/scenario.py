@@ -1,0 +1,62 @@
+"""THE document: everything a run is, in one typed TOML file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import tomli_w
+from pydantic import Field
+
+from agent_node.config import AlgorithmConfig, ExchangeConfig, LearningConfig
+from broker.config import JoiningConfig, Model, RecoveryConfig, TransportConfig
+from broker.faults.config import FaultConfig, MessageFaultConfig
+from env_service.config import BarrierConfig, EnvironmentConfig
+from scenarios.document.process_faults import PROCESS_FAULTS, ProcessFaultConfig
+from scenarios.document.topology import TopologyConfig
+
+AnyFaultConfig = Annotated[MessageFaultConfig | ProcessFaultConfig, Field(discriminator="kind")]
+
+
+class Scenario(Model):
+    """One document that runs simulated, as processes and on other hosts."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$", description="Lower-case name; the run's folder and topics carry it."
+    )
+    description: str = Field(default="", description="One line for `foretell list`.")
+    seed: int = Field(
+        ge=0, lt=1 << 63, description="Every draw of the run derives from it; there is no default on purpose."
+    )
+    episodes: int = Field(ge=1, le=10_000_000, description="Training episodes, each with `parallel_episodes` copies.")
+    parallel_episodes: int = Field(
+        default=1,
+        ge=1,
+        le=4096,
+        description="Copies of the environment played at once: E. The paper updates after one episode.",
+    )
+    environment: EnvironmentConfig
+    topology: TopologyConfig
+    exchange: ExchangeConfig = ExchangeConfig()
+    algorithm: AlgorithmConfig = AlgorithmConfig()
+    learning: LearningConfig = LearningConfig()
+    service: BarrierConfig = BarrierConfig()
+    joining: JoiningConfig = JoiningConfig()
+    recovery: RecoveryConfig = RecoveryConfig()
+    transport: TransportConfig = TransportConfig()
+    faults: tuple[AnyFaultConfig, ...] = Field(
+        default=(), description="What goes wrong, with messages and with processes, in the order in which it applies."
+    )
+
+    @property
+    def message_faults(self) -> tuple[FaultConfig, ...]:
+        """What goes wrong with messages."""
+        return tuple(fault for fault in self.faults if not isinstance(fault, PROCESS_FAULTS))
+
+    @property
+    def process_faults(self) -> tuple[ProcessFaultConfig, ...]:
+        """What goes wrong with processes."""
+        return tuple(fault for fault in self.faults if isinstance(fault, PROCESS_FAULTS))
+
+    def to_toml(self) -> str:
+        """The resolved document, every setting spelled out."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))

@@ -1,0 +1,36 @@
+"""Where the participants of one run find each other, and which life begins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from broker.config import LifeConfig
+
+_FIRST_LIFE = LifeConfig()
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """Where the participants of one run find each other.
+
+    Attributes:
+        run: Name of the run, the second part of every topic.
+        addresses: Where each participant and the observer listen, with ZeroMQ direct.
+        broker: Where everybody connects to, with MQTT or a forwarder.
+        observed: Whether an observer takes records.
+        keys: Folder with a folder of keys for each participant and the observer, or None without security.
+        journals: Folder for journals, or None to keep none.
+        checkpoints: Folder with a folder of checkpoints for each participant, or None to keep none.
+        life: Which one begins, and where.
+    """
+
+    run: str
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    broker: str = ""
+    observed: bool = False
+    keys: Path | None = None
+    journals: Path | None = None
+    checkpoints: Path | None = None
+    life: LifeConfig = _FIRST_LIFE
