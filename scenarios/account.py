@@ -11,9 +11,9 @@ from rich.console import Group
 from rich.table import Table
 
 from broker.errors import UserError
-from broker.wire.messages import ENVIRONMENT, OBSERVER
-from scenarios.run_folder import RunFolder
-from scenarios.run_results import open_store
+from scenarios.results.folder import RunFolder
+from scenarios.results.proof import kind_on
+from scenarios.results.reader import open_store
 
 _CAUSES_SHOWN = 12
 
@@ -96,13 +96,6 @@ def accounts(store: sqlite3.Connection) -> list[Account]:
     return found
 
 
-def kind_on(source: str, destination: str) -> str:
-    """What travels on an edge; nothing that counts here on those of the observer and of strangers."""
-    if OBSERVER in (source, destination) or not all(map(_is_participant, (source, destination))):
-        return ""
-    return "timestep" if source == ENVIRONMENT else "action" if destination == ENVIRONMENT else "share"
-
-
 def account_of(folder: Path, *, by_edge: bool) -> Group:
     """The account of a run as tables: by kind of message or by edge, and what was to blame.
 
@@ -122,10 +115,6 @@ def account_of(folder: Path, *, by_edge: bool) -> Group:
         msg = f"cannot read the ledger of {folder}: {error}. Expected the folder of a run"
         raise UserError(msg) from None
     return Group(_account_table(rows if by_edge else _by_kind(rows)), *([_cause_table(causes)] if causes else []))
-
-
-def _is_participant(name: str) -> bool:
-    return name == ENVIRONMENT or name.startswith("agent-")
 
 
 def _by_kind(rows: list[Account]) -> list[Account]:

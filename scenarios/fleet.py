@@ -19,7 +19,7 @@ from scenarios.child import PRELOADED, be_participant
 from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
 from scenarios.processes import await_stopped
-from scenarios.run_folder import RunFolder
+from scenarios.results.folder import RunFolder
 
 _END_WITHIN_S = 3.0
 _ALLOCATOR = {

@@ -17,9 +17,9 @@ from scenarios.inbox import Inbox
 from scenarios.live_faults import LiveFaults
 from scenarios.lives import Lives
 from scenarios.meeting import Meeting, meeting
-from scenarios.observer import Observer
 from scenarios.process_hands import ProcessHands
-from scenarios.run_folder import RunFolder
+from scenarios.results.folder import RunFolder
+from scenarios.results.observer import Observer
 from scenarios.supervisor import Supervisor
 
 _LOOK_EVERY_S = 0.1

@@ -26,9 +26,9 @@ from scenarios.document.plan import Plan
 from scenarios.document.planning import make_plan
 from scenarios.document.process_faults import PROCESS_FAULTS, LateJoinConfig
 from scenarios.document.scenario import AnyFaultConfig, Scenario
-from scenarios.observer import Observer
-from scenarios.run_folder import RunFolder, is_held, open_run_folder
-from scenarios.run_results import open_store
+from scenarios.results.folder import RunFolder, is_held, open_run_folder
+from scenarios.results.observer import Observer
+from scenarios.results.reader import open_store
 from scenarios.supervisor import Supervisor
 
 _ANY: TypeAdapter[AnyFaultConfig] = TypeAdapter(AnyFaultConfig)

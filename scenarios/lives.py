@@ -12,7 +12,7 @@ from broker.config import LifeConfig
 from broker.errors import ParticipantDied
 from broker.participants.checkpoint import Checkpoints, FileCheckpoints, MemoryCheckpoints
 from scenarios.document.plan import Plan
-from scenarios.observer import Observer
+from scenarios.results.observer import Observer
 
 
 class Lives:

@@ -15,7 +15,7 @@ from broker.wire.messages import FORWARDER, OBSERVER
 from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
 from scenarios.keys import everybodys_peers, make_keys, needs_keys
-from scenarios.run_folder import RunFolder
+from scenarios.results.folder import RunFolder
 
 Tell = Callable[[str], None]
 

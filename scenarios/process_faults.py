@@ -175,35 +175,5 @@ def carry_out(strike: Strike, hands: Hands) -> list[ProcessFaultRecord]:
             return [record(victim, hands.lose_checkpoints(victim, newest)) for victim in strike.victims]
 
 
-def check_strikes(
-    faults: Sequence[ProcessFaultConfig], found: Sequence[tuple[str, str, str]], names: tuple[str, ...]
-) -> list[str]:
-    """What was to strike and did not, a sentence each; none when all is well.
-
-    Args:
-        faults: As the scenario has them.
-        found: Name of the fault, occasion and victim of every strike in the ledger.
-        names: Everybody who can be struck.
-    """
-    struck: dict[tuple[str, str], set[str]] = {}
-    for fault_name, occasion, victim in found:
-        struck.setdefault((fault_name, occasion), set()).add(victim)
-    sentences = []
-    for fault in faults:
-        name, victims = called(fault), set(matching(fault, names))
-        if isinstance(fault, LateJoinConfig):
-            occasions, wanted = ["start"], len(victims)
-        else:
-            occasions, wanted = [_episode(each) for each in fault.at_episodes], len(victims)
-            wanted = 1 if fault.pick == "one" else wanted
-            if not occasions and not any(of == name for of, _ in struck):
-                sentences.append(f"fault {name}: never struck; the run was over before its time")
-        for occasion in occasions:
-            count = len(struck.get((name, occasion), set()) & victims)
-            if count != wanted:
-                sentences.append(f"fault {name}: struck {count} of {wanted} participants at {occasion}")
-    return sentences
-
-
 def _second(seconds: float) -> str:
     return f"second {seconds:g}"

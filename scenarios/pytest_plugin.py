@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from scenarios.run_folder import RunFolder
+from scenarios.results.folder import RunFolder
 
 if TYPE_CHECKING:  # every test session of this environment imports the plugin
     from scenarios.document.scenario import Scenario
-    from scenarios.summary import Summary
+    from scenarios.results.summary import Summary
 
 Fault = Mapping[str, Any]
 
@@ -104,7 +104,7 @@ class FaultRun:
     def ledger_fits(self) -> None:
         """What the faults did is what the scenario asks for."""
         from scenarios.document.planning import make_plan  # noqa: PLC0415
-        from scenarios.ledger import verify_ledger, verify_strikes  # noqa: PLC0415
+        from scenarios.results.proof import verify_ledger, verify_strikes  # noqa: PLC0415
 
         sentences = [
             *verify_ledger(self.scenario, self.folder.store),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
-from scenarios.run_results import RunResult
+from scenarios.results.reader import RunResult
 from scenarios.statistics import Estimate, estimate
 
 

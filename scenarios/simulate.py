@@ -10,8 +10,8 @@ from broker.errors import ParticipantDied
 from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
 from scenarios.lives import Lives
-from scenarios.observer import Observer
-from scenarios.run_folder import RunFolder
+from scenarios.results.folder import RunFolder
+from scenarios.results.observer import Observer
 from scenarios.simulated_life import SimulatedLife
 from scenarios.supervisor import Supervisor
 

@@ -23,9 +23,9 @@ from scenarios.document.plan import Plan
 from scenarios.document.process_faults import BROKER
 from scenarios.document.wiring import Wiring
 from scenarios.lives import Lives
-from scenarios.observer import Observer
 from scenarios.orders import Orders
 from scenarios.process_faults import CRASHED, GONE
+from scenarios.results.observer import Observer
 from scenarios.supervisor import Supervisor
 
 _LOG = Path("simulation")

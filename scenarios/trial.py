@@ -8,9 +8,9 @@ from typing import Literal
 
 from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
-from scenarios.observer import Observer
-from scenarios.run_folder import make_run_folder
-from scenarios.summary import Summary
+from scenarios.results.folder import make_run_folder
+from scenarios.results.observer import Observer
+from scenarios.results.summary import Summary
 from scenarios.terminal import Substrate
 
 

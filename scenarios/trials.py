@@ -14,10 +14,10 @@ from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
 from scenarios.expression import Condition
+from scenarios.results.summary import Summary
 from scenarios.shrink import shrink
 from scenarios.studies.commands import bar
 from scenarios.studies.runner import Folder, Runner
-from scenarios.summary import Summary
 from scenarios.terminal import interruptible
 from scenarios.trial import try_out
 from scenarios.twin import read_pairs, sentence, twin_cells, twin_table

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from broker.errors import UserError
 from scenarios.document.loading import load_scenario, parse_settings
-from scenarios.run_results import RunResult, read_run
+from scenarios.results.reader import RunResult, read_run
 from scenarios.statistics import Estimate, paired
 from scenarios.studies.cell import Cell, Group
 from scenarios.studies.runner import Folder

@@ -8,8 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 from broker.errors import UserError
-from scenarios.run_folder import is_held, open_run_folder
-from scenarios.run_results import open_store
+from scenarios.results.folder import is_held, open_run_folder
+from scenarios.results.reader import open_store
 
 _FEW = 20
 

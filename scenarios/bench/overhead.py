@@ -26,10 +26,10 @@ from scenarios.bench.bare import BareTrial
 from scenarios.document.plan import Plan
 from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
-from scenarios.observer import Observer, Progress, ShowProgress
-from scenarios.run_folder import make_run_folder
+from scenarios.results.folder import make_run_folder
+from scenarios.results.observer import Observer, Progress, ShowProgress
+from scenarios.results.store import Store
 from scenarios.simulate import simulate
-from scenarios.store import Store
 
 _USEFUL = ("environment", "mathematics: acting", "mathematics: learning")
 _CLOSING, _BACKGROUND, _REST = "store: last batch", "background threads", "protocol and delivery"

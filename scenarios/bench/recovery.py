@@ -23,7 +23,7 @@ from typing import Any
 
 from broker.errors import UserError
 from scenarios.processes import is_alive, writers_of
-from scenarios.run_folder import RunFolder, open_run_folder
+from scenarios.results.folder import RunFolder, open_run_folder
 
 TRANSPORTS = ("zeromq", "mqtt")
 AGENT, ENVIRONMENT, BROKER, LAUNCHER = "agent", "environment", "broker", "launcher"

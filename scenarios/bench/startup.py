@@ -21,8 +21,8 @@ from broker.wire.records import JoinedRecord, Record
 from scenarios.document.plan import Plan
 from scenarios.fleet import start_fork_server
 from scenarios.launch import launch
-from scenarios.observer import Observer
-from scenarios.run_folder import RunFolder, make_run_folder
+from scenarios.results.folder import RunFolder, make_run_folder
+from scenarios.results.observer import Observer
 
 _PROC = Path("/proc")
 _EPISODES = 2

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scenarios.references import references
-from scenarios.run_results import read_run
+from scenarios.results.reader import read_run
 from scenarios.studies.bill import Layouts, bill
 from scenarios.studies.cell import Cell, Group
 from scenarios.studies.layout import SharedArray, share_layout, undisturbed

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenarios.references import References
-from scenarios.run_results import RunResult, Traffic
+from scenarios.results.reader import RunResult, Traffic
 from scenarios.statistics import Estimate, difference, estimate, paired
 from scenarios.studies.cell import Cell, Group
 from scenarios.studies.claims import Claim, Comparison, Decided, decide

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from broker.errors import ForetellError
-from scenarios.run_results import read_summary
+from scenarios.results.reader import read_summary
 from scenarios.studies.cell import Cell
 from scenarios.studies.runner import Folder
 

@@ -24,8 +24,8 @@ from pathlib import Path
 from broker.errors import ForetellError, UserError
 from scenarios.document.loading import load_scenario, parse_scenario, parse_settings
 from scenarios.document.scenario import Scenario
-from scenarios.run_folder import RunFolder, locked
-from scenarios.run_results import open_store, read_summary
+from scenarios.results.folder import RunFolder, locked
+from scenarios.results.reader import open_store, read_summary
 from scenarios.studies.cell import Cell
 
 _LOOK_EVERY_S = 0.1

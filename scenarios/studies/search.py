@@ -16,7 +16,7 @@ from typing import Any
 
 from broker.errors import UserError
 from scenarios.document.loading import load_scenario
-from scenarios.run_results import read_run
+from scenarios.results.reader import read_run
 from scenarios.studies.candidates import Candidate, draw_candidates, episodes_of, survivors
 from scenarios.studies.cell import Cell, Group, Settings
 from scenarios.studies.grid import refuse_overrides

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from scenarios.processes import writers_of
-from scenarios.run_folder import RunFolder
+from scenarios.results.folder import RunFolder
 
 LIMIT_S = 120.0
 TINY = (

@@ -10,8 +10,8 @@ from running import TINY, foretell, simulate_here
 
 from scenarios.account import accounts
 from scenarios.document.loading import load_scenario, parse_settings
-from scenarios.ledger import verify_ledger
-from scenarios.run_results import open_store
+from scenarios.results.proof import verify_ledger
+from scenarios.results.reader import open_store
 
 EPISODES = 5
 ROUNDS = 3

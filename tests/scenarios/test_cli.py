@@ -17,7 +17,7 @@ import pytest
 from agent_node.config import AgentConfig
 from env_service.config import ServiceConfig
 from scenarios.document.loading import catalogue_names, load_scenario, parse_scenario
-from scenarios.run_folder import RunFolder
+from scenarios.results.folder import RunFolder
 
 LIMIT_S = 120
 TINY = [

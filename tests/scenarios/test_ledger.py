@@ -13,7 +13,7 @@ from broker.faults.config import FaultConfig
 from broker.wire.records import FaultCount
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.document.planning import make_plan
-from scenarios.ledger import check, verify_ledger
+from scenarios.results.proof import check, verify_ledger
 
 SMALL = (
     "--set",

@@ -24,9 +24,9 @@ from scenarios.document.planning import make_plan
 from scenarios.document.wiring import Wiring
 from scenarios.keys import beyond_this_host, needs_keys
 from scenarios.meeting import Meeting
-from scenarios.observer import Observer
 from scenarios.processes import is_alive
-from scenarios.run_folder import make_run_folder
+from scenarios.results.folder import make_run_folder
+from scenarios.results.observer import Observer
 
 RUN = ("exchange-quick", "--episodes", "3", *TINY)
 

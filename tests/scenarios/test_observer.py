@@ -21,8 +21,8 @@ from broker.wire.records import (
 from scenarios.document.loading import parse_scenario
 from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
-from scenarios.observer import Observer, Progress
-from scenarios.run_folder import RunFolder
+from scenarios.results.folder import RunFolder
+from scenarios.results.observer import Observer, Progress
 
 AGENTS = ("agent-0", "agent-1")
 DOCUMENT = {

@@ -11,8 +11,8 @@ import pytest
 from broker.errors import ParticipantDied
 from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
-from scenarios.observer import Observer
-from scenarios.run_folder import make_run_folder
+from scenarios.results.folder import make_run_folder
+from scenarios.results.observer import Observer
 from scenarios.simulate import simulate
 
 TINY = {

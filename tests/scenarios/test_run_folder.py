@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from broker.errors import UserError
-from scenarios.run_folder import RunFolder, make_run_folder
+from scenarios.results.folder import RunFolder, make_run_folder
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from broker.errors import UserError
 from env_service.config import ExchangeConfig, NavigationConfig, PredationConfig
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.references import references
-from scenarios.run_results import Traffic
+from scenarios.results.reader import Traffic
 from scenarios.statistics import Estimate
 from scenarios.studies.bill import bill
 from scenarios.studies.candidates import draw_candidates, episodes_of, survivors

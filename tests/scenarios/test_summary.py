@@ -11,8 +11,8 @@ import struct
 import pytest
 
 from broker.wire.records import EdgeRecord, EpisodeRecord, FaultRecord, FinishedRecord, RoundRecord
-from scenarios.store import Store
-from scenarios.summary import Tally
+from scenarios.results.store import Store
+from scenarios.results.summary import Tally
 
 AGENTS = ("agent-0", "agent-1")
 FINISHED = [FinishedRecord(agent, f"digest of {agent}") for agent in AGENTS]

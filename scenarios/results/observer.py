@@ -14,9 +14,9 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from broker.wire.records import EpisodeRecord, EventRecord, JoinedRecord, ProcessFaultRecord, Record, RoundRecord
 from scenarios.document.plan import Plan
-from scenarios.run_folder import RunFolder
-from scenarios.store import Store
-from scenarios.summary import GONE, Summary, Tally
+from scenarios.results.folder import RunFolder
+from scenarios.results.store import Store
+from scenarios.results.summary import GONE, Summary, Tally
 
 
 @dataclass(frozen=True)

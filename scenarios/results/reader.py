@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from broker.errors import UserError
 from scenarios.document.loading import parse_scenario
 from scenarios.document.scenario import Scenario
-from scenarios.run_folder import RunFolder
-from scenarios.summary import Summary
+from scenarios.results.folder import RunFolder
+from scenarios.results.summary import Summary
 
 
 @dataclass(frozen=True)

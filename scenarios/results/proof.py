@@ -27,11 +27,11 @@ from broker.faults.config import (
 from broker.faults.delays import Constant, Trace, Uniform
 from broker.faults.delays import DelayDistribution as Delays
 from broker.faults.selector import touches
+from broker.wire.messages import ENVIRONMENT, OBSERVER
 from broker.wire.records import FaultCount
-from scenarios.account import kind_on
 from scenarios.document.plan import Plan
+from scenarios.document.process_faults import LateJoinConfig, ProcessFaultConfig, _episode, matching
 from scenarios.document.scenario import Scenario
-from scenarios.process_faults import check_strikes
 
 SIGNIFICANCE = 1e-6
 """A rate that would come about by chance less often than that is a fault of the injection."""
@@ -180,3 +180,44 @@ def _aimed_at_nothing(faults: Sequence[FaultConfig], used: Sequence[tuple[str, s
             name, kinds = called(fault), ", ".join(fault.messages)
             sentences.append(f"fault {name}: none of the {len(possible)} edges that carried {kinds} is one it touches")
     return sentences
+
+
+def check_strikes(
+    faults: Sequence[ProcessFaultConfig], found: Sequence[tuple[str, str, str]], names: tuple[str, ...]
+) -> list[str]:
+    """What was to strike and did not, a sentence each; none when all is well.
+
+    Args:
+        faults: As the scenario has them.
+        found: Name of the fault, occasion and victim of every strike in the ledger.
+        names: Everybody who can be struck.
+    """
+    struck: dict[tuple[str, str], set[str]] = {}
+    for fault_name, occasion, victim in found:
+        struck.setdefault((fault_name, occasion), set()).add(victim)
+    sentences = []
+    for fault in faults:
+        name, victims = called(fault), set(matching(fault, names))
+        if isinstance(fault, LateJoinConfig):
+            occasions, wanted = ["start"], len(victims)
+        else:
+            occasions, wanted = [_episode(each) for each in fault.at_episodes], len(victims)
+            wanted = 1 if fault.pick == "one" else wanted
+            if not occasions and not any(of == name for of, _ in struck):
+                sentences.append(f"fault {name}: never struck; the run was over before its time")
+        for occasion in occasions:
+            count = len(struck.get((name, occasion), set()) & victims)
+            if count != wanted:
+                sentences.append(f"fault {name}: struck {count} of {wanted} participants at {occasion}")
+    return sentences
+
+
+def kind_on(source: str, destination: str) -> str:
+    """What travels on an edge; nothing that counts here on those of the observer and of strangers."""
+    if OBSERVER in (source, destination) or not all(map(_is_participant, (source, destination))):
+        return ""
+    return "timestep" if source == ENVIRONMENT else "action" if destination == ENVIRONMENT else "share"
+
+
+def _is_participant(name: str) -> bool:
+    return name == ENVIRONMENT or name.startswith("agent-")
