@@ -272,7 +272,7 @@ def fault() -> None:
 @click.argument("settings", nargs=-1, required=True, metavar="kind=KIND PATH=VALUE ...")
 def fault_add(run: Path, settings: tuple[str, ...]) -> None:
     """Add a fault, such as kind=drop probability=0.3; one of processes strikes at once."""
-    from scenarios.live_faults import add  # noqa: PLC0415
+    from scenarios.running.control.live_requests import add  # noqa: PLC0415
 
     click.echo(add(run, settings))
 
@@ -281,7 +281,7 @@ def fault_add(run: Path, settings: tuple[str, ...]) -> None:
 @_RUN
 def fault_list(run: Path) -> None:
     """Show the faults of a run: those of its scenario, and what was added or healed."""
-    from scenarios.live_faults import describe_faults  # noqa: PLC0415
+    from scenarios.running.control.live_requests import describe_faults  # noqa: PLC0415
 
     for line in describe_faults(run):
         click.echo(line)
@@ -292,7 +292,7 @@ def fault_list(run: Path) -> None:
 @click.argument("name")
 def fault_heal(run: Path, name: str) -> None:
     """End a fault of messages, of the scenario or added since; `all` ends every one."""
-    from scenarios.live_faults import heal  # noqa: PLC0415
+    from scenarios.running.control.live_requests import heal  # noqa: PLC0415
 
     click.echo(heal(run, name))
 

@@ -11,8 +11,8 @@ from broker.wire.messages import Metrics
 from broker.wire.records import FinishedRecord, PausedRecord, Record, unpack
 from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
-from scenarios.orders import Orders
 from scenarios.results.observer import Observer
+from scenarios.running.control.orders import Orders
 
 _RECORDS_WITHIN_S = 5.0  # an agent that missed an episode has none of it
 

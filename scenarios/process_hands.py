@@ -9,16 +9,16 @@ from collections.abc import Callable
 
 from scenarios.document.process_faults import BROKER
 from scenarios.fleet import Fleet
-from scenarios.lives import Lives
 from scenarios.meeting import Meeting
-from scenarios.process_faults import CRASHED, GONE
 from scenarios.processes import is_alive
+from scenarios.running.control.recovery import Lives
+from scenarios.running.control.strikes import CRASHED, GONE
 
 _LOOK_EVERY_S = 0.05
 
 
 class ProcessHands:
-    """Hands for one life; see `scenarios.process_faults.Hands`.
+    """Hands for one life; see `scenarios.running.control.strikes.Hands`.
 
     Attributes:
         crashed: Whether they have killed anybody.

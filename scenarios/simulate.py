@@ -9,11 +9,11 @@ import torch
 from broker.errors import ParticipantDied
 from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
-from scenarios.lives import Lives
 from scenarios.results.folder import RunFolder
 from scenarios.results.observer import Observer
+from scenarios.running.control.recovery import Lives
+from scenarios.running.control.supervisor import Supervisor
 from scenarios.simulated_life import SimulatedLife
-from scenarios.supervisor import Supervisor
 
 
 def simulate(plan: Plan, folder: RunFolder, observer: Observer, interrupted: Callable[[], bool]) -> None:

@@ -22,17 +22,17 @@ from env_service.build import make_environment
 from scenarios.document.plan import Plan
 from scenarios.document.process_faults import BROKER
 from scenarios.document.wiring import Wiring
-from scenarios.lives import Lives
-from scenarios.orders import Orders
-from scenarios.process_faults import CRASHED, GONE
 from scenarios.results.observer import Observer
-from scenarios.supervisor import Supervisor
+from scenarios.running.control.orders import Orders
+from scenarios.running.control.recovery import Lives
+from scenarios.running.control.strikes import CRASHED, GONE
+from scenarios.running.control.supervisor import Supervisor
 
 _LOG = Path("simulation")
 
 
 class SimulatedLife:
-    """All participants of one life on one memory network; has hands, see `scenarios.process_faults.Hands`.
+    """All participants of one life on one memory network; has hands, see `scenarios.running.control.strikes.Hands`.
 
     Attributes:
         time: Runs them.

@@ -17,17 +17,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from broker.errors import ForetellError, LedgerMismatch, UserError
-from scenarios.results import observer as observing
 from scenarios.document.loading import load_scenario
 from scenarios.document.plan import Plan
 from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
-from scenarios.live_faults import ever
+from scenarios.results import observer as observing
 from scenarios.results.folder import RunFolder, held, make_run_folder, open_run_folder
 from scenarios.results.observer import Observer
 from scenarios.results.proof import verify_ledger, verify_strikes
 from scenarios.results.reader import read_summary
 from scenarios.results.summary import Summary
+from scenarios.running.control.live_faults import ever
 
 Substrate = Callable[[Plan, RunFolder, Observer, Callable[[], bool]], None]
 

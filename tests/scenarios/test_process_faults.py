@@ -15,8 +15,8 @@ from broker.errors import ScenarioError
 from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
 from scenarios.document.process_faults import CheckpointLossConfig, CrashConfig, LateJoinConfig, StopConfig
-from scenarios.process_faults import ProcessFaults, Strike, carry_out
 from scenarios.results.proof import check_strikes
+from scenarios.running.control.strikes import ProcessFaults, Strike, carry_out
 
 NAMES = ("environment", "agent-0", "agent-1", "agent-2", "broker")
 SCENARIO = (

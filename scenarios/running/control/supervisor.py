@@ -5,8 +5,8 @@ from __future__ import annotations
 from broker.config import LifeConfig
 from scenarios.document.plan import Plan
 from scenarios.document.process_faults import StrikingConfig
-from scenarios.process_faults import Hands, ProcessFaults, carry_out
 from scenarios.results.observer import Observer
+from scenarios.running.control.strikes import Hands, ProcessFaults, carry_out
 
 
 class Supervisor:

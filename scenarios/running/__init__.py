@@ -1,0 +1,1 @@
+"""How a scenario runs: the loop of a run, and the ways to carry it out."""
