@@ -9,8 +9,9 @@ from broker.errors import UserError
 from broker.wire.messages import ENVIRONMENT, OBSERVER
 from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
-from scenarios.keys import needs_keys
-from scenarios.meeting import given_address, make_addresses
+from scenarios.running.meeting.addresses import make_addresses
+from scenarios.running.meeting.keys import needs_keys
+from scenarios.running.meeting.running_broker import given_address
 
 
 def describe(plan: Plan) -> str:

@@ -163,7 +163,7 @@ def broker(
 def keys(scenario: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...], out: Path) -> None:
     """Make keys, passwords and permissions for everybody in a scenario, a folder each."""
     from scenarios.document.planning import make_plan  # noqa: PLC0415
-    from scenarios.keys import describe_keys, make_keys  # noqa: PLC0415
+    from scenarios.running.meeting.keys import describe_keys, make_keys  # noqa: PLC0415
 
     plan = make_plan(_load(scenario, seed, episodes, assignments))
     make_keys(plan, out)

@@ -14,13 +14,13 @@ from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
 from scenarios.fleet import Fleet
 from scenarios.inbox import Inbox
-from scenarios.meeting import Meeting, meeting
 from scenarios.process_hands import ProcessHands
 from scenarios.results.folder import RunFolder
 from scenarios.results.observer import Observer
 from scenarios.running.control.live_faults import LiveFaults
 from scenarios.running.control.recovery import Lives
 from scenarios.running.control.supervisor import Supervisor
+from scenarios.running.meeting.meeting import Meeting, meeting
 
 _LOOK_EVERY_S = 0.1
 _CONNECT_WITHIN_S = 5.0

@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 from scenarios.document.process_faults import BROKER
 from scenarios.fleet import Fleet
-from scenarios.meeting import Meeting
 from scenarios.processes import is_alive
 from scenarios.running.control.recovery import Lives
 from scenarios.running.control.strikes import CRASHED, GONE
+from scenarios.running.meeting.meeting import Meeting
 
 _LOOK_EVERY_S = 0.05
 

@@ -36,7 +36,7 @@ from scenarios.document.loading import parse_scenario
 from scenarios.document.plan import Plan
 from scenarios.document.planning import make_plan
 from scenarios.document.wiring import Wiring
-from scenarios.meeting import make_addresses
+from scenarios.running.meeting.addresses import make_addresses
 
 AGENTS = (3, 6, 12, 20)
 _STEPS = 1_000_000

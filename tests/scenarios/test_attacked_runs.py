@@ -24,7 +24,7 @@ from broker.wire.messages import OBSERVER, topic
 from scenarios.document.loading import load_scenario
 from scenarios.document.plan import Plan
 from scenarios.document.planning import make_plan
-from scenarios.keys import everybodys_peers, make_keys
+from scenarios.running.meeting.keys import everybodys_peers, make_keys
 
 DIGESTS = ("curve_digest", "weights_digest", "ledger_digest", "shares_heard", "shares_missing")
 EPISODES = 40

@@ -7,49 +7,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
-from broker.config import ZeroMQConfig
 from broker.errors import ParticipantDied, UserError
-from broker.wire.messages import FORWARDER, OBSERVER
 from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
-from scenarios.keys import everybodys_peers, make_keys, needs_keys
 from scenarios.results.folder import RunFolder
+from scenarios.running.meeting.addresses import make_addresses
+from scenarios.running.meeting.keys import make_keys, needs_keys
+from scenarios.running.meeting.running_broker import Between, _required, given_address, start_between
 
 Tell = Callable[[str], None]
 
 _QUICK_DEATHS = 3
 _QUICK_S = 30.0
-
-
-class Between(Protocol):
-    """A process that stands between the participants: an MQTT broker or a forwarder."""
-
-    @property
-    def address(self) -> str:
-        """Where participants connect to."""
-
-    @property
-    def note(self) -> str:
-        """What it is and what is lost with it, a sentence."""
-
-    @property
-    def log(self) -> Path:
-        """What it says."""
-
-    @property
-    def pid(self) -> int:
-        """Its process."""
-
-    def turned_away(self) -> int:
-        """How often it refused somebody, for all that its log can tell."""
-
-    def alive(self) -> bool:
-        """Whether it runs."""
-
-    def close(self) -> None:
-        """End it."""
 
 
 class Meeting:
@@ -176,70 +146,3 @@ def find_keys(plan: Plan, own: Path) -> Path | None:
         raise UserError(msg)
     make_keys(plan, own)
     return own
-
-
-def given_address(plan: Plan) -> str:
-    """Where the scenario says that a broker or forwarder runs already; empty if it does not."""
-    transport = plan.scenario.transport
-    if transport.kind == "mqtt":
-        return transport.mqtt.address
-    return transport.zeromq.forwarder if transport.zeromq.mode == "forwarder" else ""
-
-
-def start_between(plan: Plan, logs: Path, sockets: Path, keys: Path | None, address: str) -> Between | None:
-    """Start what stands between the participants, or nothing where they connect to each other.
-
-    Args:
-        plan: Says what it is.
-        logs: Folder for its log and its own files.
-        sockets: For the socket files of `ipc`.
-        keys: Everybody's keys, or None.
-        address: Where it shall listen; empty for where the scenario says, or a free place on this host.
-
-    Raises:
-        UserError: It is not installed, or its address is in use.
-    """
-    transport = plan.scenario.transport
-    if transport.kind == "mqtt":
-        from broker.servers.mqtt_server import start_mqtt_server  # noqa: PLC0415 - other runs need no broker
-
-        host, _, port = address.partition("://")[2].rpartition(":")
-        access = keys / "broker" if keys is not None else None
-        return start_mqtt_server(
-            transport.mqtt.broker, logs, transport, host=host or "127.0.0.1", port=int(port or 0), access=access
-        )
-    if transport.zeromq.mode == "direct":
-        return None
-    from broker.servers.forwarder import start_forwarder  # noqa: PLC0415 - other runs need no forwarder
-
-    zeromq = transport.zeromq
-    free = f"ipc://{sockets}/{FORWARDER}" if zeromq.scheme == "ipc" else f"tcp://{zeromq.host}:{zeromq.base_port}"
-    return start_forwarder(
-        address or free,
-        logs,
-        transport,
-        run=plan.scenario.name,
-        peers=everybodys_peers(plan),
-        credentials=keys / FORWARDER if keys is not None else None,
-    )
-
-
-def make_addresses(participants: tuple[str, ...], config: ZeroMQConfig, sockets: Path) -> dict[str, str]:
-    """Where every participant and the observer listen with ZeroMQ, direct.
-
-    Args:
-        participants: In the order of their ports.
-        config: Scheme, host and ports.
-        sockets: Folder for the socket files of `ipc`.
-    """
-    everyone = (*participants, OBSERVER)
-    if config.scheme == "ipc":
-        addresses = {name: f"ipc://{sockets}/{name}" for name in everyone}
-    else:
-        addresses = {name: f"tcp://{config.host}:{config.base_port + port}" for port, name in enumerate(everyone)}
-    return addresses | {name: address for name, address in config.addresses.items() if name in addresses}
-
-
-def _required(between: Between | None) -> Between:
-    assert between is not None  # noqa: S101 - only what was started is started again
-    return between

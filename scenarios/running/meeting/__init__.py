@@ -1,0 +1,1 @@
+"""Where the participants of a run meet: addresses, keys, and what stands between them."""
