@@ -12,7 +12,6 @@ from pathlib import Path
 from broker.errors import ParticipantDied, Unreachable
 from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
-from scenarios.fleet import Fleet
 from scenarios.inbox import Inbox
 from scenarios.process_hands import ProcessHands
 from scenarios.results.folder import RunFolder
@@ -21,6 +20,7 @@ from scenarios.running.control.live_faults import LiveFaults
 from scenarios.running.control.recovery import Lives
 from scenarios.running.control.supervisor import Supervisor
 from scenarios.running.meeting.meeting import Meeting, meeting
+from scenarios.running.processes.fleet import Fleet
 
 _LOOK_EVERY_S = 0.1
 _CONNECT_WITHIN_S = 5.0

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 
 from scenarios.document.process_faults import BROKER
-from scenarios.fleet import Fleet
-from scenarios.processes import is_alive
 from scenarios.running.control.recovery import Lives
 from scenarios.running.control.strikes import CRASHED, GONE
 from scenarios.running.meeting.meeting import Meeting
+from scenarios.running.processes.fleet import Fleet
+from scenarios.running.processes.procfs import is_alive
 
 _LOOK_EVERY_S = 0.05
 

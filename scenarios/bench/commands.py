@@ -95,11 +95,11 @@ def messages(blocks: int, seconds: float) -> None:
     from scenarios.bench import messages as bench  # noqa: PLC0415
     from scenarios.bench.mqtt import measure_mqtt_barriers  # noqa: PLC0415
     from scenarios.bench.round_trips import measure_round_trips  # noqa: PLC0415
-    from scenarios.fleet import start_fork_server  # noqa: PLC0415
+    from scenarios.running.processes.fork_server_start import start_fork_server  # noqa: PLC0415
 
     workers = ("messages", "mqtt", "round_trips")
     start_fork_server(
-        [*(f"scenarios.bench.{each}" for each in workers), "scenarios.frozen"]
+        [*(f"scenarios.bench.{each}" for each in workers), "scenarios.running.processes.frozen"]
     )  # as agents of a run have it
     direct = [bench.measure_barriers(agents, blocks, seconds) for agents in bench.AGENTS]
     Console().print(_barrier_table("step barriers per second, ZeroMQ", direct, BARRIER_TARGET))

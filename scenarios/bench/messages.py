@@ -31,12 +31,12 @@ from broker.wire.messages import ENVIRONMENT, Action, Envelope, Timestep, action
 from env_service.environments.task import Float, Integer, Outcome
 from env_service.protocol import EnvironmentProtocol
 from scenarios.bench.workers import end, fork
-from scenarios.child import end_with_parent
 from scenarios.document.loading import parse_scenario
 from scenarios.document.plan import Plan
 from scenarios.document.planning import make_plan
 from scenarios.document.wiring import Wiring
 from scenarios.running.meeting.addresses import make_addresses
+from scenarios.running.processes.child import end_with_parent
 
 AGENTS = (3, 6, 12, 20)
 _STEPS = 1_000_000

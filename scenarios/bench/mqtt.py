@@ -20,10 +20,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 from broker.servers.mqtt_server import start_mqtt_server
 from scenarios.bench.messages import DOCUMENT, Barrier, Ours
 from scenarios.bench.workers import end, fork
-from scenarios.child import end_with_parent
 from scenarios.document.loading import parse_scenario
 from scenarios.document.planning import make_plan
 from scenarios.document.wiring import Wiring
+from scenarios.running.processes.child import end_with_parent
 
 _PATIENCE_S = 30.0
 

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from broker.errors import UserError
-from scenarios.processes import is_alive, writers_of
 from scenarios.results.folder import RunFolder, open_run_folder
+from scenarios.running.processes.procfs import is_alive, writers_of
 
 TRANSPORTS = ("zeromq", "mqtt")
 AGENT, ENVIRONMENT, BROKER, LAUNCHER = "agent", "environment", "broker", "launcher"

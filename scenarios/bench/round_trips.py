@@ -26,7 +26,7 @@ from broker.wire import messages
 from broker.wire.messages import Envelope, Hello, Share
 from scenarios.bench.ways import CURVE, DIRECT, FORWARDER, FORWARDER_CURVE, QOS_1
 from scenarios.bench.workers import cores, end, fork, on_core
-from scenarios.child import end_with_parent
+from scenarios.running.processes.child import end_with_parent
 
 _RUN, _HERE, _THERE = "bench", "here", "there"
 _NUMBERS = 256

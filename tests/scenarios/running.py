@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from scenarios.processes import writers_of
 from scenarios.results.folder import RunFolder
+from scenarios.running.processes.procfs import writers_of
 
 LIMIT_S = 120.0
 TINY = (

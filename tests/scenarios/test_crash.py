@@ -26,7 +26,7 @@ from running import (
     until,
 )
 
-from scenarios.processes import is_alive
+from scenarios.running.processes.procfs import is_alive
 
 EPISODES = 60
 SCENARIO = (

@@ -22,11 +22,11 @@ from scenarios import launch
 from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
 from scenarios.document.wiring import Wiring
-from scenarios.processes import is_alive
 from scenarios.results.folder import make_run_folder
 from scenarios.results.observer import Observer
 from scenarios.running.meeting.keys import beyond_this_host, needs_keys
 from scenarios.running.meeting.meeting import Meeting
+from scenarios.running.processes.procfs import is_alive
 
 RUN = ("exchange-quick", "--episodes", "3", *TINY)
 

@@ -11,7 +11,7 @@ import pytest
 from running import LIMIT_S, children_of, command, foretell, start, until
 
 from broker.errors import ForetellError, UserError
-from scenarios.processes import is_alive
+from scenarios.running.processes.procfs import is_alive
 from scenarios.studies.cell import Cell, Group
 from scenarios.studies.runner import Folder, Runner
 

@@ -18,8 +18,8 @@ from broker.servers import leash
 from broker.wire.messages import ENVIRONMENT
 
 PRELOADED = [
-    *("scenarios.fork_server", "scenarios.child", "click"),
-    *("agent_node.node", "env_service.service", "scenarios.frozen"),
+    *("scenarios.running.processes.fork_server", "scenarios.running.processes.child", "click"),
+    *("agent_node.node", "env_service.service", "scenarios.running.processes.frozen"),
 ]
 """Modules that the fork server imports once; click because every child imports the command line's script again."""
 

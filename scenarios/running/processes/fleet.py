@@ -2,52 +2,24 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from multiprocessing import forkserver
-from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from broker.driving.process import DONE, WRONG
 from broker.errors import ParticipantDied, UserError
-from broker.threads import limit_threads
-from scenarios.child import PRELOADED, be_participant
 from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
-from scenarios.processes import await_stopped
 from scenarios.results.folder import RunFolder
+from scenarios.running.processes.child import be_participant
+from scenarios.running.processes.fork_server_start import start_fork_server
+from scenarios.running.processes.procfs import await_stopped
 
 _END_WITHIN_S = 3.0
-_ALLOCATOR = {
-    "MALLOC_TRIM_THRESHOLD_": "131072",
-    "MALLOC_MMAP_THRESHOLD_": "131072",
-    "MALLOC_ARENA_MAX": "1",
-}
-
-
-def start_fork_server(preloaded: list[str] = PRELOADED) -> ForkServerContext:
-    """A server that has imported what participants need, and forks them.
-
-    It inherits: one compute thread; Ctrl-C ignored, since the launcher ends everybody in order; and an allocator that
-    gives memory back, which saves each of many agents the peak of its start.
-    """
-    limit_threads()
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(preloaded)
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    tuned = {name: os.environ.get(name) for name in _ALLOCATOR}
-    os.environ.update(_ALLOCATOR)
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.signal(signal.SIGINT, before)
-        for name, value in tuned.items():
-            os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
-    return context
 
 
 class Fleet:

@@ -1,0 +1,1 @@
+"""Processes on this host, forked by one server."""
