@@ -123,7 +123,7 @@ def run(
     if scenario is None and resume is None:
         raise click.UsageError("expected a scenario, or --resume DIR")
     from scenarios import terminal  # noqa: PLC0415
-    from scenarios.launch import launch  # noqa: PLC0415
+    from scenarios.running.launched.launch import launch  # noqa: PLC0415
 
     if scenario is None:
         assert resume is not None  # noqa: S101 - see above
@@ -178,7 +178,7 @@ def simulate(
 ) -> None:
     """Run a scenario in one process, in virtual time."""
     document = _load(scenario, seed, episodes, assignments)  # before torch, which takes seconds
-    from scenarios.simulate import simulate as run_simulated  # noqa: PLC0415
+    from scenarios.running.simulated.simulate import simulate as run_simulated  # noqa: PLC0415
     from scenarios.terminal import execute  # noqa: PLC0415
 
     execute("simulate", run_simulated, document, out)

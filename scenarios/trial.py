@@ -26,16 +26,16 @@ def try_out(
         scenario: The document.
         root: A new folder for the run.
         substrate: In virtual time, or as processes.
-        interrupted: As for `scenarios.simulate.simulate`.
+        interrupted: As for `scenarios.running.simulated.simulate.simulate`.
 
     Raises:
         ForetellError: It cannot run to its end.
     """
     go: Substrate
     if substrate == "run":
-        from scenarios.launch import launch as go  # noqa: PLC0415
+        from scenarios.running.launched.launch import launch as go  # noqa: PLC0415
     else:
-        from scenarios.simulate import simulate as go  # noqa: PLC0415 - torch takes seconds
+        from scenarios.running.simulated.simulate import simulate as go  # noqa: PLC0415 - torch takes seconds
 
     plan = make_plan(scenario)
     folder = make_run_folder(root, scenario.name, scenario.seed)

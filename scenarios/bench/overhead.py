@@ -29,7 +29,7 @@ from scenarios.document.scenario import Scenario
 from scenarios.results.folder import make_run_folder
 from scenarios.results.observer import Observer, Progress, ShowProgress
 from scenarios.results.store import Store
-from scenarios.simulate import simulate
+from scenarios.running.simulated.simulate import simulate
 
 _USEFUL = ("environment", "mathematics: acting", "mathematics: learning")
 _CLOSING, _BACKGROUND, _REST = "store: last batch", "background threads", "protocol and delivery"

@@ -19,9 +19,9 @@ from pathlib import Path
 from broker.errors import ForetellError, UserError
 from broker.wire.records import JoinedRecord, Record
 from scenarios.document.plan import Plan
-from scenarios.launch import launch
 from scenarios.results.folder import RunFolder, make_run_folder
 from scenarios.results.observer import Observer
+from scenarios.running.launched.launch import launch
 from scenarios.running.processes.fork_server_start import start_fork_server
 
 _PROC = Path("/proc")

@@ -21,7 +21,7 @@ from broker.wire.codec import Codec
 from broker.wire.messages import Hello, Share
 from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
-from scenarios.simulate import simulate
+from scenarios.running.simulated.simulate import simulate
 
 ALGORITHMS = sorted(BUILT_IN)
 PARAMETER_SHARING = ["policy-sharing", "value-parameter-sharing"]

@@ -125,7 +125,7 @@ print(sorted({"torch", "matplotlib"} & set(sys.modules)), file=sys.stderr)
 def test_the_launcher_does_without_torch_and_matplotlib():
     code = """
 import sys
-import scenarios.cli, scenarios.launch, scenarios.terminal
+import scenarios.cli, scenarios.running.launched.launch, scenarios.terminal
 print(sorted({"torch", "matplotlib"} & set(sys.modules)), file=sys.stderr)
 """
     assert said_by_python(code) == "[]"

@@ -18,12 +18,12 @@ from running import LIMIT_S, TINY, children_of, foretell, need_mosquitto, start,
 from broker.config import TransportConfig
 from broker.errors import ParticipantDied
 from broker.servers.mqtt_server import MqttServer, start_mqtt_server
-from scenarios import launch
 from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
 from scenarios.document.wiring import Wiring
 from scenarios.results.folder import make_run_folder
 from scenarios.results.observer import Observer
+from scenarios.running.launched import launch
 from scenarios.running.meeting.keys import beyond_this_host, needs_keys
 from scenarios.running.meeting.meeting import Meeting
 from scenarios.running.processes.procfs import is_alive

@@ -13,7 +13,7 @@ from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
 from scenarios.results.folder import make_run_folder
 from scenarios.results.observer import Observer
-from scenarios.simulate import simulate
+from scenarios.running.simulated.simulate import simulate
 
 TINY = {
     "episodes": 4,

@@ -105,7 +105,7 @@ def test_agents_and_the_commands_that_run_them_never_import_scipy():
     code = """
 import sys
 import agent_node.node, env_service.service, scenarios.cli
-import scenarios.launch, scenarios.simulate, scenarios.statistics
+import scenarios.running.launched.launch, scenarios.running.simulated.simulate, scenarios.statistics
 assert not {"scipy"} & set(sys.modules), "scipy was imported"
 """
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -13,7 +13,7 @@ from scenarios.results.folder import RunFolder
 from scenarios.results.observer import Observer
 from scenarios.running.control.recovery import Lives
 from scenarios.running.control.supervisor import Supervisor
-from scenarios.simulated_life import SimulatedLife
+from scenarios.running.simulated.simulated_life import SimulatedLife
 
 
 def simulate(plan: Plan, folder: RunFolder, observer: Observer, interrupted: Callable[[], bool]) -> None:

@@ -12,13 +12,13 @@ from pathlib import Path
 from broker.errors import ParticipantDied, Unreachable
 from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
-from scenarios.inbox import Inbox
-from scenarios.process_hands import ProcessHands
 from scenarios.results.folder import RunFolder
 from scenarios.results.observer import Observer
 from scenarios.running.control.live_faults import LiveFaults
 from scenarios.running.control.recovery import Lives
 from scenarios.running.control.supervisor import Supervisor
+from scenarios.running.launched.hands import ProcessHands
+from scenarios.running.launched.inbox import Inbox
 from scenarios.running.meeting.meeting import Meeting, meeting
 from scenarios.running.processes.fleet import Fleet
 

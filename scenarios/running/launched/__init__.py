@@ -1,0 +1,1 @@
+"""A run as processes, watched from one place."""
