@@ -15,9 +15,9 @@ from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
 from scenarios.expression import Condition
 from scenarios.results.summary import Summary
+from scenarios.running.batch.runner import Folder, Runner
 from scenarios.shrink import shrink
 from scenarios.studies.commands import bar
-from scenarios.studies.runner import Folder, Runner
 from scenarios.terminal import interruptible
 from scenarios.trial import try_out
 from scenarios.twin import read_pairs, sentence, twin_cells, twin_table

@@ -14,9 +14,9 @@ from rich.table import Table
 from broker.errors import UserError
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.results.reader import RunResult, read_run
+from scenarios.running.batch.cell import Cell, Group
+from scenarios.running.batch.runner import Folder
 from scenarios.statistics import Estimate, paired
-from scenarios.studies.cell import Cell, Group
-from scenarios.studies.runner import Folder
 
 FAULTY, FAULT_FREE = "with faults", "without"
 

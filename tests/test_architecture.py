@@ -51,7 +51,7 @@ PURE = (
     "scenarios/statistics.py",
     "scenarios/studies/bill.py",
     "scenarios/studies/candidates.py",
-    "scenarios/studies/cell.py",
+    "scenarios/running/batch/cell.py",
     "scenarios/studies/claims.py",
     "scenarios/studies/origins.py",
     "scenarios/studies/outcome.py",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from broker.seeding import choice, uniform
 from scenarios.document.scenario import Scenario
-from scenarios.studies.cell import Settings
+from scenarios.running.batch.cell import Settings
 from scenarios.studies.study import AS
 
 _SEED = 0

@@ -16,10 +16,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from broker.errors import UserError
 from scenarios.document.loading import parse_settings
-from scenarios.studies.cell import Cell
+from scenarios.running.batch.cell import Cell
+from scenarios.running.batch.runner import Folder, Runner, ShowStanding, Standing, document
 from scenarios.studies.conduct import write_study
 from scenarios.studies.grid import study_cells
-from scenarios.studies.runner import Folder, Runner, ShowStanding, Standing, document
 from scenarios.studies.search import count_cells, read_tuned, search, write_search
 from scenarios.studies.sizes import THEORY_SEED
 from scenarios.studies.study import Choice, Study

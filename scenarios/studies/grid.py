@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from broker.errors import UserError
 from scenarios.document.loading import load_scenario
+from scenarios.running.batch.cell import Cell, Settings
 from scenarios.studies.candidates import episodes_of
-from scenarios.studies.cell import Cell, Settings
 from scenarios.studies.sizes import quick_episodes
 from scenarios.studies.study import Choice, Study
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from scenarios.references import References
 from scenarios.results.reader import RunResult, Traffic
+from scenarios.running.batch.cell import Cell, Group
 from scenarios.statistics import Estimate, difference, estimate, paired
-from scenarios.studies.cell import Cell, Group
 from scenarios.studies.claims import Claim, Comparison, Decided, decide
 from scenarios.studies.study import Study
 

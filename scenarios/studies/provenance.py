@@ -12,8 +12,8 @@ from pathlib import Path
 
 from broker.errors import ForetellError
 from scenarios.results.reader import read_summary
-from scenarios.studies.cell import Cell
-from scenarios.studies.runner import Folder
+from scenarios.running.batch.cell import Cell
+from scenarios.running.batch.runner import Folder
 
 _COMPUTES = ("foretell", "numpy", "torch", "scipy", "matplotlib")
 

@@ -17,13 +17,13 @@ from typing import Any
 from broker.errors import UserError
 from scenarios.document.loading import load_scenario
 from scenarios.results.reader import read_run
+from scenarios.running.batch.cell import Cell, Group, Settings
+from scenarios.running.batch.runner import Folder
 from scenarios.studies.candidates import Candidate, draw_candidates, episodes_of, survivors
-from scenarios.studies.cell import Cell, Group, Settings
 from scenarios.studies.grid import refuse_overrides
 from scenarios.studies.outcome import outcome
 from scenarios.studies.pages.tasks import EXCHANGE, NAVIGATION, PREDATION_6
 from scenarios.studies.provenance import versions, write_provenance
-from scenarios.studies.runner import Folder
 from scenarios.studies.sizes import SEARCH_RUNGS, quick_episodes
 from scenarios.studies.study import ALGORITHMS, Choice, Task
 from scenarios.studies.tables import markdown_table

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from scenarios.studies.cell import Group, Settings
+from scenarios.running.batch.cell import Group, Settings
 from scenarios.studies.claims import Claim
 
 AS, VS, VPS, PS, ALONE = (

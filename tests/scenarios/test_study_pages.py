@@ -14,10 +14,11 @@ from env_service.config import ExchangeConfig, NavigationConfig, PredationConfig
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.references import references
 from scenarios.results.reader import Traffic
+from scenarios.running.batch.cell import Cell, Group
+from scenarios.running.batch.runner import document
 from scenarios.statistics import Estimate
 from scenarios.studies.bill import bill
 from scenarios.studies.candidates import draw_candidates, episodes_of, survivors
-from scenarios.studies.cell import Cell, Group
 from scenarios.studies.claims import (
     MARGIN,
     Claim,
@@ -34,7 +35,6 @@ from scenarios.studies.grid import study_cells
 from scenarios.studies.layout import SharedArray, share_layout
 from scenarios.studies.origins import settings
 from scenarios.studies.outcome import Findings, Outcome, outcome
-from scenarios.studies.runner import document
 from scenarios.studies.sizes import QUICK_EPISODES, QUICK_FRACTION, SEARCH_RUNGS, quick_episodes
 from scenarios.studies.study import ALGORITHMS, ALONE, AS, Choice
 from scenarios.studies.tables import Made, Report, numbers, page

@@ -11,9 +11,9 @@ import pytest
 from running import LIMIT_S, children_of, command, foretell, start, until
 
 from broker.errors import ForetellError, UserError
+from scenarios.running.batch.cell import Cell, Group
+from scenarios.running.batch.runner import Folder, Runner
 from scenarios.running.processes.procfs import is_alive
-from scenarios.studies.cell import Cell, Group
-from scenarios.studies.runner import Folder, Runner
 
 FIG1 = (
     *("study", "fig1", "--quick", "--task", "exchange", "--seeds", "2"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from scenarios.studies.cell import Group, Settings
+from scenarios.running.batch.cell import Group, Settings
 from scenarios.studies.claims import Claim, Comparison, Expectation
 from scenarios.studies.pages.tasks import EXCHANGE, PREDATION_6, conditions
 from scenarios.studies.study import ALGORITHMS, ALONE, AS, SHORT, Choice, Condition, Variant

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scenarios.studies.cell import Group
+from scenarios.running.batch.cell import Group
 from scenarios.studies.claims import Claim, Comparison, Expectation
 from scenarios.studies.pages.tasks import (
     EXCHANGE,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scenarios.studies.cell import Settings
+from scenarios.running.batch.cell import Settings
 from scenarios.studies.pages.faults import NOTES, fault_claims, fault_conditions, strengths
 from scenarios.studies.sizes import FULL_SEEDS, QUICK_SEEDS
 from scenarios.studies.study import AS, PS, VPS, VS, Choice, Study

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from scenarios.studies.cell import Group
+from scenarios.running.batch.cell import Group
 from scenarios.studies.claims import Comparison, Expectation
 from scenarios.studies.study import ALGORITHMS, AS, PS, VPS, VS, Choice, Condition, Task, Variant
 

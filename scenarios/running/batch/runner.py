@@ -26,7 +26,7 @@ from scenarios.document.loading import load_scenario, parse_scenario, parse_sett
 from scenarios.document.scenario import Scenario
 from scenarios.results.folder import RunFolder, locked
 from scenarios.results.reader import open_store, read_summary
-from scenarios.studies.cell import Cell
+from scenarios.running.batch.cell import Cell
 
 _LOOK_EVERY_S = 0.1
 _COUNT_EVERY_S = 2.0
