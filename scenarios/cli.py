@@ -301,7 +301,7 @@ def fault_heal(run: Path, name: str) -> None:
 @_RUN
 def why(run: Path) -> None:
     """Who waits for whom in a run, on which edge, and since when."""
-    from scenarios.why import explain  # noqa: PLC0415
+    from scenarios.reports.waits import explain  # noqa: PLC0415
 
     click.echo(explain(run))
 
@@ -313,7 +313,7 @@ def ledger(run: Path, *, by_edge: bool) -> None:
     """What became of the messages of a run, and why: heard, skipped, lost, late, rejected, struck by faults."""
     from rich.console import Console  # noqa: PLC0415
 
-    from scenarios.account import account_of  # noqa: PLC0415
+    from scenarios.reports.ledger import account_of  # noqa: PLC0415
 
     Console().print(account_of(run, by_edge=by_edge))
 
@@ -324,7 +324,7 @@ def report(runs: tuple[Path, ...]) -> None:
     """Compare finished runs: returns, communication bill, faults, digests."""
     from rich.console import Console  # noqa: PLC0415
 
-    from scenarios.report import same_curves, tables  # noqa: PLC0415
+    from scenarios.reports.report import same_curves, tables  # noqa: PLC0415
     from scenarios.results.reader import read_run  # noqa: PLC0415
 
     found = [read_run(run) for run in runs]
@@ -341,7 +341,7 @@ def report(runs: tuple[Path, ...]) -> None:
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The file; default standard output.")
 def export(runs: tuple[Path, ...], format_: str, out: Path | None) -> None:
     """Write the episodes of finished runs for other programs."""
-    from scenarios.export import FORMATS, write  # noqa: PLC0415
+    from scenarios.reports.export import FORMATS, write  # noqa: PLC0415
     from scenarios.results.reader import read_run  # noqa: PLC0415
 
     content: bytes = FORMATS[format_]([read_run(run) for run in runs])

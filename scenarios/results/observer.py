@@ -174,7 +174,7 @@ class Observer:
         """Draw the learning curve, if anything was learned."""
         scenario, tally = self._plan.scenario, self._tally
         if tally.returns:
-            from scenarios.figures import draw_learning_curve  # noqa: PLC0415 - matplotlib takes half a second
+            from scenarios.reports.learning_curve import draw_learning_curve  # noqa: PLC0415 - matplotlib takes half a second
 
             title = f"{scenario.name}, {scenario.algorithm.name}, seed {scenario.seed} ({substrate})"
             draw_learning_curve(self._folder.learning_curve, title, tally.agents, np.array(tally.returns))

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scenarios.reports.statistics import Estimate, difference
 from scenarios.running.batch.cell import Group
-from scenarios.statistics import Estimate, difference
 from scenarios.studies.layout import SharedArray
 from scenarios.studies.outcome import Findings, Outcome
 from scenarios.studies.study import ALONE

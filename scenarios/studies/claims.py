@@ -19,8 +19,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from scenarios.reports.statistics import Estimate
 from scenarios.running.batch.cell import Group
-from scenarios.statistics import Estimate
 
 MARGIN = 0.1
 """Differences of normalized returns up to this count as none: a tenth of the way between the two references."""

@@ -15,9 +15,9 @@ mpl.use("Agg")
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scenarios.references import References
+from scenarios.reports.references import References
+from scenarios.reports.statistics import band, estimate, stratified
 from scenarios.running.batch.cell import Group
-from scenarios.statistics import band, estimate, stratified
 from scenarios.studies.outcome import Findings
 from scenarios.studies.study import ALONE, AS, PS, SHORT, VPS, VS, Condition, Task
 

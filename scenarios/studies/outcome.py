@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scenarios.references import References
+from scenarios.reports.references import References
+from scenarios.reports.statistics import Estimate, difference, estimate, paired
 from scenarios.results.reader import RunResult, Traffic
 from scenarios.running.batch.cell import Cell, Group
-from scenarios.statistics import Estimate, difference, estimate, paired
 from scenarios.studies.claims import Claim, Comparison, Decided, decide
 from scenarios.studies.study import Study
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from scenarios.document.scenario import Scenario
+from scenarios.reports.statistics import Estimate
 from scenarios.running.batch.cell import Group
-from scenarios.statistics import Estimate
 from scenarios.studies.bill import Line
 from scenarios.studies.claims import MARGIN, Claim, Decided, Verdict, conclude
 from scenarios.studies.origins import settings

@@ -8,8 +8,8 @@ from contextlib import closing
 import pytest
 from running import TINY, foretell, simulate_here
 
-from scenarios.account import accounts
 from scenarios.document.loading import load_scenario, parse_settings
+from scenarios.reports.ledger import accounts
 from scenarios.results.proof import verify_ledger
 from scenarios.results.reader import open_store
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from scenarios.figures import draw_learning_curve
+from scenarios.reports.learning_curve import draw_learning_curve
 
 
 def names(count):

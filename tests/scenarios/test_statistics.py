@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import trim_mean
 
-from scenarios.statistics import Estimate, band, difference, estimate, iqm, stratified
+from scenarios.reports.statistics import Estimate, band, difference, estimate, iqm, stratified
 
 numbers = st.floats(-1e6, 1e6, allow_subnormal=False)
 samples = st.lists(numbers, min_size=1, max_size=12)
@@ -105,7 +105,7 @@ def test_agents_and_the_commands_that_run_them_never_import_scipy():
     code = """
 import sys
 import agent_node.node, env_service.service, scenarios.cli
-import scenarios.running.launched.launch, scenarios.running.simulated.simulate, scenarios.statistics
+import scenarios.running.launched.launch, scenarios.running.simulated.simulate, scenarios.reports.statistics
 assert not {"scipy"} & set(sys.modules), "scipy was imported"
 """
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

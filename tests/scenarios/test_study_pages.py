@@ -12,11 +12,11 @@ from matplotlib.axes import Axes
 from broker.errors import UserError
 from env_service.config import ExchangeConfig, NavigationConfig, PredationConfig
 from scenarios.document.loading import load_scenario, parse_settings
-from scenarios.references import references
+from scenarios.reports.references import references
+from scenarios.reports.statistics import Estimate
 from scenarios.results.reader import Traffic
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.runner import document
-from scenarios.statistics import Estimate
 from scenarios.studies.bill import bill
 from scenarios.studies.candidates import draw_candidates, episodes_of, survivors
 from scenarios.studies.claims import (

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
+from scenarios.reports.statistics import Estimate, estimate
 from scenarios.results.reader import RunResult
-from scenarios.statistics import Estimate, estimate
 
 
 def tables(runs: Sequence[RunResult]) -> Iterator[Table]:
