@@ -11,7 +11,7 @@ from scenarios.document.scenario import Scenario
 from scenarios.results.folder import make_run_folder
 from scenarios.results.observer import Observer
 from scenarios.results.summary import Summary
-from scenarios.terminal import Substrate
+from scenarios.running.substrate import Substrate
 
 
 def try_out(

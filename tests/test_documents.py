@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from scenarios.cli import foretell
+from scenarios.commands.main import foretell
 from scenarios.document.loading import catalogue_names, parse_scenario
 from scenarios.document.planning import make_plan
 

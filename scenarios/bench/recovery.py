@@ -203,13 +203,18 @@ class _Run:
     def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
         with self._said.open("ab") as said:
             return subprocess.Popen(  # noqa: S603 - this program itself
-                [sys.executable, "-m", "scenarios.cli", *arguments], stdout=said, stderr=said, start_new_session=True
+                [sys.executable, "-m", "scenarios.commands.main", *arguments],
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
             )
 
 
 def _figures_of(out: Path, *arguments: str) -> dict[str, Any]:
     subprocess.run(  # noqa: S603 - this program itself
-        [sys.executable, "-m", "scenarios.cli", *arguments, "--out", str(out)], check=True, capture_output=True
+        [sys.executable, "-m", "scenarios.commands.main", *arguments, "--out", str(out)],
+        check=True,
+        capture_output=True,
     )
     return _read_figures(out)
 

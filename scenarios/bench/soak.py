@@ -147,7 +147,16 @@ def _resident_mb(pid: int) -> float:
 
 def _start(how: str, folder: RunFolder, episodes: int, faults: str) -> subprocess.Popen[bytes]:
     settings = [part for setting in (*_SCENARIO, faults) for part in ("--set", setting)]
-    command = [sys.executable, "-m", "scenarios.cli", how, "exchange-quick", "--episodes", str(episodes), *settings]
+    command = [
+        sys.executable,
+        "-m",
+        "scenarios.commands.main",
+        how,
+        "exchange-quick",
+        "--episodes",
+        str(episodes),
+        *settings,
+    ]
     quiet = subprocess.DEVNULL
     return subprocess.Popen(  # noqa: S603 - this program itself
         [*command, "--out", str(folder.root)], stdout=quiet, stderr=quiet, start_new_session=True

@@ -28,7 +28,7 @@ DROPS = 'faults=[{kind="drop",probability=0.3}]'
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "scenarios.cli", *arguments]
+    return [sys.executable, "-m", "scenarios.commands.main", *arguments]
 
 
 def foretell(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -53,7 +53,7 @@ def need_mosquitto() -> None:
 
 def simulate_here(out: Path, *arguments: str) -> dict[str, Any]:
     """`foretell simulate` in this process, which has torch already; gives the summary."""
-    from scenarios.cli import foretell as commands
+    from scenarios.commands.main import foretell as commands
 
     commands(["simulate", *arguments, "--out", str(out)], standalone_mode=False)
     return summary(out)

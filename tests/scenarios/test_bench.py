@@ -169,7 +169,7 @@ def test_barriers_are_counted_for_both_loops():
 
 
 def bench(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "scenarios.cli", "bench", *arguments]
+    command = [sys.executable, "-m", "scenarios.commands.main", "bench", *arguments]
     return subprocess.run(
         command, env=os.environ | environment, capture_output=True, text=True, timeout=LIMIT_S, check=False
     )

@@ -33,7 +33,7 @@ def foretell(tmp_path):
 
     def run(*arguments):
         return subprocess.run(
-            [sys.executable, "-m", "scenarios.cli", *map(str, arguments)],
+            [sys.executable, "-m", "scenarios.commands.main", *map(str, arguments)],
             check=False,
             capture_output=True,
             text=True,
@@ -106,7 +106,7 @@ def test_wrong_usage_is_told_with_a_way_to_help(foretell, arguments, said):
 def test_the_command_line_itself_is_light():
     code = """
 import sys
-import scenarios.cli
+import scenarios.commands.main
 print(sorted({"torch", "numpy", "matplotlib", "zmq", "pydantic"} & set(sys.modules)), file=sys.stderr)
 """
     assert said_by_python(code) == "[]"
@@ -115,7 +115,7 @@ print(sorted({"torch", "numpy", "matplotlib", "zmq", "pydantic"} & set(sys.modul
 def test_check_does_without_torch_and_matplotlib():
     code = """
 import sys
-from scenarios.cli import main
+from scenarios.commands.main import main
 main()
 print(sorted({"torch", "matplotlib"} & set(sys.modules)), file=sys.stderr)
 """
@@ -125,7 +125,7 @@ print(sorted({"torch", "matplotlib"} & set(sys.modules)), file=sys.stderr)
 def test_the_launcher_does_without_torch_and_matplotlib():
     code = """
 import sys
-import scenarios.cli, scenarios.running.launched.launch, scenarios.terminal
+import scenarios.commands.main, scenarios.running.launched.launch, scenarios.commands.terminal
 print(sorted({"torch", "matplotlib"} & set(sys.modules)), file=sys.stderr)
 """
     assert said_by_python(code) == "[]"
@@ -205,7 +205,7 @@ def test_a_reader_that_goes_away_is_no_reason_for_a_traceback(foretell, tmp_path
     reader, writer = os.pipe()
     os.close(reader)
     result = subprocess.run(
-        [sys.executable, "-m", "scenarios.cli", "check", "exchange-quick"],
+        [sys.executable, "-m", "scenarios.commands.main", "check", "exchange-quick"],
         check=False,
         stdout=writer,
         stderr=subprocess.PIPE,
@@ -303,7 +303,7 @@ def test_a_run_that_gives_up_says_who_waits_and_keeps_what_it_had(foretell, tmp_
 
 def test_ctrl_c_ends_a_simulation_in_order(tmp_path):
     process = subprocess.Popen(
-        [sys.executable, "-m", "scenarios.cli", "simulate", *TINY, "--episodes", "1000000"],
+        [sys.executable, "-m", "scenarios.commands.main", "simulate", *TINY, "--episodes", "1000000"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -39,7 +39,7 @@ def folders(tmp_path_factory):
 
 
 def said(capsys, *arguments):
-    from scenarios.cli import foretell
+    from scenarios.commands.main import foretell
 
     capsys.readouterr()
     foretell([str(argument) for argument in arguments], standalone_mode=False)
@@ -144,7 +144,7 @@ def test_csv_has_every_return_with_all_digits(folders):
 
 
 def test_csv_goes_to_a_file_or_to_standard_output(folders, tmp_path, capfdbinary):
-    from scenarios.cli import foretell
+    from scenarios.commands.main import foretell
 
     out = tmp_path / "runs.csv"
     arguments = ["export", str(folders["as-1"]), "--format", "csv"]

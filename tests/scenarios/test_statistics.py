@@ -104,7 +104,7 @@ def test_a_band_goes_around_the_mean_and_is_the_curve_itself_for_one_run():
 def test_agents_and_the_commands_that_run_them_never_import_scipy():
     code = """
 import sys
-import agent_node.node, env_service.service, scenarios.cli
+import agent_node.node, env_service.service, scenarios.commands.main
 import scenarios.running.launched.launch, scenarios.running.simulated.simulate, scenarios.reports.statistics
 assert not {"scipy"} & set(sys.modules), "scipy was imported"
 """

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 
 from broker.errors import UserError
 from env_service.config import ExchangeConfig, NavigationConfig, PredationConfig
+from scenarios.commands.study import PAGES, make_study
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.reports.references import references
 from scenarios.reports.statistics import Estimate
@@ -29,7 +30,6 @@ from scenarios.studies.claims import (
     conclude,
     decide,
 )
-from scenarios.studies.commands import PAGES, make_study
 from scenarios.studies.figures import draw_study
 from scenarios.studies.grid import study_cells
 from scenarios.studies.layout import SharedArray, share_layout

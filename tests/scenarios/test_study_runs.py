@@ -169,7 +169,7 @@ def test_a_study_that_is_done_only_writes_its_files_again_and_other_settings_are
 def test_a_mistake_is_one_sentence_and_nothing_is_made(arguments, said, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["foretell", "study", *arguments])
-    from scenarios.cli import main
+    from scenarios.commands.main import main
 
     with pytest.raises(SystemExit) as ended:
         main()
@@ -207,6 +207,6 @@ def test_two_studies_never_work_in_one_folder(tmp_path):
 
 def test_help_does_not_load_what_only_studies_need():
     heavy = "'torch','scipy','matplotlib','rich','numpy'"
-    code = f"import sys, scenarios.cli; print(sorted({{{heavy}}} & set(sys.modules)))"
+    code = f"import sys, scenarios.commands.main; print(sorted({{{heavy}}} & set(sys.modules)))"
     result = subprocess.run([command()[0], "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "[]\n"

@@ -178,7 +178,7 @@ class Runner:
     def _start(self, cell: Cell) -> None:
         run = self._folder.run(cell)
         shutil.rmtree(run.root, ignore_errors=True)  # a run that did not come to its end
-        command = [sys.executable, "-m", "scenarios.studies.worker", str(os.getpid())]
+        command = [sys.executable, "-m", "scenarios.commands.leashed", str(os.getpid())]
         self._played[cell] = 0
         with self._folder.log(cell).open("wb") as log:
             # A session of its own: Ctrl-C in the terminal reaches the study, which ends its processes itself.

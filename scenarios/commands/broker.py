@@ -10,10 +10,10 @@ import click
 
 from broker.config import TransportConfig
 from broker.errors import ParticipantDied, UserError
+from scenarios.commands.terminal import interruptible
 from scenarios.document.plan import Plan
 from scenarios.running.meeting.keys import beyond_this_host, needs_keys
 from scenarios.running.meeting.running_broker import start_between
-from scenarios.terminal import interruptible
 
 _LOOK_EVERY_S = 0.2
 

@@ -16,7 +16,7 @@ def main() -> None:
     ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before the line above
         sys.exit(1)
-    from scenarios.cli import main as foretell  # noqa: PLC0415 - nothing is imported for a study that has ended
+    from scenarios.commands.main import main as foretell  # noqa: PLC0415 - nothing is imported for a study that has ended
 
     foretell()
 

@@ -28,8 +28,7 @@ from scenarios.results.proof import verify_ledger, verify_strikes
 from scenarios.results.reader import read_summary
 from scenarios.results.summary import Summary
 from scenarios.running.control.live_faults import ever
-
-Substrate = Callable[[Plan, RunFolder, Observer, Callable[[], bool]], None]
+from scenarios.running.substrate import Substrate
 
 _INTERRUPTED = 130
 

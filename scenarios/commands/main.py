@@ -80,7 +80,7 @@ def check(
     scenario: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...], slices: Path | None
 ) -> None:
     """Validate a scenario and print it with every setting, and who is whose neighbor."""
-    from scenarios.check import describe, write_slices  # noqa: PLC0415
+    from scenarios.commands.check import describe, write_slices  # noqa: PLC0415
     from scenarios.document.planning import make_plan  # noqa: PLC0415
 
     plan = make_plan(_load(scenario, seed, episodes, assignments))
@@ -122,7 +122,7 @@ def run(
         raise click.UsageError("--resume goes on with a run as it was begun: it takes no scenario and no other option")
     if scenario is None and resume is None:
         raise click.UsageError("expected a scenario, or --resume DIR")
-    from scenarios import terminal  # noqa: PLC0415
+    from scenarios.commands import terminal  # noqa: PLC0415
     from scenarios.running.launched.launch import launch  # noqa: PLC0415
 
     if scenario is None:
@@ -149,7 +149,7 @@ def broker(
     out: Path | None,
 ) -> None:
     """Run what stands between a scenario's participants alone: the MQTT broker, or the forwarder."""
-    from scenarios.between import serve  # noqa: PLC0415
+    from scenarios.commands.broker import serve  # noqa: PLC0415
     from scenarios.document.planning import make_plan  # noqa: PLC0415
 
     chosen = _TRANSPORTS[transport] if transport is not None else ()
@@ -178,8 +178,8 @@ def simulate(
 ) -> None:
     """Run a scenario in one process, in virtual time."""
     document = _load(scenario, seed, episodes, assignments)  # before torch, which takes seconds
+    from scenarios.commands.terminal import execute  # noqa: PLC0415
     from scenarios.running.simulated.simulate import simulate as run_simulated  # noqa: PLC0415
-    from scenarios.terminal import execute  # noqa: PLC0415
 
     execute("simulate", run_simulated, document, out)
 
@@ -209,7 +209,7 @@ def study(
     out: Path | None,
 ) -> None:
     """Run an experiment of the paper, or one of ours; what is done already is not run again."""
-    from scenarios.studies.commands import Wish, conduct  # noqa: PLC0415
+    from scenarios.commands.study import Wish, conduct  # noqa: PLC0415
 
     wish = Wish(name, quick, seeds, jobs, tasks, algorithms, assignments, tuned, instances, out)
     conduct(wish)
@@ -233,7 +233,7 @@ def twin(
     out: Path | None,
 ) -> None:
     """Simulate a scenario with its faults and without, over the same seeds, and show what the faults cost."""
-    from scenarios.trials import compare_twins  # noqa: PLC0415
+    from scenarios.commands.trials import compare_twins  # noqa: PLC0415
 
     chosen = _as_assignments(seed, episodes)
     compare_twins(scenario, (*assignments, *chosen), seeds, jobs, out)
@@ -253,7 +253,7 @@ def shrink(
     out: Path | None,
 ) -> None:
     """Find a smallest set of faults and windows with which a condition on the summary still holds."""
-    from scenarios.trials import shrink_faults  # noqa: PLC0415
+    from scenarios.commands.trials import shrink_faults  # noqa: PLC0415
 
     shrink_faults(_load(scenario, seed, episodes, assignments), condition, out)
 
@@ -352,15 +352,15 @@ def export(runs: tuple[Path, ...], format_: str, out: Path | None) -> None:
 
 
 class _Benchmarks(click.Group):
-    """The commands of `scenarios.bench.commands`, imported when one is asked for."""
+    """The commands of `scenarios.commands.bench`, imported when one is asked for."""
 
     def list_commands(self, _context: click.Context) -> list[str]:
-        from scenarios.bench.commands import COMMANDS  # noqa: PLC0415
+        from scenarios.commands.bench import COMMANDS  # noqa: PLC0415
 
         return list(COMMANDS)
 
     def get_command(self, _context: click.Context, name: str) -> click.Command | None:
-        from scenarios.bench.commands import COMMANDS  # noqa: PLC0415
+        from scenarios.commands.bench import COMMANDS  # noqa: PLC0415
 
         return COMMANDS.get(name)
 

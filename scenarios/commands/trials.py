@@ -10,6 +10,8 @@ import click
 from rich.console import Console
 
 from broker.errors import ForetellError, UserError
+from scenarios.commands.study import bar
+from scenarios.commands.terminal import interruptible
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
@@ -17,8 +19,6 @@ from scenarios.expression import Condition
 from scenarios.results.summary import Summary
 from scenarios.running.batch.runner import Folder, Runner
 from scenarios.shrink import shrink
-from scenarios.studies.commands import bar
-from scenarios.terminal import interruptible
 from scenarios.trial import try_out
 from scenarios.twin import read_pairs, sentence, twin_cells, twin_table
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from broker.errors import UserError
+from scenarios.commands.terminal import interruptible
 from scenarios.document.loading import parse_settings
 from scenarios.running.batch.cell import Cell
 from scenarios.running.batch.runner import Folder, Runner, ShowStanding, Standing, document
@@ -23,7 +24,6 @@ from scenarios.studies.grid import study_cells
 from scenarios.studies.search import count_cells, read_tuned, search, write_search
 from scenarios.studies.sizes import THEORY_SEED
 from scenarios.studies.study import Choice, Study
-from scenarios.terminal import interruptible
 
 PAGES = {
     name: f"scenarios.studies.pages.{name}"

@@ -1,0 +1,1 @@
+"""The command line: click, screens and exit codes; imported by nobody."""
