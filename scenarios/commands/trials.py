@@ -15,12 +15,12 @@ from scenarios.commands.terminal import interruptible
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
-from scenarios.expression import Condition
 from scenarios.results.summary import Summary
 from scenarios.running.batch.runner import Folder, Runner
-from scenarios.shrink import shrink
-from scenarios.trial import try_out
-from scenarios.twin import read_pairs, sentence, twin_cells, twin_table
+from scenarios.trials.condition import Condition
+from scenarios.trials.quiet_run import try_out
+from scenarios.trials.shrink import shrink
+from scenarios.trials.twin import read_pairs, sentence, twin_cells, twin_table
 
 
 def compare_twins(scenario: str, assignments: tuple[str, ...], seeds: int, jobs: int | None, out: Path | None) -> None:

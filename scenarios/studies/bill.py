@@ -13,8 +13,8 @@ import numpy as np
 
 from scenarios.reports.statistics import Estimate, difference
 from scenarios.running.batch.cell import Group
-from scenarios.studies.layout import SharedArray
 from scenarios.studies.outcome import Findings, Outcome
+from scenarios.studies.share_arrays import SharedArray
 from scenarios.studies.study import ALONE
 
 Layouts = Mapping[Group, tuple[SharedArray, ...]]

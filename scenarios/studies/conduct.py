@@ -10,9 +10,9 @@ from scenarios.results.reader import read_run
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.runner import Folder, document
 from scenarios.studies.bill import Layouts, bill
-from scenarios.studies.layout import SharedArray, share_layout, undisturbed
 from scenarios.studies.outcome import Findings, Outcome, outcome
 from scenarios.studies.provenance import versions, write_provenance
+from scenarios.studies.share_arrays import SharedArray, share_layout, undisturbed
 from scenarios.studies.study import Study
 from scenarios.studies.tables import Made, Report, numbers, page
 

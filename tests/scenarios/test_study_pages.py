@@ -32,9 +32,9 @@ from scenarios.studies.claims import (
 )
 from scenarios.studies.figures import draw_study
 from scenarios.studies.grid import study_cells
-from scenarios.studies.layout import SharedArray, share_layout
 from scenarios.studies.origins import settings
 from scenarios.studies.outcome import Findings, Outcome, outcome
+from scenarios.studies.share_arrays import SharedArray, share_layout
 from scenarios.studies.sizes import QUICK_EPISODES, QUICK_FRACTION, SEARCH_RUNGS, quick_episodes
 from scenarios.studies.study import ALGORITHMS, ALONE, AS, Choice
 from scenarios.studies.tables import Made, Report, numbers, page

@@ -17,8 +17,8 @@ from running import foretell as command
 from broker.errors import UserError
 from scenarios.document.loading import load_scenario
 from scenarios.document.scenario import Scenario
-from scenarios.expression import Condition
-from scenarios.shrink import shrink
+from scenarios.trials.condition import Condition
+from scenarios.trials.shrink import shrink
 
 ROOT = Path(__file__).parents[2]
 SMALL: dict[str, Any] = {

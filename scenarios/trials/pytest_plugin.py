@@ -153,7 +153,7 @@ class Foretell:
         return self._play("run", self._document(scenario, faults, settings))
 
     def _play(self, substrate: Literal["simulate", "run"], document: Scenario) -> FaultRun:
-        from scenarios.trial import try_out  # noqa: PLC0415
+        from scenarios.trials.quiet_run import try_out  # noqa: PLC0415
 
         folder = self._next()
         summary = try_out(document, folder.root, substrate)
@@ -169,7 +169,7 @@ class Foretell:
 
     def _twin(self, scenario: Scenario) -> Summary:
         """The figures of the scenario without its faults."""
-        from scenarios.trial import try_out  # noqa: PLC0415
+        from scenarios.trials.quiet_run import try_out  # noqa: PLC0415
 
         twin = scenario.model_copy(update={"faults": ()})
         key = twin.model_dump_json()

@@ -1,0 +1,1 @@
+"""Runs to learn what faults do, and to assert on it."""
