@@ -56,7 +56,7 @@ from broker.wire.records import EdgeRecord, EndingRecord, EventRecord, FinishedR
 _NEWEST = "newest/"
 
 
-class Phase(Enum):
+class AgentPhase(Enum):
     """What the agent is doing; see the table above."""
 
     JOINING = "JOINING"
@@ -96,7 +96,7 @@ class AgentProtocol:
     def __init__(self, config: AgentConfig, learner: Learns, state: State | None = None) -> None:
         self.name = config.link.name
         self.peers = config.link.peers
-        self.phase = Phase.JOINING
+        self.phase = AgentPhase.JOINING
         self.done = False
         self.awaited = 1
         self.deadline: float | None = None
@@ -151,21 +151,21 @@ class AgentProtocol:
 
     def expire(self, now: float) -> list[Command]:
         """Ask again while joining; close the round while sharing; give up on a silent environment."""
-        if self.phase is Phase.JOINING:
+        if self.phase is AgentPhase.JOINING:
             return [*self._joining.expire(now), *self._join(now)]
-        if self.phase is Phase.SHARING:
+        if self.phase is AgentPhase.SHARING:
             return [*self._close_round(), *self._share(now)]
         raise PeerLost(f"{self.waits_for()}, silent for {self._give_up_s} s (service.give_up_s)")
 
     def waits_for(self) -> str:
         """Whom and what it waits for."""
         match self.phase:
-            case Phase.JOINING:
+            case AgentPhase.JOINING:
                 return self._joining.waits_for()
-            case Phase.SHARING:
+            case AgentPhase.SHARING:
                 missing = [each for each in self._expected if each not in self._shares and each not in self._gone]
                 return f"{self._where()} waits for the shares of round {self._round} from {', '.join(missing)}"
-            case Phase.LEAVING:
+            case AgentPhase.LEAVING:
                 return f"{self._where()} waits for Stop from {ENVIRONMENT}"
             case _:
                 return f"{self._where()} waits for a timestep after {self._step} from {ENVIRONMENT}"
@@ -188,12 +188,12 @@ class AgentProtocol:
     # Joining and leaving
 
     def _join(self, now: float) -> list[Command]:
-        if self.phase is not Phase.JOINING:
+        if self.phase is not AgentPhase.JOINING:
             return []
         if not self._joining.complete:
             self.deadline = self._joining.deadline
             return []
-        self.phase = Phase.LEAVING if self._episode + 1 == self._episodes else Phase.ACTING
+        self.phase = AgentPhase.LEAVING if self._episode + 1 == self._episodes else AgentPhase.ACTING
         self.deadline = now + self._give_up_s
         return [Report(JoinedRecord(self.name)), *self._take_held(now)]
 
@@ -204,20 +204,20 @@ class AgentProtocol:
         if latest + 1 < self._episodes:
             raise ProtocolViolation(f"{self._where()}: Stop before the last of {self._episodes} episodes")
         self._stopped = True
-        return [] if self.phase in (Phase.SHARING, Phase.DONE) else self._finish()
+        return [] if self.phase in (AgentPhase.SHARING, AgentPhase.DONE) else self._finish()
 
     def _go_on_without(self, neighbor: str, now: float) -> list[Command]:
         self._gone.add(neighbor)
         commands: list[Command] = [Forget(neighbor)]
-        if self.phase is Phase.JOINING:
+        if self.phase is AgentPhase.JOINING:
             self._joining.leave_out(neighbor)
             commands += self._join(now)
-        elif self.phase is Phase.SHARING and self._all_heard():
+        elif self.phase is AgentPhase.SHARING and self._all_heard():
             commands += [*self._close_round(), *self._share(now)]
         return commands
 
     def _finish(self) -> list[Command]:
-        self.phase, self.done, self.deadline = Phase.DONE, True, None
+        self.phase, self.done, self.deadline = AgentPhase.DONE, True, None
         return [Report(FinishedRecord(self.name, self._learner.weights_digest()))]
 
     # Acting
@@ -226,11 +226,11 @@ class AgentProtocol:
         episode, step, latest = message.episode, message.step, self._steps if message.last else self._steps - 1
         if message.layout != self._seeing or not (0 <= step <= latest and 0 <= episode < self._episodes):
             raise self._unexpected(message)
-        if self.phase is Phase.ACTING or self.phase is Phase.LEAVING:
+        if self.phase is AgentPhase.ACTING or self.phase is AgentPhase.LEAVING:
             self.deadline = now + self._give_up_s
         if episode < self._episode or (episode == self._episode and step <= self._step):
             return self._answer_again(message)
-        if self.phase is not Phase.ACTING:
+        if self.phase is not AgentPhase.ACTING:
             if not self._held or (episode, step) > (self._held[-1].episode, self._held[-1].step):
                 self._held.append(message)
             return []
@@ -250,7 +250,7 @@ class AgentProtocol:
         self._learner.see(message.step, message.data)
         self._learner.end_episode()
         self._answer = None
-        self.phase = Phase.SHARING
+        self.phase = AgentPhase.SHARING
         self._episode_ended_at = now
         return self._share(now)
 
@@ -262,7 +262,7 @@ class AgentProtocol:
 
     def _take_held(self, now: float) -> list[Command]:
         commands: list[Command] = []
-        while self._held and self.phase is Phase.ACTING:
+        while self._held and self.phase is AgentPhase.ACTING:
             commands += self._take_timestep(self._held.popleft(), now)
         return commands
 
@@ -316,7 +316,7 @@ class AgentProtocol:
             raise ProtocolViolation(
                 f"{self._where()}: share of round {message.round} of episode {message.episode} from {source}"
             )
-        if self.phase is Phase.SHARING and key == current:
+        if self.phase is AgentPhase.SHARING and key == current:
             self._hear(source, message.arrays)
             return [*self._close_round(), *self._share(now)] if self._all_heard() else []
         if key < current:
@@ -361,9 +361,9 @@ class AgentProtocol:
         if self._stopped and not self._held:
             return [*self._save(), *self._finish()]
         last = self._episode + 1 == self._episodes
-        self.phase = Phase.LEAVING if last else Phase.ACTING
+        self.phase = AgentPhase.LEAVING if last else AgentPhase.ACTING
         commands: list[Command] = [Send(ENVIRONMENT, self._answer), *self._save(), *self._take_held(now)]
-        return commands + self._finish() if self._stopped and self.phase is not Phase.SHARING else commands
+        return commands + self._finish() if self._stopped and self.phase is not AgentPhase.SHARING else commands
 
     # Lives
 

@@ -12,7 +12,7 @@ from pydantic import Field, JsonValue, model_validator
 from broker.config import LinkConfig, Model
 
 
-class ExchangeConfig(Model):
+class ExchangeTaskConfig(Model):
     """Exchange: every agent's food lies in a box that only another agent can open, at a cost."""
 
     kind: Literal["exchange"] = "exchange"
@@ -35,7 +35,7 @@ class ExchangeConfig(Model):
     )
 
     @model_validator(mode="after")
-    def _fits(self) -> ExchangeConfig:
+    def _fits(self) -> ExchangeTaskConfig:
         needed, cells = 2 * self.agents, self.grid**2
         if needed > cells:
             msg = (
@@ -107,7 +107,7 @@ class PettingZooConfig(Model):
 
 
 EnvironmentConfig = Annotated[
-    ExchangeConfig | NavigationConfig | PredationConfig | PettingZooConfig, Field(discriminator="kind")
+    ExchangeTaskConfig | NavigationConfig | PredationConfig | PettingZooConfig, Field(discriminator="kind")
 ]
 
 

@@ -58,7 +58,7 @@ from env_service.timesteps import Pages
 _REMEMBERED_STEPS = 64
 
 
-class Phase(Enum):
+class EnvironmentPhase(Enum):
     """What the environment is doing; see the table above."""
 
     JOINING = "JOINING"
@@ -78,7 +78,7 @@ class EnvironmentProtocol:
     def __init__(self, config: ServiceConfig, task: Task) -> None:
         self.name = config.link.name
         self.peers = config.link.peers
-        self.phase = Phase.JOINING
+        self.phase = EnvironmentPhase.JOINING
         self.done = False
         self.awaited = 1
         self.deadline: float | None = None
@@ -135,9 +135,9 @@ class EnvironmentProtocol:
 
     def expire(self, now: float) -> list[Command]:
         """Ask again, or fill in missing actions where the scenario says so."""
-        if self.phase is Phase.JOINING:
+        if self.phase is EnvironmentPhase.JOINING:
             return [*self._joining.expire(now), *self._join(now)]
-        if self.phase is Phase.PAUSED:
+        if self.phase is EnvironmentPhase.PAUSED:
             return self._pause(now)
         if self._config.service.missing_action != "wait" and self._attempt > 0:
             return self._fill_in(now)
@@ -148,9 +148,9 @@ class EnvironmentProtocol:
 
     def waits_for(self) -> str:
         """Whom and what it waits for."""
-        if self.phase is Phase.JOINING:
+        if self.phase is EnvironmentPhase.JOINING:
             return self._joining.waits_for()
-        if self.phase is Phase.PAUSED:
+        if self.phase is EnvironmentPhase.PAUSED:
             return f"{self._where()} waits for {OBSERVER} to let episode {self._episode + 1} begin"
         answer = "readiness" if self._last else f"the action of step {self._step}"
         return f"{self._where()} waits for {answer} from {', '.join(self._waiting)}"
@@ -162,7 +162,7 @@ class EnvironmentProtocol:
     # Joining
 
     def _join(self, now: float) -> list[Command]:
-        if self.phase is not Phase.JOINING:
+        if self.phase is not EnvironmentPhase.JOINING:
             return []
         if not self._joining.complete:
             self.deadline = self._joining.deadline
@@ -172,10 +172,10 @@ class EnvironmentProtocol:
     def _go_on_without(self, agent: str, now: float) -> list[Command]:
         self._gone[agent] = None
         commands: list[Command] = [Forget(agent)]
-        if self.phase is Phase.JOINING:
+        if self.phase is EnvironmentPhase.JOINING:
             self._joining.leave_out(agent)
             commands += self._join(now)
-        elif self.phase is Phase.STEPPING and agent in self._waiting:
+        elif self.phase is EnvironmentPhase.STEPPING and agent in self._waiting:
             self._fill(agent)
             del self._waiting[agent]
             self.awaited -= 1
@@ -185,7 +185,7 @@ class EnvironmentProtocol:
     # Stepping
 
     def _begin_episode(self, now: float) -> list[Command]:
-        self.phase = Phase.STEPPING
+        self.phase = EnvironmentPhase.STEPPING
         self._episode += 1
         self._step, self._last = 0, False
         self._rewards.clear()
@@ -220,7 +220,11 @@ class EnvironmentProtocol:
         ]
 
     def _take_action(self, source: str, message: Action, now: float) -> list[Command]:
-        if message.episode != self._episode or message.step != self._step or self.phase is not Phase.STEPPING:
+        if (
+            message.episode != self._episode
+            or message.step != self._step
+            or self.phase is not EnvironmentPhase.STEPPING
+        ):
             return self._take_other(source, message)
         index = self._waiting.get(source)
         if index is None:
@@ -240,7 +244,7 @@ class EnvironmentProtocol:
 
     def _take_other(self, source: str, message: Action) -> list[Command]:
         """An action of another step: one of the past came twice or too late, one of the future cannot be."""
-        if self.phase is Phase.JOINING or (message.episode, message.step) > (self._episode, self._step):
+        if self.phase is EnvironmentPhase.JOINING or (message.episode, message.step) > (self._episode, self._step):
             raise ProtocolViolation(
                 f"{self._where()}: action of step {message.step} of episode {message.episode} from {source}, "
                 f"expected at most step {self._step} of episode {self._episode}"
@@ -297,18 +301,18 @@ class EnvironmentProtocol:
             return self._pause(now)
         if self._episode + 1 < self._config.episodes:
             return self._begin_episode(now)
-        self.phase, self.done, self.deadline = Phase.DONE, True, None
+        self.phase, self.done, self.deadline = EnvironmentPhase.DONE, True, None
         self._task.close()
         stops: list[Command] = [Send(agent, Stop("")) for agent in self._agents if agent not in self._gone]
         return [*stops, Report(FinishedRecord(self.name, ""))]
 
     def _pause(self, now: float) -> list[Command]:
-        self.phase = Phase.PAUSED
+        self.phase = EnvironmentPhase.PAUSED
         self.deadline = now + self._config.link.joining.hello_interval_s
         return [Report(PausedRecord(self._episode + 1))]
 
     def _resume(self, message: GoOn, now: float) -> list[Command]:
-        if self.phase is not Phase.PAUSED or message.episode != self._episode + 1:
+        if self.phase is not EnvironmentPhase.PAUSED or message.episode != self._episode + 1:
             return []
         return self._begin_episode(now)
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from agent_node.learning.algorithm import Algorithm, objective
-from agent_node.learning.fields import Arrays, Edge, Field, Kind
+from agent_node.learning.fields import Arrays, Field, Kind, ShareShape
 from agent_node.learning.losses import clipped_gain, neighbor_ratio, pushes_apart, squared_distance
 from agent_node.learning.round import Loss, Round, spread_actions, spread_rows, taken
 
@@ -25,7 +25,7 @@ class AnticipationSharing(Algorithm):
     name = "anticipation-sharing"
     models = "neighbors"
 
-    def fields(self, edge: Edge) -> tuple[Field, ...]:
+    def fields(self, edge: ShareShape) -> tuple[Field, ...]:
         """Own distributions, own actions and the anticipation of the receiver, a row per sample."""
         return (
             Field("policy", Kind.DISTRIBUTION, (edge.rows, edge.source_actions)),
@@ -33,7 +33,7 @@ class AnticipationSharing(Algorithm):
             Field("anticipation", Kind.DISTRIBUTION, (edge.rows, edge.destination_actions)),
         )
 
-    def share(self, now: Round, neighbor: str, edge: Edge) -> Arrays:
+    def share(self, now: Round, neighbor: str, edge: ShareShape) -> Arrays:
         """pi_ii(.|s_t), a_i and pi_ij(.|s_t), the last for `neighbor` j alone."""
         policy = now.select(now.probabilities(), neighbor)[:, : edge.source_actions]
         anticipation = now.select(now.probabilities(neighbor), neighbor)[:, : edge.destination_actions]

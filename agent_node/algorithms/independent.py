@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent_node.learning.algorithm import Algorithm
-from agent_node.learning.fields import Arrays, Edge, Field
+from agent_node.learning.fields import Arrays, Field, ShareShape
 from agent_node.learning.round import Round
 
 
@@ -12,10 +12,10 @@ class Independent(Algorithm):
 
     name = "independent"
 
-    def fields(self, edge: Edge) -> tuple[Field, ...]:  # noqa: ARG002 - the same for every edge: nothing
+    def fields(self, edge: ShareShape) -> tuple[Field, ...]:  # noqa: ARG002 - the same for every edge: nothing
         """Nothing."""
         return ()
 
-    def share(self, now: Round, neighbor: str, edge: Edge) -> Arrays:  # noqa: ARG002
+    def share(self, now: Round, neighbor: str, edge: ShareShape) -> Arrays:  # noqa: ARG002
         """Nothing."""
         return {}

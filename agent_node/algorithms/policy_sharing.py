@@ -12,7 +12,7 @@ import numpy as np
 
 from agent_node.learning.algorithm import Algorithm, objective
 from agent_node.learning.consensus import step_toward
-from agent_node.learning.fields import Arrays, Edge, Field, Kind
+from agent_node.learning.fields import Arrays, Field, Kind, ShareShape
 from agent_node.learning.losses import clipped_gain
 from agent_node.learning.round import Loss, Mixed, Round, spread_actions, taken
 
@@ -24,14 +24,14 @@ class PolicySharing(Algorithm):
     models = "everyone"
     shares_parameters = True
 
-    def fields(self, edge: Edge) -> tuple[Field, ...]:
+    def fields(self, edge: ShareShape) -> tuple[Field, ...]:
         """The parameters of the whole joint policy, and own actions, which nothing else would tell."""
         return (
             Field("policies", Kind.REAL, edge.policies_shape, per_sample=False),
             Field("actions", Kind.ACTIONS, (edge.rows,), edge.source_actions),
         )
 
-    def share(self, now: Round, neighbor: str, edge: Edge) -> Arrays:  # noqa: ARG002
+    def share(self, now: Round, neighbor: str, edge: ShareShape) -> Arrays:  # noqa: ARG002
         """theta_i as the round opened, and a_i."""
         actions = now.select(now.actions, neighbor)
         return {"policies": now.policies.numpy(), "actions": actions.numpy().astype(np.int32)}

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from agent_node.learning.algorithm import Algorithm
 from agent_node.learning.consensus import step_toward
-from agent_node.learning.fields import Arrays, Edge, Field, Kind
+from agent_node.learning.fields import Arrays, Field, Kind, ShareShape
 from agent_node.learning.round import Mixed, Round
 
 
@@ -20,11 +20,11 @@ class ValueParameterSharing(Algorithm):
     name = "value-parameter-sharing"
     shares_parameters = True
 
-    def fields(self, edge: Edge) -> tuple[Field, ...]:
+    def fields(self, edge: ShareShape) -> tuple[Field, ...]:
         """The parameters of the critic."""
         return (Field("critic", Kind.REAL, edge.critic_shape, per_sample=False),)
 
-    def share(self, now: Round, neighbor: str, edge: Edge) -> Arrays:  # noqa: ARG002 - the same for every neighbor
+    def share(self, now: Round, neighbor: str, edge: ShareShape) -> Arrays:  # noqa: ARG002 - the same for every neighbor
         """v_i after its step in this round."""
         return {"critic": now.critic.numpy()}
 

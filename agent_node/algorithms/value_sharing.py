@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from agent_node.learning.algorithm import Algorithm
-from agent_node.learning.fields import Arrays, Edge, Field, Kind
+from agent_node.learning.fields import Arrays, Field, Kind, ShareShape
 from agent_node.learning.round import Mixed, Round
 
 
@@ -17,11 +17,11 @@ class ValueSharing(Algorithm):
 
     name = "value-sharing"
 
-    def fields(self, edge: Edge) -> tuple[Field, ...]:
+    def fields(self, edge: ShareShape) -> tuple[Field, ...]:
         """The advantages, a number per sample."""
         return (Field("advantages", Kind.REAL, (edge.rows,)),)
 
-    def share(self, now: Round, neighbor: str, edge: Edge) -> Arrays:  # noqa: ARG002
+    def share(self, now: Round, neighbor: str, edge: ShareShape) -> Arrays:  # noqa: ARG002
         """A_i as the own critic gives it: normalized ones would say all rewards are alike."""
         return {"advantages": now.select(now.advantages, neighbor).numpy()}
 

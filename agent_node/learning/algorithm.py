@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from agent_node.config import AlgorithmConfig, LearningConfig
-from agent_node.learning.fields import Arrays, Edge, Field, Kind
+from agent_node.learning.fields import Arrays, Field, Kind, ShareShape
 from agent_node.learning.losses import clipped_gain, entropy
 from agent_node.learning.round import Draws, Loss, Mixed, Round, spread_actions, spread_rows, taken
 from broker.config import Model
@@ -30,13 +30,13 @@ __all__ = [
     "Algorithm",
     "Arrays",
     "Draws",
-    "Edge",
     "Field",
     "Kind",
     "Loss",
     "Mixed",
-    "Models",
+    "Modeled",
     "Round",
+    "ShareShape",
     "objective",
     "spread_actions",
     "spread_rows",
@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 
-Models = Literal["self", "neighbors", "everyone"]
+Modeled = Literal["self", "neighbors", "everyone"]
 """For whom an agent holds a policy: itself, its neighbors too, or every agent there is."""
 
 
@@ -57,7 +57,7 @@ class Algorithm(ABC):
     """
 
     name: ClassVar[str]
-    models: ClassVar[Models] = "self"
+    models: ClassVar[Modeled] = "self"
     shares_parameters: ClassVar[bool] = False
     """Whether parameters cross an edge: all agents then start from the same ones, a share also says its sender's
     degree, and where one is missing the last one heard may stand in for it (`exchange.late_shares`)."""
@@ -70,11 +70,11 @@ class Algorithm(ABC):
         self.own_settings: Any = self.settings_model.model_validate(settings.settings)
 
     @abstractmethod
-    def fields(self, edge: Edge) -> tuple[Field, ...]:
+    def fields(self, edge: ShareShape) -> tuple[Field, ...]:
         """The arrays that cross an edge in a round; none at all means that nothing is sent."""
 
     @abstractmethod
-    def share(self, now: Round, neighbor: str, edge: Edge) -> Arrays:
+    def share(self, now: Round, neighbor: str, edge: ShareShape) -> Arrays:
         """The arrays for `neighbor`, as `fields` describes them."""
 
     def mix(self, now: Round, shares: Mapping[str, Arrays]) -> Mixed:  # noqa: ARG002

@@ -41,7 +41,7 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Edge:
+class ShareShape:
     """What both ends of an edge know about a round's share.
 
     Attributes:

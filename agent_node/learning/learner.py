@@ -18,8 +18,8 @@ from agent_node.config import AgentConfig
 from agent_node.learning import consensus, samples
 from agent_node.learning.advantage import normalized
 from agent_node.learning.algorithm import Algorithm
-from agent_node.learning.fields import Arrays, Edge
-from agent_node.learning.network_sizes import Layout, networks_of
+from agent_node.learning.fields import Arrays, ShareShape
+from agent_node.learning.network_sizes import Sizes, networks_of
 from agent_node.learning.networks import Evaluation, Policy, Stack, initial_parameters, widened
 from agent_node.learning.rollout import Batch, Rollout
 from agent_node.learning.round import Draws, Mixed, Round
@@ -294,20 +294,20 @@ class Learner:
             for neighbor, index in zip(self._neighbors, rows, strict=True)
         }
 
-    def _edge_to(self, neighbor: str) -> Edge:
+    def _edge_to(self, neighbor: str) -> ShareShape:
         rows = self._in_range[neighbor]
         return self._edge(self._name, neighbor, self._batch.samples if rows is None else len(rows))
 
-    def _edge(self, source: str, destination: str, rows: int) -> Edge:
+    def _edge(self, source: str, destination: str, rows: int) -> ShareShape:
         return self._networks.edge(rows, self._actions[source], self._actions[destination])
 
-    def _initial_policy(self, layout: Layout, agent: str) -> Tensor:
+    def _initial_policy(self, layout: Sizes, agent: str) -> Tensor:
         """Drawn in the agent's own layout, so that a neighbor with more actions changes nothing but the width."""
-        own = Layout(layout.inputs, layout.hidden, self._actions[agent])
+        own = Sizes(layout.inputs, layout.hidden, self._actions[agent])
         holder = agent if self._starts_common else self._name
         return widened(own, self._initial(own, holder, "actor", agent), layout.outputs)
 
-    def _initial(self, layout: Layout, *role: str) -> Tensor:
+    def _initial(self, layout: Sizes, *role: str) -> Tensor:
         return initial_parameters(layout, generator(self._seed, *role))
 
     @staticmethod

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from agent_node.learning.algorithm import Models
-from agent_node.learning.fields import Edge
+from agent_node.learning.algorithm import Modeled
+from agent_node.learning.fields import ShareShape
 
 
 @dataclass(frozen=True)
-class Layout:
+class Sizes:
     """Sizes of a perceptron with ReLU between its layers.
 
     Attributes:
@@ -46,23 +46,23 @@ class Networks:
 
     Attributes:
         modeled: The agents it holds a policy for, one a row.
-        actor: Layout of every policy, as wide as the most actions that any of them has.
-        critic: Layout of the critic.
+        actor: Sizes of every policy, as wide as the most actions that any of them has.
+        critic: Sizes of the critic.
     """
 
     modeled: tuple[str, ...]
-    actor: Layout
-    critic: Layout
+    actor: Sizes
+    critic: Sizes
 
-    def edge(self, rows: int, source_actions: int, destination_actions: int) -> Edge:
+    def edge(self, rows: int, source_actions: int, destination_actions: int) -> ShareShape:
         """An edge of a graph in which sender and receiver hold equally many networks, if they share parameters."""
         policies = (len(self.modeled), self.actor.size)
-        return Edge(rows, source_actions, destination_actions, (self.critic.size,), policies)
+        return ShareShape(rows, source_actions, destination_actions, (self.critic.size,), policies)
 
 
 def networks_of(
     agent: str,
-    models: Models,
+    models: Modeled,
     neighbors: tuple[str, ...],
     *,
     action_counts: Mapping[str, int],
@@ -87,4 +87,4 @@ def networks_of(
         case "everyone":
             modeled = tuple(action_counts)
     width = max(action_counts[other] for other in modeled)
-    return Networks(modeled, Layout(observation_size, hidden, width), Layout(observation_size, hidden, 1))
+    return Networks(modeled, Sizes(observation_size, hidden, width), Sizes(observation_size, hidden, 1))

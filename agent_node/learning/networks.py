@@ -13,10 +13,10 @@ import torch
 from numpy.random import Generator
 from torch import Tensor
 
-from agent_node.learning.network_sizes import Layout
+from agent_node.learning.network_sizes import Sizes
 
 
-def initial_parameters(layout: Layout, generator: Generator) -> Tensor:
+def initial_parameters(layout: Sizes, generator: Generator) -> Tensor:
     """Parameters (P,) drawn from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), as PyTorch's Linear does (our choice)."""
     pieces = []
     for rows, columns in layout.layers:
@@ -25,7 +25,7 @@ def initial_parameters(layout: Layout, generator: Generator) -> Tensor:
     return torch.cat([torch.from_numpy(piece).float() for piece in pieces])
 
 
-def widened(layout: Layout, parameters: Tensor, outputs: int) -> Tensor:
+def widened(layout: Sizes, parameters: Tensor, outputs: int) -> Tensor:
     """The same network with more outputs, the new ones without weights: parameters of the wider layout."""
     *inner, weight, bias = torch.split(parameters, layout.pieces)
     missing = (0, outputs - layout.outputs)
@@ -44,7 +44,7 @@ class Evaluation:
     """
 
     @torch.no_grad()
-    def __init__(self, layout: Layout, parameters: Tensor, inputs: Tensor) -> None:
+    def __init__(self, layout: Sizes, parameters: Tensor, inputs: Tensor) -> None:
         self._weights: list[Tensor] = []
         self._inputs: list[Tensor] = []
         networks = parameters.shape[0]
@@ -89,7 +89,7 @@ class Stack:
     BETA1 = 0.9
     BETA2 = 0.999
 
-    def __init__(self, layout: Layout, rows: Sequence[Tensor], learning_rate: float, epsilon: float) -> None:
+    def __init__(self, layout: Sizes, rows: Sequence[Tensor], learning_rate: float, epsilon: float) -> None:
         self.layout = layout
         self.parameters = torch.stack(list(rows))
         self._learning_rate = learning_rate

@@ -10,7 +10,7 @@ import numpy as np
 
 from agent_node.learning import consensus, samples
 from agent_node.learning.algorithm import Algorithm
-from agent_node.learning.fields import Edge, Field, Kind
+from agent_node.learning.fields import Field, Kind, ShareShape
 from broker.errors import ProtocolViolation
 
 SUM_TOLERANCE = 1e-3
@@ -40,7 +40,7 @@ class ShareFormat:
     positions: int
     agents: int
 
-    def fields(self, edge: Edge) -> tuple[Field, ...]:
+    def fields(self, edge: ShareShape) -> tuple[Field, ...]:
         """The algorithm's fields; which samples they are about, if any has rows; the degree, with parameters."""
         fields = self.algorithm.fields(edge)
         if fields and self.algorithm.shares_parameters:
@@ -50,11 +50,11 @@ class ShareFormat:
             fields += (Field(samples.NAME, Kind.BITS, bits, self.positions, per_sample=False),)
         return fields
 
-    def names_of_rows(self, edge: Edge) -> frozenset[str]:
+    def names_of_rows(self, edge: ShareShape) -> frozenset[str]:
         """The arrays that have a row per sample."""
         return frozenset(field.name for field in self.algorithm.fields(edge) if field.per_sample)
 
-    def check(self, arrays: Mapping[str, np.ndarray], edge: Edge) -> None:
+    def check(self, arrays: Mapping[str, np.ndarray], edge: ShareShape) -> None:
         """Refuse arrays that are no share on `edge`, whose number of rows the share itself says.
 
         Raises:
@@ -64,7 +64,7 @@ class ShareFormat:
         rows = count_bits(arrays.get(bits[0].name), bits[0]) if bits else 0
         check_share(arrays, self.fields(replace(edge, rows=rows)))
 
-    def size_bytes(self, edge: Edge) -> int:
+    def size_bytes(self, edge: ShareShape) -> int:
         """What a share on `edge` is on the wire, its head reckoned generously."""
         fields = self.fields(edge)
         return _HEAD_BYTES + sum(math.prod(field.shape) * np.dtype(_DTYPES[field.kind]).itemsize for field in fields)

@@ -23,7 +23,7 @@ class Named(Protocol):
     def kind(self) -> str: ...  # noqa: D102
 
 
-def called(fault: Named) -> str:
+def name_of_fault(fault: Named) -> str:
     """What the ledger calls a fault."""
     return fault.name or fault.kind
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from broker.errors import ScenarioError
 from broker.faults.case import Case
 from broker.faults.chains import Chains
-from broker.faults.config import CONTENT, ClockOffsetConfig, ContentConfig, FaultConfig, RateLimitConfig, called
+from broker.faults.config import CONTENT, ClockOffsetConfig, ContentConfig, FaultConfig, RateLimitConfig, name_of_fault
 from broker.faults.selector import has_window, in_window, touches
 from broker.faults.verdicts import UNTOUCHED, Link, Verdict, changed
 from broker.wire.messages import MessageName
@@ -67,7 +67,7 @@ class Judge:
         self._seed = seed
         self._chains = Chains(seed)
         self._links: defaultdict[tuple[str, str, str], Link] = defaultdict(Link)
-        self._faults = [Examining(called(fault), fault, has_window(fault)) for fault in faults]
+        self._faults = [Examining(name_of_fault(fault), fault, has_window(fault)) for fault in faults]
         self._matching: dict[tuple[str, str, str], list[Examining]] = {}
         names = [fault.name for fault in self._faults]
         for position, name in enumerate(names):

@@ -6,7 +6,7 @@ scenario that names a PettingZoo environment, or by `parallel_env()` of one of o
 
 from __future__ import annotations
 
-from env_service.config import EnvironmentConfig, ExchangeConfig, NavigationConfig, PredationConfig
+from env_service.config import EnvironmentConfig, ExchangeTaskConfig, NavigationConfig, PredationConfig
 from env_service.environments.exchange import ExchangeTask
 from env_service.environments.navigation import NavigationTask
 from env_service.environments.predation import PredationTask
@@ -26,7 +26,7 @@ def make_task(config: EnvironmentConfig, copies: int) -> Task:
     Raises:
         ScenarioError: A PettingZoo environment cannot be had or cannot be served.
     """
-    if isinstance(config, ExchangeConfig):
+    if isinstance(config, ExchangeTaskConfig):
         return ExchangeTask(config, copies)
     if isinstance(config, NavigationConfig):
         return NavigationTask(config, copies)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from env_service.config import ExchangeConfig
+from env_service.config import ExchangeTaskConfig
 from env_service.environments.grid import Grid
 from env_service.environments.task import Ended, Flags, Float, Integer, Outcome
 
@@ -40,7 +40,7 @@ class ExchangeTask:
         copies: E.
     """
 
-    def __init__(self, config: ExchangeConfig, copies: int) -> None:
+    def __init__(self, config: ExchangeTaskConfig, copies: int) -> None:
         self.action_counts = (6,) * config.agents
         self.observation_size = 5 * config.agents
         self.steps = config.steps
@@ -118,7 +118,7 @@ class ExchangeTask:
 
 
 def parallel_env(**settings: object) -> TaskParallelEnv:
-    """Exchange as a PettingZoo parallel environment; `settings` are the fields of `ExchangeConfig`."""
+    """Exchange as a PettingZoo parallel environment; `settings` are the fields of `ExchangeTaskConfig`."""
     from env_service.environments.parallel import TaskParallelEnv  # noqa: PLC0415 - only PettingZoo users need gymnasium
 
-    return TaskParallelEnv(ExchangeTask(ExchangeConfig.model_validate(settings), 1), "exchange_v0")
+    return TaskParallelEnv(ExchangeTask(ExchangeTaskConfig.model_validate(settings), 1), "exchange_v0")

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from broker.seeding import generator
-from env_service.config import ExchangeConfig
+from env_service.config import ExchangeTaskConfig
 from env_service.environments.exchange import ExchangeTask
 from scenarios.document.scenario import Scenario
 
@@ -77,7 +77,7 @@ class BareTrial:
     """
 
     def __init__(self, scenario: Scenario) -> None:
-        assert isinstance(scenario.environment, ExchangeConfig)  # noqa: S101 - the caller picks the scenario
+        assert isinstance(scenario.environment, ExchangeTaskConfig)  # noqa: S101 - the caller picks the scenario
         self.learning = scenario.learning
         self.sharing = scenario.algorithm.anticipation_sharing
         self.copies = scenario.parallel_episodes

@@ -13,7 +13,7 @@ from broker.errors import ParticipantDied, UserError
 from scenarios.commands.terminal import interruptible
 from scenarios.document.plan import Plan
 from scenarios.running.meeting.keys import beyond_this_host, needs_keys
-from scenarios.running.meeting.running_broker import start_between
+from scenarios.running.meeting.running_broker import start_broker
 
 _LOOK_EVERY_S = 0.2
 
@@ -42,7 +42,7 @@ def serve(plan: Plan, listen: str, folder: Path) -> None:
         msg = f"cannot make the broker's folder {folder}: {error.strerror}"
         raise UserError(msg) from None
     with tempfile.TemporaryDirectory(prefix="foretell-") as sockets, interruptible() as interrupted:
-        found = start_between(plan, folder, Path(sockets), keys, listen)
+        found = start_broker(plan, folder, Path(sockets), keys, listen)
         if found is None:
             return
         try:

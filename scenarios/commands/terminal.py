@@ -27,7 +27,7 @@ from scenarios.results.observer import Observer
 from scenarios.results.proof import verify_ledger, verify_strikes
 from scenarios.results.reader import read_summary
 from scenarios.results.summary import Summary
-from scenarios.running.control.live_faults import ever
+from scenarios.running.control.live_faults import with_live_faults
 from scenarios.running.substrate import Substrate
 
 _INTERRUPTED = 130
@@ -98,7 +98,7 @@ def _execute(substrate: str, go: Substrate, plan: Plan, folder: RunFolder) -> No
         raise ForetellError(
             f"only {summary.episodes} of {scenario.episodes} episodes were recorded. The logs: {folder.root / 'logs'}"
         )
-    whole = replace(plan, scenario=ever(plan.scenario, live))
+    whole = replace(plan, scenario=with_live_faults(plan.scenario, live))
     if sentences := [*verify_ledger(whole.scenario, folder.store), *verify_strikes(whole, folder.store)]:
         raise LedgerMismatch(sentences)
 

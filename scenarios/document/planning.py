@@ -10,7 +10,7 @@ from agent_node.learning.shares import ShareFormat
 from agent_node.registry import load_algorithm
 from broker.errors import ScenarioError
 from broker.faults import Judge
-from broker.faults.config import called
+from broker.faults.config import name_of_fault
 from broker.wire.messages import agent_name
 from env_service.environments import make_task
 from scenarios.document.delay_traces import with_traces
@@ -88,7 +88,7 @@ def _check_process_faults(plan: Plan) -> None:
     for position, fault in enumerate(scenario.faults):
         if not isinstance(fault, PROCESS_FAULTS):
             continue
-        path, name = f"faults[{position}]", called(fault)
+        path, name = f"faults[{position}]", name_of_fault(fault)
         if name in seen:
             raise ScenarioError(f"{path}.name", f"two faults are called {name!r}; give each its own name")
         seen.add(name)

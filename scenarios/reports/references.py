@@ -11,14 +11,14 @@ from functools import cache
 import numpy as np
 
 from broker.seeding import generator
-from env_service.config import EnvironmentConfig, ExchangeConfig, NavigationConfig, PredationConfig
+from env_service.config import EnvironmentConfig, ExchangeTaskConfig, NavigationConfig, PredationConfig
 from env_service.environments import make_task
 
 _COPIES = 4096
 
 
 @dataclass(frozen=True)
-class Line:
+class ReferenceLine:
     """A team return worth a dotted line."""
 
     label: str
@@ -36,7 +36,7 @@ class References:
         formula: How, in words and numbers.
     """
 
-    lines: tuple[Line, ...]
+    lines: tuple[ReferenceLine, ...]
     zero: float
     one: float
     formula: str
@@ -52,7 +52,7 @@ def references(environment: EnvironmentConfig) -> References:
     Raises:
         ValueError: A PettingZoo environment, about whose returns nothing is known.
     """
-    if isinstance(environment, ExchangeConfig):
+    if isinstance(environment, ExchangeTaskConfig):
         return _exchange(environment)
     if isinstance(environment, NavigationConfig):
         return _navigation(environment)
@@ -62,20 +62,24 @@ def references(environment: EnvironmentConfig) -> References:
     raise ValueError(msg)
 
 
-def _exchange(config: ExchangeConfig) -> References:
+def _exchange(config: ExchangeTaskConfig) -> References:
     agents = config.agents
     # An agent and a box never start in one cell, so the earliest opening is in the second step.
     best = agents * (config.food_reward - config.open_cost - 2 * config.time_cost)
     worst = -agents * config.steps * config.time_cost
     formula = f"(R - ({worst:g})) / ({best:g} - ({worst:g})): 0 when nobody opens a box, 1 when all open in step 2"
-    return References((Line("ceiling", best), Line("nobody opens", worst)), worst, best, formula)
+    return References((ReferenceLine("ceiling", best), ReferenceLine("nobody opens", worst)), worst, best, formula)
 
 
 def _predation(config: PredationConfig) -> References:
     agents, steps = config.agents, config.steps
     everyone, one, nobody = -float(agents * steps), -4.0 * steps, -3.0 * agents * steps
     best = max(everyone, one)
-    lines = (Line("one engages", one), Line("all engage", everyone), Line("none engages", nobody))
+    lines = (
+        ReferenceLine("one engages", one),
+        ReferenceLine("all engage", everyone),
+        ReferenceLine("none engages", nobody),
+    )
     who = "one engages" if one >= everyone else "all engage"
     formula = f"(R - ({nobody:g})) / ({best:g} - ({nobody:g})): 0 when none engages, 1 when {who}"
     return References(lines, nobody, best, formula)
@@ -84,7 +88,7 @@ def _predation(config: PredationConfig) -> References:
 def _navigation(config: NavigationConfig) -> References:
     aimless = _random_policies(config)
     formula = f"(R - ({aimless:.2f})) / (0 - ({aimless:.2f})): 0 for uniformly random policies, 1 for return 0"
-    return References((Line("bound", 0.0), Line("random policies", aimless)), aimless, 0.0, formula)
+    return References((ReferenceLine("bound", 0.0), ReferenceLine("random policies", aimless)), aimless, 0.0, formula)
 
 
 @cache

@@ -16,7 +16,7 @@ from broker.wire.records import EpisodeRecord, EventRecord, JoinedRecord, Proces
 from scenarios.document.plan import Plan
 from scenarios.results.folder import RunFolder
 from scenarios.results.store import Store
-from scenarios.results.summary import GONE, Summary, Tally
+from scenarios.results.summary import GONE, RunTotals, Summary
 
 
 @dataclass(frozen=True)
@@ -179,8 +179,8 @@ class Observer:
             title = f"{scenario.name}, {scenario.algorithm.name}, seed {scenario.seed} ({substrate})"
             draw_learning_curve(self._folder.learning_curve, title, tally.agents, np.array(tally.returns))
 
-    def _recalled(self) -> Tally:
-        tally = Tally(self._plan.agents, self._plan.scenario.learning.rounds)
+    def _recalled(self) -> RunTotals:
+        tally = RunTotals(self._plan.agents, self._plan.scenario.learning.rounds)
         tally.recall(self._folder.store)
         return tally
 

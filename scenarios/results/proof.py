@@ -22,7 +22,7 @@ from broker.faults.config import (
     PartitionConfig,
     ReorderConfig,
     SlowNodeConfig,
-    called,
+    name_of_fault,
 )
 from broker.faults.delays import Constant, Trace, Uniform
 from broker.faults.delays import DelayDistribution as Delays
@@ -67,7 +67,7 @@ def check(faults: Sequence[FaultConfig], counts: Sequence[FaultCount]) -> list[s
         by_fault[count.fault][f"{count.source}->{count.destination}"] = (count.chances, count.hits)
     sentences = []
     for fault in faults:
-        name, rate = called(fault), rate_of(fault)
+        name, rate = name_of_fault(fault), rate_of(fault)
         edges = by_fault[name]
         if rate is None or not edges:
             continue
@@ -177,7 +177,7 @@ def _aimed_at_nothing(faults: Sequence[FaultConfig], used: Sequence[tuple[str, s
     for fault in faults:
         possible = [edge for edge in edges if edge[2] in fault.messages]
         if possible and not any(touches(fault, *edge) for edge in possible):
-            name, kinds = called(fault), ", ".join(fault.messages)
+            name, kinds = name_of_fault(fault), ", ".join(fault.messages)
             sentences.append(f"fault {name}: none of the {len(possible)} edges that carried {kinds} is one it touches")
     return sentences
 
@@ -197,7 +197,7 @@ def check_strikes(
         struck.setdefault((fault_name, occasion), set()).add(victim)
     sentences = []
     for fault in faults:
-        name, victims = called(fault), set(matching(fault, names))
+        name, victims = name_of_fault(fault), set(matching(fault, names))
         if isinstance(fault, LateJoinConfig):
             occasions, wanted = ["start"], len(victims)
         else:

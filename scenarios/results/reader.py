@@ -19,7 +19,7 @@ from scenarios.results.summary import Summary
 
 
 @dataclass(frozen=True)
-class Traffic:
+class EdgeTraffic:
     """What crossed the edges between agents in one run.
 
     Attributes:
@@ -67,7 +67,7 @@ class RunResult:
     agents: tuple[str, ...]
     returns: NDArray[np.float64]
     steps: NDArray[np.int64]
-    traffic: Traffic
+    traffic: EdgeTraffic
 
     @property
     def team(self) -> NDArray[np.float64]:
@@ -126,10 +126,10 @@ def _episodes(store: sqlite3.Connection) -> tuple[tuple[str, ...], NDArray[np.fl
     return agents, returns, steps
 
 
-def _traffic(store: sqlite3.Connection, among: tuple[str, ...], rounds: int) -> Traffic:
+def _traffic(store: sqlite3.Connection, among: tuple[str, ...], rounds: int) -> EdgeTraffic:
     columns = ", ".join(f"COALESCE(SUM({name}), 0)" for name in ("sent", "sent_bytes", "heard", "missing", "late"))
     names = ", ".join("?" * len(among))
     between = f"source IN ({names}) AND destination IN ({names}) AND sent + missing > 0"
     query = f"SELECT COUNT(*), {columns} FROM edges WHERE {between}"  # noqa: S608
     edges, sent, sent_bytes, heard, missing, late = store.execute(query, (*among, *among)).fetchone()
-    return Traffic(edges, rounds, sent, sent_bytes, heard, missing, late)
+    return EdgeTraffic(edges, rounds, sent, sent_bytes, heard, missing, late)

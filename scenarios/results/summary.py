@@ -56,7 +56,7 @@ class Summary(Model):
         path.write_text(json.dumps(self.model_dump(), indent=2) + "\n", encoding="utf-8")
 
 
-class Tally:
+class RunTotals:
     """Adds up the records of a run.
 
     Attributes:

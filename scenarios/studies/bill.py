@@ -13,7 +13,7 @@ import numpy as np
 
 from scenarios.reports.statistics import Estimate, difference
 from scenarios.running.batch.cell import Group
-from scenarios.studies.outcome import Findings, Outcome
+from scenarios.studies.outcome import RunOutcome, StudyFindings
 from scenarios.studies.share_arrays import SharedArray
 from scenarios.studies.study import ALONE
 
@@ -21,7 +21,7 @@ Layouts = Mapping[Group, tuple[SharedArray, ...]]
 
 
 @dataclass(frozen=True)
-class Line:
+class BillLine:
     """One group's bill; means over its runs.
 
     Attributes:
@@ -47,20 +47,20 @@ class Line:
     gain_per_megabyte: float | None
 
 
-def bill(findings: Findings, layouts: Layouts) -> tuple[Line, ...]:
+def bill(findings: StudyFindings, layouts: Layouts) -> tuple[BillLine, ...]:
     """A line for every group of the study that shares anything."""
     groups = [group for _, group in findings.study.groups() if group.algorithm != ALONE]
     return tuple(_line(findings, group, layouts[group]) for group in groups)
 
 
-def alone(findings: Findings, group: Group) -> Group | None:
+def alone(findings: StudyFindings, group: Group) -> Group | None:
     """The independent learners to compare with: those of the same variant, or else the only ones of the task."""
     same = Group(group.task, group.variant, ALONE)
     others = [each for each in findings.outcomes if each.task == group.task and each.algorithm == ALONE]
     return same if same in others else others[0] if len(others) == 1 else None
 
 
-def _line(findings: Findings, group: Group, arrays: tuple[SharedArray, ...]) -> Line:
+def _line(findings: StudyFindings, group: Group, arrays: tuple[SharedArray, ...]) -> BillLine:
     outcomes = findings.outcomes[group]
     shares = float(np.mean([each.traffic.sent for each in outcomes]))
     sent_bytes = float(np.mean([each.traffic.sent_bytes for each in outcomes]))
@@ -69,7 +69,7 @@ def _line(findings: Findings, group: Group, arrays: tuple[SharedArray, ...]) -> 
     gain = None
     if baseline is not None:
         gain = difference(findings.finals(group), findings.finals(baseline), "gain", *_name(group))
-    return Line(
+    return BillLine(
         group,
         arrays,
         share_bytes=sent_bytes / shares if shares else None,
@@ -82,7 +82,7 @@ def _line(findings: Findings, group: Group, arrays: tuple[SharedArray, ...]) -> 
     )
 
 
-def _heard_share(outcomes: tuple[Outcome, ...]) -> float | None:
+def _heard_share(outcomes: tuple[RunOutcome, ...]) -> float | None:
     shares = [each.traffic.heard_share for each in outcomes]
     known = [share for share in shares if share is not None]
     return float(np.mean(known)) if known else None

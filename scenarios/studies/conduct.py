@@ -10,11 +10,11 @@ from scenarios.results.reader import read_run
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.runner import Folder, document
 from scenarios.studies.bill import Layouts, bill
-from scenarios.studies.outcome import Findings, Outcome, outcome
+from scenarios.studies.outcome import RunOutcome, StudyFindings, outcome
 from scenarios.studies.provenance import versions, write_provenance
 from scenarios.studies.share_arrays import SharedArray, share_layout, undisturbed
 from scenarios.studies.study import Study
-from scenarios.studies.tables import Made, Report, numbers, page
+from scenarios.studies.tables import Made, StudyReport, numbers, page
 
 
 def write_study(folder: Folder, study: Study, cells: Sequence[Cell], jobs: int, command: str) -> list[Path]:
@@ -35,7 +35,7 @@ def write_study(folder: Folder, study: Study, cells: Sequence[Cell], jobs: int, 
     for task in study.tasks:
         cell = next(cell for cell in cells if cell.group.task == task.key)
         documents[task.label] = document(cell)
-    report = Report(findings, bill(findings, layouts(cells)), documents, Made(command, versions()))
+    report = StudyReport(findings, bill(findings, layouts(cells)), documents, Made(command, versions()))
     picture, text, data, provenance = (
         folder.root / name
         for name in (f"{study.name}.png", f"{study.name}.md", f"{study.name}.json", "provenance.json")
@@ -49,15 +49,15 @@ def write_study(folder: Folder, study: Study, cells: Sequence[Cell], jobs: int, 
     return [picture, text, data, provenance]
 
 
-def gather(folder: Folder, study: Study, cells: Sequence[Cell]) -> Findings:
+def gather(folder: Folder, study: Study, cells: Sequence[Cell]) -> StudyFindings:
     """The outcomes of all cells, by group."""
-    outcomes: dict[Group, list[Outcome]] = {}
+    outcomes: dict[Group, list[RunOutcome]] = {}
     scales = {}
     for cell in cells:
         run = read_run(folder.run(cell).root)
         outcomes.setdefault(cell.group, []).append(outcome(cell, run))
         scales[cell.group.task] = references(run.scenario.environment)
-    return Findings(study, {group: tuple(found) for group, found in outcomes.items()}, scales)
+    return StudyFindings(study, {group: tuple(found) for group, found in outcomes.items()}, scales)
 
 
 def layouts(cells: Sequence[Cell]) -> Layouts:

@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 from scenarios.reports.references import References
 from scenarios.reports.statistics import band, estimate, stratified
 from scenarios.running.batch.cell import Group
-from scenarios.studies.outcome import Findings
-from scenarios.studies.study import ALONE, AS, PS, SHORT, VPS, VS, Condition, Task
+from scenarios.studies.outcome import StudyFindings
+from scenarios.studies.study import ALONE, AS, PS, SHORT, VPS, VS, StudyCondition, StudyTask
 
 # Okabe and Ito's colors, which color-blind readers can tell apart.
 _COLORS = {AS: "#0072B2", VS: "#E69F00", VPS: "#009E73", PS: "#CC79A7", ALONE: "#555555"}
@@ -41,14 +41,14 @@ class _Line:
     group: Group
 
 
-def draw_study(path: Path, findings: Findings) -> None:
+def draw_study(path: Path, findings: StudyFindings) -> None:
     """Draw a study's figure as a PNG.
 
     Args:
         path: Where it goes.
         findings: What came out.
     """
-    arrangements: dict[str, Callable[[Findings], Figure]] = {
+    arrangements: dict[str, Callable[[StudyFindings], Figure]] = {
         "finals": _finals,
         "overlay": _finals,
         "grid": _grid,
@@ -58,7 +58,7 @@ def draw_study(path: Path, findings: Findings) -> None:
     figure.savefig(path, metadata={"Software": "Foretell"})
 
 
-def _finals(findings: Findings) -> Figure:
+def _finals(findings: StudyFindings) -> Figure:
     """Training curves above normalized final returns, a column a task, and one for all tasks together."""
     columns = [(task, _lines(findings, task)) for task in findings.study.tasks]
     together = len(columns) > 2 and findings.study.arrangement == "finals"
@@ -85,7 +85,7 @@ def _finals(findings: Findings) -> Figure:
     return figure
 
 
-def _grid(findings: Findings) -> Figure:
+def _grid(findings: StudyFindings) -> Figure:
     """Training curves, a row a task and a column a variant."""
     study = findings.study
     figure, panels = _panels(findings, len(study.tasks), len(study.variants))
@@ -103,7 +103,7 @@ def _grid(findings: Findings) -> Figure:
     return figure
 
 
-def _strength(findings: Findings) -> Figure:
+def _strength(findings: StudyFindings) -> Figure:
     """Final team return and heard share against a strength, a column a task."""
     study = findings.study
     figure, panels = _panels(findings, 2, len(study.tasks))
@@ -121,7 +121,7 @@ def _strength(findings: Findings) -> Figure:
     return figure
 
 
-def _against_strength(above: Axes, below: Axes, findings: Findings, task: Task, algorithm: str) -> None:
+def _against_strength(above: Axes, below: Axes, findings: StudyFindings, task: StudyTask, algorithm: str) -> None:
     conditions = [each for each in findings.study.conditions if each.task == task and algorithm in each.algorithms]
     color, marker = _COLORS[algorithm], _MARKERS[algorithm]
     groups = [Group(task.key, each.variant.key, algorithm) for each in conditions]
@@ -146,7 +146,7 @@ def _against_strength(above: Axes, below: Axes, findings: Findings, task: Task, 
         below.plot(strengths, heard, color=color, marker=marker, markersize=4)
 
 
-def _curves(axes: Axes, findings: Findings, task: Task, lines: Sequence[_Line]) -> None:
+def _curves(axes: Axes, findings: StudyFindings, task: StudyTask, lines: Sequence[_Line]) -> None:
     """Mean over seeds and its bootstrap band, and the task's reference lines."""
     for line in lines:
         outcomes = findings.outcomes[line.group]
@@ -176,7 +176,7 @@ def _reference_lines(axes: Axes, references: References) -> None:
         )
 
 
-def _points(axes: Axes, findings: Findings, lines: Sequence[tuple[_Line, list[Group]]]) -> None:
+def _points(axes: Axes, findings: StudyFindings, lines: Sequence[tuple[_Line, list[Group]]]) -> None:
     """Normalized final returns: IQM with interval, and every run as a small dot."""
     for position, (line, groups) in enumerate(lines):
         samples = [findings.normalized(group) for group in groups]
@@ -195,7 +195,7 @@ def _points(axes: Axes, findings: Findings, lines: Sequence[tuple[_Line, list[Gr
         axes.axhline(value, color=_GREY, linestyle=":", linewidth=1)
 
 
-def _lines(findings: Findings, task: Task) -> list[_Line]:
+def _lines(findings: StudyFindings, task: StudyTask) -> list[_Line]:
     conditions = [each for each in findings.study.conditions if each.task == task]
     if findings.study.arrangement == "overlay":
         return [
@@ -206,12 +206,12 @@ def _lines(findings: Findings, task: Task) -> list[_Line]:
     return [_of_algorithm(each, name) for each in conditions for name in each.algorithms]
 
 
-def _of_algorithm(condition: Condition, algorithm: str) -> _Line:
+def _of_algorithm(condition: StudyCondition, algorithm: str) -> _Line:
     group = Group(condition.task.key, condition.variant.key, algorithm)
     return _Line(SHORT[algorithm], _COLORS[algorithm], group)
 
 
-def _panels(findings: Findings, rows: int, columns: int) -> tuple[Figure, np.ndarray]:
+def _panels(findings: StudyFindings, rows: int, columns: int) -> tuple[Figure, np.ndarray]:
     """An empty figure with its title and, at the foot, what a reader must know."""
     width = max(columns * _PANEL_WIDTH, 5.5)
     foot = _foot(findings, round(width / _LETTER))
@@ -231,7 +231,7 @@ def _panels(findings: Findings, rows: int, columns: int) -> tuple[Figure, np.nda
     return figure, panels
 
 
-def _foot(findings: Findings, width: int) -> str:
+def _foot(findings: StudyFindings, width: int) -> str:
     study = findings.study
     seeds = f"{len(study.seeds)} seeds" if len(study.seeds) > 1 else "1 seed"
     meaning = {"grid": (_CURVES,), "strength": (_FINALS,)}.get(study.arrangement, (_CURVES, _FINALS, "Dots are runs."))

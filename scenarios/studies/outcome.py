@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from scenarios.reports.references import References
 from scenarios.reports.statistics import Estimate, difference, estimate, paired
-from scenarios.results.reader import RunResult, Traffic
+from scenarios.results.reader import EdgeTraffic, RunResult
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.studies.claims import Claim, Comparison, Decided, decide
 from scenarios.studies.study import Study
@@ -21,7 +21,7 @@ START = 2
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """What is kept of one cell's run.
 
     Attributes:
@@ -42,18 +42,18 @@ class Outcome:
     played: NDArray[np.float64]
     curve: NDArray[np.float64]
     env_steps: int
-    traffic: Traffic
+    traffic: EdgeTraffic
     curve_digest: str
     weights_digest: str
 
 
-def outcome(cell: Cell, run: RunResult) -> Outcome:
+def outcome(cell: Cell, run: RunResult) -> RunOutcome:
     """Keep of a run what a study needs."""
     team = run.team
     blocks = np.array_split(np.arange(len(team)), min(_POINTS, len(team)))
     copies = run.scenario.parallel_episodes
     tenth = max(1, len(team) // 10)
-    return Outcome(
+    return RunOutcome(
         cell,
         first=float(team[:START].mean()),
         last=float(team[-tenth:].mean()),
@@ -67,7 +67,7 @@ def outcome(cell: Cell, run: RunResult) -> Outcome:
 
 
 @dataclass(frozen=True)
-class Findings:
+class StudyFindings:
     """A study with the outcomes of all its cells.
 
     Attributes:
@@ -77,7 +77,7 @@ class Findings:
     """
 
     study: Study
-    outcomes: Mapping[Group, tuple[Outcome, ...]]
+    outcomes: Mapping[Group, tuple[RunOutcome, ...]]
     references: Mapping[str, References]
 
     def finals(self, group: Group) -> list[float]:

@@ -25,7 +25,7 @@ from scenarios.studies.outcome import outcome
 from scenarios.studies.pages.tasks import EXCHANGE, NAVIGATION, PREDATION_6
 from scenarios.studies.provenance import versions, write_provenance
 from scenarios.studies.sizes import SEARCH_RUNGS, quick_episodes
-from scenarios.studies.study import ALGORITHMS, Choice, Task
+from scenarios.studies.study import ALGORITHMS, Choice, StudyTask
 from scenarios.studies.tables import markdown_table
 
 TASKS = (EXCHANGE, NAVIGATION, PREDATION_6)
@@ -46,7 +46,7 @@ class Contest:
         games: Episodes that a candidate of the last rung plays, copies counted.
     """
 
-    task: Task
+    task: StudyTask
     kind: str
     scenario: str
     algorithm: str
@@ -178,7 +178,7 @@ def read_tuned(path: Path) -> Mapping[tuple[str, str], Settings]:
         raise UserError(msg) from None
 
 
-def _contest(task: Task, algorithm: str, *, quick: bool) -> Contest:
+def _contest(task: StudyTask, algorithm: str, *, quick: bool) -> Contest:
     scenario = task.quick if quick else task.scenario
     plain = load_scenario(scenario, {"algorithm.name": algorithm})
     episodes = quick_episodes("search", scenario) if quick else plain.episodes

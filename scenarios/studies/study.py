@@ -24,7 +24,7 @@ SHORT = {AS: "AS", VS: "VS", VPS: "VPS", PS: "PS", ALONE: "independent"}
 
 
 @dataclass(frozen=True)
-class Task:
+class StudyTask:
     """One task of a study.
 
     Attributes:
@@ -58,10 +58,10 @@ class Variant:
 
 
 @dataclass(frozen=True)
-class Condition:
+class StudyCondition:
     """A task in a variant, and the algorithms that run there."""
 
-    task: Task
+    task: StudyTask
     variant: Variant
     algorithms: tuple[str, ...]
 
@@ -86,7 +86,7 @@ class Study:
     name: str
     title: str
     about: str
-    conditions: tuple[Condition, ...]
+    conditions: tuple[StudyCondition, ...]
     claims: tuple[Claim, ...]
     arrangement: Literal["finals", "grid", "overlay", "strength"]
     seeds: tuple[int, ...]
@@ -94,7 +94,7 @@ class Study:
     notes: tuple[str, ...] = ()
 
     @property
-    def tasks(self) -> tuple[Task, ...]:
+    def tasks(self) -> tuple[StudyTask, ...]:
         """Its tasks, each once."""
         return tuple(dict.fromkeys(condition.task for condition in self.conditions))
 
@@ -108,7 +108,7 @@ class Study:
         """Its algorithms, in the house's order."""
         return tuple(name for name in ALGORITHMS if any(name in each.algorithms for each in self.conditions))
 
-    def groups(self) -> Iterator[tuple[Condition, Group]]:
+    def groups(self) -> Iterator[tuple[StudyCondition, Group]]:
         """Every group with its condition."""
         for condition in self.conditions:
             for algorithm in condition.algorithms:

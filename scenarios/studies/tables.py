@@ -10,10 +10,10 @@ from typing import Any
 from scenarios.document.scenario import Scenario
 from scenarios.reports.statistics import Estimate
 from scenarios.running.batch.cell import Group
-from scenarios.studies.bill import Line
+from scenarios.studies.bill import BillLine
 from scenarios.studies.claims import MARGIN, Claim, Decided, Verdict, conclude
 from scenarios.studies.origins import settings
-from scenarios.studies.outcome import START, Findings, Outcome
+from scenarios.studies.outcome import START, RunOutcome, StudyFindings
 from scenarios.studies.study import SHORT, Study
 
 _RETURNS = f"""\
@@ -54,7 +54,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Report:
+class StudyReport:
     """All that a study's page shows.
 
     Attributes:
@@ -64,13 +64,13 @@ class Report:
         made: How.
     """
 
-    findings: Findings
-    bill: tuple[Line, ...]
+    findings: StudyFindings
+    bill: tuple[BillLine, ...]
     documents: Mapping[str, Scenario]
     made: Made
 
 
-def page(report: Report) -> str:
+def page(report: StudyReport) -> str:
     """The study as a Markdown page."""
     study = report.findings.study
     parts = [
@@ -92,7 +92,7 @@ def page(report: Report) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def numbers(report: Report) -> str:
+def numbers(report: StudyReport) -> str:
     """Every number behind page and figure, as JSON."""
     findings = report.findings
     document = {
@@ -132,7 +132,7 @@ def interval(found: Estimate, digits: int = 2) -> str:
     return value if found.low is None else f"{value} [{found.low:.{digits}f}, {found.high:.{digits}f}]"
 
 
-def _what_ran(report: Report) -> str:
+def _what_ran(report: StudyReport) -> str:
     study = report.findings.study
     runs = sum(len(outcomes) for outcomes in report.findings.outcomes.values())
     ran = (
@@ -149,7 +149,7 @@ def _about_intervals(seeds: int) -> str:
     return f"{_INTERVALS} {_FEW}" if seeds < 4 else _INTERVALS
 
 
-def _claims(report: Report) -> str:
+def _claims(report: StudyReport) -> str:
     findings = report.findings
     rows, details = [], []
     for number, claim in enumerate(findings.study.claims, 1):
@@ -194,7 +194,7 @@ def _measured(decided: tuple[Decided, ...]) -> str:
     return f"of {len(decided)} comparisons: {', '.join(said)}"
 
 
-def _finals(report: Report) -> str:
+def _finals(report: StudyReport) -> str:
     findings = report.findings
     rows = []
     for condition, group in findings.study.groups():
@@ -215,7 +215,7 @@ def _finals(report: Report) -> str:
     return "\n\n".join((markdown_table(head, rows), "Normalized (ours), R the team return:", "\n".join(formulas)))
 
 
-def _bill(report: Report) -> str:
+def _bill(report: StudyReport) -> str:
     study = report.findings.study
     rows = [
         (
@@ -234,7 +234,7 @@ def _bill(report: Report) -> str:
     return f"{markdown_table(head, rows)}\n\n{_BILLED}" if rows else "Nothing was shared."
 
 
-def _settings(report: Report) -> str:
+def _settings(report: StudyReport) -> str:
     parts = []
     for task, document in report.documents.items():
         rows = [(f"`{each.path}`", each.value, each.origin) for each in settings(document)]
@@ -245,7 +245,7 @@ def _settings(report: Report) -> str:
     return "\n\n".join(parts)
 
 
-def _made(report: Report) -> str:
+def _made(report: StudyReport) -> str:
     made, study = report.made, report.findings.study
     versions = ", ".join(f"{name} {version}" for name, version in made.versions.items())
     return "\n\n".join(
@@ -256,7 +256,7 @@ def _made(report: Report) -> str:
     )
 
 
-def _group_numbers(findings: Findings, group: Group) -> dict[str, Any]:
+def _group_numbers(findings: StudyFindings, group: Group) -> dict[str, Any]:
     return {
         "task": group.task,
         "variant": group.variant,
@@ -267,7 +267,7 @@ def _group_numbers(findings: Findings, group: Group) -> dict[str, Any]:
     }
 
 
-def _run_numbers(outcome: Outcome) -> dict[str, Any]:
+def _run_numbers(outcome: RunOutcome) -> dict[str, Any]:
     traffic = outcome.traffic
     return {
         "id": outcome.cell.id,
@@ -290,7 +290,7 @@ def _run_numbers(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _claim_numbers(findings: Findings, claim: Claim) -> dict[str, Any]:
+def _claim_numbers(findings: StudyFindings, claim: Claim) -> dict[str, Any]:
     decided = findings.decide(claim)
     return {
         "claim": claim.text,
@@ -311,7 +311,7 @@ def _claim_numbers(findings: Findings, claim: Claim) -> dict[str, Any]:
     }
 
 
-def _bill_numbers(line: Line) -> dict[str, Any]:
+def _bill_numbers(line: BillLine) -> dict[str, Any]:
     return {
         "group": _key(line.group),
         "arrays": [{"name": each.name, "dtype": each.dtype, "shape": list(each.shape)} for each in line.arrays],

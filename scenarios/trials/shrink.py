@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from broker.faults.config import called
+from broker.faults.config import name_of_fault
 from scenarios.document.scenario import AnyFaultConfig, Scenario
 
 Faults = tuple[AnyFaultConfig, ...]
@@ -103,14 +103,14 @@ def _narrowed(faults: Faults, position: int, episodes: int, holds: Callable[[Fau
     fault = faults[position]
     if occasions := getattr(fault, "at_episodes", ()):
         kept = _fewest_of(occasions, lambda left: holds(replaced(at_episodes=left)))
-        say(f"fault {called(fault)}: before episodes {', '.join(map(str, kept))}")
+        say(f"fault {name_of_fault(fault)}: before episodes {', '.join(map(str, kept))}")
         return replaced(at_episodes=kept)
     if not hasattr(fault, "episodes"):
         return faults
     first, end = fault.episodes or (0, episodes)
     end = _least(first + 1, end, lambda to: holds(replaced(episodes=(first, to))))
     first = -_least(1 - end, -first, lambda less: holds(replaced(episodes=(-less, end))))
-    say(f"fault {called(fault)}: episodes {first} to {end - 1}")
+    say(f"fault {name_of_fault(fault)}: episodes {first} to {end - 1}")
     return replaced(episodes=(first, end))
 
 

@@ -11,7 +11,7 @@ from msgspec.structs import astuple
 from recording_learner import RecordingLearner, bad, stamp
 
 from agent_node.partners import ExchangePlan
-from agent_node.protocol import AgentProtocol, Phase
+from agent_node.protocol import AgentPhase, AgentProtocol
 from broker.errors import PeerLost, ProtocolViolation
 from broker.participants.participant import Command, Report, Send
 from broker.wire.messages import ENVIRONMENT, Action, Hello, Message, Metrics, Share, Stop, Timestep
@@ -122,11 +122,11 @@ def test_joining_asks_all_peers_and_ends_when_all_have_answered() -> None:
     assert asked == [ENVIRONMENT, A1, A2]
     assert bench.hear(A1, Hello(0, wants_reply=True)) == [Send(A1, Hello(0, wants_reply=False))]
     assert bench.hear(ENVIRONMENT, Hello(0, wants_reply=False)) == []
-    assert bench.agent.phase is Phase.JOINING
+    assert bench.agent.phase is AgentPhase.JOINING
     assert bench.agent.waits_for().endswith(f"HELLO from {A2} and for an answer from {A1}, heard but not hearing it")
     assert bench.hear(A1, Hello(0, wants_reply=False)) == []
     assert bench.hear(A2, Hello(0, wants_reply=False)) == [Report(JoinedRecord(A0))]
-    assert bench.agent.phase is Phase.ACTING
+    assert bench.agent.phase is AgentPhase.ACTING
 
 
 def test_joining_asks_the_silent_again_and_gives_up_naming_them() -> None:
@@ -166,7 +166,7 @@ def test_every_timestep_gets_an_action_and_the_last_opens_round_0() -> None:
     for step in range(3):
         assert sent(bench.see(step)) == [(ENVIRONMENT, "Action", 0, step)]
     assert sent(bench.see(3, last=True)) == [(A1, "Share", 0, 0), (A2, "Share", 0, 0)]
-    assert bench.agent.phase is Phase.SHARING
+    assert bench.agent.phase is AgentPhase.SHARING
     assert bench.learner.calls == [
         ("begin_episode", 0),
         ("act", 0),
@@ -182,7 +182,7 @@ def test_an_episode_may_end_before_its_time_limit() -> None:
     bench = Bench().join()
     bench.see(0)
     bench.see(1, last=True)
-    assert bench.agent.phase is Phase.SHARING
+    assert bench.agent.phase is AgentPhase.SHARING
 
 
 def test_a_timestep_seen_twice_gets_the_same_action_with_the_attempt_of_the_question() -> None:
@@ -261,7 +261,7 @@ def test_after_the_last_round_the_agent_is_ready_and_acts_again() -> None:
     (ready,) = [command.message for command in commands if isinstance(command, Send)]
     assert isinstance(ready, Action)
     assert ready.layout == "actions int32 0"
-    assert bench.agent.phase is Phase.ACTING
+    assert bench.agent.phase is AgentPhase.ACTING
     assert sent(bench.see(0, episode=1)) == [(ENVIRONMENT, "Action", 1, 0)]
     assert bench.closed() == [(0, 0, (A1, A2)), (0, 1, (A1, A2))]
 
@@ -545,7 +545,7 @@ def test_an_early_share_for_a_round_without_exchange_is_rejected_when_the_round_
     assert bench.counted()[stranger] == (0, 0, 0, 1)
 
 
-@pytest.mark.parametrize("phase", list(Phase))
+@pytest.mark.parametrize("phase", list(AgentPhase))
 @pytest.mark.parametrize(
     ("source", "message"),
     [
@@ -575,28 +575,28 @@ def test_an_early_share_for_a_round_without_exchange_is_rejected_when_the_round_
     ],
 )
 def test_what_no_correct_peer_can_say_is_refused_and_changes_nothing(
-    phase: Phase, source: str, message: Message
+    phase: AgentPhase, source: str, message: Message
 ) -> None:
     bench = in_phase(phase)
     reason = bench.refuses(source, message, 1.0)
     assert reason.startswith(f"{A0} in {phase.value}")
 
 
-def in_phase(phase: Phase) -> Bench:
+def in_phase(phase: AgentPhase) -> Bench:
     bench = Bench()
-    if phase is Phase.JOINING:
+    if phase is AgentPhase.JOINING:
         bench.agent.start(0.0)
     else:
         bench.join()
-    if phase in {Phase.ACTING, Phase.SHARING}:
+    if phase in {AgentPhase.ACTING, AgentPhase.SHARING}:
         bench.see(0)
-    if phase is Phase.SHARING:
+    if phase is AgentPhase.SHARING:
         bench.play()
-    if phase in {Phase.LEAVING, Phase.DONE}:
+    if phase in {AgentPhase.LEAVING, AgentPhase.DONE}:
         for episode in range(2):
             bench.play(episode)
             bench.finish_episode(episode)
-    if phase is Phase.DONE:
+    if phase is AgentPhase.DONE:
         bench.hear(ENVIRONMENT, Stop(""))
     assert bench.agent.phase is phase
     return bench
@@ -613,7 +613,7 @@ def test_ranges_of_neighbors_are_part_of_a_timestep_where_the_graph_is_a_matter_
 
 
 def test_after_the_last_episode_the_agent_waits_for_stop_and_is_done() -> None:
-    bench = in_phase(Phase.LEAVING)
+    bench = in_phase(AgentPhase.LEAVING)
     assert not bench.agent.done
     assert "Stop" in bench.agent.waits_for()
     commands = bench.hear(ENVIRONMENT, Stop(""), 1.0)
@@ -624,19 +624,19 @@ def test_after_the_last_episode_the_agent_waits_for_stop_and_is_done() -> None:
 
 
 def test_an_agent_that_leaves_still_says_that_it_is_ready() -> None:
-    bench = in_phase(Phase.LEAVING)
+    bench = in_phase(AgentPhase.LEAVING)
     again = action(bench.see(3, episode=1, last=True, attempt=1))
     assert (again.episode, again.step, again.attempt, len(again.data)) == (1, 3, 1, 0)
 
 
-@pytest.mark.parametrize("phase", [Phase.ACTING, Phase.SHARING, Phase.LEAVING])
-def test_an_environment_that_stops_for_a_reason_is_lost_and_the_reason_told(phase: Phase) -> None:
+@pytest.mark.parametrize("phase", [AgentPhase.ACTING, AgentPhase.SHARING, AgentPhase.LEAVING])
+def test_an_environment_that_stops_for_a_reason_is_lost_and_the_reason_told(phase: AgentPhase) -> None:
     with pytest.raises(PeerLost, match="agent-2 is gone"):
         in_phase(phase).hear(ENVIRONMENT, Stop("agent-2 is gone"))
 
 
-@pytest.mark.parametrize("phase", [Phase.JOINING, Phase.ACTING, Phase.SHARING])
-def test_a_stop_before_the_last_episode_is_refused(phase: Phase) -> None:
+@pytest.mark.parametrize("phase", [AgentPhase.JOINING, AgentPhase.ACTING, AgentPhase.SHARING])
+def test_a_stop_before_the_last_episode_is_refused(phase: AgentPhase) -> None:
     assert "Stop before the last of 2 episodes" in in_phase(phase).refuses(ENVIRONMENT, Stop(""))
 
 
@@ -647,7 +647,7 @@ def test_a_stop_before_an_agent_of_a_single_episode_has_joined_is_refused() -> N
 
 
 def test_a_silent_environment_is_given_up_and_named() -> None:
-    for phase in (Phase.ACTING, Phase.LEAVING):
+    for phase in (AgentPhase.ACTING, AgentPhase.LEAVING):
         bench = in_phase(phase)
         assert bench.agent.deadline == GIVE_UP
         with pytest.raises(PeerLost, match="environment"):
@@ -694,7 +694,7 @@ def in_the_last_episode(timesteps: int) -> Bench:
 @pytest.mark.parametrize("timesteps", [1, 3])
 def test_a_stop_while_acting_in_the_last_episode_ends_the_agents_work(timesteps: int) -> None:
     bench = in_the_last_episode(timesteps)
-    assert bench.agent.phase is Phase.ACTING
+    assert bench.agent.phase is AgentPhase.ACTING
     assert bench.hear(ENVIRONMENT, Stop(""), 1.0) == [FINISHED]
     assert bench.agent.done
     assert bench.agent.deadline is None
@@ -704,7 +704,7 @@ def test_a_stop_while_acting_in_the_last_episode_ends_the_agents_work(timesteps:
 @pytest.mark.parametrize("stops", [1, 2])
 def test_a_stop_while_sharing_lets_the_agent_finish_its_rounds_and_ends_its_work_then(stops: int) -> None:
     bench = in_the_last_episode(4)
-    assert bench.agent.phase is Phase.SHARING
+    assert bench.agent.phase is AgentPhase.SHARING
     for _ in range(stops):
         assert bench.hear(ENVIRONMENT, Stop(""), 1.0) == []
     assert not bench.agent.done
@@ -737,9 +737,9 @@ def test_a_second_copy_of_stop_is_ignored_by_an_agent_that_is_done(timesteps: in
         bench.agent.expire(deadline)
     closed = bench.closed()
     assert bench.hear(ENVIRONMENT, Stop(""), 9.0) == []
-    assert bench.agent.phase is Phase.DONE
+    assert bench.agent.phase is AgentPhase.DONE
     assert bench.closed() == closed
 
 
 def test_a_stop_comes_again_after_a_run_to_its_end_and_is_ignored() -> None:
-    assert in_phase(Phase.DONE).hear(ENVIRONMENT, Stop("")) == []
+    assert in_phase(AgentPhase.DONE).hear(ENVIRONMENT, Stop("")) == []

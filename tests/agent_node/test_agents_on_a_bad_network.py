@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.random import Generator
 from recording_learner import RecordingLearner
 
-from agent_node.protocol import AgentProtocol, Phase
+from agent_node.protocol import AgentPhase, AgentProtocol
 from broker.participants.participant import Command, Participant, Report, Send
 from broker.wire.messages import ENVIRONMENT, Action, Message, Stop
 from broker.wire.records import EdgeRecord, EpisodeRecord, FinishedRecord, Record, RoundRecord
@@ -186,7 +186,7 @@ def test_whatever_the_network_does_every_agent_finishes_with_k_updates_an_episod
     run = world(agents, rounds, weather, exchange)
     run.run()
 
-    assert all(agent.phase is Phase.DONE for agent in run.agents.values())
+    assert all(agent.phase is AgentPhase.DONE for agent in run.agents.values())
     assert run.environment.done
     finished = {record.participant for record in run.records if isinstance(record, FinishedRecord)}
     assert finished == {ENVIRONMENT, *run.agents}

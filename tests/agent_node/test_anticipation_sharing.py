@@ -28,7 +28,7 @@ from torch import Tensor
 from agent_node.algorithms.anticipation_sharing import AnticipationSharing
 from agent_node.algorithms.independent import Independent
 from agent_node.config import AlgorithmConfig, AnticipationSharingConfig, LearningConfig
-from agent_node.learning.fields import Edge
+from agent_node.learning.fields import ShareShape
 from agent_node.learning.round import Draws, Loss, Round
 
 J, K = "agent-j", "agent-k"
@@ -282,11 +282,11 @@ def test_a_share_holds_the_own_distributions_own_actions_and_the_anticipation_of
     algorithm = AnticipationSharing(LearningConfig(), settings())
     now = hand_round()
     for j, count in ((J, 3), (K, 2)):
-        said = algorithm.share(now, j, Edge(2, 2, count))
+        said = algorithm.share(now, j, ShareShape(2, 2, count))
         np.testing.assert_allclose(said["policy"], Hand.own, rtol=1e-6)
         assert said["actions"].tolist() == Hand.actions
         np.testing.assert_allclose(said["anticipation"], Hand.wished[j], rtol=1e-6)
-        fields = {field.name: field for field in algorithm.fields(Edge(2, 2, count))}
+        fields = {field.name: field for field in algorithm.fields(ShareShape(2, 2, count))}
         assert said.keys() == fields.keys() == {"policy", "actions", "anticipation"}
         assert all(said[name].shape == field.shape for name, field in fields.items())
         assert (said["policy"].dtype, said["actions"].dtype, said["anticipation"].dtype) == ("f4", "i4", "f4")
@@ -294,7 +294,7 @@ def test_a_share_holds_the_own_distributions_own_actions_and_the_anticipation_of
 
 def test_a_share_is_about_the_samples_in_range_alone() -> None:
     now = hand_round(ranges={J: torch.tensor([1]), K: None})
-    said = AnticipationSharing(LearningConfig(), settings()).share(now, J, Edge(1, 2, 3))
+    said = AnticipationSharing(LearningConfig(), settings()).share(now, J, ShareShape(1, 2, 3))
     np.testing.assert_allclose(said["policy"], Hand.own[1:], rtol=1e-6)
     np.testing.assert_allclose(said["anticipation"], Hand.wished[J][1:], rtol=1e-6)
     assert said["actions"].tolist() == [1]
@@ -462,7 +462,7 @@ def noisy_share(noise: float, draws: Draws = DRAWS, neighbor: str = J) -> dict[s
         LearningConfig(),
         AlgorithmConfig(anticipation_sharing=AnticipationSharingConfig(anticipation_noise=noise)),
     )
-    return algorithm.share(hand_round(draws=draws), neighbor, Edge(2, 2, 3))
+    return algorithm.share(hand_round(draws=draws), neighbor, ShareShape(2, 2, 3))
 
 
 def test_without_noise_the_anticipation_is_shared_as_it_is() -> None:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from scipy.stats import kstest
 from torch import Tensor
 
-from agent_node.learning.networks import Evaluation, Layout, Policy, Stack, initial_parameters, widened
+from agent_node.learning.networks import Evaluation, Policy, Sizes, Stack, initial_parameters, widened
 from broker.seeding import generator
 
-LAYOUT = Layout(3, (5, 4), 2)
+LAYOUT = Sizes(3, (5, 4), 2)
 RATE, EPSILON = 0.01, 1e-3
 
 
@@ -22,7 +22,7 @@ def random(*shape: int, seed: int = 0) -> Tensor:
     return torch.from_numpy(np.random.default_rng(seed).normal(size=shape).astype(np.float32))
 
 
-def stack(networks: int, layout: Layout = LAYOUT) -> Stack:
+def stack(networks: int, layout: Sizes = LAYOUT) -> Stack:
     return Stack(layout, list(random(networks, layout.size)), RATE, EPSILON)
 
 
@@ -36,7 +36,7 @@ def stack(networks: int, layout: Layout = LAYOUT) -> Stack:
 def test_each_network_of_a_stack_computes_what_it_computes_alone(
     networks: int, samples: int, hidden: list[int], ends: tuple[int, int]
 ) -> None:
-    layout = Layout(ends[0], tuple(hidden), ends[1])
+    layout = Sizes(ends[0], tuple(hidden), ends[1])
     parameters, inputs = random(networks, layout.size), random(samples, ends[0], seed=1)
     found = Evaluation(layout, parameters, inputs).outputs
     assert found.shape == (networks, samples, ends[1])
@@ -61,7 +61,7 @@ def test_the_gradient_of_a_stack_is_the_one_that_autograd_finds(
     networks: int, samples: int, hidden: list[int], ends: tuple[int, int]
 ) -> None:
     """Of the weighted sum of all outputs, computed here one network and one layer at a time."""
-    layout = Layout(ends[0], tuple(hidden), ends[1])
+    layout = Sizes(ends[0], tuple(hidden), ends[1])
     parameters, inputs = random(networks, layout.size), random(samples, ends[0], seed=1)
     weights = random(networks, samples, ends[1], seed=2)
     leaf = parameters.clone().requires_grad_()
@@ -164,7 +164,7 @@ def test_a_step_of_all_networks_in_another_order_is_the_same_step() -> None:
 
 
 def test_initial_parameters_are_uniform_within_one_over_the_root_of_the_inputs() -> None:
-    layout = Layout(100, (64, 25), 60)
+    layout = Sizes(100, (64, 25), 60)
     drawn = initial_parameters(layout, generator(1, "agent-0"))
     assert drawn.dtype == torch.float32
     assert len(drawn) == layout.size == 100 * 64 + 64 + 64 * 25 + 25 + 25 * 60 + 60
@@ -188,7 +188,7 @@ def test_initial_parameters_depend_on_the_name_alone() -> None:
 def test_a_widened_network_computes_the_same_outputs_and_0_for_the_new_ones(
     hidden: list[int], ends: tuple[int, int], more: int
 ) -> None:
-    narrow, wide = Layout(ends[0], tuple(hidden), ends[1]), Layout(ends[0], tuple(hidden), ends[1] + more)
+    narrow, wide = Sizes(ends[0], tuple(hidden), ends[1]), Sizes(ends[0], tuple(hidden), ends[1] + more)
     parameters, inputs = random(narrow.size), random(6, ends[0], seed=1)
     before = parameters.clone()
     found = widened(narrow, parameters, wide.outputs)
@@ -206,6 +206,6 @@ def test_a_network_widened_by_nothing_is_the_same_network() -> None:
 
 
 def test_a_layout_counts_its_parameters() -> None:
-    assert Layout(3, (5, 4), 2).pieces == [15, 5, 20, 4, 8, 2]
+    assert Sizes(3, (5, 4), 2).pieces == [15, 5, 20, 4, 8, 2]
     assert LAYOUT.size == 54
     assert math.isclose(sum(LAYOUT.pieces), LAYOUT.size)

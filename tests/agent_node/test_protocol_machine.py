@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from recording_learner import RecordingLearner
 from test_agents_on_a_bad_network import EPISODES, STEPS, Weather, world
 
-from agent_node.protocol import AgentProtocol, Phase
+from agent_node.protocol import AgentPhase, AgentProtocol
 from broker.participants.participant import Command, Forget, Participant, Report, Send
 from broker.wire.messages import ENVIRONMENT, OBSERVER, Action, Gone, Hello, Message, Stop
 from broker.wire.records import RoundRecord
@@ -141,7 +141,7 @@ class AnyNetwork(RuleBasedStateMachine):
         assert self.environment.done
         assert len(self.task.taken) == EPISODES * STEPS
         for name, agent in self.agents.items():
-            assert agent.phase is Phase.DONE, name
+            assert agent.phase is AgentPhase.DONE, name
             episodes = {episode for episode, _, _ in self.learners[name].closed}
             assert len(self.learners[name].closed) == len(episodes) * self.rounds
             assert len(episodes) == EPISODES or self.missing_action == "repeat"
@@ -186,7 +186,7 @@ class AnyNetworkAndDeaths(AnyNetwork):
     @rule(number=st.integers(0, 2), late=st.booleans())
     def kill(self, number: int, late: bool) -> None:
         name = sorted(self.agents)[number % len(self.agents)]
-        if late and self.agents[name].phase is Phase.JOINING:
+        if late and self.agents[name].phase is AgentPhase.JOINING:
             return  # otherwise hardly anybody would live to see an episode
         del self.agents[name], self.participants[name]
         self.flying = [item for item in self.flying if item[1] != name]

@@ -12,7 +12,7 @@ from agent_cases import agent_config, make_learner, play, scalar_advantages, sca
 from agent_node.algorithms.value_sharing import ValueSharing
 from agent_node.config import AgentConfig, AlgorithmConfig, LearningConfig
 from agent_node.learning import samples
-from agent_node.learning.fields import Edge
+from agent_node.learning.fields import ShareShape
 from agent_node.learning.learner import Learner
 from agent_node.learning.round import Draws, Round
 from broker.errors import ProtocolViolation
@@ -64,8 +64,8 @@ def test_the_mean_of_three_advantages_is_the_one_computed_by_hand() -> None:
 
 def test_a_neighbor_hears_the_advantages_at_the_samples_at_which_it_was_in_range() -> None:
     algorithm = ValueSharing(LearningConfig(), AlgorithmConfig())
-    assert algorithm.share(hand_round(), A1, Edge(3, 2, 2))["advantages"].tolist() == [1, -2, 3]
-    assert algorithm.share(hand_round(), A2, Edge(2, 2, 2))["advantages"].tolist() == [1, 3]
+    assert algorithm.share(hand_round(), A1, ShareShape(3, 2, 2))["advantages"].tolist() == [1, -2, 3]
+    assert algorithm.share(hand_round(), A2, ShareShape(2, 2, 2))["advantages"].tolist() == [1, 3]
 
 
 def lived(config: AgentConfig) -> Learner:

@@ -14,7 +14,7 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from broker.transports.mqtt.packets import Inbox, publish_head, publish_packet
+from broker.transports.mqtt.packets import PacketStream, publish_head, publish_packet
 
 # Section 3.3.1.4 of MQTT 3.1.1 and 3.3.2.3.9 of MQTT 5: topic a/b; here with a payload, and one property of five bytes.
 OLD = bytes.fromhex("30 07 0003 612f62 6869")
@@ -31,7 +31,7 @@ payloads = st.one_of(st.binary(max_size=300), st.integers(0, 1 << 18).map(bytes)
 
 
 def read(data, *, cuts=(), has_properties=False):
-    inbox = Inbox(has_properties=has_properties)
+    inbox = PacketStream(has_properties=has_properties)
     places = [0, *sorted(cuts), len(data)]
     return [found for start, end in pairwise(places) for found in inbox.packets(data[start:end])]
 
@@ -108,7 +108,7 @@ def test_a_length_that_does_not_end_is_refused():
 
 
 def test_what_was_given_is_not_given_again_after_what_is_refused():
-    inbox, found = Inbox(has_properties=False), []
+    inbox, found = PacketStream(has_properties=False), []
     assert not list(inbox.packets(OLD[:4]))
     with pytest.raises(ValueError, match="more than four bytes"):
         found.extend(inbox.packets(OLD[4:] + b"\x30\xff\xff\xff\xff"))
@@ -121,7 +121,7 @@ def test_what_was_given_is_not_given_again_after_what_is_refused():
 @given(st.binary(max_size=200), st.booleans())
 @property_test
 def test_of_any_bytes_nothing_is_made_up(garbage, is_v5):
-    inbox, found = Inbox(has_properties=is_v5), []
+    inbox, found = PacketStream(has_properties=is_v5), []
     with suppress(ValueError):
         found.extend(inbox.packets(garbage))
     at = 0

@@ -14,7 +14,7 @@ from broker.errors import UserError
 from broker.seeding import generator
 from env_service.config import (
     EnvironmentConfig,
-    ExchangeConfig,
+    ExchangeTaskConfig,
     NavigationConfig,
     PettingZooConfig,
     PredationConfig,
@@ -23,8 +23,8 @@ from env_service.environments import exchange, make_task, navigation, predation
 from env_service.environments.task import Ended
 
 CONFIGS = {
-    "exchange": ExchangeConfig(steps=20),
-    "exchange-small": ExchangeConfig(agents=2, grid=2, steps=40),
+    "exchange": ExchangeTaskConfig(steps=20),
+    "exchange-small": ExchangeTaskConfig(agents=2, grid=2, steps=40),
     "navigation": NavigationConfig(),
     "predation-approach": PredationConfig(),
     "predation-capture": PredationConfig(agents=3, engagement="capture"),
@@ -176,7 +176,7 @@ def test_a_document_names_its_task_by_kind(config):
 def test_our_own_tasks_load_neither_pettingzoo_nor_gymnasium_nor_torch():
     code = (
         "import sys; from env_service.environments import make_task\n"
-        "from env_service.config import ExchangeConfig; make_task(ExchangeConfig(), 2)\n"
+        "from env_service.config import ExchangeTaskConfig; make_task(ExchangeTaskConfig(), 2)\n"
         "print([name for name in ('pettingzoo', 'gymnasium', 'torch', 'asyncio') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from broker.seeding import generator
-from env_service.config import ExchangeConfig
+from env_service.config import ExchangeTaskConfig
 from env_service.environments.exchange import ExchangeTask, parallel_env
 from env_service.environments.task import Ended
 
@@ -16,7 +16,7 @@ UP, DOWN, LEFT, RIGHT, OPEN, STAY = range(6)
 
 def placed(agents, boxes, *, grid=3, **settings):
     """One copy with agents and boxes in the given (row, column) cells; nobody needs to start apart."""
-    task = ExchangeTask(ExchangeConfig(agents=len(agents), grid=grid, **settings), 1)
+    task = ExchangeTask(ExchangeTaskConfig(agents=len(agents), grid=grid, **settings), 1)
     task.reset(generator(0))
     task._agents = np.array([[row * grid + column for row, column in agents]])
     task._boxes = np.array([[row * grid + column for row, column in boxes]])
@@ -133,7 +133,7 @@ def test_opening_the_last_box_in_the_last_step_terminates():
 
 
 def test_a_copy_that_is_over_is_frozen_while_the_others_go_on():
-    task = ExchangeTask(ExchangeConfig(agents=2, grid=3), 2)
+    task = ExchangeTask(ExchangeTaskConfig(agents=2, grid=3), 2)
     task.reset(generator(0))
     task._agents, task._boxes = np.array([[0, 8], [0, 8]]), np.array([[8, 0], [1, 2]])
     assert task.step(np.full((2, 2), OPEN)).ended.tolist() == [[1, 1], [0, 0]]
@@ -152,7 +152,7 @@ def test_the_observation_lists_agents_boxes_and_closed_flags():
 
 @pytest.mark.parametrize("seed", range(10))
 def test_agents_and_boxes_start_in_distinct_cells_with_all_boxes_closed(seed):
-    task = ExchangeTask(ExchangeConfig(agents=4, grid=3), 16)
+    task = ExchangeTask(ExchangeTaskConfig(agents=4, grid=3), 16)
     task.reset(generator(seed))
     places = task.observations()[:, :16].reshape(16, 8, 2)
     assert all(len(np.unique(copy, axis=0)) == 8 for copy in places)
@@ -160,7 +160,7 @@ def test_agents_and_boxes_start_in_distinct_cells_with_all_boxes_closed(seed):
 
 
 def test_starts_cover_the_whole_grid_evenly():
-    task = ExchangeTask(ExchangeConfig(agents=2, grid=3), 9000)
+    task = ExchangeTask(ExchangeTaskConfig(agents=2, grid=3), 9000)
     task.reset(generator(3))
     counts = np.bincount((task.positions() @ [3, 1]).astype(int).ravel(), minlength=9)
     assert counts.min() > 1800
@@ -168,7 +168,7 @@ def test_starts_cover_the_whole_grid_evenly():
 
 
 def test_defaults_are_those_of_the_specification():
-    config = ExchangeConfig()
+    config = ExchangeTaskConfig()
     assert (config.agents, config.grid, config.steps) == (3, 5, 50)
     assert (config.open_cost, config.food_reward, config.time_cost) == (5, 10, 0.01)
     assert ExchangeTask(config, 1).action_counts == (6, 6, 6)
@@ -178,11 +178,11 @@ def test_defaults_are_those_of_the_specification():
 @pytest.mark.parametrize("settings", [{"agents": 1}, {"agents": 3, "grid": 2}, {"agents": 13}, {"steps": 0}])
 def test_a_game_that_cannot_be_laid_out_is_refused(settings):
     with pytest.raises(ValidationError):
-        ExchangeConfig(**settings)
+        ExchangeTaskConfig(**settings)
 
 
 def test_a_full_grid_can_be_laid_out():
-    assert ExchangeConfig(agents=2, grid=2).agents == 2
+    assert ExchangeTaskConfig(agents=2, grid=2).agents == 2
 
 
 def test_rendering_shows_agents_and_boxes():
@@ -233,7 +233,7 @@ class ScalarExchange:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_the_vectorized_game_agrees_with_the_scalar_one(seed):
-    config = [ExchangeConfig(agents=2, grid=2, steps=60), ExchangeConfig(agents=4, grid=3, steps=60)][seed % 2]
+    config = [ExchangeTaskConfig(agents=2, grid=2, steps=60), ExchangeTaskConfig(agents=4, grid=3, steps=60)][seed % 2]
     task, random = ExchangeTask(config, 8), generator(seed, "actions")
     task.reset(generator(seed))
     games = [ScalarExchange(config, state) for state in task.observations()]

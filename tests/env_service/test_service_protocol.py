@@ -17,10 +17,10 @@ from broker.seeding import generator
 from broker.wire.messages import Hello, Metrics, Share, Stop, Timestep
 from broker.wire.records import EndingRecord, EpisodeRecord, EventRecord, FinishedRecord, JoinedRecord
 from env_service.build import make_environment
-from env_service.config import BarrierConfig, ExchangeConfig, ServiceConfig
+from env_service.config import BarrierConfig, ExchangeTaskConfig, ServiceConfig
 from env_service.environments import make_task
 from env_service.environments.task import Ended, Outcome
-from env_service.protocol import EnvironmentProtocol, Phase
+from env_service.protocol import EnvironmentPhase, EnvironmentProtocol
 
 AGENTS = ("agent-0", "agent-1", "agent-2")
 NOBODY_CAME = BarrierConfig(action_patience_s=5, ready_patience_s=60, give_up_s=300)
@@ -75,7 +75,7 @@ def slice_(*, copies=2, episodes=2, seed=7, distance=None, environment=None, **s
     )
     return ServiceConfig(
         link=link,
-        environment=environment or ExchangeConfig(),
+        environment=environment or ExchangeTaskConfig(),
         service=NOBODY_CAME.model_copy(update=service),
         neighbors={agent: tuple(other for other in AGENTS if other != agent) for agent in AGENTS},
         proximity_distance=distance,
@@ -187,7 +187,7 @@ def test_nothing_begins_before_the_last_agent_has_answered():
         assert protocol.receive(agent, Hello(0, wants_reply=False), 0.0) == []
     protocol.receive("agent-0", Hello(1, wants_reply=False), 0.0)
     protocol.receive("agent-2", Hello(0, wants_reply=True), 0.0)
-    assert (protocol.phase, task.resets) == (Phase.JOINING, 0)
+    assert (protocol.phase, task.resets) == (EnvironmentPhase.JOINING, 0)
     assert protocol.waits_for() == "environment in JOINING waits for an answer from agent-2, heard but not hearing it"
 
 
@@ -202,7 +202,7 @@ def test_the_last_answer_brings_the_first_timestep_to_all():
         assert timestep.arrays["reward"].tolist() == [0, 0]
         assert timestep.arrays["ended"].tolist() == [Ended.RUNNING] * 2
         assert "neighbors" not in timestep.arrays
-    assert protocol.phase is Phase.STEPPING
+    assert protocol.phase is EnvironmentPhase.STEPPING
 
 
 def test_at_the_deadline_it_greets_only_those_who_have_not_answered():
@@ -621,7 +621,7 @@ def test_at_the_end_everybody_is_told_to_stop():
     assert [(c.destination, c.message) for c in commands if carries(c, Stop)] == [(a, Stop("")) for a in AGENTS]
     assert isinstance(commands[0].record, EpisodeRecord)
     assert commands[-1] == Report(FinishedRecord("environment", ""))
-    assert (protocol.done, protocol.deadline, protocol.phase, task.closed) == (True, None, Phase.DONE, 1)
+    assert (protocol.done, protocol.deadline, protocol.phase, task.closed) == (True, None, EnvironmentPhase.DONE, 1)
     assert sends(commands, Timestep) == {}
 
 
@@ -678,7 +678,7 @@ def test_each_agent_is_told_who_of_the_others_is_in_range():
 
 def exchange(seed=7, episodes=3, copies=3):
     settings = slice_(
-        seed=seed, episodes=episodes, copies=copies, environment=ExchangeConfig(grid=3, steps=6), distance=1.5
+        seed=seed, episodes=episodes, copies=copies, environment=ExchangeTaskConfig(grid=3, steps=6), distance=1.5
     )
     return make_environment(settings)
 
@@ -726,7 +726,7 @@ def test_every_episode_has_a_stream_of_its_own_that_what_came_before_cannot_shif
 
     busy_starts, idle_starts = starts(exchange_choice), starts(idle)
     for episode in range(3):
-        task = make_task(ExchangeConfig(grid=3, steps=6), 3)
+        task = make_task(ExchangeTaskConfig(grid=3, steps=6), 3)
         task.reset(generator(7, "environment", episode))
         np.testing.assert_array_equal(busy_starts[episode], task.observations())
         np.testing.assert_array_equal(idle_starts[episode], task.observations())

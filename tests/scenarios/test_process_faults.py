@@ -114,7 +114,7 @@ def test_patterns_choose_the_whole_host_but_what_stands_between_keeps_no_checkpo
 
 
 def test_hands_do_what_the_fault_asks_for_and_every_victim_is_written_down() -> None:
-    class Hands:
+    class ProcessControl:
         def __init__(self) -> None:
             self.did: list[Any] = []
 
@@ -130,7 +130,7 @@ def test_hands_do_what_the_fault_asks_for_and_every_victim_is_written_down() -> 
             self.did.append((victim, newest))
             return "lost"
 
-    hands, victims = Hands(), ("agent-0", "agent-1")
+    hands, victims = ProcessControl(), ("agent-0", "agent-1")
     configs = (
         crash(participants=victims, at_episodes=(1,), down_s=3.0),
         StopConfig(kind="stop", participants=victims, at_episodes=(1,), for_s=2.0),

@@ -10,12 +10,12 @@ import pytest
 from matplotlib.axes import Axes
 
 from broker.errors import UserError
-from env_service.config import ExchangeConfig, NavigationConfig, PredationConfig
+from env_service.config import ExchangeTaskConfig, NavigationConfig, PredationConfig
 from scenarios.commands.study import PAGES, make_study
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.reports.references import references
 from scenarios.reports.statistics import Estimate
-from scenarios.results.reader import Traffic
+from scenarios.results.reader import EdgeTraffic
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.runner import document
 from scenarios.studies.bill import bill
@@ -33,11 +33,11 @@ from scenarios.studies.claims import (
 from scenarios.studies.figures import draw_study
 from scenarios.studies.grid import study_cells
 from scenarios.studies.origins import settings
-from scenarios.studies.outcome import Findings, Outcome, outcome
+from scenarios.studies.outcome import RunOutcome, StudyFindings, outcome
 from scenarios.studies.share_arrays import SharedArray, share_layout
 from scenarios.studies.sizes import QUICK_EPISODES, QUICK_FRACTION, SEARCH_RUNGS, quick_episodes
 from scenarios.studies.study import ALGORITHMS, ALONE, AS, Choice
-from scenarios.studies.tables import Made, Report, numbers, page
+from scenarios.studies.tables import Made, StudyReport, numbers, page
 
 FULL, QUICK = Choice(quick=False), Choice(quick=True)
 NAMES = sorted(PAGES)
@@ -234,7 +234,7 @@ def learner(team, seed):
         team=np.array(team, np.float64),
         scenario=types.SimpleNamespace(parallel_episodes=1),
         summary=types.SimpleNamespace(env_steps=1, curve_digest="c", weights_digest="w"),
-        traffic=Traffic(0, 0, 0, 0, 0, 0, 0),
+        traffic=EdgeTraffic(0, 0, 0, 0, 0, 0, 0),
     )
     return outcome(cell, run)
 
@@ -248,7 +248,7 @@ def test_start_and_end_of_a_group_are_compared_run_by_run():
     group, runs = Group("exchange", "", AS), (0.0, 5.0, 10.0, 15.0)
     outcomes = tuple(learner([low] * 2 + [low + 1.0] * 98, seed) for seed, low in enumerate(runs, 1))
     scales = {"exchange": references(load_scenario("exchange-quick").environment)}
-    findings = Findings(make_study("fig1", QUICK), {group: outcomes}, scales)
+    findings = StudyFindings(make_study("fig1", QUICK), {group: outcomes}, scales)
     claim = Claim("it learns", "ours", (Comparison(group, group, from_start=True),))
     [decided] = findings.decide(claim)
     step = 1.0 / (scales["exchange"].one - scales["exchange"].zero)
@@ -268,7 +268,7 @@ def test_references_are_the_payoffs_of_the_tasks():
     }
     assert (predation.normalized(-540), predation.normalized(-120)) == (0, 1)
     assert references(PredationConfig(agents=3, steps=10)).one == -30  # with few agents all together fare best
-    exchange = references(ExchangeConfig(agents=3, grid=3, steps=20))
+    exchange = references(ExchangeTaskConfig(agents=3, grid=3, steps=20))
     assert (exchange.zero, exchange.one) == (pytest.approx(-0.6), pytest.approx(15 - 0.06))
     navigation = references(NavigationConfig(agents=3, grid=3, steps=15))
     assert navigation.one == 0
@@ -303,11 +303,11 @@ def made_findings(finals):
     for cell in study_cells(study, choice):
         last = finals[cell.group.algorithm][cell.seed - 1]
         talks = cell.group.algorithm != ALONE
-        traffic = Traffic(6, 50, 100, 100_000, 80, 20, 5) if talks else Traffic(0, 50, 0, 0, 0, 0, 0)
+        traffic = EdgeTraffic(6, 50, 100, 100_000, 80, 20, 5) if talks else EdgeTraffic(0, 50, 0, 0, 0, 0, 0)
         played, curve = np.linspace(1, 100, 10), np.linspace(0, last, 10)
-        outcomes.setdefault(cell.group, []).append(Outcome(cell, 0.0, last, played, curve, 1000, traffic, "c", "w"))
+        outcomes.setdefault(cell.group, []).append(RunOutcome(cell, 0.0, last, played, curve, 1000, traffic, "c", "w"))
     scales = {"exchange": references(load_scenario("exchange-quick").environment)}
-    return Findings(study, {group: tuple(found) for group, found in outcomes.items()}, scales)
+    return StudyFindings(study, {group: tuple(found) for group, found in outcomes.items()}, scales)
 
 
 def test_the_bill_counts_wire_bytes_per_edge_and_round_and_gain_over_learning_alone():
@@ -321,7 +321,7 @@ def test_the_bill_counts_wire_bytes_per_edge_and_round_and_gain_over_learning_al
 
 def made_page(findings):
     lines = bill(findings, dict.fromkeys(findings.outcomes, ()))
-    return Report(
+    return StudyReport(
         findings, lines, {"Exc. N=3": load_scenario("exchange-quick")}, Made("foretell study fig1", {"x": "1"})
     )
 

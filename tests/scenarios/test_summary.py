@@ -12,7 +12,7 @@ import pytest
 
 from broker.wire.records import EdgeRecord, EpisodeRecord, FaultRecord, FinishedRecord, RoundRecord
 from scenarios.results.store import Store
-from scenarios.results.summary import Tally
+from scenarios.results.summary import RunTotals
 
 AGENTS = ("agent-0", "agent-1")
 FINISHED = [FinishedRecord(agent, f"digest of {agent}") for agent in AGENTS]
@@ -32,7 +32,7 @@ def summarize(tmp_path):
         store = Store(path, AGENTS)
         store.write(ledger)
         store.close()
-        tally = Tally(AGENTS, 3)
+        tally = RunTotals(AGENTS, 3)
         for record in records:
             tally.add([record])
         count = len(tally.returns) if expected is None else expected

@@ -14,21 +14,21 @@ from matplotlib.figure import Figure
 
 from broker.seeding import generator
 from scenarios.studies.theory import bounds, worked
-from scenarios.studies.theory.bounds import CLAIMS, Case, Claim, Kind, Reading, Sides, divergence, terms
+from scenarios.studies.theory.bounds import CLAIMS, Bound, BoundKind, Instance, Reading, Sides, divergence, terms
 from scenarios.studies.theory.cases import RECIPES, SHAPES, Shape, draw_case, random_mmdp, recipe_of, search, shape_of
-from scenarios.studies.theory.findings import Findings, check, tally
+from scenarios.studies.theory.findings import TheoryFindings, check, tally
 from scenarios.studies.theory.mmdp import Mmdp, evaluate, joint, stationary, visitation
 from scenarios.studies.theory.numbers import document
 from scenarios.studies.theory.picture import draw_slacks
 from scenarios.studies.theory.study import run_theory
 
 RESULTS = Path(__file__).parent.parent.parent / "docs" / "results" / "theory"
-THEOREMS = [claim for claim in CLAIMS if claim.kind is Kind.THEOREM]
-SOUND = [claim for claim in CLAIMS if claim.kind is not Kind.LITERAL]
+THEOREMS = [claim for claim in CLAIMS if claim.kind is BoundKind.THEOREM]
+SOUND = [claim for claim in CLAIMS if claim.kind is not BoundKind.LITERAL]
 UNSEARCHED = sum(recipe.searched is None for recipe in RECIPES) * len(SHAPES)
 
 
-def named(key: str) -> Claim:
+def named(key: str) -> Bound:
     [claim] = [claim for claim in CLAIMS if claim.key == key]
     return claim
 
@@ -38,15 +38,15 @@ def index_of(recipe: str, shape: int = 0) -> int:
     return row * len(SHAPES) + shape
 
 
-def drawn(recipe: str, shape: int = 0, seed: int = 3) -> Case:
+def drawn(recipe: str, shape: int = 0, seed: int = 3) -> Instance:
     return draw_case(seed, index_of(recipe, shape))
 
 
-def with_sides(claim: Claim, sides) -> Claim:
+def with_sides(claim: Bound, sides) -> Bound:
     return replace(claim, sides=sides)
 
 
-def run(tmp_path: Path, name: str, instances: int = 40, seed: int = 1, claims: tuple[Claim, ...] = CLAIMS):
+def run(tmp_path: Path, name: str, instances: int = 40, seed: int = 1, claims: tuple[Bound, ...] = CLAIMS):
     return run_theory(instances, seed, tmp_path / name, lambda _: None, claims)
 
 
@@ -111,7 +111,7 @@ def test_the_stationary_distribution_is_where_the_chain_ends(mmdp_and_policies) 
 
 def test_returns_differ_by_the_old_advantages_over_the_new_policys_visits(mmdp_and_policies) -> None:
     mmdp, old, new = mmdp_and_policies
-    at = terms(Case(mmdp, old, new, np.stack([new] * len(new))), Reading.VISITS)
+    at = terms(Instance(mmdp, old, new, np.stack([new] * len(new))), Reading.VISITS)
     difference = (visitation(mmdp, at.new)[:, None] * at.new * at.advantages.sum(axis=0)).sum()
     assert at.eta_new - at.eta_old == pytest.approx(difference, abs=1e-9)
 
@@ -125,7 +125,7 @@ def test_divergence_is_in_nats_and_infinite_where_mass_is_lost() -> None:
 # the bounds
 
 
-def oracle(case: Case, visits: np.ndarray) -> dict[str, float]:
+def oracle(case: Instance, visits: np.ndarray) -> dict[str, float]:
     """The terms of Eqs. 4 to 9 as loops over states and joint actions."""
     mmdp, agents, states, actions = case.mmdp, *case.new.shape
     joints = list(enumerate(product(range(actions), repeat=agents)))
@@ -219,7 +219,7 @@ def test_rounding_is_no_violation_and_a_millionth_is() -> None:
 
 
 @pytest.mark.parametrize("claim", SOUND, ids=lambda claim: claim.key)
-def test_theorems_and_steps_hold_on_every_shape_and_recipe(claim: Claim) -> None:
+def test_theorems_and_steps_hold_on_every_shape_and_recipe(claim: Bound) -> None:
     for index in range(UNSEARCHED):
         assert not claim.at(draw_case(7, index)).violated, f"case {index} of seed 7"
 
@@ -228,8 +228,8 @@ def test_theorems_and_steps_hold_on_every_shape_and_recipe(claim: Claim) -> None
 def test_each_literal_reading_has_a_counterexample_by_hand_and_theorem_2_is_attained(made: worked.Worked) -> None:
     claim = named(made.claim)
     sides = claim.at(made.case)
-    assert sides.violated is (claim.kind is Kind.LITERAL)
-    if claim.kind is Kind.THEOREM:
+    assert sides.violated is (claim.kind is BoundKind.LITERAL)
+    if claim.kind is BoundKind.THEOREM:
         assert (sides.smaller, sides.larger) == pytest.approx((2.0, 2.0))
 
 
@@ -344,7 +344,7 @@ def test_each_panel_shows_the_finite_slacks_and_counts_the_rest(tmp_path: Path, 
     monkeypatch.setattr(Figure, "savefig", lambda figure, path: panels.extend(figure.axes))
     cases = [0, 1, *(index_of(recipe.name, 2) for recipe in RECIPES if recipe.searched is None)]
     checked = tuple(check(index, draw_case(1, index), CLAIMS) for index in cases)
-    draw_slacks(tmp_path / "theory.png", Findings(1, CLAIMS, checked))
+    draw_slacks(tmp_path / "theory.png", TheoryFindings(1, CLAIMS, checked))
     assert [axes.get_title() for axes in panels] == [claim.label for claim in THEOREMS]
     for axes, claim in zip(panels, THEOREMS, strict=True):
         slacks = [each.sides[claim.key].slack for each in checked]
@@ -368,7 +368,7 @@ def test_a_violated_theorem_is_reported_with_tables_from_which_it_can_be_recompu
     for shown in numbers["counterexamples"]:
         tables = {key: np.array(shown[key]) for key in ("old", "new", "anticipations")}
         mmdp = Mmdp(*(np.array(shown[key]) for key in ("transitions", "rewards", "start")), shown["discount"])
-        again = wrong(terms(Case(mmdp, **tables), Reading.VISITS))
+        again = wrong(terms(Instance(mmdp, **tables), Reading.VISITS))
         assert again == Sides(shown["sides"]["smaller"], shown["sides"]["larger"], shown["sides"]["allowance"])
         assert again.violated
 

@@ -29,7 +29,7 @@ import aiomqtt
 import paho.mqtt.client as paho
 from paho.mqtt.properties import Properties
 
-from broker.transports.mqtt.packets import Inbox
+from broker.transports.mqtt.packets import PacketStream
 
 _READ_BYTES = 1 << 16
 """More than a record of TLS, so that nothing is left there that the socket does not tell of."""
@@ -61,7 +61,7 @@ class MqttClient(aiomqtt.Client):
         self.ready = False
         self._hear, self._relieved = hear, relieved
         self._is_v5 = options["protocol"] is aiomqtt.ProtocolVersion.V5
-        self._inbox = Inbox(has_properties=self._is_v5)
+        self._inbox = PacketStream(has_properties=self._is_v5)
         self._packet: bytes | None = b""
         self._frames: list[bytes] = []
         self._outgoing: list[bytes] = []
@@ -221,7 +221,7 @@ class MqttClient(aiomqtt.Client):
 
     def _on_socket_open(self, client: paho.Client, userdata: Any, sock: Any) -> None:
         super()._on_socket_open(client, userdata, sock)
-        self._inbox, self._packet = Inbox(has_properties=self._is_v5), b""
+        self._inbox, self._packet = PacketStream(has_properties=self._is_v5), b""
         self._loop.call_soon_threadsafe(self._loop.add_reader, sock.fileno(), self._read)
         self._poller = select.poll()
         self._poller.register(sock.fileno(), select.POLLIN)

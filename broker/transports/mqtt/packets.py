@@ -38,7 +38,7 @@ def publish_packet(head: bytes, payload: bytes) -> bytes:
     return b"".join((b"\x30", length, head, payload))
 
 
-class Inbox:
+class PacketStream:
     """What a broker has written, cut into packets.
 
     Args:

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from broker.faults.config import FaultConfig, called
+from broker.faults.config import FaultConfig, name_of_fault
 from scenarios.document.plan import Plan
 from scenarios.document.process_faults import PROCESS_FAULTS, LateJoinConfig
 from scenarios.document.scenario import AnyFaultConfig, Scenario
@@ -68,8 +68,8 @@ class LiveFaults:
         return self._add(_ANY.validate_json(json.dumps(order["add"])))
 
     def _add(self, fault: AnyFaultConfig) -> bool:
-        name = called(fault)
-        if name in _names(ever(self._plan.scenario, self._observer.live_faults())):
+        name = name_of_fault(fault)
+        if name in _names(with_live_faults(self._plan.scenario, self._observer.live_faults())):
             self._observer.tell(f"a second fault called {name} was not added")
             return False
         self._observer.add_fault(name, fault.model_dump_json(exclude_defaults=True))
@@ -81,11 +81,11 @@ class LiveFaults:
 
     def _in_force(self) -> list[FaultConfig]:
         healed = {name for name, _, healed_after in self._observer.live_faults() if healed_after is not None}
-        faults = ever(self._plan.scenario, self._observer.live_faults()).message_faults
-        return [fault for fault in faults if called(fault) not in healed]
+        faults = with_live_faults(self._plan.scenario, self._observer.live_faults()).message_faults
+        return [fault for fault in faults if name_of_fault(fault) not in healed]
 
 
-def ever(scenario: Scenario, live: Sequence[tuple[str, str | None, int | None]]) -> Scenario:
+def with_live_faults(scenario: Scenario, live: Sequence[tuple[str, str | None, int | None]]) -> Scenario:
     """A scenario with the faults that were added to its run, healed ones included.
 
     Args:
@@ -97,7 +97,7 @@ def ever(scenario: Scenario, live: Sequence[tuple[str, str | None, int | None]])
 
 
 def _names(scenario: Scenario) -> set[str]:
-    return {called(fault) for fault in scenario.faults}
+    return {name_of_fault(fault) for fault in scenario.faults}
 
 
 def _orders(folder: RunFolder) -> list[Path]:

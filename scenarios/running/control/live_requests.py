@@ -13,7 +13,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from broker.errors import ScenarioError, UserError
-from broker.faults.config import called
+from broker.faults.config import name_of_fault
 from scenarios.document.explained import explained
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.document.planning import make_plan
@@ -21,7 +21,7 @@ from scenarios.document.process_faults import PROCESS_FAULTS
 from scenarios.document.scenario import AnyFaultConfig, Scenario
 from scenarios.results.folder import RunFolder, is_held, open_run_folder
 from scenarios.results.reader import open_store
-from scenarios.running.control.live_faults import _ANY, _names, ever
+from scenarios.running.control.live_faults import _ANY, _names, with_live_faults
 
 _TAKEN_WITHIN_S = 15.0
 
@@ -48,8 +48,8 @@ def add(root: Path, settings: Sequence[str]) -> str:
     folder, scenario, live = _running(root)
     values = parse_settings(settings)
     fault = _parsed(values)
-    name = called(fault)
-    whole = ever(scenario, live)
+    name = name_of_fault(fault)
+    whole = with_live_faults(scenario, live)
     if name in _names(whole):
         raise ScenarioError("name", f"the run has a fault called {name!r} already; give this one another name")
     make_plan(whole.model_copy(update={"faults": (*whole.faults, fault)}))
@@ -65,7 +65,7 @@ def heal(root: Path, name: str) -> str:
     """
     folder, scenario, live = _running(root)
     healed = {one for one, _, healed_after in live if healed_after is not None}
-    names = [called(one) for one in ever(scenario, live).message_faults]
+    names = [name_of_fault(one) for one in with_live_faults(scenario, live).message_faults]
     ill = [one for one in names if one not in healed]
     if name != ALL and name not in ill:
         msg = f"{root} has no fault of messages called {name!r} in force; it has {', '.join(ill) or 'none'}"
@@ -87,10 +87,10 @@ def describe_faults(root: Path) -> Iterator[str]:
     with closing(open_store(folder.store)) as store:
         changed = dict(store.execute("SELECT fault, count(*) FROM faults GROUP BY fault"))
         struck = dict(store.execute("SELECT fault, count(*) FROM process_faults GROUP BY fault"))
-    begun = dict.fromkeys((called(fault) for fault in scenario.faults), "of the scenario")
+    begun = dict.fromkeys((name_of_fault(fault) for fault in scenario.faults), "of the scenario")
     ends = {name: healed_after for name, _, healed_after in live if healed_after is not None}
-    for fault in ever(scenario, live).faults:
-        name = called(fault)
+    for fault in with_live_faults(scenario, live).faults:
+        name = name_of_fault(fault)
         state = f"healed after episode {ends[name]}" if name in ends else "in force"
         settings = fault.model_dump(mode="json", exclude_defaults=True, exclude={"name", "kind"})
         count = struck.get(name, changed.get(name))

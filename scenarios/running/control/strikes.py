@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import NamedTuple, Protocol
 
-from broker.faults.config import called
+from broker.faults.config import name_of_fault
 from broker.seeding import generator
 from broker.wire.records import ProcessFaultRecord
 from scenarios.document.process_faults import (
@@ -42,7 +42,7 @@ class Strike(NamedTuple):
     victims: tuple[str, ...]
 
 
-class Hands(Protocol):
+class ProcessControl(Protocol):
     """What can be done to processes; each says, for the ledger, what it saw itself do."""
 
     def crash(self, victims: tuple[str, ...], down_s: float) -> list[str]:
@@ -91,7 +91,7 @@ class ProcessFaults:
             episode
             for fault in self._faults
             for episode in fault.at_episodes
-            if (called(fault), _episode(episode)) not in self._struck
+            if (name_of_fault(fault), _episode(episode)) not in self._struck
         }
         return tuple(sorted(left))
 
@@ -106,9 +106,9 @@ class ProcessFaults:
     def note_late(self) -> list[ProcessFaultRecord]:
         """For the ledger: who started late, the first time that is asked."""
         return [
-            ProcessFaultRecord(called(fault), "start", name, f"started {fault.by_s:g} s later")
+            ProcessFaultRecord(name_of_fault(fault), "start", name, f"started {fault.by_s:g} s later")
             for fault in self._late
-            if (called(fault), "start") not in self._struck
+            if (name_of_fault(fault), "start") not in self._struck
             for name in matching(fault, self._names)
         ]
 
@@ -125,8 +125,11 @@ class ProcessFaults:
         found = []
         for fault in self._faults:
             due = [self._strike(fault, _second(at_s)) for at_s in fault.at_s if at_s <= seconds]
-            if fault.every_s is not None and (period := int(seconds / fault.every_s)) > self._periods[called(fault)]:
-                self._periods[called(fault)] = period
+            if (
+                fault.every_s is not None
+                and (period := int(seconds / fault.every_s)) > self._periods[name_of_fault(fault)]
+            ):
+                self._periods[name_of_fault(fault)] = period
                 due.append(self._aimed(fault, _second(period * fault.every_s)))
             found += [strike for strike in due if strike is not None]
         return found
@@ -140,7 +143,7 @@ class ProcessFaults:
         self._gone.add(name)
 
     def _strike(self, fault: StrikingConfig, occasion: str) -> Strike | None:
-        name = called(fault)
+        name = name_of_fault(fault)
         if (name, occasion) in self._struck:
             return None
         self._struck.add((name, occasion))
@@ -148,7 +151,7 @@ class ProcessFaults:
 
     def _aimed(self, fault: StrikingConfig, occasion: str) -> Strike | None:
         """The strike, if there is anybody left whom it can meet."""
-        name, victims = called(fault), matching(fault, self._names)
+        name, victims = name_of_fault(fault), matching(fault, self._names)
         if fault.pick == "one":
             draw = generator(self._seed, "process-fault", name, occasion)
             victims = tuple(victim for victim in victims if victim not in self._gone)
@@ -158,7 +161,7 @@ class ProcessFaults:
         return Strike(name, fault, occasion, victims)
 
 
-def carry_out(strike: Strike, hands: Hands) -> list[ProcessFaultRecord]:
+def carry_out(strike: Strike, hands: ProcessControl) -> list[ProcessFaultRecord]:
     """Do what a fault asks for; returns what was done, for the ledger."""
 
     def record(victim: str, what: str) -> ProcessFaultRecord:

@@ -6,7 +6,7 @@ from broker.config import LifeConfig
 from scenarios.document.plan import Plan
 from scenarios.document.process_faults import StrikingConfig
 from scenarios.results.observer import Observer
-from scenarios.running.control.strikes import Hands, ProcessFaults, carry_out
+from scenarios.running.control.strikes import ProcessControl, ProcessFaults, carry_out
 
 
 class Supervisor:
@@ -39,7 +39,7 @@ class Supervisor:
         """A life that waits where something is still to happen."""
         return life.model_copy(update={"breakpoints": self._faults.breakpoints()})
 
-    def strike(self, hands: Hands, now: float, paused: int | None) -> None:
+    def strike(self, hands: ProcessControl, now: float, paused: int | None) -> None:
         """Do what is due.
 
         Args:

@@ -18,7 +18,7 @@ _LOOK_EVERY_S = 0.05
 
 
 class ProcessHands:
-    """Hands for one life; see `scenarios.running.control.strikes.Hands`.
+    """Does to processes of one life what `scenarios.running.control.strikes.ProcessControl` says.
 
     Attributes:
         crashed: Whether they have killed anybody.

@@ -14,7 +14,7 @@ from scenarios.document.wiring import Wiring
 from scenarios.results.folder import RunFolder
 from scenarios.running.meeting.addresses import make_addresses
 from scenarios.running.meeting.keys import make_keys, needs_keys
-from scenarios.running.meeting.running_broker import Between, _required, given_address, start_between
+from scenarios.running.meeting.running_broker import RunningBroker, _required, given_address, start_broker
 
 Tell = Callable[[str], None]
 
@@ -36,7 +36,7 @@ class Meeting:
     """
 
     def __init__(
-        self, wiring: Wiring, between: Between | None, start_again: Callable[[str], Between], tell: Tell
+        self, wiring: Wiring, between: RunningBroker | None, start_again: Callable[[str], RunningBroker], tell: Tell
     ) -> None:
         self.wiring = wiring
         self._between = between
@@ -103,7 +103,7 @@ def meeting(plan: Plan, folder: RunFolder, sockets: Path, tell: Tell) -> Iterato
         UserError: An address is in use, or something that stands elsewhere cannot know the run's keys.
     """
     keys = find_keys(plan, folder.keys)
-    start = partial(start_between, plan, folder.logs, sockets, keys)
+    start = partial(start_broker, plan, folder.logs, sockets, keys)
     given = given_address(plan)
     between = None if given else start("")
     if between is not None:

@@ -10,7 +10,7 @@ from scenarios.document.plan import Plan
 from scenarios.running.meeting.keys import everybodys_peers
 
 
-class Between(Protocol):
+class RunningBroker(Protocol):
     """A process that stands between the participants: an MQTT broker or a forwarder."""
 
     @property
@@ -47,7 +47,7 @@ def given_address(plan: Plan) -> str:
     return transport.zeromq.forwarder if transport.zeromq.mode == "forwarder" else ""
 
 
-def start_between(plan: Plan, logs: Path, sockets: Path, keys: Path | None, address: str) -> Between | None:
+def start_broker(plan: Plan, logs: Path, sockets: Path, keys: Path | None, address: str) -> RunningBroker | None:
     """Start what stands between the participants, or nothing where they connect to each other.
 
     Args:
@@ -85,6 +85,6 @@ def start_between(plan: Plan, logs: Path, sockets: Path, keys: Path | None, addr
     )
 
 
-def _required(between: Between | None) -> Between:
+def _required(between: RunningBroker | None) -> RunningBroker:
     assert between is not None  # noqa: S101 - only what was started is started again
     return between

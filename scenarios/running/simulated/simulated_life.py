@@ -32,7 +32,7 @@ _LOG = Path("simulation")
 
 
 class SimulatedLife:
-    """All participants of one life on one memory network; has hands, see `scenarios.running.control.strikes.Hands`.
+    """All participants of one life on one memory network; it can be struck, see `ProcessControl`.
 
     Attributes:
         time: Runs them.

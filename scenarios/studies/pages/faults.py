@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from scenarios.running.batch.cell import Group, Settings
 from scenarios.studies.claims import Claim, Comparison, Expectation
 from scenarios.studies.pages.tasks import EXCHANGE, PREDATION_6, conditions
-from scenarios.studies.study import ALGORITHMS, ALONE, AS, SHORT, Choice, Condition, Variant
+from scenarios.studies.study import ALGORITHMS, ALONE, AS, SHORT, Choice, StudyCondition, Variant
 
 TASKS = (EXCHANGE, PREDATION_6)
 NOTES = (
@@ -22,7 +22,7 @@ def strengths(what: str, values: Sequence[float], settings: Callable[[float], Se
 
 def fault_conditions(
     choice: Choice, variants: tuple[Variant, ...], only: tuple[str, ...] = ALGORITHMS
-) -> tuple[Condition, ...]:
+) -> tuple[StudyCondition, ...]:
     """Every task at every strength; independent learning without fault alone."""
     talking = tuple(name for name in only if name != ALONE)
     quiet = next(variant for variant in variants if variant.strength == 0)

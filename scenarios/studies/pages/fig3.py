@@ -6,7 +6,7 @@ from scenarios.running.batch.cell import Group
 from scenarios.studies.claims import Claim, Comparison, Expectation
 from scenarios.studies.pages.tasks import EXCHANGE, NAVIGATION, PREDATION_6, against_baselines, conditions
 from scenarios.studies.sizes import FULL_SEEDS, QUICK_SEEDS
-from scenarios.studies.study import PS, VPS, VS, Choice, Study, Task, Variant
+from scenarios.studies.study import PS, VPS, VS, Choice, Study, StudyTask, Variant
 
 _LINE_LENGTH = 30
 _ABOUT = """\
@@ -23,7 +23,7 @@ def _variants(distances: dict[str, float]) -> tuple[Variant, ...]:
 
 _ON_GRID = _variants({"short": 1.0, "paper": 1.5, "long": 2.0})
 _ON_LINE = _variants({"short": 0.03 * _LINE_LENGTH, "paper": 0.1 * _LINE_LENGTH, "long": 0.3 * _LINE_LENGTH})
-_OF: dict[Task, tuple[Variant, ...]] = {EXCHANGE: _ON_GRID, NAVIGATION: _ON_GRID, PREDATION_6: _ON_LINE}
+_OF: dict[StudyTask, tuple[Variant, ...]] = {EXCHANGE: _ON_GRID, NAVIGATION: _ON_GRID, PREDATION_6: _ON_LINE}
 _NOTE = """\
 Short, paper and long range are 1, 1.5 and 2 cells in Exchange and Navigation, and 0.03, 0.1 and 0.3 of the line (0.9, 3
 and 9 units) in Predation."""
@@ -51,7 +51,7 @@ def _claims() -> tuple[Claim, ...]:
         for comparison in against_baselines(task, way, Expectation.NOT_BELOW)
     )
 
-    def change(task: Task, algorithm: str, one: str, other: str, expected: Expectation) -> Comparison:
+    def change(task: StudyTask, algorithm: str, one: str, other: str, expected: Expectation) -> Comparison:
         return Comparison(Group(task.key, one, algorithm), Group(task.key, other, algorithm), expected)
 
     vps = (change(PREDATION_6, VPS, "paper", "short", Expectation.ABOVE),)

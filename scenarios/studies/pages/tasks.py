@@ -6,33 +6,36 @@ from collections.abc import Iterable
 
 from scenarios.running.batch.cell import Group
 from scenarios.studies.claims import Comparison, Expectation
-from scenarios.studies.study import ALGORITHMS, AS, PS, VPS, VS, Choice, Condition, Task, Variant
+from scenarios.studies.study import ALGORITHMS, AS, PS, VPS, VS, Choice, StudyCondition, StudyTask, Variant
 
-EXCHANGE = Task("exchange", "Exc. N=3", "exchange", "exchange-quick")
-NAVIGATION = Task("navigation", "Navi. N=3", "navigation", "navigation-quick")
-PREDATION_6 = Task("predation-6", "Pred. N=6", "predation-6", "predation-6-quick")
-PREDATION_8 = Task("predation-8", "Pred. N=8", "predation-8", "predation-8-quick")
-PREDATION_12 = Task("predation-12", "Pred. N=12", "predation-12", "predation-12-quick")
+EXCHANGE = StudyTask("exchange", "Exc. N=3", "exchange", "exchange-quick")
+NAVIGATION = StudyTask("navigation", "Navi. N=3", "navigation", "navigation-quick")
+PREDATION_6 = StudyTask("predation-6", "Pred. N=6", "predation-6", "predation-6-quick")
+PREDATION_8 = StudyTask("predation-8", "Pred. N=8", "predation-8", "predation-8-quick")
+PREDATION_12 = StudyTask("predation-12", "Pred. N=12", "predation-12", "predation-12-quick")
 PREDATION = (PREDATION_6, PREDATION_8, PREDATION_12)
-RANDOM_PARTNER = Task(
+RANDOM_PARTNER = StudyTask(
     "random-partner",
     "Pred. N=20, random partner",
     "predation-20-random-partner",
     "predation-20-random-partner-quick",
 )
-RANDOM_SKIP = Task("random-skip", "Pred. N=20, random skip 0.5", "predation-20-skip", "predation-20-skip-quick")
+RANDOM_SKIP = StudyTask("random-skip", "Pred. N=20, random skip 0.5", "predation-20-skip", "predation-20-skip-quick")
 
 PLAIN = Variant()
 BASELINES = (VS, VPS, PS)
 
 
 def conditions(
-    choice: Choice, tasks: Iterable[Task], variants: Iterable[Variant] = (PLAIN,), only: tuple[str, ...] = ALGORITHMS
-) -> tuple[Condition, ...]:
+    choice: Choice,
+    tasks: Iterable[StudyTask],
+    variants: Iterable[Variant] = (PLAIN,),
+    only: tuple[str, ...] = ALGORITHMS,
+) -> tuple[StudyCondition, ...]:
     """Every task in every variant, as far as the user chose them."""
     wanted = tuple(name for name in only if not choice.algorithms or name in choice.algorithms)
     return tuple(
-        Condition(task, variant, wanted)
+        StudyCondition(task, variant, wanted)
         for task in tasks
         if wanted and (not choice.tasks or task.key in choice.tasks)
         for variant in variants
@@ -40,7 +43,7 @@ def conditions(
 
 
 def against_baselines(
-    task: Task, variant: Variant = PLAIN, expectation: Expectation = Expectation.ABOVE
+    task: StudyTask, variant: Variant = PLAIN, expectation: Expectation = Expectation.ABOVE
 ) -> tuple[Comparison, ...]:
     """Anticipation sharing against each baseline of the paper, in one condition."""
     mine = Group(task.key, variant.key, AS)

@@ -27,7 +27,7 @@ class Reading(Enum):
     START = "each policy starts from its own d"
 
 
-class Kind(Enum):
+class BoundKind(Enum):
     """What a claim is to the paper."""
 
     THEOREM = "theorem"
@@ -36,7 +36,7 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True)
-class Case:
+class Instance:
     """An MMDP and the policies that the theorems compare.
 
     Attributes:
@@ -156,7 +156,7 @@ def divergence(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     return total.clip(min=0.0)
 
 
-def terms(case: Case, reading: Reading) -> Terms:
+def terms(case: Instance, reading: Reading) -> Terms:
     """Evaluate a case."""
     mmdp, old, new = case.mmdp, joint(case.old), joint(case.new)
     before, after = evaluate(mmdp, old), evaluate(mmdp, new)
@@ -179,7 +179,7 @@ def terms(case: Case, reading: Reading) -> Terms:
     )
 
 
-def anticipated_policies(case: Case) -> np.ndarray:
+def anticipated_policies(case: Instance) -> np.ndarray:
     """pi^ij (N, N, S, A) with each agent's own new policy as pi^ii (Definition 1)."""
     policies = case.anticipations.copy()
     agents = np.arange(len(case.new))
@@ -259,7 +259,7 @@ def _times(constant: float, divergence: float) -> float:
 
 
 @dataclass(frozen=True)
-class Claim:
+class Bound:
     """An inequality of the paper, or one that could be read into it.
 
     Attributes:
@@ -273,30 +273,30 @@ class Claim:
 
     key: str
     theorem: int
-    kind: Kind
+    kind: BoundKind
     label: str
     reading: Reading
     sides: Callable[[Terms], Sides]
 
-    def at(self, case: Case) -> Sides:
+    def at(self, case: Instance) -> Sides:
         """Both sides for one case."""
         return self.sides(terms(case, self.reading))
 
 
 CLAIMS = (
-    Claim("theorem-1", 1, Kind.THEOREM, "Theorem 1, Eq. 4", Reading.VISITS, theorem_1),
-    Claim("theorem-2", 2, Kind.THEOREM, "Theorem 2, Eq. 7", Reading.VISITS, theorem_2),
-    Claim("theorem-3", 3, Kind.THEOREM, "Theorem 3, Eq. 9", Reading.VISITS, theorem_3),
-    Claim("eq-25", 1, Kind.STEP, "Eq. 25, total variation", Reading.VISITS, total_variation_step),
-    Claim("eq-31-mended", 2, Kind.STEP, "Eq. 31 line 3, mended", Reading.VISITS, mended_third_line),
-    Claim("eq-34", 3, Kind.STEP, "Eq. 34, sum of divergences", Reading.VISITS, additivity_step),
-    Claim("eq-32", 3, Kind.STEP, "Eq. 32, parentheses supplied", Reading.VISITS, theorem_3_in_the_appendix),
-    Claim("theorem-3-mended", 3, Kind.STEP, "Theorem 3 with the mended line", Reading.VISITS, theorem_3_mended),
-    Claim("eq-31-printed", 2, Kind.LITERAL, "Eq. 31 line 3, as printed", Reading.VISITS, printed_third_line),
-    Claim("theorem-1-distribution", 1, Kind.LITERAL, "Theorem 1", Reading.DISTRIBUTION, theorem_1),
-    Claim("theorem-2-distribution", 2, Kind.LITERAL, "Theorem 2", Reading.DISTRIBUTION, theorem_2),
-    Claim("theorem-3-distribution", 3, Kind.LITERAL, "Theorem 3", Reading.DISTRIBUTION, theorem_3),
-    Claim("theorem-1-start", 1, Kind.LITERAL, "Theorem 1", Reading.START, theorem_1),
-    Claim("theorem-3-start", 3, Kind.LITERAL, "Theorem 3", Reading.START, theorem_3),
+    Bound("theorem-1", 1, BoundKind.THEOREM, "Theorem 1, Eq. 4", Reading.VISITS, theorem_1),
+    Bound("theorem-2", 2, BoundKind.THEOREM, "Theorem 2, Eq. 7", Reading.VISITS, theorem_2),
+    Bound("theorem-3", 3, BoundKind.THEOREM, "Theorem 3, Eq. 9", Reading.VISITS, theorem_3),
+    Bound("eq-25", 1, BoundKind.STEP, "Eq. 25, total variation", Reading.VISITS, total_variation_step),
+    Bound("eq-31-mended", 2, BoundKind.STEP, "Eq. 31 line 3, mended", Reading.VISITS, mended_third_line),
+    Bound("eq-34", 3, BoundKind.STEP, "Eq. 34, sum of divergences", Reading.VISITS, additivity_step),
+    Bound("eq-32", 3, BoundKind.STEP, "Eq. 32, parentheses supplied", Reading.VISITS, theorem_3_in_the_appendix),
+    Bound("theorem-3-mended", 3, BoundKind.STEP, "Theorem 3 with the mended line", Reading.VISITS, theorem_3_mended),
+    Bound("eq-31-printed", 2, BoundKind.LITERAL, "Eq. 31 line 3, as printed", Reading.VISITS, printed_third_line),
+    Bound("theorem-1-distribution", 1, BoundKind.LITERAL, "Theorem 1", Reading.DISTRIBUTION, theorem_1),
+    Bound("theorem-2-distribution", 2, BoundKind.LITERAL, "Theorem 2", Reading.DISTRIBUTION, theorem_2),
+    Bound("theorem-3-distribution", 3, BoundKind.LITERAL, "Theorem 3", Reading.DISTRIBUTION, theorem_3),
+    Bound("theorem-1-start", 1, BoundKind.LITERAL, "Theorem 1", Reading.START, theorem_1),
+    Bound("theorem-3-start", 3, BoundKind.LITERAL, "Theorem 3", Reading.START, theorem_3),
 )
 """All that is checked; theorems and steps are to hold, literal readings are tested for whether they do."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.random import Generator
 
 from broker.seeding import generator
-from scenarios.studies.theory.bounds import CLAIMS, Case, Claim
+from scenarios.studies.theory.bounds import CLAIMS, Bound, Instance
 from scenarios.studies.theory.mmdp import Mmdp
 
 SEARCH_STEPS = 300
@@ -103,8 +103,8 @@ def recipe_of(index: int) -> Recipe:
     return RECIPES[index // len(SHAPES) % len(RECIPES)]
 
 
-def draw_case(seed: int, index: int) -> Case:
-    """Case `index` of a study."""
+def draw_case(seed: int, index: int) -> Instance:
+    """Instance `index` of a study."""
     draws, recipe = generator(seed, "theory", index), recipe_of(index)
     case = _draw(draws, shape_of(index), recipe)
     if recipe.searched is None:
@@ -112,7 +112,7 @@ def draw_case(seed: int, index: int) -> Case:
     return search(case, CLAIMS[recipe.searched - 1], draws, SEARCH_STEPS)
 
 
-def search(case: Case, claim: Claim, draws: Generator, steps: int) -> Case:
+def search(case: Instance, claim: Bound, draws: Generator, steps: int) -> Instance:
     """Hill climbing over policies, anticipations, rewards and transitions toward a claim's whole allowance.
 
     Args:
@@ -144,13 +144,13 @@ def random_mmdp(draws: Generator, shape: Shape) -> Mmdp:
     )
 
 
-def _draw(draws: Generator, shape: Shape, recipe: Recipe) -> Case:
+def _draw(draws: Generator, shape: Shape, recipe: Recipe) -> Instance:
     sizes = (shape.agents, shape.states, shape.actions)
     mmdp = random_mmdp(draws, shape)
     old = _POLICIES[recipe.old](draws, np.ones(sizes))
     new = _POLICIES[recipe.new](draws, old)
     true = np.broadcast_to(new, (shape.agents, *sizes))
-    return Case(mmdp, old, new, _POLICIES[recipe.anticipations](draws, true))
+    return Instance(mmdp, old, new, _POLICIES[recipe.anticipations](draws, true))
 
 
 def _same(_: Generator, policies: np.ndarray) -> np.ndarray:
@@ -186,7 +186,7 @@ def _moved(draws: Generator, distributions: np.ndarray, size: float) -> np.ndarr
     return moved
 
 
-def _changed(case: Case, draws: Generator) -> Case:
+def _changed(case: Instance, draws: Generator) -> Instance:
     """A case with one of its tables moved."""
     size, mmdp = 10.0 ** draws.uniform(-2, 0.5), case.mmdp
     match draws.integers(5):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scenarios.studies.theory.bounds import TOLERANCE, Case, Claim, Kind, Reading, Sides, terms
+from scenarios.studies.theory.bounds import TOLERANCE, Bound, BoundKind, Instance, Reading, Sides, terms
 from scenarios.studies.theory.cases import Recipe, Shape, recipe_of, shape_of
 
 
@@ -38,7 +38,7 @@ class Checked:
 
 
 @dataclass(frozen=True)
-class Tally:
+class BoundTally:
     """One claim over some cases.
 
     Attributes:
@@ -61,7 +61,7 @@ class Tally:
 
 
 @dataclass(frozen=True)
-class Findings:
+class TheoryFindings:
     """The outcome of a study.
 
     Attributes:
@@ -71,38 +71,38 @@ class Findings:
     """
 
     seed: int
-    claims: tuple[Claim, ...]
+    claims: tuple[Bound, ...]
     checked: tuple[Checked, ...]
 
     @property
     def violations(self) -> int:
         """How often one of the theorems themselves was violated."""
-        return sum(len(self.violated(claim)) for claim in self.of_kind(Kind.THEOREM))
+        return sum(len(self.violated(claim)) for claim in self.of_kind(BoundKind.THEOREM))
 
-    def of_kind(self, kind: Kind) -> tuple[Claim, ...]:
+    def of_kind(self, kind: BoundKind) -> tuple[Bound, ...]:
         """The claims of one kind."""
         return tuple(claim for claim in self.claims if claim.kind is kind)
 
-    def violated(self, claim: Claim) -> tuple[Checked, ...]:
+    def violated(self, claim: Bound) -> tuple[Checked, ...]:
         """Cases that violate a claim: smallest MMDP first, among equals the deepest violation."""
         found = [each for each in self.checked if each.sides[claim.key].violated]
         return tuple(sorted(found, key=lambda each: (each.shape.entries, each.sides[claim.key].slack)))
 
 
-def check(index: int, case: Case, claims: tuple[Claim, ...]) -> Checked:
+def check(index: int, case: Instance, claims: tuple[Bound, ...]) -> Checked:
     """Both sides of every claim for one case."""
     by_reading = {reading: terms(case, reading) for reading in Reading}
     sides = {claim.key: claim.sides(by_reading[claim.reading]) for claim in claims}
     return Checked(index, sides, by_reading[Reading.VISITS].eta_old)
 
 
-def tally(claim: Claim, cases: Iterable[Checked]) -> Tally:
+def tally(claim: Bound, cases: Iterable[Checked]) -> BoundTally:
     """Count one claim over some cases, at least one."""
     counted = [(each, each.sides[claim.key]) for each in cases]
     slacks = [side.slack for _, side in counted]
     moving = [side.slack for each, side in counted if each.recipe.new != "same"]
     shares = [side.share for _, side in counted if side.share is not None]
-    return Tally(
+    return BoundTally(
         instances=len(counted),
         violations=sum(side.violated for _, side in counted),
         smallest_slack=min(moving, default=None),

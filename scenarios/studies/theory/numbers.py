@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import math
 
-from scenarios.studies.theory.bounds import CLAIMS, Case, Claim, Kind, Sides, anticipated_policies
+from scenarios.studies.theory.bounds import CLAIMS, Bound, BoundKind, Instance, Sides, anticipated_policies
 from scenarios.studies.theory.cases import RECIPES, SHAPES, draw_case
-from scenarios.studies.theory.findings import Findings
+from scenarios.studies.theory.findings import TheoryFindings
 from scenarios.studies.theory.worked import WORKED
 
 _DIGITS = 4
 """Significant digits of slacks and shares; the tables of a case are exact."""
 
 
-def document(findings: Findings) -> str:
+def document(findings: TheoryFindings) -> str:
     """The whole file. Infinite numbers are null.
 
     In full: every case that violates a theorem, the smallest that violates each other claim, and the worked cases; any
@@ -37,14 +37,14 @@ def document(findings: Findings) -> str:
     )
 
 
-def _named(key: str) -> Claim:
+def _named(key: str) -> Bound:
     return next(claim for claim in CLAIMS if claim.key == key)
 
 
-def _claim(claim: Claim, findings: Findings) -> dict[str, object]:
+def _claim(claim: Bound, findings: TheoryFindings) -> dict[str, object]:
     sides = [each.sides[claim.key] for each in findings.checked]
     violated = findings.violated(claim)
-    shown = violated if claim.kind is Kind.THEOREM else violated[:1]
+    shown = violated if claim.kind is BoundKind.THEOREM else violated[:1]
     return {
         "label": claim.label,
         "kind": claim.kind.value,
@@ -67,7 +67,7 @@ def _sides(sides: Sides) -> dict[str, float | None]:
     return {"smaller": _finite(sides.smaller), "larger": _finite(sides.larger), "allowance": _finite(sides.allowance)}
 
 
-def _tables(case: Case) -> dict[str, object]:
+def _tables(case: Instance) -> dict[str, object]:
     return {
         "discount": case.mmdp.discount,
         "start": case.mmdp.start.tolist(),

@@ -9,8 +9,8 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from scenarios.studies.theory.bounds import (
     CLAIMS,
     TOLERANCE,
-    Claim,
-    Kind,
+    Bound,
+    BoundKind,
     Reading,
     Sides,
     theorem_1,
@@ -18,7 +18,7 @@ from scenarios.studies.theory.bounds import (
     theorem_3_mended,
 )
 from scenarios.studies.theory.cases import SEARCH_STEPS
-from scenarios.studies.theory.findings import Checked, Findings, tally
+from scenarios.studies.theory.findings import Checked, TheoryFindings, tally
 from scenarios.studies.theory.worked import WORKED
 
 _INTRODUCTION = """\
@@ -109,13 +109,13 @@ A lower bound promises improvement where it is above eta(pi_old):
 """
 
 
-def page(findings: Findings) -> str:
+def page(findings: TheoryFindings) -> str:
     """The whole page."""
     parts = [
         _introduction(findings),
         "## All claims\n",
         _claims(findings),
-        *(_theorem(claim, findings) for claim in findings.of_kind(Kind.THEOREM)),
+        *(_theorem(claim, findings) for claim in findings.of_kind(BoundKind.THEOREM)),
         _READINGS,
         _worked(),
         _smallest(findings),
@@ -125,8 +125,8 @@ def page(findings: Findings) -> str:
     return "\n".join(parts)
 
 
-def _introduction(findings: Findings) -> str:
-    cases, theorems = findings.checked, findings.of_kind(Kind.THEOREM)
+def _introduction(findings: TheoryFindings) -> str:
+    cases, theorems = findings.checked, findings.of_kind(BoundKind.THEOREM)
     false = [f"{claim.label} {len(findings.violated(claim))} times" for claim in theorems if findings.violated(claim)]
     verdict = f"**Violated: {', '.join(false)}.**" if false else "**None of the three theorems is violated.**"
     return _INTRODUCTION.format(
@@ -139,7 +139,7 @@ def _introduction(findings: Findings) -> str:
     )
 
 
-def _claims(findings: Findings) -> str:
+def _claims(findings: TheoryFindings) -> str:
     rows = [
         (claim.label, claim.kind.value, claim.reading.value, *_counts(claim, findings.checked))
         for claim in findings.claims
@@ -147,7 +147,7 @@ def _claims(findings: Findings) -> str:
     return _table(("claim", "kind", "d^pi is", *_COUNTS), rows)
 
 
-def _theorem(claim: Claim, findings: Findings) -> str:
+def _theorem(claim: Bound, findings: TheoryFindings) -> str:
     shapes = _grouped(
         claim,
         findings,
@@ -165,7 +165,7 @@ def _theorem(claim: Claim, findings: Findings) -> str:
 
 
 def _grouped(
-    claim: Claim, findings: Findings, key: Callable[[Checked], tuple[Hashable, ...]]
+    claim: Bound, findings: TheoryFindings, key: Callable[[Checked], tuple[Hashable, ...]]
 ) -> list[tuple[object, ...]]:
     groups: dict[tuple[Hashable, ...], list[Checked]] = {}
     for each in findings.checked:
@@ -176,7 +176,7 @@ def _grouped(
 _COUNTS = ("instances", "violations", "smallest slack", "median slack", "largest share in use", "no claim")
 
 
-def _counts(claim: Claim, cases: Iterable[Checked]) -> tuple[object, ...]:
+def _counts(claim: Bound, cases: Iterable[Checked]) -> tuple[object, ...]:
     found = tally(claim, cases)
     return (
         found.instances,
@@ -197,7 +197,7 @@ def _worked() -> str:
     return "\n".join(blocks)
 
 
-def _smallest(findings: Findings) -> str:
+def _smallest(findings: TheoryFindings) -> str:
     violated = [(claim, findings.violated(claim)) for claim in findings.claims]
     rows = [
         (
@@ -219,7 +219,7 @@ def _smallest(findings: Findings) -> str:
     )
 
 
-def _promises(findings: Findings) -> str:
+def _promises(findings: TheoryFindings) -> str:
     cases = findings.checked
     rows = [
         (claim.label, tally(claim, cases).promises, len(cases))

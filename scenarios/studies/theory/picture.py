@@ -14,15 +14,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from scenarios.studies.theory.bounds import Claim, Kind
+from scenarios.studies.theory.bounds import Bound, BoundKind
 from scenarios.studies.theory.cases import SHAPES
-from scenarios.studies.theory.findings import Findings
+from scenarios.studies.theory.findings import TheoryFindings
 
 _COLORS = ("#a9cce3", "#2e86c1", "#1b4f72")
 _BINS_PER_DECADE = 3
 
 
-def draw_slacks(path: Path, findings: Findings) -> None:
+def draw_slacks(path: Path, findings: TheoryFindings) -> None:
     """One panel for each theorem: how many cases have which slack, by discount.
 
     Args:
@@ -31,7 +31,7 @@ def draw_slacks(path: Path, findings: Findings) -> None:
     """
     figure = Figure(figsize=(12, 4.2), dpi=150, layout="constrained")
     panels = figure.subplots(1, 3)
-    for axes, claim in zip(panels, findings.of_kind(Kind.THEOREM), strict=True):
+    for axes, claim in zip(panels, findings.of_kind(BoundKind.THEOREM), strict=True):
         _draw(axes, claim, findings)
     panels[0].set_ylabel("instances")
     panels[-1].legend(title="discount", frameon=False)
@@ -39,7 +39,7 @@ def draw_slacks(path: Path, findings: Findings) -> None:
     figure.savefig(path)
 
 
-def _draw(axes: Axes, claim: Claim, findings: Findings) -> None:
+def _draw(axes: Axes, claim: Bound, findings: TheoryFindings) -> None:
     discounts = sorted({shape.discount for shape in SHAPES})
     slacks = [
         [each.sides[claim.key].slack for each in findings.checked if each.shape.discount == discount]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from scenarios.studies.theory.bounds import CLAIMS, Claim
+from scenarios.studies.theory.bounds import CLAIMS, Bound
 from scenarios.studies.theory.cases import draw_case
-from scenarios.studies.theory.findings import Findings, check
+from scenarios.studies.theory.findings import TheoryFindings, check
 from scenarios.studies.theory.numbers import document
 from scenarios.studies.theory.page import page
 from scenarios.studies.theory.picture import draw_slacks
@@ -15,7 +15,9 @@ from scenarios.studies.theory.picture import draw_slacks
 ShowCount = Callable[[int], None]
 
 
-def run_theory(instances: int, seed: int, out: Path, show: ShowCount, claims: tuple[Claim, ...] = CLAIMS) -> Findings:
+def run_theory(
+    instances: int, seed: int, out: Path, show: ShowCount, claims: tuple[Bound, ...] = CLAIMS
+) -> TheoryFindings:
     """Check every claim on `instances` cases and write `theory.md`, `theory.png` and `theory.json`.
 
     Args:
@@ -29,7 +31,7 @@ def run_theory(instances: int, seed: int, out: Path, show: ShowCount, claims: tu
     for index in range(instances):
         checked.append(check(index, draw_case(seed, index), claims))
         show(index + 1)
-    findings = Findings(seed, claims, tuple(checked))
+    findings = TheoryFindings(seed, claims, tuple(checked))
     out.mkdir(parents=True, exist_ok=True)
     (out / "theory.md").write_text(page(findings), encoding="utf-8")
     (out / "theory.json").write_text(document(findings), encoding="utf-8")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scenarios.studies.theory.bounds import Case
+from scenarios.studies.theory.bounds import Instance
 from scenarios.studies.theory.mmdp import Mmdp
 
 _FIRST, _SECOND = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
@@ -28,20 +28,20 @@ class Worked:
 
     claim: str
     says: str
-    case: Case
+    case: Instance
 
 
-def one_state() -> Case:
+def one_state() -> Instance:
     """One state, gamma = 1/2: agent 0 gets 1 when agent 1 takes action 0, whose probability goes from 0.5 to 0.45."""
     mmdp = Mmdp(np.ones((1, 4, 1)), _rewards((_SECOND == 0)[None]), np.ones(1), 0.5)
     old = np.full((2, 1, 2), 0.5)
     new = np.array([[[0.5, 0.5]], [[0.45, 0.55]]])
     wish = np.stack([new, new])
     wish[0, 1] = [[1.0, 0.0]]
-    return Case(mmdp, old, new, wish)
+    return Instance(mmdp, old, new, wish)
 
 
-def drifting(stay: float, step: float) -> Case:
+def drifting(stay: float, step: float) -> Instance:
     """Two states, gamma = 1/2: state 1 pays 1 and agent 0 chooses the next state, unless the state stays.
 
     Args:
@@ -54,10 +54,10 @@ def drifting(stay: float, step: float) -> Case:
     old = np.full((2, 2, 2), 0.5)
     new = old.copy()
     new[0] = [0.5 + step, 0.5 - step]
-    return Case(mmdp, old, new, np.stack([new, new]))
+    return Instance(mmdp, old, new, np.stack([new, new]))
 
 
-def many_alike() -> Case:
+def many_alike() -> Instance:
     """Twenty states that are all alike, gamma = 0.9: agent 0 gets 1 for action 0, taken with 0.4875 instead of 0.5."""
     states = 20
     even = np.full((states, 4, states), 1 / states)
@@ -65,10 +65,10 @@ def many_alike() -> Case:
     old = np.full((2, states, 2), 0.5)
     new = old.copy()
     new[0] = [0.4875, 0.5125]
-    return Case(mmdp, old, new, np.stack([new, new]))
+    return Instance(mmdp, old, new, np.stack([new, new]))
 
 
-def attained() -> Case:
+def attained() -> Instance:
     """Two states, gamma = 0: agent 0 gets 1 or -1 by agent 1's action, which is 1 and which it would like to be 0."""
     pay = np.where(_SECOND == 0, 1.0, -1.0)[None].repeat(2, axis=0)
     mmdp = Mmdp(np.full((2, 4, 2), 0.5), _rewards(pay), np.array([0.5, 0.5]), 0.0)
@@ -77,7 +77,7 @@ def attained() -> Case:
     new[1] = [0.0, 1.0]
     wish = np.stack([new, new])
     wish[0, 1] = [1.0, 0.0]
-    return Case(mmdp, old, new, wish)
+    return Instance(mmdp, old, new, wish)
 
 
 def _rewards(first: np.ndarray) -> np.ndarray:
