@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from running import simulate_here
+from runs import simulate_here
 
 BUDGET = ("exchange-quick", "--episodes", "150", "--set", "parallel_episodes=16", "--set", "learning.hidden=[32]")
 

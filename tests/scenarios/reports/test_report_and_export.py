@@ -14,7 +14,7 @@ import types
 
 import numpy as np
 import pytest
-from running import simulate_here
+from runs import simulate_here
 
 from broker.errors import UserError
 from scenarios.reports.export import COLUMNS, to_csv, to_marl_eval, to_parquet

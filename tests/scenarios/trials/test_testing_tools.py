@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from running import LIMIT_S, TINY
-from running import foretell as command
+from runs import LIMIT_S, TINY
+from runs import foretell as command
 
 from broker.errors import UserError
 from scenarios.document.loading import load_scenario
@@ -20,7 +20,7 @@ from scenarios.document.scenario import Scenario
 from scenarios.trials.condition import Condition
 from scenarios.trials.shrink import shrink
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SMALL: dict[str, Any] = {
     "parallel_episodes": 2,
     "learning__hidden": [8],

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import TINY, foretell, need_mosquitto, simulate_here, summary
+from runs import TINY, foretell, need_mosquitto, simulate_here, summary
 
 from broker.errors import ScenarioError
 from scenarios.document.loading import load_scenario

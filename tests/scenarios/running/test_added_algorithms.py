@@ -8,13 +8,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from running import TINY, foretell, simulate_here, summary
+from runs import TINY, foretell, simulate_here, summary
 
 from broker.errors import ScenarioError
 from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
 
-PAGE = (Path(__file__).parent.parent.parent / "docs" / "algorithms.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "algorithms.md").read_text(encoding="utf-8")
 
 
 def block(language: str, number: int = 0) -> str:

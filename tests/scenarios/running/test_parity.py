@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import DROPS, TINY, foretell, need_mosquitto, simulate_here, summary
+from runs import DROPS, TINY, foretell, need_mosquitto, simulate_here, summary
 
 DIGESTS = ("curve_digest", "weights_digest", "ledger_digest")
 COUNTS = ("shares_sent", "shares_heard", "shares_missing", "shares_late", "edge_bytes", "rounds", "env_steps")

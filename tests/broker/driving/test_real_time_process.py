@@ -58,7 +58,7 @@ def slice_file(folder, link, rounds=ROUNDS):
 @contextmanager
 def started(*arguments):
     """A toy process; it never outlives the test."""
-    command = [sys.executable, str(Path(__file__).with_name("broker_toy_process.py")), *map(str, arguments)]
+    command = [sys.executable, str(Path(__file__).parents[1] / "broker_toy_process.py"), *map(str, arguments)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as child:
         try:
             yield child

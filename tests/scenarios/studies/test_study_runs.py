@@ -8,7 +8,7 @@ import signal
 import subprocess
 
 import pytest
-from running import LIMIT_S, children_of, command, foretell, start, until
+from runs import LIMIT_S, children_of, command, foretell, start, until
 
 from broker.errors import ForetellError, UserError
 from scenarios.running.batch.cell import Cell, Group

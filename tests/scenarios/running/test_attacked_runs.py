@@ -15,7 +15,7 @@ import paho.mqtt.client as mqtt
 import pytest
 import zmq
 from ports import free_ports
-from running import LIMIT_S, TINY, need_mosquitto, simulate_here, start, summary, until
+from runs import LIMIT_S, TINY, need_mosquitto, simulate_here, start, summary, until
 
 from broker.security.curve import make_curve_keys, read_curve_keys
 from broker.security.mqtt_access import make_mqtt_access

@@ -23,7 +23,7 @@ import pytest
 import zmq
 from message_cases import action_of, timestep_of
 from ports import free_ports
-from running import LIMIT_S, TINY, children_of, foretell, participant_pid, simulate_here, start, summary, until
+from runs import LIMIT_S, TINY, children_of, foretell, participant_pid, simulate_here, start, summary, until
 
 from broker.transports.journaled import read_journal
 from broker.wire.codec import Codec

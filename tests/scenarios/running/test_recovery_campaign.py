@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from running import foretell, need_mosquitto
+from runs import foretell, need_mosquitto
 
 
 def test_a_campaign_of_kills_ends_every_run_with_the_figures_of_an_undisturbed_one() -> None:

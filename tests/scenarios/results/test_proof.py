@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 from pydantic import TypeAdapter
-from running import foretell, simulate_here, summary
+from runs import foretell, simulate_here, summary
 
 from broker.errors import LedgerMismatch, ScenarioError
 from broker.faults.config import FaultConfig

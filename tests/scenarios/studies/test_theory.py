@@ -22,7 +22,7 @@ from scenarios.studies.theory.numbers import document
 from scenarios.studies.theory.picture import draw_slacks
 from scenarios.studies.theory.study import run_theory
 
-RESULTS = Path(__file__).parent.parent.parent / "docs" / "results" / "theory"
+RESULTS = Path(__file__).parents[3] / "docs" / "results" / "theory"
 THEOREMS = [claim for claim in CLAIMS if claim.kind is BoundKind.THEOREM]
 SOUND = [claim for claim in CLAIMS if claim.kind is not BoundKind.LITERAL]
 UNSEARCHED = sum(recipe.searched is None for recipe in RECIPES) * len(SHAPES)

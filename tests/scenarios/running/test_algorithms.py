@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from running import TINY, simulate_here
+from runs import TINY, simulate_here
 from scipy.stats import binomtest
 
 from agent_node.learning.learner import Learner

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from running import TINY, foretell, simulate_here
+from runs import TINY, foretell, simulate_here
 
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.reports.ledger import accounts

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ports import free_ports
-from running import LIMIT_S, TINY, children_of, foretell, need_mosquitto, start, summary, until
+from runs import LIMIT_S, TINY, children_of, foretell, need_mosquitto, start, summary, until
 
 from broker.config import TransportConfig
 from broker.errors import ParticipantDied

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import LIMIT_S, TINY, foretell, start, summary, until
+from runs import LIMIT_S, TINY, foretell, start, summary, until
 
 SCENARIO = (
     *("exchange-quick", "--episodes", "100000", *TINY, "--set", "learning.rounds=1", "--set", "environment.steps=3"),
