@@ -258,6 +258,7 @@ class LifeConfig(Model):
     breakpoints: tuple[int, ...] = Field(
         default=(), description="Episodes that the environment begins only when it is told to."
     )
+    pauses: bool = Field(default=False, description="Whether that holds for every episode.")
 
 
 class LinkConfig(Model):

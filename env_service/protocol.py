@@ -297,10 +297,10 @@ class EnvironmentProtocol:
         return [Save(self._episode, State())]
 
     def _next_episode(self, now: float) -> list[Command]:
-        if self._episode + 1 in self._config.link.life.breakpoints:
-            return self._pause(now)
         if self._episode + 1 < self._config.episodes:
-            return self._begin_episode(now)
+            life = self._config.link.life
+            pauses = life.pauses or self._episode + 1 in life.breakpoints
+            return self._pause(now) if pauses else self._begin_episode(now)
         self.phase, self.done, self.deadline = EnvironmentPhase.DONE, True, None
         self._task.close()
         stops: list[Command] = [Send(agent, Stop("")) for agent in self._agents if agent not in self._gone]

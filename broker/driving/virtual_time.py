@@ -46,16 +46,29 @@ class VirtualTime:
             Deadlock: Participants wait although nothing is due.
             PeerLost: A participant gave up on a peer.
         """
+        self.begin()
+        while not interrupted() and self.step():
+            pass
+
+    def begin(self) -> None:
+        """Let all begin who are not absent."""
         for name in self._drivers:
             if name not in self._absent:
                 self._begin(name)
-        while not interrupted():
-            addressee = self._network.next_with_mail()
-            if addressee is None:
-                if not (self._expire() or self._jump()):
-                    return
-            elif addressee in self._drivers and addressee not in self._absent:
-                self._drivers[addressee].deliver(self.now)
+
+    def step(self) -> bool:
+        """Let one message be read, or what is due expire, or the clock jump; False when all are done.
+
+        Raises:
+            Deadlock: Participants wait although nothing is due.
+            PeerLost: A participant gave up on a peer.
+        """
+        addressee = self._network.next_with_mail()
+        if addressee is None:
+            return self._expire() or self._jump()
+        if addressee in self._drivers and addressee not in self._absent:
+            self._drivers[addressee].deliver(self.now)
+        return True
 
     def _begin(self, name: str) -> None:
         self._begun.add(name)

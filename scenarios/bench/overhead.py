@@ -29,7 +29,8 @@ from scenarios.document.scenario import Scenario
 from scenarios.results.folder import make_run_folder
 from scenarios.results.observer import Observer, Progress, ShowProgress
 from scenarios.results.store import Store
-from scenarios.running.simulated.simulate import simulate
+from scenarios.running.control.run import run
+from scenarios.running.simulated.simulate import simulated
 
 _USEFUL = ("environment", "mathematics: acting", "mathematics: learning")
 _CLOSING, _BACKGROUND, _REST = "store: last batch", "background threads", "protocol and delivery"
@@ -227,7 +228,7 @@ def _simulate(plan: Plan, show: ShowProgress) -> None:
         folder = make_run_folder(Path(root), plan.scenario.name, plan.scenario.seed)
         observer = Observer(plan, folder, show)
         try:
-            simulate(plan, folder, observer, lambda: False)
+            run(plan, folder, observer, simulated, lambda: False)
         finally:
             observer.finish("simulate")
 

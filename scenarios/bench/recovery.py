@@ -23,7 +23,7 @@ from typing import Any
 
 from broker.errors import UserError
 from scenarios.results.folder import RunFolder, open_run_folder
-from scenarios.running.processes.procfs import is_alive, writers_of
+from scenarios.running.procfs import is_alive, writers_of
 
 TRANSPORTS = ("zeromq", "mqtt")
 AGENT, ENVIRONMENT, BROKER, LAUNCHER = "agent", "environment", "broker", "launcher"

@@ -24,7 +24,7 @@ from broker.wire.messages import ENVIRONMENT
 from scenarios.document.loading import load_scenario
 from scenarios.results.folder import RunFolder
 from scenarios.results.proof import verify_ledger
-from scenarios.running.processes.procfs import parent_of, writers_of
+from scenarios.running.procfs import parent_of, writers_of
 
 LAUNCHER, FORK_SERVER, AGENTS = "launcher", "fork server", "agents"
 

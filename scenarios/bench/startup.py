@@ -1,6 +1,6 @@
 """`foretell bench startup`: how long all participants take to be there, and how much memory they hold.
 
-The processes are started by the very `launch` of `foretell run`. Memory is PSS: what a process has for itself, and its
+The processes are started by the very loop of `foretell run`. Memory is PSS: what a process has for itself, and its
 part of each page that it shares. Read from `/proc`, so on Linux alone.
 """
 
@@ -21,8 +21,9 @@ from broker.wire.records import JoinedRecord, Record
 from scenarios.document.plan import Plan
 from scenarios.results.folder import RunFolder, make_run_folder
 from scenarios.results.observer import Observer
-from scenarios.running.launched.launch import launch
+from scenarios.running.control.run import run
 from scenarios.running.processes.fork_server_start import start_fork_server
+from scenarios.running.ways import way_called
 
 _PROC = Path("/proc")
 _EPISODES = 2
@@ -66,7 +67,7 @@ def measure_startup(plan: Plan) -> Startup:
         try:
             with _on_interrupt(watch.stop):
                 start_fork_server()
-                launch(plan, folder, watch, watch.has_seen_enough)
+                run(plan, folder, watch, way_called("run"), watch.has_seen_enough)
         finally:
             watch.finish("run")
         return watch.result()

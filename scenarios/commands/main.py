@@ -123,14 +123,13 @@ def run(
     if scenario is None and resume is None:
         raise click.UsageError("expected a scenario, or --resume DIR")
     from scenarios.commands import terminal  # noqa: PLC0415
-    from scenarios.running.launched.launch import launch  # noqa: PLC0415
 
     if scenario is None:
         assert resume is not None  # noqa: S101 - see above
-        terminal.resume("run", launch, resume)
+        terminal.resume("run", resume)
         return
     chosen = _TRANSPORTS[transport] if transport is not None else ()
-    terminal.execute("run", launch, _load(scenario, seed, episodes, (*assignments, *chosen)), out)
+    terminal.execute("run", _load(scenario, seed, episodes, (*assignments, *chosen)), out)
 
 
 @foretell.command()
@@ -177,11 +176,9 @@ def simulate(
     scenario: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...], out: Path | None
 ) -> None:
     """Run a scenario in one process, in virtual time."""
-    document = _load(scenario, seed, episodes, assignments)  # before torch, which takes seconds
     from scenarios.commands.terminal import execute  # noqa: PLC0415
-    from scenarios.running.simulated.simulate import simulate as run_simulated  # noqa: PLC0415
 
-    execute("simulate", run_simulated, document, out)
+    execute("simulate", _load(scenario, seed, episodes, assignments), out)
 
 
 @foretell.command()

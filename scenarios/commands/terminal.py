@@ -28,17 +28,17 @@ from scenarios.results.proof import verify_ledger, verify_strikes
 from scenarios.results.reader import read_summary
 from scenarios.results.summary import Summary
 from scenarios.running.control.live_faults import with_live_faults
-from scenarios.running.substrate import Substrate
+from scenarios.running.control.run import run
+from scenarios.running.ways import WayName, way_called
 
 _INTERRUPTED = 130
 
 
-def resume(substrate: str, go: Substrate, root: Path) -> None:
+def resume(way: WayName, root: Path) -> None:
     """Go on with a run that was interrupted, however that happened.
 
     Args:
-        substrate: As for `execute`.
-        go: As for `execute`.
+        way: As for `execute`.
         root: The run's folder.
 
     Raises:
@@ -48,15 +48,14 @@ def resume(substrate: str, go: Substrate, root: Path) -> None:
     if read_summary(folder) is not None:
         msg = f"{root} is complete: there is nothing to go on with"
         raise UserError(msg)
-    _execute(substrate, go, make_plan(load_scenario(str(folder.scenario))), folder)
+    _execute(way, make_plan(load_scenario(str(folder.scenario))), folder)
 
 
-def execute(substrate: str, go: Substrate, scenario: Scenario, out: Path | None) -> None:
+def execute(way: WayName, scenario: Scenario, out: Path | None) -> None:
     """Run a scenario, show it and keep its results.
 
     Args:
-        substrate: `run` or `simulate`, for the summary.
-        go: Runs the plan.
+        way: On what it runs.
         scenario: The document.
         out: The run's folder, or None for the next free one.
 
@@ -65,33 +64,33 @@ def execute(substrate: str, go: Substrate, scenario: Scenario, out: Path | None)
         LedgerMismatch: It did, but its faults are not those that were asked for.
     """
     plan = make_plan(scenario)  # first: a wrong scenario leaves no folder behind
-    _execute(substrate, go, plan, make_run_folder(out, scenario.name, scenario.seed))
+    _execute(way, plan, make_run_folder(out, scenario.name, scenario.seed))
 
 
-def _execute(substrate: str, go: Substrate, plan: Plan, folder: RunFolder) -> None:
+def _execute(way: WayName, plan: Plan, folder: RunFolder) -> None:
     scenario = plan.scenario
     console = Console(stderr=True)
     console.print(
         f"[bold]{scenario.name}[/bold]: {scenario.algorithm.name}, {len(plan.agents)} agents, "
-        f"{len(plan.graph.edges)} edges, seed {scenario.seed}, {substrate}"
+        f"{len(plan.graph.edges)} edges, seed {scenario.seed}, {way}"
     )
     with held(folder), _bar(scenario.episodes, console) as show, interruptible() as interrupted:
         observer = Observer(plan, folder, show, partial(console.print, style="dim", highlight=False))
         try:
-            go(plan, folder, observer, interrupted)
+            run(plan, folder, observer, way_called(way), interrupted)
         except ForetellError:
-            observer.finish(substrate)
-            observer.draw(substrate)
+            observer.finish(way)
+            observer.draw(way)
             raise
         live = observer.live_faults()
-        summary = observer.finish(substrate)
-        observer.draw(substrate)
+        summary = observer.finish(way)
+        observer.draw(way)
         stopped = interrupted()
     Console().print(_screen(summary))
     click.echo(_paths(folder))
     if stopped and not summary.complete:
         console.print(f"foretell: interrupted after {summary.episodes} of {scenario.episodes} episodes", style="yellow")
-        if substrate == "run":
+        if way == "run":
             console.print(f"go on with: foretell run --resume {folder.root}", style="yellow", soft_wrap=True)
         sys.exit(_INTERRUPTED)
     if not summary.complete:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Annotated
 
 import tomli_w
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from agent_node.config import AlgorithmConfig, ExchangeConfig, LearningConfig
 from broker.config import JoiningConfig, Model, RecoveryConfig, TransportConfig
-from broker.faults.config import FaultConfig, MessageFaultConfig
+from broker.faults.config import FaultConfig, MessageFaultConfig, name_of_fault
 from env_service.config import BarrierConfig, EnvironmentConfig
 from scenarios.document.process_faults import PROCESS_FAULTS, ProcessFaultConfig
 from scenarios.document.topology import TopologyConfig
 
 AnyFaultConfig = Annotated[MessageFaultConfig | ProcessFaultConfig, Field(discriminator="kind")]
+ANY_FAULT: TypeAdapter[AnyFaultConfig] = TypeAdapter(AnyFaultConfig)
 
 
 class Scenario(Model):
@@ -56,6 +57,11 @@ class Scenario(Model):
     def process_faults(self) -> tuple[ProcessFaultConfig, ...]:
         """What goes wrong with processes."""
         return tuple(fault for fault in self.faults if isinstance(fault, PROCESS_FAULTS))
+
+    @property
+    def fault_names(self) -> frozenset[str]:
+        """What the ledger calls its faults."""
+        return frozenset(name_of_fault(fault) for fault in self.faults)
 
     def to_toml(self) -> str:
         """The resolved document, every setting spelled out."""

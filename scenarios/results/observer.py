@@ -14,6 +14,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from broker.wire.records import EpisodeRecord, EventRecord, JoinedRecord, ProcessFaultRecord, Record, RoundRecord
 from scenarios.document.plan import Plan
+from scenarios.results.answers import LiveFault
 from scenarios.results.folder import RunFolder
 from scenarios.results.store import Store
 from scenarios.results.summary import GONE, RunTotals, Summary
@@ -114,9 +115,10 @@ class Observer:
         """Fault and occasion of everything that has been done to processes."""
         return {(fault, occasion) for fault, occasion in self._store.ask("SELECT fault, occasion FROM process_faults")}
 
-    def live_faults(self) -> list[tuple[str, str | None, int | None]]:
-        """Name, document and end of faults that were added, or ended, while the run went on; see `live_faults`."""
-        return self._store.ask("SELECT name, document, healed_after FROM live_faults ORDER BY rowid")
+    def live_faults(self) -> list[LiveFault]:
+        """Faults that were added, or ended, while the run went on, in that order."""
+        question = "SELECT name, document, added_after, healed_after FROM live_faults ORDER BY rowid"
+        return [LiveFault(*row) for row in self._store.ask(question)]
 
     def add_fault(self, name: str, document: str) -> None:
         """Take note of a fault that is added now."""

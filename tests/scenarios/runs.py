@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from scenarios.results.folder import RunFolder
-from scenarios.running.processes.procfs import writers_of
+from scenarios.running.procfs import writers_of
 
 LIMIT_S = 120.0
 TINY = (

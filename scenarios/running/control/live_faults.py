@@ -1,33 +1,31 @@
-"""Faults of a run that goes on: added, shown and healed from another terminal.
+"""Faults of a run that goes on, on the side of the run: orders are taken, kept and put in force.
 
-Whoever wants a change leaves an order, a file in the run's folder; the launcher takes it ten times a second, writes it
-into the store and tells all participants which faults are in force. What was added stays in force after a crash and
-when the run is resumed.
+Whoever wants a change leaves an order, a file in the run's folder (`scenarios.running.control.live_requests`); the loop
+of the run takes it, writes it into the store and tells all participants which faults are in force. What was added or
+healed after an episode is a fault whose window begins or ends behind that episode, so it strikes the same messages when
+episodes are played again: after a crash, when the run is resumed, or in another run of `as_played`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from broker.faults.config import FaultConfig, name_of_fault
 from scenarios.document.plan import Plan
 from scenarios.document.process_faults import PROCESS_FAULTS, LateJoinConfig
-from scenarios.document.scenario import AnyFaultConfig, Scenario
+from scenarios.document.scenario import ANY_FAULT, AnyFaultConfig, Scenario
+from scenarios.results.answers import LiveFault
 from scenarios.results.folder import RunFolder
 from scenarios.results.observer import Observer
 from scenarios.running.control.supervisor import Supervisor
 
-_ANY: TypeAdapter[AnyFaultConfig] = TypeAdapter(AnyFaultConfig)
-
 
 class LiveFaults:
-    """The launcher's side: takes orders and knows what is in force.
+    """Takes orders and knows what is in force.
 
     Args:
         plan: What runs.
@@ -41,7 +39,7 @@ class LiveFaults:
         self._folder = folder
         self._observer = observer
         self._supervisor = supervisor
-        for order in _orders(folder):  # of a launcher that is no more; nobody waits for them
+        for order in _orders(folder):  # of a run that was killed; nobody waits for them
             order.unlink()
 
     def plan(self) -> Plan:
@@ -49,29 +47,36 @@ class LiveFaults:
         faults = (*self._in_force(), *self._plan.scenario.process_faults)
         return replace(self._plan, scenario=self._plan.scenario.model_copy(update={"faults": faults}))
 
-    def changed(self) -> str | None:
-        """Take the orders that were left; all faults of messages in force, as JSON, if that has changed them."""
+    def changed(self, paused: int | None) -> str | None:
+        """Take the orders that were left; all faults of messages in force, as JSON, if that has changed them.
+
+        Args:
+            paused: The episode before which the environment waits, if it does.
+        """
         changed = False
         for order in _orders(self._folder):
             try:
-                changed |= self._carry_out(json.loads(order.read_bytes()))
+                changed |= self._carry_out(json.loads(order.read_bytes()), paused)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 self._observer.tell(f"the order {order.name} makes no sense and was not carried out: {error}")
             order.unlink()
         return _document(self._in_force()) if changed else None
 
-    def _carry_out(self, order: dict[str, Any]) -> bool:
+    def _carry_out(self, order: dict[str, Any], paused: int | None) -> bool:
         """Do what an order says; whether that changes which faults of messages are in force."""
         if "heal" in order:
             self._observer.heal_fault(str(order["heal"]))
             return True
-        return self._add(_ANY.validate_json(json.dumps(order["add"])))
+        return self._add(ANY_FAULT.validate_json(json.dumps(order["add"])), paused)
 
-    def _add(self, fault: AnyFaultConfig) -> bool:
+    def _add(self, fault: AnyFaultConfig, paused: int | None) -> bool:
         name = name_of_fault(fault)
-        if name in _names(with_live_faults(self._plan.scenario, self._observer.live_faults())):
+        if name in with_live_faults(self._plan.scenario, self._observer.live_faults()).fault_names:
             self._observer.tell(f"a second fault called {name} was not added")
             return False
+        strikes = isinstance(fault, PROCESS_FAULTS) and not isinstance(fault, LateJoinConfig)
+        if strikes and paused is not None:
+            fault = fault.model_copy(update={"at_s": (), "at_episodes": (paused,)})
         self._observer.add_fault(name, fault.model_dump_json(exclude_defaults=True))
         if isinstance(fault, PROCESS_FAULTS):
             if not isinstance(fault, LateJoinConfig):
@@ -79,25 +84,46 @@ class LiveFaults:
             return False
         return True
 
-    def _in_force(self) -> list[FaultConfig]:
-        healed = {name for name, _, healed_after in self._observer.live_faults() if healed_after is not None}
-        faults = with_live_faults(self._plan.scenario, self._observer.live_faults()).message_faults
-        return [fault for fault in faults if name_of_fault(fault) not in healed]
+    def _in_force(self) -> tuple[FaultConfig, ...]:
+        return as_played(self._plan.scenario, self._observer.live_faults()).message_faults
 
 
-def with_live_faults(scenario: Scenario, live: Sequence[tuple[str, str | None, int | None]]) -> Scenario:
+def with_live_faults(scenario: Scenario, live: Iterable[LiveFault]) -> Scenario:
     """A scenario with the faults that were added to its run, healed ones included.
 
     Args:
         scenario: As it began.
-        live: Name, document and end of what was added or healed.
+        live: What was added or healed.
     """
-    added = tuple(_ANY.validate_json(document) for _, document, _ in live if document is not None)
+    added = tuple(ANY_FAULT.validate_json(fault.document) for fault in live if fault.document is not None)
     return scenario.model_copy(update={"faults": (*scenario.faults, *added)})
 
 
-def _names(scenario: Scenario) -> set[str]:
-    return {name_of_fault(fault) for fault in scenario.faults}
+def as_played(scenario: Scenario, live: Sequence[LiveFault]) -> Scenario:
+    """The scenario that was really played: what was added or healed strikes in its episodes alone.
+
+    Args:
+        scenario: As it began.
+        live: What was added or healed.
+    """
+    changes = {fault.name: fault for fault in live}
+    faults = [
+        _in_its_episodes(fault, changes.get(name_of_fault(fault)), scenario.episodes)
+        for fault in with_live_faults(scenario, live).faults
+    ]
+    return scenario.model_copy(update={"faults": tuple(fault for fault in faults if fault is not None)})
+
+
+def _in_its_episodes(fault: AnyFaultConfig, change: LiveFault | None, episodes: int) -> AnyFaultConfig | None:
+    """A fault with the window in which it was in force; None if that holds no episode."""
+    if change is None or isinstance(fault, PROCESS_FAULTS):
+        return fault
+    first, end = fault.episodes or (0, episodes)
+    if change.added_after is not None:
+        first = max(first, change.added_after + 1)
+    if change.healed_after is not None:
+        end = min(end, change.healed_after + 1)
+    return fault.model_copy(update={"episodes": (first, end)}) if first < end else None
 
 
 def _orders(folder: RunFolder) -> list[Path]:

@@ -18,21 +18,16 @@ from scenarios.document.explained import explained
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.document.planning import make_plan
 from scenarios.document.process_faults import PROCESS_FAULTS
-from scenarios.document.scenario import AnyFaultConfig, Scenario
+from scenarios.document.scenario import ANY_FAULT, AnyFaultConfig, Scenario
+from scenarios.results.answers import LiveFault
 from scenarios.results.folder import RunFolder, is_held, open_run_folder
 from scenarios.results.reader import open_store
-from scenarios.running.control.live_faults import _ANY, _names, with_live_faults
-
-_TAKEN_WITHIN_S = 15.0
-
-
-_LOOK_EVERY_S = 0.05
-
-
-_TIMES = ("at_episodes", "at_s", "every_s")
-
+from scenarios.running.control.live_faults import with_live_faults
 
 ALL = "all"
+_TAKEN_WITHIN_S = 60.0
+_LOOK_EVERY_S = 0.05
+_TIMES = ("at_episodes", "at_s", "every_s")
 
 
 def add(root: Path, settings: Sequence[str]) -> str:
@@ -50,7 +45,7 @@ def add(root: Path, settings: Sequence[str]) -> str:
     fault = _parsed(values)
     name = name_of_fault(fault)
     whole = with_live_faults(scenario, live)
-    if name in _names(whole):
+    if name in whole.fault_names:
         raise ScenarioError("name", f"the run has a fault called {name!r} already; give this one another name")
     make_plan(whole.model_copy(update={"faults": (*whole.faults, fault)}))
     _order(folder, {"add": fault.model_dump(mode="json", exclude_defaults=True)})
@@ -64,7 +59,7 @@ def heal(root: Path, name: str) -> str:
         UserError: The run has ended, or has no such fault.
     """
     folder, scenario, live = _running(root)
-    healed = {one for one, _, healed_after in live if healed_after is not None}
+    healed = {change.name for change in live if change.healed_after is not None}
     names = [name_of_fault(one) for one in with_live_faults(scenario, live).message_faults]
     ill = [one for one in names if one not in healed]
     if name != ALL and name not in ill:
@@ -88,7 +83,7 @@ def describe_faults(root: Path) -> Iterator[str]:
         changed = dict(store.execute("SELECT fault, count(*) FROM faults GROUP BY fault"))
         struck = dict(store.execute("SELECT fault, count(*) FROM process_faults GROUP BY fault"))
     begun = dict.fromkeys((name_of_fault(fault) for fault in scenario.faults), "of the scenario")
-    ends = {name: healed_after for name, _, healed_after in live if healed_after is not None}
+    ends = {change.name: change.healed_after for change in live if change.healed_after is not None}
     for fault in with_live_faults(scenario, live).faults:
         name = name_of_fault(fault)
         state = f"healed after episode {ends[name]}" if name in ends else "in force"
@@ -107,23 +102,24 @@ def _parsed(values: dict[str, Any]) -> AnyFaultConfig:
             raise ScenarioError(timed[0], "a fault of processes that is added to a run strikes at once: leave it out")
         values = values | {"at_s": [0.0]}
     try:
-        return _ANY.validate_json(json.dumps(values), strict=True)
+        return ANY_FAULT.validate_json(json.dumps(values), strict=True)
     except ValidationError as error:
         raise explained(error) from None
 
 
-def _running(root: Path) -> tuple[RunFolder, Scenario, list[tuple[str, str | None, int | None]]]:
+def _running(root: Path) -> tuple[RunFolder, Scenario, list[LiveFault]]:
     folder = open_run_folder(root)
     if not is_held(folder):
-        msg = f"{root} does not go on: faults can be changed while `foretell run` works on it"
+        msg = f"{root} does not go on: faults can be changed while somebody works on it"
         raise UserError(msg)
     return folder, load_scenario(str(folder.scenario)), _live(folder)
 
 
-def _live(folder: RunFolder) -> list[tuple[str, str | None, int | None]]:
+def _live(folder: RunFolder) -> list[LiveFault]:
     try:
         with closing(open_store(folder.store)) as store:
-            return store.execute("SELECT name, document, healed_after FROM live_faults ORDER BY rowid").fetchall()
+            question = "SELECT name, document, added_after, healed_after FROM live_faults ORDER BY rowid"
+            return [LiveFault(*row) for row in store.execute(question)]
     except sqlite3.Error as error:
         msg = f"cannot read {folder.store}: {error}"
         raise UserError(msg) from None
@@ -142,8 +138,10 @@ def _order(folder: RunFolder, content: dict[str, Any]) -> None:
         raise UserError(msg) from None
     give_up_at = time.monotonic() + _TAKEN_WITHIN_S
     while path.exists():
-        if time.monotonic() > give_up_at:
+        ended = not is_held(folder)
+        if (ended or time.monotonic() > give_up_at) and path.exists():
             path.unlink(missing_ok=True)
-            msg = f"nobody took the order within {_TAKEN_WITHIN_S:.0f} s: is {folder.root} simulated, or does it hang?"
+            why = "it has ended" if ended else f"it hangs, or plays an episode for more than {_TAKEN_WITHIN_S:.0f} s"
+            msg = f"the run in {folder.root} did not take the order: {why}"
             raise UserError(msg)
         time.sleep(_LOOK_EVERY_S)

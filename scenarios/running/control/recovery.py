@@ -1,4 +1,4 @@
-"""The lives of a run: after a crash all begin anew, with the states after the last episode that they have in common.
+"""Recovery: after a crash all begin anew, with the states after the last episode that they have in common.
 
 Nobody is asked to repair itself: survivors are ended too, and what was under way between them is forgotten. An
 episode depends on nothing but the states after the one before it, so what is played again is played the same.
@@ -6,32 +6,30 @@ episode depends on nothing but the states after the one before it, so what is pl
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 
 from broker.config import LifeConfig
 from broker.errors import ParticipantDied
-from broker.participants.checkpoint import Checkpoints, FileCheckpoints, MemoryCheckpoints
+from broker.participants.checkpoint import Checkpoints
 from scenarios.document.plan import Plan
 from scenarios.results.observer import Observer
+from scenarios.running.substrate import THE_BROKER
 
 
-class Lives:
+class Recovery:
     """Which life a run is in, and from where the next one goes on.
 
     Args:
         plan: What runs.
         observer: Knows which episodes are recorded.
-        folder: Where checkpoints are, a folder for each participant; None to keep them in memory.
+        checkpoints: What each participant kept.
     """
 
-    def __init__(self, plan: Plan, observer: Observer, folder: Path | None) -> None:
-        self._recovery = plan.scenario.recovery
+    def __init__(self, plan: Plan, observer: Observer, checkpoints: Mapping[str, Checkpoints]) -> None:
+        self._settings = plan.scenario.recovery
         self._observer = observer
         self._agents = plan.agents
-        self.checkpoints: dict[str, Checkpoints] = {
-            name: FileCheckpoints(folder / name) if folder is not None else MemoryCheckpoints()
-            for name in plan.participants
-        }
+        self._checkpoints = checkpoints
         self._tidy_at = 0
         self._deaths = 0
         self._deaths_after: int | None = None
@@ -39,18 +37,21 @@ class Lives:
     @property
     def mends(self) -> bool:
         """Whether a crash is followed by another life."""
-        return self._recovery.on_crash == "restart"
+        return self._settings.on_crash == "restart"
 
-    def leave(self, death: ParticipantDied) -> None:
-        """Go on without who died.
+    def spare(self, death: ParticipantDied) -> bool:
+        """Whether the others have to be told of a death, and go on without who died.
 
         Raises:
             ParticipantDied: Nobody may go on so, or it is one that cannot be spared.
         """
+        if death.participant == THE_BROKER and not self.mends:
+            return False  # there is another in its place, and its messages are as good as lost ones
         left = [agent for agent in self._agents if agent not in (*self._observer.gone, death.participant)]
-        if self._recovery.on_crash != "degrade" or death.participant not in self._agents or not left:
+        if self._settings.on_crash != "degrade" or death.participant not in self._agents or not left:
             raise death
         self._observer.leave(death.participant, death.cause)
+        return True
 
     def begin(self, why: str) -> LifeConfig:
         """Go back to where all can go on, and begin the next life there.
@@ -59,14 +60,14 @@ class Lives:
             why: What ended the one before; empty for the first.
         """
         after = self._common()
-        for checkpoints in self.checkpoints.values():
+        for checkpoints in self._checkpoints.values():
             checkpoints.forget_after(after)
         incarnation = self._observer.begin_life(after, why)
         self._tidy_at = self._observer.recorded
         return LifeConfig(
             incarnation=incarnation,
             after_episode=after,
-            checkpoint_every=self._recovery.checkpoint_every,
+            checkpoint_every=self._settings.checkpoint_every,
             gone=self._observer.gone,
         )
 
@@ -85,33 +86,33 @@ class Lives:
         self._deaths_after = after
         if not self.mends:
             raise death
-        if self._deaths > self._recovery.restarts:
+        if self._deaths > self._settings.restarts:
             why = f"{death.cause}, for the {self._deaths}th time after episode {after} (recovery.restarts)"
             raise ParticipantDied(death.participant, why, death.log) from death
         return f"{death.participant} died: {death.cause}"
 
     def tidy(self) -> None:
         """Bring to the disk what has been recorded, and then delete checkpoints that nobody will go back to."""
-        every = self._recovery.checkpoint_every
+        every = self._settings.checkpoint_every
         if self._observer.recorded < self._tidy_at + every:
             return
         self._tidy_at = self._observer.recorded // every * every
         self._observer.flush()
-        for checkpoints in self.checkpoints.values():
+        for checkpoints in self._checkpoints.values():
             checkpoints.prune(self._tidy_at - every - 1)
-
-    def lose(self, name: str, newest: int) -> str:
-        """Delete the newest checkpoints of a participant; returns what was done."""
-        checkpoints = self.checkpoints[name]
-        lost = checkpoints.newest(newest)
-        if not lost:
-            return "had no checkpoint to lose"
-        checkpoints.forget_after(min(lost) - 1)
-        return f"lost its checkpoints of episodes {', '.join(map(str, lost))}"
 
     def _common(self) -> int:
         """The last recorded episode of which everybody has a checkpoint; -1 where there is none."""
         recorded = self._observer.recorded
         gone = self._observer.gone
-        kept = set.intersection(*(each.intact() for name, each in self.checkpoints.items() if name not in gone))
+        kept = set.intersection(*(each.intact() for name, each in self._checkpoints.items() if name not in gone))
         return max((episode for episode in kept if episode < recorded), default=-1)
+
+
+def lose_newest(checkpoints: Checkpoints, count: int) -> str:
+    """Delete the newest checkpoints of a participant; returns what was done."""
+    lost = checkpoints.newest(count)
+    if not lost:
+        return "had no checkpoint to lose"
+    checkpoints.forget_after(min(lost) - 1)
+    return f"lost its checkpoints of episodes {', '.join(map(str, lost))}"

@@ -1,4 +1,4 @@
-"""Which fault strikes which process when; who does it, a launcher or a simulation, has the hands for it.
+"""Which fault strikes which process when; a `ProcessControl` does it.
 
 A strike that the store knows of is not repeated when a run goes back to an earlier episode or is resumed.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from broker.faults.config import name_of_fault
 from broker.seeding import generator
@@ -22,8 +22,7 @@ from scenarios.document.process_faults import (
     _episode,
     matching,
 )
-
-CRASHED, GONE = "killed with -9", "was gone already"
+from scenarios.running.substrate import ProcessControl
 
 
 class Strike(NamedTuple):
@@ -40,19 +39,6 @@ class Strike(NamedTuple):
     config: StrikingConfig
     occasion: str
     victims: tuple[str, ...]
-
-
-class ProcessControl(Protocol):
-    """What can be done to processes; each says, for the ledger, what it saw itself do."""
-
-    def crash(self, victims: tuple[str, ...], down_s: float) -> list[str]:
-        """Kill all of them at once; nobody begins anew before `down_s` is over."""
-
-    def stop(self, victim: str, for_s: float) -> str:
-        """Stop one, and let it go on later."""
-
-    def lose_checkpoints(self, victim: str, newest: int) -> str:
-        """Delete the newest of its checkpoints."""
 
 
 class ProcessFaults:
@@ -161,7 +147,7 @@ class ProcessFaults:
         return Strike(name, fault, occasion, victims)
 
 
-def carry_out(strike: Strike, hands: ProcessControl) -> list[ProcessFaultRecord]:
+def carry_out(strike: Strike, control: ProcessControl) -> list[ProcessFaultRecord]:
     """Do what a fault asks for; returns what was done, for the ledger."""
 
     def record(victim: str, what: str) -> ProcessFaultRecord:
@@ -169,13 +155,13 @@ def carry_out(strike: Strike, hands: ProcessControl) -> list[ProcessFaultRecord]
 
     match strike.config:
         case CrashConfig():
-            done = hands.crash(strike.victims, strike.config.down_s)
+            done = control.crash(strike.victims, strike.config.down_s)
             return [record(victim, what) for victim, what in zip(strike.victims, done, strict=True)]
         case StopConfig():
-            return [record(victim, hands.stop(victim, strike.config.for_s)) for victim in strike.victims]
+            return [record(victim, control.stop(victim, strike.config.for_s)) for victim in strike.victims]
         case CheckpointLossConfig():
             newest = strike.config.newest
-            return [record(victim, hands.lose_checkpoints(victim, newest)) for victim in strike.victims]
+            return [record(victim, control.lose_checkpoints(victim, newest)) for victim in strike.victims]
 
 
 def _second(seconds: float) -> str:

@@ -6,7 +6,8 @@ from broker.config import LifeConfig
 from scenarios.document.plan import Plan
 from scenarios.document.process_faults import StrikingConfig
 from scenarios.results.observer import Observer
-from scenarios.running.control.strikes import ProcessControl, ProcessFaults, carry_out
+from scenarios.running.control.strikes import ProcessFaults, carry_out
+from scenarios.running.substrate import ProcessControl
 
 
 class Supervisor:
@@ -39,11 +40,11 @@ class Supervisor:
         """A life that waits where something is still to happen."""
         return life.model_copy(update={"breakpoints": self._faults.breakpoints()})
 
-    def strike(self, hands: ProcessControl, now: float, paused: int | None) -> None:
+    def strike(self, control: ProcessControl, now: float, paused: int | None) -> None:
         """Do what is due.
 
         Args:
-            hands: Do it.
+            control: Does it.
             now: In seconds, on any clock.
             paused: The episode before which the environment waits, if it does.
         """
@@ -57,5 +58,5 @@ class Supervisor:
         if paused is not None:
             due += self._faults.before(paused)
         for strike in due:
-            self._observer.take([*carry_out(strike, hands)])
+            self._observer.take([*carry_out(strike, control)])
             self._observer.flush()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -14,12 +16,14 @@ from scenarios.document.wiring import Wiring
 from scenarios.results.folder import RunFolder
 from scenarios.running.meeting.addresses import make_addresses
 from scenarios.running.meeting.keys import make_keys, needs_keys
-from scenarios.running.meeting.running_broker import RunningBroker, _required, given_address, start_broker
+from scenarios.running.meeting.running_broker import RunningBroker, given_address, start_broker
+from scenarios.running.procfs import await_stopped, is_alive
 
 Tell = Callable[[str], None]
 
 _QUICK_DEATHS = 3
 _QUICK_S = 30.0
+_LOOK_EVERY_S = 0.05
 
 
 class Meeting:
@@ -71,14 +75,34 @@ class Meeting:
         self._tell(f"the broker at {between.address} died and was started again; messages under way are lost")
         return True
 
-    @property
-    def pid(self) -> int | None:
-        """The process between the participants, if it was started for this run."""
-        return self._between.pid if self._between is not None else None
+    def kill(self) -> int | None:
+        """Kill the process between the participants because the scenario asks for it, which is no bad sign.
 
-    def expect_death(self) -> None:
-        """The process between the participants is killed because the scenario asks for it: it is no bad sign."""
+        Returns:
+            Its id, once it has ended; None if there is none that was started for this run.
+        """
+        if self._between is None:
+            return None
         self._asked = True
+        pid = self._between.pid
+        os.kill(pid, signal.SIGKILL)
+        while is_alive(pid):
+            time.sleep(_LOOK_EVERY_S)
+        return pid
+
+    def stop(self) -> int | None:
+        """Let it do nothing; its id, once it is stopped, or None if none runs."""
+        if self._between is None or not is_alive(self._between.pid):
+            return None
+        os.kill(self._between.pid, signal.SIGSTOP)
+        await_stopped(self._between.pid)
+        return self._between.pid
+
+    def go_on(self) -> None:
+        """Let it go on."""
+        if self._between is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self._between.pid, signal.SIGCONT)
 
     def close(self) -> None:
         """End what was started, and say whom it turned away."""
@@ -146,3 +170,8 @@ def find_keys(plan: Plan, own: Path) -> Path | None:
         raise UserError(msg)
     make_keys(plan, own)
     return own
+
+
+def _required(between: RunningBroker | None) -> RunningBroker:
+    assert between is not None  # noqa: S101 - only what was started is started again
+    return between

@@ -83,8 +83,3 @@ def start_broker(plan: Plan, logs: Path, sockets: Path, keys: Path | None, addre
         peers=everybodys_peers(plan),
         credentials=keys / FORWARDER if keys is not None else None,
     )
-
-
-def _required(between: RunningBroker | None) -> RunningBroker:
-    assert between is not None  # noqa: S101 - only what was started is started again
-    return between

@@ -1,49 +1,47 @@
-"""Runs a scenario in one process, in virtual time."""
+"""Simulation as a way to run: one process, virtual time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 
-from broker.errors import ParticipantDied
+from broker.config import LifeConfig
+from broker.participants.checkpoint import MemoryCheckpoints
 from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
 from scenarios.results.folder import RunFolder
 from scenarios.results.observer import Observer
-from scenarios.running.control.recovery import Lives
-from scenarios.running.control.supervisor import Supervisor
 from scenarios.running.simulated.simulated_life import SimulatedLife
 
 
-def simulate(plan: Plan, folder: RunFolder, observer: Observer, interrupted: Callable[[], bool]) -> None:
-    """Run all participants of `plan` until they are done or `interrupted` says so.
+@contextmanager
+def simulated(plan: Plan, folder: RunFolder, observer: Observer) -> Iterator[Simulated]:
+    """The way that `foretell simulate` goes."""
+    torch.set_num_threads(1)
+    yield Simulated(plan, folder, observer)
+
+
+class Simulated:
+    """All lives in this process; see `scenarios.running.substrate.Substrate`.
 
     Args:
         plan: What runs.
-        folder: For the journals, if the scenario asks for them.
+        folder: For journals, if the scenario asks for them.
         observer: Takes the records.
-        interrupted: Asked again and again; may raise `ParticipantDied`, as if somebody had.
-
-    Raises:
-        Deadlock: Nobody can go on.
-        PeerLost: A participant gave up on another.
     """
-    torch.set_num_threads(1)
-    journals = folder.journals if plan.scenario.transport.journal else None
-    lives = Lives(plan, observer, None)
-    supervisor = Supervisor(plan, observer)
-    why, now, late = "", 0.0, supervisor.late()
-    while True:
-        wiring = Wiring(plan.scenario.name, observed=True, journals=journals, life=supervisor.prepare(lives.begin(why)))
-        life = SimulatedLife(plan, wiring, observer, lives, now)
-        for name, by_s in late.items():
-            life.time.take_away(name, by_s)
-        try:
-            life.lead(supervisor, interrupted)
-        except ParticipantDied as death:
-            why, now, late = lives.bury(death, asked=life.crashed), life.up_at, {}
-        else:
-            return
-        finally:
-            life.end()
+
+    def __init__(self, plan: Plan, folder: RunFolder, observer: Observer) -> None:
+        self.checkpoints: Mapping[str, MemoryCheckpoints] = {name: MemoryCheckpoints() for name in plan.participants}
+        self._journals = folder.journals if plan.scenario.transport.journal else None
+        self._observer = observer
+        self._last: SimulatedLife | None = None
+
+    def life(self, plan: Plan, config: LifeConfig, late: Mapping[str, float]) -> SimulatedLife:
+        """A life that begins when the one before lets it."""
+        now = 0.0 if self._last is None else self._last.up_at
+        config = config.model_copy(update={"pauses": True})
+        wiring = Wiring(plan.scenario.name, observed=True, journals=self._journals, life=config)
+        self._last = SimulatedLife(plan, wiring, self._observer, self.checkpoints, now=now, late=late)
+        return self._last

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import combinations
@@ -20,8 +21,7 @@ from broker.transports.journaled import read_journal
 from broker.wire.codec import Codec
 from broker.wire.messages import Hello, Share
 from scenarios.document.loading import load_scenario
-from scenarios.document.planning import make_plan
-from scenarios.running.simulated.simulate import simulate
+from scenarios.trials.quiet_run import try_out
 
 ALGORITHMS = sorted(BUILT_IN)
 PARAMETER_SHARING = ["policy-sharing", "value-parameter-sharing"]
@@ -71,25 +71,6 @@ def test_with_every_round_skipped_all_algorithms_are_independent_learning(tmp_pa
 # Random partners and skipped rounds
 
 
-class _NoFolder:
-    journals = None
-
-
-class _NoObserver:
-    recorded = 0
-    gone = ()
-
-    def strikes(self) -> set[tuple[str, str]]:
-        return set()
-
-    def begin_life(self, after_episode: int, why: str) -> int:
-        assert (after_episode, why) == (-1, "")
-        return 0
-
-    def take(self, records: object) -> None:
-        pass
-
-
 def exchanges(name: str, rounds: int, **exchange: Any) -> np.ndarray:
     """(rounds, agents, agents) bool: with whom each agent's learner was told to exchange, in a whole run."""
     said = np.zeros((rounds, 3, 3), bool)
@@ -107,9 +88,9 @@ def exchanges(name: str, rounds: int, **exchange: Any) -> np.ndarray:
     per_episode = 50
     small = {"parallel_episodes": 1, "environment.steps": 2, "learning.hidden": [3], "learning.rounds": per_episode}
     document = small | {"episodes": rounds // per_episode, "algorithm.name": name}
-    plan = make_plan(load_scenario("exchange-quick", document | {f"exchange.{k}": v for k, v in exchange.items()}))
-    with patched(Learner, "open_round", noted):
-        simulate(plan, _NoFolder(), _NoObserver(), lambda: False)  # type: ignore[arg-type]
+    scenario = load_scenario("exchange-quick", document | {f"exchange.{k}": v for k, v in exchange.items()})
+    with patched(Learner, "open_round", noted), tempfile.TemporaryDirectory() as folder:
+        try_out(scenario, Path(folder) / "run")
     assert set(seen.values()) == {rounds}
     return said
 

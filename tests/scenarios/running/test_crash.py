@@ -26,7 +26,7 @@ from runs import (
     until,
 )
 
-from scenarios.running.processes.procfs import is_alive
+from scenarios.running.procfs import is_alive
 
 EPISODES = 60
 SCENARIO = (

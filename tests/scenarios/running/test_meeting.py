@@ -23,10 +23,10 @@ from scenarios.document.planning import make_plan
 from scenarios.document.wiring import Wiring
 from scenarios.results.folder import make_run_folder
 from scenarios.results.observer import Observer
-from scenarios.running.launched import launch
+from scenarios.running.launched.launched_life import open_inbox
 from scenarios.running.meeting.keys import beyond_this_host, needs_keys
 from scenarios.running.meeting.meeting import Meeting
-from scenarios.running.processes.procfs import is_alive
+from scenarios.running.procfs import is_alive
 
 RUN = ("exchange-quick", "--episodes", "3", *TINY)
 
@@ -184,9 +184,7 @@ def test_whom_a_broker_turned_away_is_told_in_the_end() -> None:
     assert told == ["the broker at tcp://127.0.0.1:1 turned away 7: see log"]
 
 
-def test_a_broker_that_dies_while_the_observer_connects_is_looked_after(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_broker_that_dies_while_the_observer_connects_is_looked_after(tmp_path: Path) -> None:
     plan, port = make_plan(load_scenario("exchange-quick", {"transport.kind": "mqtt"})), free_ports(1)
     servers: list[MqttServer] = []
 
@@ -199,11 +197,10 @@ def test_a_broker_that_dies_while_the_observer_connects_is_looked_after(
                 servers.append(start_mqtt_server("auto", tmp_path, plan.scenario.transport, port=port))
             return self.looks == 2
 
-    monkeypatch.setattr(launch, "_CONNECT_WITHIN_S", 0.3)
     wiring = Wiring("exchange-quick", broker=f"mqtt://127.0.0.1:{port}", observed=True)
     observer = Observer(plan, make_run_folder(tmp_path / "run", "run", 1), lambda _: None)
     try:
-        inbox = launch._open_inbox(plan, wiring, observer, Reviving())
+        inbox = open_inbox(plan, wiring, observer, Reviving(), 0.3)
         inbox.close()
     finally:
         for server in servers:

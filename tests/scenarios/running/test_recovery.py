@@ -13,7 +13,8 @@ from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
 from scenarios.results.folder import make_run_folder
 from scenarios.results.observer import Observer
-from scenarios.running.simulated.simulate import simulate
+from scenarios.running.control.run import run
+from scenarios.running.simulated.simulate import simulated
 
 TINY = {
     "episodes": 4,
@@ -42,7 +43,7 @@ def play(folder, settings, disturb=lambda _: None):
         return False
 
     observer = Observer(plan, folder, lambda _: None)
-    simulate(plan, folder, observer, interrupted)
+    run(plan, folder, observer, simulated, interrupted)
     summary = observer.finish("simulate")
     return next(moments), {name: getattr(summary, name) for name in FIGURES}
 

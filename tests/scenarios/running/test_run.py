@@ -28,7 +28,7 @@ from runs import LIMIT_S, TINY, children_of, foretell, participant_pid, simulate
 from broker.transports.journaled import read_journal
 from broker.wire.codec import Codec
 from broker.wire.messages import ENVIRONMENT, OBSERVER, Envelope, Share, Stop
-from scenarios.running.processes.procfs import is_alive
+from scenarios.running.procfs import is_alive
 
 LONG = ("--episodes", "100000", *TINY, "--set", "recovery.on_crash=fail")
 

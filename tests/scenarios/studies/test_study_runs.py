@@ -13,7 +13,7 @@ from runs import LIMIT_S, children_of, command, foretell, start, until
 from broker.errors import ForetellError, UserError
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.runner import Folder, Runner
-from scenarios.running.processes.procfs import is_alive
+from scenarios.running.procfs import is_alive
 
 FIG1 = (
     *("study", "fig1", "--quick", "--task", "exchange", "--seeds", "2"),

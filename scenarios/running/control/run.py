@@ -1,0 +1,92 @@
+"""The loop of a run, the same on every substrate: lives begin, faults strike, the dead are buried, and all go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from broker.errors import ParticipantDied
+from scenarios.document.plan import Plan
+from scenarios.results.folder import RunFolder
+from scenarios.results.observer import Observer
+from scenarios.running.control.live_faults import LiveFaults
+from scenarios.running.control.recovery import Recovery
+from scenarios.running.control.supervisor import Supervisor
+from scenarios.running.substrate import Life, Moment, Substrate, Way
+
+Interrupted = Callable[[], bool]
+
+
+def run(plan: Plan, folder: RunFolder, observer: Observer, way: Way, interrupted: Interrupted) -> None:
+    """Run all participants of `plan` until they are done or `interrupted` says so.
+
+    Args:
+        plan: What runs.
+        folder: For its logs, journals, checkpoints and orders.
+        observer: Takes the records.
+        way: On what it runs.
+        interrupted: Asked again and again; may raise `ParticipantDied`, as if somebody had.
+
+    Raises:
+        ParticipantDied: Somebody did, and the scenario lets nobody go on.
+        Deadlock: Nobody can go on.
+        UserError: A participant refused its settings, or an address is in use.
+    """
+    with way(plan, folder, observer) as substrate:
+        _Run(plan, folder, observer, substrate, interrupted).lead_lives()
+
+
+class _Run:
+    """What a run knows beyond its single lives."""
+
+    def __init__(
+        self, plan: Plan, folder: RunFolder, observer: Observer, substrate: Substrate, interrupted: Interrupted
+    ) -> None:
+        self._observer = observer
+        self._substrate = substrate
+        self._interrupted = interrupted
+        self._recovery = Recovery(plan, observer, substrate.checkpoints)
+        self._supervisor = Supervisor(plan, observer)
+        self._live = LiveFaults(plan, folder, observer, self._supervisor)
+
+    def lead_lives(self) -> None:
+        """Let one life follow another until the work is done."""
+        why, late = "", self._supervisor.late()
+        while True:
+            config = self._supervisor.prepare(self._recovery.begin(why))
+            life = self._substrate.life(self._live.plan(), config, late)
+            death = self._lead(life)
+            if death is None:
+                return
+            why, late = self._recovery.bury(death, asked=life.control.crashed), {}
+            life.rest(self._interrupted)
+
+    def _lead(self, life: Life) -> ParticipantDied | None:
+        """Lead one life to its end; the death that ended it, if one did."""
+        death = None
+        try:
+            life.begin()
+            while not self._interrupted() and not (moment := life.advance()).finished:
+                self._look_after(life, moment)
+        except ParticipantDied as error:
+            death = error
+        finally:
+            life.end(at_once=death is not None and self._recovery.mends)
+        return death
+
+    def _look_after(self, life: Life, moment: Moment) -> None:
+        """Do to a life what is due in this moment.
+
+        Raises:
+            ParticipantDied: Somebody has died and cannot be spared.
+        """
+        if life.takes_orders_at_once or moment.paused is not None:
+            faults = self._live.changed(moment.paused)
+            if faults is not None:
+                life.put_in_force(faults)
+        self._supervisor.strike(life.control, moment.now, moment.paused)
+        for death in life.deaths():
+            if self._recovery.spare(death):
+                life.leave(death.participant)
+        if moment.paused is not None:
+            life.go_on(moment.paused)
+        self._recovery.tidy()

@@ -1,0 +1,182 @@
+"""One life of a run as processes: started, watched, ended; wherever its nodes are."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Mapping
+
+from broker.driving.process import DONE, WRONG
+from broker.errors import ParticipantDied, Unreachable, UserError
+from broker.participants.checkpoint import Checkpoints
+from broker.wire.messages import ENVIRONMENT
+from scenarios.document.plan import Plan
+from scenarios.document.wiring import Wiring
+from scenarios.results.observer import Observer
+from scenarios.running.launched.hands import Hands
+from scenarios.running.launched.inbox import Inbox
+from scenarios.running.meeting.meeting import Meeting
+from scenarios.running.nodes import NodeEnd, Nodes
+from scenarios.running.substrate import THE_BROKER, Moment
+
+_LOOK_EVERY_S = 0.1
+_CONNECT_WITHIN_S = 5.0
+
+
+class LaunchedLife:
+    """All participants of one life, a process each; see `scenarios.running.substrate.Life`.
+
+    Args:
+        plan: What each participant is told.
+        wiring: Where they find each other, and which life it is.
+        observer: Takes the records.
+        nodes: The processes; none of these participants runs there now.
+        found: What stands between them.
+        checkpoints: What each participant keeps.
+        late: Seconds by which some start later than the others.
+    """
+
+    takes_orders_at_once = True
+
+    def __init__(
+        self,
+        plan: Plan,
+        wiring: Wiring,
+        observer: Observer,
+        *,
+        nodes: Nodes,
+        found: Meeting,
+        checkpoints: Mapping[str, Checkpoints],
+        late: Mapping[str, float],
+    ) -> None:
+        self.control = Hands(nodes, found, checkpoints)
+        self._plan = plan
+        self._wiring = wiring
+        self._observer = observer
+        self._nodes = nodes
+        self._found = found
+        self._late = late
+        self._inbox: Inbox | None = None
+        self._names = [name for name in plan.participants if name not in wiring.life.gone]
+        self._starts_at: dict[str, float] = {}
+        self._hung: dict[str, float] = {}
+
+    def begin(self) -> None:
+        """Connect the observer, then start every participant; those that are late come later."""
+        self._inbox = open_inbox(self._plan, self._wiring, self._observer, self._found, _CONNECT_WITHIN_S)
+        now = time.monotonic()
+        self._starts_at = {name: now + self._late.get(name, 0.0) for name in self._names}
+        self._start_who_is_due()
+
+    def advance(self) -> Moment:
+        """Wait for records for a moment, and see to processes whose time has come."""
+        if self._finished():
+            return Moment(time.monotonic(), finished=True)
+        inbox = self._taking
+        inbox.take(_LOOK_EVERY_S)
+        self._start_who_is_due()
+        self.control.let_go_on(time.monotonic())
+        self._kill_hung(inbox.silent())
+        return Moment(time.monotonic(), inbox.take_breakpoint())
+
+    def deaths(self) -> list[ParticipantDied]:
+        """Look at every process, and at what stands between them."""
+        deaths = [
+            self._death(name, end)
+            for name, end in self._nodes.ended().items()
+            if name in self._names and end.code != DONE
+        ]
+        if self._found.look():
+            deaths.append(ParticipantDied(THE_BROKER, "it was started again", self._found.log))
+        return deaths
+
+    def leave(self, name: str) -> None:
+        """Look no more after somebody, and let the others go on without."""
+        self._names.remove(name)
+        self._taking.leave(name)
+
+    def put_in_force(self, faults: str) -> None:
+        """Tell everybody of the faults."""
+        self._taking.put_in_force(faults)
+
+    def go_on(self, episode: int) -> None:
+        """Let the environment begin the episode."""
+        self._taking.orders.go_on(episode)
+
+    def end(self, *, at_once: bool) -> None:
+        """End whoever still runs, and take in the last records."""
+        if self._inbox is None:
+            return
+        if at_once:
+            self._nodes.kill(self._names)  # what they would still say is of a life that is over
+        self.control.let_go_on(float("inf"))
+        self._nodes.end()
+        self._inbox.take(0)
+        self._inbox.close()
+
+    def rest(self, interrupted: Callable[[], bool]) -> None:
+        """Stay down for as long as the scenario says."""
+        self.control.rest(interrupted)
+
+    @property
+    def _taking(self) -> Inbox:
+        assert self._inbox is not None  # noqa: S101 - it has begun
+        return self._inbox
+
+    def _finished(self) -> bool:
+        """Whether every process has ended with its work done."""
+        ended = self._nodes.ended()
+        return not self._starts_at and all(name in ended and ended[name].code == DONE for name in self._names)
+
+    def _start_who_is_due(self) -> None:
+        now = time.monotonic()
+        for name in [name for name, starts_at in self._starts_at.items() if starts_at <= now]:
+            del self._starts_at[name]
+            told = self._plan.environment(self._wiring) if name == ENVIRONMENT else self._plan.agent(name, self._wiring)
+            self._nodes.start(name, told.model_dump_json())
+
+    def _kill_hung(self, silent: Mapping[str, float]) -> None:
+        """Kill those that have given no sign for too long; they may be stopped, so that nothing less would help."""
+        limit_s = self._plan.scenario.recovery.hung_after_s
+        for name in [name for name, silent_s in silent.items() if silent_s > limit_s]:
+            if self._nodes.kill([name]):
+                self._hung[name] = silent[name]
+
+    def _death(self, name: str, end: NodeEnd) -> ParticipantDied:
+        """How somebody died.
+
+        Raises:
+            UserError: It refused its settings.
+        """
+        if end.code == WRONG:
+            raise UserError(end.said or f"{name} refused its settings. Its log: {end.log}")
+        if name in self._hung:
+            how = f"it hung: no sign of its working loop for {self._hung[name]:.0f} s"
+            return ParticipantDied(name, how, end.log)
+        how = f"signal {signal.Signals(-end.code).name}" if end.code < 0 else f"exit code {end.code}"
+        return ParticipantDied(name, f"{how} ({end.said})" if end.said and end.code > 0 else how, end.log)
+
+
+def open_inbox(plan: Plan, wiring: Wiring, observer: Observer, found: Meeting, try_for_s: float) -> Inbox:
+    """Connect the observer; what it connects to may die meanwhile, and nobody else looks.
+
+    Args:
+        plan: What runs.
+        wiring: Where everybody is.
+        observer: Takes the records.
+        found: Looked at before each try.
+        try_for_s: How long a try may take.
+
+    Raises:
+        ParticipantDied: What stands between the participants keeps dying.
+        UserError: It cannot be reached for as long as joining may take, or refuses.
+    """
+    joining = plan.scenario.joining.give_up_s
+    give_up_at = time.monotonic() + joining
+    while True:
+        found.look()
+        try:
+            return Inbox(plan, wiring, observer, min(try_for_s, joining))
+        except Unreachable:
+            if time.monotonic() >= give_up_at:
+                raise

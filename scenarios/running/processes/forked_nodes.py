@@ -1,0 +1,101 @@
+"""Nodes on this host: processes that a fork server makes, which has imported what they need."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+from broker.driving.process import DONE
+from scenarios.results.folder import RunFolder
+from scenarios.running.nodes import NodeEnd
+from scenarios.running.processes.child import be_participant
+from scenarios.running.processes.fork_server_start import start_fork_server
+from scenarios.running.procfs import await_stopped
+
+_END_WITHIN_S = 3.0
+
+
+class ForkedNodes:
+    """Processes of this host; see `scenarios.running.nodes.Nodes`.
+
+    Args:
+        folder: The run's, for their logs.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self._processes: dict[str, ForkServerProcess] = {}
+        self._ended: dict[str, NodeEnd] = {}
+
+    def start(self, name: str, slice_json: str) -> None:
+        """Fork a participant."""
+        arguments = (name, slice_json, self._folder.log(name).absolute())
+        process = start_fork_server().Process(
+            target=be_participant, args=arguments, name=f"foretell.{name}", daemon=True
+        )
+        process.start()
+        self._processes[name] = process
+        self._ended.pop(name, None)
+
+    def stop(self, name: str) -> int | None:
+        """Stop a process."""
+        process = self._processes.get(name)
+        if process is None or process.pid is None or not process.is_alive():
+            return None
+        os.kill(process.pid, signal.SIGSTOP)
+        await_stopped(process.pid)
+        return process.pid
+
+    def go_on(self, name: str) -> None:
+        """Let it go on."""
+        process = self._processes.get(name)
+        if process is not None and process.pid is not None and process.is_alive():
+            with suppress(ProcessLookupError):  # it was killed meanwhile
+                os.kill(process.pid, signal.SIGCONT)
+
+    def kill(self, names: Collection[str]) -> dict[str, int]:
+        """Kill processes with -9, all at once."""
+        victims = {name: self._processes[name] for name in names if name in self._processes}
+        victims = {name: process for name, process in victims.items() if process.is_alive()}
+        for process in victims.values():
+            process.kill()
+        for process in victims.values():
+            process.join()
+        return {name: process.pid or 0 for name, process in victims.items() if process.exitcode == -signal.SIGKILL}
+
+    def ended(self) -> Mapping[str, NodeEnd]:
+        """Those that have ended."""
+        for name, process in self._processes.items():
+            code = process.exitcode
+            if code is not None and name not in self._ended:
+                log = self._folder.log(name)
+                self._ended[name] = NodeEnd(code, _last_line(log) if code > DONE else "", log)
+        return self._ended
+
+    def end(self) -> None:
+        """End whoever still runs."""
+        running = [process for process in self._processes.values() if process.is_alive()]
+        for process in running:
+            process.terminate()
+        give_up_at = time.monotonic() + _END_WITHIN_S
+        for process in running:
+            process.join(max(0.0, give_up_at - time.monotonic()))
+            if process.is_alive():
+                process.kill()
+                process.join()
+        self._processes.clear()
+        self._ended.clear()
+
+
+def _last_line(log: Path) -> str:
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError:
+        return ""
+    said = next((line for line in reversed(lines) if line.strip()), "")
+    return said.split(" ", 2)[-1] if said[:4].isdigit() else said

@@ -1,0 +1,21 @@
+"""The ways to run by the names of their commands; each is imported when it is asked for."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from scenarios.running.substrate import Way
+
+WayName = Literal["simulate", "run"]
+
+
+def way_called(name: WayName) -> Way:
+    """In this process and virtual time, or as processes of this host in real time."""
+    if name == "simulate":
+        from scenarios.running.simulated.simulate import simulated  # noqa: PLC0415 - torch takes seconds
+
+        return simulated
+    from scenarios.running.launched.launch import launched  # noqa: PLC0415
+    from scenarios.running.processes.forked_nodes import ForkedNodes  # noqa: PLC0415
+
+    return launched(ForkedNodes)
