@@ -57,19 +57,32 @@ class Interrupted(SystemExit):
 
 
 def serve(make: Callable[[State | None], Participant], link: LinkConfig) -> int:
-    """Run a participant over real sockets until it is done; returns the process's exit code.
+    """Be a participant until its work is done or a signal ends it; returns the process's exit code.
 
     Args:
         make: Makes the participant, from the state of an earlier life if there is one.
         link: Its way to its peers.
     """
     signal.signal(signal.SIGTERM, _interrupt)
+    return take_part(make, link, connect)
+
+
+def take_part(
+    make: Callable[[State | None], Participant], link: LinkConfig, connect_to: Callable[[LinkConfig], Transport]
+) -> int:
+    """Run a participant over real sockets until it is done; returns what its process would exit with.
+
+    Args:
+        make: As for `serve`.
+        link: As for `serve`.
+        connect_to: Opens its transport.
+    """
     participant, transport, linger_s = None, None, 0.0
     try:
         schedule(link.transport.scheduling)
         life, state = begin_life(link.life)
         participant = make(state)
-        transport = connect(link)
+        transport = connect_to(link)
         observe = _observe(link, transport)
         run_in_real_time(Driver(link.run, participant, transport, observe, life, refit=partial(refitted, link)))
         if link.observed:

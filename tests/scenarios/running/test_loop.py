@@ -1,0 +1,225 @@
+"""The one loop of a run, on both substrates: what is due happens to a life, and lives follow each other."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from thread_nodes import ThreadNodes
+
+from broker.errors import ParticipantDied
+from broker.wire.messages import ENVIRONMENT
+from scenarios.document.loading import load_scenario
+from scenarios.document.planning import make_plan
+from scenarios.document.scenario import Scenario
+from scenarios.results.folder import RunFolder, make_run_folder
+from scenarios.results.observer import Observer
+from scenarios.results.summary import Summary
+from scenarios.running.control.live_faults import as_played
+from scenarios.running.control.run import run
+from scenarios.running.launched.launch import launched
+from scenarios.running.simulated.simulate import simulated
+from scenarios.running.substrate import Way
+
+WAYS: dict[str, Way] = {"simulated": simulated, "launched": launched(ThreadNodes)}
+TINY = {
+    "episodes": 12,
+    "parallel_episodes": 1,
+    "environment.steps": 2,
+    "learning.hidden": [4],
+    "learning.rounds": 1,
+    "recovery.checkpoint_every": 2,
+}
+LOSSES = {"kind": "drop", "probability": 0.3, "name": "losses"}
+FIGURES = (
+    *("curve_digest", "weights_digest", "ledger_digest", "rounds", "env_steps", "shares_heard", "shares_missing"),
+    *("faults_applied", "complete"),
+)
+
+
+class Played:
+    """A run that has ended."""
+
+    def __init__(self, folder: RunFolder, observer: Observer, summary: Summary) -> None:
+        self.folder = folder
+        self.live = live_faults_of(folder)
+        self.figures = {name: getattr(summary, name) for name in FIGURES}
+
+    def ask(self, question: str) -> list[Any]:
+        with closing(sqlite3.connect(self.folder.store)) as store:
+            return store.execute(question).fetchall()
+
+
+def live_faults_of(folder: RunFolder) -> Any:
+    from scenarios.results.answers import LiveFault
+
+    with closing(sqlite3.connect(folder.store)) as store:
+        question = "SELECT name, document, added_after, healed_after FROM live_faults ORDER BY rowid"
+        return [LiveFault(*row) for row in store.execute(question)]
+
+
+def scenario_of(faults: Sequence[dict[str, Any]] = (), **settings: Any) -> Scenario:
+    dotted = {name.replace("__", "."): value for name, value in settings.items()}
+    return load_scenario("exchange-quick", TINY | {"faults": list(faults)} | dotted)
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Callable[..., Played]:
+    """Runs a scenario; `orders` are left in the folder when so many episodes are recorded."""
+    numbers = iter(range(1000))
+
+    def played(way: str, scenario: Scenario, orders: dict[int, Sequence[dict[str, Any]]] | None = None) -> Played:
+        folder = make_run_folder(tmp_path / str(next(numbers)), "tiny", 1)
+        waiting = dict(orders or {})
+        observer = Observer(make_plan(scenario), folder, lambda _: None)
+
+        def interrupted() -> bool:
+            for after in [after for after in waiting if observer.recorded >= after]:
+                folder.orders.mkdir(exist_ok=True)
+                for position, order in enumerate(waiting.pop(after)):
+                    (folder.orders / f"{after:04d}-{position}.json").write_text(json.dumps(order))
+            return False
+
+        try:
+            run(make_plan(scenario), folder, observer, WAYS[way], interrupted)
+        finally:
+            summary = observer.finish("simulate")
+        return Played(folder, observer, summary)
+
+    return played
+
+
+each_way = pytest.mark.parametrize("way", WAYS)
+
+
+@each_way
+def test_a_fault_that_is_added_strikes_from_then_on_and_a_healed_one_no_more(play: Any, way: str) -> None:
+    one_edge = {"edges": ["agent-0->agent-1"], "probability": 1.0}
+    others = {"edges": ["agent-1->agent-0"], "probability": 1.0}
+    orders = {3: [{"add": LOSSES | one_edge | {"name": "added"}}], 6: [{"heal": "losses"}, {"heal": "added"}]}
+    found = play(way, scenario_of([LOSSES | others], exchange__patience_s=0.2), orders)
+    struck = {
+        name: {episode for (episode,) in found.ask(f"SELECT DISTINCT episode FROM faults WHERE fault = '{name}'")}
+        for name in ("losses", "added")
+    }
+    added, healed = found.live
+    assert (added.name, healed.name) == ("added", "losses")
+    assert 2 <= added.added_after < added.healed_after == healed.healed_after
+    assert struck["losses"] >= set(range(healed.healed_after + 1))
+    assert struck["added"] >= set(range(added.added_after + 2, added.healed_after + 1))
+    assert min(struck["added"]) > added.added_after
+    if way == "simulated":  # as processes, what is under way when the word comes may still be struck
+        assert max(*struck["losses"], *struck["added"]) == healed.healed_after
+
+
+def test_in_a_simulation_what_is_added_and_healed_takes_effect_between_two_episodes(play: Any) -> None:
+    orders = {3: [{"add": LOSSES | {"name": "storm", "probability": 1.0}}], 6: [{"heal": "storm"}]}
+    found = play("simulated", scenario_of(), orders)
+    by_episode = dict(found.ask("SELECT episode, count(*) FROM faults GROUP BY episode"))
+    # The pause before episode 3 is over when three episodes are recorded: the next boundary is that before episode 4.
+    assert by_episode == dict.fromkeys((4, 5, 6), 6)
+    assert [(change.added_after, change.healed_after) for change in found.live] == [(3, 6)]
+
+
+def test_a_simulation_with_changes_is_played_again_from_its_record_bit_for_bit(play: Any) -> None:
+    orders = {
+        2: [{"add": LOSSES | {"name": "added"}}],
+        5: [{"heal": "losses"}],
+        7: [{"add": {"kind": "crash", "participants": ["agent-1"], "at_s": [0.0], "name": "killed"}}],
+        9: [{"heal": "added"}],
+    }
+    scenario = scenario_of([LOSSES])
+    found = play("simulated", scenario, orders)
+    assert found.figures["complete"]
+    record = as_played(scenario, found.live)
+    assert [fault.name for fault in record.faults] == ["losses", "added", "killed"]
+    again = play("simulated", record)
+    assert again.figures == found.figures
+    asked = "SELECT fault, occasion, participant, what FROM process_faults"
+    assert again.ask(asked) == found.ask(asked) == [("killed", "episode 8", "agent-1", "killed with -9")]
+
+
+@each_way
+def test_what_was_added_strikes_at_the_same_place_when_a_crash_makes_all_go_back_behind_it(play: Any, way: str) -> None:
+    added = {"add": LOSSES | {"name": "added"}}
+    scenario = scenario_of(exchange__patience_s=0.2)
+    calm = play("simulated", scenario, {5: [added]})
+    crashing = scenario_of(
+        [{"kind": "crash", "participants": [ENVIRONMENT], "at_episodes": [7]}],
+        exchange__patience_s=0.2,
+        recovery__checkpoint_every=4,
+    )
+    orders = {5: [added]}
+    found = play(way, crashing, orders)
+    assert found.ask("SELECT count(*) FROM lives") == [(2,)]
+    if way == "simulated":
+        names = ("curve_digest", "weights_digest", "ledger_digest")
+        assert {name: found.figures[name] for name in names} == {name: calm.figures[name] for name in names}
+    (change,) = found.live
+    assert min(episode for (episode,) in found.ask("SELECT episode FROM faults")) > change.added_after
+
+
+@each_way
+def test_whoever_is_killed_all_go_back_and_the_results_are_those_of_an_undisturbed_run(play: Any, way: str) -> None:
+    calm = play("simulated", scenario_of([LOSSES], exchange__patience_s=0.3))
+    crash = {"kind": "crash", "participants": ["agent-1", ENVIRONMENT], "at_episodes": [5, 9]}
+    found = play(way, scenario_of([LOSSES, crash], exchange__patience_s=0.3))
+    names = ("curve_digest", "weights_digest", "complete")
+    assert {name: found.figures[name] for name in names} == {name: calm.figures[name] for name in names}
+    assert found.ask("SELECT after_episode FROM lives ORDER BY incarnation") == [(-1,), (3,), (7,)]
+
+
+@each_way
+def test_where_the_scenario_says_so_the_others_go_on_without_the_dead(play: Any, way: str) -> None:
+    scenario = scenario_of(
+        [{"kind": "crash", "participants": ["agent-2"], "at_episodes": [5]}],
+        recovery__on_crash="degrade",
+        service__missing_action="repeat",
+        exchange__patience_s=0.2,
+    )
+    found = play(way, scenario)
+    assert found.figures["complete"]
+    assert found.ask("SELECT count(*) FROM lives") == [(1,)]
+    assert found.ask("SELECT max(episode) FROM rounds WHERE agent = 'agent-2'") == [(4,)]
+
+
+@each_way
+def test_where_nobody_may_go_on_the_death_ends_the_run(play: Any, way: str) -> None:
+    crash = {"kind": "crash", "participants": ["agent-0"], "at_episodes": [3]}
+    with pytest.raises(ParticipantDied, match="agent-0 died: signal SIGKILL"):
+        play(way, scenario_of([crash], recovery__on_crash="fail"))
+    with pytest.raises(ParticipantDied, match=f"{ENVIRONMENT} died"):
+        play(
+            way,
+            scenario_of(
+                [crash | {"participants": [ENVIRONMENT]}],
+                recovery__on_crash="degrade",
+                service__missing_action="repeat",
+            ),
+        )
+
+
+@each_way
+def test_who_is_stopped_for_too_long_is_taken_for_hung(play: Any, way: str) -> None:
+    stop = {"kind": "stop", "participants": ["agent-1"], "at_episodes": [4], "for_s": 100.0}
+    found = play(way, scenario_of([stop], recovery__hung_after_s=3.0, service__give_up_s=300.0))
+    assert found.figures["complete"]
+    ((_, why),) = found.ask("SELECT incarnation, why FROM lives WHERE incarnation > 0")
+    assert "agent-1 died: it hung: no sign of its working loop for" in why
+
+
+@each_way
+def test_an_order_that_makes_no_sense_is_told_of_and_changes_nothing(play: Any, way: str) -> None:
+    calm = play("simulated", scenario_of([LOSSES], exchange__patience_s=0.3))
+    orders = {2: [{"add": {"kind": "nonsense"}}, {}, {"add": LOSSES}]}
+    found = play(way, scenario_of([LOSSES], exchange__patience_s=0.3), orders)
+    told = [text for (text,) in found.ask("SELECT text FROM events WHERE participant = 'launcher'")]
+    assert sum("makes no sense and was not carried out" in text for text in told) == 2
+    assert "a second fault called losses was not added" in told
+    assert found.figures["curve_digest"] == calm.figures["curve_digest"]
+    assert not list(found.folder.orders.iterdir())
