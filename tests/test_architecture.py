@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parent.parent
-MAY_IMPORT = {
-    "broker": {"broker"},
-    "agent_node": {"agent_node", "broker"},
-    "env_service": {"env_service", "broker"},
-    "scenarios": {"scenarios", "agent_node", "env_service", "broker"},
-}
+PACKAGES = ("broker", "agent_node", "env_service", "scenarios")
+FLOORS = (
+    ("broker/errors.py", "broker/model.py", "broker/seeding.py", "broker/threads.py"),
+    ("broker/wire",),
+    ("broker/faults",),
+    ("broker/config.py",),
+    ("broker/participants", "broker/security"),
+    ("broker/transports",),
+    ("broker/transports/zeromq", "broker/transports/mqtt"),
+    ("broker/driving", "broker/servers"),
+    ("agent_node/config.py", "env_service/config.py"),
+    ("agent_node/learning", "env_service/environments"),
+    ("agent_node/algorithms",),
+    ("agent_node", "env_service"),
+    ("scenarios/document",),
+    ("scenarios/results",),
+    ("scenarios/reports", "scenarios/running"),
+    ("scenarios/running/control", "scenarios/running/batch"),
+    ("scenarios/running/meeting", "scenarios/running/processes"),
+    ("scenarios/running/simulated", "scenarios/running/launched"),
+    ("scenarios/running/ways.py",),
+    ("scenarios/bench", "scenarios/trials", "scenarios/studies", "scenarios/studies/theory"),
+    ("scenarios/studies/pages",),
+    ("scenarios/commands",),
+)
+"""The order among the rooms, the lowest floor first. A room is a folder without the rooms in it, or a file that stands
+on a floor of its own. It imports from floors below and from itself; rooms of one floor are strangers to each other."""
+MOST_FILES = 16
 PURE = (
     "agent_node/learning",
     "agent_node/algorithms",
@@ -26,32 +48,42 @@ PURE = (
     "env_service/protocol.py",
     "env_service/proximity.py",
     "env_service/config.py",
-    "broker/servers/amqtt_config.py",
-    "broker/wire/codec.py",
     "broker/config.py",
-    "broker/transports/delivery.py",
-    "broker/driving/driver.py",
-    "broker/faults/delays.py",
-    "broker/faults/config.py",
+    "broker/model.py",
+    "broker/seeding.py",
+    "broker/wire",
     "broker/faults",
     "broker/participants/joining.py",
-    "broker/wire/messages.py",
+    "broker/participants/life.py",
     "broker/participants/participant.py",
-    "broker/wire/records.py",
-    "broker/seeding.py",
+    "broker/participants/phases.py",
+    "broker/driving/driver.py",
     "broker/driving/virtual_time.py",
+    "broker/servers/amqtt_config.py",
+    "broker/transports/delivery.py",
     "broker/transports/memory.py",
     "broker/transports/faulty.py",
-    "scenarios/studies/theory/bounds.py",
-    "scenarios/studies/theory/cases.py",
-    "scenarios/studies/theory/mmdp.py",
-    "scenarios/studies/theory/worked.py",
+    "broker/transports/transport.py",
+    "scenarios/document/explained.py",
+    "scenarios/document/graph.py",
+    "scenarios/document/plan.py",
+    "scenarios/document/planning.py",
+    "scenarios/document/process_faults.py",
+    "scenarios/document/scenario.py",
     "scenarios/document/topology.py",
+    "scenarios/document/wiring.py",
     "scenarios/reports/references.py",
     "scenarios/reports/statistics.py",
+    "scenarios/running/nodes.py",
+    "scenarios/running/substrate.py",
+    "scenarios/running/batch/cell.py",
+    "scenarios/running/control/orders.py",
+    "scenarios/running/control/recovery.py",
+    "scenarios/running/control/run.py",
+    "scenarios/running/control/strikes.py",
+    "scenarios/running/control/supervisor.py",
     "scenarios/studies/bill.py",
     "scenarios/studies/candidates.py",
-    "scenarios/running/batch/cell.py",
     "scenarios/studies/claims.py",
     "scenarios/studies/origins.py",
     "scenarios/studies/outcome.py",
@@ -59,6 +91,12 @@ PURE = (
     "scenarios/studies/sizes.py",
     "scenarios/studies/study.py",
     "scenarios/studies/tables.py",
+    "scenarios/studies/theory/bounds.py",
+    "scenarios/studies/theory/cases.py",
+    "scenarios/studies/theory/mmdp.py",
+    "scenarios/studies/theory/worked.py",
+    "scenarios/trials/condition.py",
+    "scenarios/trials/shrink.py",
 )
 IMPURE = frozenset(
     (
@@ -68,18 +106,50 @@ IMPURE = frozenset(
 )
 
 
+@cache
 def modules() -> list[Path]:
-    return sorted(path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py"))
+    return sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def imports(path: Path) -> Iterator[str]:
     """Dotted names of everything a module imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             yield node.module or ""
+
+
+def reached(path: Path) -> Iterator[str]:
+    """Dotted names of our own modules that a module imports, starts with `-m`, preloads or names in a string."""
+    for node in ast.walk(tree_of(path)):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and not re.search(r"\s", node.value):
+            names = [node.value.split(":")[0].removesuffix(".")]  # the beginning of an f-string ends with a dot
+        yield from (name for name in names if name.split(".")[0] in PACKAGES and place_of(name) is not None)
+
+
+def place_of(name: str) -> Path | None:
+    """The file or folder of a dotted name, if it is a module of ours."""
+    path = ROOT / name.replace(".", "/")
+    return path if path.is_dir() else path.with_suffix(".py") if path.with_suffix(".py").is_file() else None
+
+
+def room_of(path: Path) -> str:
+    """The room a file or folder lies in."""
+    inside = path.relative_to(ROOT)
+    rooms = {room for floor in FLOORS for room in floor}
+    return next(place for place in map(Path.as_posix, (inside, *inside.parents)) if place in rooms)
 
 
 def is_pure(path: Path) -> bool:
@@ -91,23 +161,67 @@ def name_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-@pytest.mark.parametrize("package", MAY_IMPORT)
-def test_imports_point_downward(package: str) -> None:
-    others = set(MAY_IMPORT) - MAY_IMPORT[package]
-    for path in (ROOT / package).rglob("*.py"):
-        reached = {name.split(".")[0] for name in imports(path)} & others
-        assert not reached, f"{path.relative_to(ROOT)} imports {reached}"
+def test_every_file_lies_in_a_room_and_every_room_and_path_named_here_exists() -> None:
+    for path in modules():
+        if len(path.relative_to(ROOT).parts) > 2 or path.parent.name != "scenarios":
+            assert path.name == "__init__.py" or room_of(path), path
+    named = [node.value for node in ast.walk(tree_of(Path(__file__))) if is_path(node)]
+    assert len(named) > 60
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def is_path(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.fullmatch(rf"({'|'.join(PACKAGES)})(/[\w/]+(\.py)?)?", node.value) is not None
+    )
+
+
+def test_arrows_between_rooms_point_downward() -> None:
+    floor_of = {room: number for number, floor in enumerate(FLOORS) for room in floor}
+    for path in modules():
+        if path.parent == ROOT / "scenarios" or (path.parent == ROOT / "broker" and path.name == "__init__.py"):
+            continue
+        own = room_of(path)
+        for name in reached(path):
+            place = place_of(name)
+            assert place is not None
+            if place.is_dir() and (place / "__init__.py").is_file() and is_empty(place / "__init__.py"):
+                continue  # `from broker.transports import memory` reaches the module, which is looked at itself
+            other = room_of(place)
+            assert other == own or floor_of[other] < floor_of[own], f"{path.relative_to(ROOT)} reaches up to {name}"
+
+
+def is_empty(init: Path) -> bool:
+    return len(tree_of(init).body) <= 1
+
+
+def test_no_folder_holds_more_files_than_one_can_look_through() -> None:
+    for folder in {path.parent for path in modules()}:
+        files = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+        assert len(files) <= MOST_FILES, folder
+    flat = {path.name for path in (ROOT / "scenarios").iterdir()} - {"__pycache__"}
+    assert flat - {room.split("/")[1] for floor in FLOORS for room in floor if room.startswith("scenarios/")} == {
+        "__init__.py",
+        "catalogue",
+        "py.typed",
+    }
+
+
+def test_every_public_class_has_a_name_of_its_own() -> None:
+    places: dict[str, list[str]] = {}
+    for path in modules():
+        for node in tree_of(path).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(path.relative_to(ROOT).as_posix())
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
 
 def test_pure_rooms_know_no_clock_no_socket_and_no_process() -> None:
     for path in filter(is_pure, modules()):
         reached = {name.split(".")[0] for name in imports(path)} & IMPURE
         assert not reached, f"{path.relative_to(ROOT)} imports {reached}"
-
-
-def test_every_pure_room_exists() -> None:
-    missing = [room for room in PURE if not (ROOT / room).exists()]
-    assert not missing
 
 
 def test_the_broker_and_the_environment_know_no_torch() -> None:
@@ -177,7 +291,7 @@ def test_nobody_unpickles_or_evaluates_anything() -> None:
         assert not {"pickle", "dill", "cloudpickle", "marshal", "shelve"} & {
             name.split(".")[0] for name in imports(path)
         }, path
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id not in {"eval", "exec"}, path
 
@@ -185,14 +299,14 @@ def test_nobody_unpickles_or_evaluates_anything() -> None:
 def test_no_module_draws_from_a_hidden_stream() -> None:
     hidden = {"np.random", "numpy.random", "torch.random"}
     for path in modules():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.Attribute) and ast.unparse(node.value) in hidden:
                 assert node.attr in {"Generator", "Philox"}, f"{path}: {ast.unparse(node)} draws from a hidden stream"
 
 
 def test_imports_make_no_circle() -> None:
     graph = {
-        name_of(path): {name for name in top_level_imports(path) if name.split(".")[0] in MAY_IMPORT}
+        name_of(path): {name for name in top_level_imports(path) if name.split(".")[0] in PACKAGES}
         for path in modules()
     }
     done: set[str] = set()
@@ -210,7 +324,7 @@ def test_imports_make_no_circle() -> None:
 
 
 def top_level_imports(path: Path) -> Iterator[str]:
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for node in tree_of(path).body:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -219,7 +333,7 @@ def top_level_imports(path: Path) -> Iterator[str]:
 
 def test_public_names_have_docstrings() -> None:
     for path in modules():
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = tree_of(path)
         if path.name != "__init__.py" or tree.body:
             assert ast.get_docstring(tree), f"{path.relative_to(ROOT)} has no docstring"
         for node in tree.body:
@@ -229,7 +343,7 @@ def test_public_names_have_docstrings() -> None:
 
 def test_functions_stay_short() -> None:
     for path in modules():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.FunctionDef):
                 lines = (node.end_lineno or 0) - node.lineno + 1
                 assert lines <= 50, f"{path.relative_to(ROOT)}: {node.name} has {lines} lines"
