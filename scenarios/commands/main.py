@@ -276,10 +276,14 @@ def fault_add(run: Path, settings: tuple[str, ...]) -> None:
 
 @fault.command("list")
 @_RUN
-def fault_list(run: Path) -> None:
+@click.option("--toml", "as_scenario", is_flag=True, help="The scenario that was really played, to play it again.")
+def fault_list(run: Path, *, as_scenario: bool) -> None:
     """Show the faults of a run: those of its scenario, and what was added or healed."""
-    from scenarios.running.control.live_requests import describe_faults  # noqa: PLC0415
+    from scenarios.running.control.live_requests import describe_faults, played_scenario  # noqa: PLC0415
 
+    if as_scenario:
+        click.echo(played_scenario(run).to_toml(), nl=False)
+        return
     for line in describe_faults(run):
         click.echo(line)
 

@@ -22,7 +22,7 @@ from scenarios.document.scenario import ANY_FAULT, AnyFaultConfig, Scenario
 from scenarios.results.answers import LiveFault
 from scenarios.results.folder import RunFolder, is_held, open_run_folder
 from scenarios.results.reader import open_store
-from scenarios.running.control.live_faults import with_live_faults
+from scenarios.running.control.live_faults import as_played, with_live_faults
 
 ALL = "all"
 _TAKEN_WITHIN_S = 60.0
@@ -69,6 +69,16 @@ def heal(root: Path, name: str) -> str:
     for one in chosen:
         _order(folder, {"heal": one})
     return f"healed in {root}: {', '.join(chosen) or 'nothing was in force'}"
+
+
+def played_scenario(root: Path) -> Scenario:
+    """The scenario of a run with what was added and healed meanwhile, each in its episodes.
+
+    Raises:
+        UserError: The folder holds no run.
+    """
+    folder = open_run_folder(root)
+    return as_played(load_scenario(str(folder.scenario)), _live(folder))
 
 
 def describe_faults(root: Path) -> Iterator[str]:

@@ -113,3 +113,33 @@ def test_what_makes_no_sense_is_refused_and_the_run_goes_on(going_on: Any) -> No
     assert sum("makes no sense and was not carried out" in text for text in told) == 4
     assert "a second fault called old was not added" in told
     assert process.poll() is None
+
+
+def test_a_simulation_takes_faults_between_episodes_and_is_played_again_bit_for_bit(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    process = start("simulate", *SCENARIO, "--out", str(out))
+    try:
+        until(lambda: recorded(out) >= 5, "five episodes")
+        added = foretell("fault", "add", str(out), "kind=drop", "name=storm", "probability=0.5")
+        assert added.returncode == 0, added.stderr
+        until(lambda: dropped(out, "storm") > 0, "a message that the new fault dropped")
+        crashed = foretell("fault", "add", str(out), "kind=crash", "participants=['agent-1']")
+        assert crashed.returncode == 0, crashed.stderr
+        healed = foretell("fault", "heal", str(out), "storm")
+        assert healed.returncode == 0, healed.stderr
+        before = recorded(out)
+        until(lambda: recorded(out) > before + 5, "five episodes more")
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=LIMIT_S)
+    assert "fault storm is healed after episode" in said
+    assert ask(out, "SELECT count(*) FROM lives") == [(2,)]
+    scenario = tmp_path / "played.toml"
+    listed = foretell("fault", "list", str(out), "--toml")
+    assert listed.returncode == 0, listed.stderr
+    scenario.write_text(listed.stdout)
+    again = tmp_path / "again"
+    played = foretell("simulate", str(scenario), "--episodes", str(summary(out)["episodes"]), "--out", str(again))
+    assert played.returncode == 0, played.stderr
+    names = ("curve_digest", "ledger_digest", "shares_heard", "shares_missing")
+    assert {name: summary(again)[name] for name in names} == {name: summary(out)[name] for name in names}
