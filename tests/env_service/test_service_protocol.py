@@ -5,129 +5,38 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 import pytest
+from environment_cases import (
+    AGENTS,
+    FakeTask,
+    act,
+    all_act,
+    all_answer,
+    all_ready,
+    carries,
+    joining,
+    records,
+    sends,
+    slice_,
+    stepping,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from message_cases import action_of, state_of, timestep_of
 from msgspec.structs import astuple
 
-from broker.config import JoiningConfig, LifeConfig, LinkConfig, TransportConfig
+from broker.config import LifeConfig
 from broker.errors import PeerLost, ProtocolViolation
-from broker.participants.participant import Report, Send
+from broker.participants.participant import Forget, Report, Send
 from broker.seeding import generator
-from broker.wire.messages import Hello, Metrics, Share, Stop, Timestep
+from broker.wire.messages import OBSERVER, Gone, Hello, Metrics, Share, Stop, Timestep
 from broker.wire.records import EndingRecord, EpisodeRecord, EventRecord, FinishedRecord, JoinedRecord
 from env_service.build import make_environment
-from env_service.config import BarrierConfig, ExchangeTaskConfig, ServiceConfig
+from env_service.config import ExchangeTaskConfig
 from env_service.environments import make_task
-from env_service.environments.task import Ended, Outcome
+from env_service.environments.task import Ended
 from env_service.protocol import EnvironmentPhase, EnvironmentProtocol
 
-AGENTS = ("agent-0", "agent-1", "agent-2")
-NOBODY_CAME = BarrierConfig(action_patience_s=5, ready_patience_s=60, give_up_s=300)
 EMPTY = np.zeros(0, np.int32)
-
-
-class FakeTask:
-    """Agent n of copy e is out after `lengths[e][n]` steps; its reward tells its action, the step, copy and agent."""
-
-    action_counts = (3, 4, 5)
-    observation_size = 4
-
-    def __init__(self, lengths=((2, 2, 2), (2, 2, 2)), noop=None, own=False, places=None):
-        self.lengths = np.array(lengths)
-        self.steps = int(self.lengths.max())
-        self.noop_action, self.own, self.places = noop, own, places
-        self.stepped, self.closed, self.resets = [], 0, 0
-
-    def reset(self, generator):
-        self.time, self.draw = 0, generator.random()
-        self.resets += 1
-
-    def step(self, actions):
-        self.stepped.append(actions.tolist())
-        running = self.lengths > self.time
-        copies, agents = np.indices(self.lengths.shape)
-        rewards = actions + 0.1 * self.time + 0.01 * copies + 0.001 * agents
-        self.time += 1
-        ended = np.where(self.lengths > self.time, Ended.RUNNING, Ended.TERMINATED)
-        return Outcome(np.where(running, rewards, 0).astype(np.float32), ended.astype(np.uint8))
-
-    def observations(self):
-        copies, agents = np.indices(self.lengths.shape)
-        seen = np.stack(np.broadcast_arrays(self.draw, self.time, copies, agents), axis=-1).astype(np.float32)
-        return seen if self.own else seen[:, 0]
-
-    def positions(self):
-        return self.places
-
-    def close(self):
-        self.closed += 1
-
-
-def slice_(*, copies=2, episodes=2, seed=7, distance=None, environment=None, **service):
-    link = LinkConfig(
-        run="r",
-        name="environment",
-        peers=AGENTS,
-        seed=seed,
-        transport=TransportConfig(),
-        joining=JoiningConfig(hello_interval_s=0.1, give_up_s=60),
-    )
-    return ServiceConfig(
-        link=link,
-        environment=environment or ExchangeTaskConfig(),
-        service=NOBODY_CAME.model_copy(update=service),
-        neighbors={agent: tuple(other for other in AGENTS if other != agent) for agent in AGENTS},
-        proximity_distance=distance,
-        episodes=episodes,
-        parallel_episodes=copies,
-    )
-
-
-def joining(task=None, **settings):
-    """A protocol that has said HELLO."""
-    protocol = EnvironmentProtocol(slice_(**settings), task or FakeTask())
-    protocol.start(0.0)
-    return protocol
-
-
-def stepping(task=None, now=0.0, **settings):
-    """A protocol that has just sent the first timestep, and the commands that came with it."""
-    protocol = joining(task, **settings)
-    commands = []
-    for agent in AGENTS:
-        commands += protocol.receive(agent, Hello(0, wants_reply=False), now)
-    return protocol, commands
-
-
-def sends(commands, kind):
-    return {command.destination: command.message for command in commands if carries(command, kind)}
-
-
-def carries(command, kind):
-    return isinstance(command, Send) and isinstance(command.message, kind)
-
-
-def records(commands, kind):
-    return [command.record for command in commands if isinstance(command, Report) and isinstance(command.record, kind)]
-
-
-def act(protocol, agent, *actions, episode=0, step=0, attempt=0, now=1.0):
-    return protocol.receive(agent, action_of(episode, step, attempt, np.array(actions, np.int32)), now)
-
-
-def all_act(protocol, *, step, episode=0, action=1, now=1.0, copies=2):
-    commands = []
-    for agent in AGENTS:
-        commands += act(protocol, agent, *[action] * copies, episode=episode, step=step, now=now)
-    return commands
-
-
-def all_ready(protocol, *, step=2, episode=0, now=1.0):
-    commands = []
-    for agent in AGENTS:
-        commands += act(protocol, agent, episode=episode, step=step, now=now)
-    return commands
 
 
 def frozen(commands):
@@ -153,9 +62,7 @@ def choose(agent, timestep, counts=FakeTask.action_counts):
 
 def play(protocol, answer=choose, order=sorted, noise=lambda _protocol, _agent, _action: None):
     """Everything a protocol commands in a whole run."""
-    stream = [*protocol.start(0.0)]
-    for agent in AGENTS:
-        stream += protocol.receive(agent, Hello(0, wants_reply=False), 0.0)
+    stream = [*protocol.start(0.0), *all_answer(protocol)]
     pending = sends(stream, Timestep)
     while pending:
         timesteps, pending = pending, {}
@@ -174,9 +81,7 @@ def play(protocol, answer=choose, order=sorted, noise=lambda _protocol, _agent, 
 
 
 def test_it_greets_every_agent_and_wants_an_answer():
-    config = slice_()
-    link = config.link.model_copy(update={"life": LifeConfig(incarnation=3)})
-    protocol = EnvironmentProtocol(config.model_copy(update={"link": link}), FakeTask())
+    protocol = EnvironmentProtocol(slice_(life=LifeConfig(incarnation=3)), FakeTask())
     assert protocol.start(0.0) == [Send(agent, Hello(3, wants_reply=True)) for agent in AGENTS]
 
 
@@ -538,6 +443,72 @@ def test_every_action_of_an_agent_that_is_always_too_late_is_late():
         step_without("agent-1", protocol, step=step)
     late = [records(act(protocol, "agent-1", 3, 3, step=step, attempt=1), EndingRecord) for step in range(2)]
     assert [[record.number for record in each] for each in late] == [[0], [1]]
+
+
+# Gone
+
+
+def say_gone(protocol, agent):
+    return protocol.receive(OBSERVER, Gone(agent), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("policy", "noop", "does"), [("wait", 2, 2), ("noop", 2, 2), ("repeat", 2, 3), ("wait", None, 0)]
+)
+def test_for_one_that_is_gone_the_environment_acts_as_the_scenario_says(policy, noop, does):
+    task = FakeTask(noop=noop, lengths=[(3, 3, 3)] * 2)
+    protocol, _ = stepping(task, missing_action=policy)
+    act(protocol, "agent-0", 1, 1)
+    act(protocol, "agent-2", 1, 1)
+    act(protocol, "agent-1", 3, 3)
+    assert say_gone(protocol, "agent-1") == [Forget("agent-1")]
+    for step in (1, 2):
+        act(protocol, "agent-0", 1, 1, step=step)
+        timesteps = sends(act(protocol, "agent-2", 1, 1, step=step), Timestep)
+        assert list(timesteps) == ["agent-0", "agent-2"]
+    assert task.stepped == [[[1, 3, 1]] * 2, *[[[1, does, 1]] * 2] * 2]
+
+
+def test_what_one_that_is_gone_did_last_is_not_repeated_in_the_next_episode():
+    task = FakeTask(noop=2, lengths=[(1, 1, 1)] * 2)
+    protocol, _ = stepping(task, missing_action="repeat")
+    all_act(protocol, step=0, action=1)
+    say_gone(protocol, "agent-1")
+    for agent in ("agent-0", "agent-2"):
+        act(protocol, agent, step=1)
+    for agent in ("agent-0", "agent-2"):
+        act(protocol, agent, 1, 1, episode=1)
+    assert task.stepped[1] == [[1, 2, 1]] * 2
+
+
+def test_the_step_goes_on_when_the_one_it_waits_for_is_gone_and_its_action_is_missing():
+    protocol, _ = stepping(FakeTask(lengths=[(1, 1, 1)] * 2))
+    act(protocol, "agent-0", 1, 1)
+    act(protocol, "agent-1", 1, 1)
+    commands = say_gone(protocol, "agent-2")
+    assert commands[0] == Forget("agent-2")
+    assert {(agent, t.last) for agent, t in sends(commands, Timestep).items()} == {("agent-0", True), ("agent-1", True)}
+    act(protocol, "agent-0", step=1)
+    [record] = records(act(protocol, "agent-1", step=1), EpisodeRecord)
+    assert record.missing_actions == 1
+
+
+def test_nobody_waits_for_the_hello_of_one_that_is_gone():
+    protocol = joining()
+    for agent in AGENTS[:2]:
+        protocol.receive(agent, Hello(0, wants_reply=False), 0.0)
+    assert list(sends(say_gone(protocol, "agent-2"), Timestep)) == list(AGENTS[:2])
+
+
+def test_one_that_was_called_gone_acts_no_more():
+    task = FakeTask(noop=2, lengths=[(3, 3, 3)] * 2)
+    protocol, _ = stepping(task)
+    for agent in AGENTS:
+        say_gone(protocol, agent)
+    assert task.stepped == [[[2, 2, 2]] * 2]
+    before = state_of(protocol)
+    assert act(protocol, "agent-0", 1, 1, step=1) == []
+    assert state_of(protocol) == before
 
 
 # Episodes

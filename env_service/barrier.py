@@ -1,0 +1,97 @@
+"""The step barrier: nobody steps before all have answered, or somebody has acted for them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+import numpy as np
+
+from broker.wire.messages import Action, action_layout
+from env_service.environments.task import Integer
+
+_REMEMBERED_STEPS = 64
+
+
+class StepBarrier:
+    """Who is waited for at a timestep, what the others answered, and for whom somebody else acted.
+
+    What an agent did stays until its next action: to repeat an action is to leave it as it is.
+
+    Args:
+        agents: In agent order.
+        action_counts: Number of actions of each.
+        copies: E.
+        noop: The action that does nothing, or None where the task has none.
+        repeats: Whether a missing agent does again what it did last; else it does nothing.
+
+    Attributes:
+        rows: Number of each agent, in agent order.
+        waiting: The same of those who have not answered.
+    """
+
+    def __init__(
+        self, agents: Iterable[str], action_counts: tuple[int, ...], copies: int, *, noop: int | None, repeats: bool
+    ) -> None:
+        self.rows = {agent: row for row, agent in enumerate(agents)}
+        self.waiting: dict[str, int] = {}
+        self._action_counts = action_counts
+        self._noop = noop or 0
+        self._repeats = repeats
+        self._acting, self._ready = action_layout(copies), action_layout(0)
+        self._last = False
+        self._actions = np.zeros((len(self.rows), copies), np.int32)
+        self._said = [row.data.cast("B") for row in self._actions]
+        self._overdue: dict[str, deque[tuple[int, int]]] = {
+            agent: deque(maxlen=_REMEMBERED_STEPS) for agent in self.rows
+        }
+
+    def begin_episode(self) -> None:
+        """Forget what the agents did last."""
+        self._actions[:] = self._noop
+
+    def open(self, *, last: bool) -> None:
+        """Wait for all agents: for their actions, or after the `last` step for their readiness."""
+        self.waiting = self.rows.copy()
+        self._last = last
+
+    def hear(self, source: str, answer: Action) -> str:
+        """Take the answer of an agent that is waited for to the timestep that is out.
+
+        Returns:
+            What is wrong with the answer, as a clause, and nothing was changed; empty where all is well.
+        """
+        row = self.waiting[source]
+        data, expected = answer.data, self._ready if self._last else self._acting
+        if answer.layout != expected:
+            return f"acts with {answer.layout!r}, expected {expected!r}"
+        if not self._last:
+            count = self._action_counts[row]
+            # Seen as unsigned, a negative action is a huge one: a single look finds both.
+            if max(data.cast("I")) >= count:
+                return f"acts outside 0 to {count - 1}"
+            self._said[row][:] = data
+        del self.waiting[source]
+        return ""
+
+    def leave_out(self, agent: str) -> None:
+        """Wait no more for an agent, and act for it."""
+        del self.waiting[agent]
+        if not self._repeats:
+            self._actions[self.rows[agent]] = self._noop
+
+    def expect_late(self, agent: str, episode: int, step: int) -> None:
+        """Remember that this answer was waited for in vain: it may still come."""
+        self._overdue[agent].append((episode, step))
+
+    def hear_late(self, source: str, answer: Action) -> bool:
+        """Whether this answer was waited for in vain; it comes late once, and then again as a copy."""
+        overdue, name = self._overdue[source], (answer.episode, answer.step)
+        if name not in overdue:
+            return False
+        overdue.remove(name)
+        return True
+
+    def actions(self) -> Integer:
+        """What all do, (E, N) int64."""
+        return self._actions.T.astype(np.int64)
