@@ -14,11 +14,10 @@ from torch import Tensor
 
 from agent_node.learning.advantage import generalized_advantages, monte_carlo_returns
 from broker.wire.arrays import layouts, views
-from broker.wire.messages import timestep_layout
+from broker.wire.messages import Ended, timestep_layout
 
 _ALIGNED_BYTES = 64
-_RUNNING = 0
-_TRUNCATED = 2
+_RUNNING, _TRUNCATED = int(Ended.RUNNING), int(Ended.TRUNCATED)  # numpy takes microseconds to read an IntEnum
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ Shapes: E parallel copies, S observation size, B samples of an episode.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import IntEnum
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -61,6 +62,14 @@ class MessageName(NamedTuple):
     episode: int
     number: int
     attempt: int
+
+
+class Ended(IntEnum):
+    """How a copy stands after a step, per agent."""
+
+    RUNNING = 0
+    TERMINATED = 1  # the task itself is over: nothing comes after
+    TRUNCATED = 2  # the time limit cut it
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True, tag=1, forbid_unknown_fields=True, gc=False):

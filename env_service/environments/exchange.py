@@ -12,9 +12,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from broker.wire.messages import Ended
 from env_service.config import ExchangeTaskConfig
 from env_service.environments.grid import Grid
-from env_service.environments.task import Ended, Flags, Float, Integer, Outcome
+from env_service.environments.task import Flags, Float, Integer, Outcome
 
 if TYPE_CHECKING:
     from env_service.environments.parallel import TaskParallelEnv

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.random import Generator
 
+from broker.wire.messages import Ended
 from env_service.config import NavigationConfig
 from env_service.environments.grid import Grid
-from env_service.environments.task import Ended, Float, Integer, Outcome
+from env_service.environments.task import Float, Integer, Outcome
 
 if TYPE_CHECKING:
     from env_service.environments.parallel import TaskParallelEnv

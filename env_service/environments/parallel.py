@@ -10,7 +10,8 @@ from pettingzoo import ParallelEnv
 
 from broker.errors import UserError
 from broker.seeding import generator
-from env_service.environments.task import Ended, Float, Task
+from broker.wire.messages import Ended
+from env_service.environments.task import Float, Task
 
 _Step = tuple[dict[str, Float], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, object]]]
 

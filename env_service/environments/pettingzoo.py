@@ -8,9 +8,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import Generator
 
+from broker.wire.messages import Ended
 from env_service.config import PettingZooConfig
 from env_service.environments.foreign import OwnView, StateView, discrete_actions, open_environment
-from env_service.environments.task import Ended, Flags, Float, Integer, Outcome
+from env_service.environments.task import Flags, Float, Integer, Outcome
 
 
 class PettingZooTask:

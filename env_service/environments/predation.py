@@ -13,8 +13,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from broker.wire.messages import Ended
 from env_service.config import PredationConfig
-from env_service.environments.task import Ended, Float, Integer, Outcome
+from env_service.environments.task import Float, Integer, Outcome
 
 if TYPE_CHECKING:
     from env_service.environments.parallel import TaskParallelEnv

@@ -6,7 +6,6 @@ Shapes use E for parallel copies, N for agents, S for the size of an observation
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Protocol
 
 import numpy as np
@@ -18,21 +17,13 @@ Integer = NDArray[np.int64]
 Flags = NDArray[np.uint8]
 
 
-class Ended(IntEnum):
-    """How a copy stands after a step, per agent."""
-
-    RUNNING = 0
-    TERMINATED = 1  # the task itself is over: nothing comes after
-    TRUNCATED = 2  # the time limit cut it
-
-
 @dataclass(frozen=True)
 class Outcome:
     """What one step of all copies gives.
 
     Attributes:
         rewards: (E, N) float32; zero for a copy that had ended before the step.
-        ended: (E, N) uint8 of `Ended`; once a copy has ended it stays ended with the same value.
+        ended: (E, N) uint8 of `broker.wire.messages.Ended`; once a copy has ended it stays ended with the same value.
     """
 
     rewards: Float

@@ -18,10 +18,10 @@ from recording_learner import RecordingLearner
 
 from agent_node.protocol import AgentPhase, AgentProtocol
 from broker.participants.participant import Command, Participant, Report, Send
-from broker.wire.messages import ENVIRONMENT, Action, Message, Stop
+from broker.wire.messages import ENVIRONMENT, Action, Ended, Message, Stop
 from broker.wire.records import EdgeRecord, EpisodeRecord, FinishedRecord, Record, RoundRecord
 from env_service.config import BarrierConfig, PredationConfig, ServiceConfig
-from env_service.environments.task import Ended, Float, Integer, Outcome
+from env_service.environments.task import Float, Integer, Outcome
 from env_service.protocol import EnvironmentProtocol
 
 COPIES, STEPS, EPISODES = 2, 3, 2

@@ -7,9 +7,9 @@ from message_cases import action_of
 
 from broker.config import JoiningConfig, LifeConfig, LinkConfig, TransportConfig
 from broker.participants.participant import Report, Send
-from broker.wire.messages import Hello
+from broker.wire.messages import Ended, Hello
 from env_service.config import BarrierConfig, ExchangeTaskConfig, ServiceConfig
-from env_service.environments.task import Ended, Outcome
+from env_service.environments.task import Outcome
 from env_service.protocol import EnvironmentProtocol
 
 AGENTS = ("agent-0", "agent-1", "agent-2")

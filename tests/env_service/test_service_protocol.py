@@ -28,12 +28,11 @@ from broker.config import LifeConfig
 from broker.errors import PeerLost, ProtocolViolation
 from broker.participants.participant import Forget, Report, Send
 from broker.seeding import generator
-from broker.wire.messages import OBSERVER, Gone, Hello, Metrics, Share, Stop, Timestep
+from broker.wire.messages import OBSERVER, Ended, Gone, Hello, Metrics, Share, Stop, Timestep
 from broker.wire.records import EndingRecord, EpisodeRecord, EventRecord, FinishedRecord, JoinedRecord
 from env_service.build import make_environment
 from env_service.config import ExchangeTaskConfig
 from env_service.environments import make_task
-from env_service.environments.task import Ended
 from env_service.protocol import EnvironmentPhase, EnvironmentProtocol
 
 EMPTY = np.zeros(0, np.int32)

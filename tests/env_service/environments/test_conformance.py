@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from broker.errors import UserError
 from broker.seeding import generator
+from broker.wire.messages import Ended
 from env_service.config import (
     EnvironmentConfig,
     ExchangeTaskConfig,
@@ -20,7 +21,6 @@ from env_service.config import (
     PredationConfig,
 )
 from env_service.environments import exchange, make_task, navigation, predation
-from env_service.environments.task import Ended
 
 CONFIGS = {
     "exchange": ExchangeTaskConfig(steps=20),

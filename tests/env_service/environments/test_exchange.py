@@ -7,9 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from broker.seeding import generator
+from broker.wire.messages import Ended
 from env_service.config import ExchangeTaskConfig
 from env_service.environments.exchange import ExchangeTask, parallel_env
-from env_service.environments.task import Ended
 
 UP, DOWN, LEFT, RIGHT, OPEN, STAY = range(6)
 

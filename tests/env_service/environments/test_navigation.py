@@ -7,9 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from broker.seeding import generator
+from broker.wire.messages import Ended
 from env_service.config import NavigationConfig
 from env_service.environments.navigation import NavigationTask, parallel_env
-from env_service.environments.task import Ended
 
 UP, DOWN, LEFT, RIGHT, STAY = range(5)
 

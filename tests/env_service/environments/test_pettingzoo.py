@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from broker.errors import ScenarioError
 from broker.seeding import generator
+from broker.wire.messages import Ended
 from env_service.config import PettingZooConfig
 from env_service.environments import make_task
-from env_service.environments.task import Ended
 
 RUNNING, TERMINATED, TRUNCATED = Ended
 

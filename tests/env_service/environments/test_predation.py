@@ -7,9 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from broker.seeding import generator
+from broker.wire.messages import Ended
 from env_service.config import PredationConfig
 from env_service.environments.predation import PredationTask, parallel_env
-from env_service.environments.task import Ended
 
 LEFT, RIGHT = range(2)
 
