@@ -64,7 +64,11 @@ class ExchangeTask:
         """Put agents and boxes on distinct random cells and close all boxes."""
         copies, agents = self._agents.shape
         cells = self._grid.places(generator, copies, 2 * agents)
-        self._agents, self._boxes = cells[:, :agents], cells[:, agents:]
+        self.place(cells[:, :agents], cells[:, agents:])
+
+    def place(self, agents: Integer, boxes: Integer) -> None:
+        """Start an episode with agents and closed boxes on the given cells, each (E, N) int64; cells may be shared."""
+        self._agents, self._boxes = agents, boxes
         self._closed = np.ones(self._agents.shape, np.bool_)
         self._time = 0
         self._ended = self._standing()

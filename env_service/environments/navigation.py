@@ -50,8 +50,12 @@ class NavigationTask:
 
     def reset(self, generator: Generator) -> None:
         """Put agents on distinct random cells, and landmarks on distinct random cells."""
-        self._agents = self._grid.places(generator, *self._agents.shape)
-        self._landmarks = self._grid.places(generator, *self._landmarks.shape)
+        agents = self._grid.places(generator, *self._agents.shape)
+        self.place(agents, self._grid.places(generator, *self._landmarks.shape))
+
+    def place(self, agents: Integer, landmarks: Integer) -> None:
+        """Start an episode with agents and landmarks on the given cells, each (E, N) int64; cells may be shared."""
+        self._agents, self._landmarks = agents, landmarks
         self._time = 0
 
     def step(self, actions: Integer) -> Outcome:

@@ -58,8 +58,12 @@ class PredationTask:
 
     def reset(self, generator: Generator) -> None:
         """Put prey and agents anywhere on the line, uniformly."""
-        self._prey = generator.uniform(0, self._line_length, self._prey.shape)
-        self._agents = generator.uniform(0, self._line_length, self._agents.shape)
+        prey = generator.uniform(0, self._line_length, self._prey.shape)
+        self.place(generator.uniform(0, self._line_length, self._agents.shape), prey)
+
+    def place(self, agents: NDArray[np.float64], prey: NDArray[np.float64]) -> None:
+        """Start an episode with agents (E, N) and prey (E, 1) at the given places of the line, float64."""
+        self._agents, self._prey = agents, prey
         self._time = 0
 
     def step(self, actions: Integer) -> Outcome:

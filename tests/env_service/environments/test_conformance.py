@@ -21,6 +21,7 @@ from env_service.config import (
     PredationConfig,
 )
 from env_service.environments import exchange, make_task, navigation, predation
+from env_service.environments.parallel import TaskParallelEnv
 
 CONFIGS = {
     "exchange": ExchangeTaskConfig(steps=20),
@@ -258,10 +259,10 @@ def test_the_last_step_flags_every_agent_once_and_leaves_none(module):
 
 
 def test_opening_all_boxes_terminates_for_pettingzoo_users():
-    environment = exchange.parallel_env(agents=2, grid=2)
+    task = exchange.ExchangeTask(ExchangeTaskConfig(agents=2, grid=2), 1)
+    environment = TaskParallelEnv(task, "exchange_v0")
     environment.reset(seed=0)
-    task = environment._task
-    task._agents = task._boxes[:, ::-1].copy()
+    task.place(agents=np.array([[0, 3]]), boxes=np.array([[3, 0]]))
     _, rewards, terminations, truncations, _ = environment.step({"agent_0": 4, "agent_1": 4})
     assert rewards == pytest.approx({"agent_0": 4.99, "agent_1": 4.99})
     assert terminations == {"agent_0": True, "agent_1": True}

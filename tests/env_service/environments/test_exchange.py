@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from task_cases import cells, step
 
 from broker.seeding import generator
 from broker.wire.messages import Ended
 from env_service.config import ExchangeTaskConfig
-from env_service.environments.exchange import ExchangeTask, parallel_env
+from env_service.environments.exchange import ExchangeTask
+from env_service.environments.parallel import TaskParallelEnv
 
 UP, DOWN, LEFT, RIGHT, OPEN, STAY = range(6)
 
@@ -17,15 +19,8 @@ UP, DOWN, LEFT, RIGHT, OPEN, STAY = range(6)
 def placed(agents, boxes, *, grid=3, **settings):
     """One copy with agents and boxes in the given (row, column) cells; nobody needs to start apart."""
     task = ExchangeTask(ExchangeTaskConfig(agents=len(agents), grid=grid, **settings), 1)
-    task.reset(generator(0))
-    task._agents = np.array([[row * grid + column for row, column in agents]])
-    task._boxes = np.array([[row * grid + column for row, column in boxes]])
+    task.place(cells(agents, grid), cells(boxes, grid))
     return task
-
-
-def step(task, *actions):
-    outcome = task.step(np.array([actions]))
-    return outcome.rewards[0].tolist(), outcome.ended[0].tolist()
 
 
 def closed(task):
@@ -134,8 +129,7 @@ def test_opening_the_last_box_in_the_last_step_terminates():
 
 def test_a_copy_that_is_over_is_frozen_while_the_others_go_on():
     task = ExchangeTask(ExchangeTaskConfig(agents=2, grid=3), 2)
-    task.reset(generator(0))
-    task._agents, task._boxes = np.array([[0, 8], [0, 8]]), np.array([[8, 0], [1, 2]])
+    task.place(agents=np.array([[0, 8], [0, 8]]), boxes=np.array([[8, 0], [1, 2]]))
     assert task.step(np.full((2, 2), OPEN)).ended.tolist() == [[1, 1], [0, 0]]
     seen = task.observations()
     outcome = task.step(np.array([[RIGHT, LEFT], [RIGHT, LEFT]]))
@@ -186,12 +180,10 @@ def test_a_full_grid_can_be_laid_out():
 
 
 def test_rendering_shows_agents_and_boxes():
-    environment = parallel_env(agents=2, grid=2)
-    environment.reset(seed=0)
-    task = environment._task
-    task._agents, task._boxes = np.array([[0, 3]]), np.array([[3, 1]])
-    task._closed = np.array([[True, False]])
-    assert environment.render() == "0    (1)\n.    1[0]"
+    task = placed([(0, 1), (1, 1)], [(1, 1), (0, 1)], grid=2)
+    step(task, OPEN, STAY)
+    step(task, LEFT, STAY)
+    assert TaskParallelEnv(task, "exchange_v0").render() == task.render() == "0    (1)\n.    1[0]"
 
 
 class ScalarExchange:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from task_cases import cells, step
 
 from broker.seeding import generator
 from broker.wire.messages import Ended
 from env_service.config import NavigationConfig
-from env_service.environments.navigation import NavigationTask, parallel_env
+from env_service.environments.navigation import NavigationTask
 
 UP, DOWN, LEFT, RIGHT, STAY = range(5)
 
@@ -17,15 +18,8 @@ UP, DOWN, LEFT, RIGHT, STAY = range(5)
 def placed(agents, landmarks, *, grid=5, **settings):
     """One copy with agents and landmarks in the given (row, column) cells."""
     task = NavigationTask(NavigationConfig(agents=len(agents), grid=grid, **settings), 1)
-    task.reset(generator(0))
-    task._agents = np.array([[row * grid + column for row, column in agents]])
-    task._landmarks = np.array([[row * grid + column for row, column in landmarks]])
+    task.place(cells(agents, grid), cells(landmarks, grid))
     return task
-
-
-def step(task, *actions):
-    outcome = task.step(np.array([actions]))
-    return outcome.rewards[0].tolist(), outcome.ended[0].tolist()
 
 
 @pytest.mark.parametrize(
@@ -116,10 +110,8 @@ def test_a_full_grid_can_be_laid_out():
 
 
 def test_rendering_shows_agents_and_landmarks():
-    environment = parallel_env(agents=2, grid=2)
-    environment.reset(seed=0)
-    environment._task._agents, environment._task._landmarks = np.array([[0, 0]]), np.array([[3, 0]])
-    assert environment.render() == "01<1> .\n.     <0>"
+    task = placed([(0, 0), (0, 0)], [(1, 1), (0, 0)], grid=2)
+    assert task.render() == "01<1> .\n.     <0>"
 
 
 class ScalarNavigation:

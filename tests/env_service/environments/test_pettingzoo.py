@@ -10,6 +10,7 @@ import pytest
 from gymnasium.spaces import Box, Dict, Discrete
 from pettingzoo import ParallelEnv
 from pydantic import ValidationError
+from task_cases import step
 
 from broker.errors import ScenarioError
 from broker.seeding import generator
@@ -70,27 +71,26 @@ class Stateless(Countdown):
 
 @pytest.fixture
 def serve(monkeypatch):
-    """Serve `build` as the module `toy` and return the task that wraps it."""
+    """Serve `build` as the module `toy` and return the task that wraps it; `serve.built` are all that were built."""
 
     def make(build=Countdown, copies=1, steps=10, observation="own", **options):
+        def build_and_keep(**options):
+            make.built.append(build(**options))
+            return make.built[-1]
+
         module = ModuleType("toy")
-        module.parallel_env = build
+        module.parallel_env = build_and_keep
         monkeypatch.setitem(sys.modules, "toy", module)
         config = PettingZooConfig(env="toy", steps=steps, observation=observation, options=options)
         return make_task(config, copies)
 
+    make.built = []
     return make
 
 
-def step(task, *actions):
-    outcome = task.step(np.array([actions] * len(task._environments)))
-    return outcome.rewards[0].tolist(), outcome.ended[0].tolist()
-
-
 def test_each_copy_is_an_instance_with_the_options(serve):
-    task = serve(copies=3, agents=1)
-    assert [environment.possible_agents for environment in task._environments] == [["walker_0"]] * 3
-    assert len({id(environment) for environment in task._environments}) == 3
+    serve(copies=3, agents=1)
+    assert [environment.possible_agents for environment in serve.built] == [["walker_0"]] * 3
 
 
 def test_action_counts_come_from_the_spaces_of_all_possible_agents(serve):
@@ -104,18 +104,18 @@ def test_actions_are_counted_from_the_start_of_the_space(serve):
     task = serve(starts=[5, -1])
     task.reset(generator(0))
     step(task, 1, 2)
-    assert task._environments[0].actions == [{"walker_0": 6, "walker_1": 1}]
+    assert serve.built[0].actions == [{"walker_0": 6, "walker_1": 1}]
 
 
 def test_each_copy_gets_its_own_seed_from_the_generator(serve):
-    task, again = serve(copies=4), serve(copies=4)
-    task.reset(generator(7))
-    again.reset(generator(7))
-    seeds = [environment.seeds[-1] for environment in task._environments]
-    assert seeds == [environment.seeds[-1] for environment in again._environments]
+    for _ in range(2):
+        task = serve(copies=4)
+        task.reset(generator(7))
+    seeds, again = ([environment.seeds[-1] for environment in copies] for copies in (serve.built[:4], serve.built[4:]))
+    assert seeds == again
     assert len(set(seeds)) == 4
     task.reset(generator(8))
-    assert seeds != [environment.seeds[-1] for environment in task._environments]
+    assert seeds != [environment.seeds[-1] for environment in serve.built[4:]]
 
 
 def test_an_agent_that_ended_keeps_its_flag_and_gains_nothing(serve):
@@ -124,7 +124,7 @@ def test_an_agent_that_ended_keeps_its_flag_and_gains_nothing(serve):
     assert step(task, 1, 1) == ([1.5, 1.5], [TERMINATED, RUNNING])
     assert step(task, 1, 1) == ([0, 1.5], [TERMINATED, TERMINATED])
     assert step(task, 1, 1) == ([0, 0], [TERMINATED, TERMINATED])
-    assert task._environments[0].actions == [{"walker_0": 1, "walker_1": 1}, {"walker_1": 1}]
+    assert serve.built[0].actions == [{"walker_0": 1, "walker_1": 1}, {"walker_1": 1}]
 
 
 def test_what_an_ended_agent_saw_last_stays(serve):
@@ -148,7 +148,7 @@ def test_the_step_limit_truncates_who_still_runs_and_stops_stepping(serve):
     step(task, 0, 0)
     assert step(task, 1, 1) == ([1.5, 1.5], [TERMINATED, TRUNCATED])
     assert step(task, 1, 1) == ([0, 0], [TERMINATED, TRUNCATED])
-    assert len(task._environments[0].actions) == 2
+    assert len(serve.built[0].actions) == 2
 
 
 def test_a_copy_without_agents_is_over_even_if_no_flag_said_so(serve):
@@ -218,7 +218,7 @@ def test_the_state_is_seen_by_all(serve):
 def test_closing_closes_every_copy(serve):
     task = serve(copies=2)
     task.close()
-    assert all(environment.closed for environment in task._environments)
+    assert [environment.closed for environment in serve.built] == [True, True]
 
 
 def refusal(build, *args, **kwargs):

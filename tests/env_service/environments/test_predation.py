@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from task_cases import step
 
 from broker.seeding import generator
 from broker.wire.messages import Ended
 from env_service.config import PredationConfig
-from env_service.environments.predation import PredationTask, parallel_env
+from env_service.environments.predation import PredationTask
 
 LEFT, RIGHT = range(2)
 
@@ -17,14 +18,8 @@ LEFT, RIGHT = range(2)
 def placed(agents, prey, **settings):
     """One copy with agents and prey at the given places of the line."""
     task = PredationTask(PredationConfig(agents=len(agents), **settings), 1)
-    task.reset(generator(0))
-    task._agents, task._prey = np.array([agents], float), np.array([[prey]], float)
+    task.place(np.array([agents], float), np.array([[prey]], float))
     return task
-
-
-def step(task, *actions):
-    outcome = task.step(np.array([actions]))
-    return outcome.rewards[0].tolist(), outcome.ended[0].tolist()
 
 
 def test_left_and_right_move_by_one():
@@ -142,10 +137,7 @@ def test_a_short_line_needs_no_smaller_radius_where_none_is_used():
 
 
 def test_rendering_shows_prey_and_agents():
-    environment = parallel_env(agents=3, line_length=6)
-    environment.reset(seed=0)
-    environment._task._agents, environment._task._prey = np.array([[0.2, 5.5, 5.0]]), np.array([[2.9]])
-    assert environment.render() == "0.*..+."
+    assert placed([0.2, 5.5, 5.0], 2.9, line_length=6).render() == "0.*..+."
 
 
 class ScalarPredation:
@@ -174,12 +166,10 @@ class ScalarPredation:
 @pytest.mark.parametrize("seed", range(6))
 def test_the_vectorized_game_agrees_with_the_scalar_one(seed, engagement):
     config = PredationConfig(agents=2 + seed % 3, engagement=engagement, line_length=6)
-    task, random = PredationTask(config, 8), generator(seed, "actions")
-    task.reset(generator(seed))
-    games = [
-        ScalarPredation(config, agents, prey[0])
-        for agents, prey in zip(task._agents.tolist(), task._prey.tolist(), strict=True)
-    ]
+    task, starts, random = PredationTask(config, 8), generator(seed), generator(seed, "actions")
+    agents, prey = starts.uniform(0, 6, (8, config.agents)), starts.uniform(0, 6, (8, 1))
+    task.place(agents, prey)
+    games = [ScalarPredation(config, *start) for start in zip(agents.tolist(), prey[:, 0].tolist(), strict=True)]
     for time in range(config.steps):
         actions = random.integers(2, size=(8, config.agents))
         outcome = task.step(actions)
