@@ -98,7 +98,7 @@ class EnvironmentProtocol:
         if message.episode != episode.number or message.step != episode.step or self.phase is not STEPPING:
             return self._take_other(source, message)
         if source not in barrier.waiting:
-            return []  # it has answered already
+            return []  # it has answered already, or is gone
         if problem := barrier.hear(source, message):
             raise ProtocolViolation(f"{self._where()}: {source} {problem}")
         self.awaited = len(barrier.waiting)
@@ -223,7 +223,8 @@ class EnvironmentProtocol:
     def _leave_out(self, agent: str) -> None:
         """Wait no more for an agent; where it had to act, the barrier acts for it. Nobody has to be ready for it."""
         self._barrier.leave_out(agent)
-        self._episode.missing_actions += not self._episode.last
+        if not self._episode.last:
+            self._episode.missing_actions += 1
         self.awaited = len(self._barrier.waiting)
 
     def _go_on(self, now: float) -> list[Command]:
