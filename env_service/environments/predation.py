@@ -20,9 +20,6 @@ from env_service.environments.task import Float, Integer, Outcome
 if TYPE_CHECKING:
     from env_service.environments.parallel import TaskParallelEnv
 
-LEFT = 0
-RIGHT = 1
-
 ALL_ENGAGE = np.float32(-1)
 NONE_ENGAGES = np.float32(-3)
 ENGAGES_AMONG_SOME = np.float32(-4)
