@@ -4,8 +4,8 @@ A timestep is sent again, with a higher attempt, to those who have not answered 
 twice counts once. The answer to the last timestep of an episode is empty and means "ready": agents give it when they
 have finished learning, so the next episode begins when all have.
 
-Before an episode that the scenario names as a breakpoint the environment pauses: nothing is under way then, so what
-happens to a process there happens at the same place on every substrate. An agent that the observer calls gone is asked
+Before the episodes named as breakpoints, or before every one, the environment pauses: nothing is under way then, so
+what happens to a process there happens at the same place on every substrate. An agent that the observer calls gone is asked
 no more; its actions are those of the declared policy.
 """
 
@@ -49,10 +49,10 @@ PHASES: PhaseTable[EnvironmentPhase] = PhaseTable(
     },
     transitions=(
         Transition(JOINING, "all have answered", STEPPING),
-        Transition(JOINING, "all have answered, and the next episode is a breakpoint", PAUSED),
+        Transition(JOINING, "all have answered, and it is to pause before the next episode", PAUSED),
         Transition(JOINING, "all have answered, and an earlier life has played all episodes", DONE),
         Transition(STEPPING, "all answers are there, or the declared policy fills them in", STEPPING),
-        Transition(STEPPING, "an episode is over, and the next one is a breakpoint", PAUSED),
+        Transition(STEPPING, "an episode is over, and it is to pause before the next one", PAUSED),
         Transition(STEPPING, "the last episode is over", DONE),
         Transition(PAUSED, "it came", STEPPING),
     ),

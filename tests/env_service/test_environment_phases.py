@@ -104,6 +104,17 @@ def test_paused_it_says_so_again_until_it_may_go_on():
     assert protocol.waits_for() == "environment in PAUSED (episode -1) waits for observer to let episode 0 begin"
 
 
+def test_it_pauses_before_every_episode_where_it_shall_and_not_after_the_last():
+    protocol, commands = stepping(FakeTask(lengths=[(1, 1, 1)] * 2), episodes=2, life=LifeConfig(pauses=True))
+    for episode in range(2):
+        assert records(commands, PausedRecord) == [PausedRecord(episode)]
+        let_go_on(protocol, episode)
+        all_act(protocol, step=0, episode=episode)
+        commands = all_ready(protocol, step=1, episode=episode)
+    assert records(commands, PausedRecord) == []
+    assert protocol.phase is DONE
+
+
 def test_leave_for_another_episode_is_not_meant_for_this_one():
     protocol = paused()
     assert let_go_on(protocol, episode=1) == []
