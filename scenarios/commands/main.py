@@ -326,7 +326,7 @@ def report(runs: tuple[Path, ...]) -> None:
     from rich.console import Console  # noqa: PLC0415
 
     from scenarios.reports.report import same_curves, tables  # noqa: PLC0415
-    from scenarios.results.reader import read_run  # noqa: PLC0415
+    from scenarios.results.run_result import read_run  # noqa: PLC0415
 
     found = [read_run(run) for run in runs]
     console = Console()
@@ -343,7 +343,7 @@ def report(runs: tuple[Path, ...]) -> None:
 def export(runs: tuple[Path, ...], format_: str, out: Path | None) -> None:
     """Write the episodes of finished runs for other programs."""
     from scenarios.reports.export import FORMATS, write  # noqa: PLC0415
-    from scenarios.results.reader import read_run  # noqa: PLC0415
+    from scenarios.results.run_result import read_run  # noqa: PLC0415
 
     content: bytes = FORMATS[format_]([read_run(run) for run in runs])
     if out is None:

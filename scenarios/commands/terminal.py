@@ -25,7 +25,7 @@ from scenarios.results import observer as observing
 from scenarios.results.folder import RunFolder, held, make_run_folder, open_run_folder
 from scenarios.results.observer import Observer
 from scenarios.results.proof import verify_ledger, verify_strikes
-from scenarios.results.reader import read_summary
+from scenarios.results.run_result import read_summary
 from scenarios.results.summary import Summary
 from scenarios.running.control.live_faults import with_live_faults
 from scenarios.running.control.run import run

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from broker.errors import UserError
-from scenarios.results.reader import RunResult
+from scenarios.results.run_result import RunResult
 
 COLUMNS = ("run", "scenario", "environment", "algorithm", "seed", "episode", "env_steps", "agent", "return")
 _POINTS = 20

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table
 
 from scenarios.reports.statistics import Estimate, estimate
-from scenarios.results.reader import RunResult
+from scenarios.results.run_result import RunResult
 
 
 def tables(runs: Sequence[RunResult]) -> Iterator[Table]:

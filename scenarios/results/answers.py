@@ -1,8 +1,110 @@
-"""What a run's store answers."""
+"""What a run's store answers, where a row is not one of the records that participants send."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
+
+
+class EpisodeRow(NamedTuple):
+    """One agent's return in one episode.
+
+    Attributes:
+        episode: From 0.
+        agent: Whose.
+        value: Its return: undiscounted, mean over the parallel copies.
+        steps: Environment steps made in the episode, summed over its copies.
+        missing_actions: Actions that the environment filled in, of all agents.
+    """
+
+    episode: int
+    agent: str
+    value: float
+    steps: int
+    missing_actions: int
+
+
+class RoundRow(NamedTuple):
+    """One communication round of one agent.
+
+    Attributes:
+        episode: From 0.
+        round: From 0 to K - 1.
+        agent: Whose.
+        partners: Neighbors it was to exchange with.
+        heard: Those heard in time.
+        losses: By name, as JSON.
+    """
+
+    episode: int
+    round: int
+    agent: str
+    partners: int
+    heard: int
+    losses: str
+
+
+class FaultRow(NamedTuple):
+    """A fault that changed the fate of a message; fields as in `FaultRecord`, the delays as JSON."""
+
+    fault: str
+    source: str
+    destination: str
+    kind: str
+    episode: int
+    number: int
+    attempt: int
+    delays_s: str
+    fate: str
+
+
+class EdgeFates(NamedTuple):
+    """How the messages of all kinds ended on an edge that faults looked at; fields as in `FateCount`."""
+
+    source: str
+    destination: str
+    delivered: int
+    dropped: int
+    delayed: int
+    duplicated: int
+    corrupted: int
+    rejected: int
+    expired: int
+
+
+class EndingCount(NamedTuple):
+    """How often messages of an edge ended in one way.
+
+    Attributes:
+        source: Their sender.
+        destination: Their receiver.
+        fate: `late`, `rejected` or `expired`.
+        lines: How often that was noticed.
+        messages: How many messages it was.
+    """
+
+    source: str
+    destination: str
+    fate: str
+    lines: int
+    messages: int
+
+
+class CauseCount(NamedTuple):
+    """What was to blame for one fate of one kind of message.
+
+    Attributes:
+        kind: Of the messages.
+        fate: What became of them.
+        often: Lines of the ledger.
+        causes: How many different causes these lines name.
+        example: One of them.
+    """
+
+    kind: str
+    fate: str
+    often: int
+    causes: int
+    example: str
 
 
 class LiveFault(NamedTuple):
@@ -19,3 +121,33 @@ class LiveFault(NamedTuple):
     document: str | None
     added_after: int | None
     healed_after: int | None
+
+
+class LifeRow(NamedTuple):
+    """One life of all participants.
+
+    Attributes:
+        incarnation: From 0.
+        after_episode: The episode after which it began; -1 at the beginning.
+        why: What ended the life before; empty where the run was resumed.
+    """
+
+    incarnation: int
+    after_episode: int
+    why: str
+
+
+class StatusRow(NamedTuple):
+    """What a participant last said it waits for.
+
+    Attributes:
+        participant: Who.
+        waits_for: Whom and what, as a clause.
+        since: When it first said so, in seconds of the wall clock.
+        seen: When it last said so.
+    """
+
+    participant: str
+    waits_for: str
+    since: float
+    seen: float

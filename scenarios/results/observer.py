@@ -113,12 +113,11 @@ class Observer:
 
     def strikes(self) -> set[tuple[str, str]]:
         """Fault and occasion of everything that has been done to processes."""
-        return {(fault, occasion) for fault, occasion in self._store.ask("SELECT fault, occasion FROM process_faults")}
+        return {(strike.fault, strike.occasion) for strike in self._store.reader.strikes()}
 
     def live_faults(self) -> list[LiveFault]:
         """Faults that were added, or ended, while the run went on, in that order."""
-        question = "SELECT name, document, added_after, healed_after FROM live_faults ORDER BY rowid"
-        return [LiveFault(*row) for row in self._store.ask(question)]
+        return self._store.reader.live_faults()
 
     def add_fault(self, name: str, document: str) -> None:
         """Take note of a fault that is added now."""
@@ -183,7 +182,7 @@ class Observer:
 
     def _recalled(self) -> RunTotals:
         tally = RunTotals(self._plan.agents, self._plan.scenario.learning.rounds)
-        tally.recall(self._folder.store)
+        tally.recall(self._store.reader)
         return tally
 
     def _forget_scalars_from(self, episode: int) -> None:

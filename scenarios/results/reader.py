@@ -1,110 +1,50 @@
-"""What a run's folder says about the run, for reports and studies."""
+"""The one who reads a run's store: every question that is asked of it stands here.
+
+with read_store(folder.store) as reader:
+    lives = reader.lives()
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import ValidationError
+from typing import Any, TypeVar
 
 from broker.errors import UserError
-from scenarios.document.loading import parse_scenario
-from scenarios.document.scenario import Scenario
-from scenarios.results.folder import RunFolder
-from scenarios.results.summary import Summary
+from broker.wire.records import EdgeRecord, FaultCount, ProcessFaultRecord
+from scenarios.results.answers import (
+    CauseCount,
+    EdgeFates,
+    EndingCount,
+    EpisodeRow,
+    FaultRow,
+    LifeRow,
+    LiveFault,
+    RoundRow,
+    StatusRow,
+)
+from scenarios.results.schema import VERSION
+
+_Row = TypeVar("_Row")
 
 
-@dataclass(frozen=True)
-class EdgeTraffic:
-    """What crossed the edges between agents in one run.
-
-    Attributes:
-        edges: Directed edges over which anything was sent.
-        rounds: Communication rounds of the run.
-        sent: Shares handed to the transport.
-        sent_bytes: Their frames' bytes.
-        heard: Shares heard in their round.
-        missing: Shares that were not there when their round closed.
-        late: Of these, shares that came afterwards.
-    """
-
-    edges: int
-    rounds: int
-    sent: int
-    sent_bytes: int
-    heard: int
-    missing: int
-    late: int
-
-    @property
-    def heard_share(self) -> float | None:
-        """Part of the expected shares that was heard in time; None where none was expected."""
-        expected = self.heard + self.missing
-        return self.heard / expected if expected else None
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """One run, read from its folder.
-
-    Attributes:
-        folder: Where it is.
-        scenario: The resolved document.
-        summary: Its figures.
-        agents: Names, in order.
-        returns: (episodes, N) float64, undiscounted, mean over parallel copies.
-        steps: (episodes,) int64, environment steps of each episode over all its copies.
-        traffic: What crossed the edges between agents.
-    """
-
-    folder: Path
-    scenario: Scenario
-    summary: Summary
-    agents: tuple[str, ...]
-    returns: NDArray[np.float64]
-    steps: NDArray[np.int64]
-    traffic: EdgeTraffic
-
-    @property
-    def team(self) -> NDArray[np.float64]:
-        """Team return, the sum over agents, of every episode."""
-        total: NDArray[np.float64] = self.returns.sum(axis=1)
-        return total
-
-
-def read_run(folder: Path) -> RunResult:
-    """Read a run's folder.
+@contextmanager
+def read_store(path: Path) -> Iterator[RunReader]:
+    """Open a run's store for reading, at any time; a finished one is left as it is, without files beside it.
 
     Raises:
-        UserError: It is no run's folder, or the run did not come to its end.
+        UserError: There is none, or it is of another version.
     """
-    run = RunFolder(folder)
-    summary = read_summary(run)
-    if summary is None:
-        msg = f"{folder} holds no finished run: expected a folder that `foretell run` or `foretell simulate` left"
-        raise UserError(msg)
     try:
-        scenario = parse_scenario(run.scenario.read_text(encoding="utf-8"), {})
-        with closing(open_store(run.store)) as store:
-            agents, returns, steps = _episodes(store)
-            traffic = _traffic(store, agents, summary.rounds)
-    except (OSError, sqlite3.Error) as error:
-        msg = f"cannot read the run in {folder}: {error}"
-        raise UserError(msg) from None
-    return RunResult(folder, scenario, summary, agents, returns, steps, traffic)
-
-
-def read_summary(run: RunFolder) -> Summary | None:
-    """The figures of a run that came to its end; None if it did not."""
-    try:
-        summary = Summary.model_validate_json(run.summary.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValidationError):
-        return None
-    return summary if summary.complete else None
+        database = open_store(path)
+    except sqlite3.Error as error:
+        raise _unreadable(path, error) from None
+    with closing(database):
+        reader = RunReader(database, path)
+        reader.require_version()
+        yield reader
 
 
 def open_store(path: Path) -> sqlite3.Connection:
@@ -118,18 +58,153 @@ def open_store(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True)
 
 
-def _episodes(store: sqlite3.Connection) -> tuple[tuple[str, ...], NDArray[np.float64], NDArray[np.int64]]:
-    rows = store.execute("SELECT agent, return, steps FROM episodes ORDER BY episode, rowid").fetchall()
-    agents = tuple(dict.fromkeys(row[0] for row in rows))
-    returns = np.array([row[1] for row in rows], np.float64).reshape(-1, len(agents))
-    steps = np.array([row[2] for row in rows[:: len(agents)]], np.int64)
-    return agents, returns, steps
+def require_version(path: Path) -> None:
+    """See that a run's store, if there is one, can be read by this code.
+
+    Raises:
+        UserError: It is of another version, or no store.
+    """
+    if path.exists():
+        with read_store(path):
+            pass
 
 
-def _traffic(store: sqlite3.Connection, among: tuple[str, ...], rounds: int) -> EdgeTraffic:
-    columns = ", ".join(f"COALESCE(SUM({name}), 0)" for name in ("sent", "sent_bytes", "heard", "missing", "late"))
-    names = ", ".join("?" * len(among))
-    between = f"source IN ({names}) AND destination IN ({names}) AND sent + missing > 0"
-    query = f"SELECT COUNT(*), {columns} FROM edges WHERE {between}"  # noqa: S608
-    edges, sent, sent_bytes, heard, missing, late = store.execute(query, (*among, *among)).fetchone()
-    return EdgeTraffic(edges, rounds, sent, sent_bytes, heard, missing, late)
+class RunReader:
+    """Answers what is asked of a run's store; see `read_store`.
+
+    Each method may raise UserError: the file is damaged, or its tables are not there yet.
+
+    Args:
+        database: The open store.
+        path: Its file, for what is said of it.
+    """
+
+    def __init__(self, database: sqlite3.Connection, path: Path) -> None:
+        self._database = database
+        self._path = path
+
+    def require_version(self) -> None:
+        """See that the store has the tables that this code knows, or none yet.
+
+        Raises:
+            UserError: It has others.
+        """
+        (found,) = self._row("PRAGMA user_version")
+        if found != VERSION and not self.is_empty():
+            msg = (
+                f"{self._path} is a store of version {found}, and this Foretell reads version {VERSION}: "
+                "use the Foretell that made it, or run its scenario again into another folder"
+            )
+            raise UserError(msg)
+
+    def is_empty(self) -> bool:
+        """Whether no table is there yet."""
+        return int(self._row("SELECT count(*) FROM sqlite_master")[0]) == 0
+
+    def episodes(self) -> Iterator[EpisodeRow]:
+        """Returns by episode, and within it in the order of the agents."""
+        return self._rows(EpisodeRow, "SELECT * FROM episodes ORDER BY episode, rowid")
+
+    def count_episodes(self) -> int:
+        """How many episodes are recorded."""
+        return int(self._row("SELECT count(DISTINCT episode) FROM episodes")[0])
+
+    def newest_episode(self) -> int | None:
+        """The episode that was recorded last; None before the first."""
+        found = self._row("SELECT episode FROM episodes ORDER BY rowid DESC LIMIT 1")
+        return None if found is None else int(found[0])
+
+    def rounds(self) -> Iterator[RoundRow]:
+        """Communication rounds, as they came."""
+        return self._rows(RoundRow, "SELECT episode, round, agent, partners, heard, losses FROM rounds")
+
+    def edges(self) -> list[EdgeRecord]:
+        """What both ends of every edge counted, by name."""
+        columns = "source, destination, sent, sent_bytes, dropped, heard, late, missing, rejected, lost, skipped"
+        return list(self._rows(EdgeRecord, f"SELECT {columns} FROM edges ORDER BY source, destination"))  # noqa: S608
+
+    def faults(self) -> Iterator[FaultRow]:
+        """Every change of a message's fate, in an order that does not depend on time."""
+        columns = "fault, source, destination, kind, episode, number, attempt, delays_s"
+        return self._rows(FaultRow, f"SELECT {columns}, fate FROM faults ORDER BY {columns}")  # noqa: S608
+
+    def changes_by_fault(self) -> dict[str, int]:
+        """How many messages' fates each fault changed."""
+        return dict(self._ask("SELECT fault, count(*) FROM faults GROUP BY fault"))
+
+    def fault_counts(self) -> list[FaultCount]:
+        """How often each fault looked at messages of an edge and struck, over all lives."""
+        columns = "fault, source, destination, SUM(examined), SUM(applied), SUM(chances), SUM(hits)"
+        grouped = "GROUP BY fault, source, destination"
+        return list(self._rows(FaultCount, f"SELECT {columns} FROM fault_counts {grouped}"))  # noqa: S608
+
+    def early_deliveries(self, by_s: float) -> int:
+        """How many held messages were handed over more than `by_s` seconds before their time."""
+        return int(self._row("SELECT COUNT(*) FROM delays WHERE achieved_s < asked_s - ?", by_s)[0])
+
+    def fates(self) -> list[EdgeFates]:
+        """How messages ended on each edge that faults looked at."""
+        columns = ("delivered", "dropped", "delayed", "duplicated", "corrupted", "rejected", "expired")
+        sums = ", ".join(f"SUM({name})" for name in columns)
+        query = f"SELECT source, destination, {sums} FROM fates GROUP BY source, destination"  # noqa: S608
+        return list(self._rows(EdgeFates, query))
+
+    def endings(self) -> list[EndingCount]:
+        """How often messages ended late, rejected or expired, by edge."""
+        query = (
+            "SELECT source, destination, fate, COUNT(*), COUNT(DISTINCT episode || ' ' || number || ' ' || attempt) "
+            "FROM endings GROUP BY source, destination, fate"
+        )
+        return list(self._rows(EndingCount, query))
+
+    def causes(self, most: int) -> list[CauseCount]:
+        """What was to blame for what became of messages, the most frequent first.
+
+        Args:
+            most: How many to tell.
+        """
+        query = (
+            "SELECT kind, fate, COUNT(*) AS often, COUNT(DISTINCT cause), MIN(cause) FROM ledger "
+            "GROUP BY kind, fate, CASE WHEN fate IN ('rejected', 'expired') THEN '' ELSE cause END "
+            "ORDER BY often DESC LIMIT ?"
+        )
+        return list(self._rows(CauseCount, query, most))
+
+    def strikes(self) -> list[ProcessFaultRecord]:
+        """Everything that was done to processes, as it came."""
+        return list(self._rows(ProcessFaultRecord, "SELECT fault, occasion, participant, what FROM process_faults"))
+
+    def live_faults(self) -> list[LiveFault]:
+        """Faults that were added, or ended, while the run went on, in that order."""
+        query = "SELECT name, document, added_after, healed_after FROM live_faults ORDER BY rowid"
+        return list(self._rows(LiveFault, query))
+
+    def peers_of(self, kind: str) -> list[str]:
+        """Whom the events of one kind are about, as they came."""
+        return [peer for (peer,) in self._ask("SELECT peer FROM events WHERE kind = ?", kind)]
+
+    def lives(self) -> list[LifeRow]:
+        """Every life of all participants, the first one first."""
+        return list(self._rows(LifeRow, "SELECT incarnation, after_episode, why FROM lives ORDER BY incarnation"))
+
+    def status(self) -> list[StatusRow]:
+        """What each participant waits for, the longest wait first."""
+        query = "SELECT participant, waits_for, since, seen FROM status ORDER BY since, participant"
+        return list(self._rows(StatusRow, query))
+
+    def _rows(self, make: Callable[..., _Row], question: str, *values: object) -> Iterator[_Row]:
+        return (make(*row) for row in self._ask(question, *values))
+
+    def _row(self, question: str, *values: object) -> Any:
+        return next(self._ask(question, *values), None)
+
+    def _ask(self, question: str, *values: object) -> Iterator[Any]:
+        """The one place where the store is asked, and where SQLite's errors become a sentence."""
+        try:
+            yield from self._database.execute(question, values)
+        except sqlite3.Error as error:
+            raise _unreadable(self._path, error) from None
+
+
+def _unreadable(path: Path, error: sqlite3.Error) -> UserError:
+    return UserError(f"cannot read the run's store {path}: {error}")

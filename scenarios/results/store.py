@@ -1,20 +1,4 @@
-"""A run's store: one SQLite file, one writer, readable by anybody while the run goes on.
-
-| table    | a row is                                                                                   |
-|----------|--------------------------------------------------------------------------------------------|
-| episodes | one agent's return in one episode                                                          |
-| rounds   | one communication round of one agent: partners, heard, losses as JSON                      |
-| edges    | one directed edge: sent, sent_bytes, dropped, heard, late, missing, rejected, lost, skipped |
-| faults   | one change of a message's fate: fault, edge, message, delays as JSON, fate                 |
-| delays   | one copy of a message that was held back: seconds asked for and achieved                   |
-| fault_counts | how often a fault looked at messages of an edge and how often it struck                |
-| endings  | one message that ended late, rejected or expired, and why                                  |
-| ledger   | a view of faults and endings: one line for each thing that became of a message, and why    |
-| fates    | how the messages of a kind ended on an edge that faults looked at                          |
-| events   | something worth a sentence: who noticed it, kind, peer, text                               |
-| lives    | one life of all participants: the episode it goes on after, what ended the one before      |
-| status   | what each participant waited for when it last gave a sign, and since when                  |
-"""
+"""A run's store: one SQLite file, one writer, readable by anybody while the run goes on; see `schema`."""
 
 from __future__ import annotations
 
@@ -42,32 +26,9 @@ from broker.wire.records import (
     RoundRecord,
     StatusRecord,
 )
+from scenarios.results.reader import RunReader
+from scenarios.results.schema import SCHEMA
 
-_SCHEMA = """
-CREATE TABLE episodes (episode INTEGER, agent TEXT, return REAL, steps INTEGER, missing_actions INTEGER);
-CREATE TABLE rounds (episode INTEGER, round INTEGER, agent TEXT, partners INTEGER, heard INTEGER, losses TEXT);
-CREATE TABLE edges (source TEXT, destination TEXT, sent INTEGER DEFAULT 0, sent_bytes INTEGER DEFAULT 0,
-    dropped INTEGER DEFAULT 0, heard INTEGER DEFAULT 0, late INTEGER DEFAULT 0, missing INTEGER DEFAULT 0,
-    rejected INTEGER DEFAULT 0, lost INTEGER DEFAULT 0, skipped INTEGER DEFAULT 0, PRIMARY KEY (source, destination));
-CREATE TABLE faults (fault TEXT, source TEXT, destination TEXT, kind TEXT, episode INTEGER, number INTEGER,
-    attempt INTEGER, delays_s TEXT, fate TEXT);
-CREATE TABLE delays (source TEXT, destination TEXT, kind TEXT, episode INTEGER, number INTEGER, attempt INTEGER,
-    asked_s REAL, achieved_s REAL);
-CREATE TABLE endings (source TEXT, destination TEXT, kind TEXT, episode INTEGER, number INTEGER, attempt INTEGER,
-    fate TEXT, cause TEXT);
-CREATE VIEW ledger AS
-    SELECT source, destination, kind, episode, number, attempt, fate, fault AS cause FROM faults
-    UNION ALL SELECT * FROM endings;
-CREATE TABLE fault_counts (fault TEXT, source TEXT, destination TEXT, examined INTEGER, applied INTEGER,
-    chances INTEGER, hits INTEGER);
-CREATE TABLE fates (source TEXT, destination TEXT, kind TEXT, delivered INTEGER, dropped INTEGER, delayed INTEGER,
-    duplicated INTEGER, corrupted INTEGER, rejected INTEGER, expired INTEGER);
-CREATE TABLE process_faults (fault TEXT, occasion TEXT, participant TEXT, what TEXT, at REAL);
-CREATE TABLE live_faults (name TEXT PRIMARY KEY, document TEXT, added_after INTEGER, healed_after INTEGER);
-CREATE TABLE events (participant TEXT, kind TEXT, peer TEXT, text TEXT);
-CREATE TABLE lives (incarnation INTEGER PRIMARY KEY, after_episode INTEGER, began_at REAL, why TEXT);
-CREATE TABLE status (participant TEXT PRIMARY KEY, waits_for TEXT, since REAL, seen REAL);
-"""
 _EDGE_COUNTS = ("sent", "sent_bytes", "dropped", "heard", "late", "missing", "rejected", "lost", "skipped")
 _ADD_EDGE = (
     f"INSERT INTO edges (source, destination, {', '.join(_EDGE_COUNTS)}) "  # noqa: S608
@@ -93,7 +54,10 @@ class Store:
         agents: Names of the agents, in the order of an episode's returns.
 
     Raises:
-        UserError: The file cannot be made, or is none of a run.
+        UserError: The file cannot be made, is none of a run, or is of another version.
+
+    Attributes:
+        reader: Answers what has been written and flushed.
     """
 
     def __init__(self, path: Path, agents: tuple[str, ...]) -> None:
@@ -103,18 +67,29 @@ class Store:
         self._flushed_at = time.monotonic()
         try:
             self._database = sqlite3.connect(path)
+        except sqlite3.Error as error:
+            raise _not_writable(path, error) from None
+        self.reader = RunReader(self._database, path)
+        try:
+            self._prepare(path)
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _prepare(self, path: Path) -> None:
+        """Make the tables of a new store; see that one that is there already is whole and can be gone on with."""
+        try:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")
-            # Whoever was killed before all tables were there has left none.
-            if self._database.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
-                self._database.executescript(f"BEGIN;{_SCHEMA}COMMIT;")
+            if self.reader.is_empty():  # whoever was killed before all tables were there has left none
+                self._database.executescript(SCHEMA)
+            self.reader.require_version()
             (found,) = self._database.execute("PRAGMA quick_check(1)").fetchone()
-            if found != "ok":
-                msg = f"the run's store {path} is damaged: {found}. Nothing of it was changed."
-                raise UserError(msg)
         except sqlite3.Error as error:
-            msg = f"cannot write the run's store {path}: {error}"
-            raise UserError(msg) from None
+            raise _not_writable(path, error) from None
+        if found != "ok":
+            msg = f"the run's store {path} is damaged: {found}. Nothing of it was changed."
+            raise UserError(msg)
 
     def write(self, records: Iterable[Record]) -> None:
         """Keep records; they reach the file in batches, or with `flush`."""
@@ -140,10 +115,6 @@ class Store:
         self._rows.clear()
         self._waiting = 0
         self._flushed_at = time.monotonic()
-
-    def ask(self, question: str) -> list[Any]:
-        """Rows of what has been written and flushed."""
-        return self._database.execute(question).fetchall()
 
     def add_live_fault(self, name: str, document: str, after_episode: int) -> None:
         """Keep a fault that was added to the run while it went on."""
@@ -174,8 +145,7 @@ class Store:
                 self._database.execute("DELETE FROM endings WHERE episode > ? OR fate = 'expired'", (after_episode,))
                 for table in ("edges", "fault_counts", "fates", "status"):
                     self._database.execute(f"DELETE FROM {table}")  # noqa: S608
-                newest = self._database.execute("SELECT max(incarnation) FROM lives").fetchone()[0]
-                incarnation = 0 if newest is None else int(newest) + 1
+                incarnation = 1 + max((life.incarnation for life in self.reader.lives()), default=-1)
                 row = (incarnation, after_episode, time.time(), why)
                 self._database.execute("INSERT INTO lives VALUES (?, ?, ?, ?)", row)
         except sqlite3.Error as error:
@@ -186,6 +156,10 @@ class Store:
         """Flush and release the file."""
         self.flush()
         self._database.close()
+
+
+def _not_writable(path: Path, error: sqlite3.Error) -> UserError:
+    return UserError(f"cannot write the run's store {path}: {error}")
 
 
 def _unwritable(error: sqlite3.Error) -> UserError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from hashlib import sha256
@@ -13,6 +12,7 @@ import numpy as np
 
 from broker.config import Model
 from broker.wire.records import EdgeRecord, EpisodeRecord, EventRecord, FinishedRecord, Record, RoundRecord
+from scenarios.results.reader import RunReader, read_store
 
 GONE = "gone"
 """Kind of the event of an agent that died and is not replaced."""
@@ -104,24 +104,19 @@ class RunTotals:
             self._rounds_of.pop(self.recorded, None)
             self.recorded += 1
 
-    def recall(self, store: Path) -> None:
+    def recall(self, store: RunReader) -> None:
         """Take in what an earlier life has recorded."""
-        database = sqlite3.connect(store)
-        try:
-            returns: defaultdict[int, dict[str, float]] = defaultdict(dict)
-            steps = {}
-            for episode, agent, value, *counts in database.execute("SELECT * FROM episodes"):
-                returns[episode][agent] = value
-                steps[episode] = counts
-            for episode in sorted(returns):
-                own = tuple(returns[episode][agent] for agent in self.agents)
-                self.add([EpisodeRecord(episode, own, *steps[episode])])
-            for (agent,) in database.execute("SELECT peer FROM events WHERE kind = ?", (GONE,)):
-                self.gone[agent] = None
-            for row in database.execute("SELECT agent, episode, partners, heard FROM rounds"):
-                self._add_round(*row)
-        finally:
-            database.close()
+        returns: defaultdict[int, dict[str, float]] = defaultdict(dict)
+        counts = {}
+        for row in store.episodes():
+            returns[row.episode][row.agent] = row.value
+            counts[row.episode] = (row.steps, row.missing_actions)
+        for episode in sorted(returns):
+            own = tuple(returns[episode][agent] for agent in self.agents)
+            self.add([EpisodeRecord(episode, own, *counts[episode])])
+        self.gone |= dict.fromkeys(store.peers_of(GONE))
+        for found in store.rounds():
+            self._add_round(found.agent, found.episode, found.partners, found.heard)
         self.add([])
 
     def _is_whole(self, episode: int) -> bool:
@@ -197,12 +192,8 @@ def _joint_digest(weights: dict[str, str]) -> str:
 def _ledger(store: Path) -> tuple[int, str]:
     """Number of lines of the fault ledger, and SHA-256 over them in an order that does not depend on time."""
     digest, lines = sha256(), 0
-    database = sqlite3.connect(store)
-    try:
-        columns = "fault, source, destination, kind, episode, number, attempt, delays_s"
-        for row in database.execute(f"SELECT {columns} FROM faults ORDER BY {columns}"):  # noqa: S608
-            digest.update(json.dumps(row).encode())
+    with read_store(store) as reader:
+        for row in reader.faults():
+            digest.update(json.dumps(row[:-1]).encode())  # all but its fate
             lines += 1
-    finally:
-        database.close()
     return lines, digest.hexdigest()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scenarios.reports.references import references
-from scenarios.results.reader import read_run
+from scenarios.results.run_result import read_run
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.runner import Folder, document
 from scenarios.studies.bill import Layouts, bill

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from scenarios.reports.references import References
 from scenarios.reports.statistics import Estimate, difference, estimate, paired
-from scenarios.results.reader import EdgeTraffic, RunResult
+from scenarios.results.run_result import EdgeTraffic, RunResult
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.studies.claims import Claim, Comparison, Decided, decide
 from scenarios.studies.study import Study

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from broker.errors import ForetellError
-from scenarios.results.reader import read_summary
+from scenarios.results.run_result import read_summary
 from scenarios.running.batch.cell import Cell
 from scenarios.running.batch.runner import Folder
 

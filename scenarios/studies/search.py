@@ -16,7 +16,7 @@ from typing import Any
 
 from broker.errors import UserError
 from scenarios.document.loading import load_scenario
-from scenarios.results.reader import read_run
+from scenarios.results.run_result import read_run
 from scenarios.running.batch.cell import Cell, Group, Settings
 from scenarios.running.batch.runner import Folder
 from scenarios.studies.candidates import Candidate, draw_candidates, episodes_of, survivors

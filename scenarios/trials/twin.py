@@ -14,7 +14,7 @@ from rich.table import Table
 from broker.errors import UserError
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.reports.statistics import Estimate, paired
-from scenarios.results.reader import RunResult, read_run
+from scenarios.results.run_result import RunResult, read_run
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.runner import Folder
 

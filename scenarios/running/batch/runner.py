@@ -25,7 +25,8 @@ from broker.errors import ForetellError, UserError
 from scenarios.document.loading import load_scenario, parse_scenario, parse_settings
 from scenarios.document.scenario import Scenario
 from scenarios.results.folder import RunFolder, locked
-from scenarios.results.reader import open_store, read_summary
+from scenarios.results.reader import open_store
+from scenarios.results.run_result import read_summary
 from scenarios.running.batch.cell import Cell
 
 _LOOK_EVERY_S = 0.1

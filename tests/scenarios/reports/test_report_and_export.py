@@ -18,7 +18,7 @@ from runs import simulate_here
 
 from broker.errors import UserError
 from scenarios.reports.export import COLUMNS, to_csv, to_marl_eval, to_parquet
-from scenarios.results.reader import read_run
+from scenarios.results.run_result import read_run
 
 SMALL = ("exchange-quick", "--episodes", "45", "--set", "parallel_episodes=2", "--set", "learning.hidden=[8]")
 

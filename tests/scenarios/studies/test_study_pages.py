@@ -15,7 +15,7 @@ from scenarios.commands.study import PAGES, make_study
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.reports.references import references
 from scenarios.reports.statistics import Estimate
-from scenarios.results.reader import EdgeTraffic
+from scenarios.results.run_result import EdgeTraffic
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.runner import document
 from scenarios.studies.bill import bill

@@ -1,0 +1,123 @@
+"""What a run's folder says about the run, for reports and studies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from broker.errors import UserError
+from broker.wire.records import EdgeRecord
+from scenarios.document.loading import parse_scenario
+from scenarios.document.scenario import Scenario
+from scenarios.results.answers import EpisodeRow
+from scenarios.results.folder import RunFolder
+from scenarios.results.reader import read_store, require_version
+from scenarios.results.summary import Summary
+
+
+@dataclass(frozen=True)
+class EdgeTraffic:
+    """What crossed the edges between agents in one run.
+
+    Attributes:
+        edges: Directed edges over which anything was sent.
+        rounds: Communication rounds of the run.
+        sent: Shares handed to the transport.
+        sent_bytes: Their frames' bytes.
+        heard: Shares heard in their round.
+        missing: Shares that were not there when their round closed.
+        late: Of these, shares that came afterwards.
+    """
+
+    edges: int
+    rounds: int
+    sent: int
+    sent_bytes: int
+    heard: int
+    missing: int
+    late: int
+
+    @property
+    def heard_share(self) -> float | None:
+        """Part of the expected shares that was heard in time; None where none was expected."""
+        expected = self.heard + self.missing
+        return self.heard / expected if expected else None
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One run, read from its folder.
+
+    Attributes:
+        folder: Where it is.
+        scenario: The resolved document.
+        summary: Its figures.
+        agents: Names, in order.
+        returns: (episodes, N) float64, undiscounted, mean over parallel copies.
+        steps: (episodes,) int64, environment steps of each episode over all its copies.
+        traffic: What crossed the edges between agents.
+    """
+
+    folder: Path
+    scenario: Scenario
+    summary: Summary
+    agents: tuple[str, ...]
+    returns: NDArray[np.float64]
+    steps: NDArray[np.int64]
+    traffic: EdgeTraffic
+
+    @property
+    def team(self) -> NDArray[np.float64]:
+        """Team return, the sum over agents, of every episode."""
+        total: NDArray[np.float64] = self.returns.sum(axis=1)
+        return total
+
+
+def read_run(folder: Path) -> RunResult:
+    """Read a run's folder.
+
+    Raises:
+        UserError: It is no run's folder, the run did not come to its end, or its store is of another version.
+    """
+    run = RunFolder(folder)
+    require_version(run.store)
+    summary = read_summary(run)
+    if summary is None:
+        msg = f"{folder} holds no finished run: expected a folder that `foretell run` or `foretell simulate` left"
+        raise UserError(msg)
+    try:
+        scenario = parse_scenario(run.scenario.read_text(encoding="utf-8"), {})
+    except OSError as error:
+        msg = f"cannot read the run in {folder}: {error}"
+        raise UserError(msg) from None
+    with read_store(run.store) as store:
+        agents, returns, steps = _episodes(list(store.episodes()))
+        traffic = _traffic(store.edges(), agents, summary.rounds)
+    return RunResult(folder, scenario, summary, agents, returns, steps, traffic)
+
+
+def read_summary(run: RunFolder) -> Summary | None:
+    """The figures of a run that came to its end; None if it did not."""
+    try:
+        summary = Summary.model_validate_json(run.summary.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValidationError):
+        return None
+    return summary if summary.complete else None
+
+
+def _episodes(rows: Sequence[EpisodeRow]) -> tuple[tuple[str, ...], NDArray[np.float64], NDArray[np.int64]]:
+    agents = tuple(dict.fromkeys(row.agent for row in rows))
+    returns = np.array([row.value for row in rows], np.float64).reshape(-1, len(agents))
+    steps = np.array([row.steps for row in rows[:: len(agents)]], np.int64)
+    return agents, returns, steps
+
+
+def _traffic(edges: Sequence[EdgeRecord], among: tuple[str, ...], rounds: int) -> EdgeTraffic:
+    used = [edge for edge in edges if {edge.source, edge.destination} <= {*among} and edge.sent + edge.missing > 0]
+    names = ("sent", "sent_bytes", "heard", "missing", "late")
+    return EdgeTraffic(len(used), rounds, *(sum(getattr(edge, name) for edge in used) for name in names))

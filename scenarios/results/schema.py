@@ -1,0 +1,52 @@
+"""What a run's store holds: its tables, and the version by which code and file know each other.
+
+| table    | a row is                                                                                   |
+|----------|--------------------------------------------------------------------------------------------|
+| episodes | one agent's return in one episode                                                          |
+| rounds   | one communication round of one agent: partners, heard, losses as JSON                      |
+| edges    | one directed edge: sent, sent_bytes, dropped, heard, late, missing, rejected, lost, skipped |
+| faults   | one change of a message's fate: fault, edge, message, delays as JSON, fate                 |
+| delays   | one copy of a message that was held back: seconds asked for and achieved                   |
+| fault_counts | how often a fault looked at messages of an edge and how often it struck                |
+| endings  | one message that ended late, rejected or expired, and why                                  |
+| ledger   | a view of faults and endings: one line for each thing that became of a message, and why    |
+| fates    | how the messages of a kind ended on an edge that faults looked at                          |
+| process_faults | what was done to a process, on which occasion, and when                              |
+| live_faults | a fault that was added, or ended, while the run went on, and after which episode        |
+| events   | something worth a sentence: who noticed it, kind, peer, text                               |
+| lives    | one life of all participants: the episode it goes on after, what ended the one before      |
+| status   | what each participant waited for when it last gave a sign, and since when                  |
+"""
+
+from __future__ import annotations
+
+VERSION = 1
+"""Of tables and columns; whoever changes them adds one. Stores made before there were versions say 0."""
+
+_TABLES = """
+CREATE TABLE episodes (episode INTEGER, agent TEXT, return REAL, steps INTEGER, missing_actions INTEGER);
+CREATE TABLE rounds (episode INTEGER, round INTEGER, agent TEXT, partners INTEGER, heard INTEGER, losses TEXT);
+CREATE TABLE edges (source TEXT, destination TEXT, sent INTEGER DEFAULT 0, sent_bytes INTEGER DEFAULT 0,
+    dropped INTEGER DEFAULT 0, heard INTEGER DEFAULT 0, late INTEGER DEFAULT 0, missing INTEGER DEFAULT 0,
+    rejected INTEGER DEFAULT 0, lost INTEGER DEFAULT 0, skipped INTEGER DEFAULT 0, PRIMARY KEY (source, destination));
+CREATE TABLE faults (fault TEXT, source TEXT, destination TEXT, kind TEXT, episode INTEGER, number INTEGER,
+    attempt INTEGER, delays_s TEXT, fate TEXT);
+CREATE TABLE delays (source TEXT, destination TEXT, kind TEXT, episode INTEGER, number INTEGER, attempt INTEGER,
+    asked_s REAL, achieved_s REAL);
+CREATE TABLE endings (source TEXT, destination TEXT, kind TEXT, episode INTEGER, number INTEGER, attempt INTEGER,
+    fate TEXT, cause TEXT);
+CREATE VIEW ledger AS
+    SELECT source, destination, kind, episode, number, attempt, fate, fault AS cause FROM faults
+    UNION ALL SELECT * FROM endings;
+CREATE TABLE fault_counts (fault TEXT, source TEXT, destination TEXT, examined INTEGER, applied INTEGER,
+    chances INTEGER, hits INTEGER);
+CREATE TABLE fates (source TEXT, destination TEXT, kind TEXT, delivered INTEGER, dropped INTEGER, delayed INTEGER,
+    duplicated INTEGER, corrupted INTEGER, rejected INTEGER, expired INTEGER);
+CREATE TABLE process_faults (fault TEXT, occasion TEXT, participant TEXT, what TEXT, at REAL);
+CREATE TABLE live_faults (name TEXT PRIMARY KEY, document TEXT, added_after INTEGER, healed_after INTEGER);
+CREATE TABLE events (participant TEXT, kind TEXT, peer TEXT, text TEXT);
+CREATE TABLE lives (incarnation INTEGER PRIMARY KEY, after_episode INTEGER, began_at REAL, why TEXT);
+CREATE TABLE status (participant TEXT PRIMARY KEY, waits_for TEXT, since REAL, seen REAL);
+"""
+SCHEMA = f"BEGIN;{_TABLES}PRAGMA user_version = {VERSION};COMMIT;"
+"""Makes all tables, or, when its writer is killed meanwhile, none."""
