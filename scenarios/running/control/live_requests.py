@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any, get_args
 
@@ -21,7 +20,7 @@ from scenarios.document.process_faults import PROCESS_FAULTS
 from scenarios.document.scenario import ANY_FAULT, AnyFaultConfig, Scenario
 from scenarios.results.answers import LiveFault
 from scenarios.results.folder import RunFolder, is_held, open_run_folder
-from scenarios.results.reader import open_store
+from scenarios.results.reader import read_store
 from scenarios.running.control.live_faults import as_played, with_live_faults
 
 ALL = "all"
@@ -89,16 +88,16 @@ def describe_faults(root: Path) -> Iterator[str]:
     """
     folder = open_run_folder(root)
     scenario, live = load_scenario(str(folder.scenario)), _live(folder)
-    with closing(open_store(folder.store)) as store:
-        changed = dict(store.execute("SELECT fault, count(*) FROM faults GROUP BY fault"))
-        struck = dict(store.execute("SELECT fault, count(*) FROM process_faults GROUP BY fault"))
+    with read_store(folder.store) as store:
+        changed = store.changes_by_fault()
+        struck = Counter(strike.fault for strike in store.strikes())
     begun = dict.fromkeys((name_of_fault(fault) for fault in scenario.faults), "of the scenario")
     ends = {change.name: change.healed_after for change in live if change.healed_after is not None}
     for fault in with_live_faults(scenario, live).faults:
         name = name_of_fault(fault)
         state = f"healed after episode {ends[name]}" if name in ends else "in force"
         settings = fault.model_dump(mode="json", exclude_defaults=True, exclude={"name", "kind"})
-        count = struck.get(name, changed.get(name))
+        count = struck[name] or changed.get(name)
         seen = f", struck {count}" if count else ""
         yield f"{name}: {fault.kind} {json.dumps(settings)}, {begun.get(name, 'added')}, {state}{seen}"
 
@@ -126,13 +125,8 @@ def _running(root: Path) -> tuple[RunFolder, Scenario, list[LiveFault]]:
 
 
 def _live(folder: RunFolder) -> list[LiveFault]:
-    try:
-        with closing(open_store(folder.store)) as store:
-            question = "SELECT name, document, added_after, healed_after FROM live_faults ORDER BY rowid"
-            return [LiveFault(*row) for row in store.execute(question)]
-    except sqlite3.Error as error:
-        msg = f"cannot read {folder.store}: {error}"
-        raise UserError(msg) from None
+    with read_store(folder.store) as store:
+        return store.live_faults()
 
 
 def _order(folder: RunFolder, content: dict[str, Any]) -> None:
