@@ -10,19 +10,19 @@ import os
 import random
 import re
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from broker.errors import UserError
 from scenarios.results.folder import RunFolder, open_run_folder
+from scenarios.results.reader import read_store
 from scenarios.running.procfs import is_alive, writers_of
 
 TRANSPORTS = ("zeromq", "mqtt")
@@ -225,20 +225,15 @@ def _read_figures(out: Path) -> dict[str, Any]:
 
 
 def _recorded(folder: RunFolder) -> int:
-    found = _ask(folder, "SELECT count(DISTINCT episode) FROM episodes")
-    return int(found[0][0]) if found else 0
+    """Episodes in the run's store; none while there is no store."""
+    with suppress(UserError), read_store(folder.store) as store:
+        return store.count_episodes()
+    return 0
 
 
 def _phase(folder: RunFolder, name: str) -> str:
-    found = _ask(folder, "SELECT waits_for FROM status WHERE participant = ?", name)
-    match = _PHASE.search(found[0][0]) if found else None
+    said = ""
+    with suppress(UserError), read_store(folder.store) as store:
+        said = next((found.waits_for for found in store.status() if found.participant == name), "")
+    match = _PHASE.search(said)
     return match[1] if match else _STARTING
-
-
-def _ask(folder: RunFolder, question: str, *values: str) -> list[Any]:
-    """Rows of the run's store; none while there is no store."""
-    try:
-        with closing(sqlite3.connect(f"file:{folder.store}?mode=ro", uri=True)) as store:
-            return store.execute(question, values).fetchall()
-    except sqlite3.Error:
-        return []

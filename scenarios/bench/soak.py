@@ -7,23 +7,23 @@ scenario simulated without kills.
 from __future__ import annotations
 
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from broker.wire.messages import ENVIRONMENT
 from scenarios.document.loading import load_scenario
+from scenarios.results.answers import EpisodeRow, FaultRow, RoundRow
 from scenarios.results.folder import RunFolder
 from scenarios.results.proof import verify_ledger
+from scenarios.results.reader import RunReader, read_store
 from scenarios.running.procfs import parent_of, writers_of
 
 LAUNCHER, FORK_SERVER, AGENTS = "launcher", "fork server", "agents"
@@ -41,10 +41,12 @@ _KILLS = '{{kind="crash",participants=["agent-*","environment"],pick="one",every
 _EPISODES = 1_000_000
 _SAMPLE_EVERY_S = 5.0
 _OLD_S = 15.0
-_COMPARED = {
-    "episodes": "episode, agent, return, steps, missing_actions",
-    "rounds": "episode, round, agent, partners, heard, losses",
-    "faults": "fault, source, destination, kind, episode, number, attempt, delays_s, fate",
+_Compared = EpisodeRow | RoundRow | FaultRow
+_Question = Callable[[RunReader], Iterator[_Compared]]
+_COMPARED: dict[str, _Question] = {
+    "episodes": RunReader.episodes,
+    "rounds": RunReader.rounds,
+    "faults": RunReader.faults,
 }
 
 
@@ -85,12 +87,10 @@ def measure_soak(minutes: float, kill_every_s: float, show: Callable[[int], None
         run, undisturbed = RunFolder(Path(temporary) / "run"), RunFolder(Path(temporary) / "simulate")
         losses = f"faults=[{_LOSSES},{_KILLS.format(every_s=kill_every_s)}]"
         _run_for(60 * minutes, run, losses, soak, show)
-        with closing(sqlite3.connect(run.store)) as store:
+        with read_store(run.store) as store:
             soak.episodes = _whole_episodes(store)
-            soak.kills = store.execute(
-                "SELECT count(*) FROM process_faults WHERE what LIKE 'killed with -9%'"
-            ).fetchone()[0]
-            soak.lives = store.execute("SELECT count(*) FROM lives").fetchone()[0]
+            soak.kills = sum(strike.what.startswith("killed with -9") for strike in store.strikes())
+            soak.lives = len(store.lives())
         soak.wrong += verify_ledger(load_scenario(str(run.scenario)), run.store)
         _start("simulate", undisturbed, soak.episodes, f"faults=[{_LOSSES}]").wait()
         _compare(run, undisturbed, soak)
@@ -163,26 +163,27 @@ def _start(how: str, folder: RunFolder, episodes: int, faults: str) -> subproces
     )
 
 
-def _whole_episodes(store: sqlite3.Connection) -> int:
+def _whole_episodes(store: RunReader) -> int:
     """Episodes from the first of which returns and all rounds are recorded."""
-    (agents,) = store.execute("SELECT count(DISTINCT agent) FROM episodes").fetchone()
-    (rounds,) = store.execute("SELECT max(round) + 1 FROM rounds").fetchone()
-    whole = "SELECT episode FROM rounds GROUP BY episode HAVING count(*) = ?"
-    found = {row[0] for row in store.execute(whole, (agents * rounds,))}
-    found &= {row[0] for row in store.execute("SELECT DISTINCT episode FROM episodes")}
-    return next(episode for episode in range(len(found) + 1) if episode not in found)
+    returns: dict[int, set[str]] = defaultdict(set)
+    for row in store.episodes():
+        returns[row.episode].add(row.agent)
+    agents = len(set().union(*returns.values()))
+    rounds = Counter(row.episode for row in store.rounds())
+    each = 1 + max(row.round for row in store.rounds())
+    whole = {episode for episode in returns if rounds[episode] == agents * each}
+    return next(episode for episode in range(len(whole) + 1) if episode not in whole)
 
 
 def _compare(run: RunFolder, undisturbed: RunFolder, soak: Soak) -> None:
-    for table, columns in _COMPARED.items():
-        found, expected = (_rows(folder, table, columns, soak.episodes) for folder in (run, undisturbed))
+    for table, ask in _COMPARED.items():
+        found, expected = (_rows(folder, ask, soak.episodes) for folder in (run, undisturbed))
         soak.compared[table] = len(expected)
         if found != expected:
             missing, more = len(expected - found), len(found - expected)
             soak.wrong.append(f"{table}: {missing} rows of the simulation are missing, {more} are others")
 
 
-def _rows(folder: RunFolder, table: str, columns: str, episodes: int) -> set[tuple[Any, ...]]:
-    with closing(sqlite3.connect(folder.store)) as store:
-        query = f"SELECT {columns} FROM {table} WHERE episode < ?"  # noqa: S608
-        return set(store.execute(query, (episodes,)))
+def _rows(folder: RunFolder, ask: _Question, episodes: int) -> set[_Compared]:
+    with read_store(folder.store) as store:
+        return {row for row in ask(store) if row.episode < episodes}

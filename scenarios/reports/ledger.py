@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from rich.console import Group
 from rich.table import Table
 
-from broker.errors import UserError
+from scenarios.results.answers import CauseCount, EdgeFates, EndingCount
 from scenarios.results.folder import RunFolder
 from scenarios.results.proof import kind_on
-from scenarios.results.reader import open_store
+from scenarios.results.reader import RunReader, read_store
 
 _CAUSES_SHOWN = 12
 
@@ -59,38 +58,23 @@ class Account:
     skipped: int
 
 
-def accounts(store: sqlite3.Connection) -> list[Account]:
+def accounts(store: RunReader) -> list[Account]:
     """The account of every edge between agents and environment, by name."""
-    fates = {
-        (source, destination): found
-        for source, destination, *found in store.execute(
-            "SELECT source, destination, SUM(dropped), SUM(expired), SUM(corrupted), SUM(duplicated), SUM(delayed) "
-            "FROM fates GROUP BY source, destination"
-        )
-    }
-    endings = {
-        (source, destination, fate): counts
-        for source, destination, fate, *counts in store.execute(
-            "SELECT source, destination, fate, COUNT(*), COUNT(DISTINCT episode || ' ' || number || ' ' || attempt) "
-            "FROM endings GROUP BY source, destination, fate"
-        )
-    }
+    fates = {(row.source, row.destination): row for row in store.fates()}
+    endings = {(row.source, row.destination, row.fate): row for row in store.endings()}
     found = []
-    for source, destination, sent, heard, unread, lost, rejections, skipped in store.execute(
-        "SELECT source, destination, sent, heard, dropped, lost, rejected, skipped FROM edges "
-        "ORDER BY source, destination"
-    ):
-        kind, edge = kind_on(source, destination), (source, destination)
+    for edge in store.edges():
+        kind, name = kind_on(edge.source, edge.destination), (edge.source, edge.destination)
         if not kind:
             continue
-        dropped, expired, corrupted, duplicated, delayed = fates.get(edge, (0, 0, 0, 0, 0))
-        named, rejected = endings.get((*edge, "rejected"), (0, 0))
-        _, late = endings.get((*edge, "late"), (0, 0))
+        met = fates.get(name, EdgeFates(*name, *[0] * 7))
+        rejected = endings.get((*name, "rejected"), EndingCount(*name, "rejected", 0, 0))
+        late = endings.get((*name, "late"), EndingCount(*name, "late", 0, 0))
         found.append(
             Account(
-                *(source, destination, kind, sent, heard, unread, lost),
-                *(dropped, expired, corrupted, rejected, max(0, rejections - named)),
-                *(duplicated, delayed, late, skipped),
+                *(*name, kind, edge.sent, edge.heard, edge.dropped, edge.lost),
+                *(met.dropped, met.expired, met.corrupted, rejected.messages, max(0, edge.rejected - rejected.lines)),
+                *(met.duplicated, met.delayed, late.messages, edge.skipped),
             )
         )
     return found
@@ -102,18 +86,8 @@ def account_of(folder: Path, *, by_edge: bool) -> Group:
     Raises:
         UserError: There is no run, or its store cannot be read.
     """
-    try:
-        with closing(open_store(RunFolder(folder).store)) as store:
-            rows = accounts(store)
-            causes = store.execute(
-                "SELECT kind, fate, COUNT(*) AS often, COUNT(DISTINCT cause), MIN(cause) FROM ledger "
-                "GROUP BY kind, fate, CASE WHEN fate IN ('rejected', 'expired') THEN '' ELSE cause END "
-                "ORDER BY often DESC LIMIT ?",
-                (_CAUSES_SHOWN,),
-            ).fetchall()
-    except sqlite3.Error as error:
-        msg = f"cannot read the ledger of {folder}: {error}. Expected the folder of a run"
-        raise UserError(msg) from None
+    with read_store(RunFolder(folder).store) as store:
+        rows, causes = accounts(store), store.causes(_CAUSES_SHOWN)
     return Group(_account_table(rows if by_edge else _by_kind(rows)), *([_cause_table(causes)] if causes else []))
 
 
@@ -140,10 +114,11 @@ def _account_table(rows: list[Account]) -> Table:
     return table
 
 
-def _cause_table(causes: list[tuple[str, str, int, int, str]]) -> Table:
+def _cause_table(causes: Sequence[CauseCount]) -> Table:
     table = Table(title="and why", title_justify="left")
     for column in ("kind", "fate", "messages", "cause"):
         table.add_column(column, justify="right" if column == "messages" else "left", overflow="fold")
-    for kind, fate, often, different, example in causes:
-        table.add_row(kind, fate, str(often), example if different == 1 else f"such as: {example}")
+    for found in causes:
+        cause = found.example if found.causes == 1 else f"such as: {found.example}"
+        table.add_row(found.kind, found.fate, str(found.often), cause)
     return table

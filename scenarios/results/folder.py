@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from broker.errors import UserError
+from scenarios.results.reader import require_version
 
 
 @dataclass(frozen=True)
@@ -114,12 +115,13 @@ def open_run_folder(root: Path) -> RunFolder:
     """The folder of a run that has begun.
 
     Raises:
-        UserError: It is none.
+        UserError: It is none, or its store is of another version.
     """
     folder = RunFolder(root)
     if not folder.scenario.exists() or not folder.store.exists():
         msg = f"{root} holds no run to go on with: expected {folder.scenario.name} and {folder.store.name} in it"
         raise UserError(msg)
+    require_version(folder.store)
     return folder
 
 

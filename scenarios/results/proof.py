@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 
 from broker.faults.chains import bad_share
@@ -28,28 +26,17 @@ from broker.faults.delays import Constant, Trace, Uniform
 from broker.faults.delays import DelayDistribution as Delays
 from broker.faults.selector import touches
 from broker.wire.messages import ENVIRONMENT, OBSERVER
-from broker.wire.records import FaultCount
+from broker.wire.records import EdgeRecord, FaultCount, ProcessFaultRecord
 from scenarios.document.plan import Plan
 from scenarios.document.process_faults import LateJoinConfig, ProcessFaultConfig, _episode, matching
 from scenarios.document.scenario import Scenario
+from scenarios.results.answers import EdgeFates
+from scenarios.results.reader import read_store
 
 SIGNIFICANCE = 1e-6
 """A rate that would come about by chance less often than that is a fault of the injection."""
 _EARLY_S = 1e-6
 """Rounding of the clock; a message handed over earlier than that was not held as long as was asked for."""
-
-_ENDED = """
-SELECT source, destination, ended, sent FROM edges NATURAL JOIN (
-    SELECT source, destination,
-        SUM(delivered + dropped + delayed + duplicated + corrupted + rejected + expired) AS ended
-    FROM fates GROUP BY source, destination)
-WHERE sent > 0 AND ended + lost > sent + dropped AND (SELECT COUNT(*) FROM lives) < 2 ORDER BY source, destination
-"""
-"""Edges on which more messages met a fate than were sent.
-
-Who died without being replaced has told nobody what it sent; and what is sent right after a checkpoint is forgotten by
-its sender in a crash, but not always by its receiver.
-"""
 
 
 def check(faults: Sequence[FaultConfig], counts: Sequence[FaultCount]) -> list[str]:
@@ -90,20 +77,12 @@ def verify_ledger(scenario: Scenario, store: Path) -> list[str]:
         scenario: What ran.
         store: The run's SQLite file.
     """
-    with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as database:
-        columns = "fault, source, destination, SUM(examined), SUM(applied), SUM(chances), SUM(hits)"
-        grouped = "GROUP BY fault, source, destination"
-        counts = [FaultCount(*row) for row in database.execute(f"SELECT {columns} FROM fault_counts {grouped}")]  # noqa: S608
-        used = database.execute("SELECT source, destination FROM edges WHERE sent > 0").fetchall()
-        (early,) = database.execute(
-            "SELECT COUNT(*) FROM delays WHERE achieved_s < asked_s - ?", (_EARLY_S,)
-        ).fetchone()
-        ended = database.execute(_ENDED).fetchall()
-    sentences = [*check(scenario.message_faults, counts), *_aimed_at_nothing(scenario.message_faults, used)]
-    sentences += [
-        f"{source}->{destination}: {count} messages ended there, but {sent} were sent: others speak in that name"
-        for source, destination, count, sent in ended
-    ]
+    with read_store(store) as reader:
+        counts, edges = reader.fault_counts(), reader.edges()
+        early = reader.early_deliveries(_EARLY_S)
+        sentences = _more_ended_than_sent(edges, reader.fates()) if len(reader.lives()) < 2 else []
+    faults, used = scenario.message_faults, [(edge.source, edge.destination) for edge in edges if edge.sent > 0]
+    sentences = [*check(faults, counts), *_aimed_at_nothing(faults, used), *sentences]
     if early:
         sentences.append(f"{early} delayed messages were handed over before their time")
     return sentences
@@ -114,9 +93,8 @@ def verify_strikes(plan: Plan, store: Path) -> list[str]:
     faults = plan.scenario.process_faults
     if not faults:
         return []
-    with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as database:
-        found = database.execute("SELECT fault, occasion, participant FROM process_faults").fetchall()
-    return check_strikes(faults, found, plan.strikable)
+    with read_store(store) as reader:
+        return check_strikes(faults, reader.strikes(), plan.strikable)
 
 
 def rate_of(fault: FaultConfig) -> float | None:
@@ -170,6 +148,23 @@ def _fits(fault: FaultConfig, rate: float, chances: int, hits: int) -> bool:
     return bool(binomtest(min(hits, chances), chances, rate).pvalue >= SIGNIFICANCE)
 
 
+def _more_ended_than_sent(edges: Sequence[EdgeRecord], fates: Sequence[EdgeFates]) -> list[str]:
+    """Edges on which more messages met a fate than were sent, in a run of one life.
+
+    Who died without being replaced has told nobody what it sent; and what is sent right after a checkpoint is forgotten
+    by its sender in a crash, but not always by its receiver.
+    """
+    ended = {(found.source, found.destination): sum(found[2:]) for found in fates}
+    return [
+        f"{edge.source}->{edge.destination}: {count} messages ended there, but {edge.sent} were sent: "
+        "others speak in that name"
+        for edge in edges
+        if (count := ended.get((edge.source, edge.destination))) is not None
+        and edge.sent > 0
+        and count + edge.lost > edge.sent + edge.dropped
+    ]
+
+
 def _aimed_at_nothing(faults: Sequence[FaultConfig], used: Sequence[tuple[str, str]]) -> list[str]:
     """Faults whose selector fits none of the edges on which messages of their kinds went."""
     edges = [(*edge, kind) for edge in used if (kind := kind_on(*edge))]
@@ -183,18 +178,18 @@ def _aimed_at_nothing(faults: Sequence[FaultConfig], used: Sequence[tuple[str, s
 
 
 def check_strikes(
-    faults: Sequence[ProcessFaultConfig], found: Sequence[tuple[str, str, str]], names: tuple[str, ...]
+    faults: Sequence[ProcessFaultConfig], found: Sequence[ProcessFaultRecord], names: tuple[str, ...]
 ) -> list[str]:
     """What was to strike and did not, a sentence each; none when all is well.
 
     Args:
         faults: As the scenario has them.
-        found: Name of the fault, occasion and victim of every strike in the ledger.
+        found: Every strike in the ledger.
         names: Everybody who can be struck.
     """
     struck: dict[tuple[str, str], set[str]] = {}
-    for fault_name, occasion, victim in found:
-        struck.setdefault((fault_name, occasion), set()).add(victim)
+    for strike in found:
+        struck.setdefault((strike.fault, strike.occasion), set()).add(strike.participant)
     sentences = []
     for fault in faults:
         name, victims = name_of_fault(fault), set(matching(fault, names))

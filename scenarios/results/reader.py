@@ -37,25 +37,16 @@ def read_store(path: Path) -> Iterator[RunReader]:
     Raises:
         UserError: There is none, or it is of another version.
     """
+    log = path.with_name(f"{path.name}-wal")
+    how = "mode=ro" if log.exists() and log.stat().st_size else "mode=ro&immutable=1"
     try:
-        database = open_store(path)
+        database = sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True)
     except sqlite3.Error as error:
         raise _unreadable(path, error) from None
     with closing(database):
         reader = RunReader(database, path)
         reader.require_version()
         yield reader
-
-
-def open_store(path: Path) -> sqlite3.Connection:
-    """A run's store for reading, at any time; a finished one is left exactly as it is, without files beside it.
-
-    Raises:
-        sqlite3.Error: There is none yet.
-    """
-    log = path.with_name(f"{path.name}-wal")
-    how = "mode=ro" if log.exists() and log.stat().st_size else "mode=ro&immutable=1"
-    return sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True)
 
 
 def require_version(path: Path) -> None:

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import json
 import shlex
-import sqlite3
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,6 +24,7 @@ from scenarios.results.folder import RunFolder
 
 if TYPE_CHECKING:  # every test session of this environment imports the plugin
     from scenarios.document.scenario import Scenario
+    from scenarios.results.reader import RunReader
     from scenarios.results.summary import Summary
 
 Fault = Mapping[str, Any]
@@ -61,24 +62,28 @@ class FaultRun:
 
     def recovers_within(self, rounds: int, *, after_episode: int) -> None:
         """From so many rounds after the beginning of an episode on, every share is heard."""
-        a_round = self.scenario.learning.rounds
-        bad = self._ask(
-            "SELECT episode, round FROM rounds WHERE heard < partners AND (episode - ?) * ? + round >= ? "
-            "ORDER BY episode, round LIMIT 1",
-            (after_episode, a_round, rounds),
-        )
-        where = f", found missing ones in round {bad[0][1]} of episode {bad[0][0]}" if bad else ""
+        in_episode = self.scenario.learning.rounds
+        with self._store() as store:
+            bad = min(
+                (
+                    (found.episode, found.round)
+                    for found in store.rounds()
+                    if found.heard < found.partners
+                    and (found.episode - after_episode) * in_episode + found.round >= rounds
+                ),
+                default=None,
+            )
+        where = f", found missing ones in round {bad[1]} of episode {bad[0]}" if bad else ""
         self._claim(
             not bad, f"every share heard from {rounds} rounds after the beginning of episode {after_episode}{where}"
         )
 
     def no_share_used_after_its_round(self) -> None:
         """No update used more shares than were heard in its round, late ones counted as missing."""
-        wrong = self._ask("SELECT count(*) FROM rounds WHERE heard > partners", ())[0][0]
-        stale = sum(
-            "stale" in json.loads(row[0]) and json.loads(row[0])["stale"] > 0
-            for row in self._ask("SELECT losses FROM rounds", ())
-        )
+        with self._store() as store:
+            found = list(store.rounds())
+        wrong = sum(each.heard > each.partners for each in found)
+        stale = sum(json.loads(each.losses).get("stale", 0) > 0 for each in found)
         late = self.summary.shares_late <= self.summary.shares_missing
         self._claim(
             not wrong and not stale and late, f"no share used after its round, found {wrong + stale} rounds that did"
@@ -86,19 +91,24 @@ class FaultRun:
 
     def no_agent_starved(self, *, at_least: float = 0.1) -> None:
         """Every agent heard at least this part of the shares it was to hear."""
+        partners: Counter[str] = Counter()
+        heard: Counter[str] = Counter()
+        with self._store() as store:
+            for found in store.rounds():
+                partners[found.agent] += found.partners
+                heard[found.agent] += found.heard
         starved = [
-            f"{agent} ({heard} of {partners})"
-            for agent, partners, heard in self._ask(
-                "SELECT agent, sum(partners), sum(heard) FROM rounds GROUP BY agent", ()
-            )
-            if heard < at_least * partners
+            f"{agent} ({heard[agent]} of {count})"
+            for agent, count in sorted(partners.items())
+            if heard[agent] < at_least * count
         ]
         self._claim(not starved, f"every agent to hear {at_least:.0%} of its shares; starved: {', '.join(starved)}")
 
     def fault_hit(self, fault: str, *, at_least: int = 1) -> None:
         """A fault struck so many messages or processes."""
-        struck = self._ask("SELECT coalesce(sum(hits), 0) FROM fault_counts WHERE fault = ?", (fault,))[0][0]
-        struck += self._ask("SELECT count(*) FROM process_faults WHERE fault = ?", (fault,))[0][0]
+        with self._store() as store:
+            struck = sum(count.hits for count in store.fault_counts() if count.fault == fault)
+            struck += sum(strike.fault == fault for strike in store.strikes())
         self._claim(struck >= at_least, f"fault {fault} to strike at least {at_least} times, found {struck}")
 
     def ledger_fits(self) -> None:
@@ -121,9 +131,10 @@ class FaultRun:
             msg = f"expected {expectation}\nseed {self.scenario.seed}; again with: {self.replay()}"
             raise AssertionError(msg)
 
-    def _ask(self, question: str, values: Sequence[Any]) -> list[Any]:
-        with closing(sqlite3.connect(self.folder.store)) as store:
-            return store.execute(question, values).fetchall()
+    def _store(self) -> AbstractContextManager[RunReader]:
+        from scenarios.results.reader import read_store  # noqa: PLC0415
+
+        return read_store(self.folder.store)
 
 
 class Foretell:

@@ -11,13 +11,12 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from broker.errors import ForetellError, UserError
 from scenarios.document.loading import load_scenario, parse_scenario, parse_settings
 from scenarios.document.scenario import Scenario
 from scenarios.results.folder import RunFolder, locked
-from scenarios.results.reader import open_store
+from scenarios.results.reader import read_store, require_version
 from scenarios.results.run_result import read_summary
 from scenarios.running.batch.cell import Cell
 
@@ -158,11 +157,12 @@ class Runner:
         """Whether the cell's run is complete.
 
         Raises:
-            UserError: It is, but with other settings.
+            UserError: It is, but with other settings, or by another version of Foretell.
         """
         run = self._folder.run(cell)
         if read_summary(run) is None:
             return False
+        require_version(run.store)
         try:
             found: Scenario | None = parse_scenario(run.scenario.read_text(encoding="utf-8"), {})
         except (OSError, UserError):
@@ -204,13 +204,12 @@ class Runner:
     def _count(self) -> None:
         """Look at how many episodes the runs under way have recorded."""
         for cell in self._processes:
-            store = self._folder.run(cell).store
             try:
-                with closing(open_store(store)) as database:
-                    row = database.execute("SELECT episode FROM episodes ORDER BY rowid DESC LIMIT 1").fetchone()
-            except sqlite3.Error:
+                with read_store(self._folder.run(cell).store) as store:
+                    newest = store.newest_episode()
+            except UserError:
                 continue  # not there yet
-            self._played[cell] = 1 + row[0] if row else 0
+            self._played[cell] = 0 if newest is None else 1 + newest
 
     def _end(self) -> None:
         """End what is under way: its run will be made anew."""

@@ -11,7 +11,7 @@ from runs import TINY, foretell, simulate_here
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.reports.ledger import accounts
 from scenarios.results.proof import verify_ledger
-from scenarios.results.reader import open_store
+from scenarios.results.reader import read_store
 
 EPISODES = 5
 ROUNDS = 3
@@ -39,12 +39,12 @@ def late(tmp_path_factory):
 
 
 def shares_of(folder):
-    with closing(open_store(folder / "run.sqlite")) as store:
+    with read_store(folder / "run.sqlite") as store:
         return [row for row in accounts(store) if row.kind == "share"]
 
 
 def lines_of(folder):
-    with closing(open_store(folder / "run.sqlite")) as store:
+    with closing(sqlite3.connect(folder / "run.sqlite")) as store:
         return store.execute("SELECT * FROM ledger ORDER BY 1, 2, 3, 4, 5, 6, 7, 8").fetchall()
 
 
@@ -82,9 +82,8 @@ def test_a_rejected_message_stands_there_by_name_with_what_was_wrong_about_it(tm
 def test_late_shares_stand_there_by_name_as_often_as_they_are_counted(late):
     lines = [line for line in lines_of(late) if line[6] == "late"]
     assert len(lines) == len(set(lines)) == sum(row.late for row in shares_of(late)) > 0
-    with closing(open_store(late / "run.sqlite")) as store:
-        (counted,) = store.execute("SELECT SUM(late) FROM edges").fetchone()
-    assert counted == len(lines)
+    with read_store(late / "run.sqlite") as store:
+        assert sum(edge.late for edge in store.edges()) == len(lines)
 
 
 def test_what_is_still_held_at_the_end_has_expired_and_the_fault_that_held_it_is_named(tmp_path):

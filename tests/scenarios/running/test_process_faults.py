@@ -12,6 +12,7 @@ import pytest
 from runs import TINY, foretell, need_mosquitto, simulate_here, summary
 
 from broker.errors import ScenarioError
+from broker.wire.records import ProcessFaultRecord
 from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
 from scenarios.document.process_faults import CheckpointLossConfig, CrashConfig, LateJoinConfig, StopConfig
@@ -159,13 +160,15 @@ def test_hands_do_what_the_fault_asks_for_and_every_victim_is_written_down() -> 
 def test_a_strike_that_was_asked_for_and_is_not_in_the_ledger_is_a_sentence(
     fault: Any, found: list[tuple[str, str, str]], sentence: str
 ) -> None:
-    (said,) = check_strikes([fault], found, NAMES)
+    (said,) = check_strikes([fault], [ProcessFaultRecord(*strike, "") for strike in found], NAMES)
     assert sentence in said
 
 
 def test_all_strikes_in_the_ledger_are_well() -> None:
     picked = crash(name="one", participants=("agent-*",), pick="one", at_episodes=(4,))
-    found = [("crash", "episode 4", "agent-1"), ("one", "episode 4", "agent-2")]
+    found = [
+        ProcessFaultRecord(fault, "episode 4", f"agent-{number}", "") for number, fault in ((1, "crash"), (2, "one"))
+    ]
     assert check_strikes([crash(at_episodes=(4,)), picked], found, NAMES) == []
 
 
