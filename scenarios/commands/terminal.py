@@ -80,11 +80,11 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder) -> None:
             run(plan, folder, observer, way_called(way), interrupted)
         except ForetellError:
             observer.finish(way)
-            observer.draw(way)
+            _draw(plan, folder, observer, way)
             raise
         live = observer.live_faults()
         summary = observer.finish(way)
-        observer.draw(way)
+        _draw(plan, folder, observer, way)
         stopped = interrupted()
     Console().print(_screen(summary))
     click.echo(_paths(folder))
@@ -100,6 +100,16 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder) -> None:
     whole = replace(plan, scenario=with_live_faults(plan.scenario, live))
     if sentences := [*verify_ledger(whole.scenario, folder.store), *verify_strikes(whole, folder.store)]:
         raise LedgerMismatch(sentences)
+
+
+def _draw(plan: Plan, folder: RunFolder, observer: Observer, way: WayName) -> None:
+    """Draw the learning curve, if anything was learned."""
+    returns, scenario = observer.returns, plan.scenario
+    if len(returns):
+        from scenarios.reports.learning_curve import draw_learning_curve  # noqa: PLC0415 - matplotlib takes half a second
+
+        title = f"{scenario.name}, {scenario.algorithm.name}, seed {scenario.seed} ({way})"
+        draw_learning_curve(folder.learning_curve, title, plan.agents, returns)
 
 
 @contextmanager

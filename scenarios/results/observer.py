@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary as Scalars
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
@@ -101,6 +102,12 @@ class Observer:
         return self._tally.recorded
 
     @property
+    def returns(self) -> NDArray[np.float64]:
+        """(episodes, N) float64: the agents' returns of each episode that has come."""
+        found = self._tally.returns
+        return np.array(found, np.float64).reshape(len(found), len(self._tally.agents))
+
+    @property
     def gone(self) -> tuple[str, ...]:
         """Agents that died and are not replaced, in the order of their deaths."""
         return tuple(self._tally.gone)
@@ -170,15 +177,6 @@ class Observer:
         )
         summary.write(self._folder.summary)
         return summary
-
-    def draw(self, substrate: str) -> None:
-        """Draw the learning curve, if anything was learned."""
-        scenario, tally = self._plan.scenario, self._tally
-        if tally.returns:
-            from scenarios.reports.learning_curve import draw_learning_curve  # noqa: PLC0415 - matplotlib takes half a second
-
-            title = f"{scenario.name}, {scenario.algorithm.name}, seed {scenario.seed} ({substrate})"
-            draw_learning_curve(self._folder.learning_curve, title, tally.agents, np.array(tally.returns))
 
     def _recalled(self) -> RunTotals:
         tally = RunTotals(self._plan.agents, self._plan.scenario.learning.rounds)

@@ -7,8 +7,11 @@ import struct
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from runs import TINY, simulate_here
 
+from broker.errors import ForetellError
 from scenarios.reports.learning_curve import draw_learning_curve
+from scenarios.results.reader import read_store
 
 
 def names(count):
@@ -75,3 +78,21 @@ def test_a_long_run_is_smoothed_over_a_fiftieth_of_its_episodes(tmp_path, lines)
 def test_a_run_in_which_nothing_happened_can_be_drawn(tmp_path):
     draw_learning_curve(tmp_path / "flat.png", "flat", names(3), np.zeros((30, 3)))
     assert (tmp_path / "flat.png").stat().st_size > 10_000
+
+
+def test_the_curve_of_a_run_is_drawn_with_its_returns_under_its_name(tmp_path, lines):
+    simulate_here(tmp_path / "run", "exchange-quick", "--episodes", "3", "--seed", "7", *TINY)
+    assert (tmp_path / "run" / "learning_curve.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert lines["title"] == "exchange-quick, anticipation-sharing, seed 7 (simulate)"
+    with read_store(tmp_path / "run" / "run.sqlite") as store:
+        returns = [row.value for row in store.episodes()]
+    np.testing.assert_array_equal(lines["team (sum over agents)"][1], np.reshape(returns, (3, 3)).sum(axis=1))
+    np.testing.assert_array_equal(lines["agent-2"][1], returns[2::3])
+
+
+def test_a_run_in_which_nothing_was_learned_has_no_picture(tmp_path):
+    deaf = 'faults=[{kind="drop",probability=1.0,messages=["timestep"],destination="agent-1"}]'
+    with pytest.raises(ForetellError, match="waits for the action of step 0 from agent-1"):
+        simulate_here(tmp_path / "run", "exchange-quick", "--episodes", "3", *TINY, "--set", deaf)
+    assert (tmp_path / "run" / "summary.json").exists()
+    assert not (tmp_path / "run" / "learning_curve.png").exists()

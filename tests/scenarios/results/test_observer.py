@@ -106,11 +106,9 @@ def finished_run(watch):
 
 def test_the_folder_of_a_run_holds_everything(watch):
     summary = finished_run(watch)
-    watch.observer.draw("simulate")
     folder = watch.folder
     assert parse_scenario(folder.scenario.read_text(), {}) == watch.plan.scenario
     assert json.loads(folder.summary.read_text()) == summary.model_dump()
-    assert folder.learning_curve.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
     store = sqlite3.connect(folder.store)
     counts = {
         table: store.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]
@@ -156,12 +154,19 @@ def test_losses_of_one_episode_do_not_leak_into_the_next(watch):
     assert (values["loss/gain", 0], values["loss/gain", 1]) == (100.5, 0.5)
 
 
-def test_a_run_that_ended_before_its_first_episode_has_a_summary_and_no_curve(watch):
+def test_the_returns_so_far_are_a_row_for_each_episode(watch):
+    assert watch.observer.returns.shape == (0, 2)
+    watch.observer.take([EpisodeRecord(0, (1.0, 0.5), 20, 1), EpisodeRecord(1, (2.0, -0.5), 20, 1)])
+    assert watch.observer.returns.tolist() == [[1.0, 0.5], [2.0, -0.5]]
+    watch.observer.finish("run")
+
+
+def test_a_run_that_ended_before_its_first_episode_has_a_summary_and_no_returns(watch):
     watch.observer.take([JoinedRecord("agent-0")])
     summary = watch.observer.finish("run")
     assert (summary.complete, summary.episodes, summary.substrate) == (False, 0, "run")
     assert watch.folder.summary.exists()
-    assert not watch.folder.learning_curve.exists()
+    assert len(watch.observer.returns) == 0
 
 
 def test_the_scenario_is_written_before_the_first_record(watch):
