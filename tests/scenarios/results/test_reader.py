@@ -1,0 +1,235 @@
+"""The run's reader: the only one who asks a store, in one way to open it and one sentence when it cannot."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from broker.errors import UserError
+from broker.wire.records import (
+    EdgeRecord,
+    EndingRecord,
+    EpisodeRecord,
+    FateCount,
+    FaultCount,
+    FaultRecord,
+    StatusRecord,
+)
+from scenarios.results.answers import EdgeFates, EndingCount, EpisodeRow, FaultRow, LiveFault
+from scenarios.results.reader import RunReader, read_store, require_version
+from scenarios.results.schema import VERSION
+from scenarios.results.store import Store
+
+ROOT = Path(__file__).parents[3]
+AGENTS = ("agent-0", "agent-1")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "run.sqlite"
+
+
+@pytest.fixture
+def store(path):
+    store = Store(path, AGENTS)
+    yield store
+    store.close()
+
+
+def asked(path, question):
+    with read_store(path) as reader:
+        return question(reader)
+
+
+# Who may ask
+
+
+def sources():
+    packages = ("broker", "agent_node", "env_service", "scenarios")
+    return [path for package in packages for path in (ROOT / package).rglob("*.py")]
+
+
+def strings_of(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def imports_of(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+
+
+def test_questions_to_a_store_stand_in_its_reader_alone():
+    asking = {path for path in sources() if any(re.search(r"\bSELECT\s", text) for text in strings_of(path))}
+    results = ROOT / "scenarios/results"
+    assert asking == {results / "reader.py", results / "schema.py"}, "the schema has a view"
+
+
+def test_only_the_reader_and_the_writer_open_a_store():
+    opening = {path for path in sources() if {"sqlite3", "aiosqlite"} & set(imports_of(path))}
+    assert opening == {ROOT / "scenarios/results" / name for name in ("reader.py", "store.py")}
+
+
+# How it is opened
+
+
+def test_a_finished_store_is_left_as_it_is_without_files_beside_it(path, tmp_path):
+    store = Store(path, AGENTS)
+    store.write([EpisodeRecord(0, (1.0, 2.0), 5, 0)])
+    store.close()
+    content = path.read_bytes()
+    path.chmod(0o444)
+    assert asked(path, RunReader.count_episodes) == 1
+    assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_run_that_goes_on_can_be_read_as_far_as_it_was_flushed(store, path):
+    store.write([EpisodeRecord(0, (1.0, 2.0), 5, 0)])
+    store.flush()
+    store.write([EpisodeRecord(1, (1.0, 2.0), 5, 0)])
+    assert asked(path, RunReader.newest_episode) == 0
+    store.flush()
+    assert asked(path, RunReader.newest_episode) == 1
+
+
+@pytest.mark.parametrize("place", ["nothing", "a folder", "no database", "a torn one"])
+def test_what_cannot_be_read_is_one_sentence_with_its_path(path, place):
+    if place == "a folder":
+        path.mkdir()
+    elif place == "no database":
+        path.write_text("this is not a database, and long enough for SQLite to see it" * 20)
+    elif place == "a torn one":
+        Store(path, AGENTS).close()
+        path.write_bytes(path.read_bytes()[:100] + bytes(4096))
+    with pytest.raises(UserError) as caught:
+        asked(path, RunReader.count_episodes)
+    assert str(caught.value).startswith(f"cannot read the run's store {path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_table_that_is_damaged_is_one_sentence_however_it_is_asked(path):
+    Store(path, AGENTS).close()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("DROP TABLE rounds")
+    with pytest.raises(UserError, match=r"^cannot read the run's store .*: no such table: rounds$"):
+        asked(path, lambda reader: list(reader.rounds()))
+
+
+# Versions
+
+
+def with_version(path, version):
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(f"PRAGMA user_version = {version}")
+
+
+def test_a_store_bears_the_version_of_its_schema(path):
+    Store(path, AGENTS).close()
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (VERSION,)
+    require_version(path)
+
+
+@pytest.mark.parametrize("version", [0, VERSION + 1])
+def test_a_store_of_another_version_is_refused_by_reader_and_writer_and_left_as_it_is(path, version, tmp_path):
+    Store(path, AGENTS).close()
+    with_version(path, version)
+    content = path.read_bytes()
+    sentence = (
+        f"{path} is a store of version {version}, and this Foretell reads version {VERSION}: "
+        "use the Foretell that made it, or run its scenario again into another folder"
+    )
+    for refuses in (require_version, lambda path: asked(path, RunReader.lives), lambda path: Store(path, AGENTS)):
+        with pytest.raises(UserError) as caught:
+            refuses(path)
+        assert str(caught.value) == sentence
+    assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_no_store_and_one_without_tables_are_of_no_other_version(path):
+    require_version(path)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+    require_version(path)
+    with pytest.raises(UserError, match="no such table: lives"):
+        asked(path, RunReader.lives)
+
+
+# What it answers
+
+
+def test_episodes_come_in_their_order_and_agents_as_they_were_recorded(store, path):
+    store.write([EpisodeRecord(1, (0.5, -2.0), 20, 3), EpisodeRecord(0, (0.1, 0.25), 10, 0)])
+    store.flush()
+    assert asked(path, lambda reader: list(reader.episodes())) == [
+        EpisodeRow(0, "agent-0", 0.1, 10, 0),
+        EpisodeRow(0, "agent-1", 0.25, 10, 0),
+        EpisodeRow(1, "agent-0", 0.5, 20, 3),
+        EpisodeRow(1, "agent-1", -2.0, 20, 3),
+    ]
+
+
+def test_before_the_first_record_every_answer_is_nothing(store, path):
+    with read_store(path) as reader:
+        assert (reader.count_episodes(), reader.newest_episode(), reader.early_deliveries(0.0)) == (0, None, 0)
+        lists = (reader.edges(), reader.fault_counts(), reader.fates(), reader.endings(), reader.causes(5))
+        assert [*lists, reader.strikes(), reader.live_faults(), reader.lives(), reader.status()] == [[]] * 9
+        assert list(reader.episodes()) == list(reader.rounds()) == list(reader.faults()) == []
+        assert reader.changes_by_fault() == {}
+
+
+def test_edges_come_back_as_the_records_that_both_ends_sent_added_up(store, path):
+    one = EdgeRecord("agent-0", "agent-1", *range(1, 10))
+    store.write([one, EdgeRecord("agent-0", "agent-1", *[100] * 9)])
+    store.flush()
+    assert asked(path, RunReader.edges) == [EdgeRecord("agent-0", "agent-1", *range(101, 110))]
+
+
+def test_counts_of_several_senders_of_one_edge_are_added_up(store, path):
+    store.write([FaultCount("rain", "a", "b", 1, 2, 3, 4), FaultCount("rain", "a", "b", 10, 20, 30, 40)])
+    store.write([FateCount("a", "b", "share", *range(1, 8)), FateCount("a", "b", "action", *[10] * 7)])
+    store.flush()
+    assert asked(path, RunReader.fault_counts) == [FaultCount("rain", "a", "b", 11, 22, 33, 44)]
+    assert asked(path, RunReader.fates) == [EdgeFates("a", "b", *range(11, 18))]
+
+
+def test_an_ending_that_was_noticed_twice_is_one_message(store, path):
+    message = ("a", "b", "share", 0, 1, 0)
+    store.write([EndingRecord(*message, "late", "it was slow")] * 2)
+    store.flush()
+    assert asked(path, RunReader.endings) == [EndingCount("a", "b", "late", 2, 1)]
+
+
+def test_faults_come_in_an_order_that_time_does_not_change(store, path):
+    lines = [FaultRecord("rain", "a", "b", "share", 0, number, 0, (0.5,), "delayed") for number in (10, 9, 2)]
+    store.write(lines)
+    store.flush()
+    rows = asked(path, lambda reader: list(reader.faults()))
+    assert rows[0] == FaultRow("rain", "a", "b", "share", 0, 2, 0, "[0.5]", "delayed")
+    assert [row.number for row in rows] == [2, 9, 10]
+
+
+def test_live_faults_say_between_which_episodes_they_were_in_force(store, path):
+    store.add_live_fault("rain", "{}", 3)
+    store.heal_fault("snow", 5)
+    store.heal_fault("rain", 7)
+    assert asked(path, RunReader.live_faults) == [LiveFault("rain", "{}", 3, 7), LiveFault("snow", None, None, 5)]
+
+
+def test_the_longest_wait_comes_first(store, path, monkeypatch):
+    for at, name in ((2.0, "agent-0"), (1.0, "agent-1")):
+        monkeypatch.setattr("scenarios.results.store.time.time", lambda at=at: at)
+        store.write([StatusRecord(name, f"{name} waits")])
+    store.flush()
+    assert [row.participant for row in asked(path, RunReader.status)] == ["agent-1", "agent-0"]
