@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import functools
 import json
 import os
+import select
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
+from limits import LIMIT_S
+from warm import ANSWER, LARGEST_REQUEST
 
 from scenarios.results.folder import RunFolder
 from scenarios.running.procfs import writers_of
 
-LIMIT_S = 120.0
 TINY = (
     "--set",
     "parallel_episodes=2",
@@ -28,11 +36,20 @@ DROPS = 'faults=[{kind="drop",probability=0.3}]'
 
 
 def command(*arguments: str) -> list[str]:
+    """The real command, in an interpreter of its own."""
     return [sys.executable, "-m", "scenarios.commands.main", *arguments]
 
 
 def foretell(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end."""
+    """Run the command to its end, in a process that need not import torch anew: see warm.py."""
+    with start(*arguments, **environment) as process:
+        output, errors = process.communicate(timeout=LIMIT_S)
+        assert process.returncode is not None
+        return subprocess.CompletedProcess(["foretell", *arguments], process.returncode, output, errors)
+
+
+def foretell_afresh(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end as a user does, in an interpreter of its own."""
     return subprocess.run(
         command(*arguments),
         capture_output=True,
@@ -59,9 +76,122 @@ def simulate_here(out: Path, *arguments: str) -> dict[str, Any]:
     return summary(out)
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
-    """Start the command in a process group of its own, as a terminal would."""
-    return subprocess.Popen(
+class Started:
+    """A command that goes on beside the test, with the words of `subprocess.Popen`; as a context it leaves nobody."""
+
+    def __init__(self, answers: socket.socket, output: int, errors: int) -> None:
+        self._answers = answers
+        self.stdout, self.stderr = os.fdopen(output, encoding="utf-8"), os.fdopen(errors, encoding="utf-8")
+        self._pid = self._answer()
+        self.returncode: int | None = None
+
+    @property
+    def pid(self) -> int:
+        """Of the command, which leads a session of its own."""
+        return self._pid
+
+    def poll(self) -> int | None:
+        """How it ended, or None."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self.wait(0.0)
+        return None
+
+    def wait(self, timeout: float = LIMIT_S) -> int:
+        """Wait until it has ended; how it did."""
+        if self.returncode is None:
+            if not select.select([self._answers], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired("foretell", timeout)
+            self.returncode = self._answer()
+            self._answers.close()
+        return self.returncode
+
+    def communicate(self, timeout: float = LIMIT_S) -> tuple[str, str]:
+        """What it has yet to say until it has ended, output and errors."""
+        said = ["", ""]
+
+        def read(number: int, stream: TextIO) -> None:
+            with stream:
+                said[number] = stream.read()
+
+        streams = [(number, each) for number, each in enumerate((self.stdout, self.stderr)) if not each.closed]
+        readers = [threading.Thread(target=read, args=each, daemon=True) for each in streams]
+        for reader in readers:
+            reader.start()
+        give_up_at = time.monotonic() + timeout
+        for reader in readers:
+            reader.join(max(0.0, give_up_at - time.monotonic()))
+            if reader.is_alive():
+                raise subprocess.TimeoutExpired("foretell", timeout)
+        self.wait(max(0.0, give_up_at - time.monotonic()))
+        return said[0], said[1]
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self._pid, number)
+
+    def kill(self) -> None:
+        """Kill it with -9."""
+        self.send_signal(signal.SIGKILL)
+
+    def __enter__(self) -> Started:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it with all that it started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._pid, signal.SIGKILL)
+        self.communicate()
+
+    def _answer(self) -> int:
+        (number,) = ANSWER.unpack(self._answers.recv(ANSWER.size, socket.MSG_WAITALL))
+        return int(number)
+
+
+@functools.cache
+def _warm_server() -> socket.socket:
+    """Start what forks commands; it ends with this process."""
+    ours, its = socket.socketpair()
+    with its:
+        process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("warm.py")), str(its.fileno())],
+            pass_fds=[its.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    atexit.register(process.wait)
+    atexit.register(ours.close)  # called first
+    return ours
+
+
+def start(*arguments: str, **environment: str) -> Started:
+    """Start the command in a process group of its own, as a terminal would; it need not import torch anew."""
+    request = json.dumps([arguments, os.environ | environment, str(Path.cwd())]).encode()
+    assert len(request) < LARGEST_REQUEST
+    ours, its = socket.socketpair()
+    output, its_output = os.pipe()
+    errors, its_errors = os.pipe()
+    socket.send_fds(_warm_server(), [request], [its.fileno(), its_output, its_errors])
+    its.close()
+    os.close(its_output)
+    os.close(its_errors)
+    return Started(ours, output, errors)
+
+
+class StartedAfresh(subprocess.Popen[str]):
+    """The real command beside the test; as a context it leaves nobody."""
+
+    def __exit__(self, *_: object) -> None:
+        """End it with all that it started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self.communicate(timeout=LIMIT_S)
+
+
+def start_afresh(*arguments: str) -> StartedAfresh:
+    """Start the command as a terminal would, in an interpreter of its own."""
+    return StartedAfresh(
         command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
 

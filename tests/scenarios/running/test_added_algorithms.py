@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from runs import TINY, foretell, simulate_here, summary
+from runs import TINY, foretell_afresh, simulate_here, summary
 
 from broker.errors import ScenarioError
 from scenarios.document.loading import load_scenario
@@ -54,7 +54,7 @@ def test_the_example_of_the_docs_learns_simulated_and_as_processes(
     weight = example["settings"]["weight"]
     simulated = simulate_here(tmp_path / "simulated", *weighing(weight))
     path = os.pathsep.join(filter(None, (str(packages), os.environ.get("PYTHONPATH"))))
-    done = foretell("run", *weighing(weight), "--out", str(tmp_path / "run"), PYTHONPATH=path)
+    done = foretell_afresh("run", *weighing(weight), "--out", str(tmp_path / "run"), PYTHONPATH=path)
     assert done.returncode == 0, done.stderr
     processes = summary(tmp_path / "run")
     assert (simulated["shares_heard"], simulated["rejected"]) == (6 * 3 * 4, 0)

@@ -14,8 +14,9 @@ from typing import Any
 import paho.mqtt.client as mqtt
 import pytest
 import zmq
+from limits import LIMIT_S
 from ports import free_ports
-from runs import LIMIT_S, TINY, need_mosquitto, simulate_here, start, summary, until
+from runs import TINY, need_mosquitto, simulate_here, start, summary, until
 
 from broker.security.curve import make_curve_keys, read_curve_keys
 from broker.security.mqtt_access import make_mqtt_access
@@ -94,14 +95,9 @@ def flood(address: str, **keys: bytes) -> Callable[[], Iterator[None]]:
 
 
 def run_attacked(out: Path, *arguments: str, begin: Callable[[], None]) -> tuple[dict[str, Any], str]:
-    process = start("run", *SCENARIO, *arguments, "--out", str(out))
-    try:
+    with start("run", *SCENARIO, *arguments, "--out", str(out)) as process:
         begin()
-        told, wrong = process.communicate(timeout=LIMIT_S)
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+        told, wrong = process.communicate()
     assert process.returncode == 0, wrong
     return summary(out), told + wrong
 

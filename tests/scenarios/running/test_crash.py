@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,8 @@ from typing import Any
 import pytest
 from runs import (
     DROPS,
-    LIMIT_S,
     TINY,
+    Started,
     children_of,
     foretell,
     need_mosquitto,
@@ -64,18 +63,14 @@ def lives(out: Path) -> list[tuple[int, str]]:
         return database.execute("SELECT after_episode, why FROM lives ORDER BY incarnation").fetchall()
 
 
-Started = subprocess.Popen[str]
-
-
 @pytest.fixture
 def launched() -> Iterator[list[Started]]:
     """Launchers to be ended with all they started, whatever happens."""
     found: list[Started] = []
-    yield found
-    for process in found:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+    with contextlib.ExitStack() as all_of_them:
+        yield found
+        for process in found:
+            all_of_them.enter_context(process)
 
 
 def kill_when(out: Path, episodes: int, victim: str, how: int = signal.SIGKILL) -> None:
@@ -120,7 +115,7 @@ def test_a_stopped_participant_is_taken_for_hung_and_the_run_goes_on_without_los
     process = start("run", *SCENARIO, "--set", "recovery.hung_after_s=3", "--out", str(out))
     launched.append(process)
     kill_when(out, 12, "agent-0", signal.SIGSTOP)
-    _, said = process.communicate(timeout=LIMIT_S)
+    _, said = process.communicate()
     assert process.returncode == 0, said
     assert "agent-0 died: it hung: no sign of its working loop for" in said
     assert figures(out) == undisturbed
@@ -135,7 +130,7 @@ def test_ctrl_c_says_how_to_go_on_and_going_on_loses_nothing(
     until(lambda: recorded(out) >= 12, "12 episodes")
     refused = foretell("run", "--resume", str(out))
     os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=LIMIT_S)
+    _, said = process.communicate()
     assert f"foretell run --resume {out}" in said
     assert refused.returncode == 2
     assert "another process works on" in refused.stderr

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import signal
 import socket
-import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from limits import LIMIT_S
 from ports import free_ports
-from runs import LIMIT_S, TINY, children_of, foretell, need_mosquitto, start, summary, until
+from runs import (
+    TINY,
+    Started,
+    StartedAfresh,
+    children_of,
+    foretell,
+    need_mosquitto,
+    start,
+    start_afresh,
+    summary,
+    until,
+)
 
 from broker.config import TransportConfig
 from broker.errors import ParticipantDied
@@ -32,16 +43,16 @@ RUN = ("exchange-quick", "--episodes", "3", *TINY)
 
 
 @contextmanager
-def broker(out: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def broker(
+    out: Path, *arguments: str, begin: Callable[..., Started | StartedAfresh] = start
+) -> Iterator[tuple[Started | StartedAfresh, str]]:
     """`foretell broker`, and the address that it tells."""
-    process = start("broker", "exchange-quick", *arguments, "--out", str(out))
-    assert process.stdout is not None
-    try:
+    with begin("broker", "exchange-quick", *arguments, "--out", str(out)) as process:
+        assert process.stdout is not None
         yield process, process.stdout.readline().strip()
-    finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-        process.communicate(timeout=LIMIT_S)
+            process.communicate(timeout=LIMIT_S)
 
 
 def answers(address: str) -> bool:
@@ -89,7 +100,8 @@ def test_no_broker_outlives_its_command(tmp_path: Path, transport: str, ending: 
     if transport == "mqtt":
         need_mosquitto()
     listen = f"{'mqtt' if transport == 'mqtt' else 'tcp'}://127.0.0.1:{free_ports(3)}"
-    with broker(tmp_path / "broker", "--transport", transport, "--listen", listen) as (process, address):
+    told = ("--transport", transport, "--listen", listen)
+    with broker(tmp_path / "broker", *told, begin=start_afresh) as (process, address):
         children = children_of(process.pid)
         assert children
         assert answers(address)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runs import DROPS, TINY, foretell, need_mosquitto, simulate_here, summary
+from runs import DROPS, TINY, foretell, foretell_afresh, need_mosquitto, simulate_here, summary
 
 DIGESTS = ("curve_digest", "weights_digest", "ledger_digest")
 COUNTS = ("shares_sent", "shares_heard", "shares_missing", "shares_late", "edge_bytes", "rounds", "env_steps")
@@ -152,7 +152,7 @@ def test_the_order_of_hashes_decides_nothing(tmp_path: Path) -> None:
     for seed in ("1", "2"):
         out = tmp_path / seed
         arguments = ("simulate", "exchange-quick", "--episodes", "5", *TINY, "--out", str(out))
-        assert foretell(*arguments, PYTHONHASHSEED=seed).returncode == 0
+        assert foretell_afresh(*arguments, PYTHONHASHSEED=seed).returncode == 0
         found.append(summary(out))
     assert agree(*found, *DIGESTS)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -12,7 +11,6 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,9 +19,23 @@ import msgspec
 import numpy as np
 import pytest
 import zmq
+from limits import LIMIT_S
 from message_cases import action_of, timestep_of
 from ports import free_ports
-from runs import LIMIT_S, TINY, children_of, foretell, participant_pid, simulate_here, start, summary, until
+from runs import (
+    TINY,
+    Started,
+    StartedAfresh,
+    children_of,
+    foretell,
+    foretell_afresh,
+    participant_pid,
+    simulate_here,
+    start,
+    start_afresh,
+    summary,
+    until,
+)
 
 from broker.transports.journaled import read_journal
 from broker.wire.codec import Codec
@@ -34,17 +46,21 @@ LONG = ("--episodes", "100000", *TINY, "--set", "recovery.on_crash=fail")
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+def running(tmp_path: Path) -> Iterator[tuple[Started, Path]]:
     """A run that is in its episodes, and its folder."""
     out = tmp_path / "run"
-    process = start("run", "exchange-quick", *LONG, "--out", str(out))
-    try:
+    with start("run", "exchange-quick", *LONG, "--out", str(out)) as process:
         until(lambda: has_episodes(out), "the first episodes")
         yield process, out
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+
+
+@pytest.fixture
+def running_afresh(tmp_path: Path) -> Iterator[tuple[StartedAfresh, Path]]:
+    """The same, of interpreters of its own."""
+    out = tmp_path / "run"
+    with start_afresh("run", "exchange-quick", *LONG, "--out", str(out)) as process:
+        until(lambda: has_episodes(out), "the first episodes")
+        yield process, out
 
 
 def has_episodes(out: Path) -> bool:
@@ -57,7 +73,7 @@ def has_episodes(out: Path) -> bool:
 
 def test_a_run_leaves_everything_a_user_asks_for(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    done = foretell(
+    done = foretell_afresh(
         "run", "exchange-quick", "--episodes", "12", *TINY, "--set", "transport.journal=true", "--out", str(out)
     )
     assert done.returncode == 0, done.stderr
@@ -76,16 +92,12 @@ def test_a_run_leaves_everything_a_user_asks_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("victim", ["agent-1", ENVIRONMENT])
-def test_a_killed_participant_is_named_within_five_seconds(
-    running: tuple[subprocess.Popen[str], Path], victim: str
-) -> None:
+def test_a_killed_participant_is_named(running: tuple[Started, Path], victim: str) -> None:
     process, out = running
     children = children_of(process.pid)
     os.kill(participant_pid(out, victim), signal.SIGKILL)
-    killed_at = time.monotonic()
     _, said = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 3
-    assert time.monotonic() - killed_at < 60
     assert f"{victim} died: signal SIGKILL" in said
     assert str(out / "logs" / f"{victim}.log") in said
     assert "Traceback" not in said
@@ -93,8 +105,8 @@ def test_a_killed_participant_is_named_within_five_seconds(
     assert not summary(out)["complete"]
 
 
-def test_ctrl_c_ends_everything_and_keeps_what_was_learned(running: tuple[subprocess.Popen[str], Path]) -> None:
-    process, out = running
+def test_ctrl_c_ends_everything_and_keeps_what_was_learned(running_afresh: tuple[StartedAfresh, Path]) -> None:
+    process, out = running_afresh
     children = children_of(process.pid)
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=LIMIT_S)
@@ -108,8 +120,8 @@ def test_ctrl_c_ends_everything_and_keeps_what_was_learned(running: tuple[subpro
     assert (out / "learning_curve.png").exists()
 
 
-def test_no_process_outlives_a_launcher_that_was_killed(running: tuple[subprocess.Popen[str], Path]) -> None:
-    process, _ = running
+def test_no_process_outlives_a_launcher_that_was_killed(running_afresh: tuple[StartedAfresh, Path]) -> None:
+    process, _ = running_afresh
     children = children_of(process.pid)
     assert len(children) >= 4
     process.kill()
@@ -145,7 +157,7 @@ class Attacker:
 
     def close(self) -> None:
         for each in self._sockets.values():
-            each.close(linger=5000)
+            each.close(linger=int(LIMIT_S * 1000))
         self._context.term()
 
 
@@ -205,27 +217,28 @@ def first_shares(journal: Path) -> dict[str, bytes]:
 
 def test_forged_and_repeated_messages_are_counted_and_the_run_goes_on_undisturbed(tmp_path: Path) -> None:
     plain = tmp_path / "plain"
-    arguments = ("exchange-quick", "--episodes", "150", *TINY)
+    arguments = ("exchange-quick", "--episodes", "60", *TINY, "--set", "recovery.hung_after_s=600")
     simulate_here(plain, *arguments)
     out = tmp_path / "run"
     tcp = ("--set", "transport.zeromq.scheme=tcp", "--set", "transport.zeromq.base_port=27410")
     ports = {ENVIRONMENT: 27410, "agent-0": 27411, OBSERVER: 27414}
     addresses = {victim: f"tcp://127.0.0.1:{port}" for victim, port in ports.items()}
+    journaled = ("--set", "transport.journal=true")
     attacker = Attacker()
-    process = start("run", *arguments, *tcp, "--set", "transport.journal=true", "--out", str(out))
-    try:
+    with start("run", *arguments, *tcp, *journaled, "--out", str(out)) as process:
         journal = out / "journal" / "agent-0.journal"
         until(lambda: len(first_shares(journal)) == 2, "the first shares of both neighbors")
         forged = bad_messages("exchange-quick")
         forged["agent-0"] += first_shares(journal).values()
+        bystander = participant_pid(out, "agent-2")
+        os.kill(bystander, signal.SIGSTOP)  # so that the run does not end before it is attacked
         for victim, frames in forged.items():
             for each in frames:
                 attacker.send(addresses[victim], each)
             attacker.send(addresses[victim], b"two", b"parts")
-        _, said = process.communicate(timeout=LIMIT_S)
-    finally:
-        process.kill()
         attacker.close()
+        os.kill(bystander, signal.SIGCONT)
+        _, said = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 0, said
     undisturbed, attacked = summary(plain), summary(out)
     for name in ("curve_digest", "weights_digest", "shares_heard", "edge_bytes", "lost"):

@@ -8,7 +8,8 @@ import signal
 import subprocess
 
 import pytest
-from runs import LIMIT_S, children_of, command, foretell, start, until
+from limits import LIMIT_S
+from runs import children_of, command, foretell, start, start_afresh, until
 
 from broker.errors import ForetellError, UserError
 from scenarios.running.batch.cell import Cell, Group
@@ -37,8 +38,7 @@ def finished(out):
 
 def stop_in_the_middle_of_a_cell(out, arguments, signal_number, done):
     """Start a study, signal it once `done` cells are done and another one runs, and see that nobody is left."""
-    process = start(*arguments, "--jobs", "1", "--out", str(out))
-    try:
+    with start(*arguments, "--jobs", "1", "--out", str(out)) as process:
         until(
             lambda: len(finished(out)) >= done and len(list(out.glob("runs/*/run.sqlite"))) > len(finished(out)),
             f"{done} cells and a half",
@@ -46,10 +46,7 @@ def stop_in_the_middle_of_a_cell(out, arguments, signal_number, done):
         children = children_of(process.pid)
         assert children
         os.kill(process.pid, signal_number)
-        _, stderr = process.communicate(timeout=LIMIT_S)
-    finally:
-        process.kill()
-        process.communicate()
+        _, stderr = process.communicate()
     until(lambda: not any(is_alive(child) for child in children), "the end of the cells' processes")
     assert "Traceback" not in stderr
     return process.returncode, stderr
@@ -86,22 +83,20 @@ def test_an_interrupted_and_a_killed_study_go_on_and_give_the_same_files_byte_fo
     ("signal_number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)]
 )
 def test_no_process_outlives_its_study_however_that_ends(signal_number, code, tmp_path):
-    process = start(*FIG1, "--set", "episodes=1000000", "--jobs", "1", "--out", str(tmp_path))
     children = {}
-    try:
+    with start_afresh(*FIG1, "--set", "episodes=1000000", "--jobs", "1", "--out", str(tmp_path)) as process:
         until(lambda: list(tmp_path.glob("runs/*/run.sqlite")), "the first run")
         children = children_of(process.pid)
         assert children
         os.kill(process.pid, signal_number)
-        _, stderr = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=LIMIT_S)
+    try:
         assert process.returncode == code
         assert "Traceback" not in stderr
-        until(lambda: not any(is_alive(child) for child in children), "the end of the cells' processes", limit_s=10)
+        until(lambda: not any(is_alive(child) for child in children), "the end of the cells' processes")
     finally:
         for child in filter(is_alive, children):
             os.kill(child, signal.SIGKILL)
-        process.kill()
-        process.communicate()
 
 
 def test_the_files_of_a_study_are_a_picture_a_page_numbers_and_where_they_are_from(uninterrupted):

@@ -1,0 +1,137 @@
+"""A process that has imported what takes seconds (torch above all) and forks the command for the tests that start it.
+
+Runs of one test session share the imports and nothing else: each command is a process of its own, in a session, a
+folder and an environment of its own, which executes `scenarios.commands.main` as `python -m` does and starts all that
+belongs to it in its own way. One thing is replaced: the fork server of a run is forked from the command instead of
+started as an interpreter, and so has torch too. What is claimed about a start itself is tested with a fresh
+interpreter: see `foretell_afresh` and `start_afresh` in runs.py.
+
+Run as a script, with the number of an inherited socket. Each request on it is a JSON list of words, environment and
+folder, with three files: a socket for the answers, and the command's standard output and error. The answers are the
+command's process id and, when it has ended, its exit code. It ends when the other side of its socket is closed.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import io
+import json
+import os
+import runpy
+import signal
+import socket
+import struct
+import sys
+from multiprocessing import util
+from pathlib import Path
+
+from broker.threads import limit_threads
+
+ANSWER = struct.Struct("q")
+LARGEST_REQUEST = 1 << 20
+_IMPORTED = (
+    *("agent_node.node", "env_service.service", "scenarios.running.launched.launch"),
+    *("scenarios.running.simulated.simulate", "scenarios.commands.terminal", "scenarios.reports.learning_curve"),
+)
+
+
+def main() -> None:
+    """Fork a command for each request."""
+    with socket.socket(fileno=int(sys.argv[1])) as door:
+        limit_threads()
+        for name in _IMPORTED:
+            importlib.import_module(name)
+        _draw()
+        gc.collect()
+        gc.freeze()
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how a keeper ended
+        request = _next(door)
+        while request is not None:
+            text, files = request
+            if os.fork() == 0:
+                break  # the keeper
+            _close(files)
+            request = _next(door)
+        else:
+            return
+    if _keep(files):
+        _become(*json.loads(text))
+
+
+def _draw() -> None:
+    """Draw something, so that matplotlib loads what it only loads then."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(layout="constrained")
+    figure.subplots().plot([0, 1], label="a")
+    figure.savefig(io.BytesIO(), format="png")
+
+
+def _next(door: socket.socket) -> tuple[bytes, list[int]] | None:
+    text, files, _, _ = socket.recv_fds(door, LARGEST_REQUEST, 3)
+    return (text, files) if text else None
+
+
+def _close(files: list[int]) -> None:
+    for file in files:
+        os.close(file)
+
+
+def _keep(files: list[int]) -> bool:
+    """Fork the command, tell how it ends, and end; true in the command."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    answers, output, errors = files
+    pid = os.fork()
+    if pid == 0:
+        os.dup2(output, 1)
+        os.dup2(errors, 2)
+        _close(files)
+        return True
+    os.close(output)
+    os.close(errors)
+    try:
+        os.write(answers, ANSWER.pack(pid))
+        os.write(answers, ANSWER.pack(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])))
+    finally:
+        os._exit(0)
+
+
+def _become(words: list[str], environment: dict[str, str], folder: str) -> None:
+    os.setsid()
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = ["foretell", *words]
+    util.spawnv_passfds = _start  # type: ignore[attr-defined]
+    runpy.run_module("scenarios.commands.main", run_name="__main__", alter_sys=True)
+
+
+_start_afresh = util.spawnv_passfds  # type: ignore[attr-defined]
+
+
+def _start(path: bytes, words: list[str], files: list[int]) -> int:
+    """What multiprocessing starts an interpreter with: a fork server is forked, all others are started."""
+    code = words[-1]
+    if "multiprocessing.forkserver" not in code:
+        return int(_start_afresh(path, words, files))
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _close_all_but({0, 1, 2, *files})
+            exec(code, {})
+        finally:
+            os._exit(0)
+    return pid
+
+
+def _close_all_but(kept: set[int]) -> None:
+    for file in {int(file.name) for file in Path("/proc/self/fd").iterdir()} - kept:
+        try:
+            os.close(file)
+        except OSError:
+            continue  # the one of the listing itself
+
+
+if __name__ == "__main__":
+    main()
