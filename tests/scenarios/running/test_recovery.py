@@ -69,17 +69,48 @@ def undisturbed(tmp_path_factory):
     return play(make_run_folder(tmp_path_factory.mktemp("undisturbed") / "run", "tiny", 1), {"faults": LOSSY})
 
 
+LONGER = {"faults": LOSSY, "episodes": 12, "recovery.restarts": 1000}
+
+
+class DyingOnAndOn:
+    """Somebody dies again and again, each time a drawn number of moments after the last death.
+
+    Half of them come before the life has played the episodes between two checkpoints, so a run takes many of them and
+    still comes to its end.
+    """
+
+    def __init__(self, seed, apart):
+        self._draw = random.Random(seed)
+        self._apart = apart
+        self.deaths = []
+        self._next = self._draw.randrange(apart)
+
+    def __call__(self, moment):
+        if moment == self._next:
+            self.deaths.append(moment)
+            self._next += 1 + self._draw.randrange(self._apart)
+            raise ParticipantDied("agent-0", "killed by the test", Path("log"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed_longer(tmp_path_factory):
+    return play(make_run_folder(tmp_path_factory.mktemp("longer") / "run", "tiny", 1), LONGER)
+
+
 @pytest.mark.parametrize("part", range(4))
-def test_a_thousand_crashes_at_random_moments_change_no_result(folders, undisturbed, part):
-    """Each of 250 runs a part dies at a moment drawn for it, and some of them again in a later life."""
-    moments, figures = undisturbed
+def test_a_thousand_crashes_at_random_moments_change_no_result(folders, undisturbed_longer, part):
+    """250 crashes a part, at moments drawn for each, in as many runs as they need."""
+    moments, figures = undisturbed_longer
     assert figures["complete"]
     assert figures["shares_missing"] > 0
-    for number in range(part * 250, (part + 1) * 250):
-        draw = random.Random(number)
-        deaths = {draw.randrange(moments), draw.randrange(2 * moments)}
-        _, found = play(folders(), {"faults": LOSSY}, dying_at(*deaths))
-        assert found == figures, f"deaths at {sorted(deaths)}"
+    between_checkpoints = moments * TINY["recovery.checkpoint_every"] // LONGER["episodes"]
+    crashes, seed = 0, part * 250
+    while crashes < 250:
+        dying = DyingOnAndOn(seed, 2 * between_checkpoints)
+        _, found = play(folders(), LONGER, dying)
+        assert found == figures, f"deaths at {dying.deaths}"
+        assert dying.deaths
+        crashes, seed = crashes + len(dying.deaths), seed + 1
 
 
 @pytest.mark.parametrize("algorithm", ["value-sharing", "value-parameter-sharing", "policy-sharing"])
