@@ -66,12 +66,8 @@ class FaultyTransport(Transport):
         self._judge = judge
         self._touched.clear()
 
-    def send(self, envelope: Envelope) -> None:
-        """Hand over an envelope untouched: faults meet messages at their receiver."""
-        self._inner.send(envelope)
-
     def send_all(self, envelopes: Sequence[Envelope]) -> None:
-        """Hand over several envelopes untouched."""
+        """Hand over envelopes untouched: faults meet messages at their receiver."""
         self._inner.send_all(envelopes)
 
     def poll(self, now: float) -> list[Envelope]:

@@ -6,7 +6,7 @@ so a journal shows exactly what crossed the edges.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -54,17 +54,21 @@ class JournaledTransport(Transport):
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("wb")
 
-    def send(self, envelope: Envelope) -> None:
-        """Write the envelope down, then hand it over."""
-        self._write("sent", envelope)
-        self._inner.send(envelope)
+    def send_all(self, envelopes: Sequence[Envelope]) -> None:
+        """Write the envelopes down, then hand them over in one go."""
+        for envelope in envelopes:
+            frame = self._codec.write(envelope)
+            if len(frame) > self._codec.max_bytes:
+                break  # the inner transport sends no more either, and says why
+            self._write("sent", frame)
+        self._inner.send_all(envelopes)
 
     def poll(self, now: float) -> list[Envelope]:
         """What has arrived, written down before anybody reads it."""
         self._now = now
         envelopes = self._inner.poll(now)
         for envelope in envelopes:
-            self._write("received", envelope)
+            self._write("received", self._codec.write(envelope))
         return envelopes
 
     def wait(self, timeout_s: float | None, awaited: int = 1) -> None:
@@ -84,8 +88,8 @@ class JournaledTransport(Transport):
         """What the inner transport counted."""
         return self._inner.totals()
 
-    def _write(self, direction: Direction, envelope: Envelope) -> None:
-        entry = self._encoder.encode(Entry(self._now, direction, self._codec.encode(envelope)))
+    def _write(self, direction: Direction, frame: bytes) -> None:
+        entry = self._encoder.encode(Entry(self._now, direction, frame))
         self._file.write(len(entry).to_bytes(_LENGTH_BYTES, "little") + entry)
 
 

@@ -58,18 +58,24 @@ class Transport(ABC):
         self.traffic: defaultdict[str, Traffic] = defaultdict(Traffic)
         self.noticed: list[Record] = []
 
-    @abstractmethod
     def send(self, envelope: Envelope) -> None:
-        """Hand over an envelope; never blocks. What a full queue refuses is counted as dropped."""
+        """Hand over a single envelope; see `send_all`."""
+        self.send_all((envelope,))
+
+    @abstractmethod
+    def send_all(self, envelopes: Sequence[Envelope]) -> None:
+        """Hand over envelopes in order; never blocks. What a full queue refuses is counted as dropped.
+
+        It does what handing them over one by one would do, perhaps in one go. So where a message is too large, those
+        before it have been sent; it and those behind it are neither sent nor counted.
+
+        Raises:
+            FrameRejected: A message is longer than `max_message_bytes`.
+        """
 
     @abstractmethod
     def poll(self, now: float) -> list[Envelope]:
         """What has arrived by `now`; what is no message is counted as rejected."""
-
-    def send_all(self, envelopes: Sequence[Envelope]) -> None:
-        """Hand over several envelopes in order; a transport may do so in one go."""
-        for envelope in envelopes:
-            self.send(envelope)
 
     @abstractmethod
     def wait(self, timeout_s: float | None, awaited: int = 1) -> None:

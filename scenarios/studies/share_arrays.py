@@ -5,6 +5,7 @@ Neither the run's store nor the document says which arrays an algorithm sends; a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from broker.config import LinkConfig
@@ -83,10 +84,11 @@ class _Watched(Transport):
         self._inner = inner
         self._seen = seen
 
-    def send(self, envelope: Envelope) -> None:
-        if self._seen.share is None and isinstance(envelope.message, Share):
-            self._seen.share = envelope.message
-        self._inner.send(envelope)
+    def send_all(self, envelopes: Sequence[Envelope]) -> None:
+        shares = [envelope.message for envelope in envelopes if isinstance(envelope.message, Share)]
+        if self._seen.share is None and shares:
+            self._seen.share = shares[0]
+        self._inner.send_all(envelopes)
 
     def poll(self, now: float) -> list[Envelope]:
         return self._inner.poll(now)

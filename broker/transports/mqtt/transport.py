@@ -92,13 +92,13 @@ class MqttTransport(FrameTransport):
             if self._expiry:
                 edge.head_expiring = publish_head(edge.topic, self._expiry.pack())  # type: ignore[no-untyped-call] # paho's
 
-    def send(self, envelope: Envelope) -> None:
-        """Hand over an envelope; what a full queue refuses is counted as dropped."""
-        self.send_all((envelope,))
-
     def send_all(self, envelopes: Sequence[Envelope]) -> None:
-        """Hand over several envelopes; none leaves if one is too large."""
-        for envelope, frame in zip(envelopes, list(map(self.codec.encode, envelopes)), strict=True):
+        """Hand over envelopes, and write them together. See `Transport.send_all`."""
+        codec = self.codec
+        for envelope, frame in zip(envelopes, list(map(codec.write, envelopes)), strict=True):
+            if len(frame) > codec.max_bytes:
+                self._write_out()
+                raise codec.too_long(frame)
             edge, kind = self._edges[envelope.destination], type(envelope.message)
             expires = kind is Share
             if kind is Hello:  # not kept where it cannot go out now: it is repeated

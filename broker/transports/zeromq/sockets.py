@@ -154,12 +154,8 @@ class SocketTransport(FrameTransport):
         self._stuck: list[OutEdge] = []
         self._timeout_s: float | None = None
 
-    def send(self, envelope: Envelope) -> None:
-        """Hand over an envelope; what a full queue refuses is counted as dropped."""
-        self.send_all((envelope,))
-
     def send_all(self, envelopes: Sequence[Envelope]) -> None:
-        """Hand over several envelopes; all are encoded first, so that ZeroMQ's thread wakes once for all."""
+        """Hand over envelopes; all are encoded first, so that ZeroMQ's thread wakes once for all."""
         codec, edges = self.codec, self._edges
         for envelope, frame in zip(envelopes, list(map(codec.write, envelopes)), strict=True):
             edge = edges[envelope.destination]

@@ -22,8 +22,8 @@ class Script(Transport):
         super().__init__("a")
         self.inbox, self.sent, self.due = [], [], due
 
-    def send(self, envelope):
-        self.sent.append(envelope)
+    def send_all(self, envelopes):
+        self.sent += envelopes
 
     def poll(self, now):
         inbox, self.inbox = self.inbox, []

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 from broker_toys import envelope, make_codec, noticed, share
 
+from broker.errors import FrameRejected
 from broker.transports.journaled import Entry, JournaledTransport, read_journal
 from broker.transports.memory import MemoryNetwork, MemoryTransport
 from broker.wire.messages import Hello, Stop
@@ -75,6 +78,32 @@ def test_a_journal_is_made_anew(talk):
     path, _ = talk
     JournaledTransport(MemoryTransport("b", MemoryNetwork(), CODEC), CODEC, path).close(0.0)
     assert list(read_journal(path)) == []
+
+
+class CountingBatches(MemoryTransport):
+    """Keeps how many envelopes each call hands over."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.batches = []
+
+    def send_all(self, envelopes):
+        self.batches.append(len(envelopes))
+        super().send_all(envelopes)
+
+
+@pytest.mark.parametrize(("longest", "sent"), [(10, 3), (5000, 1)])
+def test_a_journal_hands_over_together_what_it_is_handed_together_and_shows_what_was_sent(tmp_path, longest, sent):
+    network, codec = MemoryNetwork(), make_codec("b", [], max_bytes=4096)
+    inner = CountingBatches("b", network, codec)
+    network.join("a")
+    journaled = JournaledTransport(inner, codec, tmp_path / "b.journal")
+    envelopes = [envelope("b", "a", Stop("x" * length)) for length in (1, longest, 1)]
+    with nullcontext() if sent == len(envelopes) else pytest.raises(FrameRejected):
+        journaled.send_all(envelopes)
+    journaled.close(0.0)
+    assert inner.batches == [3]
+    assert [entry.frame for entry in read_journal(tmp_path / "b.journal")] == list(map(codec.write, envelopes[:sent]))
 
 
 def test_a_journal_hides_nothing_of_what_the_inner_transport_counts(tmp_path):

@@ -93,6 +93,24 @@ def test_a_message_beyond_the_limit_is_refused_at_home_and_harms_no_other(make):
 
 
 @ON_EVERY_WAY
+@IN_EVERY_WRAPPING
+def test_of_messages_handed_over_together_those_before_one_too_large_are_sent_and_none_behind_it(make):
+    run = make(max_message_bytes=4096)
+    a, b, c = run.open("a", "b", "c"), run.open("b", "a", "c"), run.open("c", "a", "b")
+    meet(a, b, c)
+    messages = [("b", "before"), ("c", "before"), ("b", "x" * 5000), ("c", "behind"), ("b", "behind")]
+    with pytest.raises(FrameRejected, match="max_message_bytes"):
+        a.transport.send_all([envelope("a", peer, Stop(text)) for peer, text in messages])
+    listen_until(lambda: texts(b) and texts(c), a, b, c)
+    say(a, "b", "later", 1)
+    say(a, "c", "later", 1)
+    listen_until(lambda: "later" in texts(b) and "later" in texts(c), a, b, c)
+    assert texts(b) == texts(c) == ["before", "later"]
+    assert [a.transport.traffic[peer].sent for peer in "bc"] == [2, 2]
+    assert [ear.transport.traffic["a"].lost for ear in (b, c)] == [0, 0]
+
+
+@ON_EVERY_WAY
 @pytest.mark.parametrize("wrap", ["bare"])
 def test_a_replayed_message_is_counted_as_rejected_and_not_heard_again(make):
     run = make()
