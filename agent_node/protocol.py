@@ -51,7 +51,17 @@ from broker.wire.messages import (
     action_layout,
     timestep_layout,
 )
-from broker.wire.records import EdgeRecord, EndingRecord, EventRecord, FinishedRecord, JoinedRecord, Record, RoundRecord
+from broker.wire.records import (
+    EdgeRecord,
+    EndingRecord,
+    EventKind,
+    EventRecord,
+    Fate,
+    FinishedRecord,
+    JoinedRecord,
+    Record,
+    RoundRecord,
+)
 
 _NEWEST = "newest/"
 
@@ -306,8 +316,10 @@ class AgentProtocol:
                 self._hear(source, arrays)
             except ProtocolViolation as violation:
                 self._edges[source].rejected += 1
-                commands.append(Report(EventRecord(self.name, "rejected", source, str(violation))))
-                commands.append(Report(self._ending(source, (self._episode, self._round), "rejected", str(violation))))
+                commands.append(Report(EventRecord(self.name, EventKind.REJECTED, source, str(violation))))
+                commands.append(
+                    Report(self._ending(source, (self._episode, self._round), Fate.REJECTED, str(violation)))
+                )
         return commands
 
     def _take_share(self, source: str, message: Share, now: float) -> list[Command]:
@@ -391,9 +403,9 @@ class AgentProtocol:
             self._edges[source].keep_newest(key, arrays)
         if not self._edges[source].note_late(key):
             return []
-        return [Report(self._ending(source, key, "late", "it came after its round had closed"))]
+        return [Report(self._ending(source, key, Fate.LATE, "it came after its round had closed"))]
 
-    def _ending(self, source: str, key: tuple[int, int], fate: str, cause: str) -> EndingRecord:
+    def _ending(self, source: str, key: tuple[int, int], fate: Fate, cause: str) -> EndingRecord:
         return EndingRecord(source, self.name, "share", *key, 0, fate, cause)
 
     def _all_heard(self) -> bool:

@@ -5,8 +5,8 @@ twice counts once. The answer to the last timestep of an episode is empty and me
 have finished learning, so the next episode begins when all have.
 
 Before the episodes named as breakpoints, or before every one, the environment pauses: nothing is under way then, so
-what happens to a process there happens at the same place on every substrate. An agent that the observer calls gone is asked
-no more; its actions are those of the declared policy.
+what happens to a process there happens at the same place on every substrate. An agent that the observer calls gone is
+asked no more; its actions are those of the declared policy.
 """
 
 from __future__ import annotations
@@ -20,7 +20,16 @@ from broker.participants.participant import Command, Forget, Refit, Report, Save
 from broker.participants.phases import PhaseTable, Transition
 from broker.seeding import generator
 from broker.wire.messages import OBSERVER, Action, Faults, Gone, GoOn, Hello, Message, MessageName, Stop, Timestep
-from broker.wire.records import EndingRecord, EventRecord, FinishedRecord, JoinedRecord, PausedRecord, Record
+from broker.wire.records import (
+    EndingRecord,
+    EventKind,
+    EventRecord,
+    Fate,
+    FinishedRecord,
+    JoinedRecord,
+    PausedRecord,
+    Record,
+)
 from env_service.barrier import StepBarrier
 from env_service.config import ServiceConfig
 from env_service.environments.task import Task
@@ -206,7 +215,7 @@ class EnvironmentProtocol:
         if not self._barrier.hear_late(source, message):
             return []
         name = MessageName("action", message.episode, message.step, message.attempt)
-        return [Report(EndingRecord(source, self.name, *name, "late", "it came after the environment had gone on"))]
+        return [Report(EndingRecord(source, self.name, *name, Fate.LATE, "it came after the environment had gone on"))]
 
     def _fill_in(self, now: float) -> list[Command]:
         """Wait no more for those who are missing, and say so."""
@@ -217,7 +226,7 @@ class EnvironmentProtocol:
         for agent in missing:
             self._leave_out(agent)
             self._barrier.expect_late(agent, number, step)
-        events: list[Command] = [Report(EventRecord(self.name, "missing", agent, text)) for agent in missing]
+        events: list[Command] = [Report(EventRecord(self.name, EventKind.MISSING, agent, text)) for agent in missing]
         return events + self._go_on(now)
 
     def _leave_out(self, agent: str) -> None:

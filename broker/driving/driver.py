@@ -14,7 +14,7 @@ from broker.participants.life import FIRST_LIFE, Life
 from broker.participants.participant import Command, Forget, Participant, Refit, Report, Save, Send
 from broker.transports.transport import Transport
 from broker.wire.messages import Envelope, Hello, first_number
-from broker.wire.records import EventRecord, Record, StatusRecord
+from broker.wire.records import EventKind, EventRecord, Record, StatusRecord
 
 Observe = Callable[[list[Record]], None]
 
@@ -130,7 +130,7 @@ class Driver:
             self._life.keep(command.episode, command.state, self._totals())
         except OSError as error:
             why = f"no checkpoint after episode {command.episode}: {error.strerror or error}"
-            self._records.append(EventRecord(self.participant.name, "checkpoint", "", why))
+            self._records.append(EventRecord(self.participant.name, EventKind.CHECKPOINT, "", why))
 
     def _totals(self) -> list[Record]:
         return [*self._life.counted, *self.participant.totals(), *self.transport.totals()]

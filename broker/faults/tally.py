@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from enum import Enum
 
 from broker.faults.judge import Look
 from broker.faults.verdicts import Verdict
-from broker.wire.records import FateCount, FaultCount
+from broker.wire.records import Fate, FateCount, FaultCount
 
-
-class Fate(Enum):
-    """How a message ended. Of those that apply, the first."""
-
-    DROPPED = "dropped"
-    REJECTED = "rejected"
-    CORRUPTED = "corrupted"
-    DUPLICATED = "duplicated"
-    DELAYED = "delayed"
-    DELIVERED = "delivered"
-    EXPIRED = "expired"
+_MET = (Fate.DROPPED, Fate.REJECTED, Fate.CORRUPTED, Fate.DUPLICATED, Fate.DELAYED, Fate.DELIVERED)
+"""What a message may meet here; what waits may still expire, and the participant alone knows what is late."""
 
 
 def fate_of(verdict: Verdict, *, corrupted: bool) -> Fate:
@@ -46,7 +36,7 @@ class Tally:
         self._applied: Counter[tuple[str, str]] = Counter()
         self._chances: Counter[tuple[str, str]] = Counter()
         self._hits: Counter[tuple[str, str]] = Counter()
-        self._fates: Counter[tuple[str, str, str]] = Counter()
+        self._fates: Counter[tuple[str, str, Fate]] = Counter()
         self._kinds: dict[tuple[str, str], None] = {}
 
     def examine(self, look: Look, source: str, chances: int, hits: int) -> None:
@@ -60,7 +50,7 @@ class Tally:
     def end(self, source: str, kind: str, fate: Fate) -> None:
         """A message from `source` has met its fate."""
         self._kinds[source, kind] = None
-        self._fates[source, kind, fate.value] += 1
+        self._fates[source, kind, fate] += 1
 
     def totals(self, waiting: Counter[tuple[str, str]]) -> list[FaultCount | FateCount]:
         """All counts.
@@ -80,7 +70,7 @@ class Tally:
                 self._name,
                 kind,
                 expired=waiting[source, kind],
-                **{fate.value: self._fates[source, kind, fate.value] for fate in Fate if fate is not Fate.EXPIRED},
+                **{fate.value: self._fates[source, kind, fate] for fate in _MET},
             )
             for source, kind in edges
         ]

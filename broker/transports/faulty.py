@@ -12,11 +12,11 @@ from broker.faults import UNTOUCHED, Judge, Look
 from broker.faults.config import ContentConfig
 from broker.faults.content import Body, can_strike, corrupted, refusal
 from broker.faults.earlier import Earlier
-from broker.faults.tally import Fate, Tally, fate_of
+from broker.faults.tally import Tally, fate_of
 from broker.transports.delivery import DeliveryQueue
 from broker.transports.transport import Transport
 from broker.wire.messages import Action, Envelope, MessageName, Share, Timestep, name_of
-from broker.wire.records import DelayRecord, EndingRecord, FaultRecord, Record
+from broker.wire.records import DelayRecord, EndingRecord, Fate, FaultRecord, Record
 
 _KINDS: dict[type, str] = {Timestep: "timestep", Action: "action", Share: "share"}
 
@@ -112,7 +112,7 @@ class FaultyTransport(Transport):
                 copy.envelope.source,
                 self.name,
                 *copy.message.name,
-                "expired",
+                Fate.EXPIRED,
                 f"{copy.message.fault} held it for {copy.asked_s:g} s, and its receiver was done before",
             )
             for copy in held.values()
@@ -173,10 +173,10 @@ class FaultyTransport(Transport):
         self._tally.examine(look, source, 1, int(struck))
         if not struck:
             return body
-        self.noticed.append(FaultRecord(look.fault, source, self.name, *name, look.after, Fate.CORRUPTED.value))
+        self.noticed.append(FaultRecord(look.fault, source, self.name, *name, look.after, Fate.CORRUPTED))
         return corrupted(config, body, earlier, case.second)
 
     def _note(self, look: Look, source: str, name: MessageName) -> None:
         if look.after != look.before:
             fate = fate_of(look.after, corrupted=False)
-            self.noticed.append(FaultRecord(look.fault, source, self.name, *name, look.after, fate.value))
+            self.noticed.append(FaultRecord(look.fault, source, self.name, *name, look.after, fate))

@@ -10,7 +10,7 @@ from functools import partial
 from broker.errors import FrameRejected
 from broker.wire.codec import Codec
 from broker.wire.messages import LAST_WILL, Envelope, Hello, Message, Metrics, first_number, name_of
-from broker.wire.records import EdgeRecord, EndingRecord, EventRecord, Record
+from broker.wire.records import EdgeRecord, EndingRecord, EventKind, EventRecord, Fate, Record
 
 UNKNOWN = "unknown"
 _EVENTS_PER_EDGE = 20
@@ -105,10 +105,10 @@ class Transport(ABC):
         traffic = self.traffic[source]
         traffic.rejected += 1
         if traffic.rejected <= _EVENTS_PER_EDGE:
-            self.noticed.append(EventRecord(self.name, "rejected", source, reason))
+            self.noticed.append(EventRecord(self.name, EventKind.REJECTED, source, reason))
         name = None if message is None else name_of(message)
         if name is not None and traffic.rejected <= _ENDINGS_PER_EDGE:
-            self.noticed.append(EndingRecord(source, self.name, *name, "rejected", reason))
+            self.noticed.append(EndingRecord(source, self.name, *name, Fate.REJECTED, reason))
 
     def totals(self) -> list[Record]:
         """What was counted, for the end of the run."""

@@ -5,7 +5,49 @@ Records go to the observer and nowhere else; no agent ever reads one.
 
 from __future__ import annotations
 
+from enum import StrEnum, unique
+
 import msgspec
+
+
+@unique
+class Fate(StrEnum):
+    """How a message ended; its text is what the store holds. Where several apply to a message, the first."""
+
+    DROPPED = "dropped"
+    REJECTED = "rejected"
+    CORRUPTED = "corrupted"
+    DUPLICATED = "duplicated"
+    DELAYED = "delayed"
+    DELIVERED = "delivered"
+    LATE = "late"
+    EXPIRED = "expired"
+
+
+@unique
+class EventKind(StrEnum):
+    """What an event is about; its text is what the store holds."""
+
+    REJECTED = "rejected"
+    """Something that a peer sent was not to be used."""
+    REFUSED = "refused"
+    """A peer does not let the participant in."""
+    MISSING = "missing"
+    """An agent's answer was not there in time, and the environment went on."""
+    CHECKPOINT = "checkpoint"
+    """A checkpoint could not be written."""
+    DISCONNECTED = "disconnected"
+    """The participant's connection to its broker broke, and it tries again."""
+    RECONNECTED = "reconnected"
+    """It is connected again."""
+    CONTESTED = "contested"
+    """Its connections end soon after they began: it seems to run twice."""
+    CONNECTION_LOST = "connection-lost"
+    """Its broker says that its connection ended without goodbye; it may come back."""
+    GONE = "gone"
+    """An agent died, and the others go on without it."""
+    NOTE = "note"
+    """What the launcher has to say of the run."""
 
 
 class EpisodeRecord(msgspec.Struct, frozen=True, tag="episode"):
@@ -56,7 +98,7 @@ class FaultRecord(msgspec.Struct, frozen=True, tag="fault"):
         number: Step or round of the message.
         attempt: Of the message.
         delays_s: The verdict: a delay per delivered copy, empty when the message was lost.
-        fate: What the message has become so far: `dropped`, `delayed`, `duplicated`, `corrupted` or `delivered` again.
+        fate: What the message has become so far: dropped, delayed, duplicated, corrupted or delivered again.
     """
 
     fault: str
@@ -67,7 +109,7 @@ class FaultRecord(msgspec.Struct, frozen=True, tag="fault"):
     number: int
     attempt: int
     delays_s: tuple[float, ...]
-    fate: str = ""
+    fate: Fate
 
 
 class DelayRecord(msgspec.Struct, frozen=True, tag="delay"):
@@ -104,7 +146,7 @@ class EndingRecord(msgspec.Struct, frozen=True, tag="ending"):
         episode: Of the message.
         number: Step or round of the message.
         attempt: Of the message.
-        fate: `late`, `rejected` or `expired`.
+        fate: Late, rejected or expired.
         cause: Why, a sentence.
     """
 
@@ -114,7 +156,7 @@ class EndingRecord(msgspec.Struct, frozen=True, tag="ending"):
     episode: int
     number: int
     attempt: int
-    fate: str
+    fate: Fate
     cause: str
 
 
@@ -123,13 +165,13 @@ class EventRecord(msgspec.Struct, frozen=True, tag="event"):
 
     Attributes:
         participant: Who noticed it.
-        kind: One word, such as `rejected`.
+        kind: What it is about.
         peer: The other one concerned, or empty.
         text: One sentence.
     """
 
     participant: str
-    kind: str
+    kind: EventKind
     peer: str
     text: str
 

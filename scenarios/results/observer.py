@@ -13,12 +13,20 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary as Scalars
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from broker.wire.records import EpisodeRecord, EventRecord, JoinedRecord, ProcessFaultRecord, Record, RoundRecord
+from broker.wire.records import (
+    EpisodeRecord,
+    EventKind,
+    EventRecord,
+    JoinedRecord,
+    ProcessFaultRecord,
+    Record,
+    RoundRecord,
+)
 from scenarios.document.plan import Plan
 from scenarios.results.answers import LiveFault
 from scenarios.results.folder import RunFolder
 from scenarios.results.store import Store
-from scenarios.results.summary import GONE, RunTotals, Summary
+from scenarios.results.summary import RunTotals, Summary
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,7 @@ class Observer:
                     self._began_at = self._clock()
                 case ProcessFaultRecord():
                     self._say(f"fault {record.fault} at {record.occasion}: {record.participant} {record.what}")
-                case EventRecord(kind="checkpoint"):
+                case EventRecord(kind=EventKind.CHECKPOINT):
                     self._say(f"{record.participant}: {record.text}")
                 case RoundRecord():
                     self._add_round(record)
@@ -114,7 +122,7 @@ class Observer:
 
     def leave(self, agent: str, why: str) -> None:
         """Take note that the run goes on without an agent."""
-        self.take([EventRecord(agent, GONE, agent, why)])
+        self.take([EventRecord(agent, EventKind.GONE, agent, why)])
         self.flush()
         self.tell(f"{agent} died: {why}; the others go on without it")
 
@@ -152,7 +160,7 @@ class Observer:
 
     def tell(self, sentence: str) -> None:
         """Keep what the launcher has to say of a run, and show it."""
-        self._store.write([EventRecord("launcher", "note", "", sentence)])
+        self._store.write([EventRecord("launcher", EventKind.NOTE, "", sentence)])
         self._say(sentence)
 
     def progress(self) -> Progress:

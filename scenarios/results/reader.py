@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from broker.errors import UserError
-from broker.wire.records import EdgeRecord, FaultCount, ProcessFaultRecord
+from broker.wire.records import EdgeRecord, EventKind, FaultCount, ProcessFaultRecord
 from scenarios.results.answers import (
     CauseCount,
     EdgeFates,
@@ -170,7 +170,7 @@ class RunReader:
         query = "SELECT name, document, added_after, healed_after FROM live_faults ORDER BY rowid"
         return list(self._rows(LiveFault, query))
 
-    def peers_of(self, kind: str) -> list[str]:
+    def peers_of(self, kind: EventKind) -> list[str]:
         """Whom the events of one kind are about, as they came."""
         return [peer for (peer,) in self._ask("SELECT peer FROM events WHERE kind = ?", kind)]
 

@@ -11,11 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from broker.config import Model
-from broker.wire.records import EdgeRecord, EpisodeRecord, EventRecord, FinishedRecord, Record, RoundRecord
+from broker.wire.records import EdgeRecord, EpisodeRecord, EventKind, EventRecord, FinishedRecord, Record, RoundRecord
 from scenarios.results.reader import RunReader, read_store
-
-GONE = "gone"
-"""Kind of the event of an agent that died and is not replaced."""
 
 
 class Summary(Model):
@@ -97,7 +94,7 @@ class RunTotals:
                     self._add_edge(record)
                 case FinishedRecord() if record.weights_digest:
                     self.weights[record.participant] = record.weights_digest
-                case EventRecord() if record.kind == GONE:
+                case EventRecord(kind=EventKind.GONE):
                     self.gone[record.peer] = None
 
         while self._is_whole(self.recorded):
@@ -114,7 +111,7 @@ class RunTotals:
         for episode in sorted(returns):
             own = tuple(returns[episode][agent] for agent in self.agents)
             self.add([EpisodeRecord(episode, own, *counts[episode])])
-        self.gone |= dict.fromkeys(store.peers_of(GONE))
+        self.gone |= dict.fromkeys(store.peers_of(EventKind.GONE))
         for found in store.rounds():
             self._add_round(found.agent, found.episode, found.partners, found.heard)
         self.add([])

@@ -23,6 +23,7 @@ from broker.config import MqttConfig
 from broker.errors import Unreachable, UserError
 from broker.security.mqtt_access import MqttCredentials
 from broker.transports.mqtt.client import MqttClient, NoAnswer
+from broker.wire.records import EventKind
 
 V5, V311 = aiomqtt.ProtocolVersion.V5, aiomqtt.ProtocolVersion.V311
 
@@ -38,7 +39,7 @@ _REFUSED = 0x80
 _UNSUPPORTED, _BAD_IDENTIFIER, _BAD_PASSWORD, _NOT_AUTHORIZED, _BANNED = 0x84, 0x85, 0x86, 0x87, 0x8A
 _NO_RETAINED = SubscribeOptions.RETAIN_DO_NOT_SEND
 
-Notice = Callable[[str, str], None]
+Notice = Callable[[EventKind, str], None]
 
 
 @dataclass(frozen=True)
@@ -274,7 +275,7 @@ class MqttConnection:
         client.begin()
         if self._broken_at is not None:
             gone_s = self._loop.time() - self._broken_at
-            self._notice("reconnected", f"connected to {self._address} again after {gone_s:.1f} s")
+            self._notice(EventKind.RECONNECTED, f"connected to {self._address} again after {gone_s:.1f} s")
         self._connected_at, self._joined = self._loop.time(), True
         self._relieved()
         self.stop()
@@ -301,7 +302,7 @@ class MqttConnection:
 
     def _face_break(self, lasted_s: float) -> None:
         name, identifier, address = self._who.name, self._who.identifier, self._address
-        self._notice("disconnected", f"the connection to {address} broke ({self._problem}): trying again")
+        self._notice(EventKind.DISCONNECTED, f"the connection to {address} broke ({self._problem}): trying again")
         if lasted_s >= _SETTLED_S:
             self._pause_s = self._config.reconnect_s
         self._fights = self._fights + 1 if lasted_s < _SETTLED_S else 0
@@ -309,7 +310,7 @@ class MqttConnection:
             text = (
                 f"{address} ended {_FIGHT} connections of {identifier} soon after they began: is {name} running twice?"
             )
-            self._notice("contested", text)
+            self._notice(EventKind.CONTESTED, text)
 
 
 class _SubscriptionRefused(aiomqtt.MqttError):

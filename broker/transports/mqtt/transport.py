@@ -22,7 +22,7 @@ from broker.transports.mqtt.packets import publish_head, publish_packet
 from broker.transports.transport import FrameTransport, Traffic
 from broker.wire.codec import Codec
 from broker.wire.messages import LAST_WILL, OBSERVER, Envelope, Hello, Metrics, Share, topic
-from broker.wire.records import EventRecord, pack
+from broker.wire.records import EventKind, EventRecord, pack
 
 _IN_FLIGHT = 20
 """Messages of QoS 1 that the broker has not acknowledged; more are refused by some brokers, mosquitto among them."""
@@ -206,7 +206,7 @@ class MqttTransport(FrameTransport):
         self._in_flight = [one for one in self._in_flight if not one[0].is_published()]
         return self._in_flight
 
-    def _notice(self, kind: str, text: str) -> None:
+    def _notice(self, kind: EventKind, text: str) -> None:
         self.noticed.append(EventRecord(self.name, kind, "", text))
 
     def _will(self) -> tuple[str, bytes]:
@@ -214,8 +214,9 @@ class MqttTransport(FrameTransport):
 
         It is written before any other message, so it has no number: it is taken whenever it comes.
         """
-        gone = EventRecord(self.name, "gone", "", "its connection to the broker ended without goodbye")
-        envelope = Envelope(self.codec.run, self.name, OBSERVER, LAST_WILL, Metrics(pack([gone])))
+        text = "its connection to the broker ended without goodbye"
+        lost = EventRecord(self.name, EventKind.CONNECTION_LOST, "", text)
+        envelope = Envelope(self.codec.run, self.name, OBSERVER, LAST_WILL, Metrics(pack([lost])))
         return topic(self.codec.run, self.name, OBSERVER), self.codec.encode(envelope)
 
     def _out_edge(self, peer: str, config: TransportConfig) -> _OutEdge:

@@ -24,7 +24,7 @@ from broker.transports.transport import FrameTransport, Traffic
 from broker.transports.zeromq.doorkeeper import Caller, call_with
 from broker.wire.codec import Codec
 from broker.wire.messages import OBSERVER, Envelope, Hello, Message
-from broker.wire.records import EventRecord, Record
+from broker.wire.records import EventKind, EventRecord, Record
 
 # As enumeration members they cost a microsecond a call.
 NOBLOCK = int(zmq.NOBLOCK)
@@ -249,7 +249,7 @@ class SocketTransport(FrameTransport):
         """Note which peers refuse this participant."""
         for caller in self._callers:
             if caller.look():
-                self.noticed.append(EventRecord(self.name, "refused", caller.peer, caller.reason))
+                self.noticed.append(EventRecord(self.name, EventKind.REFUSED, caller.peer, caller.reason))
 
     def _call(self, socket: Socket, peer: str, address: str) -> None:
         """Connect a socket to a peer, again and again if need be.

@@ -25,7 +25,7 @@ from broker.security.mqtt_access import MqttCredentials
 from broker.transports.mqtt.transport import MqttTransport
 from broker.transports.transport import UNKNOWN
 from broker.wire.messages import OBSERVER, Hello, Metrics, Share, Stop, topic
-from broker.wire.records import EdgeRecord, EventRecord, pack, unpack
+from broker.wire.records import EdgeRecord, EventKind, EventRecord, pack, unpack
 
 if shutil.which("mosquitto") is None and os.environ.get("CI") != "true":
     pytest.skip("mosquitto is not installed", allow_module_level=True)
@@ -202,7 +202,7 @@ def test_waiting_ends_at_its_time_and_at_once_when_something_comes(open_):
 
 def test_records_reach_the_observer(open_):
     a, observer = open_("a", OBSERVER), open_(OBSERVER, "a")
-    event = EventRecord("a", "test", "", "a sentence")
+    event = EventRecord("a", EventKind.NOTE, "", "a sentence")
     a.transport.send(envelope("a", OBSERVER, Metrics(pack([event]))))
     listen_until(lambda: observer.heard, a, observer)
     assert unpack(observer.heard[0].message.records) == [event]
@@ -259,7 +259,7 @@ def test_what_a_stranger_publishes_is_counted_with_a_reason(shared_broker, open_
     listen_until(lambda: b.texts, a, b)
     assert b.texts == ["honest"]
     assert b.transport.totals() == [EdgeRecord(blamed, "b", rejected=1)]
-    assert all(event.kind == "rejected" and event.text for event in noticed(b.transport))
+    assert all(event.kind is EventKind.REJECTED and event.text for event in noticed(b.transport))
 
 
 def test_a_broker_that_is_not_there_is_told_in_a_sentence(open_at):
@@ -296,12 +296,12 @@ def test_the_observer_hears_the_will_of_who_is_gone_whatever_it_said_before(own_
     observer = open_at(own_broker, OBSERVER, "a")
     a = open_at(own_broker, "a", OBSERVER, will_delay_s=0)
     for number in range(3):
-        a.transport.send(envelope("a", OBSERVER, Metrics(pack([EventRecord("a", "test", "", str(number))]))))
+        a.transport.send(envelope("a", OBSERVER, Metrics(pack([EventRecord("a", EventKind.NOTE, "", str(number))]))))
     listen_until(lambda: len(observer.heard) == 3, a, observer)
     a.transport._client._client.socket().shutdown(socket.SHUT_RDWR)
     listen_until(lambda: len(observer.heard) == 4, observer)
     (event,) = unpack(observer.heard[3].message.records)
-    assert (event.participant, event.kind) == ("a", "gone")
+    assert (event.participant, event.kind) == ("a", EventKind.CONNECTION_LOST)
     a.transport.send(envelope("a", OBSERVER, Metrics(pack([]))))
     listen_until(lambda: len(observer.heard) == 5, a, observer)
     assert not observer.transport.totals()
@@ -431,7 +431,7 @@ def test_two_of_one_name_are_told_of_each_other(open_):
 
     def contested():
         events.extend(noticed(first.transport) + noticed(second.transport))
-        return any(event.kind == "contested" and "is a running twice?" in event.text for event in events)
+        return any(event.kind is EventKind.CONTESTED and "is a running twice?" in event.text for event in events)
 
     listen_until(contested, first, second)
 

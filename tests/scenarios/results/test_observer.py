@@ -12,7 +12,9 @@ from tensorboard.compat.proto.event_pb2 import Event
 from broker.wire.records import (
     EdgeRecord,
     EpisodeRecord,
+    EventKind,
     EventRecord,
+    Fate,
     FaultRecord,
     FinishedRecord,
     JoinedRecord,
@@ -89,6 +91,16 @@ def test_a_round_counts_when_all_agents_have_made_it(watch):
     watch.observer.finish("simulate")
 
 
+def test_who_lost_its_connection_is_not_taken_for_dead(watch):
+    watch.observer.begin_life(-1, "")
+    watch.observer.take([EventRecord("agent-0", EventKind.CONNECTION_LOST, "", "its connection ended without goodbye")])
+    watch.observer.leave("agent-1", "exit code 1")
+    assert watch.observer.gone == ("agent-1",)
+    assert watch.observer.begin_life(-1, "somebody died") == 1
+    assert watch.observer.gone == ("agent-1",)
+    watch.observer.finish("simulate")
+
+
 def finished_run(watch):
     watch.observer.take([JoinedRecord("environment")])
     watch.now = 101.0
@@ -96,8 +108,8 @@ def finished_run(watch):
     for episode in range(2):
         watch.observer.take([*rounds(episode, 0), *rounds(episode, 1, gain=1.5)])
         watch.observer.take([EpisodeRecord(episode, (episode + 1.0, 0.5), 20, 1)])
-    watch.observer.take([FaultRecord("rain", "agent-0", "agent-1", "share", 0, 0, 0, ())])
-    watch.observer.take([EventRecord("agent-0", "rejected", "agent-1", "No.")])
+    watch.observer.take([FaultRecord("rain", "agent-0", "agent-1", "share", 0, 0, 0, (), Fate.DROPPED)])
+    watch.observer.take([EventRecord("agent-0", EventKind.REJECTED, "agent-1", "No.")])
     watch.observer.take([EdgeRecord("agent-0", "agent-1", sent=4, sent_bytes=400)])
     watch.observer.take([FinishedRecord(agent, agent) for agent in AGENTS])
     watch.now = 104.0

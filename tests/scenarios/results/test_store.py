@@ -13,6 +13,7 @@ from broker.wire.records import (
     EdgeRecord,
     EpisodeRecord,
     EventRecord,
+    Fate,
     FaultCount,
     FaultRecord,
     FinishedRecord,
@@ -58,8 +59,8 @@ def test_a_round_keeps_its_losses_by_name(store, read):
 
 
 def test_a_fault_keeps_the_message_and_its_verdict(store, read):
-    store.write([FaultRecord("lag", "agent-0", "agent-1", "share", 4, 2, 1, (0.5, 1.25))])
-    store.write([FaultRecord("rain", "agent-0", "agent-1", "share", 4, 3, 0, ())])
+    store.write([FaultRecord("lag", "agent-0", "agent-1", "share", 4, 2, 1, (0.5, 1.25), Fate.DUPLICATED)])
+    store.write([FaultRecord("rain", "agent-0", "agent-1", "share", 4, 3, 0, (), Fate.DROPPED)])
     store.flush()
     columns = "fault, source, destination, kind, episode, number, attempt, delays_s"
     assert read(f"SELECT {columns} FROM faults") == [

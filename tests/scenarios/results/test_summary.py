@@ -10,7 +10,7 @@ import struct
 
 import pytest
 
-from broker.wire.records import EdgeRecord, EpisodeRecord, FaultRecord, FinishedRecord, RoundRecord
+from broker.wire.records import EdgeRecord, EpisodeRecord, Fate, FaultRecord, FinishedRecord, RoundRecord
 from scenarios.results.store import Store
 from scenarios.results.summary import RunTotals
 
@@ -145,7 +145,7 @@ def test_the_weights_digest_does_not_depend_on_who_finished_first(summarize):
 
 def ledger(count):
     return [
-        FaultRecord(fault, "agent-0", agent, "share", number, round_, 0, delays)
+        FaultRecord(fault, "agent-0", agent, "share", number, round_, 0, delays, Fate.DELAYED)
         for number in range(count)
         for fault, delays in (("rain", ()), ("lag", (0.1 * number,)))
         for agent in AGENTS
@@ -178,7 +178,7 @@ def test_the_ledger_digest_does_not_depend_on_the_order_in_which_faults_struck(s
 )
 def test_every_word_of_the_ledger_counts(summarize, change):
     line = {"fault": "rain", "source": "agent-0", "destination": "agent-1", "kind": "share", "episode": 1}
-    line |= {"number": 2, "attempt": 0, "delays_s": ()}
+    line |= {"number": 2, "attempt": 0, "delays_s": (), "fate": Fate.DELAYED}
     before = summarize([], [FaultRecord(**line)]).ledger_digest
     assert summarize([], [FaultRecord(**line | change)]).ledger_digest != before
     assert summarize([], [FaultRecord(**line)] * 2).ledger_digest != before

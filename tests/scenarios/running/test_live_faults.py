@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from limits import LIMIT_S
 from runs import TINY, foretell, start, summary, until
 
 SCENARIO = (
@@ -115,8 +116,7 @@ def test_what_makes_no_sense_is_refused_and_the_run_goes_on(going_on: Any) -> No
 
 def test_a_simulation_takes_faults_between_episodes_and_is_played_again_bit_for_bit(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    process = start("simulate", *SCENARIO, "--out", str(out))
-    try:
+    with start("simulate", *SCENARIO, "--out", str(out)) as process:
         until(lambda: recorded(out) >= 5, "five episodes")
         added = foretell("fault", "add", str(out), "kind=drop", "name=storm", "probability=0.5")
         assert added.returncode == 0, added.stderr
@@ -127,7 +127,6 @@ def test_a_simulation_takes_faults_between_episodes_and_is_played_again_bit_for_
         assert healed.returncode == 0, healed.stderr
         before = recorded(out)
         until(lambda: recorded(out) > before + 5, "five episodes more")
-    finally:
         os.killpg(process.pid, signal.SIGINT)
         _, said = process.communicate(timeout=LIMIT_S)
     assert "fault storm is healed after episode" in said
