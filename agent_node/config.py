@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from broker.config import LinkConfig, Model
+from broker.config import Model
+from broker.participants.link import LinkConfig
 
 
 class ExchangeConfig(Model):

@@ -1,4 +1,4 @@
-"""The broker's slice of a scenario, but for the faults: every setting with unit, range and reason."""
+"""The broker's settings in a scenario, but for the faults: each with unit, range and reason."""
 
 from __future__ import annotations
 
@@ -7,17 +7,12 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from broker.faults.config import FaultConfig
 from broker.model import Model
-from broker.wire.messages import LIVES
 
 __all__ = [
     "JoiningConfig",
-    "LifeConfig",
-    "LinkConfig",
     "Model",
     "MqttConfig",
-    "RecoveryConfig",
     "SecurityConfig",
     "TransportConfig",
     "ZeroMQConfig",
@@ -218,70 +213,3 @@ class TransportConfig(Model):
         default=False,
         description="Write every frame a participant sends and receives to `journal/` in the run's folder.",
     )
-
-
-class RecoveryConfig(Model):
-    """What happens when a participant dies or hangs."""
-
-    on_crash: Literal["restart", "degrade", "fail"] = Field(
-        default="restart",
-        description="restart: all go back to the last episode that everybody has a checkpoint of, and the results are "
-        "those of an undisturbed run; degrade: the others go on without an agent that died, as service.missing_action "
-        "says; fail: the run ends with exit code 3.",
-    )
-    checkpoint_every: int = Field(
-        default=20,
-        ge=1,
-        description="Episodes between two checkpoints; what was learned since the last is learned again after a crash.",
-    )
-    restarts: int = Field(
-        default=5, ge=1, description="Crashes in a row, without a new checkpoint between them, that end the run."
-    )
-    hung_after_s: float = Field(
-        default=30.0,
-        ge=2,
-        description="Seconds without a sign of a participant's working loop, which gives one a second, after which it "
-        "is taken for hung and killed; larger than its longest update.",
-    )
-
-
-class LifeConfig(Model):
-    """Which life of a run's participants this is, and where it begins."""
-
-    incarnation: int = Field(default=0, ge=0, lt=LIVES, description="How often all have been restarted.")
-    after_episode: int = Field(
-        default=-1, ge=-1, description="Episode whose checkpoint it goes on from; -1: from the beginning."
-    )
-    checkpoints: Path | None = Field(default=None, description="Folder of its checkpoints; none: it keeps none.")
-    checkpoint_every: int = Field(default=20, ge=1, description="Episodes between two checkpoints.")
-    gone: tuple[str, ...] = Field(default=(), description="Agents that died in an earlier one and are not replaced.")
-    breakpoints: tuple[int, ...] = Field(
-        default=(), description="Episodes that the environment begins only when it is told to."
-    )
-    pauses: bool = Field(default=False, description="Whether that holds for every episode.")
-
-
-class LinkConfig(Model):
-    """How one participant reaches its peers; part of its slice of the scenario."""
-
-    run: str = Field(description="Name of the run; the second part of every topic.")
-    name: str = Field(description="The participant.")
-    peers: tuple[str, ...] = Field(description="Participants it sends to and hears from.")
-    seed: int = Field(description="The scenario's seed, for the faults.")
-    transport: TransportConfig
-    joining: JoiningConfig
-    life: LifeConfig = LifeConfig()
-    faults: tuple[FaultConfig, ...] = ()
-    observed: bool = Field(default=False, description="Whether an observer takes its records.")
-    addresses: dict[str, str] = Field(
-        default={}, description="ZeroMQ, direct: where it, its peers and the observer listen."
-    )
-    broker: str = Field(
-        default="",
-        description="Where everybody connects to: mqtt://HOST:PORT, mqtts://HOST:PORT, or the forwarder's address "
-        "(tcp://HOST:PORT or ipc://PATH).",
-    )
-    credentials: Path | None = Field(
-        default=None, description="Folder with its own keys and those of its peers; none: anybody may connect."
-    )
-    journal: Path | None = Field(default=None, description="File for the frames it sends and receives.")

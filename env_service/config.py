@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, model_validator
 
-from broker.config import LinkConfig, Model
+from broker.config import Model
+from broker.participants.link import LinkConfig
 
 
 class ExchangeTaskConfig(Model):

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
-from broker.config import LinkConfig
 from broker.errors import UserError
 from broker.faults import Judge
 from broker.faults.config import FaultConfig
+from broker.participants.link import LinkConfig
 from broker.transports.faulty import FaultyTransport
 from broker.transports.journaled import JournaledTransport
 from broker.transports.memory import MemoryNetwork, MemoryTransport

@@ -23,13 +23,14 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from broker.config import LinkConfig, Model
+from broker.config import Model
 from broker.driving.connect import connect, refitted
 from broker.driving.driver import Driver, Observe
 from broker.driving.real_time import run_in_real_time
 from broker.errors import ForetellError, UserError
 from broker.participants.checkpoint import State
 from broker.participants.life import begin_life
+from broker.participants.link import LinkConfig
 from broker.participants.participant import Participant
 from broker.threads import schedule
 from broker.transports.transport import Transport

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from broker.config import LifeConfig
 from broker.participants.checkpoint import Checkpoints, FileCheckpoints, State
+from broker.participants.link import LifeConfig
 from broker.wire.records import Record
 
 _RECORDS = "records"

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from broker.config import JoiningConfig, LinkConfig, TransportConfig
+from broker.config import JoiningConfig, TransportConfig
 from broker.driving.connect import connect
+from broker.participants.link import LinkConfig
 from broker.security.curve import make_curve_keys, with_forwarder
 from broker.servers.forwarder import start_forwarder
 from broker.servers.mqtt_server import start_mqtt_server

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent_node.config import AgentConfig
-from broker.config import LifeConfig, LinkConfig
+from broker.participants.link import LifeConfig, LinkConfig
 from broker.wire.messages import ENVIRONMENT, OBSERVER
 from env_service.config import ServiceConfig
 from scenarios.document.graph import Graph

@@ -8,10 +8,11 @@ import tomli_w
 from pydantic import Field, TypeAdapter
 
 from agent_node.config import AlgorithmConfig, ExchangeConfig, LearningConfig
-from broker.config import JoiningConfig, Model, RecoveryConfig, TransportConfig
+from broker.config import JoiningConfig, Model, TransportConfig
 from broker.faults.config import FaultConfig, MessageFaultConfig, name_of_fault
 from env_service.config import BarrierConfig, EnvironmentConfig
 from scenarios.document.process_faults import PROCESS_FAULTS, ProcessFaultConfig
+from scenarios.document.recovery_config import RecoveryConfig
 from scenarios.document.topology import TopologyConfig
 
 AnyFaultConfig = Annotated[MessageFaultConfig | ProcessFaultConfig, Field(discriminator="kind")]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from broker.config import LifeConfig
+from broker.participants.link import LifeConfig
 
 _FIRST_LIFE = LifeConfig()
 

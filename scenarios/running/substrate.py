@@ -10,9 +10,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from broker.config import LifeConfig
 from broker.errors import ParticipantDied
 from broker.participants.checkpoint import Checkpoints
+from broker.participants.link import LifeConfig
 from scenarios.document.plan import Plan
 from scenarios.results.folder import RunFolder
 from scenarios.results.observer import Observer

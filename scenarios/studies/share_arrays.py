@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from broker.config import LinkConfig
 from broker.driving.connect import connect
 from broker.driving.driver import Driver
 from broker.driving.virtual_time import VirtualTime
+from broker.participants.link import LinkConfig
 from broker.participants.participant import Participant
 from broker.transports.memory import MemoryNetwork
 from broker.transports.transport import Transport

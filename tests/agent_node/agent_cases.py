@@ -17,7 +17,8 @@ from message_cases import seen_of
 from agent_node.config import AgentConfig, AlgorithmConfig, ExchangeConfig, LearningConfig
 from agent_node.learning.learner import Learner
 from agent_node.registry import load_algorithm
-from broker.config import JoiningConfig, LinkConfig, TransportConfig
+from broker.config import JoiningConfig, TransportConfig
+from broker.participants.link import LinkConfig
 from broker.wire.messages import ENVIRONMENT
 
 Grid = list[list[float]]

@@ -7,8 +7,9 @@ import sys
 
 from broker_toys import Pong
 
-from broker.config import LinkConfig, Model
+from broker.config import Model
 from broker.driving.process import main, serve
+from broker.participants.link import LinkConfig
 
 
 class PongConfig(Model):

@@ -11,9 +11,10 @@ from broker_toys import RUN, Ear, listen_until, quick_joining
 from broker_toys import envelope as numbered
 from ports import free_port
 
-from broker.config import LinkConfig, TransportConfig
+from broker.config import TransportConfig
 from broker.driving.connect import connect
 from broker.faults.config import DropConfig
+from broker.participants.link import LinkConfig
 from broker.servers.forwarder import start_forwarder
 from broker.servers.mqtt_server import start_mqtt_server
 from broker.transports.memory import MemoryNetwork

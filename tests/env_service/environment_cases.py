@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from message_cases import action_of
 
-from broker.config import JoiningConfig, LifeConfig, LinkConfig, TransportConfig
+from broker.config import JoiningConfig, TransportConfig
+from broker.participants.link import LifeConfig, LinkConfig
 from broker.participants.participant import Report, Send
 from broker.wire.messages import Ended, Hello
 from env_service.config import BarrierConfig, ExchangeTaskConfig, ServiceConfig

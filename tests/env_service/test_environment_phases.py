@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from environment_cases import FakeTask, all_act, all_answer, all_ready, joining, records, sends, stepping
 
-from broker.config import LifeConfig
+from broker.participants.link import LifeConfig
 from broker.wire.messages import OBSERVER, GoOn, Timestep
 from broker.wire.records import PausedRecord
 from env_service import protocol as written

@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 from message_cases import action_of, state_of, timestep_of
 from msgspec.structs import astuple
 
-from broker.config import LifeConfig
 from broker.errors import PeerLost, ProtocolViolation
+from broker.participants.link import LifeConfig
 from broker.participants.participant import Forget, Report, Send
 from broker.seeding import generator
 from broker.wire.messages import OBSERVER, Ended, Gone, Hello, Metrics, Share, Stop, Timestep

@@ -10,9 +10,9 @@ from typing import Any
 
 from agent_node.build import make_agent
 from agent_node.config import AgentConfig
-from broker.config import LinkConfig
 from broker.driving.connect import make_codec, open_transport, refitted
 from broker.driving.process import DONE, Interrupted, take_part
+from broker.participants.link import LinkConfig
 from broker.transports.transport import Transport
 from broker.wire.messages import ENVIRONMENT, Envelope
 from env_service.build import make_environment

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from broker.config import LifeConfig
 from broker.errors import ParticipantDied
 from broker.participants.checkpoint import Checkpoints
+from broker.participants.link import LifeConfig
 from scenarios.document.plan import Plan
 from scenarios.results.observer import Observer
 from scenarios.running.substrate import THE_BROKER

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from broker.config import LifeConfig
+from broker.participants.link import LifeConfig
 from scenarios.document.plan import Plan
 from scenarios.document.process_faults import StrikingConfig
 from scenarios.results.observer import Observer

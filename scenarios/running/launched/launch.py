@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from broker.config import LifeConfig
 from broker.participants.checkpoint import FileCheckpoints
+from broker.participants.link import LifeConfig
 from scenarios.document.plan import Plan
 from scenarios.results.folder import RunFolder
 from scenarios.results.observer import Observer

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import torch
 
-from broker.config import LifeConfig
 from broker.participants.checkpoint import MemoryCheckpoints
+from broker.participants.link import LifeConfig
 from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
 from scenarios.results.folder import RunFolder

@@ -7,13 +7,13 @@ from functools import partial
 from pathlib import Path
 
 from agent_node.build import make_agent
-from broker.config import LinkConfig
 from broker.driving.connect import connect, make_codec, refitted
 from broker.driving.driver import Driver
 from broker.driving.virtual_time import VirtualTime
 from broker.errors import ParticipantDied
 from broker.participants.checkpoint import Checkpoints, State
 from broker.participants.life import begin_life
+from broker.participants.link import LinkConfig
 from broker.participants.participant import Participant
 from broker.transports.memory import MemoryNetwork, MemoryTransport
 from broker.wire.messages import OBSERVER

@@ -18,7 +18,7 @@ from broker_toy_process import PongConfig
 from broker_toys import LIMIT_S, RUN, Ear, Pong, Toy, envelope, listen_until, make_codec, quick_joining, share
 from ports import free_port
 
-from broker.config import LinkConfig, Model, TransportConfig
+from broker.config import Model, TransportConfig
 from broker.driving.connect import connect
 from broker.driving.driver import Driver
 from broker.driving.process import main
@@ -26,6 +26,7 @@ from broker.driving.real_time import run_in_real_time
 from broker.errors import PeerLost, UserError
 from broker.faults.config import DelayConfig
 from broker.faults.delays import Uniform
+from broker.participants.link import LinkConfig
 from broker.participants.participant import Report
 from broker.transports.journaled import read_journal
 from broker.transports.zeromq.direct import ZeroMQTransport

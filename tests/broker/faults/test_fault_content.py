@@ -13,10 +13,11 @@ from substrates import meet
 
 from agent_node.learning.fields import Field, Kind
 from agent_node.learning.shares import check_share
-from broker.config import LinkConfig, TransportConfig
+from broker.config import TransportConfig
 from broker.driving.connect import connect
 from broker.errors import ProtocolViolation
 from broker.faults.content import corrupted, refusal
+from broker.participants.link import LinkConfig
 from broker.transports.memory import MemoryNetwork
 from broker.wire.messages import MessageName, Share
 from broker.wire.records import DelayRecord, EventRecord, FateCount, FaultCount, FaultRecord

@@ -8,10 +8,10 @@ import os
 import numpy as np
 import pytest
 
-from broker.config import LifeConfig
 from broker.errors import CheckpointDamaged
 from broker.participants.checkpoint import FileCheckpoints, MemoryCheckpoints, State
 from broker.participants.life import Life, begin_life
+from broker.participants.link import LifeConfig
 from broker.wire.records import EdgeRecord, FaultCount
 
 ARRAYS = {

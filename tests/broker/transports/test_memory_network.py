@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from broker_toys import RUN, envelope, make_codec, noticed, share
 
-from broker.config import JoiningConfig, LinkConfig, TransportConfig
+from broker.config import JoiningConfig, TransportConfig
 from broker.driving.connect import connect
 from broker.errors import FrameRejected, ScenarioError
+from broker.participants.link import LinkConfig
 from broker.transports.faulty import FaultyTransport
 from broker.transports.journaled import JournaledTransport
 from broker.transports.memory import MemoryNetwork, MemoryTransport

@@ -1,0 +1,57 @@
+"""How a participant of a run reaches its peers, and which of its lives this is: the run's part of its slice.
+
+Nothing of it stands in a scenario: who starts the participants writes it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from broker.config import JoiningConfig, TransportConfig
+from broker.faults.config import FaultConfig
+from broker.model import Model
+from broker.wire.messages import LIVES
+
+
+class LifeConfig(Model):
+    """Which life of a run's participants this is, and where it begins."""
+
+    incarnation: int = Field(default=0, ge=0, lt=LIVES, description="How often all have been restarted.")
+    after_episode: int = Field(
+        default=-1, ge=-1, description="Episode whose checkpoint it goes on from; -1: from the beginning."
+    )
+    checkpoints: Path | None = Field(default=None, description="Folder of its checkpoints; none: it keeps none.")
+    checkpoint_every: int = Field(default=20, ge=1, description="Episodes between two checkpoints.")
+    gone: tuple[str, ...] = Field(default=(), description="Agents that died in an earlier one and are not replaced.")
+    breakpoints: tuple[int, ...] = Field(
+        default=(), description="Episodes that the environment begins only when it is told to."
+    )
+    pauses: bool = Field(default=False, description="Whether that holds for every episode.")
+
+
+class LinkConfig(Model):
+    """How one participant reaches its peers; part of its slice of the scenario."""
+
+    run: str = Field(description="Name of the run; the second part of every topic.")
+    name: str = Field(description="The participant.")
+    peers: tuple[str, ...] = Field(description="Participants it sends to and hears from.")
+    seed: int = Field(description="The scenario's seed, for the faults.")
+    transport: TransportConfig
+    joining: JoiningConfig
+    life: LifeConfig = LifeConfig()
+    faults: tuple[FaultConfig, ...] = ()
+    observed: bool = Field(default=False, description="Whether an observer takes its records.")
+    addresses: dict[str, str] = Field(
+        default={}, description="ZeroMQ, direct: where it, its peers and the observer listen."
+    )
+    broker: str = Field(
+        default="",
+        description="Where everybody connects to: mqtt://HOST:PORT, mqtts://HOST:PORT, or the forwarder's address "
+        "(tcp://HOST:PORT or ipc://PATH).",
+    )
+    credentials: Path | None = Field(
+        default=None, description="Folder with its own keys and those of its peers; none: anybody may connect."
+    )
+    journal: Path | None = Field(default=None, description="File for the frames it sends and receives.")
