@@ -3,8 +3,10 @@
 ForetellError
 |-- UserError               a mistake in a scenario, a setting or the command line (exit 2)
 |   |-- ScenarioError       names the path in the document
-|   `-- AddressInUse
-|-- FrameRejected           bytes from outside that are not a message of ours (counted, never fatal)
+|   |-- Unreachable         nobody answers at an address
+|   `-- AddressInUse        another program listens there already
+|-- CheckpointDamaged       a checkpoint is missing or not what was written (an older one is taken)
+|-- FrameRejected           bytes that are no message of ours: from outside they are counted, to be sent they are fatal
 |-- ProtocolViolation       a message that no correct peer can say now (counted, never fatal)
 |-- PeerLost                a peer stayed silent for longer than the scenario allows
 |-- Deadlock                virtual time: everybody waits and nothing is due
