@@ -20,10 +20,10 @@ def limit_threads() -> None:
 
 
 def schedule(policy: str) -> None:
-    """Let the system schedule this thread, and those it starts from now on, by `batch` or `normal`.
+    """Let the system schedule this thread, and those it starts from now on, by `batch` or `normal`; or `inherit`.
 
     Where the system knows no such policies, or forbids to change them, everything stays as it is.
     """
-    if sys.platform == "linux":
+    if sys.platform == "linux" and policy != "inherit":
         with suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_BATCH if policy == "batch" else os.SCHED_OTHER, os.sched_param(0))

@@ -92,6 +92,7 @@ PURE = (
     "scenarios/studies/pages",
     "scenarios/studies/sizes.py",
     "scenarios/studies/study.py",
+    "scenarios/studies/tasks.py",
     "scenarios/studies/tables.py",
     "scenarios/studies/theory/bounds.py",
     "scenarios/studies/theory/cases.py",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from broker.errors import ProtocolViolation
-from broker.participants.life import FIRST_LIFE, Life
+from broker.participants.life import FIRST_LIFE, ParticipantLife
 from broker.participants.participant import Command, Forget, Participant, Refit, Report, Save, Send
 from broker.transports.transport import Transport
 from broker.wire.messages import Envelope, Hello, first_number
@@ -37,7 +37,7 @@ class Driver:
         participant: Participant,
         transport: Transport,
         observe: Observe,
-        life: Life = FIRST_LIFE,
+        life: ParticipantLife = FIRST_LIFE,
         *,
         refit: Callable[[Transport, str], Transport] = lambda transport, _: transport,
     ) -> None:

@@ -19,7 +19,7 @@ _RECORDS = "records"
 
 
 @dataclass(frozen=True)
-class Life:
+class ParticipantLife:
     """What a driver knows of it.
 
     Attributes:
@@ -43,10 +43,10 @@ class Life:
             self.checkpoints.write(episode, State(state.arrays, facts))
 
 
-FIRST_LIFE = Life()
+FIRST_LIFE = ParticipantLife()
 
 
-def begin_life(config: LifeConfig, checkpoints: Checkpoints | None = None) -> tuple[Life, State | None]:
+def begin_life(config: LifeConfig, checkpoints: Checkpoints | None = None) -> tuple[ParticipantLife, State | None]:
     """The life that a participant was told to lead, and the state to begin with, if any.
 
     Args:
@@ -59,7 +59,7 @@ def begin_life(config: LifeConfig, checkpoints: Checkpoints | None = None) -> tu
     if checkpoints is None and config.checkpoints is not None:
         checkpoints = FileCheckpoints(config.checkpoints)
     if config.after_episode < 0 or checkpoints is None:
-        return Life(config.incarnation, checkpoints), None
+        return ParticipantLife(config.incarnation, checkpoints), None
     state = checkpoints.read(config.after_episode)
     counted = msgspec.convert(state.facts[_RECORDS], list[Record])
-    return Life(config.incarnation, checkpoints, tuple(counted)), state
+    return ParticipantLife(config.incarnation, checkpoints, tuple(counted)), state

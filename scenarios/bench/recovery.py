@@ -11,10 +11,9 @@ import random
 import re
 import signal
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,10 +77,13 @@ class Campaign:
     wrong: list[str] = field(default_factory=list)
 
 
-def measure_recovery(kills: int, episodes: int, transport: str, seed: int, show: Callable[[int], None]) -> Campaign:
+def measure_recovery(
+    foretell: Sequence[str], *, kills: int, episodes: int, transport: str, seed: int, show: Callable[[int], None]
+) -> Campaign:
     """Kill until there were `kills`, run after run.
 
     Args:
+        foretell: The words that start the command line as a process.
         kills: How many.
         episodes: Of each run.
         transport: One of `TRANSPORTS`.
@@ -91,11 +93,11 @@ def measure_recovery(kills: int, episodes: int, transport: str, seed: int, show:
     scenario = (*_SCENARIO, "--episodes", str(episodes))
     draw, campaign = random.Random(seed), Campaign(transport)  # noqa: S311 - no secret
     with tempfile.TemporaryDirectory(prefix="foretell-") as folder:
-        undisturbed = _figures_of(Path(folder) / "simulate", "simulate", *scenario)
+        undisturbed = _figures_of(Path(folder) / "simulate", [*foretell, "simulate", *scenario])
         while len(campaign.kills) < kills:
             out = Path(folder) / f"run-{campaign.runs}"
             campaign.runs += 1
-            run = _Run(out, transport, scenario)
+            run = _Run(foretell, out, transport, scenario)
             try:
                 run.go(draw, campaign, kills, show)
                 found = _read_figures(out)
@@ -120,7 +122,8 @@ class _RunFailed(Exception):
 class _Run:
     """A run in processes of its own, and whom to kill in it."""
 
-    def __init__(self, out: Path, transport: str, scenario: tuple[str, ...]) -> None:
+    def __init__(self, foretell: Sequence[str], out: Path, transport: str, scenario: tuple[str, ...]) -> None:
+        self._foretell = foretell
         self._out = out
         self._victims = [AGENT, ENVIRONMENT, LAUNCHER, *([BROKER] if transport == "mqtt" else [])]
         self._said = out.with_suffix(".txt")
@@ -203,19 +206,15 @@ class _Run:
     def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
         with self._said.open("ab") as said:
             return subprocess.Popen(  # noqa: S603 - this program itself
-                [sys.executable, "-m", "scenarios.commands.main", *arguments],
+                [*self._foretell, *arguments],
                 stdout=said,
                 stderr=said,
                 start_new_session=True,
             )
 
 
-def _figures_of(out: Path, *arguments: str) -> dict[str, Any]:
-    subprocess.run(  # noqa: S603 - this program itself
-        [sys.executable, "-m", "scenarios.commands.main", *arguments, "--out", str(out)],
-        check=True,
-        capture_output=True,
-    )
+def _figures_of(out: Path, command: Sequence[str]) -> dict[str, Any]:
+    subprocess.run([*command, "--out", str(out)], check=True, capture_output=True)  # noqa: S603 - this program itself
     return _read_figures(out)
 
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,10 +73,11 @@ class Soak:
     compared: dict[str, int] = field(default_factory=dict)
 
 
-def measure_soak(minutes: float, kill_every_s: float, show: Callable[[int], None]) -> Soak:
+def measure_soak(foretell: Sequence[str], minutes: float, kill_every_s: float, show: Callable[[int], None]) -> Soak:
     """Run, interrupt, simulate, compare.
 
     Args:
+        foretell: The words that start the command line as a process.
         minutes: How long it runs.
         kill_every_s: Seconds from one kill to the next.
         show: Told the seconds that have passed.
@@ -86,20 +86,22 @@ def measure_soak(minutes: float, kill_every_s: float, show: Callable[[int], None
     with tempfile.TemporaryDirectory(prefix="foretell-") as temporary:
         run, undisturbed = RunFolder(Path(temporary) / "run"), RunFolder(Path(temporary) / "simulate")
         losses = f"faults=[{_LOSSES},{_KILLS.format(every_s=kill_every_s)}]"
-        _run_for(60 * minutes, run, losses, soak, show)
+        _run_for(60 * minutes, [*foretell, "run"], run, faults=losses, soak=soak, show=show)
         with read_store(run.store) as store:
             soak.episodes = _whole_episodes(store)
             soak.kills = sum(strike.what.startswith("killed with -9") for strike in store.strikes())
             soak.lives = len(store.lives())
         soak.wrong += verify_ledger(load_scenario(str(run.scenario)), run.store)
-        _start("simulate", undisturbed, soak.episodes, f"faults=[{_LOSSES}]").wait()
+        _start([*foretell, "simulate"], undisturbed, soak.episodes, f"faults=[{_LOSSES}]").wait()
         _compare(run, undisturbed, soak)
     return soak
 
 
-def _run_for(seconds: float, folder: RunFolder, faults: str, soak: Soak, show: Callable[[int], None]) -> None:
+def _run_for(
+    seconds: float, command: Sequence[str], folder: RunFolder, *, faults: str, soak: Soak, show: Callable[[int], None]
+) -> None:
     """Run until the time is over, and take the memory of all its processes now and then."""
-    process = _start("run", folder, _EPISODES, faults)
+    process = _start(command, folder, _EPISODES, faults)
     began_at = time.monotonic()
     samples: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
     born: dict[int, float] = {}
@@ -145,21 +147,12 @@ def _resident_mb(pid: int) -> float:
     return 0.0
 
 
-def _start(how: str, folder: RunFolder, episodes: int, faults: str) -> subprocess.Popen[bytes]:
+def _start(command: Sequence[str], folder: RunFolder, episodes: int, faults: str) -> subprocess.Popen[bytes]:
     settings = [part for setting in (*_SCENARIO, faults) for part in ("--set", setting)]
-    command = [
-        sys.executable,
-        "-m",
-        "scenarios.commands.main",
-        how,
-        "exchange-quick",
-        "--episodes",
-        str(episodes),
-        *settings,
-    ]
+    words = [*command, "exchange-quick", "--episodes", str(episodes), *settings]
     quiet = subprocess.DEVNULL
     return subprocess.Popen(  # noqa: S603 - this program itself
-        [*command, "--out", str(folder.root)], stdout=quiet, stderr=quiet, start_new_session=True
+        [*words, "--out", str(folder.root)], stdout=quiet, stderr=quiet, start_new_session=True
     )
 
 

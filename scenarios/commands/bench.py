@@ -18,6 +18,7 @@ from rich.table import Table
 
 from broker.errors import UserError
 from scenarios.bench.ways import CURVE, FORWARDER, QOS_1
+from scenarios.commands.command_line import FORETELL
 
 if TYPE_CHECKING:
     from scenarios.bench.messages import Barrier
@@ -140,7 +141,9 @@ def recovery(kills: int, episodes: int, seed: int) -> None:
     for transport in TRANSPORTS:
         share = -(-kills // len(TRANSPORTS))
         with _bar(share, "kill") as show:
-            campaigns.append(measure_recovery(share, episodes, transport, seed, show))
+            campaigns.append(
+                measure_recovery(FORETELL, kills=share, episodes=episodes, transport=transport, seed=seed, show=show)
+            )
     Console().print(_recovery_table(campaigns))
     for campaign in campaigns:
         for sentence in campaign.wrong:
@@ -175,7 +178,7 @@ def soak(minutes: float, kill_every: float) -> None:
     from scenarios.bench.soak import measure_soak  # noqa: PLC0415
 
     with _bar(int(60 * minutes), "second") as show:
-        found = measure_soak(minutes, kill_every, show)
+        found = measure_soak(FORETELL, minutes, kill_every, show)
     table = _table("resident memory, medians", "process", "second quarter MB", "last quarter MB", "growth MB")
     for role, (early, late) in sorted(found.memory_mb.items()):
         table.add_row(role, f"{early:.1f}", f"{late:.1f}", f"{late - early:+.1f}")

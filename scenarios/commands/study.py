@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from broker.errors import UserError
+from scenarios.commands.command_line import FORETELL
 from scenarios.commands.terminal import interruptible
 from scenarios.document.loading import parse_settings
 from scenarios.running.batch.cell import Cell
@@ -153,7 +154,7 @@ def _run(wish: Wish, console: Console) -> list[Path]:
     _announce(console, study.title, len(cells), wish)
     with folder.held(), interruptible() as interrupted:
         with bar(console) as show:
-            Runner(folder, wish.parallel, show, interrupted).run(cells)
+            Runner(FORETELL, folder, wish.parallel, show, interrupted).run(cells)
         return write_study(folder, study, cells, wish.parallel, command(wish))
 
 
@@ -170,7 +171,7 @@ def _search(wish: Wish, console: Console) -> list[Path]:
 
             def run(cells: Sequence[Cell]) -> None:
                 nonlocal before
-                Runner(folder, wish.parallel, show_rung, interrupted).run(cells)
+                Runner(FORETELL, folder, wish.parallel, show_rung, interrupted).run(cells)
                 before += len(cells)
 
             tried, cells = search(folder, choice, run)

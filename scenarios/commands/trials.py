@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 
 from broker.errors import ForetellError, UserError
+from scenarios.commands.command_line import FORETELL
 from scenarios.commands.study import bar
 from scenarios.commands.terminal import interruptible
 from scenarios.document.loading import load_scenario, parse_settings
@@ -36,7 +37,7 @@ def compare_twins(scenario: str, assignments: tuple[str, ...], seeds: int, jobs:
     console = Console(stderr=True)
     with folder.held(), interruptible() as interrupted:
         with bar(console) as show:
-            Runner(folder, jobs or os.cpu_count() or 1, show, interrupted).run(cells)
+            Runner(FORETELL, folder, jobs or os.cpu_count() or 1, show, interrupted).run(cells)
         pairs = read_pairs(folder, cells)
     Console().print(twin_table(pairs))
     click.echo(sentence(pairs))

@@ -22,11 +22,11 @@ from scenarios.running.batch.runner import Folder
 from scenarios.studies.candidates import Candidate, draw_candidates, episodes_of, survivors
 from scenarios.studies.grid import refuse_overrides
 from scenarios.studies.outcome import outcome
-from scenarios.studies.pages.tasks import EXCHANGE, NAVIGATION, PREDATION_6
 from scenarios.studies.provenance import versions, write_provenance
 from scenarios.studies.sizes import SEARCH_RUNGS, quick_episodes
 from scenarios.studies.study import ALGORITHMS, Choice, StudyTask
 from scenarios.studies.tables import markdown_table
+from scenarios.studies.tasks import EXCHANGE, NAVIGATION, PREDATION_6
 
 TASKS = (EXCHANGE, NAVIGATION, PREDATION_6)
 _FIRST_SEED = 101

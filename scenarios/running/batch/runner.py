@@ -8,11 +8,9 @@ logs/<cell>.log what its process said
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from broker.errors import ForetellError, UserError
+from broker.servers.leash import leashed
 from scenarios.document.loading import load_scenario, parse_scenario, parse_settings
 from scenarios.document.scenario import Scenario
 from scenarios.results.folder import RunFolder, locked
@@ -105,13 +104,22 @@ class Runner:
     """Runs cells.
 
     Args:
+        foretell: The words that start the command line as a process.
         folder: Where their runs go.
         jobs: How many at a time.
         show: Called again and again.
         interrupted: Asked ten times a second.
     """
 
-    def __init__(self, folder: Folder, jobs: int, show: ShowStanding, interrupted: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        foretell: Sequence[str],
+        folder: Folder,
+        jobs: int,
+        show: ShowStanding,
+        interrupted: Callable[[], bool],
+    ) -> None:
+        self._foretell = foretell
         self._folder = folder
         self._jobs = jobs
         self._show = show
@@ -179,12 +187,11 @@ class Runner:
     def _start(self, cell: Cell) -> None:
         run = self._folder.run(cell)
         shutil.rmtree(run.root, ignore_errors=True)  # a run that did not come to its end
-        command = [sys.executable, "-m", "scenarios.commands.leashed", str(os.getpid())]
         self._played[cell] = 0
         with self._folder.log(cell).open("wb") as log:
             # A session of its own: Ctrl-C in the terminal reaches the study, which ends its processes itself.
             self._processes[cell] = subprocess.Popen(  # noqa: S603 - our own command line
-                [*command, *cell.arguments(), "--out", str(run.root)],
+                leashed([*self._foretell, *cell.arguments(), "--out", str(run.root)], "inherit"),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from scenarios.running.batch.cell import Group, Settings
 from scenarios.studies.claims import Claim, Comparison, Expectation
-from scenarios.studies.pages.tasks import EXCHANGE, PREDATION_6, conditions
 from scenarios.studies.study import ALGORITHMS, ALONE, AS, SHORT, Choice, StudyCondition, Variant
+from scenarios.studies.tasks import EXCHANGE, PREDATION_6, conditions
 
 TASKS = (EXCHANGE, PREDATION_6)
 NOTES = (

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from scenarios.running.batch.cell import Group
 from scenarios.studies.claims import Claim, Comparison, Expectation
-from scenarios.studies.pages.tasks import (
+from scenarios.studies.sizes import FULL_SEEDS, QUICK_SEEDS
+from scenarios.studies.study import ALONE, AS, PS, Choice, Study
+from scenarios.studies.tasks import (
     EXCHANGE,
     NAVIGATION,
     PREDATION,
@@ -13,8 +15,6 @@ from scenarios.studies.pages.tasks import (
     against_baselines,
     conditions,
 )
-from scenarios.studies.sizes import FULL_SEEDS, QUICK_SEEDS
-from scenarios.studies.study import ALONE, AS, PS, Choice, Study
 
 _TASKS = (EXCHANGE, NAVIGATION, *PREDATION)
 _ABOUT = """\

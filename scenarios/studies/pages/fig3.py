@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from scenarios.running.batch.cell import Group
 from scenarios.studies.claims import Claim, Comparison, Expectation
-from scenarios.studies.pages.tasks import EXCHANGE, NAVIGATION, PREDATION_6, against_baselines, conditions
 from scenarios.studies.sizes import FULL_SEEDS, QUICK_SEEDS
 from scenarios.studies.study import PS, VPS, VS, Choice, Study, StudyTask, Variant
+from scenarios.studies.tasks import EXCHANGE, NAVIGATION, PREDATION_6, against_baselines, conditions
 
 _LINE_LENGTH = 30
 _ABOUT = """\

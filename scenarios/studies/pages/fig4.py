@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from scenarios.running.batch.cell import Group
 from scenarios.studies.claims import Claim, Comparison, Expectation
-from scenarios.studies.pages.tasks import PREDATION, conditions
 from scenarios.studies.sizes import FULL_SEEDS, QUICK_SEEDS
 from scenarios.studies.study import AS, Choice, Study, Variant
+from scenarios.studies.tasks import PREDATION, conditions
 
 _SMALL, _PAPER, _LARGE, _OURS = 0.03, 0.1, 0.3, 5.0
 _ABOUT = """\

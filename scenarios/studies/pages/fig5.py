@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from scenarios.running.batch.cell import Group
 from scenarios.studies.claims import Claim, Comparison, Expectation
-from scenarios.studies.pages.tasks import RANDOM_PARTNER, RANDOM_SKIP, conditions
 from scenarios.studies.sizes import FULL_SEEDS, QUICK_SEEDS
 from scenarios.studies.study import ALONE, AS, PS, VPS, VS, Choice, Study
+from scenarios.studies.tasks import RANDOM_PARTNER, RANDOM_SKIP, conditions
 
 _TASKS = (RANDOM_PARTNER, RANDOM_SKIP)
 _ABOUT = """\

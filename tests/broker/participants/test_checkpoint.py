@@ -10,7 +10,7 @@ import pytest
 
 from broker.errors import CheckpointDamaged
 from broker.participants.checkpoint import FileCheckpoints, MemoryCheckpoints, State
-from broker.participants.life import Life, begin_life
+from broker.participants.life import ParticipantLife, begin_life
 from broker.participants.link import LifeConfig
 from broker.wire.records import EdgeRecord, FaultCount
 
@@ -138,7 +138,7 @@ def test_a_crash_while_writing_leaves_what_was_there(tmp_path, monkeypatch):
 def test_what_was_counted_before_is_counted_on():
     counted = (EdgeRecord("a", "b", sent=3, lost=1), FaultCount("drop", "a", "b", 7, 2))
     checkpoints = MemoryCheckpoints()
-    Life(0, checkpoints).keep(5, State(ARRAYS, FACTS), counted)
+    ParticipantLife(0, checkpoints).keep(5, State(ARRAYS, FACTS), counted)
     life, state = begin_life(LifeConfig(incarnation=1, after_episode=5), checkpoints)
     assert (life.incarnation, life.counted, state.facts["edges"]) == (1, counted, FACTS["edges"])
 
