@@ -25,7 +25,7 @@ from broker.servers.mqtt_server import start_mqtt_server
 from broker.transports.transport import Transport
 from broker.wire import messages
 from broker.wire.messages import Envelope, Hello, Share
-from scenarios.bench.ways import CURVE, DIRECT, FORWARDER, FORWARDER_CURVE, QOS_1
+from scenarios.bench.trip_names import CURVE, DIRECT, FORWARDER, FORWARDER_CURVE, QOS_1
 from scenarios.bench.workers import cores, end, fork, on_core
 from scenarios.running.processes.child import end_with_parent
 

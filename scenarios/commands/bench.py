@@ -17,7 +17,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from broker.errors import UserError
-from scenarios.bench.ways import CURVE, FORWARDER, QOS_1
+from scenarios.bench.trip_names import CURVE, FORWARDER, QOS_1
 from scenarios.commands.command_line import FORETELL
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ import click
 
 from broker.errors import ForetellError, LedgerMismatch, UserError
 from broker.threads import limit_threads
+from scenarios.commands.fault import fault
 
 limit_threads()  # before a command imports numpy or torch
 
@@ -259,43 +260,7 @@ _RUN = click.argument("run", type=click.Path(path_type=Path))
 _RUNS = click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 
 
-@foretell.group()
-def fault() -> None:
-    """Add faults to a run that goes on, show them, and heal them."""
-
-
-@fault.command("add")
-@_RUN
-@click.argument("settings", nargs=-1, required=True, metavar="kind=KIND PATH=VALUE ...")
-def fault_add(run: Path, settings: tuple[str, ...]) -> None:
-    """Add a fault, such as kind=drop probability=0.3; one of processes strikes at once."""
-    from scenarios.running.control.live_requests import add  # noqa: PLC0415
-
-    click.echo(add(run, settings))
-
-
-@fault.command("list")
-@_RUN
-@click.option("--toml", "as_scenario", is_flag=True, help="The scenario that was really played, to play it again.")
-def fault_list(run: Path, *, as_scenario: bool) -> None:
-    """Show the faults of a run: those of its scenario, and what was added or healed."""
-    from scenarios.running.control.live_requests import describe_faults, played_scenario  # noqa: PLC0415
-
-    if as_scenario:
-        click.echo(played_scenario(run).to_toml(), nl=False)
-        return
-    for line in describe_faults(run):
-        click.echo(line)
-
-
-@fault.command("heal")
-@_RUN
-@click.argument("name")
-def fault_heal(run: Path, name: str) -> None:
-    """End a fault of messages, of the scenario or added since; `all` ends every one."""
-    from scenarios.running.control.live_requests import heal  # noqa: PLC0415
-
-    click.echo(heal(run, name))
+foretell.add_command(fault)
 
 
 @foretell.command()

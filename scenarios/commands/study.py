@@ -20,8 +20,8 @@ from scenarios.commands.terminal import interruptible
 from scenarios.document.loading import parse_settings
 from scenarios.running.batch.cell import Cell
 from scenarios.running.batch.runner import Folder, Runner, ShowStanding, Standing, document
+from scenarios.studies.cells import study_cells
 from scenarios.studies.conduct import write_study
-from scenarios.studies.grid import study_cells
 from scenarios.studies.search import count_cells, read_tuned, search, write_search
 from scenarios.studies.sizes import THEORY_SEED
 from scenarios.studies.study import Choice, Study

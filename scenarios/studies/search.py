@@ -20,7 +20,7 @@ from scenarios.results.run_result import read_run
 from scenarios.running.batch.cell import Cell, Group, Settings
 from scenarios.running.batch.runner import Folder
 from scenarios.studies.candidates import Candidate, draw_candidates, episodes_of, survivors
-from scenarios.studies.grid import refuse_overrides
+from scenarios.studies.cells import refuse_overrides
 from scenarios.studies.outcome import outcome
 from scenarios.studies.provenance import versions, write_provenance
 from scenarios.studies.sizes import SEARCH_RUNGS, quick_episodes

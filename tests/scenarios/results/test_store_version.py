@@ -15,7 +15,7 @@ from scenarios.commands.study import Wish, make_choice, make_study
 from scenarios.results.folder import RunFolder
 from scenarios.results.schema import VERSION
 from scenarios.running.batch.runner import Folder
-from scenarios.studies.grid import study_cells
+from scenarios.studies.cells import study_cells
 from scenarios.trials.twin import twin_cells
 
 DROP = 'faults=[{kind="drop",probability=0.5}]'

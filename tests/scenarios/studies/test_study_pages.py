@@ -20,6 +20,7 @@ from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.runner import document
 from scenarios.studies.bill import bill
 from scenarios.studies.candidates import draw_candidates, episodes_of, survivors
+from scenarios.studies.cells import study_cells
 from scenarios.studies.claims import (
     MARGIN,
     Claim,
@@ -31,7 +32,6 @@ from scenarios.studies.claims import (
     decide,
 )
 from scenarios.studies.figures import draw_study
-from scenarios.studies.grid import study_cells
 from scenarios.studies.origins import settings
 from scenarios.studies.outcome import RunOutcome, StudyFindings, outcome
 from scenarios.studies.share_arrays import SharedArray, share_layout
