@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -198,6 +199,21 @@ def test_arrows_between_rooms_point_downward() -> None:
 
 def is_empty(init: Path) -> bool:
     return len(tree_of(init).body) <= 1
+
+
+def test_every_entry_point_leads_to_something_that_is_there() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = [
+        *project["scripts"].values(),
+        *(each for group in project["entry-points"].values() for each in group.values()),
+    ]
+    assert len(named) >= 2
+    for entry in named:
+        module, _, attribute = entry.partition(":")
+        place = place_of(module)
+        assert place is not None, entry
+        names = {node.name for node in tree_of(place).body if isinstance(node, ast.FunctionDef)}
+        assert not attribute or attribute in names, entry
 
 
 def test_no_folder_holds_more_files_than_one_can_look_through() -> None:

@@ -63,6 +63,7 @@ class FaultyTransport(Transport):
 
     def refit(self, judge: Judge) -> None:
         """Let another judge decide from now on; what is held back stays so for its time."""
+        judge.inherit(self._judge)
         self._judge = judge
         self._touched.clear()
 

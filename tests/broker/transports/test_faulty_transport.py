@@ -9,7 +9,7 @@ from message_cases import action_of
 
 from broker.driving.virtual_time import VirtualTime
 from broker.faults import Judge
-from broker.faults.config import DelayConfig, DropConfig
+from broker.faults.config import DelayConfig, DropConfig, RateLimitConfig
 from broker.faults.delays import Constant, Exponential, Uniform
 from broker.participants.participant import Send
 from broker.transports.faulty import FaultyTransport
@@ -48,6 +48,18 @@ def test_a_delayed_message_is_held_until_its_time_and_due_tells_when():
     assert numbers(b.poll(10.25)) == [1]
     assert b.due is None
     assert b.poll(99.0) == []
+
+
+def test_a_slow_links_queue_stays_when_other_faults_change():
+    size_bytes = len(share(1).data)
+    slow = RateLimitConfig(kind="rate-limit", bytes_per_s=size_bytes, queue_bytes=10 * size_bytes)  # one a second
+    a, b = pair(slow)
+    say(a, 1, 2)
+    assert b.poll(0.0) == []
+    b.refit(Judge((slow, DropConfig(kind="drop", probability=0.0)), 0))
+    say(a, 3)
+    assert b.poll(0.0) == []
+    assert [numbers(b.poll(at_s)) for at_s in (1.0, 2.0, 2.9, 3.0)] == [[1], [2], [], [3]]
 
 
 def test_messages_of_one_due_time_keep_their_order():
