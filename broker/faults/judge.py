@@ -78,7 +78,7 @@ class Judge:
 
     def inherit(self, other: Judge) -> None:
         """Take over the queues of slow links from another judge: they do not empty because other faults change."""
-        self._links = other._links  # noqa: SLF001 - one of its kind
+        self._links = other._links
 
     def examining(self, source: str, destination: str, kind: str) -> list[Examining]:
         """The faults that look at messages of this kind on this edge, if they are in their windows."""
