@@ -153,9 +153,15 @@ class Store:
         return incarnation
 
     def close(self) -> None:
-        """Flush and release the file."""
-        self.flush()
-        self._database.close()
+        """Flush and release the file.
+
+        Raises:
+            UserError: The file cannot be written; it is released all the same.
+        """
+        try:
+            self.flush()
+        finally:
+            self._database.close()
 
 
 def _not_writable(path: Path, error: sqlite3.Error) -> UserError:

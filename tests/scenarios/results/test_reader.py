@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import re
 import sqlite3
 from contextlib import closing
@@ -27,6 +28,8 @@ from scenarios.results.store import Store
 
 ROOT = Path(__file__).parents[3]
 AGENTS = ("agent-0", "agent-1")
+KNOWN = ((1, "bfffb1f80de1363d3b989cb2831f59780e2046e69122a5609c02b234c386b46f"),)
+"""Versions of the store, with SHA-256 over what made their tables."""
 
 
 @pytest.fixture
@@ -138,6 +141,14 @@ def test_a_store_bears_the_version_of_its_schema(path):
     with closing(sqlite3.connect(path)) as database:
         assert database.execute("PRAGMA user_version").fetchone() == (VERSION,)
     require_version(path)
+
+
+def test_whoever_changes_a_table_changes_the_version(path):
+    Store(path, AGENTS).close()
+    with closing(sqlite3.connect(path)) as database:
+        made = database.execute("SELECT sql FROM sqlite_master WHERE sql NOT NULL ORDER BY name").fetchall()
+    words = " ".join(word for (sql,) in made for word in sql.split())
+    assert (VERSION, hashlib.sha256(words.encode()).hexdigest()) in KNOWN, "add one to VERSION, and a line to KNOWN"
 
 
 @pytest.mark.parametrize("version", [0, VERSION + 1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 
@@ -30,7 +30,8 @@ AGENTS = ("agent-0", "agent-1")
 def store(tmp_path):
     store = Store(tmp_path / "run.sqlite", AGENTS)
     yield store
-    store._database.close()
+    with suppress(UserError):  # of a test that made it unwritable
+        store.close()
 
 
 @pytest.fixture
@@ -127,6 +128,16 @@ def test_closing_brings_everything_to_the_file(store, read):
     store.write([EventRecord("agent-0", "rejected", "agent-1", "No.")])
     store.close()
     assert read("SELECT COUNT(*) FROM events") == [(1,)]
+
+
+def test_a_store_that_cannot_be_flushed_is_released_all_the_same(tmp_path):
+    store = Store(tmp_path / "run.sqlite", AGENTS)
+    with closing(sqlite3.connect(tmp_path / "run.sqlite")) as saboteur:
+        saboteur.execute("DROP TABLE events")
+    store.write([EventRecord("agent-0", "rejected", "agent-1", "No.")])
+    with pytest.raises(UserError, match=r"^cannot write to the run's store: "):
+        store.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["run.sqlite"], "no log is left that a connection holds"
 
 
 def test_a_reader_in_the_middle_of_reading_does_not_stop_the_writer(store, tmp_path):
