@@ -75,6 +75,8 @@ PURE = (
     "scenarios/document/scenario.py",
     "scenarios/document/topology.py",
     "scenarios/document/wiring.py",
+    "scenarios/results/answers.py",
+    "scenarios/results/played.py",
     "scenarios/reports/references.py",
     "scenarios/reports/statistics.py",
     "scenarios/running/nodes.py",

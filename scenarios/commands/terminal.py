@@ -6,7 +6,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -24,10 +23,9 @@ from scenarios.document.scenario import Scenario
 from scenarios.results import observer as observing
 from scenarios.results.folder import RunFolder, held, make_run_folder, open_run_folder
 from scenarios.results.observer import Observer
-from scenarios.results.proof import verify_ledger, verify_strikes
+from scenarios.results.proof import mismatches
 from scenarios.results.run_result import read_summary
 from scenarios.results.summary import Summary
-from scenarios.running.control.live_faults import with_live_faults
 from scenarios.running.control.run import run
 from scenarios.running.ways import WayName, way_called
 
@@ -82,7 +80,6 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder) -> None:
             observer.finish(way)
             _draw(plan, folder, observer, way)
             raise
-        live = observer.live_faults()
         summary = observer.finish(way)
         _draw(plan, folder, observer, way)
         stopped = interrupted()
@@ -97,8 +94,7 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder) -> None:
         raise ForetellError(
             f"only {summary.episodes} of {scenario.episodes} episodes were recorded. The logs: {folder.root / 'logs'}"
         )
-    whole = replace(plan, scenario=with_live_faults(plan.scenario, live))
-    if sentences := [*verify_ledger(whole.scenario, folder.store), *verify_strikes(whole, folder.store)]:
+    if sentences := mismatches(plan, folder.store):
         raise LedgerMismatch(sentences)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from broker.faults.chains import bad_share
@@ -31,6 +32,7 @@ from scenarios.document.plan import Plan
 from scenarios.document.process_faults import LateJoinConfig, ProcessFaultConfig, _episode, matching
 from scenarios.document.scenario import Scenario
 from scenarios.results.answers import EdgeFates
+from scenarios.results.played import with_live_faults
 from scenarios.results.reader import read_store
 
 SIGNIFICANCE = 1e-6
@@ -68,6 +70,18 @@ def check(faults: Sequence[FaultConfig], counts: Sequence[FaultCount]) -> list[s
                 )
                 break
     return sentences
+
+
+def mismatches(plan: Plan, store: Path) -> list[str]:
+    """What of a run's faults is not as it was asked for, a sentence each; none when all is well.
+
+    Args:
+        plan: What ran, without what was added while it did.
+        store: The run's SQLite file.
+    """
+    with read_store(store) as reader:
+        whole = replace(plan, scenario=with_live_faults(plan.scenario, reader.live_faults()))
+    return [*verify_ledger(whole.scenario, store), *verify_strikes(whole, store)]
 
 
 def verify_ledger(scenario: Scenario, store: Path) -> list[str]:

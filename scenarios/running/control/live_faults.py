@@ -3,13 +3,13 @@
 Whoever wants a change leaves an order, a file in the run's folder (`scenarios.running.control.live_requests`); the loop
 of the run takes it, writes it into the store and tells all participants which faults are in force. What was added or
 healed after an episode is a fault whose window begins or ends behind that episode, so it strikes the same messages when
-episodes are played again: after a crash, when the run is resumed, or in another run of `as_played`.
+episodes are played again: after a crash, when the run is resumed, or in a run of `scenarios.results.played.as_played`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,10 @@ from typing import Any
 from broker.faults.config import FaultConfig, name_of_fault
 from scenarios.document.plan import Plan
 from scenarios.document.process_faults import PROCESS_FAULTS, LateJoinConfig
-from scenarios.document.scenario import ANY_FAULT, AnyFaultConfig, Scenario
-from scenarios.results.answers import LiveFault
+from scenarios.document.scenario import ANY_FAULT, AnyFaultConfig
 from scenarios.results.folder import RunFolder
 from scenarios.results.observer import Observer
+from scenarios.results.played import as_played, with_live_faults
 from scenarios.running.control.supervisor import Supervisor
 
 
@@ -86,44 +86,6 @@ class LiveFaults:
 
     def _in_force(self) -> tuple[FaultConfig, ...]:
         return as_played(self._plan.scenario, self._observer.live_faults()).message_faults
-
-
-def with_live_faults(scenario: Scenario, live: Iterable[LiveFault]) -> Scenario:
-    """A scenario with the faults that were added to its run, healed ones included.
-
-    Args:
-        scenario: As it began.
-        live: What was added or healed.
-    """
-    added = tuple(ANY_FAULT.validate_json(fault.document) for fault in live if fault.document is not None)
-    return scenario.model_copy(update={"faults": (*scenario.faults, *added)})
-
-
-def as_played(scenario: Scenario, live: Sequence[LiveFault]) -> Scenario:
-    """The scenario that was really played: what was added or healed strikes in its episodes alone.
-
-    Args:
-        scenario: As it began.
-        live: What was added or healed.
-    """
-    changes = {fault.name: fault for fault in live}
-    faults = [
-        _in_its_episodes(fault, changes.get(name_of_fault(fault)), scenario.episodes)
-        for fault in with_live_faults(scenario, live).faults
-    ]
-    return scenario.model_copy(update={"faults": tuple(fault for fault in faults if fault is not None)})
-
-
-def _in_its_episodes(fault: AnyFaultConfig, change: LiveFault | None, episodes: int) -> AnyFaultConfig | None:
-    """A fault with the window in which it was in force; None if that holds no episode."""
-    if change is None or isinstance(fault, PROCESS_FAULTS):
-        return fault
-    first, end = fault.episodes or (0, episodes)
-    if change.added_after is not None:
-        first = max(first, change.added_after + 1)
-    if change.healed_after is not None:
-        end = min(end, change.healed_after + 1)
-    return fault.model_copy(update={"episodes": (first, end)}) if first < end else None
 
 
 def _orders(folder: RunFolder) -> list[Path]:

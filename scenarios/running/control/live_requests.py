@@ -20,8 +20,8 @@ from scenarios.document.process_faults import PROCESS_FAULTS
 from scenarios.document.scenario import ANY_FAULT, AnyFaultConfig, Scenario
 from scenarios.results.answers import LiveFault
 from scenarios.results.folder import RunFolder, is_held, open_run_folder
+from scenarios.results.played import as_played, with_live_faults
 from scenarios.results.reader import read_store
-from scenarios.running.control.live_faults import as_played, with_live_faults
 
 ALL = "all"
 _TAKEN_WITHIN_S = 60.0

@@ -19,8 +19,8 @@ from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
 from scenarios.results.folder import RunFolder, make_run_folder
 from scenarios.results.observer import Observer
+from scenarios.results.played import as_played
 from scenarios.results.summary import Summary
-from scenarios.running.control.live_faults import as_played
 from scenarios.running.control.run import run
 from scenarios.running.launched.launch import launched
 from scenarios.running.simulated.simulate import simulated
