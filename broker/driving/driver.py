@@ -13,7 +13,7 @@ from broker.errors import ProtocolViolation
 from broker.participants.life import FIRST_LIFE, ParticipantLife
 from broker.participants.participant import Command, Forget, Participant, Refit, Report, Save, Send
 from broker.transports.transport import Transport
-from broker.wire.messages import Envelope, Hello, first_number
+from broker.wire.messages import Envelope, first_number
 from broker.wire.records import EventKind, EventRecord, Record, StatusRecord
 
 Observe = Callable[[list[Record]], None]
@@ -104,7 +104,7 @@ class Driver:
             if isinstance(command, Send):
                 destination, message = command.destination, command.message
                 sequence = sequences[destination]
-                if type(message) is not Hello:
+                if message.numbered:
                     sequences[destination] = sequence + 1
                 envelopes.append(Envelope(run, name, destination, sequence, message))
             elif isinstance(command, Report):

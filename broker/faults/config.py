@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 
 from broker.faults.delays import Constant, DelayDistribution
 from broker.model import Model
+from broker.wire.messages import MessageKind
 
-MessageKind = Literal["timestep", "action", "share"]
 Patterns = tuple[str, ...]
 Probability = Annotated[float, Field(ge=0, le=1)]
 

@@ -6,6 +6,7 @@ from collections import Counter
 
 from broker.faults.judge import Look
 from broker.faults.verdicts import Verdict
+from broker.wire.messages import MessageKind
 from broker.wire.records import Fate, FateCount, FaultCount
 
 _MET = (Fate.DROPPED, Fate.REJECTED, Fate.CORRUPTED, Fate.DUPLICATED, Fate.DELAYED, Fate.DELIVERED)
@@ -36,8 +37,8 @@ class Tally:
         self._applied: Counter[tuple[str, str]] = Counter()
         self._chances: Counter[tuple[str, str]] = Counter()
         self._hits: Counter[tuple[str, str]] = Counter()
-        self._fates: Counter[tuple[str, str, Fate]] = Counter()
-        self._kinds: dict[tuple[str, str], None] = {}
+        self._fates: Counter[tuple[str, MessageKind, Fate]] = Counter()
+        self._kinds: dict[tuple[str, MessageKind], None] = {}
 
     def examine(self, look: Look, source: str, chances: int, hits: int) -> None:
         """A fault looked at a message that it could strike `chances` times, and struck it `hits` times."""
@@ -47,12 +48,12 @@ class Tally:
         self._chances[key] += chances
         self._hits[key] += hits
 
-    def end(self, source: str, kind: str, fate: Fate) -> None:
+    def end(self, source: str, kind: MessageKind, fate: Fate) -> None:
         """A message from `source` has met its fate."""
         self._kinds[source, kind] = None
         self._fates[source, kind, fate] += 1
 
-    def totals(self, waiting: Counter[tuple[str, str]]) -> list[FaultCount | FateCount]:
+    def totals(self, waiting: Counter[tuple[str, MessageKind]]) -> list[FaultCount | FateCount]:
         """All counts.
 
         Args:

@@ -15,10 +15,8 @@ from broker.faults.earlier import Earlier
 from broker.faults.tally import Tally, fate_of
 from broker.transports.delivery import DeliveryQueue
 from broker.transports.transport import Transport
-from broker.wire.messages import Action, Envelope, MessageName, Share, Timestep, name_of
+from broker.wire.messages import Envelope, MessageKind, MessageName, name_of
 from broker.wire.records import DelayRecord, EndingRecord, Fate, FaultRecord, Record
-
-_KINDS: dict[type, str] = {Timestep: "timestep", Action: "action", Share: "share"}
 
 
 @dataclass
@@ -55,10 +53,10 @@ class FaultyTransport(Transport):
         self._inner = inner
         self._judge = judge
         self._held: DeliveryQueue[_Copy] = DeliveryQueue()
-        self._waiting: Counter[tuple[str, str]] = Counter()
+        self._waiting: Counter[tuple[str, MessageKind]] = Counter()
         self._tally = Tally(inner.name)
         self._earlier = Earlier()
-        self._touched: dict[tuple[str, type], bool] = {}
+        self._touched: dict[tuple[str, MessageKind | None], bool] = {}
         self._began_s: float | None = None
 
     def refit(self, judge: Judge) -> None:
@@ -77,7 +75,7 @@ class FaultyTransport(Transport):
             self._began_s = now
         arrived = []
         for envelope in self._inner.poll(now):
-            key = envelope.source, type(envelope.message)
+            key = envelope.source, envelope.message.kind
             touched = self._touched.get(key)
             if touched is None:
                 touched = self._touched[key] = self._can_touch(*key)
@@ -119,8 +117,8 @@ class FaultyTransport(Transport):
             for copy in held.values()
         ]
 
-    def _can_touch(self, source: str, kind: type) -> bool:
-        return kind in _KINDS and bool(self._judge.examining(source, self.name, _KINDS[kind]))
+    def _can_touch(self, source: str, kind: MessageKind | None) -> bool:
+        return kind is not None and bool(self._judge.examining(source, self.name, kind))
 
     def _judged(self, envelope: Envelope, at_s: float, now: float) -> Envelope | None:
         """The envelope, changed perhaps, if it is to pass at once; one that is lost or held does not."""

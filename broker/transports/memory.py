@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from broker.transports.transport import FrameTransport
 from broker.wire.codec import Codec
-from broker.wire.messages import Envelope, Hello
+from broker.wire.messages import Envelope
 
 
 class MemoryNetwork:
@@ -59,7 +59,7 @@ class MemoryTransport(FrameTransport):
             frame, traffic = self.codec.encode(envelope), self.traffic[envelope.destination]
             if not self._network.deliver(envelope.destination, frame):
                 traffic.dropped += 1
-            elif type(envelope.message) is not Hello:
+            elif envelope.message.numbered:
                 traffic.sent += 1
                 traffic.sent_bytes += len(frame)
 

@@ -156,7 +156,7 @@ class FrameTransport(Transport):
         try:
             envelope = self.codec.decode(frame)
             heard = self._heard[envelope.source]
-            if envelope.sequence == heard.sequence and type(envelope.message) is not Hello:
+            if envelope.sequence == heard.sequence and envelope.message.numbered:
                 heard.sequence += 1
             else:
                 self._catch_up(heard, envelope)

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -33,6 +33,8 @@ ENVIRONMENT = "environment"
 OBSERVER = "observer"
 FORWARDER = "forwarder"
 
+MessageKind = Literal["timestep", "action", "share"]
+"""What faults and the ledger call messages; they know no others."""
 Array = np.ndarray
 SEQUENCE_LIMIT = 1 << 48
 """Far beyond any run; what is counted from a forged number still fits into the store."""
@@ -52,13 +54,13 @@ class MessageName(NamedTuple):
     retransmission can shift it.
 
     Attributes:
-        kind: `timestep`, `action` or `share`.
+        kind: The message's.
         episode: Training episode, from 0.
         number: Step of the episode, or communication round.
         attempt: 0, and one more for every time it is asked for again.
     """
 
-    kind: str
+    kind: MessageKind
     episode: int
     number: int
     attempt: int
@@ -72,19 +74,33 @@ class Ended(IntEnum):
     TRUNCATED = 2  # the time limit cut it
 
 
-class Hello(msgspec.Struct, frozen=True, array_like=True, tag=1, forbid_unknown_fields=True, gc=False):
-    """I am here.
+class _Body(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """What all messages have in common.
+
+    Attributes:
+        kind: What faults and the ledger call it; None: they never touch it.
+        numbered: Whether it takes a number of its edge and is counted as sent.
+    """
+
+    kind: ClassVar[MessageKind | None] = None
+    numbered: ClassVar[bool] = True
+
+
+class Hello(_Body, frozen=True, tag=1):
+    """I am here; nothing of the work, so it is not numbered: who does not answer hears it again.
 
     Attributes:
         incarnation: Which life of this participant speaks; grows with every restart.
         wants_reply: The receiver has not answered yet; otherwise this is the answer.
     """
 
+    numbered: ClassVar[bool] = False
+
     incarnation: int
     wants_reply: bool
 
 
-class Timestep(msgspec.Struct, frozen=True, array_like=True, tag=2, forbid_unknown_fields=True, gc=False):
+class Timestep(_Body, frozen=True, tag=2):
     """What an agent sees at one step of all parallel copies; its arrays are those of `timestep_layout`.
 
     Attributes:
@@ -95,6 +111,8 @@ class Timestep(msgspec.Struct, frozen=True, array_like=True, tag=2, forbid_unkno
         layout: Of the arrays.
         data: Their bytes.
     """
+
+    kind: ClassVar[MessageKind] = "timestep"
 
     episode: Number
     step: Number
@@ -109,7 +127,7 @@ class Timestep(msgspec.Struct, frozen=True, array_like=True, tag=2, forbid_unkno
         return arrays.cut(self.layout, self.data)
 
 
-class Action(msgspec.Struct, frozen=True, array_like=True, tag=3, forbid_unknown_fields=True, gc=False):
+class Action(_Body, frozen=True, tag=3):
     """The answer to a timestep; its array is that of `action_layout`.
 
     Attributes:
@@ -119,6 +137,8 @@ class Action(msgspec.Struct, frozen=True, array_like=True, tag=3, forbid_unknown
         layout: Of (E,) actions; of (0,) in answer to the last timestep: the agent is ready for the next episode.
         data: Their bytes.
     """
+
+    kind: ClassVar[MessageKind] = "action"
 
     episode: Number
     step: Number
@@ -132,7 +152,7 @@ class Action(msgspec.Struct, frozen=True, array_like=True, tag=3, forbid_unknown
         return arrays.cut(self.layout, self.data)
 
 
-class Share(msgspec.Struct, frozen=True, array_like=True, tag=4, forbid_unknown_fields=True, gc=False):
+class Share(_Body, frozen=True, tag=4):
     """What an algorithm tells one neighbor in one round.
 
     Attributes:
@@ -141,6 +161,8 @@ class Share(msgspec.Struct, frozen=True, array_like=True, tag=4, forbid_unknown_
         layout: Of the arrays; names, shapes and kinds are the algorithm's.
         data: Their bytes.
     """
+
+    kind: ClassVar[MessageKind] = "share"
 
     episode: Number
     round: Number
@@ -158,7 +180,7 @@ class Share(msgspec.Struct, frozen=True, array_like=True, tag=4, forbid_unknown_
         return arrays.cut(self.layout, self.data)
 
 
-class Stop(msgspec.Struct, frozen=True, array_like=True, tag=5, forbid_unknown_fields=True, gc=False):
+class Stop(_Body, frozen=True, tag=5):
     """The sender is finished with this run.
 
     Attributes:
@@ -168,7 +190,7 @@ class Stop(msgspec.Struct, frozen=True, array_like=True, tag=5, forbid_unknown_f
     reason: str
 
 
-class Metrics(msgspec.Struct, frozen=True, array_like=True, tag=6, forbid_unknown_fields=True, gc=False):
+class Metrics(_Body, frozen=True, tag=6):
     """Records for the observer.
 
     Attributes:
@@ -178,7 +200,7 @@ class Metrics(msgspec.Struct, frozen=True, array_like=True, tag=6, forbid_unknow
     records: bytes
 
 
-class Gone(msgspec.Struct, frozen=True, array_like=True, tag=7, forbid_unknown_fields=True, gc=False):
+class Gone(_Body, frozen=True, tag=7):
     """A participant is dead, and the run goes on without it.
 
     Attributes:
@@ -188,7 +210,7 @@ class Gone(msgspec.Struct, frozen=True, array_like=True, tag=7, forbid_unknown_f
     participant: str
 
 
-class GoOn(msgspec.Struct, frozen=True, array_like=True, tag=8, forbid_unknown_fields=True, gc=False):
+class GoOn(_Body, frozen=True, tag=8):
     """The environment has waited before an episode, as it was told to, and may begin it.
 
     Attributes:
@@ -198,7 +220,7 @@ class GoOn(msgspec.Struct, frozen=True, array_like=True, tag=8, forbid_unknown_f
     episode: int
 
 
-class Faults(msgspec.Struct, frozen=True, array_like=True, tag=9, forbid_unknown_fields=True, gc=False):
+class Faults(_Body, frozen=True, tag=9):
     """The faults of messages that are in force from now on.
 
     Attributes:
@@ -241,12 +263,10 @@ def action_layout(copies: int) -> str:
 def name_of(message: Message) -> MessageName | None:
     """The name under which faults are drawn, or None for messages that faults never touch."""
     match message:
-        case Timestep():
-            return MessageName("timestep", message.episode, message.step, message.attempt)
-        case Action():
-            return MessageName("action", message.episode, message.step, message.attempt)
+        case Timestep() | Action():
+            return MessageName(message.kind, message.episode, message.step, message.attempt)
         case Share():
-            return MessageName("share", message.episode, message.round, 0)
+            return MessageName(message.kind, message.episode, message.round, 0)
         case _:
             return None
 

@@ -9,6 +9,8 @@ from enum import StrEnum, unique
 
 import msgspec
 
+from broker.wire.messages import MessageKind
+
 
 @unique
 class Fate(StrEnum):
@@ -104,7 +106,7 @@ class FaultRecord(msgspec.Struct, frozen=True, tag="fault"):
     fault: str
     source: str
     destination: str
-    kind: str
+    kind: MessageKind
     episode: int
     number: int
     attempt: int
@@ -128,7 +130,7 @@ class DelayRecord(msgspec.Struct, frozen=True, tag="delay"):
 
     source: str
     destination: str
-    kind: str
+    kind: MessageKind
     episode: int
     number: int
     attempt: int
@@ -152,7 +154,7 @@ class EndingRecord(msgspec.Struct, frozen=True, tag="ending"):
 
     source: str
     destination: str
-    kind: str
+    kind: MessageKind
     episode: int
     number: int
     attempt: int
@@ -246,7 +248,7 @@ class FateCount(msgspec.Struct, frozen=True, tag="fate-count"):
 
     source: str
     destination: str
-    kind: str
+    kind: MessageKind
     delivered: int = 0
     dropped: int = 0
     delayed: int = 0
