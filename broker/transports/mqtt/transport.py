@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
 from collections.abc import Sequence
 
 from paho.mqtt.client import MQTTMessageInfo
@@ -19,9 +18,10 @@ from broker.config import TransportConfig
 from broker.security.mqtt_access import MqttCredentials
 from broker.transports.mqtt.connection import V5, MqttConnection, Who
 from broker.transports.mqtt.packets import publish_head, publish_packet
-from broker.transports.transport import FrameTransport, Traffic
+from broker.transports.queueing import OutEdge, QueueingTransport, limit_of
+from broker.transports.transport import Traffic
 from broker.wire.codec import Codec
-from broker.wire.messages import LAST_WILL, OBSERVER, Envelope, Hello, Metrics, Share, topic
+from broker.wire.messages import LAST_WILL, OBSERVER, Envelope, Message, Metrics, Share, topic
 from broker.wire.records import EventKind, EventRecord, pack
 
 _IN_FLIGHT = 20
@@ -30,17 +30,16 @@ _ACCEPTED = (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN)
 """With QoS 1, what was not written because the connection broke just now is written when it is back."""
 
 
-class _OutEdge:
-    """The topic of one peer, and the frames that could not go out so far."""
+class _Topic(OutEdge):
+    """The edge to a peer, a topic of the broker's."""
 
     def __init__(self, topic: str, qos: int, limit: int, traffic: Traffic) -> None:
-        self.topic, self.qos, self.traffic = topic, qos, traffic
-        self.waiting: deque[tuple[bytes, bool]] = deque()
-        self.limit = limit
+        super().__init__(limit, traffic)
+        self.topic, self.qos = topic, qos
         self.head = self.head_expiring = b""
 
 
-class MqttTransport(FrameTransport):
+class MqttTransport(QueueingTransport[_Topic]):
     """One participant's connection to the broker.
 
     Args:
@@ -69,15 +68,14 @@ class MqttTransport(FrameTransport):
         connect_within_s: float,
     ) -> None:
         super().__init__(name, codec)
-        self._edges = {peer: self._out_edge(peer, config) for peer in peers}
-        self._stuck: list[_OutEdge] = []
-        self._batch: list[tuple[_OutEdge, int, int]] = []
-        self._in_flight: list[tuple[MQTTMessageInfo, _OutEdge, int]] = []
+        self._edges = {peer: self._topic(peer, config) for peer in peers}
+        self._batch: list[tuple[_Topic, int, int]] = []
+        self._in_flight: list[tuple[MQTTMessageInfo, _Topic, int]] = []
         self._awaited: float = 1
         in_edges = [(topic(codec.run, peer, name), self._qos(peer, config)) for peer in peers]
         who = Who(name, f"foretell-{codec.run}-{name}", in_edges, self._will() if OBSERVER in peers else None)
         self._connection = MqttConnection(
-            who, address, config.mqtt, credentials, hear=self._hear, relieved=self._flush, notice=self._notice
+            who, address, config.mqtt, credentials, hear=self._hear, relieved=self._go_on, notice=self._notice
         )
         try:
             self._client = self._connection.open(connect_within_s)
@@ -94,21 +92,10 @@ class MqttTransport(FrameTransport):
 
     def send_all(self, envelopes: Sequence[Envelope]) -> None:
         """Hand over envelopes, and write them together. See `Transport.send_all`."""
-        codec = self.codec
-        for envelope, frame in zip(envelopes, list(map(codec.write, envelopes)), strict=True):
-            if len(frame) > codec.max_bytes:
-                self._write_out()
-                raise codec.too_long(frame)
-            edge, kind = self._edges[envelope.destination], type(envelope.message)
-            expires = kind is Share
-            if kind is Hello:  # not kept where it cannot go out now: it is repeated
-                if not edge.waiting:
-                    self._publish(edge, frame, expires, hello=True)
-            elif (not edge.waiting and self._publish(edge, frame, expires)) or self._keep(edge, frame, expires):
-                traffic = edge.traffic
-                traffic.sent += 1
-                traffic.sent_bytes += len(frame)
-        self._write_out()
+        try:
+            super().send_all(envelopes)
+        finally:
+            self._write_out()
 
     def wait(self, timeout_s: float | None, awaited: int = 1) -> None:
         """Block until `awaited` frames have arrived; see `Transport.wait`."""
@@ -124,14 +111,11 @@ class MqttTransport(FrameTransport):
             while self._is_under_way() and (left_s := give_up_at - time.monotonic()) > 0:
                 self._connection.run(left_s)
         finally:
-            left = [(edge, len(frame)) for edge in self._edges.values() for frame, _ in edge.waiting]
-            left += [(edge, size) for _, edge, size in self._unacknowledged()] + self._unwritten()
-            for edge, size in left:
-                if not size:  # a HELLO is not counted
-                    continue
-                edge.traffic.dropped += 1
-                edge.traffic.sent -= 1
-                edge.traffic.sent_bytes -= size
+            for edge in self._edges.values():
+                edge.give_up()
+            for edge, size in [*((edge, size) for _, edge, size in self._unacknowledged()), *self._unwritten()]:
+                if size:  # a HELLO is not counted
+                    edge.take_back(size)
             self._connection.close()
 
     def _hear(self, frames: Sequence[bytes]) -> bool:
@@ -143,14 +127,14 @@ class MqttTransport(FrameTransport):
         self._connection.stop()
         return True
 
-    def _publish(self, edge: _OutEdge, frame: bytes, expires: bool, *, hello: bool = False) -> bool:
-        """Hand a frame to the broker; False if that must wait."""
+    def _leave(self, edge: _Topic, frame: bytes, kind: type[Message]) -> bool:
         client = self._client
         if not client.can_publish():
             return False
+        expires, counted_bytes = kind is Share, len(frame) if kind.numbered else 0
         if not edge.qos:
             packet = publish_packet(edge.head_expiring if expires else edge.head, frame)
-            self._batch.append((edge, 0 if hello else len(frame), len(packet)))
+            self._batch.append((edge, counted_bytes, len(packet)))
             client.write(packet)
             return True
         if len(self._in_flight) >= _IN_FLIGHT <= len(self._unacknowledged()):
@@ -158,30 +142,16 @@ class MqttTransport(FrameTransport):
         info = client.publish_until_confirmed(edge.topic, frame, self._expiry if expires else None)
         if info.rc not in _ACCEPTED:
             return False
-        self._in_flight.append((info, edge, 0 if hello else len(frame)))
+        self._in_flight.append((info, edge, counted_bytes))
         return True
 
-    def _keep(self, edge: _OutEdge, frame: bytes, expires: bool) -> bool:
-        """Queue a frame until it can go out, or count it as dropped."""
-        if len(edge.waiting) >= edge.limit:
-            edge.traffic.dropped += 1
-            return False
-        edge.waiting.append((frame, expires))
-        if edge not in self._stuck:
-            self._stuck.append(edge)
-        return True
-
-    def _flush(self) -> None:
-        """Send what waits, as far as the broker reads."""
-        if not self._stuck:
-            if self._awaited == math.inf and not self._is_under_way():
-                self._connection.stop()
-            return
-        for edge in self._stuck:
-            while edge.waiting and self._publish(edge, *edge.waiting[0]):
-                edge.waiting.popleft()
-        self._write_out()
-        self._stuck = [edge for edge in self._stuck if edge.waiting]
+    def _go_on(self) -> None:
+        """Send what waits, as far as the broker reads; once all is sent, nobody who closes need wait longer."""
+        if self._stuck:
+            self._flush_stuck()
+            self._write_out()
+        elif self._awaited == math.inf and not self._is_under_way():
+            self._connection.stop()
 
     def _write_out(self) -> None:
         """Write what was handed over, and remember it until all of it is written."""
@@ -192,7 +162,7 @@ class MqttTransport(FrameTransport):
     def _is_under_way(self) -> bool:
         return bool(self._stuck or self._unacknowledged() or self._client.unwritten_bytes())
 
-    def _unwritten(self) -> list[tuple[_OutEdge, int]]:
+    def _unwritten(self) -> list[tuple[_Topic, int]]:
         """Edge and size of the frames that are not written to their end."""
         unwritten, left = [], self._client.unwritten_bytes()
         while left > 0 and self._batch:
@@ -201,7 +171,7 @@ class MqttTransport(FrameTransport):
             left -= packet
         return unwritten
 
-    def _unacknowledged(self) -> list[tuple[MQTTMessageInfo, _OutEdge, int]]:
+    def _unacknowledged(self) -> list[tuple[MQTTMessageInfo, _Topic, int]]:
         """Messages of QoS 1 that the broker has not acknowledged."""
         self._in_flight = [one for one in self._in_flight if not one[0].is_published()]
         return self._in_flight
@@ -219,9 +189,9 @@ class MqttTransport(FrameTransport):
         envelope = Envelope(self.codec.run, self.name, OBSERVER, LAST_WILL, Metrics(pack([lost])))
         return topic(self.codec.run, self.name, OBSERVER), self.codec.encode(envelope)
 
-    def _out_edge(self, peer: str, config: TransportConfig) -> _OutEdge:
-        limit = config.observer_queue_messages if peer == OBSERVER else config.queue_messages
-        return _OutEdge(topic(self.codec.run, self.name, peer), self._qos(peer, config), limit, self.traffic[peer])
+    def _topic(self, peer: str, config: TransportConfig) -> _Topic:
+        name, limit = topic(self.codec.run, self.name, peer), limit_of(config, peer)
+        return _Topic(name, self._qos(peer, config), limit, self.traffic[peer])
 
     def _qos(self, peer: str, config: TransportConfig) -> int:
         return 1 if OBSERVER in (peer, self.name) else config.mqtt.qos

@@ -11,22 +11,22 @@ With keys (CURVE) only peers get in, and each may speak for itself alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 
 import zmq
 
 from broker.config import TransportConfig
 from broker.errors import UserError
 from broker.security.curve import CurveKeys, key_of
+from broker.transports.queueing import limit_of
 from broker.transports.transport import UNKNOWN
 from broker.transports.zeromq.doorkeeper import Doorkeeper, serve_with
-from broker.transports.zeromq.sockets import OutEdge, Socket, SocketTransport, bind, limit_of, plain_send
+from broker.transports.zeromq.sockets import SocketEdge, SocketTransport, bind
 from broker.wire.codec import Codec
 
 _SHOWN = 80
 
 
-class ZeroMQTransport(SocketTransport):
+class ZeroMQTransport(SocketTransport[SocketEdge]):
     """One participant's sockets.
 
     Args:
@@ -50,11 +50,9 @@ class ZeroMQTransport(SocketTransport):
         *,
         keys: CurveKeys | None = None,
     ) -> None:
-        super().__init__(name, codec, config, keys)
-        self._pushing: dict[OutEdge, Socket] = {}
+        super().__init__(name, codec, config, keys, zmq.PULL)
+        self._signed: dict[str, bytes] = {}
         self._doorkeeper: Doorkeeper | None = None
-        self._inbound = self._socket(zmq.PULL)
-        self._receive = self._inbound.recv
         peers = {peer: address for peer, address in addresses.items() if peer != name}
         try:
             if keys is not None:
@@ -76,11 +74,13 @@ class ZeroMQTransport(SocketTransport):
         self._signed = {peer: self.codec.prefix(peer, self.name) for peer in peers}
         self._doorkeeper = Doorkeeper(self._context, allowed)
         serve_with(self._inbound, keys)
-        self._receive = partial(self._inbound.recv, 0, False)  # a frame that knows who signed it
-        self._take = self._take_signed
 
-    def _take_signed(self, frame: zmq.Frame) -> None:
-        """Read a frame if it travels on an edge of the participant whose key signed it."""
+    def _read(self) -> None:
+        """Receive a frame, and take it if it travels on an edge of the participant whose key signed it."""
+        if self._keys is None:
+            self.take(self._inbound.recv())
+            return
+        frame = self._inbound.recv(copy=False)  # knows who signed it
         signer, data = str(frame["User-Id"]), frame.bytes
         if data.startswith(self._signed[signer]):
             self.take(data)
@@ -89,14 +89,12 @@ class ZeroMQTransport(SocketTransport):
         what = f"a message of {edge[0]}" if edge else f"no frame of its edge: {data[:_SHOWN]!r}"
         self.reject(signer, f"the key of {signer} signed {what}")
 
-    def _connect(self, peer: str, address: str) -> OutEdge:
+    def _connect(self, peer: str, address: str) -> SocketEdge:
         socket = self._socket(zmq.PUSH)
         socket.setsockopt(zmq.IMMEDIATE, 1)
         self._call(socket, peer, address)
-        edge = OutEdge(plain_send(socket), limit_of(self._config, peer), self.traffic[peer])
-        self._pushing[edge] = socket
-        return edge
+        return SocketEdge(socket, limit_of(self._config, peer), self.traffic[peer])
 
     def _watch_stuck(self, poller: zmq.Poller) -> None:
         for edge in self._stuck:
-            poller.register(self._pushing[edge], zmq.POLLOUT)
+            poller.register(edge.socket, zmq.POLLOUT)

@@ -10,25 +10,17 @@ full. What the forwarder itself gives up, because a peer does not read, the peer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import zmq
 
 from broker.config import TransportConfig
 from broker.errors import UserError
 from broker.security.curve import CurveKeys
-from broker.transports.transport import Traffic
-from broker.transports.zeromq.sockets import (
-    NOBLOCK,
-    OutEdge,
-    Socket,
-    SocketTransport,
-    is_readable,
-    limit_of,
-    plain_send,
-)
+from broker.transports.queueing import limit_of
+from broker.transports.zeromq.sockets import NOBLOCK, Socket, SocketEdge, SocketTransport, is_readable
 from broker.wire.codec import Codec
-from broker.wire.messages import FORWARDER, OBSERVER, Envelope
+from broker.wire.messages import FORWARDER, OBSERVER, Envelope, Message
 
 SUBSCRIBED, UNSUBSCRIBED = b"\x01", b"\x00"
 """First byte of the news that somebody has subscribed, or has ended a subscription."""
@@ -46,21 +38,13 @@ def subscribe_address(address: str, name: str) -> str:
     return f"{host}:{int(port) + 1 + observer}"
 
 
-class _Topic(OutEdge):
-    """The edge to a peer that hears nothing before it has subscribed."""
+class _Topic(SocketEdge):
+    """The edge to a peer; `heard` once that has subscribed."""
 
-    def __init__(self, publish: Callable[[bytes, int], object], limit: int, traffic: Traffic) -> None:
-        super().__init__(self._publish_if_heard, limit, traffic)
-        self.heard = False
-        self._publish = publish
-
-    def _publish_if_heard(self, frame: bytes, flags: int) -> None:
-        if not self.heard:
-            raise zmq.Again
-        self._publish(frame, flags)
+    heard = False
 
 
-class ForwardedTransport(SocketTransport):
+class ForwardedTransport(SocketTransport[_Topic]):
     """One participant's two sockets.
 
     Args:
@@ -85,14 +69,11 @@ class ForwardedTransport(SocketTransport):
         *,
         keys: CurveKeys | None = None,
     ) -> None:
-        super().__init__(name, codec, config, keys)
+        super().__init__(name, codec, config, keys, zmq.SUB)
         self._publisher = self._socket(zmq.XPUB)
-        publish = plain_send(self._publisher)
-        topics = {peer: _Topic(publish, limit_of(config, peer), self.traffic[peer]) for peer in peers}
+        topics = {peer: _Topic(self._publisher, limit_of(config, peer), self.traffic[peer]) for peer in peers}
         self._edges = topics
         self._topics = {codec.prefix(name, peer): topic for peer, topic in topics.items()}
-        self._inbound = self._socket(zmq.SUB)
-        self._receive = self._inbound.recv
         try:
             self._open(peers, address)
         except UserError:
@@ -103,6 +84,9 @@ class ForwardedTransport(SocketTransport):
         """Hand over several envelopes, each to a peer that has subscribed or into its queue."""
         self._hear_subscriptions()
         super().send_all(envelopes)
+
+    def _leave(self, edge: _Topic, frame: bytes, kind: type[Message]) -> bool:
+        return edge.heard and super()._leave(edge, frame, kind)
 
     def _open(self, peers: Sequence[str], address: str) -> None:
         self._publisher.setsockopt(zmq.XPUB_NODROP, 1)

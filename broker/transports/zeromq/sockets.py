@@ -10,20 +10,19 @@ import math
 import socket as socket_module
 import time
 from abc import abstractmethod
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from typing import Any
+from collections.abc import Callable
+from typing import TypeVar
 
 import zmq
 
 from broker.config import TransportConfig
 from broker.errors import AddressInUse, UserError
 from broker.security.curve import CurveKeys
-from broker.transports.transport import FrameTransport, Traffic
+from broker.transports.queueing import OutEdge, QueueingTransport
+from broker.transports.transport import Traffic
 from broker.transports.zeromq.doorkeeper import Caller, call_with
 from broker.wire.codec import Codec
-from broker.wire.messages import OBSERVER, Envelope, Hello, Message
+from broker.wire.messages import Hello, Message
 from broker.wire.records import EventKind, EventRecord, Record
 
 # As enumeration members they cost a microsecond a call.
@@ -38,46 +37,23 @@ _REFUSED_FOR_S = 3.0  # a peer that comes back with new keys at this moment is n
 Socket = zmq.Socket[bytes]
 
 
-class OutEdge:
-    """The way to one peer, and the frames that could not leave so far.
+class SocketEdge(OutEdge):
+    """The way to one peer through a socket.
 
     Attributes:
-        send: Sends a frame; raises `zmq.Again` while the peer takes none.
-        waiting: Refused frames, oldest first.
-        traffic: What is counted of the peer.
+        socket: Which.
+        send: Its `send`; raises `zmq.Again` where it takes no frame now.
 
     Args:
-        send: As above.
+        socket: As above.
         limit: How many frames may wait.
-        traffic: As above.
+        traffic: What is counted of the peer.
     """
 
-    def __init__(self, send: Callable[[bytes, int], object], limit: int, traffic: Traffic) -> None:
-        self.send = send
-        self.waiting: deque[bytes] = deque()
-        self.traffic = traffic
-        self._limit = limit
-
-    def queue(self, frame: bytes) -> bool:
-        """Keep a frame that was refused for later; False when the queue is full."""
-        if len(self.waiting) >= self._limit:
-            return False
-        self.waiting.append(frame)
-        return True
-
-    def give_up(self) -> None:
-        """Keep nothing any more, and count it as dropped."""
-        self.traffic.dropped += len(self.waiting)
-        self.traffic.sent -= len(self.waiting)
-        self.traffic.sent_bytes -= sum(map(len, self.waiting))
-        self.waiting.clear()
-
-    def flush(self) -> None:
-        """Send what waits, as far as the peer reads."""
-        with suppress(zmq.Again):
-            while self.waiting:
-                self.send(self.waiting[0], NOBLOCK)
-                self.waiting.popleft()
+    def __init__(self, socket: Socket, limit: int, traffic: Traffic) -> None:
+        super().__init__(limit, traffic)
+        self.socket = socket
+        self.send = plain_send(socket)
 
 
 def plain_send(socket: Socket) -> Callable[[bytes, int], object]:
@@ -88,11 +64,6 @@ def plain_send(socket: Socket) -> Callable[[bytes, int], object]:
 def is_readable(socket: Socket) -> bool:
     """Whether a socket has something: half of what it costs to try in vain."""
     return int(socket.get(_EVENTS)) & _READABLE != 0
-
-
-def limit_of(config: TransportConfig, peer: str) -> int:
-    """How many messages may wait for a peer."""
-    return config.observer_queue_messages if peer == OBSERVER else config.queue_messages
 
 
 def set_limits(socket: Socket, config: TransportConfig) -> None:
@@ -130,7 +101,10 @@ def reach(socket: Socket, config: TransportConfig, address: str, name: str, peer
         raise UserError(msg) from None
 
 
-class SocketTransport(FrameTransport):
+SocketEdgeT = TypeVar("SocketEdgeT", bound=SocketEdge)
+
+
+class SocketTransport(QueueingTransport[SocketEdgeT]):
     """A transport over ZeroMQ sockets; a subclass opens them.
 
     Args:
@@ -138,40 +112,18 @@ class SocketTransport(FrameTransport):
         codec: Allows this participant's in-edges.
         config: Limits of every transport, and options of the sockets.
         keys: Its own keys and those of its peers; None: anybody may connect.
+        inbound: The type of the socket that frames come from.
     """
 
-    def __init__(self, name: str, codec: Codec, config: TransportConfig, keys: CurveKeys | None) -> None:
+    def __init__(self, name: str, codec: Codec, config: TransportConfig, keys: CurveKeys | None, inbound: int) -> None:
         super().__init__(name, codec)
         self._config = config
         self._keys = keys
         self._context: zmq.Context[Socket] = zmq.Context()
         self._sockets: list[Socket] = []
         self._callers: list[Caller] = []
-        self._edges: Mapping[str, OutEdge] = {}
-        self._inbound: Socket
-        self._receive: Callable[[], Any]
-        self._take: Callable[[Any], None] = self.take
-        self._stuck: list[OutEdge] = []
+        self._inbound = self._socket(inbound)
         self._timeout_s: float | None = None
-
-    def send_all(self, envelopes: Sequence[Envelope]) -> None:
-        """Hand over envelopes; all are encoded first, so that ZeroMQ's thread wakes once for all."""
-        codec, edges = self.codec, self._edges
-        for envelope, frame in zip(envelopes, list(map(codec.write, envelopes)), strict=True):
-            edge = edges[envelope.destination]
-            if len(frame) > codec.max_bytes:
-                raise codec.too_long(frame)
-            try:
-                if edge.waiting:
-                    raise zmq.Again  # noqa: TRY301 - frames leave in order
-                edge.send(frame, NOBLOCK)
-            except zmq.Again:
-                if not self._put_off(edge, frame, envelope.message):
-                    continue
-            if type(envelope.message) is not Hello:
-                traffic = edge.traffic
-                traffic.sent += 1
-                traffic.sent_bytes += len(frame)
 
     def wait(self, timeout_s: float | None, awaited: int = 1) -> None:
         """Block until `awaited` frames have arrived or a refused frame can go out; see `Transport.wait`.
@@ -192,24 +144,23 @@ class SocketTransport(FrameTransport):
                 within_s = math.inf if timeout_s is None else max(timeout_s, _DRAIN_WITHIN_S)
                 self._gather(time.monotonic() + within_s, awaited)
                 return
-            self._take(self._receive())
+            self._read()
             if not self.arrived:  # it was no message: pass over many of them in one go
                 self._gather(time.monotonic() + _DRAIN_WITHIN_S, awaited)
         except zmq.Again:
             return
 
+    def _read(self) -> None:
+        """Receive a frame and take it."""
+        self.take(self._inbound.recv())
+
     def _gather(self, give_up_at: float, awaited: int) -> None:
         """Take frames as they come, until there are enough messages or it is time to look at something else."""
-        arrived, receive, take = self.arrived, self._receive, self._take
+        arrived, read = self.arrived, self._read
         while len(arrived) < awaited:
-            take(receive())  # at once: the others still work
+            read()  # at once: the others still work
             if len(arrived) < awaited and time.monotonic() >= give_up_at:
                 return
-
-    def forget(self, peer: str) -> None:
-        """Give up what waits for a peer."""
-        self._edges[peer].give_up()
-        self._stuck = [edge for edge in self._stuck if edge.waiting]
 
     def close(self, linger_s: float) -> None:
         """Close the sockets; frames under way are sent for at most `linger_s` seconds, `traffic` counts those left."""
@@ -234,17 +185,6 @@ class SocketTransport(FrameTransport):
             socket.close(linger=linger_ms)
         self._context.term()
 
-    def _ask_why(self, *, joining: bool) -> None:
-        """Find out why a HELLO could not leave.
-
-        Raises:
-            UserError: A peer has refused this participant for a while, or the other way round, before it has joined.
-        """
-        self._hear_refusals()
-        for caller in self._callers:
-            if joining and caller.refused_for_s() > _REFUSED_FOR_S:
-                raise UserError(caller.reason)
-
     def _hear_refusals(self) -> None:
         """Note which peers refuse this participant."""
         for caller in self._callers:
@@ -262,20 +202,23 @@ class SocketTransport(FrameTransport):
         self._callers.append(Caller(socket, self._context, self.name, peer, address, keyed=self._keys is not None))
         reach(socket, self._config, address, self.name, peer)
 
-    def _put_off(self, edge: OutEdge, frame: bytes, message: Message) -> bool:
-        """Queue a refused frame until the peer reads again; False if it is not, and then counted as dropped.
-
-        A HELLO that a peer does not take now is not kept: it is repeated.
-        """
-        if type(message) is Hello:
-            self._ask_why(joining=message.wants_reply)
+    def _leave(self, edge: SocketEdgeT, frame: bytes, kind: type[Message]) -> bool:  # noqa: ARG002 - all leave alike
+        try:
+            edge.send(frame, NOBLOCK)
+        except zmq.Again:
             return False
-        if not edge.queue(frame):
-            edge.traffic.dropped += 1
-            return False
-        if edge not in self._stuck:
-            self._stuck.append(edge)
         return True
+
+    def _hello_refused(self, hello: Hello) -> None:
+        """Find out why.
+
+        Raises:
+            UserError: A peer has refused this participant for a while, or the other way round, before it has joined.
+        """
+        self._hear_refusals()
+        for caller in self._callers:
+            if hello.wants_reply and caller.refused_for_s() > _REFUSED_FOR_S:
+                raise UserError(caller.reason)
 
     def _wait_and_flush(self, timeout_s: float | None) -> None:
         """Wait for a frame or for a peer that reads again."""
@@ -290,11 +233,9 @@ class SocketTransport(FrameTransport):
         self._flush_stuck()
 
     def _flush_stuck(self) -> None:
-        """Send what waits, as far as the peers read."""
+        """Hand on what waits, as far as the peers read."""
         self._hear_refusals()
-        for edge in self._stuck:
-            edge.flush()
-        self._stuck = [edge for edge in self._stuck if edge.waiting]
+        super()._flush_stuck()
 
     @abstractmethod
     def _watch_stuck(self, poller: zmq.Poller) -> None:
