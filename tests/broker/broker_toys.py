@@ -67,8 +67,8 @@ class Toy:
         self.expired = []
         self._says = list(says)
         self._enough = enough
-        self._deadlines = list(deadlines)
-        self._answer = answer or (lambda *_: [])
+        self.deadlines = list(deadlines)
+        self.answer = answer or (lambda *_: [])
 
     @property
     def done(self):
@@ -78,17 +78,17 @@ class Toy:
         return self._says
 
     def receive(self, source, message, now):
-        commands = self._answer(source, message, now)
+        commands = self.answer(source, message, now)
         self.heard.append((now, source, message))
         return commands
 
     @property
     def deadline(self):
-        return self._deadlines[0] if self._deadlines else None
+        return self.deadlines[0] if self.deadlines else None
 
     def expire(self, now):
         self.expired.append(now)
-        self._deadlines.pop(0)
+        self.deadlines.pop(0)
         return []
 
     def waits_for(self):

@@ -131,7 +131,7 @@ def test_a_deadline_expires_when_it_has_passed_and_not_before():
 def test_what_arrives_is_heard_before_a_deadline_that_has_passed():
     toy = Toy("a", deadlines=[1.0])
     driver, transport, _ = drive(toy)
-    toy._answer = lambda *_: toy._deadlines.clear() or []
+    toy.answer = lambda *_: toy.deadlines.clear() or []
     transport.inbox = [envelope("b", "a", share())]
     driver.wake(5.0)
     assert toy.expired == []

@@ -97,7 +97,7 @@ def test_an_interrupt_stops_it_between_messages_and_between_jumps():
     chatter = [Toy(name, enough=10**9, says=[Send(other, share())]) for name, other in ("ab", "ba")]
     asked = iter([False] * 100 + [True])
     for toy in chatter:  # so that it ends even if nobody asks
-        toy._answer = lambda s, m, _, toy=toy: [Send(s, m)] if len(toy.heard) < 1000 else []
+        toy.answer = lambda s, m, _, toy=toy: [Send(s, m)] if len(toy.heard) < 1000 else []
     play(Stage(*chatter), interrupted=lambda: next(asked))
     assert 50 < sum(len(toy.heard) for toy in chatter) < 250
     sleeper = Toy("sleeper", enough=1, deadlines=list(range(1, 1000)))

@@ -16,6 +16,7 @@ from agent_node.learning.shares import check_share
 from broker.config import TransportConfig
 from broker.driving.connect import connect
 from broker.errors import ProtocolViolation
+from broker.faults import Judge
 from broker.faults.content import corrupted, refusal
 from broker.participants.link import LinkConfig
 from broker.transports.memory import MemoryNetwork
@@ -24,7 +25,7 @@ from broker.wire.records import DelayRecord, EventRecord, FateCount, FaultCount,
 
 ROWS = np.array([[0.7, 0.2, 0.1], [0.25, 0.25, 0.5]], np.float32)
 FIELDS = (Field("anticipation", Kind.DISTRIBUTION, (2, 3)), Field("critic", Kind.REAL, (4,)))
-N = 200
+N, SEED = 200, 7
 
 
 def told(number=0, episode=0, value=1.0):
@@ -84,7 +85,7 @@ class Pair:
                 run=RUN,
                 name=name,
                 peers=(peer,),
-                seed=7,
+                seed=SEED,
                 transport=TransportConfig(queue_messages=10 * N),
                 joining=quick_joining(),
                 faults=faults if name == "b" else (),
@@ -171,8 +172,8 @@ def test_a_stale_share_says_what_the_round_or_the_episode_before_said_under_its_
 
 
 def test_over_sockets_a_delay_is_never_shorter_than_asked_and_both_are_written_down(pair):
-    each = pair("ipc", fault("delay", delay_s={"distribution": "uniform", "low_s": 0.0, "high_s": 0.05}))
-    each.b.transport._began_s = None
+    later = fault("delay", delay_s={"distribution": "uniform", "low_s": 0.0, "high_s": 0.05})
+    each, judge = pair("ipc", later), Judge([later], SEED)
     each.say(*(told(number) for number in range(20)))
     heard, end = [], time.monotonic() + 20
     while len(heard) < 20:
@@ -181,7 +182,6 @@ def test_over_sockets_a_delay_is_never_shorter_than_asked_and_both_are_written_d
         heard += each.b.transport.poll(time.monotonic())
     records = [record for record in noticed(each.b.transport) if isinstance(record, DelayRecord)]
     asked = {record.number: record.asked_s for record in records}
-    judge = each.b.transport._judge
     assert asked == {n: judge.judge("a", "b", MessageName("share", 0, n, 0))[0][0] for n in range(20)}
     assert all(record.achieved_s >= record.asked_s - 1e-6 for record in records)
 

@@ -313,15 +313,19 @@ def test_a_broker_that_is_not_installed_is_asked_for(monkeypatch, tmp_path):
         UserError, match=r"mosquitto is not installed: install it \(Debian: apt-get install mosquitto\)"
     ):
         start_mqtt_server("mosquitto", tmp_path, TransportConfig())
-    assert mqtt_server._choose("auto") == "amqtt"
+    server = start_mqtt_server("auto", tmp_path, TransportConfig())
+    server.close()
+    assert server.kind == "amqtt"
     monkeypatch.setattr(mqtt_server.importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(UserError, match="no MQTT broker is installed"):
         start_mqtt_server("auto", tmp_path, TransportConfig())
 
 
-def test_auto_takes_mosquitto_where_it_is_installed():
+def test_auto_takes_mosquitto_where_it_is_installed(tmp_path):
     need_mosquitto()
-    assert mqtt_server._choose("auto") == "mosquitto"
+    server = start_mqtt_server("auto", tmp_path, TransportConfig())
+    server.close()
+    assert server.kind == "mosquitto"
 
 
 def test_a_broker_killed_while_it_starts_is_started_again(kind, tmp_path, monkeypatch):

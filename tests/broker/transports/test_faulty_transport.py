@@ -130,9 +130,10 @@ def test_every_fault_that_looks_is_counted_on_every_edge_it_looks_at():
 
 
 def test_rejects_of_both_layers_are_counted_and_told_together():
-    _, b = pair(LATE)
+    inner = MemoryTransport("b", MemoryNetwork(), make_codec("b", ["a"]))
+    b = FaultyTransport(inner, Judge([LATE], 0))
     b.reject("a", "said by the driver")
-    b._inner.reject("a", "said by the codec")
+    inner.reject("a", "said by the codec")
     assert {event.text for event in noticed(b)} == {"said by the driver", "said by the codec"}
     assert b.totals() == [EdgeRecord("a", "b", rejected=2)]
 

@@ -350,7 +350,7 @@ def test_closing_with_linger_sends_what_waits(open_, opened, qos):
 def test_closing_counts_what_the_broker_did_not_take_of_what_was_written_together(own_broker, open_at, opened):
     a, b = (open_at(own_broker, *names, queue_messages=8) for names in ("ab", "ba"))
     own_broker.process.send_signal(signal.SIGSTOP)
-    while not a.transport._edges["b"].waiting:
+    while not a.transport.traffic["b"].dropped:
         a.transport.send_all([envelope("a", "b", Stop("x" * 1000)) for _ in range(30)])
     opened.remove(a.transport)
     a.transport.close(0.1)
@@ -365,7 +365,7 @@ def test_closing_counts_what_the_broker_did_not_take_of_what_was_written_togethe
 def test_closing_with_linger_writes_to_the_end_what_was_written_together(own_broker, open_at, opened):
     a, b = (open_at(own_broker, *names, queue_messages=8) for names in ("ab", "ba"))
     own_broker.process.send_signal(signal.SIGSTOP)
-    while not a.transport._edges["b"].waiting:
+    while not a.transport.traffic["b"].dropped:
         a.transport.send_all([envelope("a", "b", Stop("x" * 1000)) for _ in range(30)])
     waking = threading.Timer(0.2, own_broker.process.send_signal, (signal.SIGCONT,))
     waking.start()
@@ -377,11 +377,12 @@ def test_closing_with_linger_writes_to_the_end_what_was_written_together(own_bro
     listen_until(lambda: len(b.texts) == before, b)
 
 
-def test_closing_leaves_nothing_undone_even_where_the_broker_says_nothing(own_broker, open_at, opened):
+def test_closing_leaves_nothing_undone_even_where_the_broker_says_nothing(own_broker, open_at, opened, monkeypatch):
+    loop = asyncio.new_event_loop()
+    monkeypatch.setattr(asyncio, "new_event_loop", lambda: loop)
     a = open_at(own_broker, "a", "b")
     own_broker.process.send_signal(signal.SIGSTOP)
     opened.remove(a.transport)
-    loop = a.transport._connection._loop
     a.transport.close(0.0)
     assert not [task for task in asyncio.all_tasks(loop) if not task.done()]
 
