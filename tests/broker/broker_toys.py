@@ -7,6 +7,7 @@ from collections import Counter
 
 import numpy as np
 from hypothesis import settings
+from limits import LIMIT_S
 
 from broker.config import JoiningConfig
 from broker.driving.driver import Driver
@@ -20,7 +21,6 @@ from broker.wire.messages import Envelope, Hello, Share, Stop
 
 RUN = "test"
 MAX_BYTES = 1 << 20
-LIMIT_S = 20.0
 
 property_test = settings(deadline=None, database=None, max_examples=100)
 

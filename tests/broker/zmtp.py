@@ -5,9 +5,10 @@ from __future__ import annotations
 import socket
 import struct
 
+from limits import LIMIT_S
+
 _GREETING_BYTES = 64
 _COMMAND, _LONG = 4, 2
-_LIMIT_S = 30.0
 
 
 def dial(address):
@@ -15,11 +16,11 @@ def dial(address):
     scheme, _, place = address.partition("://")
     if scheme == "ipc":
         found = socket.socket(socket.AF_UNIX)
-        found.settimeout(_LIMIT_S)
+        found.settimeout(LIMIT_S)
         found.connect(place)
         return found
     host, _, port = place.rpartition(":")
-    return socket.create_connection((host, int(port)), timeout=_LIMIT_S)
+    return socket.create_connection((host, int(port)), timeout=LIMIT_S)
 
 
 def greeting(mechanism=b"NULL"):

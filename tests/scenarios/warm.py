@@ -25,15 +25,14 @@ import struct
 import sys
 from multiprocessing import util
 from pathlib import Path
+from typing import get_args
 
 from broker.threads import limit_threads
+from scenarios.running.ways import WayName, way_called
 
 ANSWER = struct.Struct("q")
 LARGEST_REQUEST = 1 << 20
-_IMPORTED = (
-    *("agent_node.node", "env_service.service", "scenarios.running.launched.launch"),
-    *("scenarios.running.simulated.simulate", "scenarios.commands.terminal", "scenarios.reports.learning_curve"),
-)
+_IMPORTED = ("agent_node.node", "env_service.service", "scenarios.commands.terminal")
 
 
 def main() -> None:
@@ -42,6 +41,8 @@ def main() -> None:
         limit_threads()
         for name in _IMPORTED:
             importlib.import_module(name)
+        for way in get_args(WayName):
+            way_called(way)
         _draw()
         gc.collect()
         gc.freeze()

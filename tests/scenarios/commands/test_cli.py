@@ -13,13 +13,13 @@ import time
 import tomllib
 
 import pytest
+from limits import LIMIT_S
 
 from agent_node.config import AgentConfig
 from env_service.config import ServiceConfig
 from scenarios.document.loading import catalogue_names, load_scenario, parse_scenario
 from scenarios.results.folder import RunFolder
 
-LIMIT_S = 120
 TINY = [
     *("exchange-quick", "--set", "parallel_episodes=2", "--set", "learning.rounds=2", "--set", "learning.hidden=[8]"),
     *("--set", "environment.steps=5"),

@@ -27,10 +27,11 @@ from runs import (
 
 from scenarios.running.procfs import is_alive
 
-EPISODES = 60
+EPISODES = 40
 SCENARIO = (
-    *("exchange-quick", "--episodes", str(EPISODES), *TINY, "--set", DROPS, "--set", "exchange.patience_s=0.1"),
+    *("exchange-quick", "--episodes", str(EPISODES), *TINY, "--set", DROPS, "--set", "exchange.patience_s=0.3"),
     *("--set", "learning.rounds=1", "--set", "environment.steps=3", "--set", "recovery.checkpoint_every=5"),
+    *("--set", "recovery.hung_after_s=600"),
 )
 FIGURES = (
     *("curve_digest", "weights_digest", "ledger_digest", "episodes", "rounds", "env_steps", "faults_applied"),
@@ -89,10 +90,10 @@ def test_whoever_is_killed_the_results_are_those_of_an_undisturbed_run(
     process = start("run", *SCENARIO, "--transport", transport, "--out", str(out))
     launched.append(process)
     for number, victim in enumerate(["agent-1", "environment", *(["broker"] if transport == "mqtt" else [])]):
-        kill_when(out, 8 + 12 * number, victim)
+        kill_when(out, 6 + 8 * number, victim)
         until(lambda number=number: len(lives(out)) == number + 2, "another life")  # type: ignore[misc]
     children = children_of(process.pid)
-    until(lambda: recorded(out) >= 48, "48 episodes")
+    until(lambda: recorded(out) >= 28, "28 episodes")
     process.kill()
     process.communicate()
     until(lambda: not any(map(is_alive, children)), "the end of all processes")
@@ -112,7 +113,7 @@ def test_a_stopped_participant_is_taken_for_hung_and_the_run_goes_on_without_los
     tmp_path: Path, launched: list[Started], undisturbed: dict[str, Any]
 ) -> None:
     out = tmp_path / "run"
-    process = start("run", *SCENARIO, "--set", "recovery.hung_after_s=3", "--out", str(out))
+    process = start("run", *SCENARIO, "--set", "recovery.hung_after_s=8", "--out", str(out))
     launched.append(process)
     kill_when(out, 12, "agent-0", signal.SIGSTOP)
     _, said = process.communicate()
@@ -128,8 +129,11 @@ def test_ctrl_c_says_how_to_go_on_and_going_on_loses_nothing(
     process = start("run", *SCENARIO, "--out", str(out))
     launched.append(process)
     until(lambda: recorded(out) >= 12, "12 episodes")
+    environment = participant_pid(out, "environment")
+    os.kill(environment, signal.SIGSTOP)  # so that the run is still under way when it is interrupted
     refused = foretell("run", "--resume", str(out))
     os.killpg(process.pid, signal.SIGINT)
+    os.kill(environment, signal.SIGCONT)
     _, said = process.communicate()
     assert f"foretell run --resume {out}" in said
     assert refused.returncode == 2
@@ -171,7 +175,7 @@ def test_a_folder_without_a_run_or_with_a_damaged_one_is_a_sentence(tmp_path: Pa
 
 def test_why_names_who_waits_for_whom(tmp_path: Path, launched: list[Started]) -> None:
     out = tmp_path / "run"
-    process = start("run", *SCENARIO, "--episodes", "100000", "--set", "recovery.hung_after_s=60", "--out", str(out))
+    process = start("run", *SCENARIO, "--episodes", "100000", "--out", str(out))
     launched.append(process)
     asked = ["why", str(out)]
     until(lambda: "agent-0 in " in foretell(*asked).stdout, "a first sign")

@@ -45,6 +45,13 @@ def strikes(out: Path) -> list[tuple[str, str, str]]:
         return store.execute("SELECT occasion, participant, what FROM process_faults ORDER BY rowid").fetchall()
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    out = tmp_path_factory.mktemp("undisturbed") / "simulate"
+    simulate_here(out, *SCENARIO)
+    return figures(out)
+
+
 def figures(out: Path) -> dict[str, Any]:
     return {name: summary(out)[name] for name in FIGURES}
 
@@ -221,13 +228,14 @@ STRUCK = [
 ]
 
 
-def test_crashes_stops_and_losses_strike_alike_everywhere_and_leave_the_results_as_they_were(tmp_path: Path) -> None:
-    simulate_here(tmp_path / "undisturbed", *SCENARIO)
+def test_crashes_stops_and_losses_strike_alike_everywhere_and_leave_the_results_as_they_were(
+    tmp_path: Path, undisturbed: dict[str, Any]
+) -> None:
     simulate_here(tmp_path / "simulate", *SCENARIO, *TROUBLE)
     done = foretell("run", *SCENARIO, *TROUBLE, "--out", str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr
     for out in (tmp_path / "simulate", tmp_path / "run"):
-        assert figures(out) == figures(tmp_path / "undisturbed")
+        assert figures(out) == undisturbed
         assert [(occasion, who) for occasion, who, _ in strikes(out)] == STRUCK
     killed = [what for _, _, what in strikes(tmp_path / "run") if what.startswith("killed with -9 (process ")]
     assert len(killed) == 6
@@ -235,10 +243,9 @@ def test_crashes_stops_and_losses_strike_alike_everywhere_and_leave_the_results_
     assert "all go on from episode 10 (life 3)" in done.stderr
 
 
-def test_a_broker_that_is_killed_on_purpose_costs_nothing(tmp_path: Path) -> None:
+def test_a_broker_that_is_killed_on_purpose_costs_nothing(tmp_path: Path, undisturbed: dict[str, Any]) -> None:
     need_mosquitto()
     table = faults({"kind": "crash", "participants": ["broker"], "at_episodes": [7]})
-    simulate_here(tmp_path / "undisturbed", *SCENARIO)
     for out, how in (("simulate", []), ("run", ["--transport", "mqtt"])):
         chosen = ["--set", "transport.kind=mqtt"] if out == "simulate" else how
         if out == "simulate":
@@ -246,7 +253,7 @@ def test_a_broker_that_is_killed_on_purpose_costs_nothing(tmp_path: Path) -> Non
         else:
             done = foretell("run", *SCENARIO, *chosen, *table, "--out", str(tmp_path / out))
             assert done.returncode == 0, done.stderr
-        assert figures(tmp_path / out) == figures(tmp_path / "undisturbed")
+        assert figures(tmp_path / out) == undisturbed
         assert [row[:2] for row in strikes(tmp_path / out)] == [("episode 7", "broker")]
 
 
@@ -285,15 +292,14 @@ def test_a_run_that_went_on_without_somebody_goes_on_so_when_it_is_resumed(tmp_p
     assert figures(tmp_path / "run") == figures(tmp_path / "simulate")
 
 
-def test_a_node_that_is_stopped_for_too_long_is_taken_for_hung(tmp_path: Path) -> None:
+def test_a_node_that_is_stopped_for_too_long_is_taken_for_hung(tmp_path: Path, undisturbed: dict[str, Any]) -> None:
     table = faults({"kind": "stop", "participants": ["agent-0"], "at_episodes": [6], "for_s": 60.0})
-    hung = ("--set", "recovery.hung_after_s=2")
-    simulate_here(tmp_path / "undisturbed", *SCENARIO)
+    hung = ("--set", "recovery.hung_after_s=8")
     simulate_here(tmp_path / "simulate", *SCENARIO, *hung, *table)
     done = foretell("run", *SCENARIO, *hung, *table, "--out", str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr
     assert "agent-0 died: it hung: no sign of its working loop for" in done.stderr
-    assert figures(tmp_path / "run") == figures(tmp_path / "simulate") == figures(tmp_path / "undisturbed")
+    assert figures(tmp_path / "run") == figures(tmp_path / "simulate") == undisturbed
 
 
 def test_a_fault_that_came_too_late_to_strike_fails_the_run(tmp_path: Path) -> None:

@@ -212,6 +212,8 @@ def first_shares(journal: Path) -> dict[str, bytes]:
         envelope = msgspec.msgpack.decode(entry.frame, type=Envelope)
         if entry.direction == "received" and isinstance(envelope.message, Share):
             first.setdefault(envelope.source, entry.frame)
+            if len(first) == 2:
+                break
     return first
 
 
@@ -220,8 +222,9 @@ def test_forged_and_repeated_messages_are_counted_and_the_run_goes_on_undisturbe
     arguments = ("exchange-quick", "--episodes", "60", *TINY, "--set", "recovery.hung_after_s=600")
     simulate_here(plain, *arguments)
     out = tmp_path / "run"
-    tcp = ("--set", "transport.zeromq.scheme=tcp", "--set", "transport.zeromq.base_port=27410")
-    ports = {ENVIRONMENT: 27410, "agent-0": 27411, OBSERVER: 27414}
+    port = free_ports(5)
+    tcp = ("--set", "transport.zeromq.scheme=tcp", "--set", f"transport.zeromq.base_port={port}")
+    ports = {ENVIRONMENT: port, "agent-0": port + 1, OBSERVER: port + 4}
     addresses = {victim: f"tcp://127.0.0.1:{port}" for victim, port in ports.items()}
     journaled = ("--set", "transport.journal=true")
     attacker = Attacker()
@@ -257,11 +260,12 @@ def test_forged_and_repeated_messages_are_counted_and_the_run_goes_on_undisturbe
 def test_participants_can_be_started_by_hand_from_their_slices(tmp_path: Path) -> None:
     sockets = Path(tempfile.mkdtemp(prefix="foretell-test-"))
     try:
-        names = [ENVIRONMENT, "agent-0", "agent-1", "agent-2"]
+        names = [ENVIRONMENT, "agent-0", "agent-1"]
         addresses = ",".join(f'"{name}"="ipc://{sockets}/{name}"' for name in names)
         slices = tmp_path / "slices"
         done = foretell(
             *("check", "exchange-quick", "--episodes", "3", *TINY, "--slices", str(slices)),
+            *("--set", "environment.agents=2"),
             *("--set", f"transport.zeromq.addresses={{{addresses}}}"),
         )
         assert done.returncode == 0, done.stderr
@@ -273,7 +277,7 @@ def test_participants_can_be_started_by_hand_from_their_slices(tmp_path: Path) -
             for name in names
         ]
         said = [process.communicate(timeout=LIMIT_S)[1] for process in processes]
-        assert [process.returncode for process in processes] == [0, 0, 0, 0], said
+        assert [process.returncode for process in processes] == [0, 0, 0], said
         assert "FinishedRecord" in said[1]
     finally:
         shutil.rmtree(sockets)

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from runs import LIMIT_S, TINY
+from limits import LIMIT_S
+from runs import TINY
 from runs import foretell as command
 
 from broker.errors import UserError
