@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Group
 from rich.table import Table
 
+from broker.wire.records import Fate
 from scenarios.results.answers import CauseCount, EdgeFates, EndingCount
 from scenarios.results.folder import RunFolder
 from scenarios.results.proof import kind_on
@@ -68,8 +69,9 @@ def accounts(store: RunReader) -> list[Account]:
         if not kind:
             continue
         met = fates.get(name, EdgeFates(*name, *[0] * 7))
-        rejected = endings.get((*name, "rejected"), EndingCount(*name, "rejected", 0, 0))
-        late = endings.get((*name, "late"), EndingCount(*name, "late", 0, 0))
+        rejected, late = (
+            endings.get((*name, fate), EndingCount(*name, fate, 0, 0)) for fate in (Fate.REJECTED, Fate.LATE)
+        )
         found.append(
             Account(
                 *(*name, kind, edge.sent, edge.heard, edge.dropped, edge.lost),

@@ -79,7 +79,7 @@ class Observer:
         self._clock = clock
         folder.scenario.write_text(plan.scenario.to_toml(), encoding="utf-8")
         self._store = Store(folder.store, plan.agents)
-        self._tally = self._recalled()
+        self._totals = self._recalled()
         self._writer = EventFileWriter(str(folder.tensorboard), flush_secs=10)
         self._losses: defaultdict[str, float] = defaultdict(float)
         self._losses_of = 0
@@ -89,7 +89,7 @@ class Observer:
     def take(self, records: list[Record]) -> None:
         """Take records in."""
         self._store.write(records)
-        self._tally.add(records)
+        self._totals.add(records)
         for record in records:
             match record:
                 case JoinedRecord() if self._began_at is None:
@@ -107,18 +107,18 @@ class Observer:
     @property
     def recorded(self) -> int:
         """Number of episodes, from the first, of which all is recorded."""
-        return self._tally.recorded
+        return self._totals.recorded
 
     @property
     def returns(self) -> NDArray[np.float64]:
         """(episodes, N) float64: the agents' returns of each episode that has come."""
-        found = self._tally.returns
-        return np.array(found, np.float64).reshape(len(found), len(self._tally.agents))
+        found = self._totals.returns
+        return np.array(found, np.float64).reshape(len(found), len(self._totals.agents))
 
     @property
     def gone(self) -> tuple[str, ...]:
         """Agents that died and are not replaced, in the order of their deaths."""
-        return tuple(self._tally.gone)
+        return tuple(self._totals.gone)
 
     def leave(self, agent: str, why: str) -> None:
         """Take note that the run goes on without an agent."""
@@ -152,7 +152,7 @@ class Observer:
         """Forget what came after an episode; returns which life begins."""
         incarnation = self._store.begin_life(after_episode, why)
         if incarnation:
-            self._tally = self._recalled()
+            self._totals = self._recalled()
             self._forget_scalars_from(after_episode + 1)
             where = f"episode {after_episode + 1}" if after_episode >= 0 else "the beginning"
             self.tell(f"{why or 'the run is resumed'}; all go on from {where} (life {incarnation})")
@@ -165,17 +165,17 @@ class Observer:
 
     def progress(self) -> Progress:
         """How far the run is."""
-        tally = self._tally
-        rounds = tally.round_records // len(tally.agents)
-        return Progress(len(tally.returns), self._team_return, rounds, tally.heard, tally.missing)
+        totals = self._totals
+        rounds = totals.round_records // len(totals.agents)
+        return Progress(len(totals.returns), self._team_return, rounds, totals.heard, totals.missing)
 
     def finish(self, substrate: str) -> Summary:
         """Write all but the picture and give the figures."""
         wall_s = 0.0 if self._began_at is None else self._clock() - self._began_at
         self._store.close()
         self._writer.close()
-        scenario, tally = self._plan.scenario, self._tally
-        summary = tally.summary(
+        scenario, totals = self._plan.scenario, self._totals
+        summary = totals.summary(
             scenario.name,
             scenario.seed,
             scenario.episodes,
@@ -187,9 +187,9 @@ class Observer:
         return summary
 
     def _recalled(self) -> RunTotals:
-        tally = RunTotals(self._plan.agents, self._plan.scenario.learning.rounds)
-        tally.recall(self._store.reader)
-        return tally
+        totals = RunTotals(self._plan.agents, self._plan.scenario.learning.rounds)
+        totals.recall(self._store.reader)
+        return totals
 
     def _forget_scalars_from(self, episode: int) -> None:
         """Let TensorBoard show none of what is played again."""
@@ -208,7 +208,7 @@ class Observer:
         before = team_return if self._team_return is None else self._team_return
         self._team_return = before + _SMOOTHING * (team_return - before)
         scalars = {"return/team": team_return}
-        scalars |= {f"return/{agent}": value for agent, value in zip(self._tally.agents, record.returns, strict=True)}
+        scalars |= {f"return/{agent}": value for agent, value in zip(self._totals.agents, record.returns, strict=True)}
         scalars |= {f"loss/{name}": total / self._losses_of for name, total in self._losses.items()}
         values = [Scalars.Value(tag=tag, simple_value=value) for tag, value in scalars.items()]
         event = Event(wall_time=time.time(), step=record.episode, summary=Scalars(value=values))

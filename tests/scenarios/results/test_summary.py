@@ -32,11 +32,11 @@ def summarize(tmp_path):
         store = Store(path, AGENTS)
         store.write(ledger)
         store.close()
-        tally = RunTotals(AGENTS, 3)
+        totals = RunTotals(AGENTS, 3)
         for record in records:
-            tally.add([record])
-        count = len(tally.returns) if expected is None else expected
-        return tally.summary("hand-made", 7, count, substrate="simulate", wall_s=wall_s, store=path)
+            totals.add([record])
+        count = len(totals.returns) if expected is None else expected
+        return totals.summary("hand-made", 7, count, substrate="simulate", wall_s=wall_s, store=path)
 
     return make
 
