@@ -56,10 +56,6 @@ class ExchangePlan:
                 others = self._unskipped(agent, episode, round_)
                 return tuple(other for other in others if not self._coin(episode, round_, *sorted((agent, other))))
 
-    def round_is_skipped(self, agent: str, episode: int, round_: int) -> bool:
-        """Whether skipping leaves an agent that has neighbors without any partner in this round."""
-        return bool(self._neighbors[agent]) and not self.partners(agent, episode, round_)
-
     def _unskipped(self, agent: str, episode: int, round_: int) -> tuple[str, ...]:
         """All neighbors, or the agent's pick and those whose pick it is."""
         neighbors = self._neighbors[agent]

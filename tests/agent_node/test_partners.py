@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from itertools import combinations, product
 from typing import Literal
 
@@ -58,6 +59,24 @@ def skipping(scope: Scope, probability: float, mode: Literal["all", "random-part
     return ExchangeConfig(mode=mode, skip_probability=probability, skip_scope=scope)
 
 
+def picks(neighbors: Neighbors, agent: str, whens: Iterable[tuple[int, int]], seed: int = SEED) -> list[str]:
+    """Whom `agent` picked in some rounds, from the draws that its plan made."""
+    plan = ExchangePlan(seed, neighbors, ExchangeConfig(mode="random-partner"))
+    drawn: list[str] = []
+
+    def noted(count: int, seed: int, *parts: str | int) -> int:
+        place = choice(count, seed, *parts)
+        if parts[1] == agent:
+            drawn.append(neighbors[agent][place])
+        return place
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(partners, "choice", noted)
+        for when in whens:
+            plan.partners(agent, *when)
+    return drawn
+
+
 def assert_rate(hits: int, trials: int, probability: float) -> None:
     interval = binomtest(hits, trials).proportion_ci(confidence_level=1 - 1e-6, method="exact")
     assert interval.low <= probability <= interval.high, f"{hits} of {trials}, expected {probability}"
@@ -103,7 +122,6 @@ def test_without_skipping_everybody_exchanges_with_all_neighbors(
     plan = ExchangePlan(seed, neighbors, skipping(scope, 0))
     for agent, others in neighbors.items():
         assert plan.partners(agent, *when) == others
-        assert not plan.round_is_skipped(agent, *when)
 
 
 @given(graphs(), st.sampled_from(["all", "random-partner"]), st.sampled_from(SCOPES), seeds, rounds)
@@ -111,9 +129,8 @@ def test_with_skip_probability_one_nobody_exchanges(
     neighbors: Neighbors, mode: Literal["all", "random-partner"], scope: Scope, seed: int, when: tuple[int, int]
 ) -> None:
     plan = ExchangePlan(seed, neighbors, skipping(scope, 1, mode))
-    for agent, others in neighbors.items():
+    for agent in neighbors:
         assert plan.partners(agent, *when) == ()
-        assert plan.round_is_skipped(agent, *when) == bool(others)
 
 
 @settings(deadline=None)
@@ -122,7 +139,7 @@ def test_random_partners_are_the_pick_and_all_who_picked(
     neighbors: Neighbors, seed: int, when: tuple[int, int]
 ) -> None:
     plan = ExchangePlan(seed, neighbors, ExchangeConfig(mode="random-partner"))
-    pairs = {frozenset((agent, plan._pick(agent, *when))) for agent, others in neighbors.items() if others}
+    pairs = {frozenset((agent, other)) for agent in neighbors for other in picks(neighbors, agent, [when], seed)}
     for agent in neighbors:
         expected = {other for other in neighbors if frozenset((agent, other)) in pairs and other != agent}
         assert set(plan.partners(agent, *when)) == expected
@@ -136,7 +153,6 @@ def test_without_skipping_everybody_with_neighbors_has_a_random_partner(
     plan = ExchangePlan(seed, neighbors, ExchangeConfig(mode="random-partner"))
     for agent, others in neighbors.items():
         assert bool(plan.partners(agent, *when)) == bool(others)
-        assert not plan.round_is_skipped(agent, *when)
 
 
 @settings(deadline=None)
@@ -153,9 +169,9 @@ def test_skipping_only_takes_partners_away(
 
 
 def test_picks_are_uniform_over_the_neighbors() -> None:
-    plan = ExchangePlan(SEED, complete(7), ExchangeConfig(mode="random-partner"))
     for agent in ("agent-0", "agent-3", "agent-6"):
-        counts = Counter(plan._pick(agent, episode, k) for episode in range(2000) for k in range(3))
+        counts = Counter(picks(complete(7), agent, product(range(2000), range(3))))
+        assert counts.total() == 6000
         assert len(counts) == 6
         assert chisquare(list(counts.values())).pvalue > 1e-6
 
@@ -170,8 +186,8 @@ def test_picks_of_different_agents_are_independent() -> None:
 
 
 def test_picks_change_from_round_to_round() -> None:
-    plan = ExchangePlan(SEED, complete(4), ExchangeConfig(mode="random-partner"))
-    same = sum(plan._pick("agent-0", episode, 0) == plan._pick("agent-0", episode, 1) for episode in range(6000))
+    first, second = (picks(complete(4), "agent-0", [(episode, k) for episode in range(6000)]) for k in range(2))
+    same = sum(one == other for one, other in zip(first, second, strict=True))
     assert_rate(same, 6000, 1 / 3)
 
 
@@ -235,8 +251,8 @@ def test_two_seeds_toss_different_coins() -> None:
 
 
 def test_two_seeds_draw_different_picks() -> None:
-    plans = [ExchangePlan(seed, complete(4), ExchangeConfig(mode="random-partner")) for seed in (1, 2)]
-    agree = sum(len({plan._pick("agent-0", episode, 0) for plan in plans}) == 1 for episode in range(3000))
+    one, other = (picks(complete(4), "agent-0", [(episode, 0) for episode in range(3000)], seed) for seed in (1, 2))
+    agree = sum(mine == yours for mine, yours in zip(one, other, strict=True))
     assert_rate(agree, 3000, 1 / 3)
 
 
