@@ -55,23 +55,30 @@ class AnticipationSharing(Algorithm):
         return mixed
 
     def loss(self, now: Round, shares: Mapping[str, Arrays]) -> Loss:
-        """-(gain - pen) over the neighbors heard (Eq. 15); with nobody heard, an independent PPO step."""
+        """-(gain - penalty) over the m neighbors j heard (Eq. 15); with nobody heard, an independent PPO step.
+
+        Distributions pi(.|s) are (B, A), or (m, B, A) with a row for each j; all else is (B,), or (m, B).
+        """
         heard = now.heard(shares)
         if not heard:
             return super().loss(now, shares)
-        log_own, own = now.log_own(), now.log_probabilities[0]
-        policy, anticipation = (spread_rows(now, shares, heard, name) for name in ("policy", "anticipation"))
-        actions, mask = spread_actions(now, shares, heard)
-        own_ratio = (log_own - now.log_own_old).exp()
-        mine = now.log_others(heard)
-        toward = (taken(mine, actions) - taken(policy, actions).clamp_min(_TINY).log()) * mask
-        back = (log_own - taken(anticipation, now.actions.expand(len(heard), -1)).clamp_min(_TINY).log()) * mask
-        settings = self.settings.anticipation_sharing
-        ratio = neighbor_ratio(toward, settings.log_ratio_cap)
-        gain = clipped_gain(own_ratio, ratio, now.advantages, self.learning.clip)
-        discrepancy = settings.rho * (
-            pushes_apart(toward, now.advantages) * squared_distance(mine.exp(), policy)
-            + pushes_apart(back, now.advantages) * squared_distance(own.exp(), anticipation)
+        settings, a_i = self.settings.anticipation_sharing, now.actions
+        log_own, log_pi_ii = now.log_own(), now.log_probabilities[0]
+        pi_jj, pi_ji = (spread_rows(now, shares, heard, name) for name in ("policy", "anticipation"))
+        a_j, mask = spread_actions(now, shares, heard)
+        xi_i = (log_own - now.log_own_old).exp()  # Eq. 12: pi_ii(a_i|s) / pi_ii,old(a_i|s)
+        log_pi_ij = now.log_others(heard)
+        # Eqs. 12 and 13: log of pi_ij(a_j|s) / pi_jj(a_j|s) and of pi_ii(a_i|s) / pi_ji(a_i|s)
+        log_ratio_ij = (taken(log_pi_ij, a_j) - taken(pi_jj, a_j).clamp_min(_TINY).log()) * mask
+        log_ratio_ji = (log_own - taken(pi_ji, a_i.expand(len(heard), -1)).clamp_min(_TINY).log()) * mask
+        xi_n = neighbor_ratio(log_ratio_ij, settings.log_ratio_cap)  # Eq. 12
+        gain = clipped_gain(xi_i, xi_n, now.advantages, self.learning.clip)  # Eq. 15, first term
+        rho = settings.rho  # rho' is the same, as in the paper
+        discrepancy = rho * (
+            pushes_apart(log_ratio_ij, now.advantages)  # Eq. 14 with X_ij of Eq. 13
+            * squared_distance(log_pi_ij.exp(), pi_jj)  # Eq. 15
+            + pushes_apart(log_ratio_ji, now.advantages)  # Eq. 14 with X_ii of Eq. 13
+            * squared_distance(log_pi_ii.exp(), pi_ji)  # Eq. 15
         )
-        kappa = now.advantages.abs().mean()
-        return objective(self.learning, gain, kappa * discrepancy.sum(dim=0), own)
+        kappa = now.advantages.abs().mean()  # below Eq. 15: the mean in place of the maximum
+        return objective(self.learning, gain, kappa * discrepancy.sum(dim=0), log_pi_ii)  # Eq. 15

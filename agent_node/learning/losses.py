@@ -8,17 +8,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def clipped_gain(own_ratio: Tensor, neighbor_ratio: Tensor | None, advantages: Tensor, clip: float) -> Tensor:
-    """The dual clipped objective per sample (Step 1 of section 4.3).
+def clipped_gain(xi_i: Tensor, xi_n: Tensor | None, advantages: Tensor, clip: float) -> Tensor:
+    """The first term of Eq. 15 per sample: min(xi_i xi_N A_i, clip(xi_i, 1 - epsilon, 1 + epsilon) xi_N A_i).
 
     Args:
-        own_ratio: xi_i (B,).
-        neighbor_ratio: xi_N (B,), or None where nobody was heard: the plain clipped objective of PPO.
+        xi_i: (B,), the own ratio.
+        xi_n: (B,), the neighbors' ratio, or None where nobody was heard: the plain clipped objective of PPO.
         advantages: A_i (B,).
         clip: epsilon.
     """
-    scaled = advantages if neighbor_ratio is None else neighbor_ratio * advantages
-    return (own_ratio * scaled).minimum(own_ratio.clamp(1 - clip, 1 + clip) * scaled)
+    scaled = advantages if xi_n is None else xi_n * advantages
+    return (xi_i * scaled).minimum(xi_i.clamp(1 - clip, 1 + clip) * scaled)
 
 
 def neighbor_ratio(log_ratios: Tensor, cap: float) -> Tensor:
@@ -35,15 +35,17 @@ def neighbor_ratio(log_ratios: Tensor, cap: float) -> Tensor:
 def pushes_apart(log_ratio: Tensor, advantages: Tensor) -> Tensor:
     """1 where the gain's gradient widens the gap of two policies, else 0; carries no gradient (Eqs. 13 and 14).
 
+    A ratio times A_i is more than A_i exactly where its log and A_i have the same sign.
+
     Args:
-        log_ratio: (m, B), log of the own over the other's probability of the action taken.
+        log_ratio: (m, B), log of pi_ij(a_j|s) / pi_jj(a_j|s), or of pi_ii(a_i|s) / pi_ji(a_i|s).
         advantages: A_i (B,).
     """
     return (log_ratio.detach() * advantages > 0).to(advantages.dtype)
 
 
 def squared_distance(left: Tensor, right: Tensor) -> Tensor:
-    """||left - right||^2 over the actions: (..., A) and (..., A) give (...)."""
+    """||left - right||^2 over the actions, as Eq. 15 has it twice: (..., A) and (..., A) give (...)."""
     return (left - right).square().sum(dim=-1)
 
 

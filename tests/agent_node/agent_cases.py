@@ -262,8 +262,8 @@ class Terms:
     penalty: list[float]
     own_ratio: list[float]
     neighbor_ratio: list[float]
-    toward: dict[str, list[float | None]]  # pi_ij(a_j|s) / pi_jj(a_j|s)
-    back: dict[str, list[float | None]]  # pi_ii(a_i|s) / pi_ji(a_i|s)
+    ratio_ij: dict[str, list[float | None]]  # pi_ij(a_j|s) / pi_jj(a_j|s)
+    ratio_ji: dict[str, list[float | None]]  # pi_ii(a_i|s) / pi_ji(a_i|s)
 
 
 def scalar_loss(
@@ -282,9 +282,9 @@ def scalar_loss(
     """SPEC section 2, line by line; `own_old` is pi_ii_behaviour(a_i|s), the sums run over those `heard`."""
     samples = len(actions)
     kappa = sum(abs(a) for a in advantages) / samples
-    toward: dict[str, list[float | None]] = {j: [None] * samples for j in heard}
-    back: dict[str, list[float | None]] = {j: [None] * samples for j in heard}
-    terms = Terms(0.0, [], [], [], [], toward, back)
+    ratio_ij: dict[str, list[float | None]] = {j: [None] * samples for j in heard}
+    ratio_ji: dict[str, list[float | None]] = {j: [None] * samples for j in heard}
+    terms = Terms(0.0, [], [], [], [], ratio_ij, ratio_ji)
     entropy = 0.0
     for b in range(samples):
         advantage = advantages[b]
@@ -302,7 +302,7 @@ def scalar_loss(
             wish = own[b][actions[b]] / anticipation[actions[b]]
             if (wish - 1) * advantage > 0:
                 penalty += kappa * rho * sum((p - q) ** 2 for p, q in zip(own[b], anticipation, strict=True))
-            toward[j][b], back[j][b] = ratio, wish
+            ratio_ij[j][b], ratio_ji[j][b] = ratio, wish
         if cap is not None:
             xi_others = math.exp(min(max(math.log(xi_others), -cap), cap))
         clipped = min(max(xi_own, 1 - epsilon), 1 + epsilon)

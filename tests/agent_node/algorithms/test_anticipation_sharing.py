@@ -44,12 +44,12 @@ class Hand:
     |            | step 0                              | step 1                                 |
     |------------|-------------------------------------|----------------------------------------|
     | xi_i       | .6 / .4 = 1.5, clipped to 1.2       | .5 / .8 = .625, clipped to .8          |
-    | j: ratio   | .5 / .25 = 2, A > 0: X_ij = 1       | .5 / .25 = 2, A < 0: X_ij = 0          |
-    | j: back    | .6 / .75 = .8, A > 0: X_ii,j = 0    | .5 / .75 = .667, A < 0: X_ii,j = 1     |
-    | k: ratio   | .3 / .75 = .4, A > 0: X_ik = 0      | .4 / .5 = .8, A < 0: X_ik = 1          |
-    | k: back    | .6 / .5 = 1.2, A > 0: X_ii,k = 1    | .5 / .4 = 1.25, A < 0: X_ii,k = 0      |
-    | distances  | j: .05^2 + .2^2 + .25^2 = .105      | back to j: .25^2 + .25^2 = .125        |
-    |            | back to k: .1^2 + .1^2 = .02        | k: .1^2 + .1^2 = .02                   |
+    | ratio_ij   | .5 / .25 = 2, A > 0: X_ij = 1       | .5 / .25 = 2, A < 0: X_ij = 0          |
+    | ratio_ji   | .6 / .75 = .8, A > 0: X_ii,j = 0    | .5 / .75 = .667, A < 0: X_ii,j = 1     |
+    | ratio_ik   | .3 / .75 = .4, A > 0: X_ik = 0      | .4 / .5 = .8, A < 0: X_ik = 1          |
+    | ratio_ki   | .6 / .5 = 1.2, A > 0: X_ii,k = 1    | .5 / .4 = 1.25, A < 0: X_ii,k = 0      |
+    | distances  | pi_ij: .05^2 + .2^2 + .25^2 = .105  | pi_ji: .25^2 + .25^2 = .125            |
+    |            | pi_ki: .1^2 + .1^2 = .02            | pi_ik: .1^2 + .1^2 = .02               |
     | xi_N       | 2 * .4 = .8                         | 2 * .8 = 1.6                           |
     | gain       | min(1.5, 1.2) * .8 * 1 = .96        | min(-.625, -.8) * 1.6 * 2 = -2.56      |
     | penalty    | 1.5 * .5 * (.105 + .02) = .09375    | 1.5 * .5 * (.125 + .02) = .10875       |
@@ -401,10 +401,10 @@ def is_smooth(case: Case) -> bool:
     terms = case.scalar(case.parameters)
     margin = 1e-3
     distances = [abs(xi - edge) for xi in terms.own_ratio for edge in (0.8, 1.2)]
-    for ratios in (*terms.toward.values(), *terms.back.values()):
+    for ratios in (*terms.ratio_ij.values(), *terms.ratio_ji.values()):
         distances += [abs(ratio - 1) for ratio in ratios if ratio is not None]
     for b in range(len(case.actions)):
-        log = math.log(math.prod(terms.toward[j][b] or 1.0 for j in case.heard))
+        log = math.log(math.prod(terms.ratio_ij[j][b] or 1.0 for j in case.heard))
         distances.append(abs(abs(log) - case.cap) if case.cap is not None else 1.0)
     for row, seen in itertools.product(case.parameters, case.observations):
         hidden = row[:8].reshape(2, 4).T @ seen + row[8:12]
@@ -424,7 +424,7 @@ def test_the_random_cases_reach_every_branch() -> None:
     assert len(CASES) == 10
     assert any(case.cap is not None and abs(math.log(xi)) > 0.699 for case, t in terms for xi in t.neighbor_ratio)
     assert any(None in said.policy for case in CASES for said in case.heard.values())
-    for kind in ("toward", "back"):
+    for kind in ("ratio_ij", "ratio_ji"):
         signs = {
             (ratio - 1) * a > 0
             for case, t in terms
