@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from agent_node.config import AgentConfig
+from agent_node.learning.episode import Episode
 from agent_node.learning.learner import Learner
+from agent_node.learning.open_round import OpenRound
 from agent_node.protocol import AgentProtocol
 from agent_node.registry import load_algorithm
 from broker.participants.checkpoint import State
 
 
-def make_agent(config: AgentConfig, state: State | None = None) -> AgentProtocol:
+def make_agent(config: AgentConfig, state: State | None = None) -> AgentProtocol[Episode, OpenRound]:
     """The agent, with fresh networks or, with the state of an earlier life, as it was then."""
     algorithm = load_algorithm(config.algorithm.name)(config.learning, config.algorithm)
     return AgentProtocol(config, Learner(config, algorithm), state)

@@ -42,6 +42,7 @@ PURE = (
     "agent_node/learning",
     "agent_node/algorithms",
     "agent_node/protocol.py",
+    "agent_node/sharing.py",
     "agent_node/partners.py",
     "agent_node/in_edge.py",
     "agent_node/config.py",

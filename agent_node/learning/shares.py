@@ -10,7 +10,7 @@ import numpy as np
 
 from agent_node.learning import consensus, samples
 from agent_node.learning.algorithm import Algorithm
-from agent_node.learning.fields import Field, Kind, ShareShape
+from agent_node.learning.fields import Arrays, Field, Kind, ShareShape
 from broker.errors import ProtocolViolation
 
 SUM_TOLERANCE = 1e-3
@@ -49,6 +49,19 @@ class ShareFormat:
             bits = (samples.packed_bytes(self.positions),)
             fields += (Field(samples.NAME, Kind.BITS, bits, self.positions, per_sample=False),)
         return fields
+
+    def complete(self, own: Arrays, edge: ShareShape, *, index: np.ndarray, degree: int) -> Arrays:
+        """A whole share on `edge`.
+
+        Args:
+            own: The algorithm's arrays.
+            edge: Where it shall cross.
+            index: Positions of the samples that it is about.
+            degree: How many partners the sender has in the round.
+        """
+        names = {field.name for field in self.fields(edge)}
+        beside = {samples.NAME: samples.pack(index, self.positions), consensus.NAME: consensus.pack(degree)}
+        return own | {name: array for name, array in beside.items() if name in names}
 
     def names_of_rows(self, edge: ShareShape) -> frozenset[str]:
         """The arrays that have a row per sample."""

@@ -26,7 +26,7 @@ _LOG_TINY = math.log(1e-8)
 
 
 @dataclass(frozen=True)
-class Episode:
+class BareEpisode:
     """What E copies of one episode gave.
 
     Attributes:
@@ -96,7 +96,7 @@ class BareTrial:
         return float(episode.rewards.sum() / self.copies)
 
     @torch.no_grad()
-    def play(self) -> Episode:
+    def play(self) -> BareEpisode:
         """Play E copies to their end."""
         steps, copies, agents = self.task.steps, self.copies, self.agents
         observations = np.zeros((steps, copies, self.task.observation_size), np.float32)
@@ -117,9 +117,9 @@ class BareTrial:
             running = outcome.ended[:, 0] == 0
             if not running.any():
                 break
-        return Episode(torch.from_numpy(observations[valid]), torch.from_numpy(actions[valid].T), rewards, valid)
+        return BareEpisode(torch.from_numpy(observations[valid]), torch.from_numpy(actions[valid].T), rewards, valid)
 
-    def learn(self, episode: Episode) -> None:
+    def learn(self, episode: BareEpisode) -> None:
         """K rounds of updates of all critics and policies (Eqs. 15 to 17)."""
         returns = torch.from_numpy(discounted(episode.rewards, episode.valid, self.learning.gamma))
         for _ in range(self.learning.rounds):
@@ -128,7 +128,7 @@ class BareTrial:
             advantages = self.advantages(episode, values.detach().numpy())
             self.actors.descend(self.policy_losses(episode, advantages).sum())
 
-    def advantages(self, episode: Episode, values: np.ndarray) -> Tensor:
+    def advantages(self, episode: BareEpisode, values: np.ndarray) -> Tensor:
         """Normalized advantages (N, B) from `values` (N, B) (Eq. 16)."""
         gamma, gae_lambda = self.learning.gamma, self.learning.gae_lambda
         grid = np.zeros_like(episode.rewards)
@@ -140,7 +140,7 @@ class BareTrial:
             sums = (sums - sums.mean(axis=1, keepdims=True)) / (sums.std(axis=1, keepdims=True) + np.float32(1e-8))
         return torch.from_numpy(sums)
 
-    def policy_losses(self, episode: Episode, advantages: Tensor) -> Tensor:
+    def policy_losses(self, episode: BareEpisode, advantages: Tensor) -> Tensor:
         """Each agent's loss (N,), with gradient (Eq. 15; xi_i refers to the start of the round)."""
         agents, actions = self.agents, episode.actions
         logits = self.actors(episode.observations).view(agents, agents, *actions.shape[1:], -1)

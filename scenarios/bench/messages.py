@@ -224,6 +224,12 @@ class _NoTask:
     def close(self) -> None: ...
 
 
+class _NothingToShare:
+    """A round in which nobody hears anything."""
+
+    outgoing: Mapping[str, Arrays] = {}
+
+
 class _NoLearner:
     """A learner that always acts the same and learns nothing."""
 
@@ -239,15 +245,12 @@ class _NoLearner:
 
     def end_episode(self) -> None: ...
 
-    def open_round(self, partners: tuple[str, ...]) -> dict[str, Arrays]:  # noqa: ARG002
-        return {}
-
-    def exchanges_with(self, neighbor: str) -> bool:  # noqa: ARG002
-        return False
+    def open_round(self, episode: None, number: int, partners: tuple[str, ...]) -> _NothingToShare:  # noqa: ARG002
+        return _NothingToShare()
 
     def check(self, source: str, arrays: Mapping[str, np.ndarray]) -> None: ...
 
-    def close_round(self, shares: Mapping[str, Arrays], stale: Mapping[str, Arrays]) -> dict[str, float]:  # noqa: ARG002
+    def close_round(self, *_: object) -> dict[str, float]:
         return {}
 
     def weights_digest(self) -> str:

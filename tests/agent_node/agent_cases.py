@@ -15,6 +15,7 @@ import numpy as np
 from message_cases import seen_of
 
 from agent_node.config import AgentConfig, AlgorithmConfig, ExchangeConfig, LearningConfig
+from agent_node.learning.episode import Episode
 from agent_node.learning.learner import Learner
 from agent_node.registry import load_algorithm
 from broker.config import JoiningConfig, TransportConfig
@@ -92,6 +93,13 @@ class Played:
     ended: np.ndarray  # (T + 1, E)
     neighbors: np.ndarray | None  # (T + 1, E, n)
     actions: dict[int, np.ndarray] = field(default_factory=dict)
+    over: Episode | None = None
+
+    @property
+    def episode(self) -> Episode:
+        """What the learner that played it made of it."""
+        assert self.over is not None
+        return self.over
 
 
 def toy_episode(config: AgentConfig, episode: int = 0, *, state_seed: int = 0, reward_seed: int = 1) -> Played:
@@ -123,7 +131,7 @@ def play(learner: Learner, played: Played, episode: int = 0, *, missed: Sequence
             played.actions[step] = learner.act(step, data)
         else:
             learner.see(step, data)
-    learner.end_episode()
+    played.over = learner.end_episode()
     return played
 
 

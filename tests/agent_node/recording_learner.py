@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,6 +23,15 @@ def bad() -> Arrays:
     return {"stamp": np.full(4, -1, np.int32)}
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A round of a learner that records."""
+
+    episode: int
+    number: int
+    outgoing: dict[str, Arrays]
+
+
 class RecordingLearner:
     """Every action and every share is new and says when it was made, so asking twice would show.
 
@@ -35,13 +45,13 @@ class RecordingLearner:
         self.name, self.copies, self.silent_towards = name, copies, silent_towards
         self.calls: list[tuple[object, ...]] = []
         self.closed: list[tuple[int, int, dict[str, list[int]]]] = []
-        self.episode = self.round = -1
+        self.episode = -1
         self.stale: list[dict[str, list[int]]] = []
         self._acts = 0
 
     def begin_episode(self, episode: int) -> None:
         self.calls.append(("begin_episode", episode))
-        self.episode, self.round = episode, -1
+        self.episode = episode
 
     def act(self, step: int, data: memoryview) -> np.ndarray:
         self.calls.append(("act", step))
@@ -51,30 +61,38 @@ class RecordingLearner:
     def see(self, step: int, data: memoryview) -> None:
         self.calls.append(("see", step))
 
-    def end_episode(self) -> None:
+    def end_episode(self) -> int:
         self.calls.append(("end_episode",))
+        return self.episode
 
-    def open_round(self, partners: tuple[str, ...]) -> dict[str, Arrays]:
+    def open_round(self, episode: int, number: int, partners: tuple[str, ...]) -> Opened:
         self.calls.append(("open_round", partners))
-        self.round += 1
-        return {
-            partner: stamp(self.name, partner, self.episode, self.round)
+        assert episode == self.episode
+        outgoing = {
+            partner: stamp(self.name, partner, episode, number)
             for partner in partners
-            if self.exchanges_with(partner)
+            if partner not in self.silent_towards
         }
-
-    def exchanges_with(self, neighbor: str) -> bool:
-        return neighbor not in self.silent_towards
+        return Opened(episode, number, outgoing)
 
     def check(self, source: str, arrays: Mapping[str, np.ndarray]) -> None:
         if (arrays["stamp"] < 0).any():
             raise ProtocolViolation("stamp: expected a stamp")
 
-    def close_round(self, shares: Mapping[str, Arrays], stale: Mapping[str, Arrays]) -> dict[str, float]:
+    def close_round(
+        self, opened: Opened, shares: Mapping[str, Arrays], stale: Mapping[str, Arrays]
+    ) -> dict[str, float]:
         self.calls.append(("close_round", tuple(shares)))
         self.stale.append({name: said["stamp"].tolist() for name, said in stale.items()})
-        self.closed.append((self.episode, self.round, {name: said["stamp"].tolist() for name, said in shares.items()}))
-        return {"gain": float(self.round)}
+        heard = {name: said["stamp"].tolist() for name, said in shares.items()}
+        self.closed.append((opened.episode, opened.number, heard))
+        return {"gain": float(opened.number)}
 
     def weights_digest(self) -> str:
         return f"digest of {self.name}"
+
+    def state(self) -> Arrays:
+        return {"acts": np.array([self._acts])}
+
+    def restore(self, state: Arrays) -> None:
+        self._acts = int(state["acts"][0])

@@ -81,10 +81,10 @@ class Bench:
 
     def refuses(self, source: str, message: Message, now: float = 0.0) -> str:
         """The reason for which it refuses, after a look that nothing was changed."""
-        before = state_of(self.agent.__dict__ | {"_plan": None})
+        before = state_of(self.agent.__dict__)
         with pytest.raises(ProtocolViolation) as violation:
             self.hear(source, message, now)
-        assert state_of(self.agent.__dict__ | {"_plan": None}) == before
+        assert state_of(self.agent.__dict__) == before
         return str(violation.value)
 
 
@@ -461,8 +461,10 @@ def test_a_share_of_a_round_without_exchange_is_never_reused() -> None:
     bench, stranger = bench_with_a_stranger({"late_shares": "reuse"})
     bench.play()
     bench.agent.expire(2.0)
+    assert stranger in bench.agent.waits_for()
     bench.hear(stranger, share(stranger, 0), 2.0)
-    assert bench.agent._edges[stranger].newest is None
+    bench.agent.expire(4.0)
+    assert bench.learner.stale == [{}, {}]
 
 
 def test_without_reuse_no_share_outlives_its_round() -> None:
@@ -496,7 +498,8 @@ def test_partners_are_those_of_the_plan_in_every_round() -> None:
     for deadline in (2.0, 4.0, 6.0):
         bench.agent.expire(deadline)
     opened = [call[1] for call in bench.learner.calls if call[0] == "open_round"]
-    assert opened == [bench.agent._plan.partners(A0, 0, k) for k in range(3)]
+    plan = ExchangePlan(11, bench.config.neighbors, bench.config.exchange)
+    assert opened == [plan.partners(A0, 0, k) for k in range(3)]
     assert len(set(opened)) > 1
     missing = {name: counts[2] for name, counts in bench.counted().items()}
     assert missing == {name: sum(name in partners for partners in opened) for name in missing}
@@ -514,13 +517,14 @@ def test_a_partner_with_nothing_to_exchange_is_not_awaited() -> None:
 
 
 def bench_with_a_stranger(exchange: dict[str, str] | None = None) -> tuple[Bench, str]:
-    """With random partners, and with a neighbor that is not agent-0's partner in the first round."""
+    """With random partners, and with a neighbor that is agent-0's partner in the second round and not in the first."""
     for seed in range(100):
         bench = Bench(exchange={"mode": "random-partner", **(exchange or {})}, seed=seed)
-        partners = ExchangePlan(seed, bench.config.neighbors, bench.config.exchange).partners(A0, 0, 0)
-        if len(partners) == 1:
-            return bench.join(), ({A1, A2} - set(partners)).pop()
-    raise AssertionError("agent-0 has two partners whatever the seed")
+        plan = ExchangePlan(seed, bench.config.neighbors, bench.config.exchange)
+        strangers = set(plan.partners(A0, 0, 1)) - set(plan.partners(A0, 0, 0))
+        if strangers:
+            return bench.join(), strangers.pop()
+    raise AssertionError("agent-0 meets in the second round nobody but those of the first, whatever the seed")
 
 
 def test_a_share_in_a_round_without_exchange_is_refused() -> None:

@@ -495,12 +495,12 @@ def test_every_round_of_every_episode_has_noise_of_its_own_that_comes_again_with
         config = agent_config(sharing={"anticipation_noise": 1.0})
         learner = make_learner(config)
         seen = []
-        for episode in range(2):
-            play(learner, toy_episode(config), episode)
-            for _ in range(2):
-                shares = learner.open_round(("agent-1", "agent-2"))
-                seen += [shares[partner]["anticipation"].tobytes() for partner in ("agent-1", "agent-2")]
-                learner.close_round({})
+        for number in range(2):
+            episode = play(learner, toy_episode(config), number).episode
+            for k in range(2):
+                opened = learner.open_round(episode, k, ("agent-1", "agent-2"))
+                seen += [opened.outgoing[partner]["anticipation"].tobytes() for partner in ("agent-1", "agent-2")]
+                learner.close_round(opened, {})
         return seen
 
     first = noise()

@@ -27,7 +27,8 @@ from agent_cases import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from message_cases import timestep_of
+from learner_cases import critic, policies, steps
+from message_cases import seen_of, timestep_of
 
 from agent_node.algorithms.policy_sharing import PolicySharing
 from agent_node.config import AgentConfig, AlgorithmConfig, LearningConfig
@@ -36,6 +37,7 @@ from agent_node.learning.consensus import metropolis_weight
 from agent_node.learning.learner import Learner
 from agent_node.learning.round import Draws, Round
 from agent_node.protocol import AgentProtocol
+from agent_node.registry import load_algorithm
 from broker.errors import ProtocolViolation
 from broker.wire.messages import ENVIRONMENT, Hello, Share
 
@@ -53,21 +55,21 @@ def lived(config: AgentConfig, reward_seed: int = 1) -> tuple[Learner, Played]:
     return learner, play(learner, toy_episode(config, reward_seed=reward_seed))
 
 
-def canned(learner: Learner, algorithm: str, seed: int, degree: int) -> Arrays:
+def canned(learner: Learner, toy: Played, algorithm: str, seed: int, degree: int) -> Arrays:
     """A share of parameters, about all samples."""
     draw = np.random.default_rng(seed)
 
-    def near(own: torch.Tensor) -> np.ndarray:
-        return (own.numpy() + draw.normal(scale=0.3, size=own.shape)).astype(np.float32)
+    def near(own: np.ndarray) -> np.ndarray:
+        return (own + draw.normal(scale=0.3, size=own.shape)).astype(np.float32)
 
-    count = learner._batch.samples
+    count = len(toy.actions) * len(toy.actions[0])
     said = {"degree": np.array([degree], np.int32)}
     if algorithm == VPS:
-        return said | {"critic": near(learner._critic.parameters[0])}
+        return said | {"critic": near(critic(learner))}
     return said | {
-        "policies": near(learner._actor.parameters),
+        "policies": near(policies(learner)),
         "actions": draw.integers(0, 3, count).astype(np.int32),
-        "samples": samples.pack(np.arange(count), learner._positions),
+        "samples": samples.pack(np.arange(count), count),
     }
 
 
@@ -75,33 +77,34 @@ def canned(learner: Learner, algorithm: str, seed: int, degree: int) -> Arrays:
 
 
 def test_value_parameter_sharing_tells_the_critic_after_its_step_and_the_degree_and_nothing_else() -> None:
-    learner, _ = lived(sharing(VPS))
-    before = learner._critic.parameters[0].numpy().copy()
-    told = learner.open_round((A1, A2))
+    learner, toy = lived(sharing(VPS))
+    before = critic(learner).copy()
+    told = learner.open_round(toy.episode, 0, (A1, A2)).outgoing
     for arrays in told.values():
         assert arrays.keys() == {"critic", "degree"}
         assert (arrays["degree"].tolist(), arrays["degree"].dtype) == ([2], np.int32)
-        np.testing.assert_array_equal(arrays["critic"], learner._critic.parameters[0])
+        np.testing.assert_array_equal(arrays["critic"], critic(learner))
         assert not np.array_equal(arrays["critic"], before)
 
 
 def test_policy_sharing_tells_the_joint_policy_own_actions_and_the_degree_and_nothing_else() -> None:
     learner, toy = lived(sharing(PS, A1))
-    told = learner.open_round((A0,))
+    told = learner.open_round(toy.episode, 0, (A0,)).outgoing
     assert told[A0].keys() == {"policies", "actions", "samples", "degree"}
     assert told[A0]["degree"].tolist() == [1]
-    np.testing.assert_array_equal(told[A0]["policies"], learner._actor.parameters)
+    np.testing.assert_array_equal(told[A0]["policies"], policies(learner))
     assert told[A0]["actions"].tolist() == np.stack(list(toy.actions.values())).ravel().tolist()
 
 
 @pytest.mark.parametrize("algorithm", [VPS, PS])
 def test_what_was_shared_does_not_change_when_the_round_closes(algorithm: str) -> None:
     """A share is encoded after the agent may have closed the round."""
-    learner, _ = lived(sharing(algorithm))
-    said = learner.open_round((A1, A2))[A1]
+    learner, toy = lived(sharing(algorithm))
+    opened = learner.open_round(toy.episode, 0, (A1, A2))
+    said = opened.outgoing[A1]
     before = {name: array.copy() for name, array in said.items()}
-    heard = {name: canned(learner, algorithm, seed, 2) for seed, name in enumerate((A1, A2))}
-    learner.close_round(heard)
+    heard = {name: canned(learner, toy, algorithm, seed, 2) for seed, name in enumerate((A1, A2))}
+    learner.close_round(opened, heard)
     for name, array in said.items():
         np.testing.assert_array_equal(array, before[name])
 
@@ -111,21 +114,23 @@ def test_the_degree_counts_those_in_range_in_this_episode() -> None:
     learner, toy = make_learner(config), toy_episode(config)
     assert toy.neighbors is not None
     toy.neighbors[:, :, 1] = 0
-    play(learner, toy)
-    told = learner.open_round((A1, A2))
+    told = learner.open_round(play(learner, toy).episode, 0, (A1, A2)).outgoing
     assert told.keys() == {A1}
     assert told[A1]["degree"].tolist() == [1]
 
 
 def test_every_agent_holds_a_policy_for_everyone_in_agent_order_and_acts_by_its_own() -> None:
-    learners = {name: make_learner(sharing(PS, name)) for name in (A0, A1, A2)}
-    for name, learner in learners.items():
-        assert list(learner._rows) == [A0, A1, A2]
-        toy = toy_episode(sharing(PS, name))
-        learner._actor.parameters.mul_(3)
-        row = learner._actor.parameters[learner._rows[name]].tolist()
-        expected = scalar_network(row, (3, 6, 5, 3), toy.observations[0, 0].tolist())
-        np.testing.assert_allclose(learner._policy(toy.observations[0])[0], expected, rtol=1e-4, atol=1e-5)
+    """Row r of its policies always takes action r, whatever it sees; an agent takes the action of its own number."""
+    for number, name in enumerate((A0, A1, A2)):
+        config = sharing(PS, name)
+        learner, toy = make_learner(config), toy_episode(config)
+        assert len(policies(learner)) == 3
+        for row, parameters in enumerate(policies(learner)):
+            parameters[:] = 0
+            parameters[len(parameters) - 3 + row] = 100  # the biases of the three outputs stand at the end
+        learner.begin_episode(0)
+        _, data = seen_of(toy.observations[0], toy.rewards[0], toy.ended[0])
+        assert learner.act(0, data).tolist() == [number] * config.parallel_episodes
 
 
 # Where everybody starts
@@ -146,24 +151,32 @@ def test_every_agent_holds_a_policy_for_everyone_in_agent_order_and_acts_by_its_
 def test_with_common_parameters_critics_start_equal_and_so_do_all_policies_for_one_agent(
     algorithm: str, asked: str, common: bool
 ) -> None:
-    learners = [make_learner(agent_config(name, algorithm=algorithm, initial_parameters=asked)) for name in (A0, A1)]
-    critics = [learner._critic.parameters[0] for learner in learners]
-    assert torch.equal(*critics) == common
-    for agent in set(learners[0]._rows) & set(learners[1]._rows):
-        rows = [learner._actor.parameters[learner._rows[agent]] for learner in learners]
-        assert torch.equal(*rows) == common
-    policies = {row.numpy().tobytes() for learner in learners for row in learner._actor.parameters}
-    assert len(policies) >= 2
+    configs = [agent_config(name, algorithm=algorithm, initial_parameters=asked) for name in (A0, A1)]
+    learners = [make_learner(config) for config in configs]
+    assert np.array_equal(*map(critic, learners)) == common
+    models = load_algorithm(algorithm).models
+    held = [
+        dict(zip(modeled(config, models), policies(learner), strict=True))
+        for config, learner in zip(configs, learners, strict=True)
+    ]
+    for agent in held[0].keys() & held[1].keys():
+        assert np.array_equal(held[0][agent], held[1][agent]) == common
+    assert len({row.tobytes() for rows in held for row in rows.values()}) >= 2
+
+
+def modeled(config: AgentConfig, models: str) -> tuple[str, ...]:
+    """For whom an agent holds a policy, in the order of the rows."""
+    name = config.link.name
+    return {"self": (name,), "neighbors": (name, *config.neighbors[name]), "everyone": (A0, A1, A2)}[models]
 
 
 def test_the_own_policy_starts_the_same_whether_parameters_are_common_or_not() -> None:
     starts = [
-        make_learner(agent_config(A1, algorithm="independent", initial_parameters=asked))._actor.parameters[0]
+        policies(make_learner(agent_config(A1, algorithm="independent", initial_parameters=asked)))[0]
         for asked in ("own", "common")
     ]
-    assert torch.equal(*starts)
-    joint = make_learner(sharing(PS, A1))
-    assert torch.equal(joint._actor.parameters[joint._rows[A1]], starts[0])
+    assert np.array_equal(*starts)
+    assert np.array_equal(policies(make_learner(sharing(PS, A1)))[1], starts[0])
 
 
 # Whole rounds against scalar oracles; Adam's epsilon is 1, so that a step shows the size of the gradient
@@ -189,9 +202,10 @@ class Scalar:
 
     def __init__(self, learner: Learner, config: AgentConfig, toy: Played) -> None:
         self.config, self.learning, self.toy = config, config.learning, toy
-        self.actor = learner._actor.parameters.numpy().astype(np.float64)
-        self.critic = learner._critic.parameters[0].numpy().astype(np.float64)
-        self.rows = dict(learner._rows)
+        self.actor = policies(learner).astype(np.float64)
+        self.critic = critic(learner).astype(np.float64)
+        models = load_algorithm(config.algorithm.name).models
+        self.rows = {agent: row for row, agent in enumerate(modeled(config, models))}
         self.rewards = toy.rewards[1:].tolist()
         self.continues = [[1.0], [1.0], [0.0]]
         self.actions = [int(toy.actions[t][0]) for t in range(3)]
@@ -272,17 +286,17 @@ ROUNDS = [
 def test_a_round_of_value_parameter_sharing_steps_the_critic_mixes_it_and_learns_with_it(normalize: bool) -> None:
     config = small(VPS, normalize_advantages=normalize)
     learner, toy = lived(config)
-    learner._critic.parameters.mul_(2)
+    critic(learner)[:] *= 2
     scalar = Scalar(learner, config, toy)
     for seed, degrees in enumerate(ROUNDS):
-        learner.open_round((A1, A2))
+        opened = learner.open_round(toy.episode, seed, (A1, A2))
         before = scalar.advantages(scalar.critic)
         scalar.step_critic()
-        np.testing.assert_allclose(learner._critic.parameters[0], scalar.critic, rtol=1e-3, atol=1e-4)
-        heard = {name: canned(learner, VPS, seed + int(name[-1]), degree) for name, degree in degrees.items()}
+        np.testing.assert_allclose(critic(learner), scalar.critic, rtol=1e-3, atol=1e-4)
+        heard = {name: canned(learner, toy, VPS, seed + int(name[-1]), degree) for name, degree in degrees.items()}
         for name, arrays in heard.items():
             learner.check(name, arrays)
-        learner.close_round(heard)
+        learner.close_round(opened, heard)
         if heard:
             scalar.critic = mixed(
                 scalar.critic, {j: said["critic"] for j, said in heard.items()}, dict.fromkeys(heard, 1 / 3)
@@ -291,8 +305,8 @@ def test_a_round_of_value_parameter_sharing_steps_the_critic_mixes_it_and_learns
             scalar.step_policies(scalar.advantages(scalar.critic), {A0: scalar.actions})
         else:
             scalar.step_policies(before, {A0: scalar.actions})  # independent: advantages before the critic's step
-        np.testing.assert_allclose(learner._critic.parameters[0], scalar.critic, rtol=1e-3, atol=1e-4)
-        np.testing.assert_allclose(learner._actor.parameters, scalar.actor, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(critic(learner), scalar.critic, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(policies(learner), scalar.actor, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("learning", [{}, {"ratio_reference": "behaviour", "clip": 0.02}], ids=["round", "behaviour"])
@@ -301,27 +315,27 @@ def test_a_round_of_policy_sharing_steps_on_the_joint_ratio_and_then_toward_the_
 ) -> None:
     config = small(PS, **learning)
     learner, toy = lived(config)
-    learner._actor.parameters.mul_(2)
-    learner.end_episode()
+    policies(learner)[:] *= 2
+    episode = learner.end_episode()
     scalar = Scalar(learner, config, toy)
     for seed, degrees in enumerate(ROUNDS):
-        told = learner.open_round((A1, A2))
+        opened = learner.open_round(episode, seed, (A1, A2))
         advantages = scalar.advantages(scalar.critic)
         scalar.step_critic()
-        heard = {name: canned(learner, PS, seed + int(name[-1]), degree) for name, degree in degrees.items()}
+        heard = {name: canned(learner, toy, PS, seed + int(name[-1]), degree) for name, degree in degrees.items()}
         for name, arrays in heard.items():
             arrays["actions"] = np.minimum(arrays["actions"], config.action_counts[name] - 1)
             learner.check(name, arrays)
         start = scalar.actor.copy()
-        np.testing.assert_allclose(told[A1]["policies"], start, rtol=1e-3, atol=1e-4)
-        learner.close_round(heard)
+        np.testing.assert_allclose(opened.outgoing[A1]["policies"], start, rtol=1e-3, atol=1e-4)
+        learner.close_round(opened, heard)
         scalar.step_policies(
             advantages, {A0: scalar.actions} | {j: said["actions"].tolist() for j, said in heard.items()}
         )
         if heard:
             weights = dict.fromkeys(heard, 1 / 3)
             scalar.actor += mixed(start, {j: said["policies"] for j, said in heard.items()}, weights) - start
-        np.testing.assert_allclose(learner._actor.parameters, scalar.actor, rtol=2e-3, atol=2e-4)
+        np.testing.assert_allclose(policies(learner), scalar.actor, rtol=2e-3, atol=2e-4)
 
 
 def test_the_joint_ratio_and_its_clip_in_numbers() -> None:
@@ -350,15 +364,15 @@ def test_the_joint_ratio_and_its_clip_in_numbers() -> None:
 
 def test_policies_of_partners_not_heard_take_no_step_but_are_mixed() -> None:
     config = sharing(PS)
-    learner, _ = lived(config)
-    start = learner._actor.parameters.clone()
-    learner.open_round((A1, A2))
-    said = canned(learner, PS, 0, 2)
-    said["policies"] = start.numpy().copy()
+    learner, toy = lived(config)
+    start = policies(learner).copy()
+    opened = learner.open_round(toy.episode, 0, (A1, A2))
+    said = canned(learner, toy, PS, 0, 2)
+    said["policies"] = start.copy()
     said["policies"][2] += 3.0
-    learner.close_round({A1: said})
-    assert learner._actor._steps == [1, 1, 0]
-    torch.testing.assert_close(learner._actor.parameters[2], start[2] + 1.0)
+    learner.close_round(opened, {A1: said})
+    assert steps(learner)[0] == [1, 1, 0]
+    np.testing.assert_allclose(policies(learner)[2], start[2] + 1.0, rtol=1.3e-6, atol=1e-5)
 
 
 # Averages
@@ -394,19 +408,20 @@ def test_mixing_preserves_the_average_over_the_network(graph: dict[str, Any], se
         learners[name] = lived(config, reward_seed=number)[0]
 
     def held() -> np.ndarray:
-        stacks = [one._critic.parameters if algorithm == VPS else one._actor.parameters for one in learners.values()]
-        return np.stack([stack.numpy().astype(np.float64) for stack in stacks])
+        mixed = critic if algorithm == VPS else policies
+        return np.stack([mixed(one).astype(np.float64) for one in learners.values()])
 
-    for number, learner in enumerate(learners.values()):
+    episodes = {}
+    for number, (name, learner) in enumerate(learners.items()):
         draw = np.random.default_rng([seed, number])
-        for stack in (learner._critic, learner._actor):
-            stack.parameters += torch.from_numpy(draw.normal(size=stack.parameters.shape).astype(np.float32))
-        learner.end_episode()
+        for parameters in (critic(learner), policies(learner)):
+            parameters[:] += draw.normal(size=parameters.shape).astype(np.float32)
+        episodes[name] = learner.end_episode()
     average, spread = held().mean(axis=0), held().std(axis=0).sum()
-    for _ in range(2):
-        told = {name: learner.open_round(graph[name]) for name, learner in learners.items()}
+    for k in range(2):
+        opened = {name: learner.open_round(episodes[name], k, graph[name]) for name, learner in learners.items()}
         for name, learner in learners.items():
-            learner.close_round({other: told[other][name] for other in graph[name]})
+            learner.close_round(opened[name], {other: opened[other].outgoing[name] for other in graph[name]})
     np.testing.assert_allclose(held().mean(axis=0), average, atol=3e-6)
     if any(graph.values()):
         assert held().std(axis=0).sum() < spread
@@ -417,18 +432,18 @@ def test_mixing_preserves_the_average_over_the_network(graph: dict[str, Any], se
 
 @pytest.mark.parametrize("algorithm", [VPS, PS])
 def test_a_stale_share_is_mixed_as_if_it_were_of_this_round_and_teaches_nothing_else(algorithm: str) -> None:
-    learner, _ = lived(sharing(algorithm))
-    learner.open_round((A1, A2))
-    old = canned(learner, algorithm, 3, 2)
-    start, critic = learner._actor.parameters.clone(), learner._critic.parameters[0].clone()
-    learner.close_round({}, {A1: old})
+    learner, toy = lived(sharing(algorithm))
+    opened = learner.open_round(toy.episode, 0, (A1, A2))
+    old = canned(learner, toy, algorithm, 3, 2)
+    start, valued = policies(learner).copy(), critic(learner).copy()
+    learner.close_round(opened, {}, {A1: old})
     if algorithm == VPS:
-        expected = mixed(critic.numpy(), {A1: old["critic"]}, {A1: 1 / 3})
-        np.testing.assert_allclose(learner._critic.parameters[0], expected, atol=1e-6)
+        expected = mixed(valued, {A1: old["critic"]}, {A1: 1 / 3})
+        np.testing.assert_allclose(critic(learner), expected, atol=1e-6)
         return
-    assert learner._actor._steps == [1, 0, 0]
-    expected = mixed(start.numpy(), {A1: old["policies"]}, {A1: 1 / 3})
-    np.testing.assert_allclose(learner._actor.parameters[1:], expected[1:], atol=1e-6)
+    assert steps(learner)[0] == [1, 0, 0]
+    expected = mixed(start, {A1: old["policies"]}, {A1: 1 / 3})
+    np.testing.assert_allclose(policies(learner)[1:], expected[1:], atol=1e-6)
 
 
 # What is refused
@@ -478,11 +493,16 @@ BAD = [
 @pytest.mark.parametrize(("algorithm", "change"), [(name, change) for name, _, change in BAD], ids=[b[1] for b in BAD])
 def test_what_no_neighbor_can_share_is_refused(algorithm: str, change: Callable[[Arrays], Arrays]) -> None:
     learner, _ = lived(sharing(algorithm))
-    learner.open_round((A1, A2))
-    said = lived(sharing(algorithm, A1))[0].open_round((A0, A2))[A0]
+    said = told_to_agent_0(algorithm)
     learner.check(A1, said)
     with pytest.raises(ProtocolViolation):
         learner.check(A1, change(said))
+
+
+def told_to_agent_0(algorithm: str) -> Arrays:
+    """What agent-1 has to tell agent-0 in the first round."""
+    learner, toy = lived(sharing(algorithm, A1))
+    return learner.open_round(toy.episode, 0, (A0, A2)).outgoing[A0]
 
 
 def in_sharing(config: AgentConfig, learner: Learner) -> AgentProtocol:
@@ -506,7 +526,7 @@ def test_an_agent_learns_nothing_from_what_it_refused(algorithm: str) -> None:
         config = sharing(algorithm)
         learner = make_learner(config)
         agent = in_sharing(config, learner)
-        said = lived(sharing(algorithm, A1))[0].open_round((A0, A2))[A0]
+        said = told_to_agent_0(algorithm)
         (name,) = set(said) & {"advantages", "critic", "policies"}
         for bad in (poisoned(math.nan), lambda array: array[..., :-1], lambda array: array[None]):
             if hostile:

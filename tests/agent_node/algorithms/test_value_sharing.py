@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from agent_cases import agent_config, make_learner, play, scalar_advantages, scalar_network, toy_episode
+from agent_cases import Played, agent_config, make_learner, play, scalar_advantages, scalar_network, toy_episode
+from learner_cases import critic, policies
 
 from agent_node.algorithms.value_sharing import ValueSharing
 from agent_node.config import AgentConfig, AlgorithmConfig, LearningConfig
@@ -68,23 +70,23 @@ def test_a_neighbor_hears_the_advantages_at_the_samples_at_which_it_was_in_range
     assert algorithm.share(hand_round(), A2, ShareShape(2, 2, 2))["advantages"].tolist() == [1, 3]
 
 
-def lived(config: AgentConfig) -> Learner:
+def lived(config: AgentConfig) -> tuple[Learner, Played]:
     learner = make_learner(config)
-    play(learner, toy_episode(config))
-    return learner
+    return learner, play(learner, toy_episode(config))
 
 
 @pytest.mark.parametrize("normalize", [True, False])
 def test_what_is_shared_are_the_raw_advantages_of_the_own_critic(normalize: bool) -> None:
     config = valuing(normalize_advantages=normalize)
-    learner, toy = make_learner(config), toy_episode(config)
-    play(learner, toy)
-    critic = learner._critic.parameters[0].tolist()
-    values = [[scalar_network(critic, (3, 6, 5, 1), seen)[0] for seen in row] for row in toy.observations.tolist()]
+    learner, toy = lived(config)
+    valuing_with = critic(learner).tolist()
+    values = [
+        [scalar_network(valuing_with, (3, 6, 5, 1), seen)[0] for seen in row] for row in toy.observations.tolist()
+    ]
     following = [[*row] for row in values[1:4]] + [[0.0, 0.0]]
     continues = [[1.0, 1.0]] * 3 + [[0.0, 0.0]]
     expected = scalar_advantages(toy.rewards[1:].tolist(), values[:4], following, continues, 0.99, 0.98)
-    told = learner.open_round((A1, A2))
+    told = learner.open_round(toy.episode, 0, (A1, A2)).outgoing
     for partner in (A1, A2):
         assert told[partner].keys() == {"advantages", "samples"}
         np.testing.assert_allclose(told[partner]["advantages"], np.array(expected).ravel(), rtol=1e-4, atol=1e-5)
@@ -93,25 +95,25 @@ def test_what_is_shared_are_the_raw_advantages_of_the_own_critic(normalize: bool
 @pytest.mark.parametrize("normalize", [True, False])
 def test_an_agent_learns_on_the_mean_as_an_independent_one_would_whose_own_advantages_it_were(normalize: bool) -> None:
     """The mean is taken of raw advantages and normalized afterwards."""
-    learner = lived(valuing(normalize_advantages=normalize))
-    own = learner.open_round((A1, A2))[A1]["advantages"]
+    learner, toy = lived(valuing(normalize_advantages=normalize))
+    opened = learner.open_round(toy.episode, 0, (A1, A2))
+    own = opened.outgoing[A1]["advantages"]
     said = {A1: about(list(range(8)), [4.0, -1, 0, 2, 5, 5, -3, 1]), A2: about([1, 2, 7], [9.0, -9, 4])}
     for name, arrays in said.items():
         learner.check(name, arrays)
-    taken_in = learner._take_in(said, {})[0].advantages.numpy()
-    learner.close_round(said)
+    learner.close_round(opened, said)
     mean = (own + said[A1]["advantages"]) / 2
     theirs = np.zeros(8, np.float32)
     theirs[[1, 2, 7]] = said[A2]["advantages"]
     mean[[1, 2, 7]] = ((own + said[A1]["advantages"] + theirs) / 3)[[1, 2, 7]]
-    expected = (mean - mean.mean()) / mean.std() if normalize else mean
-    np.testing.assert_allclose(taken_in, expected, rtol=1e-5, atol=1e-6)
-    alone = lived(agent_config(algorithm="independent", normalize_advantages=normalize))
-    alone._advantages_of = lambda _values: mean.astype(np.float32)  # type: ignore[method-assign]
-    alone.open_round(())
-    alone.close_round({})
-    torch.testing.assert_close(learner._actor.parameters, alone._actor.parameters, rtol=1e-5, atol=1e-6)
-    assert torch.equal(learner._critic.parameters, alone._critic.parameters)
+    alone, toy = lived(agent_config(algorithm="independent", normalize_advantages=normalize))
+    before = policies(alone).copy()
+    opened = alone.open_round(toy.episode, 0, ())
+    told = replace(opened.round, advantages=torch.from_numpy(mean.astype(np.float32)))
+    alone.close_round(replace(opened, round=told), {})
+    np.testing.assert_allclose(policies(learner), policies(alone), rtol=1e-5, atol=1e-6)
+    assert not np.allclose(policies(learner), before, rtol=1e-5, atol=1e-3)
+    assert np.array_equal(critic(learner), critic(alone))
 
 
 @pytest.mark.parametrize("agents", [1, 3])
@@ -121,11 +123,10 @@ def test_value_sharing_that_hears_nobody_is_independent_learning_bit_for_bit(age
         config = agent_config(agents=agents, algorithm=algorithm)
         learner = make_learner(config)
         partners = tuple(name for name in (A1, A2) if agents > 1)
-        for episode in range(3):
-            play(learner, toy_episode(config, episode), episode)
-            for _ in range(3):
-                learner.open_round(partners)
-                learner.close_round({})
+        for number in range(3):
+            episode = play(learner, toy_episode(config, number), number).episode
+            for k in range(3):
+                learner.close_round(learner.open_round(episode, k, partners), {})
         digests.add(learner.weights_digest())
     assert len(digests) == 1
 
@@ -143,9 +144,9 @@ def test_value_sharing_that_hears_nobody_is_independent_learning_bit_for_bit(age
     ],
 )
 def test_advantages_that_are_none_are_refused(name: str, value: np.ndarray) -> None:
-    learner = lived(valuing())
-    learner.open_round((A1, A2))
-    said = lived(valuing(A1)).open_round((A0, A2))[A0]
+    learner, _ = lived(valuing())
+    neighbor, toy = lived(valuing(A1))
+    said = neighbor.open_round(toy.episode, 0, (A0, A2)).outgoing[A0]
     learner.check(A1, said)
     with pytest.raises(ProtocolViolation):
         learner.check(A1, said | {name: value})

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,12 +27,15 @@ from agent_cases import (
     softmax,
     toy_episode,
 )
-from message_cases import seen_of
+from learner_cases import critic, policies, steps
+from message_cases import seen_of, state_of
 from scipy.stats import chisquare
 
 from agent_node.config import AgentConfig
+from agent_node.learning import learner as learner_module
 from agent_node.learning import samples
 from agent_node.learning.learner import Learner
+from agent_node.registry import BUILT_IN
 from broker.errors import ProtocolViolation
 
 Arrays = dict[str, np.ndarray]
@@ -45,9 +48,9 @@ def actor_sizes(config: AgentConfig, width: int) -> tuple[int, ...]:
 
 def distributions(learner: Learner, row: int, count: int, observations: np.ndarray) -> list[list[float]]:
     """What network `row` says by the scalar oracle, (B, count)."""
-    layout = learner._actor.layout
-    sizes = (layout.inputs, *layout.hidden, layout.outputs)
-    flat = learner._actor.parameters[row].tolist()
+    flat, inputs = policies(learner)[row].tolist(), observations.shape[1]
+    width = (len(flat) - inputs * 6 - 6 - 6 * 5 - 5) // (5 + 1)  # hidden layers of 6 and 5
+    sizes = (inputs, 6, 5, width)
     return [softmax(scalar_network(flat, sizes, seen)[:count]) for seen in observations.tolist()]
 
 
@@ -55,18 +58,23 @@ def trio(**settings: Any) -> dict[str, Learner]:
     return {name: make_learner(agent_config(name, **settings)) for name in (A0, A1, A2)}
 
 
-def exchange(learners: dict[str, Learner], partners: dict[str, tuple[str, ...]] | None = None) -> dict[str, Any]:
-    """One round among all; returns what each heard."""
-    told = {
-        name: learner.open_round(partners[name] if partners else tuple(other for other in learners if other != name))
+def exchange(
+    learners: dict[str, Learner], toys: dict[str, Played], partners: dict[str, tuple[str, ...]] | None = None
+) -> None:
+    """The first round among all."""
+    opened = {
+        name: learner.open_round(toys[name].episode, 0, partners[name] if partners else others_of(name, learners))
         for name, learner in learners.items()
     }
-    heard = {name: {source: said[name] for source, said in told.items() if name in said} for name in learners}
     for name, learner in learners.items():
-        for source, arrays in heard[name].items():
+        heard = {source: one.outgoing[name] for source, one in opened.items() if name in one.outgoing}
+        for source, arrays in heard.items():
             learner.check(source, arrays)
-        learner.close_round(heard[name])
-    return heard
+        learner.close_round(opened[name], heard)
+
+
+def others_of(name: str, names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(other for other in names if other != name)
 
 
 # Acting
@@ -110,7 +118,7 @@ def test_actions_of_an_episode_do_not_depend_on_those_played_before() -> None:
 def test_actions_follow_the_policy(actions: int) -> None:
     config = agent_config(actions={A0: actions, A1: 2, A2: 5}, copies=4000, steps=2)
     learner = make_learner(config)
-    learner._actor.parameters.mul_(3)  # away from the nearly uniform start
+    policies(learner)[:] *= 3  # away from the nearly uniform start
     toy = toy_episode(config)
     toy.observations[:] = toy.observations[:, :1]
     played = play(learner, toy)
@@ -125,7 +133,7 @@ def test_actions_follow_the_policy(actions: int) -> None:
 def test_actions_of_copies_and_steps_are_drawn_independently() -> None:
     config = agent_config(actions=2, copies=2000, steps=2)
     learner = make_learner(config)
-    learner._actor.parameters.zero_()  # uniform
+    policies(learner)[:] = 0  # uniform
     drawn = np.stack(list(play(learner, toy_episode(config)).actions.values()))
     for one, other in ((drawn[0], drawn[1]), (drawn[0, :-1], drawn[0, 1:])):
         pairs = np.bincount(one * 2 + other, minlength=4)
@@ -133,11 +141,15 @@ def test_actions_of_copies_and_steps_are_drawn_independently() -> None:
 
 
 @pytest.mark.parametrize("u", [0.0, float(np.float32(1) - np.float32(2**-24))])
-def test_the_extremes_of_a_draw_are_possible_actions(u: float) -> None:
+def test_the_extremes_of_a_draw_are_possible_actions(u: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Extreme:
+        def random(self, shape: tuple[int, ...], dtype: type) -> np.ndarray:
+            return np.full(shape, u, dtype)
+
     config = agent_config(actions={A0: 2, A1: 4, A2: 4}, copies=50, steps=1)
     learner = make_learner(config)
+    monkeypatch.setattr(learner_module, "generator", lambda *_: Extreme())
     learner.begin_episode(0)
-    learner._uniforms[:] = u
     toy = toy_episode(config)
     drawn = learner.act(0, seen_of(toy.observations[0], toy.rewards[0], toy.ended[0])[1])
     assert drawn.tolist() == [0 if u == 0.0 else 1] * 50
@@ -150,7 +162,7 @@ def test_each_neighbor_hears_own_policy_own_actions_and_its_own_anticipation() -
     config = agent_config(actions={A0: 3, A1: 2, A2: 4}, steps=4, copies=2)
     learner = make_learner(config)
     toy = play(learner, toy_episode(config))
-    told = learner.open_round((A1, A2))
+    told = learner.open_round(toy.episode, 0, (A1, A2)).outgoing
     seen = toy.observations[:-1].reshape(-1, 3)
     assert told.keys() == {A1, A2}
     for row, (neighbor, count) in enumerate(((A1, 2), (A2, 4)), 1):
@@ -169,8 +181,8 @@ def test_nothing_of_the_reward_is_in_what_is_shared_before_learning_from_it() ->
     told = []
     for reward_seed in (1, 2):
         learner = make_learner(config)
-        play(learner, toy_episode(config, reward_seed=reward_seed))
-        told.append(learner.open_round((A1, A2)))
+        toy = play(learner, toy_episode(config, reward_seed=reward_seed))
+        told.append(learner.open_round(toy.episode, 0, (A1, A2)).outgoing)
     for neighbor, arrays in told[0].items():
         for name, array in arrays.items():
             np.testing.assert_array_equal(array, told[1][neighbor][name])
@@ -179,8 +191,8 @@ def test_nothing_of_the_reward_is_in_what_is_shared_before_learning_from_it() ->
 def test_shares_of_the_next_round_are_of_the_updated_policies() -> None:
     learners = trio(actor_learning_rate=0.1)
     toys = {name: play(learner, toy_episode(agent_config(name))) for name, learner in learners.items()}
-    exchange(learners)
-    told = learners[A0].open_round((A1, A2))
+    exchange(learners, toys)
+    told = learners[A0].open_round(toys[A0].episode, 1, (A1, A2)).outgoing
     seen = toys[A0].observations[:-1].reshape(-1, 3)
     np.testing.assert_allclose(told[A1]["policy"], distributions(learners[A0], 0, 3, seen), atol=1e-5)
     np.testing.assert_allclose(told[A2]["anticipation"], distributions(learners[A0], 2, 3, seen), atol=1e-5)
@@ -193,10 +205,8 @@ def test_only_samples_in_range_are_shared_and_a_neighbor_never_in_range_hears_no
     assert toy.neighbors is not None
     toy.neighbors[:] = 0
     toy.neighbors[1, 0, 0] = toy.neighbors[3, 1, 0] = 1  # agent-1: copy 0 at step 1, copy 1 at step 3
-    play(learner, toy)
-    told = learner.open_round((A1, A2))
+    told = learner.open_round(play(learner, toy).episode, 0, (A1, A2)).outgoing
     assert told.keys() == {A1}
-    assert (learner.exchanges_with(A1), learner.exchanges_with(A2)) == (True, False)
     seen = toy.observations[[1, 3], [0, 1]]
     np.testing.assert_allclose(told[A1]["policy"], distributions(learner, 0, 3, seen), atol=1e-5)
     np.testing.assert_allclose(told[A1]["anticipation"], distributions(learner, 1, 3, seen), atol=1e-5)
@@ -210,8 +220,8 @@ def test_a_share_says_which_steps_and_copies_it_is_about() -> None:
     learner = make_learner(config)
     toy = toy_episode(config)
     toy.ended[3:, 1] = TERMINATED
-    play(learner, toy, missed=(1,))
-    (said,) = learner.open_round((A2,)).values()
+    episode = play(learner, toy, missed=(1,)).episode
+    (said,) = learner.open_round(episode, 0, (A2,)).outgoing.values()
     # a missed timestep costs its own sample and the one before; copy 1 has none from step 3 on
     held = [(t, e) for t in (2, 3, 4, 5, 6) for e in range(3) if not (e == 1 and t >= 3)]
     assert positions_of(said["samples"]) == [t * 3 + e for t, e in held]
@@ -223,8 +233,8 @@ def test_a_share_says_which_steps_and_copies_it_is_about() -> None:
 def test_saying_which_samples_costs_a_bit_for_each_step_and_copy(steps: int, copies: int) -> None:
     config = agent_config(steps=steps, copies=copies)
     learner = make_learner(config)
-    play(learner, toy_episode(config))
-    for said in learner.open_round((A1, A2)).values():
+    episode = play(learner, toy_episode(config)).episode
+    for said in learner.open_round(episode, 0, (A1, A2)).outgoing.values():
         assert said["samples"].dtype == np.uint8
         assert said["samples"].nbytes <= (steps * copies + 7) // 8
 
@@ -232,9 +242,8 @@ def test_saying_which_samples_costs_a_bit_for_each_step_and_copy(steps: int, cop
 def test_an_algorithm_without_shares_says_nothing_about_samples_either() -> None:
     config = agent_config(algorithm="independent")
     learner = make_learner(config)
-    play(learner, toy_episode(config))
-    assert learner.open_round((A1, A2)) == {}
-    assert not learner.exchanges_with(A1)
+    episode = play(learner, toy_episode(config)).episode
+    assert learner.open_round(episode, 0, (A1, A2)).outgoing == {}
     learner.check(A1, {})
     with pytest.raises(ProtocolViolation, match="samples"):
         learner.check(A1, {"samples": samples.pack(np.arange(8), 8)})
@@ -243,9 +252,9 @@ def test_an_algorithm_without_shares_says_nothing_about_samples_either() -> None
 def test_an_impossible_action_has_probability_0_for_the_one_who_learns_it() -> None:
     config = agent_config(actions={A0: 2, A1: 4, A2: 3})
     learner = make_learner(config)
-    play(learner, toy_episode(config))
-    learner.open_round((A1, A2))
-    own, of_1, of_2 = (learner._round.probabilities(name) for name in (None, A1, A2))
+    episode = play(learner, toy_episode(config)).episode
+    now = learner.open_round(episode, 0, (A1, A2)).round
+    own, of_1, of_2 = (now.probabilities(name) for name in (None, A1, A2))
     assert not own[:, 2:].any()
     assert (of_1 > 0).all()
     assert not of_2[:, 3:].any()
@@ -253,14 +262,21 @@ def test_an_impossible_action_has_probability_0_for_the_one_who_learns_it() -> N
         torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(8))
 
 
-def test_an_agent_without_samples_shares_nothing_and_stays_as_it_is() -> None:
-    config = agent_config(steps=2)
+@pytest.mark.parametrize("missed", [(1,), (0, 1, 2)])
+@pytest.mark.parametrize("algorithm", sorted(BUILT_IN))
+@pytest.mark.parametrize("reference", ["round", "behaviour"])
+def test_an_agent_without_samples_shares_nothing_and_stays_as_it_is(
+    missed: tuple[int, ...], algorithm: str, reference: str
+) -> None:
+    config = agent_config(steps=2, algorithm=algorithm, ratio_reference=reference)
     learner = make_learner(config)
-    before = learner.weights_digest()
-    play(learner, toy_episode(config), missed=(1,))
-    assert learner.open_round((A1, A2)) == {}
-    assert learner.close_round({}) == {}
-    assert learner.weights_digest() == before
+    before = state_of(learner.state())
+    episode = play(learner, toy_episode(config), missed=missed).episode
+    for k in range(2):
+        opened = learner.open_round(episode, k, (A1, A2))
+        assert opened.outgoing == {}
+        assert learner.close_round(opened, {}) == {}
+    assert state_of(learner.state()) == before
 
 
 # Checking
@@ -272,10 +288,8 @@ def listening() -> tuple[Learner, Arrays]:
     counts = {A0: 2, A1: 3, A2: 3}
     configs = {name: agent_config(name, actions=counts, steps=5, copies=2) for name in (A0, A1)}
     learners = {name: make_learner(config) for name, config in configs.items()}
-    for name, learner in learners.items():
-        play(learner, toy_episode(configs[name]))
-    learners[A0].open_round((A1, A2))
-    told = learners[A1].open_round((A0, A2))
+    toys = {name: play(learner, toy_episode(configs[name])) for name, learner in learners.items()}
+    told = learners[A1].open_round(toys[A1].episode, 0, (A0, A2)).outgoing
     return learners[A0], {name: array.copy() for name, array in told[A0].items()}
 
 
@@ -396,8 +410,8 @@ class ScalarLearner:
 
     def __init__(self, learner: Learner, config: AgentConfig, toy: Played, missed: Sequence[int] = ()) -> None:
         self.config, self.toy = config, toy
-        self.actor = learner._actor.parameters.numpy().astype(np.float64)
-        self.critic = learner._critic.parameters[0].numpy().astype(np.float64)
+        self.actor = policies(learner).astype(np.float64)
+        self.critic = critic(learner).astype(np.float64)
         learning = config.learning
         self.actor_adams = [ScalarAdam(learning.actor_learning_rate, learning.adam_epsilon) for _ in self.actor]
         self.critic_adam = ScalarAdam(learning.critic_learning_rate, learning.adam_epsilon)
@@ -535,20 +549,20 @@ def test_whole_rounds_equal_algorithm_1_done_in_scalars(
         **{"actor_learning_rate": 1.0, "critic_learning_rate": 0.1, **learning},
     )
     learner = make_learner(config)
-    learner._actor.parameters.mul_(2)
+    policies(learner)[:] *= 2
     toy = play(learner, toy_episode(config))
     scalar = ScalarLearner(learner, config, toy)
     for k, (partners, heard) in enumerate(rounds):
         shares = canned_shares(config, k)
-        told = learner.open_round(partners)
-        assert tuple(told) == partners
-        losses = learner.close_round({j: shares[j] for j in heard})
+        opened = learner.open_round(toy.episode, k, partners)
+        assert tuple(opened.outgoing) == partners
+        losses = learner.close_round(opened, {j: shares[j] for j in heard})
         expected = scalar.round({j: shares[j] for j in heard})
         for name, value in expected.items():
             assert losses[name] == pytest.approx(value, rel=1e-3, abs=1e-4)
         assert ("penalty" in losses) == bool(heard)
-        np.testing.assert_allclose(learner._critic.parameters[0], scalar.critic, rtol=1e-3, atol=1e-4)
-        np.testing.assert_allclose(learner._actor.parameters, scalar.actor, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(critic(learner), scalar.critic, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(policies(learner), scalar.actor, rtol=1e-3, atol=1e-4)
 
 
 @dataclass
@@ -578,17 +592,19 @@ PARTLY = {
 }
 
 
-def lived(holds: dict[str, Holds], config: Callable[[str], AgentConfig]) -> tuple[dict[str, Learner], Played]:
-    """Learners that lived through the same states but hold other samples of them, and what agent-0 saw."""
+def lived(
+    holds: dict[str, Holds], config: Callable[[str], AgentConfig]
+) -> tuple[dict[str, Learner], dict[str, Played]]:
+    """Learners that lived through the same states but hold other samples of them, and what each saw."""
     learners, toys = {}, {}
     for name, mine in holds.items():
         learner, toy = make_learner(config(name)), toy_episode(config(name), reward_seed=int(name[-1]) + 1)
-        learner._actor.parameters.mul_(2)
+        policies(learner)[:] *= 2
         for copy, end in mine.ends.items():
             toy.ended[end:, copy] = TERMINATED
         toys[name] = play(learner, toy, missed=mine.missed)
         learners[name] = learner
-    return learners, toys[A0]
+    return learners, toys
 
 
 def small(name: str, **learning: Any) -> AgentConfig:
@@ -608,40 +624,38 @@ def small(name: str, **learning: Any) -> AgentConfig:
 def test_shares_about_partly_different_samples_teach_what_the_formula_says_about_the_common_ones(cause: str) -> None:
     """A neighbor's terms drop at own samples that its share is not about; kappa and all means stay over own samples."""
     holds = PARTLY[cause]
-    learners, toy = lived(holds, small)
+    learners, toys = lived(holds, small)
     learner = learners[A0]
-    scalar = ScalarLearner(learner, small(A0), toy, holds[A0].missed)
+    scalar = ScalarLearner(learner, small(A0), toys[A0], holds[A0].missed)
     own = holds[A0].positions(small(A0))
     assert [t * 2 + e for t, e in scalar.places] == own
-    for _ in range(2):
-        told = {
-            name: one.open_round(tuple(other for other in holds if other != name)) for name, one in learners.items()
-        }
-        heard = {name: told[name][A0] for name in (A1, A2)}
+    for k in range(2):
+        opened = {name: one.open_round(toys[name].episode, k, others_of(name, holds)) for name, one in learners.items()}
+        heard = {name: opened[name].outgoing[A0] for name in (A1, A2)}
         for name, arrays in heard.items():
             theirs = positions_of(arrays["samples"])
             assert theirs == holds[name].positions(small(name))
             assert set(own) & set(theirs)
             learner.check(name, arrays)
         assert any(positions_of(arrays["samples"]) != own for arrays in heard.values())
-        losses = learner.close_round(heard)
+        losses = learner.close_round(opened[A0], heard)
         expected = scalar.round(heard)
         assert expected["penalty"] > 1e-3
         for name, value in expected.items():
             assert losses[name] == pytest.approx(value, rel=1e-3, abs=1e-4)
-        np.testing.assert_allclose(learner._critic.parameters[0], scalar.critic, rtol=1e-3, atol=1e-4)
-        np.testing.assert_allclose(learner._actor.parameters, scalar.actor, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(critic(learner), scalar.critic, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(policies(learner), scalar.actor, rtol=1e-3, atol=1e-4)
         for name in (A1, A2):
-            learners[name].close_round({})
+            learners[name].close_round(opened[name], {})
 
 
 def test_what_a_share_says_about_samples_the_receiver_does_not_hold_teaches_nothing() -> None:
     holds = PARTLY["own ends"]
     digests = set()
     for garbled in (False, True):
-        learners, _ = lived(holds, small)
-        learners[A0].open_round((A1,))
-        said = learners[A1].open_round((A0,))[A0]
+        learners, toys = lived(holds, small)
+        opened = learners[A0].open_round(toys[A0].episode, 0, (A1,))
+        said = learners[A1].open_round(toys[A1].episode, 0, (A0,)).outgoing[A0]
         own = holds[A0].positions(small(A0))
         foreign = [row for row, position in enumerate(positions_of(said["samples"])) if position not in own]
         assert foreign
@@ -651,27 +665,26 @@ def test_what_a_share_says_about_samples_the_receiver_does_not_hold_teaches_noth
             said["actions"][foreign] = 2
             said["anticipation"][foreign] = [0, 1]
         learners[A0].check(A1, said)
-        learners[A0].close_round({A1: said})
+        learners[A0].close_round(opened, {A1: said})
         digests.add(learners[A0].weights_digest())
     assert len(digests) == 1
 
 
 def test_a_share_about_no_common_sample_is_as_good_as_missing() -> None:
     holds = {A0: Holds(ends={0: 3, 1: 3}), A1: Holds(missed=(0, 1, 2))}
-    learners, _ = lived(holds, small)
-    alone, _ = lived(holds, small)
-    before = learners[A0]._actor.parameters.clone()
+    learners, toys = lived(holds, small)
+    alone, others = lived(holds, small)
+    before = policies(learners[A0]).copy()
     assert not set(holds[A0].positions(small(A0))) & set(holds[A1].positions(small(A1)))
-    learners[A0].open_round((A1,))
-    said = learners[A1].open_round((A0,))[A0]
+    opened = learners[A0].open_round(toys[A0].episode, 0, (A1,))
+    said = learners[A1].open_round(toys[A1].episode, 0, (A0,)).outgoing[A0]
     learners[A0].check(A1, said)
-    losses = learners[A0].close_round({A1: said})
-    alone[A0].open_round((A1,))
-    expected = alone[A0].close_round({})
+    losses = learners[A0].close_round(opened, {A1: said})
+    expected = alone[A0].close_round(alone[A0].open_round(others[A0].episode, 0, (A1,)), {})
     assert losses == expected
-    found = learners[A0]._actor.parameters
-    assert torch.equal(found, alone[A0]._actor.parameters)
-    assert not torch.equal(found[0], before[0])
+    found = policies(learners[A0])
+    assert np.array_equal(found, policies(alone[A0]))
+    assert not np.array_equal(found[0], before[0])
 
 
 def test_neighbors_in_range_that_missed_a_timestep_teach_what_the_formula_says_about_the_common_samples() -> None:
@@ -688,47 +701,64 @@ def test_neighbors_in_range_that_missed_a_timestep_teach_what_the_formula_says_a
         assert toy.neighbors is not None
         toy.neighbors[:, :, 0] = near  # each is the other's first neighbor
         learners[name] = make_learner(config(name))
-        learners[name]._actor.parameters.mul_(2)
+        policies(learners[name])[:] *= 2
         toys[name] = play(learners[name], toy, missed=missed[name])
     scalar = ScalarLearner(learners[A0], config(A0), toys[A0], missed[A0])
-    told = learners[A0].open_round((A1,))[A1]
-    heard = {A1: learners[A1].open_round((A0,))[A0]}
+    opened = learners[A0].open_round(toys[A0].episode, 0, (A1,))
+    told = opened.outgoing[A1]
+    heard = {A1: learners[A1].open_round(toys[A1].episode, 0, (A0,)).outgoing[A0]}
     ours, theirs = positions_of(told["samples"]), positions_of(heard[A1]["samples"])
     in_range = {t * 2 + e for t in range(5) for e in range(2) if near[t, e]}
     assert in_range == {0, 1, 3, 4, 7, 8, 9}
     assert ours == [4, 7, 8, 9]
     assert theirs == [0, 1, 3, 8, 9]
     learners[A0].check(A1, heard[A1])
-    losses = learners[A0].close_round(heard)
+    losses = learners[A0].close_round(opened, heard)
     for name, value in scalar.round(heard).items():
         assert losses[name] == pytest.approx(value, rel=1e-3, abs=1e-4)
-    np.testing.assert_allclose(learners[A0]._actor.parameters, scalar.actor, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(policies(learners[A0]), scalar.actor, rtol=1e-3, atol=1e-4)
 
 
 def test_learning_from_a_share_leaves_it_as_it_is() -> None:
-    learners, _ = lived(PARTLY["own ends"], small)
-    learners[A0].open_round((A1,))
-    said = learners[A1].open_round((A0,))[A0]
+    learners, toys = lived(PARTLY["own ends"], small)
+    opened = learners[A0].open_round(toys[A0].episode, 0, (A1,))
+    said = learners[A1].open_round(toys[A1].episode, 0, (A0,)).outgoing[A0]
     before = {name: array.copy() for name, array in said.items()}
     for array in said.values():
         array.setflags(write=False)  # as the codec hands them over
     learners[A0].check(A1, said)
-    learners[A0].close_round({A1: said})
+    learners[A0].close_round(opened, {A1: said})
     assert said.keys() == before.keys()
     for name, array in said.items():
         np.testing.assert_array_equal(array, before[name])
 
 
+def test_a_round_is_closed_the_same_whatever_the_learner_has_seen_since_it_was_opened() -> None:
+    digests = set()
+    for goes_on in (False, True):
+        config = agent_config(ratio_reference="behaviour", proximity=True)
+        learner = make_learner(config)
+        episode = play(learner, toy_episode(config)).episode
+        opened = learner.open_round(episode, 0, (A1, A2))
+        if goes_on:
+            toy = toy_episode(config, 1)
+            toy.neighbors[:] = 0
+            play(learner, toy, 1, missed=(2,))
+        learner.close_round(opened, canned_shares(config, 0))
+        learner.close_round(learner.open_round(episode, 1, (A1, A2)), {})
+        digests.add(learner.weights_digest())
+    assert len(digests) == 1
+
+
 def own_ratios(config: AgentConfig) -> list[np.ndarray]:
     """xi_i (B,) at the start of each round, from what the algorithm is given."""
     learner = make_learner(config)
-    play(learner, toy_episode(config))
+    episode = play(learner, toy_episode(config)).episode
     ratios = []
-    for _ in range(3):
-        learner.open_round(())
-        now = learner._round
-        ratios.append((now.log_own() - now.log_own_old).exp().detach().numpy())
-        learner.close_round({})
+    for k in range(3):
+        opened = learner.open_round(episode, k, ())
+        ratios.append((opened.round.log_own() - opened.round.log_own_old).exp().detach().numpy())
+        learner.close_round(opened, {})
     return ratios
 
 
@@ -746,13 +776,13 @@ def test_with_reference_behaviour_the_own_ratio_refers_to_the_policy_that_acted(
 def test_the_behaviour_of_an_episode_is_forgotten_in_the_next() -> None:
     config = agent_config(ratio_reference="behaviour")
     learner = make_learner(config)
-    for episode in range(2):
-        play(learner, toy_episode(config, episode), episode)
+    for number in range(2):
+        episode = play(learner, toy_episode(config, number), number).episode
         for k in range(2):
-            learner.open_round(())
-            ratio = (learner._round.log_own() - learner._round.log_own_old).exp()
+            opened = learner.open_round(episode, k, ())
+            ratio = (opened.round.log_own() - opened.round.log_own_old).exp()
             assert bool((ratio == 1).all()) == (k == 0)
-            learner.close_round({})
+            learner.close_round(opened, {})
 
 
 def test_the_critic_learns_once_a_round_and_nothing_of_what_was_heard() -> None:
@@ -760,12 +790,12 @@ def test_the_critic_learns_once_a_round_and_nothing_of_what_was_heard() -> None:
     for partners in ((), (A1, A2)):
         config = agent_config()
         learner = make_learner(config)
-        play(learner, toy_episode(config))
+        episode = play(learner, toy_episode(config)).episode
         for k in range(2):
-            learner.open_round(partners)
-            learner.close_round({j: canned_shares(config, k)[j] for j in partners})
-        digests.append(learner._critic.parameters.numpy().tobytes())
-        assert learner._critic._steps == [2]
+            opened = learner.open_round(episode, k, partners)
+            learner.close_round(opened, {j: canned_shares(config, k)[j] for j in partners})
+        digests.append(critic(learner).tobytes())
+        assert steps(learner)[1] == [2]
     assert digests[0] == digests[1]
 
 
@@ -774,11 +804,10 @@ def test_the_critic_learns_once_a_round_and_nothing_of_what_was_heard() -> None:
 
 def whole_episodes(config: AgentConfig, partners: tuple[str, ...]) -> Learner:
     learner = make_learner(config)
-    for episode in range(3):
-        play(learner, toy_episode(config, episode), episode)
-        for _ in range(3):
-            learner.open_round(partners)
-            learner.close_round({})
+    for number in range(3):
+        episode = play(learner, toy_episode(config, number), number).episode
+        for k in range(3):
+            learner.close_round(learner.open_round(episode, k, partners), {})
     return learner
 
 
@@ -788,19 +817,19 @@ def test_an_agent_whose_rounds_are_all_skipped_learns_as_an_independent_one_bit_
 ) -> None:
     skipped = whole_episodes(agent_config(hidden=hidden), ())
     alone = whole_episodes(agent_config(hidden=hidden, algorithm="independent"), (A1, A2))
-    assert torch.equal(skipped._actor.parameters[0], alone._actor.parameters[0])
-    assert torch.equal(skipped._critic.parameters, alone._critic.parameters)
+    assert np.array_equal(policies(skipped)[0], policies(alone)[0])
+    assert np.array_equal(critic(skipped), critic(alone))
     fresh = make_learner(agent_config(hidden=hidden))
-    assert torch.equal(skipped._actor.parameters[1:], fresh._actor.parameters[1:])
-    assert not torch.equal(skipped._actor.parameters[0], fresh._actor.parameters[0])
+    assert np.array_equal(policies(skipped)[1:], policies(fresh)[1:])
+    assert not np.array_equal(policies(skipped)[0], policies(fresh)[0])
 
 
 def test_an_agent_that_hears_nobody_learns_nearly_as_an_independent_one() -> None:
     """Not bit for bit: its networks are evaluated together."""
     missing = whole_episodes(agent_config(), (A1, A2))
     alone = whole_episodes(agent_config(algorithm="independent"), ())
-    torch.testing.assert_close(missing._actor.parameters[0], alone._actor.parameters[0], rtol=1e-3, atol=1e-4)
-    assert torch.equal(missing._actor.parameters[1:], make_learner(agent_config())._actor.parameters[1:])
+    np.testing.assert_allclose(policies(missing)[0], policies(alone)[0], rtol=1e-3, atol=1e-4)
+    assert np.array_equal(policies(missing)[1:], policies(make_learner(agent_config()))[1:])
 
 
 def test_the_own_policy_starts_the_same_whatever_actions_neighbors_have() -> None:
@@ -814,42 +843,40 @@ def test_the_own_policy_starts_the_same_whatever_actions_neighbors_have() -> Non
 
 
 def test_the_own_policy_starts_the_same_with_any_number_of_neighbors() -> None:
-    starts = [make_learner(agent_config(agents=n))._actor.parameters[0] for n in (1, 2, 5)]
-    starts.append(make_learner(agent_config(algorithm="independent"))._actor.parameters[0])
-    assert all(torch.equal(start, starts[0]) for start in starts)
+    starts = [policies(make_learner(agent_config(agents=n)))[0] for n in (1, 2, 5)]
+    starts.append(policies(make_learner(agent_config(algorithm="independent")))[0])
+    assert all(np.array_equal(start, starts[0]) for start in starts)
 
 
 def test_all_networks_of_all_agents_start_differently() -> None:
-    starts = torch.cat([learner._actor.parameters for learner in trio().values()])
-    assert len({row.numpy().tobytes() for row in starts}) == 9
+    starts = np.concatenate([policies(learner) for learner in trio().values()])
+    assert len({row.tobytes() for row in starts}) == 9
 
 
 def test_anticipations_of_missing_partners_stay_untouched_while_those_heard_move() -> None:
     config = agent_config()
     learner = make_learner(config)
-    play(learner, toy_episode(config))
+    episode = play(learner, toy_episode(config)).episode
     shares = canned_shares(config, 0)
-    learner.open_round((A1, A2))
-    learner.close_round(shares)
-    actor = learner._actor
-    before = [tensor.clone() for tensor in (actor.parameters, actor._first, actor._second)]
-    learner.open_round((A1, A2))
-    learner.close_round({A2: shares[A2]})
-    for tensor, was in zip((actor.parameters, actor._first, actor._second), before, strict=True):
-        assert torch.equal(tensor[1], was[1])
-        assert not torch.equal(tensor[0], was[0])
-        assert not torch.equal(tensor[2], was[2])
-    assert actor._steps == [2, 1, 2]
+    learner.close_round(learner.open_round(episode, 0, (A1, A2)), shares)
+    names = ("actor/parameters", "actor/first", "actor/second")
+    before = {name: learner.state()[name].copy() for name in names}
+    learner.close_round(learner.open_round(episode, 1, (A1, A2)), {A2: shares[A2]})
+    for name, was in before.items():
+        now = learner.state()[name]
+        assert np.array_equal(now[1], was[1])
+        assert not np.array_equal(now[0], was[0])
+        assert not np.array_equal(now[2], was[2])
+    assert steps(learner)[0] == [2, 1, 2]
 
 
 def test_the_pair_of_a_random_partner_round_moves_and_the_rest_stays() -> None:
     learners = trio()
-    for name, learner in learners.items():
-        play(learner, toy_episode(agent_config(name)))
-    before = {name: learner._actor.parameters.clone() for name, learner in learners.items()}
-    exchange(learners, {A0: (A2,), A1: (), A2: (A0,)})
+    toys = {name: play(learner, toy_episode(agent_config(name))) for name, learner in learners.items()}
+    before = {name: policies(learner).copy() for name, learner in learners.items()}
+    exchange(learners, toys, {A0: (A2,), A1: (), A2: (A0,)})
     moved = {
-        name: [not torch.equal(*rows) for rows in zip(learner._actor.parameters, before[name], strict=True)]
+        name: [not np.array_equal(*rows) for rows in zip(policies(learner), before[name], strict=True)]
         for name, learner in learners.items()
     }
     # rows: own, then neighbors in order
@@ -861,10 +888,9 @@ def test_shares_in_another_order_teach_the_same() -> None:
     digests = set()
     for order in ((A1, A2), (A2, A1)):
         learner = make_learner(config)
-        play(learner, toy_episode(config))
+        episode = play(learner, toy_episode(config)).episode
         shares = canned_shares(config, 0)
-        learner.open_round((A1, A2))
-        learner.close_round({j: shares[j] for j in order})
+        learner.close_round(learner.open_round(episode, 0, (A1, A2)), {j: shares[j] for j in order})
         digests.add(learner.weights_digest())
     assert len(digests) == 1
 
@@ -875,14 +901,13 @@ def test_the_digest_changes_exactly_when_a_parameter_does() -> None:
     digest = learner.weights_digest()
     play(learner, toy_episode(config))
     assert learner.weights_digest() == digest == make_learner(config).weights_digest()
-    for parameters in (learner._actor.parameters, learner._critic.parameters):
-        for row in range(len(parameters)):
-            for column in (0, parameters.shape[1] - 1):
-                was = parameters[row, column].item()
-                parameters[row, column] = float(np.nextafter(np.float32(was), np.float32(9)))
-                assert learner.weights_digest() != digest
-                parameters[row, column] = was
-                assert learner.weights_digest() == digest
+    for parameters in (*policies(learner), critic(learner)):
+        for place in (0, -1):
+            was = parameters[place].copy()
+            parameters[place] = np.nextafter(was, np.float32(9))
+            assert learner.weights_digest() != digest
+            parameters[place] = was
+            assert learner.weights_digest() == digest
 
 
 def test_truncated_copies_that_ended_early_are_bootstrapped_only_on_request() -> None:
@@ -893,6 +918,6 @@ def test_truncated_copies_that_ended_early_are_bootstrapped_only_on_request() ->
         learner = make_learner(config)
         toy = toy_episode(config)
         toy.ended[2:, 0] = TRUNCATED
-        play(learner, toy)
-        sizes.append(len(learner._batch.observations) - learner._batch.samples)
+        batch = play(learner, toy).episode.batch
+        sizes.append(len(batch.observations) - batch.samples)
     assert sizes == [0, 2]

@@ -131,13 +131,14 @@ def test_the_first_step_of_adam_is_the_learning_rate_against_the_gradients_sign(
 def test_networks_without_part_in_an_update_keep_parameters_moments_and_step_count() -> None:
     networks = stack(4)
     networks.step([0, 1, 2, 3], random(4, LAYOUT.size, seed=5))
-    state = (networks.parameters, networks._first, networks._second)
-    before, counts = [tensor.clone() for tensor in state], list(networks._steps)
+    before = {name: array.copy() for name, array in networks.state().items()}
     networks.step([1, 3], random(2, LAYOUT.size, seed=6))
-    for tensor, was in zip((networks.parameters, networks._first, networks._second), before, strict=True):
-        assert torch.equal(tensor[[0, 2]], was[[0, 2]])
-        assert (tensor[[1, 3]] != was[[1, 3]]).all(dim=1).all()
-    assert networks._steps == [counts[0], counts[1] + 1, counts[2], counts[3] + 1]
+    after = networks.state()
+    assert (after.pop("steps") - before.pop("steps")).tolist() == [0, 1, 0, 1]
+    assert after.keys() == {"parameters", "first", "second"}
+    for name, array in after.items():
+        np.testing.assert_array_equal(array[[0, 2]], before[name][[0, 2]])
+        assert (array[[1, 3]] != before[name][[1, 3]]).all()
 
 
 @pytest.mark.parametrize("rows", [[0, 1, 2], [2], [2, 0]])

@@ -15,11 +15,14 @@ import torch
 from limits import LIMIT_S
 from message_cases import seen_of
 
+from agent_node.learning.advantage import normalized
+from agent_node.learning.episode import Episode
 from agent_node.learning.learner import Learner
-from agent_node.learning.networks import Evaluation
+from agent_node.learning.network_sizes import Sizes
+from agent_node.learning.networks import Evaluation, Stack
 from agent_node.registry import load_algorithm
 from env_service.environments import make_task
-from scenarios.bench.bare import BareTrial, Episode, Perceptrons
+from scenarios.bench.bare import BareEpisode, BareTrial, Perceptrons
 from scenarios.bench.messages import measure_barriers
 from scenarios.bench.overhead import measure_pace, measure_profile
 from scenarios.document.loading import load_scenario
@@ -42,13 +45,14 @@ TINY = {
 def agents():
     plan = make_plan(load_scenario("exchange-quick", TINY))
     configs = [plan.agent(name, Wiring("test", {})) for name in plan.agents]
-    return [
-        Learner(config, load_algorithm(config.algorithm.name)(config.learning, config.algorithm)) for config in configs
-    ]
+    return {
+        config.link.name: Learner(config, load_algorithm(config.algorithm.name)(config.learning, config.algorithm))
+        for config in configs
+    }
 
 
-def played(learners: list[Learner], scenario) -> Episode:
-    """All agents live through one episode; returns the same as the bare script would have noted it."""
+def played(learners: list[Learner], scenario) -> tuple[BareEpisode, list[Episode]]:
+    """All agents live through one episode; returns what the bare script would have noted of it, and what each did."""
     copies, steps = scenario.parallel_episodes, scenario.environment.steps
     task = make_task(scenario.environment, copies)
     # Openings are rare in so few steps: rewards of any kind will do, and a copy that ends early tests the mask.
@@ -61,6 +65,7 @@ def played(learners: list[Learner], scenario) -> Episode:
     valid = ended[:-1] == 0
     rewards[~valid] = 0
     actions = np.zeros((steps, copies, len(learners)), np.int64)
+    lived = []
     for index, learner in enumerate(learners):
         learner.begin_episode(0)
         for step in range(steps + 1):
@@ -69,13 +74,14 @@ def played(learners: list[Learner], scenario) -> Episode:
             if step < steps:
                 actions[step, :, index] = learner.act(step, data)
         learner.see(steps, data)
-        learner.end_episode()
-    return Episode(torch.from_numpy(observations[:-1][valid]), torch.from_numpy(actions[valid].T), rewards, valid)
+        lived.append(learner.end_episode())
+    seen, taken = torch.from_numpy(observations[:-1][valid]), torch.from_numpy(actions[valid].T)
+    return BareEpisode(seen, taken, rewards, valid), lived
 
 
-def give(networks: Perceptrons, rows: torch.Tensor, layout) -> None:
+def give(networks: Perceptrons, rows: torch.Tensor, sizes: Sizes) -> None:
     """Put the parameters `rows` (R, P) into the bare script's networks."""
-    pieces = torch.split(rows, layout.pieces, dim=1)
+    pieces = torch.split(rows, sizes.pieces, dim=1)
     with torch.no_grad():
         for number, layer in enumerate(networks.layers):
             for tensor, piece in zip(layer, pieces[2 * number : 2 * number + 2], strict=True):
@@ -87,35 +93,37 @@ def gradient(networks: Perceptrons) -> torch.Tensor:
     return torch.cat([tensor.grad.flatten(1) for layer in networks.layers for tensor in layer], dim=1)
 
 
-def in_order_of_agents(learners: list[Learner], rows: list[torch.Tensor]) -> torch.Tensor:
-    """Each agent's rows (own first, then its neighbors) as row i * N + j for agent i and agent j."""
-    count = len(learners)
-    return torch.cat([rows[i][[learners[i]._rows[f"agent-{j}"] for j in range(count)]] for i in range(count)])
+def in_order_of_agents(rows: list[np.ndarray]) -> torch.Tensor:
+    """Each agent's rows (own first, then its neighbors in order) as row i * N + j for agent i and agent j."""
+    agents = range(len(rows))
+    orders = [[i, *(j for j in agents if j != i)] for i in agents]
+    return torch.cat([torch.from_numpy(rows[i])[[orders[i].index(j) for j in agents]] for i in agents])
 
 
 def test_the_bare_script_and_the_agents_have_the_same_advantages_and_gradients(agents):
+    """An agent's gradient is seen in Adam's first moment, which after the first step is a tenth of it."""
     scenario = load_scenario("exchange-quick", TINY)
-    bare = BareTrial(scenario)
-    episode = played(agents, scenario)
+    bare, learners = BareTrial(scenario), list(agents.values())
+    episode, lived = played(learners, scenario)
     assert 0 < episode.actions.shape[1] < episode.valid.size
-    give(
-        bare.actors, in_order_of_agents(agents, [a._actor.parameters.clone() for a in agents]), agents[0]._actor.layout
-    )
-    values = torch.stack(
-        [Evaluation(a._critic.layout, a._critic.parameters, episode.observations).outputs[0, :, 0] for a in agents]
-    )
+    actor, critic = (Sizes(episode.observations.shape[1], tuple(TINY["learning.hidden"]), width) for width in (6, 1))
+    before = [{name: array.copy() for name, array in learner.state().items()} for learner in learners]
+    give(bare.actors, in_order_of_agents([state["actor/parameters"] for state in before]), actor)
+    critics = [torch.from_numpy(state["critic/parameters"]) for state in before]
+    values = torch.stack([Evaluation(critic, own, episode.observations).outputs[0, :, 0] for own in critics])
     advantages = bare.advantages(episode, values.numpy())
-    names = [a._name for a in agents]
-    shares = {a._name: a.open_round(tuple(n for n in names if n != a._name)) for a in agents}
-    rounds = []
-    for agent in agents:
-        heard = {name: shares[name][agent._name] for name in names if name != agent._name}
-        now, aligned, _ = agent._take_in(heard, {})
-        rounds.append(now)
-        agent._algorithm.loss(now, aligned).total.backward()
+    opened = {
+        name: learner.open_round(own, 0, tuple(other for other in agents if other != name))
+        for (name, learner), own in zip(agents.items(), lived, strict=True)
+    }
+    for name, learner in agents.items():
+        heard = {other: one.outgoing[name] for other, one in opened.items() if other != name}
+        learner.close_round(opened[name], heard)
     bare.policy_losses(episode, advantages).sum().backward()
-    ours = in_order_of_agents(agents, [agent._evaluation.gradient(agent._logits.grad) for agent in agents])
-    assert torch.allclose(advantages, torch.stack([now.advantages for now in rounds]), atol=1e-5)
+    moments = [learner.state()["actor/first"] for learner in learners]
+    ours = in_order_of_agents(moments) / (1 - Stack.BETA1)
+    own = [torch.from_numpy(normalized(one.round.advantages.numpy())) for one in opened.values()]
+    assert torch.allclose(advantages, torch.stack(own), atol=1e-5)
     assert ours.abs().max() > 1e-3
     assert torch.allclose(gradient(bare.actors), ours, rtol=1e-4, atol=1e-6)
 

@@ -12,10 +12,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from runs import TINY, simulate_here
 from scipy.stats import binomtest
+from torch import Tensor
 
+from agent_node.learning.episode import Episode
 from agent_node.learning.learner import Learner
+from agent_node.learning.network_sizes import Sizes
+from agent_node.learning.networks import Evaluation
+from agent_node.learning.open_round import OpenRound
 from agent_node.registry import BUILT_IN
 from broker.transports.journaled import read_journal
 from broker.wire.codec import Codec
@@ -77,13 +83,14 @@ def exchanges(name: str, rounds: int, **exchange: Any) -> np.ndarray:
     seen: dict[str, int] = dict.fromkeys(AGENTS, 0)
     opened = Learner.open_round
 
-    def noted(self: Learner, partners: tuple[str, ...]) -> Any:
+    def noted(self: Learner, episode: Episode, number: int, partners: tuple[str, ...]) -> OpenRound:
+        round_ = opened(self, episode, number, partners)
+        agent = round_.round.draws.agent
         for partner in partners:
-            said[seen[self._name], AGENTS.index(self._name), AGENTS.index(partner)] = True
-        seen[self._name] += 1
-        told = opened(self, partners)
-        assert set(told) == (set() if name == "independent" else set(partners))
-        return told
+            said[seen[agent], AGENTS.index(agent), AGENTS.index(partner)] = True
+        seen[agent] += 1
+        assert set(round_.outgoing) == (set() if name == "independent" else set(partners))
+        return round_
 
     per_episode = 50
     small = {"parallel_episodes": 1, "environment.steps": 2, "learning.hidden": [3], "learning.rounds": per_episode}
@@ -184,37 +191,41 @@ class Secrets:
     @contextmanager
     def noted(self) -> Iterator[None]:
         """While a run goes on, note what stands behind each share."""
-        opened, advantages = Learner.open_round, Learner._advantages_of
-        latest: list[np.ndarray] = []
+        opened = Learner.open_round
 
-        def valued(learner: Learner, values: Any) -> np.ndarray:
-            latest[:] = [values.numpy().copy()]
-            return advantages(learner, values)
-
-        def note(learner: Learner, partners: tuple[str, ...]) -> Any:
-            told = opened(learner, partners)
-            name, now = learner._name, learner._round
+        def note(learner: Learner, episode: Episode, number: int, partners: tuple[str, ...]) -> OpenRound:
+            valuing = learner.state()["critic/parameters"].copy()
+            round_ = opened(learner, episode, number, partners)
+            now, batch, state = round_.round, episode.batch, learner.state()
+            name = now.draws.agent
             key = (name, self._rounds[name])
             self._rounds[name] += 1
-            raw = now.advantages.numpy().copy()
-            batch = learner._batch
+            raw, values = now.advantages.numpy().copy(), values_of(valuing, batch.observations)
+            np.testing.assert_array_equal(batch.advantages(values, 0.99, 0.98), raw)  # values are what they are called
             self.values[key] = {
                 "rewards": batch.rewards.copy(),
                 "returns": batch.returns.numpy().copy(),
                 "advantages": raw,
                 "normalized advantages": ((raw - raw.mean()) / raw.std()).astype(np.float32),
-                "values": latest[0],
-                "critic": learner._critic.parameters.numpy().copy(),
-                "policies": learner._actor.parameters.numpy().copy(),
+                "values": values,
+                "critic": state["critic/parameters"].copy(),
+                "policies": state["actor/parameters"].copy(),
             }
             self.own[key] = now.probabilities().numpy()
             self.actions[key] = now.actions.numpy().copy()
-            for partner in partners if learner._algorithm.models != "self" else ():
+            for partner in partners if len(now.log_probabilities) > 1 else ():
                 self.held[name, partner, key[1]] = now.probabilities(partner).numpy()
-            return told
+            return round_
 
-        with patched(Learner, "open_round", note), patched(Learner, "_advantages_of", valued):
+        with patched(Learner, "open_round", note):
             yield
+
+
+def values_of(parameters: np.ndarray, observations: Tensor) -> np.ndarray:
+    """What a critic with TINY's hidden layer says."""
+    sizes = Sizes(observations.shape[1], (8,), 1)
+    values: np.ndarray = Evaluation(sizes, torch.from_numpy(parameters), observations).outputs[0, :, 0].numpy()
+    return values
 
 
 def journaled(out: Path, name: str, rounds: int = 2) -> tuple[dict[tuple[str, str, int], Share], Secrets]:
