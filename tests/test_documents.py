@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import zipfile
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,19 @@ def test_links_lead_somewhere() -> None:
     for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")):
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
             assert target.startswith("http") or (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_place_that_a_share_passes_exists() -> None:
+    page = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+    section = page.split("## One share, from learner to learner\n")[1].split("\n## ")[0]
+    places = re.findall(r"^(\d+)\. `([\w/]+\.py)` `([\w.]+)`:", section, flags=re.MULTILINE)
+    assert [int(number) for number, _, _ in places] == list(range(1, section.count("`: ") + 1))
+    assert len(places) >= 20
+    for number, path, name in places:
+        found: object = import_module(path.removesuffix(".py").replace("/", "."))
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        assert callable(found), f"{number}. {path}: {name}"
 
 
 def test_the_settings_page_is_that_of_the_document() -> None:
