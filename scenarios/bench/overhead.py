@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from agent_node.learning.learner import Learner
-from broker.driving.virtual_time import VirtualTime
 from broker.wire.codec import Codec
 from env_service.environments import make_task
 from scenarios.bench.bare import BareTrial
@@ -105,9 +104,7 @@ def measure_profile(scenario: Scenario, show: ShowProgress) -> Profile:
     with ExitStack() as watching:
         for part, owner, names in _functions(plan):
             watching.enter_context(parts.watching(part, owner, names))
-        for meter in (loop, whole):
-            watching.enter_context(meter.watching("", VirtualTime, ("run",)))
-        _simulate(plan, show)
+        _simulate(plan, show, whole.timed("", loop.timed("", run)))
     return _account(parts, loop.spent_s[""], whole.spent_s[""], scenario.episodes)
 
 
@@ -222,13 +219,13 @@ def _functions(plan: Plan) -> list[tuple[str, type, tuple[str, ...]]]:
     ]
 
 
-def _simulate(plan: Plan, show: ShowProgress) -> None:
-    """Run `plan` as `foretell simulate` does, in a folder that is removed."""
+def _simulate(plan: Plan, show: ShowProgress, lead: Callable[..., Any] = run) -> None:
+    """Let `lead`, in place of `run`, run `plan` as `foretell simulate` does, in a folder that is removed."""
     with tempfile.TemporaryDirectory(prefix="foretell-") as root:
         folder = make_run_folder(Path(root), plan.scenario.name, plan.scenario.seed)
         observer = Observer(plan, folder, show)
         try:
-            run(plan, folder, observer, simulated, lambda: False)
+            lead(plan, folder, observer, simulated, lambda: False)
         finally:
             observer.finish("simulate")
 
