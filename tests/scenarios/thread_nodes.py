@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Mapping
+import traceback
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,7 +21,7 @@ from env_service.config import ServiceConfig
 from scenarios.results.folder import RunFolder
 from scenarios.running.nodes import NodeEnd
 
-KILLED = -9
+KILLED, BROKE = -9, 1
 _LOOK_EVERY_S = 0.05
 
 
@@ -63,9 +64,9 @@ class GatedTransport(Transport):
         self._inner = inner
         self._gate = gate
 
-    def send(self, envelope: Envelope) -> None:
+    def send_all(self, envelopes: Sequence[Envelope]) -> None:
         self._gate.pass_()
-        self._inner.send(envelope)
+        self._inner.send_all(envelopes)
 
     def poll(self, now: float) -> list[Envelope]:
         self._gate.pass_()
@@ -114,6 +115,10 @@ class _Node:
             code = self._take_part()
         except Killed:
             code = KILLED
+        except Exception as error:  # as of a process that breaks
+            handler.lines += traceback.format_exc().splitlines()
+            handler.lines.append(repr(error))
+            code = BROKE
         finally:
             logging.getLogger("foretell").removeHandler(handler)
         self._log.parent.mkdir(parents=True, exist_ok=True)
