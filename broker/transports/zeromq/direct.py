@@ -10,7 +10,9 @@ With keys (CURVE) only peers get in, and each may speak for itself alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 import zmq
 
@@ -75,12 +77,13 @@ class ZeroMQTransport(SocketTransport[SocketEdge]):
         self._doorkeeper = Doorkeeper(self._context, allowed)
         serve_with(self._inbound, keys)
 
-    def _read(self) -> None:
-        """Receive a frame, and take it if it travels on an edge of the participant whose key signed it."""
+    def _way_in(self) -> tuple[Callable[[], Any], Callable[[Any], None]]:
         if self._keys is None:
-            self.take(self._inbound.recv())
-            return
-        frame = self._inbound.recv(copy=False)  # knows who signed it
+            return super()._way_in()
+        return partial(self._inbound.recv, 0, False), self._take_signed  # a frame that knows who signed it
+
+    def _take_signed(self, frame: zmq.Frame) -> None:
+        """Take a frame if it travels on an edge of the participant whose key signed it."""
         signer, data = str(frame["User-Id"]), frame.bytes
         if data.startswith(self._signed[signer]):
             self.take(data)

@@ -11,7 +11,7 @@ import socket as socket_module
 import time
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import zmq
 
@@ -123,6 +123,7 @@ class SocketTransport(QueueingTransport[SocketEdgeT]):
         self._sockets: list[Socket] = []
         self._callers: list[Caller] = []
         self._inbound = self._socket(inbound)
+        self._receive, self._take = self._way_in()
         self._timeout_s: float | None = None
 
     def wait(self, timeout_s: float | None, awaited: int = 1) -> None:
@@ -144,21 +145,21 @@ class SocketTransport(QueueingTransport[SocketEdgeT]):
                 within_s = math.inf if timeout_s is None else max(timeout_s, _DRAIN_WITHIN_S)
                 self._gather(time.monotonic() + within_s, awaited)
                 return
-            self._read()
+            self._take(self._receive())
             if not self.arrived:  # it was no message: pass over many of them in one go
                 self._gather(time.monotonic() + _DRAIN_WITHIN_S, awaited)
         except zmq.Again:
             return
 
-    def _read(self) -> None:
-        """Receive a frame and take it."""
-        self.take(self._inbound.recv())
+    def _way_in(self) -> tuple[Callable[[], Any], Callable[[Any], None]]:
+        """What receives a frame, and what takes it: chosen once, as it is called for each message."""
+        return self._inbound.recv, self.take
 
     def _gather(self, give_up_at: float, awaited: int) -> None:
         """Take frames as they come, until there are enough messages or it is time to look at something else."""
-        arrived, read = self.arrived, self._read
+        arrived, receive, take = self.arrived, self._receive, self._take
         while len(arrived) < awaited:
-            read()  # at once: the others still work
+            take(receive())  # at once: the others still work
             if len(arrived) < awaited and time.monotonic() >= give_up_at:
                 return
 
