@@ -22,8 +22,7 @@ reproducible as the clock.
 
 from __future__ import annotations
 
-from broker.faults.distributions import quantile
-from broker.faults.judge import Applied, Judge, Look
-from broker.faults.verdicts import LOST, UNTOUCHED, Verdict, delay, drop
+from broker.faults.judge import Judge, Look
+from broker.faults.verdicts import UNTOUCHED, Verdict
 
-__all__ = ["LOST", "UNTOUCHED", "Applied", "Judge", "Look", "Verdict", "delay", "drop", "quantile"]
+__all__ = ["UNTOUCHED", "Judge", "Look", "Verdict"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from broker.errors import ScenarioError
@@ -14,14 +13,6 @@ from broker.faults.config import CONTENT, ClockOffsetConfig, ContentConfig, Faul
 from broker.faults.selector import has_window, in_window, touches
 from broker.faults.verdicts import UNTOUCHED, Link, Verdict, changed
 from broker.wire.messages import MessageName
-
-
-@dataclass(frozen=True)
-class Applied:
-    """One line of the ledger: `fault` turned a message's verdict into `verdict`."""
-
-    fault: str
-    verdict: Verdict
 
 
 class Examining(NamedTuple):
@@ -119,14 +110,6 @@ class Judge:
             looks.append(Look(name, verdict, after, None, case, _hits(verdict, after)))
             verdict = after
         return looks
-
-    def judge(
-        self, source: str, destination: str, message: MessageName, at_s: float = 0.0, size_bytes: int = 0
-    ) -> tuple[Verdict, list[Applied]]:
-        """The verdict on a message, and the faults that made it what it is; see `looks`."""
-        looks = self.looks(source, destination, message, at_s, size_bytes)
-        applied = [Applied(look.fault, look.after) for look in looks if look.after != look.before]
-        return looks[-1].after if looks else UNTOUCHED, applied
 
 
 def _hits(before: Verdict, after: Verdict) -> int:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pydantic import TypeAdapter
 
+from broker import faults
 from broker.faults.config import FaultConfig
 from broker.wire.messages import MessageName
 
@@ -49,3 +52,21 @@ def fault(kind, **settings):
 
 def shares(count, per_episode=50):
     return [MessageName("share", number // per_episode, number % per_episode, 0) for number in range(count)]
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A fault that turned a message's verdict into `verdict`."""
+
+    fault: str
+    verdict: tuple
+
+
+class Judge(faults.Judge):
+    """Gives each message its verdict in one word."""
+
+    def judge(self, source, destination, message, at_s=0.0, size_bytes=0):
+        """The verdict on a message, and the faults that made it what it is; see `looks`."""
+        looks = self.looks(source, destination, message, at_s, size_bytes)
+        applied = [Applied(look.fault, look.after) for look in looks if look.after != look.before]
+        return looks[-1].after if looks else faults.UNTOUCHED, applied

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 from broker_toys import RUN, Ear, envelope, listen_until, noticed, quick_joining
-from fault_cases import KINDS, fault, shares
+from fault_cases import KINDS, Judge, fault, shares
 from scipy import stats
 from substrates import meet
 
@@ -16,7 +16,6 @@ from agent_node.learning.shares import check_share
 from broker.config import TransportConfig
 from broker.driving.connect import connect
 from broker.errors import ProtocolViolation
-from broker.faults import Judge
 from broker.faults.content import corrupted, refusal
 from broker.participants.link import LinkConfig
 from broker.transports.memory import MemoryNetwork

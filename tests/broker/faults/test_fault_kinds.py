@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from broker_toys import property_test
-from fault_cases import CORRELATED, DELAYS, VERDICTS, fault, shares
+from fault_cases import CORRELATED, DELAYS, VERDICTS, Judge, fault, shares
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy import stats
 
-from broker.faults import LOST, UNTOUCHED, Judge
+from broker.faults.verdicts import LOST, UNTOUCHED
 
 N = 4000
 SHAPES = {

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from broker_toys import envelope, make_codec, noticed, property_test
-from fault_cases import KINDS, fault
+from fault_cases import KINDS, Judge, fault
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.faults import Judge
 from broker.transports.faulty import FaultyTransport
 from broker.transports.memory import MemoryNetwork, MemoryTransport
 from broker.wire.messages import MessageName, Share

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from broker_toys import property_test
+from fault_cases import Applied, Judge
 from hypothesis import given
 from hypothesis import strategies as st
 from message_cases import action_of, timestep_of
@@ -12,9 +13,10 @@ from pydantic import TypeAdapter, ValidationError
 from scipy import stats
 
 from broker.errors import ScenarioError
-from broker.faults import UNTOUCHED, Applied, Judge, delay, drop, quantile
 from broker.faults.config import DelayConfig, DropConfig, FaultConfig
 from broker.faults.delays import Constant, Exponential, Uniform
+from broker.faults.distributions import quantile
+from broker.faults.verdicts import UNTOUCHED, delay, drop
 from broker.wire.messages import Hello, MessageName, Metrics, Share, Stop, name_of
 
 N = 4000

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from broker_toys import Stage, Toy, envelope, make_codec, noticed, property_test, share
+from fault_cases import Judge
 from hypothesis import given
 from hypothesis import strategies as st
 from message_cases import action_of
 
 from broker.driving.virtual_time import VirtualTime
-from broker.faults import Judge
 from broker.faults.config import DelayConfig, DropConfig, RateLimitConfig
 from broker.faults.delays import Constant, Exponential, Uniform
 from broker.participants.participant import Send
