@@ -1,4 +1,10 @@
-"""From a participant's slice of the scenario to its transport."""
+"""From a participant's slice of the scenario to its transport, and what stands around it.
+
+    driver <-> faults <-> journal <-> sockets or memory
+
+Messages meet faults where they are received, on their way to the driver: the journal shows what crossed the edge, and
+what is sent passes the faults untouched.
+"""
 
 from __future__ import annotations
 

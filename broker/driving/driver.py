@@ -1,6 +1,9 @@
 """The one driver: it runs any participant on any transport, in virtual or in real time.
 
 poll the transport -> receive -> carry out commands -> expire a passed deadline -> carry out commands
+
+It never waits. Whoever wakes it does: `real_time` in the transport's `wait`, until something comes or `timer` has
+passed; `virtual_time` puts the clock forward.
 """
 
 from __future__ import annotations

@@ -8,12 +8,9 @@ from collections.abc import Callable
 from broker.driving.driver import Driver
 
 _MAX_WAIT_S = 1.0
-
-
 _SHOW_EVERY_S = 1.0
-
-
 _BURST = 256
+"""Messages that are read at once where a deadline has passed."""
 
 
 def run_in_real_time(driver: Driver, clock: Callable[[], float] = time.monotonic) -> None:

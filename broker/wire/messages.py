@@ -176,7 +176,7 @@ class Share(_Body, frozen=True, tag=4):
 
     @property
     def arrays(self) -> dict[str, Array]:
-        """The arrays by name, read-only."""
+        """The arrays by name, read-only; cut anew each time, so ask once."""
         return arrays.cut(self.layout, self.data)
 
 
