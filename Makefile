@@ -1,5 +1,6 @@
 # make demo   set everything up and watch three agents learn to cooperate
 # make test   set everything up and run all tests
+# make quick  the tests that start no process and take no time, for while one works
 # make check  lint and types alone
 # make lock   renew the pinned versions from what the environment holds
 
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check lock system clean
+.PHONY: demo test quick check lock system clean
 .DEFAULT_GOAL := demo
 
 demo: $(READY)
@@ -16,6 +17,9 @@ demo: $(READY)
 
 test: system check
 	$(BIN)/python -m pytest
+
+quick: $(READY)
+	$(BIN)/python -m pytest -m "not processes and not long"
 
 check: $(READY)
 	$(BIN)/ruff check .

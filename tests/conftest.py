@@ -1,11 +1,43 @@
-"""What all tests need."""
+"""What all tests need, and the guard that keeps `make quick` quick.
+
+A test that starts a process bears the mark `processes`, or its file does; one that takes more than about two seconds in
+this process alone bears `long`. `make quick` leaves out both. Nobody keeps a list: a test without the mark cannot start
+a process.
+"""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from broker.threads import limit_threads
 
 limit_threads()
 sys.path.insert(0, str(Path(__file__).parent / "scenarios"))
+
+_STARTS = {"subprocess.Popen", "os.posix_spawn", "os.fork", "os.forkpty", "os.system", "foretell.start"}
+_unmarked: list[str] = []
+"""The test that runs, if it may start no process."""
+
+
+def _refuse_processes(event: str, _arguments: object) -> None:
+    if event in _STARTS and _unmarked:
+        msg = f"{_unmarked[0]} starts a process: mark it with @pytest.mark.processes"
+        raise AssertionError(msg)
+
+
+sys.addaudithook(_refuse_processes)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Let only tests with the mark start processes."""
+    if item.get_closest_marker("processes") is None:
+        _unmarked.append(item.nodeid)
+    try:
+        return (yield)
+    finally:
+        _unmarked.clear()

@@ -72,6 +72,7 @@ def test_every_place_that_a_share_passes_exists() -> None:
         assert callable(found), f"{number}. {path}: {name}"
 
 
+@pytest.mark.processes
 def test_the_settings_page_is_that_of_the_document() -> None:
     made = subprocess.run([sys.executable, ROOT / "tools" / "settings.py"], capture_output=True, text=True, check=True)
     assert made.stdout == (ROOT / "docs" / "settings.md").read_text(encoding="utf-8"), (
@@ -115,6 +116,7 @@ def test_the_table_of_results_shows_the_committed_figures() -> None:
         assert f"| {scenario} | {algorithm} | {seed} | {returns} |" in table
 
 
+@pytest.mark.processes
 def test_the_wheel_holds_the_catalogue_and_the_types(tmp_path: Path) -> None:
     command = [
         sys.executable,

@@ -23,6 +23,8 @@ from broker.wire.messages import Hello, Stop
 KINDS = ("memory", "ipc", "tcp", "forwarder", "mosquitto", "amqtt")
 BETWEEN = ("forwarder", "mosquitto", "amqtt")
 WRAPS = ("bare", "faulty", "journaled")
+WITH_MARKS = tuple(pytest.param(kind, marks=pytest.mark.processes if kind in BETWEEN else ()) for kind in KINDS)
+"""The kinds as parameters: what stands between participants is a process."""
 NO_FAULT = DropConfig(kind="drop", messages=("timestep", "action", "share"), probability=0.0)
 
 

@@ -117,6 +117,7 @@ def test_golden_draws_never_change():
     assert drawn() == GOLDEN
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("hash_seed", ["0", "1234"])
 def test_draws_do_not_depend_on_the_hash_seed_of_a_process(hash_seed):
     done = subprocess.run(

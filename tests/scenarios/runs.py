@@ -167,6 +167,7 @@ def _warm_server() -> socket.socket:
 
 def start(*arguments: str, **environment: str) -> Started:
     """Start the command in a process group of its own, as a terminal would; it need not import torch anew."""
+    sys.audit("foretell.start")  # see tests/conftest.py
     request = json.dumps([arguments, os.environ | environment, str(Path.cwd())]).encode()
     assert len(request) < LARGEST_REQUEST
     ours, its = socket.socketpair()

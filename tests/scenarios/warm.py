@@ -83,14 +83,17 @@ def _keep(files: list[int]) -> bool:
     """Fork the command, tell how it ends, and end; true in the command."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     answers, output, errors = files
+    leads, is_led = os.pipe()
     pid = os.fork()
     if pid == 0:
+        os.setsid()
+        _close([leads, is_led])
         os.dup2(output, 1)
         os.dup2(errors, 2)
         _close(files)
         return True
-    os.close(output)
-    os.close(errors)
+    _close([output, errors, is_led])
+    os.read(leads, 1)  # the end of it: the command has a session of its own, which can be ended
     try:
         os.write(answers, ANSWER.pack(pid))
         os.write(answers, ANSWER.pack(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])))
@@ -99,7 +102,6 @@ def _keep(files: list[int]) -> bool:
 
 
 def _become(words: list[str], environment: dict[str, str], folder: str) -> None:
-    os.setsid()
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

@@ -33,6 +33,8 @@ from broker.transports.zeromq.direct import ZeroMQTransport
 from broker.wire.messages import OBSERVER, Envelope, Metrics, Stop
 from broker.wire.records import EdgeRecord, FaultCount, JoinedRecord, unpack
 
+pytestmark = pytest.mark.processes
+
 ROUNDS = 20
 JITTER = DelayConfig(kind="delay", delay_s=Uniform(distribution="uniform", low_s=0.0, high_s=0.01))
 

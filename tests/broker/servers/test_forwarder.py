@@ -17,6 +17,8 @@ from broker.servers.forwarder import start_forwarder
 from broker.transports.zeromq.forwarded import SUBSCRIBED, ForwardedTransport, subscribe_address
 from broker.wire.messages import Stop
 
+pytestmark = pytest.mark.processes
+
 GRAPH = {"a": ("b", "c"), "b": ("a", "c"), "c": ("a", "b")}
 
 

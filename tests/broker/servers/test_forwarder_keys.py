@@ -18,6 +18,8 @@ from broker.servers.forwarder import start_forwarder
 from broker.transports.zeromq.forwarded import ForwardedTransport, subscribe_address
 from broker.wire.messages import OBSERVER, Stop
 
+pytestmark = pytest.mark.processes
+
 GRAPH = {"a": ("b",), "b": ("a", "c"), "c": ("b",)}
 THROUGH = with_forwarder(GRAPH)
 

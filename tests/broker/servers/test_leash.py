@@ -10,6 +10,8 @@ import pytest
 
 from broker.servers.leash import leashed
 
+pytestmark = pytest.mark.processes
+
 SAY = [sys.executable, "-c", "print('said')"]
 HOLDER = """
 import subprocess, sys

@@ -22,6 +22,8 @@ from broker.security.mqtt_access import make_mqtt_access
 from broker.servers import mqtt_server
 from broker.servers.mqtt_server import start_mqtt_server
 
+pytestmark = pytest.mark.processes
+
 STARTER = """
 import sys, time
 from pathlib import Path

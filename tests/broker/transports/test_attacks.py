@@ -160,6 +160,7 @@ def rejected(ear):
     return sum(traffic.rejected for traffic in ear.transport.traffic.values())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheme", ["ipc", "tcp"])
 def test_bad_frames_at_a_participant_are_all_counted_and_its_neighbors_heard(folder, scheme):
     places = {"honest", "b"}
@@ -201,6 +202,7 @@ def test_bytes_that_are_not_even_zeromq_change_nothing(folder):
         honest.transport.close(0.0)
 
 
+@pytest.mark.long
 def test_who_has_no_key_gets_no_frame_through_at_all(folder):
     addresses = {"b": f"tcp://127.0.0.1:{free_port()}", "honest": f"tcp://127.0.0.1:{free_port()}"}
     make_curve_keys(folder, {"b": ("honest",), "honest": ("b",)})
@@ -230,6 +232,7 @@ def test_who_has_no_key_gets_no_frame_through_at_all(folder):
         honest.transport.close(0.0)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("door", ["publish", "subscribe", "observer"])
 def test_bad_frames_at_a_forwarder_are_refused_there_or_by_their_reader(folder, door):
     address = f"tcp://127.0.0.1:{free_ports(3)}"
@@ -261,6 +264,7 @@ def test_bad_frames_at_a_forwarder_are_refused_there_or_by_their_reader(folder, 
         assert forwarder.turned_away() >= COUNT // AT_ONCE  # and hung up
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("kind", ["mosquitto", "amqtt"])
 def test_bad_payloads_on_an_mqtt_edge_are_all_counted_and_its_neighbors_heard(folder, kind):
     if kind == "mosquitto":

@@ -27,6 +27,8 @@ from broker.transports.transport import UNKNOWN
 from broker.wire.messages import OBSERVER, Hello, Metrics, Share, Stop, topic
 from broker.wire.records import EdgeRecord, EventKind, EventRecord, pack, unpack
 
+pytestmark = pytest.mark.processes
+
 if shutil.which("mosquitto") is None and os.environ.get("CI") != "true":
     pytest.skip("mosquitto is not installed", allow_module_level=True)
 

@@ -9,13 +9,13 @@ import threading
 import numpy as np
 import pytest
 from broker_toys import envelope, listen_until, noticed
-from substrates import BETWEEN, KINDS, WRAPS, Substrate, meet, say
+from substrates import BETWEEN, WITH_MARKS, WRAPS, Substrate, meet, say
 
 from broker.errors import FrameRejected
 from broker.wire.messages import Hello, Share, Stop
 
 PEERS = {"a": ("b", "c"), "b": ("a", "c"), "c": ("a", "b")}
-ON_EVERY_WAY = pytest.mark.parametrize("kind", KINDS)
+ON_EVERY_WAY = pytest.mark.parametrize("kind", WITH_MARKS)
 IN_EVERY_WRAPPING = pytest.mark.parametrize("wrap", WRAPS)
 
 
@@ -206,6 +206,7 @@ def test_closing_leaves_no_thread_and_the_others_go_on(make):
     assert threading.active_count() <= before
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("kind", BETWEEN)
 @IN_EVERY_WRAPPING
 def test_after_a_restart_of_what_stands_between_all_go_on_and_losses_are_counted(make):

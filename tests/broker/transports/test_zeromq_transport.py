@@ -464,7 +464,7 @@ def test_closing_with_linger_delivers_also_what_the_peer_had_refused_so_far(tcp_
         say(a, "b", f"{traffic.sent:50000}")
         a.transport.wait(0.005)
     sent = traffic.sent
-    closing = threading.Thread(target=wires.close, args=(a, 20.0))
+    closing = threading.Thread(target=wires.close, args=(a, LIMIT_S))
     closing.start()
     try:
         listen_until(lambda: len(b.texts) == sent, b)
@@ -475,11 +475,11 @@ def test_closing_with_linger_delivers_also_what_the_peer_had_refused_so_far(tcp_
 def test_closing_with_linger_delivers_to_a_peer_that_comes_only_then(wires):
     a = wires.open("a", "b")
     say(a, "b", "last words")
-    closing = threading.Thread(target=wires.close, args=(a, 5.0))
+    closing = threading.Thread(target=wires.close, args=(a, LIMIT_S))
     closing.start()
     try:
         b = wires.open("b", "a")
-        listen_until(lambda: b.texts, b, limit_s=2.0)
+        listen_until(lambda: b.texts, b)
     finally:
         closing.join(LIMIT_S)
 
@@ -493,7 +493,7 @@ def test_closing_without_linger_returns_at_once_even_with_unsent_messages(wires,
         say(a, "b", "x" * 50_000)
     before = time.monotonic()
     wires.close(a, 0.0)
-    assert time.monotonic() - before < 3.0
+    assert time.monotonic() - before < LIMIT_S
 
 
 def test_closing_with_linger_ends_at_the_limit_when_the_peer_never_reads(wires):
@@ -503,7 +503,7 @@ def test_closing_with_linger_ends_at_the_limit_when_the_peer_never_reads(wires):
         say(a, "b", "x" * 50_000)
     before = time.monotonic()
     wires.close(a, 0.2)
-    assert time.monotonic() - before < 5.0
+    assert time.monotonic() - before < LIMIT_S
 
 
 def tcp_connections(port):

@@ -174,6 +174,7 @@ def test_a_document_names_its_task_by_kind(config):
     assert adapter.validate_json(adapter.dump_json(config)) == config
 
 
+@pytest.mark.processes
 def test_our_own_tasks_load_neither_pettingzoo_nor_gymnasium_nor_torch():
     code = (
         "import sys; from env_service.environments import make_task\n"

@@ -183,6 +183,7 @@ def bench(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
     )
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="memory is read from /proc")
 def test_startup_finds_everybodys_memory_and_leaves_no_process(tmp_path):
     document = tmp_path / "three.toml"
@@ -204,6 +205,7 @@ def environment_of(process: Path) -> str:
         return ""
 
 
+@pytest.mark.processes
 def test_help_lists_the_benchmarks():
     told = bench("--help").stdout
     assert all(name in told for name in ("messages", "overhead", "startup"))

@@ -20,6 +20,8 @@ from env_service.config import ServiceConfig
 from scenarios.document.loading import catalogue_names, load_scenario, parse_scenario
 from scenarios.results.folder import RunFolder
 
+pytestmark = pytest.mark.processes
+
 TINY = [
     *("exchange-quick", "--set", "parallel_episodes=2", "--set", "learning.rounds=2", "--set", "learning.hidden=[8]"),
     *("--set", "environment.steps=5"),

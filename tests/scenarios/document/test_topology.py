@@ -281,6 +281,7 @@ def test_random_graphs_differ_between_seeds(document: dict[str, Any]) -> None:
     assert len({build(document, 10, seed).edges for seed in range(20)}) > 15
 
 
+@pytest.mark.processes
 def test_graphs_do_not_depend_on_the_hash_seed() -> None:
     script = (
         "from pydantic import TypeAdapter; from scenarios.document.topology import *; "
@@ -292,6 +293,7 @@ def test_graphs_do_not_depend_on_the_hash_seed() -> None:
     assert outputs == [here] * 3
 
 
+@pytest.mark.processes
 def test_graphs_that_are_not_random_need_no_networkx() -> None:
     script = (
         "import sys; from scenarios.document.topology import *; build_graph(GridConfig(rows=2, columns=2), 4, 1)\n"

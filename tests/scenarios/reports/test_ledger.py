@@ -60,6 +60,7 @@ def test_on_every_edge_all_that_was_sent_was_heard_or_ended_in_one_other_way(whi
     assert any(row.rejected if which == "troubled" else row.late for row in rows)
 
 
+@pytest.mark.processes
 def test_every_line_of_the_ledger_is_the_same_simulated_and_as_processes(tmp_path, troubled):
     arguments = ("exchange-quick", "--episodes", str(EPISODES), *TINY, "--set", TROUBLE)
     done = foretell("run", *arguments, "--set", "exchange.patience_s=0.5", "--out", str(tmp_path / "run"))
@@ -131,6 +132,7 @@ def test_endings_that_an_honest_run_can_have_are_not_held_against_it(tmp_path, t
     assert verify_ledger(load_scenario("exchange-quick", parse_settings([TROUBLE])), store) == []
 
 
+@pytest.mark.processes
 def test_the_command_prints_the_account_by_kind_and_by_edge_and_names_the_causes(tmp_path, troubled):
     by_kind = foretell("ledger", str(troubled), COLUMNS="200").stdout
     assert "share" in by_kind

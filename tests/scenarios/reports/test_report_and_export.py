@@ -20,6 +20,8 @@ from broker.errors import UserError
 from scenarios.reports.export import COLUMNS, to_csv, to_marl_eval, to_parquet
 from scenarios.results.run_result import read_run
 
+pytestmark = pytest.mark.long
+
 SMALL = ("exchange-quick", "--episodes", "45", "--set", "parallel_episodes=2", "--set", "learning.hidden=[8]")
 
 

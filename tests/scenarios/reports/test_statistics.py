@@ -101,6 +101,7 @@ def test_a_band_goes_around_the_mean_and_is_the_curve_itself_for_one_run():
         assert np.array_equal(ends, curves[0])
 
 
+@pytest.mark.processes
 def test_agents_and_the_commands_that_run_them_never_import_scipy():
     code = """
 import sys

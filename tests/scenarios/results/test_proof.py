@@ -75,6 +75,7 @@ def scenario_of(*settings):
     return load_scenario("exchange-quick", parse_settings(settings))
 
 
+@pytest.mark.processes
 def test_losses_bursts_and_copies_are_the_same_simulated_twice_and_run(tmp_path):
     first, second = (simulated(tmp_path, name, "--set", THREE) for name in ("one", "two"))
     done = foretell("run", "exchange-quick", "--episodes", "8", *SMALL, "--set", THREE, "--out", str(tmp_path / "run"))
@@ -112,6 +113,7 @@ def test_a_fault_aimed_at_nobody_fails_the_run_and_one_whose_window_never_came_d
     assert simulated(tmp_path, "two", "--set", 'faults=[{kind="drop",probability=1.0,episodes=[99,100]}]')["complete"]
 
 
+@pytest.mark.processes
 def test_the_command_ends_with_4_and_says_why(tmp_path):
     wrong = 'faults=[{kind="drop",probability=0.5,source="agnt-*"}]'
     done = foretell(

@@ -38,6 +38,7 @@ def packages(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.processes
 def test_the_example_of_the_docs_learns_simulated_and_as_processes(
     tmp_path: Path, packages: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -111,6 +111,7 @@ def assert_rate(hits: np.ndarray, expected: float) -> None:
 PAIRS = list(combinations(range(3), 2))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_rounds_are_skipped_as_often_as_asked_by_system_agent_and_edge(name: str) -> None:
     system, agent, edge = (
@@ -126,6 +127,7 @@ def test_rounds_are_skipped_as_often_as_asked_by_system_agent_and_edge(name: str
     assert_rate(np.stack([edge[:, one, other] for one, other in PAIRS]), 0.7)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_random_partners_are_pairs_that_know_of_each_other_and_each_is_picked_as_often(name: str) -> None:
     """One of three picks one of two others: a pair is left out if neither picks the other, once in four."""

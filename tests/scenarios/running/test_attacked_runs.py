@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import sqlite3
 import subprocess
 import threading
@@ -16,7 +18,7 @@ import pytest
 import zmq
 from limits import LIMIT_S
 from ports import free_ports
-from runs import TINY, need_mosquitto, simulate_here, start, summary, until
+from runs import TINY, need_mosquitto, participant_pid, simulate_here, start, summary, until
 
 from broker.security.curve import make_curve_keys, read_curve_keys
 from broker.security.mqtt_access import make_mqtt_access
@@ -27,9 +29,11 @@ from scenarios.document.plan import Plan
 from scenarios.document.planning import make_plan
 from scenarios.running.meeting.keys import everybodys_peers, make_keys
 
+pytestmark = pytest.mark.processes
+
 DIGESTS = ("curve_digest", "weights_digest", "ledger_digest", "shares_heard", "shares_missing")
 EPISODES = 40
-SCENARIO = ("exchange-quick", "--episodes", str(EPISODES), *TINY)
+SCENARIO = ("exchange-quick", "--episodes", str(EPISODES), *TINY, "--set", "recovery.hung_after_s=600")
 SECURE = ("--set", "transport.security.mode=on")
 RUN = "exchange-quick"
 
@@ -119,6 +123,11 @@ def test_a_flood_at_every_participant_changes_nothing_and_is_counted(
     def begin() -> None:
         for port in range(base, base + 5):  # the environment, three agents and the observer
             attackers.begin(flood(f"tcp://127.0.0.1:{port}"))
+        until((tmp_path / "run" / "logs" / "agent-2.log").exists, "the start of agent-2")
+        bystander = participant_pid(tmp_path / "run", "agent-2")
+        os.kill(bystander, signal.SIGSTOP)  # so that the run does not end before it is flooded
+        until(lambda: attackers.sent > 40 * simulated["shares_sent"], "a flood")
+        os.kill(bystander, signal.SIGCONT)
 
     found, _ = run_attacked(tmp_path / "run", *tcp(base), begin=begin)
     agree(simulated, found)
@@ -135,9 +144,8 @@ def test_strangers_at_a_run_with_keys_hear_and_say_nothing(
     wrong = {"curve_publickey": stranger.public.encode(), "curve_secretkey": stranger.secret.encode()}
 
     def begin() -> None:
-        secret = tmp_path / "run" / "keys" / "environment" / "curve.secret"
-        until(lambda: secret.exists() and secret.read_text().count("\n") == 2, "keys were made")
-        served_by = read_curve_keys(secret.parent).public.encode()  # public keys are no secret
+        until((tmp_path / "run" / "logs" / "environment.log").exists, "the start of the environment, with keys")
+        served_by = read_curve_keys(tmp_path / "run" / "keys" / "environment").public.encode()  # no secret
         attackers.begin(flood(f"tcp://127.0.0.1:{base}"))  # no key
         attackers.begin(flood(f"tcp://127.0.0.1:{base}", curve_serverkey=served_by, **wrong))
 
@@ -157,12 +165,11 @@ def test_strangers_at_a_forwarder_with_keys_are_turned_away_and_told_of(
     stranger = read_curve_keys(others / "agent-0")
 
     def begin() -> None:
-        secret = tmp_path / "run" / "keys" / "forwarder" / "curve.secret"
-        until(lambda: secret.exists() and secret.read_text().count("\n") == 2, "keys were made")
+        until((tmp_path / "run" / "logs" / "forwarder.log").exists, "the start of the forwarder, which has its keys")
         wrong = {
             "curve_publickey": stranger.public.encode(),
             "curve_secretkey": stranger.secret.encode(),
-            "curve_serverkey": read_curve_keys(secret.parent).public.encode(),
+            "curve_serverkey": read_curve_keys(tmp_path / "run" / "keys" / "forwarder").public.encode(),
         }
         for port in range(base, base + 3):
             attackers.begin(flood(f"tcp://127.0.0.1:{port}"))

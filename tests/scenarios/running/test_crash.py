@@ -27,6 +27,8 @@ from runs import (
 
 from scenarios.running.procfs import is_alive
 
+pytestmark = pytest.mark.processes
+
 EPISODES = 40
 SCENARIO = (
     *("exchange-quick", "--episodes", str(EPISODES), *TINY, "--set", DROPS, "--set", "exchange.patience_s=0.3"),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from runs import simulate_here
+
+pytestmark = pytest.mark.long
 
 BUDGET = ("exchange-quick", "--episodes", "150", "--set", "parallel_episodes=16", "--set", "learning.hidden=[32]")
 

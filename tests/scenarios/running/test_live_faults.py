@@ -14,6 +14,8 @@ import pytest
 from limits import LIMIT_S
 from runs import TINY, foretell, start, summary, until
 
+pytestmark = pytest.mark.processes
+
 SCENARIO = (
     *("exchange-quick", "--episodes", "100000", *TINY, "--set", "learning.rounds=1", "--set", "environment.steps=3"),
     *("--set", "recovery.checkpoint_every=5", "--set", "exchange.patience_s=0.05"),

@@ -61,6 +61,7 @@ def answers(address: str) -> bool:
         return probe.connect_ex((host, int(port))) == 0
 
 
+@pytest.mark.processes
 def test_a_run_takes_a_forwarder_that_runs_already(tmp_path: Path) -> None:
     port = free_ports(3)
     with broker(tmp_path / "broker", "--transport", "forwarder", "--listen", f"tcp://127.0.0.1:{port}") as (
@@ -76,6 +77,7 @@ def test_a_run_takes_a_forwarder_that_runs_already(tmp_path: Path) -> None:
     assert summary(tmp_path / "run")["episodes"] == 3
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("transport", ["mqtt", "forwarder"])
 def test_keys_made_by_hand_serve_a_broker_and_a_run_that_are_started_apart(tmp_path: Path, transport: str) -> None:
     if transport == "mqtt":
@@ -94,6 +96,7 @@ def test_keys_made_by_hand_serve_a_broker_and_a_run_that_are_started_apart(tmp_p
     assert address.startswith("mqtts://" if transport == "mqtt" else "tcp://")
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("transport", ["mqtt", "forwarder"])
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_broker_outlives_its_command(tmp_path: Path, transport: str, ending: signal.Signals) -> None:
@@ -111,6 +114,7 @@ def test_no_broker_outlives_its_command(tmp_path: Path, transport: str, ending: 
         until(lambda: not answers(address), "the end of its last thread")
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -128,6 +132,7 @@ def test_a_broker_that_would_be_no_use_or_open_to_strangers_is_refused(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.processes
 def test_a_run_whose_broker_elsewhere_cannot_know_its_keys_is_refused(tmp_path: Path) -> None:
     done = foretell(
         *("run", *RUN, "--transport", "mqtt", "--set", "transport.mqtt.address=mqtt://192.0.2.1:1883"),
@@ -196,6 +201,7 @@ def test_whom_a_broker_turned_away_is_told_in_the_end() -> None:
     assert told == ["the broker at tcp://127.0.0.1:1 turned away 7: see log"]
 
 
+@pytest.mark.processes
 def test_a_broker_that_dies_while_the_observer_connects_is_looked_after(tmp_path: Path) -> None:
     plan, port = make_plan(load_scenario("exchange-quick", {"transport.kind": "mqtt"})), free_ports(1)
     servers: list[MqttServer] = []

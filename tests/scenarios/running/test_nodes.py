@@ -21,6 +21,7 @@ from scenarios.running.nodes import Nodes
 from scenarios.running.processes.forked_nodes import ForkedNodes
 
 KINDS: dict[str, Callable[[RunFolder], Nodes]] = {"forked": ForkedNodes, "threads": ThreadNodes}
+IN_PROCESSES = {"forked"}
 TINY = {"parallel_episodes": 1, "environment.agents": 2, "environment.steps": 2, "learning.hidden": [4]}
 
 
@@ -46,7 +47,7 @@ class Stage:
         return {name: self.nodes.ended()[name].code for name in names}
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=[pytest.param(kind, marks=[pytest.mark.processes] * (kind in IN_PROCESSES)) for kind in KINDS])
 def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
     folder = RunFolder(tmp_path)
     folder.logs.mkdir()

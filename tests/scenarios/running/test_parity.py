@@ -10,6 +10,8 @@ import pytest
 from ports import free_ports
 from runs import DROPS, TINY, foretell, foretell_afresh, need_mosquitto, simulate_here, summary
 
+pytestmark = pytest.mark.processes
+
 DIGESTS = ("curve_digest", "weights_digest", "ledger_digest")
 COUNTS = ("shares_sent", "shares_heard", "shares_missing", "shares_late", "edge_bytes", "rounds", "env_steps")
 

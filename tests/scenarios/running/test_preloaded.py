@@ -7,12 +7,15 @@ import subprocess
 import sys
 
 import pytest
+from limits import LIMIT_S
 
 from scenarios.document.loading import parse_scenario
 from scenarios.document.planning import make_plan
 from scenarios.document.wiring import Wiring
 from scenarios.running.meeting.addresses import make_addresses
 from scenarios.running.processes.child import PRELOADED
+
+pytestmark = pytest.mark.processes
 
 DOCUMENT = """
 name = "preloaded"
@@ -53,7 +56,7 @@ def modules(tmp_path_factory):
     slices = [plan.agent(plan.agents[0], wiring), plan.environment(wiring)]
     arguments = [json.dumps(PRELOADED), *(each.model_dump_json() for each in slices)]
     command = [sys.executable, "-c", FORKED, *arguments]
-    said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout
+    said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=LIMIT_S).stdout
     return json.loads(said)
 
 

@@ -228,6 +228,7 @@ STRUCK = [
 ]
 
 
+@pytest.mark.processes
 def test_crashes_stops_and_losses_strike_alike_everywhere_and_leave_the_results_as_they_were(
     tmp_path: Path, undisturbed: dict[str, Any]
 ) -> None:
@@ -243,6 +244,7 @@ def test_crashes_stops_and_losses_strike_alike_everywhere_and_leave_the_results_
     assert "all go on from episode 10 (life 3)" in done.stderr
 
 
+@pytest.mark.processes
 def test_a_broker_that_is_killed_on_purpose_costs_nothing(tmp_path: Path, undisturbed: dict[str, Any]) -> None:
     need_mosquitto()
     table = faults({"kind": "crash", "participants": ["broker"], "at_episodes": [7]})
@@ -257,6 +259,7 @@ def test_a_broker_that_is_killed_on_purpose_costs_nothing(tmp_path: Path, undist
         assert [row[:2] for row in strikes(tmp_path / out)] == [("episode 7", "broker")]
 
 
+@pytest.mark.processes
 def test_who_goes_on_without_the_dead_decides_the_same_everywhere(tmp_path: Path) -> None:
     table = faults(
         {"kind": "crash", "participants": ["agent-1"], "at_episodes": [6]},
@@ -277,6 +280,7 @@ def test_who_goes_on_without_the_dead_decides_the_same_everywhere(tmp_path: Path
     assert found["shares_missing"] == 14 * 2 + 10 * 2
 
 
+@pytest.mark.processes
 def test_a_run_that_went_on_without_somebody_goes_on_so_when_it_is_resumed(tmp_path: Path) -> None:
     table = faults(
         {"kind": "crash", "participants": ["agent-1"], "at_episodes": [6]},
@@ -292,6 +296,7 @@ def test_a_run_that_went_on_without_somebody_goes_on_so_when_it_is_resumed(tmp_p
     assert figures(tmp_path / "run") == figures(tmp_path / "simulate")
 
 
+@pytest.mark.processes
 def test_a_node_that_is_stopped_for_too_long_is_taken_for_hung(tmp_path: Path, undisturbed: dict[str, Any]) -> None:
     table = faults({"kind": "stop", "participants": ["agent-0"], "at_episodes": [6], "for_s": 60.0})
     hung = ("--set", "recovery.hung_after_s=8")
@@ -302,6 +307,7 @@ def test_a_node_that_is_stopped_for_too_long_is_taken_for_hung(tmp_path: Path, u
     assert figures(tmp_path / "run") == figures(tmp_path / "simulate") == undisturbed
 
 
+@pytest.mark.processes
 def test_a_fault_that_came_too_late_to_strike_fails_the_run(tmp_path: Path) -> None:
     table = faults({"kind": "crash", "participants": ["agent-0"], "at_s": [3600.0]})
     done = foretell("simulate", *SCENARIO, *table, "--out", str(tmp_path / "run"))

@@ -97,6 +97,7 @@ def undisturbed_longer(tmp_path_factory):
     return play(make_run_folder(tmp_path_factory.mktemp("longer") / "run", "tiny", 1), LONGER)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", range(4))
 def test_a_thousand_crashes_at_random_moments_change_no_result(folders, undisturbed_longer, part):
     """250 crashes a part, at moments drawn for each, in as many runs as they need."""
@@ -113,6 +114,7 @@ def test_a_thousand_crashes_at_random_moments_change_no_result(folders, undistur
         crashes, seed = crashes + len(dying.deaths), seed + 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("algorithm", ["value-sharing", "value-parameter-sharing", "policy-sharing"])
 def test_every_algorithm_goes_on_as_if_nothing_had_been(folders, algorithm):
     settings = {"faults": LOSSY, "algorithm.name": algorithm}

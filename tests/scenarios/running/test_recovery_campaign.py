@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from runs import foretell, need_mosquitto
+
+pytestmark = pytest.mark.processes
 
 
 def test_a_campaign_of_kills_ends_every_run_with_the_figures_of_an_undisturbed_one() -> None:

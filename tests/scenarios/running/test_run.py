@@ -42,6 +42,8 @@ from broker.wire.codec import Codec
 from broker.wire.messages import ENVIRONMENT, OBSERVER, Envelope, Share, Stop
 from scenarios.running.procfs import is_alive
 
+pytestmark = pytest.mark.processes
+
 LONG = ("--episodes", "100000", *TINY, "--set", "recovery.on_crash=fail")
 
 

@@ -17,6 +17,8 @@ from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.runner import Folder, Runner
 from scenarios.running.procfs import is_alive
 
+pytestmark = pytest.mark.processes
+
 FIG1 = (
     *("study", "fig1", "--quick", "--task", "exchange", "--seeds", "1"),
     *("--algorithm", "anticipation-sharing", "--algorithm", "independent"),

@@ -120,6 +120,7 @@ def test_nothing_is_tried_twice_and_a_condition_that_never_holds_is_none() -> No
     assert shrink(scenario_with(drop("a")), lambda _: False, lambda _: None) is None
 
 
+@pytest.mark.processes
 def test_shrink_leaves_a_scenario_that_shows_it(tmp_path: Path) -> None:
     faults = '[{kind="drop",probability=0.5,episodes=[2,12]},{kind="duplicate",probability=0.5}]'
     out = tmp_path / "left.toml"
@@ -137,6 +138,7 @@ def test_shrink_leaves_a_scenario_that_shows_it(tmp_path: Path) -> None:
 # Twin
 
 
+@pytest.mark.processes
 def test_twins_are_equal_until_a_fault_strikes_and_the_difference_is_told(tmp_path: Path) -> None:
     faults = 'faults=[{kind="drop",probability=0.9,episodes=[4,20]}]'
     eager = ("--set", "learning.actor_learning_rate=0.1")
@@ -167,6 +169,7 @@ def test_twins_are_equal_until_a_fault_strikes_and_the_difference_is_told(tmp_pa
     assert command(*words, COLUMNS="120").stdout == done.stdout  # nothing is run again
 
 
+@pytest.mark.processes
 def test_a_scenario_without_faults_has_no_twin() -> None:
     done = command("twin", *WORDS)
     assert done.returncode == 2
@@ -176,6 +179,7 @@ def test_a_scenario_without_faults_has_no_twin() -> None:
 # The pytest plugin
 
 
+@pytest.mark.processes
 def test_the_examples_of_the_docs_pass_for_a_user(tmp_path: Path) -> None:
     examples = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "testing.md").read_text(encoding="utf-8"), re.DOTALL)
     assert len(examples) == 2
