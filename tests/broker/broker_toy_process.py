@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import signal
 import sys
-
-from broker_toys import Pong
+from pathlib import Path
 
 from broker.config import Model
 from broker.driving.process import main, serve
 from broker.participants.link import LinkConfig
+
+# What all tests share; behind the packages, whose names its folders bear.
+sys.path.append(str(Path(__file__).parents[1]))
+
+from broker_toys import Pong
 
 
 class PongConfig(Model):

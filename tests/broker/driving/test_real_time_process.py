@@ -125,7 +125,7 @@ def listening(name, folder, peer):
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_a_process_with_130_and_says_what_it_waited_for(folder, sent):
     with listening("b", folder, "a") as ear, started(slice_file(folder, link("a", "b", folder))) as a:
-        listen_until(lambda: ear.heard, ear)
+        listen_until(lambda: ear.heard or a.poll() is not None, ear)
         a.send_signal(sent)
         code, said = end_of(a)
     assert code == 130
