@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import pytest
 from agent_cases import agent_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -178,6 +179,7 @@ exchanges = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.long
 @settings(deadline=None, max_examples=300)
 @given(st.integers(2, 3), st.integers(1, 3), weathers, exchanges)
 def test_whatever_the_network_does_every_agent_finishes_with_k_updates_an_episode_and_one_action_a_step(

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from recording_learner import RecordingLearner
@@ -19,6 +20,8 @@ from agent_node.protocol import AgentPhase, AgentProtocol
 from broker.participants.participant import Command, Forget, Participant, Report, Send
 from broker.wire.messages import ENVIRONMENT, OBSERVER, Action, Gone, Hello, Message, Stop
 from broker.wire.records import RoundRecord
+
+pytestmark = pytest.mark.long
 
 Flying = tuple[str, str, Message]
 LOSABLE_NEVER = (Stop, Gone)

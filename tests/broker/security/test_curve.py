@@ -78,6 +78,7 @@ def test_a_neighbor_that_speaks_in_the_name_of_another_is_not_heard(house):
     assert [event.text for event in noticed(b.transport)] == ["the key of c signed a message of a"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("keys", "sentence"),
     [

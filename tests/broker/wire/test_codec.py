@@ -256,6 +256,7 @@ def test_random_bytes_behind_a_good_edge_are_refused_or_a_message(message, tail)
     reads_or_refuses(PREFIX + message)
 
 
+@pytest.mark.long
 @property_test
 @given(st.data())
 def test_a_damaged_frame_is_refused_or_still_a_message(data):
@@ -420,6 +421,7 @@ def held_bytes(work):
         tracemalloc.stop()
 
 
+@pytest.mark.long
 def test_a_flood_of_different_shapes_is_not_remembered_for_ever():
     codec = the_codec()
 

@@ -100,6 +100,7 @@ def in_order_of_agents(rows: list[np.ndarray]) -> torch.Tensor:
     return torch.cat([torch.from_numpy(rows[i])[[orders[i].index(j) for j in agents]] for i in agents])
 
 
+@pytest.mark.long
 def test_the_bare_script_and_the_agents_have_the_same_advantages_and_gradients(agents):
     """An agent's gradient is seen in Adam's first moment, which after the first step is a tenth of it."""
     scenario = load_scenario("exchange-quick", TINY)
@@ -170,6 +171,7 @@ def test_ours_and_the_bare_script_take_turns():
 # Messages and start-up
 
 
+@pytest.mark.long
 def test_barriers_are_counted_for_both_loops():
     barrier = measure_barriers(2, 1, 0.05)
     assert min(barrier.bare, barrier.ours, barrier.ratio) > 0

@@ -95,6 +95,7 @@ def test_what_is_still_held_at_the_end_has_expired_and_the_fault_that_held_it_is
     assert {line[7] for line in expired} == {"winter held it for 1e+06 s, and its receiver was done before"}
 
 
+@pytest.mark.long
 def test_skipped_rounds_are_counted_on_each_edge_and_nothing_is_sent_in_them(tmp_path):
     half = shares_of(simulated(tmp_path, "half", "exchange.skip_probability=0.5", 'exchange.skip_scope="edge"'))
     assert {row.sent + row.skipped for row in half} == {EPISODES * ROUNDS}

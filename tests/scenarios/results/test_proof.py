@@ -107,6 +107,7 @@ def test_a_ledger_that_was_tampered_with_does_not_fit(tmp_path):
     assert found[1:] == ["1 delayed messages were handed over before their time"]
 
 
+@pytest.mark.long
 def test_a_fault_aimed_at_nobody_fails_the_run_and_one_whose_window_never_came_does_not(tmp_path):
     with pytest.raises(LedgerMismatch, match=r"fault drop: none of the \d+ edges that carried share"):
         simulated(tmp_path, "one", "--set", 'faults=[{kind="drop",probability=0.5,source="agnt-*"}]')

@@ -52,6 +52,7 @@ def patched(cls: type, name: str, replacement: Any) -> Iterator[None]:
 # Every algorithm without an exchange
 
 
+@pytest.mark.long
 def test_with_every_round_skipped_all_algorithms_are_independent_learning(tmp_path: Path) -> None:
     """Those that share parameters start from common ones, and so are compared with independent agents that do."""
     found: dict[tuple[str, str], dict[str, Any]] = {}

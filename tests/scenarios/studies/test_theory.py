@@ -296,6 +296,7 @@ def test_recipes_are_as_far_as_they_say() -> None:
     )
 
 
+@pytest.mark.long
 def test_equal_seeds_write_equal_bytes_and_other_seeds_other_numbers(tmp_path: Path) -> None:
     for name, seed in (("one", 1), ("again", 1), ("other", 2)):
         run(tmp_path, name, seed=seed)
