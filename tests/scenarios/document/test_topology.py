@@ -284,7 +284,8 @@ def test_random_graphs_differ_between_seeds(document: dict[str, Any]) -> None:
 @pytest.mark.processes
 def test_graphs_do_not_depend_on_the_hash_seed() -> None:
     script = (
-        "from pydantic import TypeAdapter; from scenarios.document.topology import *; "
+        "from pydantic import TypeAdapter; "
+        "from scenarios.document.graph import *; from scenarios.document.topology import *; "
         "adapter = TypeAdapter(TopologyConfig)\n"
         f"for document in {RANDOM!r}: print(build_graph(adapter.validate_python(document), 10, 7).edges)"
     )
@@ -296,7 +297,8 @@ def test_graphs_do_not_depend_on_the_hash_seed() -> None:
 @pytest.mark.processes
 def test_graphs_that_are_not_random_need_no_networkx() -> None:
     script = (
-        "import sys; from scenarios.document.topology import *; build_graph(GridConfig(rows=2, columns=2), 4, 1)\n"
+        "import sys; from scenarios.document.graph import *; from scenarios.document.topology import *\n"
+        "build_graph(GridConfig(rows=2, columns=2), 4, 1)\n"
         "print('networkx' in sys.modules, 'torch' in sys.modules)"
     )
     assert run_python(script, "0") == "False False\n"
