@@ -13,8 +13,8 @@ from broker.wire.messages import ENVIRONMENT
 from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
 from scenarios.results.observer import Observer
-from scenarios.running.launched.hands import Hands
 from scenarios.running.launched.inbox import Inbox
+from scenarios.running.launched.node_control import NodeControl
 from scenarios.running.meeting.meeting import Meeting
 from scenarios.running.nodes import NodeEnd, Nodes
 from scenarios.running.substrate import THE_BROKER, Moment
@@ -49,7 +49,7 @@ class LaunchedLife:
         checkpoints: Mapping[str, Checkpoints],
         late: Mapping[str, float],
     ) -> None:
-        self.control = Hands(nodes, found, checkpoints)
+        self.control = NodeControl(nodes, found, checkpoints)
         self._plan = plan
         self._wiring = wiring
         self._observer = observer

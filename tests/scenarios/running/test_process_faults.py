@@ -138,14 +138,14 @@ def test_hands_do_what_the_fault_asks_for_and_every_victim_is_written_down() -> 
             self.did.append((victim, newest))
             return "lost"
 
-    hands, victims = ProcessControl(), ("agent-0", "agent-1")
+    control, victims = ProcessControl(), ("agent-0", "agent-1")
     configs = (
         crash(participants=victims, at_episodes=(1,), down_s=3.0),
         StopConfig(kind="stop", participants=victims, at_episodes=(1,), for_s=2.0),
         CheckpointLossConfig(kind="checkpoint-loss", participants=victims, at_episodes=(1,), newest=4),
     )
-    records = [each for config in configs for each in carry_out(Strike("f", config, "episode 1", victims), hands)]
-    assert hands.did == [(victims, 3.0), ("agent-0", 2.0), ("agent-1", 2.0), ("agent-0", 4), ("agent-1", 4)]
+    records = [each for config in configs for each in carry_out(Strike("f", config, "episode 1", victims), control)]
+    assert control.did == [(victims, 3.0), ("agent-0", 2.0), ("agent-1", 2.0), ("agent-0", 4), ("agent-1", 4)]
     assert [(each.participant, each.what) for each in records] == [
         *(("agent-0", "killed agent-0"), ("agent-1", "killed agent-1")),
         *(("agent-0", "stopped"), ("agent-1", "stopped"), ("agent-0", "lost"), ("agent-1", "lost")),

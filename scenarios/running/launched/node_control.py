@@ -15,11 +15,11 @@ from scenarios.running.substrate import CRASHED, GONE
 _LOOK_EVERY_S = 0.05
 
 
-class Hands:
-    """Does in one life what `scenarios.running.substrate.ProcessControl` says.
+class NodeControl:
+    """Does to nodes, in one life, what `scenarios.running.substrate.ProcessControl` says.
 
     Attributes:
-        crashed: Whether they have killed anybody.
+        crashed: Whether it has killed anybody.
 
     Args:
         nodes: The participants' processes.
