@@ -8,7 +8,6 @@ checkpoint.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -20,6 +19,7 @@ import safetensors.numpy as tensors
 from safetensors import SafetensorError
 
 from broker.errors import CheckpointDamaged
+from broker.files import sync, write_whole
 
 VERSION = 1
 _ARRAYS, _FACTS = ".safetensors", ".json"
@@ -120,9 +120,9 @@ class FileCheckpoints:
         arrays = tensors.save({name: np.ascontiguousarray(array) for name, array in state.arrays.items()})
         facts = json.dumps(state.facts, allow_nan=False)
         note = {"version": VERSION, "episode": episode, "sha256": _digest(arrays, facts), "facts": facts}
-        _write(self._path(episode, _ARRAYS), arrays)
-        _write(self._path(episode, _FACTS), json.dumps(note).encode())
-        _sync_folder(self._folder)
+        write_whole(self._path(episode, _ARRAYS), arrays)
+        write_whole(self._path(episode, _FACTS), json.dumps(note).encode())
+        sync(self._folder)
 
     def read(self, episode: int) -> State:
         """Read both files and compare them with the SHA-256."""
@@ -177,20 +177,3 @@ class FileCheckpoints:
 
 def _digest(arrays: bytes, facts: str) -> str:
     return sha256(arrays + facts.encode()).hexdigest()
-
-
-def _write(path: Path, content: bytes) -> None:
-    beside = path.with_name(f"{path.name}.new")
-    with beside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,7 +12,7 @@ from broker.config import TransportConfig
 from broker.errors import ParticipantDied, UserError
 from scenarios.commands.terminal import interruptible
 from scenarios.document.plan import Plan
-from scenarios.running.meeting.keys import beyond_this_host, needs_keys
+from scenarios.running.meeting.keys import beyond_this_host, given_keys, needs_keys
 from scenarios.running.meeting.running_broker import start_broker
 
 _LOOK_EVERY_S = 0.2
@@ -59,7 +59,7 @@ def _keys_for(transport: TransportConfig, listen: str) -> Path | None:
     """The keys of what listens at an address, or None where it needs none.
 
     Raises:
-        UserError: It needs some, and has none.
+        UserError: It needs some, and has none, or none that are whole.
     """
     mode = transport.security.mode
     if mode == "off" or (mode == "auto" and not needs_keys(transport) and not beyond_this_host(listen or "ipc://")):
@@ -70,4 +70,4 @@ def _keys_for(transport: TransportConfig, listen: str) -> Path | None:
             "set transport.security.keys; or set transport.security.mode to off."
         )
         raise UserError(msg)
-    return transport.security.keys
+    return given_keys(transport.security.keys)

@@ -1,17 +1,27 @@
-"""Who may take part in a run: whether it needs keys, and making them."""
+"""Who may take part in a run: whether it needs keys, and making them, a whole set or none.
+
+FOLDER/made-for says for whom the set in a folder was made; it is empty until the last of its files is on the disk.
+"""
 
 from __future__ import annotations
 
 import ipaddress
+import json
+import shutil
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 from broker.config import TransportConfig
 from broker.errors import UserError
+from broker.files import sync, sync_tree, write_whole
 from broker.wire.messages import FORWARDER, OBSERVER
 from scenarios.document.plan import Plan
 
 _HERE = "this host"
+_MADE_FOR, _UNFINISHED = "made-for", ""
 
 
 def needs_keys(config: TransportConfig) -> bool:
@@ -33,8 +43,38 @@ def beyond_this_host(address: str) -> bool:
         return host != "localhost"
 
 
+def own_keys(plan: Plan, folder: Path) -> Path:
+    """The folder of keys that a run makes for itself: those that are there already when it is resumed, else new ones.
+
+    Args:
+        plan: What runs.
+        folder: Where they are, or where to make them.
+
+    Raises:
+        UserError: The folder holds something else, or cannot be read or written.
+    """
+    if _made_for(folder) != _digest(plan):
+        make_keys(plan, folder)
+    return folder
+
+
+def given_keys(folder: Path) -> Path:
+    """The folder of keys that a scenario names.
+
+    Raises:
+        UserError: They were never made to the end.
+    """
+    if _made_for(folder) == _UNFINISHED:
+        msg = f"expected a whole set of keys in {folder}, found one that was cut while it was made: make it anew with "
+        msg += f"`foretell keys --out {folder}`"
+        raise UserError(msg)
+    return folder
+
+
 def make_keys(plan: Plan, folder: Path) -> None:
     """Make the keys and passwords of every participant of a run, of its observer and of what stands between them.
+
+    What is left of a set that was cut while it was made is removed: it serves nobody.
 
     Args:
         plan: Its graph says who may speak to whom.
@@ -46,16 +86,48 @@ def make_keys(plan: Plan, folder: Path) -> None:
     from broker.security.curve import make_curve_keys, with_forwarder  # noqa: PLC0415 - runs without keys need no cryptography
     from broker.security.mqtt_access import make_mqtt_access  # noqa: PLC0415
 
-    if folder.exists() and any(folder.iterdir()):
-        msg = f"expected an empty folder for keys, found {folder} with files in it. Choose another, or remove it."
-        raise UserError(msg)
     try:
-        peers = everybodys_peers(plan)
-        make_mqtt_access(folder, plan.scenario.name, peers, sorted(_hosts(plan.scenario.transport)))
-        make_curve_keys(folder, with_forwarder(peers))
+        if folder.exists() and _made_for(folder) != _UNFINISHED and any(folder.iterdir()):
+            msg = f"expected an empty folder for keys, found {folder} with files in it. Choose another, or remove it."
+            raise UserError(msg)
+        with _whole_or_unfinished(plan, folder):
+            peers = everybodys_peers(plan)
+            make_mqtt_access(folder, plan.scenario.name, peers, sorted(_hosts(plan.scenario.transport)))
+            make_curve_keys(folder, with_forwarder(peers))
     except OSError as error:
         msg = f"cannot write keys to {folder}: {error.strerror}"
         raise UserError(msg) from None
+
+
+@contextmanager
+def _whole_or_unfinished(plan: Plan, folder: Path) -> Iterator[None]:
+    """Call what is in a folder unfinished until all that is written there meanwhile is on the disk."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / _MADE_FOR).touch()
+    sync(folder)
+    for left in [path for path in folder.iterdir() if path.is_dir()]:
+        shutil.rmtree(left)
+    yield
+    sync_tree(folder)
+    write_whole(folder / _MADE_FOR, _digest(plan).encode())
+    sync(folder)
+
+
+def _made_for(folder: Path) -> str | None:
+    """For whom the keys in a folder were made; None where it does not say, as in those that were copied to a host."""
+    try:
+        return (folder / _MADE_FOR).read_text(encoding="ascii", errors="replace")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        msg = f"cannot read the keys in {folder}: {error.strerror}"
+        raise UserError(msg) from None
+
+
+def _digest(plan: Plan) -> str:
+    """SHA-256 of all that keys are made from."""
+    made_from = [plan.scenario.name, everybodys_peers(plan), sorted(_hosts(plan.scenario.transport))]
+    return sha256(json.dumps(made_from).encode()).hexdigest()
 
 
 def describe_keys(plan: Plan, folder: Path) -> str:

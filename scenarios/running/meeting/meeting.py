@@ -15,7 +15,7 @@ from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
 from scenarios.results.folder import RunFolder
 from scenarios.running.meeting.addresses import make_addresses
-from scenarios.running.meeting.keys import make_keys, needs_keys
+from scenarios.running.meeting.keys import given_keys, needs_keys, own_keys
 from scenarios.running.meeting.running_broker import RunningBroker, given_address, start_broker
 from scenarios.running.procfs import await_stopped, is_alive
 
@@ -152,24 +152,24 @@ def find_keys(plan: Plan, own: Path) -> Path | None:
 
     Args:
         plan: What runs.
-        own: Where to make keys of its own, where the scenario names none.
+        own: Where its own keys are, or are made, where the scenario names none.
 
     Raises:
-        UserError: What stands between the participants runs already and cannot know keys made now.
+        UserError: What stands between the participants runs already and cannot know keys made now, or the keys cannot
+            be used.
     """
     transport = plan.scenario.transport
     if not needs_keys(transport):
         return None
     if transport.security.keys is not None:
-        return transport.security.keys
+        return given_keys(transport.security.keys)
     if address := given_address(plan):
         msg = (
             f"{address} runs already, so keys made now would be strange to it. Make them with `foretell keys`, give "
             "it its part, and set transport.security.keys; or set transport.security.mode to off."
         )
         raise UserError(msg)
-    make_keys(plan, own)
-    return own
+    return own_keys(plan, own)
 
 
 def _required(between: RunningBroker | None) -> RunningBroker:

@@ -1,0 +1,45 @@
+"""Files that are there whole or not at all, whatever ends the process that writes them: a signal, no space, no power."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Put content in the place of what was there, in one step.
+
+    Whoever reads the file finds the old content or the new one, and no part of either. After a loss of power it may be
+    the old one, until the folder is brought to the disk with `sync`.
+
+    Raises:
+        OSError: It cannot be written; what was there before is there still.
+    """
+    beside = path.with_name(f"{path.name}.new")
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError:
+        with suppress(OSError):
+            beside.unlink()
+        raise
+
+
+def sync(path: Path) -> None:
+    """Bring a file's content, or a folder's list of files, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_tree(folder: Path) -> None:
+    """Bring a folder and all that is in it to the disk."""
+    for path in folder.rglob("*"):
+        sync(path)
+    sync(folder)

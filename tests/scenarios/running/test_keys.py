@@ -1,0 +1,134 @@
+"""The keys of a run: made whole or not at all, and used again when the run goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from runs import TINY, children_of, foretell, need_mosquitto, participant_pid, start, summary, until
+
+from broker.errors import UserError
+from scenarios.document.loading import load_scenario
+from scenarios.document.planning import make_plan
+from scenarios.results.folder import RunFolder
+from scenarios.results.reader import read_store
+from scenarios.running.meeting.keys import given_keys, make_keys, own_keys
+from scenarios.running.procfs import is_alive
+
+PLAN = make_plan(load_scenario("exchange-quick", {"transport.security.mode": "on"}))
+SCENARIO = ("exchange-quick", "--episodes", "8", *TINY, "--set", 'transport.security.mode="on"')
+SCENARIO += ("--set", "learning.rounds=1", "--set", "environment.steps=3", "--set", "recovery.checkpoint_every=1")
+FIGURES = ("curve_digest", "weights_digest", "episodes", "rejected", "complete")
+
+
+class PowerLost(BaseException):
+    """Nothing can be done after it."""
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def lose_power_after(calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the call to the system after so many of those that open, sync or rename be the last."""
+    left = calls
+
+    def dying(really):
+        def call(*arguments, **options):
+            nonlocal left
+            if left == 0:
+                raise PowerLost
+            left -= 1
+            return really(*arguments, **options)
+
+        return call
+
+    for name in ("open", "fsync", "replace"):
+        monkeypatch.setattr(os, name, dying(getattr(os, name)))
+    for name in ("mkdir", "touch", "replace"):
+        monkeypatch.setattr(f"pathlib.Path.{name}", dying(getattr(Path, name)))
+
+
+def cut_set(folder: Path, calls: int, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Lose power while keys are made; whether that happened."""
+    with monkeypatch.context() as patch:
+        lose_power_after(calls, patch)
+        try:
+            make_keys(PLAN, folder)
+        except PowerLost:
+            return True
+    return False
+
+
+def test_a_set_that_was_cut_at_any_moment_is_made_anew_or_is_whole(tmp_path, monkeypatch):
+    make_keys(PLAN, tmp_path / "whole")
+    expected = files(tmp_path / "whole").keys()
+    moments = 0
+    while cut_set(tmp_path / str(moments), moments, monkeypatch):
+        folder = tmp_path / str(moments)
+        assert files(own_keys(PLAN, folder)).keys() - {"made-for.new"} == expected
+        found = files(folder)
+        assert files(own_keys(PLAN, folder)) == found, "whole ones are used again"
+        moments += 1
+    assert moments > 30
+
+
+@pytest.mark.parametrize("calls", [12, 20, 40])
+def test_a_set_that_was_cut_serves_no_scenario_that_names_it(tmp_path, monkeypatch, calls):
+    assert cut_set(tmp_path / "keys", calls, monkeypatch)
+    with pytest.raises(UserError, match=r"found one that was cut while it was made: make it anew with `foretell keys"):
+        given_keys(tmp_path / "keys")
+    make_keys(PLAN, tmp_path / "keys")
+    assert given_keys(tmp_path / "keys") == tmp_path / "keys"
+
+
+def test_keys_that_were_made_for_others_are_refused_and_left_alone(tmp_path):
+    folder = tmp_path / "keys"
+    make_keys(make_plan(load_scenario("predation-6-quick", {"transport.security.mode": "on"})), folder)
+    found = files(folder)
+    with pytest.raises(UserError, match="expected an empty folder for keys"):
+        own_keys(PLAN, folder)
+    assert files(folder) == found
+
+
+def test_a_file_in_the_place_of_keys_is_a_sentence(tmp_path):
+    (tmp_path / "keys").touch()
+    for use in (make_keys, own_keys):
+        with pytest.raises(UserError, match=r"^cannot write keys to .*: Not a directory$"):
+            use(PLAN, tmp_path / "keys")
+
+
+def recorded(out: Path) -> int:
+    try:
+        with read_store(out / "run.sqlite") as store:
+            return store.count_episodes()
+    except UserError:
+        return 0
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("transport", ["zeromq", "forwarder", "mqtt"])
+def test_a_run_that_made_its_own_keys_goes_on_with_them(tmp_path: Path, transport: str, ending: signal.Signals) -> None:
+    if transport == "mqtt":
+        need_mosquitto()
+    whole, out = tmp_path / "whole", tmp_path / "run"
+    undisturbed = foretell("simulate", *SCENARIO, "--out", str(whole))
+    assert undisturbed.returncode == 0, undisturbed.stderr
+    with start("run", *SCENARIO, "--transport", transport, "--out", str(out)) as process:
+        until(lambda: recorded(out) >= 2, "2 episodes")
+        environment = participant_pid(out, "environment")
+        os.kill(environment, signal.SIGSTOP)  # so that the run does not end before it is interrupted
+        children = children_of(process.pid)
+        process.send_signal(ending)
+        os.kill(environment, signal.SIGCONT)
+        process.communicate()
+    until(lambda: not any(map(is_alive, children)), "the end of all processes")
+    keys = files(RunFolder(out).keys)
+    done = foretell("run", "--resume", str(out))
+    assert done.returncode == 0, done.stderr
+    assert "the run is resumed" in done.stderr
+    assert files(RunFolder(out).keys) == keys
+    assert {name: summary(out)[name] for name in FIGURES} == {name: summary(whole)[name] for name in FIGURES}
