@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever ends the process that writes them: a signal, no space, no power."""
+"""Files that are there whole or not at all, whatever ends the process that writes them: a signal, no room, no power."""
 
 from __future__ import annotations
 

@@ -16,11 +16,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from broker.errors import ForetellError, LedgerMismatch, UserError
-from scenarios.document.loading import load_scenario
 from scenarios.document.plan import Plan
 from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
 from scenarios.results import observer as observing
+from scenarios.results.document import read_document
 from scenarios.results.folder import RunFolder, held, make_run_folder, open_run_folder
 from scenarios.results.observer import Observer
 from scenarios.results.proof import mismatches
@@ -46,7 +46,7 @@ def resume(way: WayName, root: Path) -> None:
     if read_summary(folder) is not None:
         msg = f"{root} is complete: there is nothing to go on with"
         raise UserError(msg)
-    _execute(way, make_plan(load_scenario(str(folder.scenario))), folder)
+    _execute(way, make_plan(read_document(folder)), folder)
 
 
 def execute(way: WayName, scenario: Scenario, out: Path | None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from hashlib import sha256
 from typing import Annotated
 
 import tomli_w
@@ -63,6 +65,12 @@ class Scenario(Model):
     def fault_names(self) -> frozenset[str]:
         """What the ledger calls its faults."""
         return frozenset(name_of_fault(fault) for fault in self.faults)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of every setting but `episodes`, which says how long a run goes on, and not what it is."""
+        settings = self.model_dump(mode="json", exclude={"episodes"}, exclude_none=True)
+        return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def to_toml(self) -> str:
         """The resolved document, every setting spelled out."""

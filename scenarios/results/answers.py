@@ -123,6 +123,18 @@ class LiveFault(NamedTuple):
     healed_after: int | None
 
 
+class DocumentRow(NamedTuple):
+    """Which document a run was begun with.
+
+    Attributes:
+        digest: `Scenario.digest` of it.
+        episodes: How many there were to be.
+    """
+
+    digest: str
+    episodes: int
+
+
 class LifeRow(NamedTuple):
     """One life of all participants.
 

@@ -24,6 +24,7 @@ from broker.wire.records import (
 )
 from scenarios.document.plan import Plan
 from scenarios.results.answers import LiveFault
+from scenarios.results.document import write_document
 from scenarios.results.folder import RunFolder
 from scenarios.results.store import Store
 from scenarios.results.summary import RunTotals, Summary
@@ -77,8 +78,7 @@ class Observer:
         self._show = show
         self._say = say
         self._clock = clock
-        folder.scenario.write_text(plan.scenario.to_toml(), encoding="utf-8")
-        self._store = Store(folder.store, plan.agents)
+        self._store = _opened(plan, folder)
         self._totals = self._recalled()
         self._writer = EventFileWriter(str(folder.tensorboard), flush_secs=10)
         self._losses: defaultdict[str, float] = defaultdict(float)
@@ -215,3 +215,20 @@ class Observer:
         self._writer.add_event(event)
         self._losses.clear()
         self._losses_of = 0
+
+
+def _opened(plan: Plan, folder: RunFolder) -> Store:
+    """The store of a run that begins, beside its document, or of one that goes on with the document it was begun with.
+
+    Raises:
+        UserError: They cannot be written, or the run was begun with another document.
+    """
+    if not folder.store.exists():
+        write_document(folder, plan.scenario)
+    store = Store(folder.store, plan.agents)
+    try:
+        store.begin(plan.scenario.digest, plan.scenario.episodes)
+    except BaseException:
+        store.close()
+        raise
+    return store

@@ -16,6 +16,7 @@ from broker.errors import UserError
 from broker.wire.records import EdgeRecord, EventKind, FaultCount, ProcessFaultRecord
 from scenarios.results.answers import (
     CauseCount,
+    DocumentRow,
     EdgeFates,
     EndingCount,
     EpisodeRow,
@@ -91,6 +92,30 @@ class RunReader:
     def is_empty(self) -> bool:
         """Whether no table is there yet."""
         return int(self._row("SELECT count(*) FROM sqlite_master")[0]) == 0
+
+    def require_document(self, digest: str, episodes: int) -> None:
+        """See that a document is the one that the run was begun with, or says no more than that it goes on longer.
+
+        Args:
+            digest: `Scenario.digest` of it.
+            episodes: How many it asks for.
+
+        Raises:
+            UserError: It is another, or asks for fewer episodes.
+        """
+        if self.is_empty():
+            return  # whoever was killed before all tables were there has begun nothing
+        begun = next(self._rows(DocumentRow, "SELECT digest, episodes FROM document"), None)
+        if begun is None or (begun.digest == digest and begun.episodes <= episodes):
+            return
+        expected, found = begun.digest[:16], digest[:16]
+        if begun.digest == digest:
+            expected, found = f"at least {begun.episodes} episodes", str(episodes)
+        msg = (
+            f"the run in {self._path.parent} was begun with another document: expected {expected}, found {found}. Only "
+            "more episodes may be asked for: put its scenario.toml back, or run the changed one into another folder"
+        )
+        raise UserError(msg)
 
     def episodes(self) -> Iterator[EpisodeRow]:
         """Returns by episode, and within it in the order of the agents."""

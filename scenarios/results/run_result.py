@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from broker.errors import UserError
 from broker.wire.records import EdgeRecord
-from scenarios.document.loading import parse_scenario
 from scenarios.document.scenario import Scenario
 from scenarios.results.answers import EpisodeRow
+from scenarios.results.document import read_document
 from scenarios.results.folder import RunFolder
 from scenarios.results.reader import read_store, require_version
 from scenarios.results.summary import Summary
@@ -90,11 +90,7 @@ def read_run(folder: Path) -> RunResult:
     if summary is None:
         msg = f"{folder} holds no finished run: expected a folder that `foretell run` or `foretell simulate` left"
         raise UserError(msg)
-    try:
-        scenario = parse_scenario(run.scenario.read_text(encoding="utf-8"), {})
-    except OSError as error:
-        msg = f"cannot read the run in {folder}: {error}"
-        raise UserError(msg) from None
+    scenario = read_document(run)
     with read_store(run.store) as store:
         agents, returns, steps = _episodes(list(store.episodes()))
         traffic = _traffic(store.edges(), agents, summary.rounds)

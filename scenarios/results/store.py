@@ -116,6 +116,24 @@ class Store:
         self._waiting = 0
         self._flushed_at = time.monotonic()
 
+    def begin(self, digest: str, episodes: int) -> None:
+        """Keep which document the run is begun with, or that it goes on to more episodes.
+
+        Args:
+            digest: `Scenario.digest` of the document.
+            episodes: How many there are to be.
+
+        Raises:
+            UserError: The run was begun with another document, or the file cannot be written.
+        """
+        self.reader.require_document(digest, episodes)
+        try:
+            with self._database:
+                self._database.execute("DELETE FROM document")
+                self._database.execute("INSERT INTO document VALUES (?, ?)", (digest, episodes))
+        except sqlite3.Error as error:
+            raise _unwritable(error) from None
+
     def add_live_fault(self, name: str, document: str, after_episode: int) -> None:
         """Keep a fault that was added to the run while it went on."""
         self._change("INSERT INTO live_faults VALUES (?, ?, ?, NULL)", (name, document, after_episode))

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from broker.config import Model
+from broker.files import write_whole
 from broker.wire.records import EdgeRecord, EpisodeRecord, EventKind, EventRecord, FinishedRecord, Record, RoundRecord
 from scenarios.results.reader import RunReader, read_store
 
@@ -50,7 +51,7 @@ class Summary(Model):
 
     def write(self, path: Path) -> None:
         """Write it as JSON."""
-        path.write_text(json.dumps(self.model_dump(), indent=2) + "\n", encoding="utf-8")
+        write_whole(path, (json.dumps(self.model_dump(), indent=2) + "\n").encode())
 
 
 class RunTotals:

@@ -14,11 +14,12 @@ from pydantic import ValidationError
 from broker.errors import ScenarioError, UserError
 from broker.faults.config import name_of_fault
 from scenarios.document.explained import explained
-from scenarios.document.loading import load_scenario, parse_settings
+from scenarios.document.loading import parse_settings
 from scenarios.document.planning import make_plan
 from scenarios.document.process_faults import PROCESS_FAULTS
 from scenarios.document.scenario import ANY_FAULT, AnyFaultConfig, Scenario
 from scenarios.results.answers import LiveFault
+from scenarios.results.document import read_document
 from scenarios.results.folder import RunFolder, is_held, open_run_folder
 from scenarios.results.played import as_played, with_live_faults
 from scenarios.results.reader import read_store
@@ -77,7 +78,7 @@ def played_scenario(root: Path) -> Scenario:
         UserError: The folder holds no run.
     """
     folder = open_run_folder(root)
-    return as_played(load_scenario(str(folder.scenario)), _live(folder))
+    return as_played(read_document(folder), _live(folder))
 
 
 def describe_faults(root: Path) -> Iterator[str]:
@@ -87,7 +88,7 @@ def describe_faults(root: Path) -> Iterator[str]:
         UserError: The folder holds no run.
     """
     folder = open_run_folder(root)
-    scenario, live = load_scenario(str(folder.scenario)), _live(folder)
+    scenario, live = read_document(folder), _live(folder)
     with read_store(folder.store) as store:
         changed = store.changes_by_fault()
         struck = Counter(strike.fault for strike in store.strikes())
@@ -121,7 +122,7 @@ def _running(root: Path) -> tuple[RunFolder, Scenario, list[LiveFault]]:
     if not is_held(folder):
         msg = f"{root} does not go on: faults can be changed while somebody works on it"
         raise UserError(msg)
-    return folder, load_scenario(str(folder.scenario)), _live(folder)
+    return folder, read_document(folder), _live(folder)
 
 
 def _live(folder: RunFolder) -> list[LiveFault]:

@@ -84,7 +84,18 @@ def test_joining_and_finishing_leave_no_row(store, read):
     store.flush()
     tables = [name for (name,) in read("SELECT name FROM sqlite_master WHERE type = 'table'")]
     assert sorted(tables) == [
-        *("delays", "edges", "endings", "episodes", "events", "fates", "fault_counts", "faults", "live_faults"),
+        *(
+            "delays",
+            "document",
+            "edges",
+            "endings",
+            "episodes",
+            "events",
+            "fates",
+            "fault_counts",
+            "faults",
+            "live_faults",
+        ),
         *("lives", "process_faults", "rounds", "status"),
     ]
     assert {read(f"SELECT COUNT(*) FROM {table}")[0] for table in tables} == {(0,)}

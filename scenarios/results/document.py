@@ -1,0 +1,41 @@
+"""The document of a run, in its folder: written whole, once, and read no other than the one the run was begun with."""
+
+from __future__ import annotations
+
+from broker.errors import UserError
+from broker.files import sync, write_whole
+from scenarios.document.loading import parse_scenario
+from scenarios.document.scenario import Scenario
+from scenarios.results.folder import RunFolder
+from scenarios.results.reader import read_store
+
+
+def write_document(folder: RunFolder, scenario: Scenario) -> None:
+    """Put a run's resolved document into its folder, in the place of the one that was there.
+
+    Raises:
+        UserError: It cannot be written; what was there before is there still.
+    """
+    try:
+        write_whole(folder.scenario, scenario.to_toml().encode())
+        sync(folder.root)
+    except OSError as error:
+        msg = f"cannot write the run's document {folder.scenario}: {error.strerror}"
+        raise UserError(msg) from None
+
+
+def read_document(folder: RunFolder) -> Scenario:
+    """The document of a run.
+
+    Raises:
+        UserError: It cannot be read, is no scenario, or is not the one that the run was begun with.
+    """
+    try:
+        text = folder.scenario.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"cannot read the run in {folder.root}: {error}"
+        raise UserError(msg) from None
+    scenario = parse_scenario(text, {})
+    with read_store(folder.store) as store:
+        store.require_document(scenario.digest, scenario.episodes)
+    return scenario

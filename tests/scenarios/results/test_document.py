@@ -1,0 +1,199 @@
+"""The document of a run: whole or not at all, written once, and no other one is gone on with."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import sys
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from runs import TINY, foretell_afresh, simulate_here
+
+from broker.errors import UserError
+from scenarios.commands.main import main
+from scenarios.document.loading import catalogue_names, load_scenario, parse_scenario
+from scenarios.document.planning import make_plan
+from scenarios.results.document import read_document, write_document
+from scenarios.results.folder import RunFolder
+from scenarios.results.observer import Observer
+
+FAULTS = 'faults=[{kind="drop",probability=0.3,name="rain"},{kind="drop",probability=0.1,name="hail"}]'
+
+
+def scenario(**settings):
+    return load_scenario("exchange-quick", settings)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return RunFolder(tmp_path)
+
+
+def begin(folder, document):
+    """Begin a run or go on with one, and end before the first episode."""
+    Observer(make_plan(document), folder, lambda _: None).finish("simulate")
+
+
+@contextmanager
+def files_of_at_most(size):
+    """Let the system refuse to write larger files in this process."""
+    handler, before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.parametrize("name", catalogue_names())
+def test_a_document_has_the_same_digest_when_it_is_read_again(name):
+    document = make_plan(load_scenario(name)).scenario
+    assert parse_scenario(document.to_toml(), {}).digest == document.digest
+
+
+MIXED = st.recursive(
+    st.booleans()
+    | st.integers(-(2**40), 2**40)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=3),
+    lambda inner: st.dictionaries(st.text("abc", min_size=1, max_size=2), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.text("abc", min_size=1, max_size=2), MIXED, max_size=3))
+def test_settings_of_an_environment_have_the_same_digest_when_they_are_read_again(options):
+    document = load_scenario("simple-spread", {"environment.options": options})
+    assert parse_scenario(document.to_toml(), {}).digest == document.digest
+
+
+def test_every_setting_but_the_number_of_episodes_makes_another_digest():
+    document = scenario()
+    others = [scenario(seed=99), scenario(**{"learning.rounds": 9}), scenario(**{"transport.zeromq.scheme": "tcp"})]
+    others.append(document.model_copy(update={"description": "another"}))
+    assert len({each.digest for each in (document, *others)}) == 1 + len(others)
+    assert scenario(episodes=9).digest == document.digest
+
+
+@pytest.mark.parametrize("size", [0, 100, 1024])
+def test_a_document_is_written_whole_or_not_at_all(folder, size):
+    write_document(folder, scenario())
+    with (
+        files_of_at_most(size),
+        pytest.raises(UserError, match=r"^cannot write the run's document .*: File too large$"),
+    ):
+        write_document(folder, scenario(seed=99))
+    assert parse_scenario(folder.scenario.read_text(), {}) == scenario()
+    assert [path.name for path in folder.root.iterdir()] == ["scenario.toml"]
+
+
+def test_a_document_of_which_a_part_was_written_when_power_was_lost_is_not_there(folder, monkeypatch):
+    class PowerLost(BaseException):
+        pass
+
+    def die(_descriptor):
+        raise PowerLost
+
+    monkeypatch.setattr(os, "fsync", die)
+    with pytest.raises(PowerLost):
+        begin(folder, scenario())
+    assert not folder.scenario.exists()
+    assert not folder.store.exists()
+
+
+def test_a_run_that_goes_on_leaves_its_document_as_it_is(folder):
+    begin(folder, scenario())
+    folder.scenario.write_text(f"# seen\n{folder.scenario.read_text()}")
+    before = folder.scenario.stat(), folder.scenario.read_text()
+    begin(folder, scenario())
+    assert (folder.scenario.stat(), folder.scenario.read_text()) == before
+
+
+@pytest.mark.parametrize("change", [{"seed": 99}, {"episodes": 3}, {"learning.rounds": 1}])
+def test_a_run_goes_on_with_the_document_it_was_begun_with_and_no_other(folder, change):
+    begin(folder, scenario(episodes=4))
+    store = folder.store.read_bytes()
+    with pytest.raises(UserError, match="was begun with another document"):
+        begin(folder, scenario(**{"episodes": 4} | change))
+    write_document(folder, scenario(**{"episodes": 4} | change))
+    with pytest.raises(UserError, match="was begun with another document"):
+        read_document(folder)
+    assert folder.store.read_bytes() == store
+
+
+def test_a_run_may_be_asked_for_more_episodes_and_from_then_on_for_no_fewer(folder):
+    begin(folder, scenario(episodes=4))
+    write_document(folder, scenario(episodes=7))
+    assert read_document(folder) == scenario(episodes=7)
+    begin(folder, scenario(episodes=7))
+    with pytest.raises(UserError, match="expected at least 7 episodes, found 6"):
+        begin(folder, scenario(episodes=6))
+
+
+def test_whoever_was_killed_before_the_store_was_whole_goes_on_with_the_document(folder):
+    write_document(folder, scenario())
+    folder.store.touch()
+    assert read_document(folder) == scenario()
+    begin(folder, scenario())
+    assert read_document(folder) == scenario()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    root = tmp_path_factory.mktemp("finished") / "run"
+    simulate_here(root, "exchange-quick", "--episodes", "1", *TINY, "--set", FAULTS)
+    return root
+
+
+def harm(path, how):
+    text = path.read_text()
+    if how == "cut":  # before the last fault: a valid document
+        path.write_text(text[: text.rindex("[[faults]]")])
+    elif how == "no text":
+        path.write_bytes(b"\xff\xfe" + text.encode())
+    else:
+        path.write_text(text.replace('scheme = "ipc"', 'scheme = "tcp"'))
+
+
+@pytest.mark.parametrize("how", ["cut", "changed", "no text"])
+@pytest.mark.parametrize(
+    ("words", "more"),
+    [
+        (("report",), ()),
+        (("export", "--format", "csv"), ()),
+        (("fault", "list"), ()),
+        (("run", "--resume"), ()),
+    ],
+    ids=lambda words: "-".join(words).replace("--", ""),
+)
+def test_no_command_takes_a_cut_or_changed_document_for_the_runs(
+    finished, tmp_path, monkeypatch, capsys, words, more, how
+):
+    root = shutil.copytree(finished, tmp_path / "run")
+    harm(root / "scenario.toml", how)
+    if words[0] == "run":
+        (root / "summary.json").unlink()
+    monkeypatch.setattr(sys, "argv", ["foretell", *words, str(root), *more])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("foretell: cannot read the run" if how == "no text" else f"foretell: the run in {root} was")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.processes
+def test_a_resume_that_may_write_nothing_changes_nothing_of_the_document(finished, tmp_path):
+    root = shutil.copytree(finished, tmp_path / "run")
+    (root / "summary.json").unlink()
+    before = (root / "scenario.toml").read_bytes()
+    with files_of_at_most(1024):
+        done = foretell_afresh("run", "--resume", str(root))
+    assert done.returncode != 0
+    assert (root / "scenario.toml").read_bytes() == before
