@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
@@ -19,6 +18,8 @@ from rich.table import Table
 from broker.errors import UserError
 from scenarios.bench.trip_names import CURVE, FORWARDER, QOS_1
 from scenarios.commands.command_line import FORETELL
+from scenarios.commands.rich_screen import Screen
+from scenarios.commands.screen import say
 
 if TYPE_CHECKING:
     from scenarios.bench.messages import Barrier
@@ -53,7 +54,7 @@ def overhead(episodes: int) -> None:
     from scenarios.bench.overhead import measure_pace, measure_profile  # noqa: PLC0415
     from scenarios.document.loading import load_scenario  # noqa: PLC0415
 
-    console = Console()
+    console = Screen()
     with _bar(episodes, "episode") as show:
         scenario = load_scenario(_PROFILED, {"episodes": episodes})
         profile = measure_profile(scenario, lambda progress: show(progress.episode))
@@ -61,11 +62,9 @@ def overhead(episodes: int) -> None:
     scenarios = [load_scenario(_PROFILED, {"parallel_episodes": copies}) for copies in REFERENCE_MS]
     paces = [measure_pace(scenario, _PAIRS, episodes // 5) for scenario in scenarios]
     console.print(_pace_table(paces))
-    click.echo(
-        f"overhead: {profile.overhead:.2f} of CPU time is neither environment nor mathematics (limit {OVERHEAD_LIMIT})"
-    )
+    say(f"overhead: {profile.overhead:.2f} of CPU time is neither environment nor mathematics (limit {OVERHEAD_LIMIT})")
     for pace in paces:
-        click.echo(f"pace: {pace.ratio:.2f} times the bare script at E={pace.copies} (limit {PACE_LIMIT})")
+        say(f"pace: {pace.ratio:.2f} times the bare script at E={pace.copies} (limit {PACE_LIMIT})")
 
 
 @click.command()
@@ -78,14 +77,14 @@ def startup(scenario: str) -> None:
 
     plan = make_plan(load_scenario(scenario, {"episodes": 1_000_000}))
     found = measure_startup(plan)
-    Console().print(_startup_table(found, plan.agents))
+    Screen().print(_startup_table(found, plan.agents))
     about = f"limit {{}} for {LIMITS_AGENTS} agents"
     agents = sum(found.joined.get(agent, 0) for agent in plan.agents) / 1e6
     everything = sum(found.learned.values()) / 1e6
-    click.echo(f"startup: {found.joined_s:.2f} s until all have joined ({about.format(f'{JOINED_LIMIT_S:.0f} s')})")
+    say(f"startup: {found.joined_s:.2f} s until all have joined ({about.format(f'{JOINED_LIMIT_S:.0f} s')})")
     limit = about.format(f"{MEMORY_LIMIT_MB:.0f} MB")
-    click.echo(f"startup: {agents:.0f} MB of PSS in all agents when all have joined ({limit})")
-    click.echo(f"startup: {everything:.0f} MB of PSS in all processes of the run when agents have learned")
+    say(f"startup: {agents:.0f} MB of PSS in all agents when all have joined ({limit})")
+    say(f"startup: {everything:.0f} MB of PSS in all processes of the run when agents have learned")
 
 
 @click.command()
@@ -103,30 +102,26 @@ def messages(blocks: int, seconds: float) -> None:
         [*(f"scenarios.bench.{each}" for each in workers), "scenarios.running.processes.frozen"]
     )  # as agents of a run have it
     direct = [bench.measure_barriers(agents, blocks, seconds) for agents in bench.AGENTS]
-    Console().print(_barrier_table("step barriers per second, ZeroMQ", direct, BARRIER_TARGET))
+    Screen().print(_barrier_table("step barriers per second, ZeroMQ", direct, BARRIER_TARGET))
     through = []
     try:
         through = [measure_mqtt_barriers(agents, blocks, seconds) for agents in bench.AGENTS]
-        Console().print(_barrier_table("step barriers per second, MQTT QoS 0 on mosquitto", through, MQTT_TARGET))
+        Screen().print(_barrier_table("step barriers per second, MQTT QoS 0 on mosquitto", through, MQTT_TARGET))
     except UserError as error:
-        click.echo(f"messages: no figures of MQTT: {error}")
+        say(f"messages: no figures of MQTT: {error}")
     with tempfile.TemporaryDirectory(prefix="foretell-") as folder:
         trips = measure_round_trips(blocks, _TRIPS, Path(folder))
-    Console().print(_trip_table(trips))
+    Screen().print(_trip_table(trips))
     for bare, target, barriers in (("bare loop", BARRIER_TARGET, direct), ("bare paho loop", MQTT_TARGET, through)):
         for barrier in barriers:
-            click.echo(
+            say(
                 f"messages: {barrier.ratio:.2f} of the {bare}'s barriers with {barrier.agents} agents (target {target})"
             )
     for trip in trips:
         if trip.way in TRIP_LIMITS:
-            click.echo(
-                f"messages: {trip.way}: {trip.ratio:.2f} times the direct round trip (limit {TRIP_LIMITS[trip.way]})"
-            )
+            say(f"messages: {trip.way}: {trip.ratio:.2f} times the direct round trip (limit {TRIP_LIMITS[trip.way]})")
         elif trip.way == QOS_1:
-            click.echo(
-                f"messages: {trip.way}: {trip.median_us / 1000:.2f} ms a round trip (limit {QOS_1_LIMIT_MS:.0f} ms)"
-            )
+            say(f"messages: {trip.way}: {trip.median_us / 1000:.2f} ms a round trip (limit {QOS_1_LIMIT_MS:.0f} ms)")
 
 
 @click.command()
@@ -144,11 +139,11 @@ def recovery(kills: int, episodes: int, seed: int) -> None:
             campaigns.append(
                 measure_recovery(FORETELL, kills=share, episodes=episodes, transport=transport, seed=seed, show=show)
             )
-    Console().print(_recovery_table(campaigns))
+    Screen().print(_recovery_table(campaigns))
     for campaign in campaigns:
         for sentence in campaign.wrong:
-            click.echo(f"recovery: {sentence}")
-        click.echo(
+            say(f"recovery: {sentence}")
+        say(
             f"recovery: {campaign.faithful} of {campaign.runs} runs over {campaign.transport}, with "
             f"{len(campaign.kills)} kills, ended by themselves with the figures of an undisturbed run"
         )
@@ -164,10 +159,10 @@ def faults(blocks: int) -> None:
     table = _table("a message of 256 bytes, read from memory", "faults", "bare us", "added us")
     for cost in costs:
         table.add_row(cost.case, f"{cost.bare_us:.2f}", f"{cost.added_us:.2f}")
-    Console().print(table)
+    Screen().print(table)
     for cost in costs:
         limit = f" (limit {FAULTS_LIMIT_US:.0f})" if cost.none_matches else ""
-        click.echo(f"faults: {cost.added_us:.2f} us a message where {cost.case}{limit}")
+        say(f"faults: {cost.added_us:.2f} us a message where {cost.case}{limit}")
 
 
 @click.command()
@@ -182,14 +177,14 @@ def soak(minutes: float, kill_every: float) -> None:
     table = _table("resident memory, medians", "process", "second quarter MB", "last quarter MB", "growth MB")
     for role, (early, late) in sorted(found.memory_mb.items()):
         table.add_row(role, f"{early:.1f}", f"{late:.1f}", f"{late - early:+.1f}")
-    Console().print(table)
+    Screen().print(table)
     rows = ", ".join(f"{count} {table}" for table, count in found.compared.items())
-    click.echo(
+    say(
         f"soak: {found.seconds / 60:.1f} minutes, {found.episodes} episodes, {found.kills} kills, {found.lives} lives; "
         f"compared with a simulation: {rows}"
     )
     for sentence in found.wrong or ["every row is that of the simulation, and every rate that was asked for"]:
-        click.echo(f"soak: {sentence}")
+        say(f"soak: {sentence}")
 
 
 COMMANDS: dict[str, click.Command] = {
@@ -205,8 +200,8 @@ COMMANDS: dict[str, click.Command] = {
 @contextmanager
 def _bar(total: int, what: str) -> Iterator[Callable[[int], None]]:
     """A live bar, as `foretell simulate` has one."""
-    columns = (TextColumn(what), MofNCompleteColumn(), BarColumn(bar_width=24))
-    with Bar(*columns, console=Console(stderr=True), refresh_per_second=4, transient=True) as bar:
+    columns = (TextColumn(what, markup=False), MofNCompleteColumn(), BarColumn(bar_width=24))
+    with Bar(*columns, console=Screen(stderr=True), refresh_per_second=4, transient=True) as bar:
         task = bar.add_task("", total=total)
         yield lambda done: bar.update(task, completed=done)
 

@@ -6,10 +6,9 @@ import tempfile
 import time
 from pathlib import Path
 
-import click
-
 from broker.config import TransportConfig
 from broker.errors import ParticipantDied, UserError
+from scenarios.commands.screen import say
 from scenarios.commands.terminal import interruptible
 from scenarios.document.plan import Plan
 from scenarios.running.meeting.keys import beyond_this_host, given_keys, needs_keys
@@ -46,7 +45,7 @@ def serve(plan: Plan, listen: str, folder: Path) -> None:
         if found is None:
             return
         try:
-            click.echo(f"{found.address}\n{found.note}\nlog: {found.log}")
+            say(f"{found.address}\n{found.note}\nlog: {found.log}")
             while not interrupted():
                 if not found.alive():
                     raise ParticipantDied("broker", "it ended by itself", found.log)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from scenarios.commands.screen import say
+
 _RUN = click.argument("run", type=click.Path(path_type=Path))
 
 
@@ -21,7 +23,7 @@ def fault_add(run: Path, settings: tuple[str, ...]) -> None:
     """Add a fault, such as kind=drop probability=0.3; one of processes strikes at once."""
     from scenarios.running.control.live_requests import add  # noqa: PLC0415
 
-    click.echo(add(run, settings))
+    say(add(run, settings))
 
 
 @fault.command("list")
@@ -32,10 +34,10 @@ def fault_list(run: Path, *, as_scenario: bool) -> None:
     from scenarios.running.control.live_requests import describe_faults, played_scenario  # noqa: PLC0415
 
     if as_scenario:
-        click.echo(played_scenario(run).to_toml(), nl=False)
+        say(played_scenario(run).to_toml(), nl=False)
         return
     for line in describe_faults(run):
-        click.echo(line)
+        say(line)
 
 
 @fault.command("heal")
@@ -45,4 +47,4 @@ def fault_heal(run: Path, name: str) -> None:
     """End a fault of messages, of the scenario or added since; `all` ends every one."""
     from scenarios.running.control.live_requests import heal  # noqa: PLC0415
 
-    click.echo(heal(run, name))
+    say(heal(run, name))

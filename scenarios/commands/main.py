@@ -16,6 +16,7 @@ import click
 from broker.errors import ForetellError, LedgerMismatch, UserError
 from broker.threads import limit_threads
 from scenarios.commands.fault import fault
+from scenarios.commands.screen import say
 
 limit_threads()  # before a command imports numpy or torch
 
@@ -67,7 +68,7 @@ def list_() -> None:
     from scenarios.document.loading import catalogue_names, load_scenario  # noqa: PLC0415
 
     for name in catalogue_names():
-        click.echo(f"{name:30} {load_scenario(name).description}")
+        say(f"{name:30} {load_scenario(name).description}")
 
 
 @foretell.command()
@@ -85,10 +86,10 @@ def check(
     from scenarios.document.planning import make_plan  # noqa: PLC0415
 
     plan = make_plan(_load(scenario, seed, episodes, assignments))
-    click.echo(describe(plan))
+    say(describe(plan))
     if slices is not None:
         write_slices(plan, slices)
-        click.echo(f"# slices: {slices}/")
+        say(f"# slices: {slices}/")
 
 
 _TRANSPORTS = {
@@ -167,7 +168,7 @@ def keys(scenario: str, seed: int | None, episodes: int | None, assignments: tup
 
     plan = make_plan(_load(scenario, seed, episodes, assignments))
     make_keys(plan, out)
-    click.echo(describe_keys(plan, out))
+    say(describe_keys(plan, out))
 
 
 @foretell.command()
@@ -269,7 +270,7 @@ def why(run: Path) -> None:
     """Who waits for whom in a run, on which edge, and since when."""
     from scenarios.reports.waits import explain  # noqa: PLC0415
 
-    click.echo(explain(run))
+    say(explain(run))
 
 
 @foretell.command()
@@ -277,28 +278,26 @@ def why(run: Path) -> None:
 @click.option("--edges", "by_edge", is_flag=True, help="A line for every edge instead of every kind of message.")
 def ledger(run: Path, *, by_edge: bool) -> None:
     """What became of the messages of a run, and why: heard, skipped, lost, late, rejected, struck by faults."""
-    from rich.console import Console  # noqa: PLC0415
-
+    from scenarios.commands.rich_screen import Screen  # noqa: PLC0415
     from scenarios.reports.ledger import account_of  # noqa: PLC0415
 
-    Console().print(account_of(run, by_edge=by_edge))
+    Screen().print(account_of(run, by_edge=by_edge))
 
 
 @foretell.command()
 @_RUNS
 def report(runs: tuple[Path, ...]) -> None:
     """Compare finished runs: returns, communication bill, faults, digests."""
-    from rich.console import Console  # noqa: PLC0415
-
+    from scenarios.commands.rich_screen import Screen  # noqa: PLC0415
     from scenarios.reports.report import same_curves, tables  # noqa: PLC0415
     from scenarios.results.run_result import read_run  # noqa: PLC0415
 
     found = [read_run(run) for run in runs]
-    console = Console()
+    console = Screen()
     for table in tables(found):
         console.print(table)
     for line in same_curves(found):
-        click.echo(line)
+        say(line)
 
 
 @foretell.command()
@@ -361,17 +360,17 @@ def _sentences() -> Iterator[None]:
         error.show()
         sys.exit(error.exit_code)
     except UserError as error:
-        click.echo(f"foretell: {error}", err=True)
+        say(f"foretell: {error}", err=True)
         sys.exit(WRONG)
     except LedgerMismatch as error:
         for sentence in error.sentences:
-            click.echo(f"foretell: {sentence}", err=True)
+            say(f"foretell: {sentence}", err=True)
         sys.exit(MISMATCH)
     except ForetellError as error:
-        click.echo(f"foretell: {error}", err=True)
+        say(f"foretell: {error}", err=True)
         sys.exit(DIED)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("foretell: interrupted", err=True)
+        say("foretell: interrupted", err=True)
         sys.exit(INTERRUPTED)
 
 

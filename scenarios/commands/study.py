@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
-import click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from broker.errors import UserError
 from scenarios.commands.command_line import FORETELL
+from scenarios.commands.rich_screen import Screen
+from scenarios.commands.screen import plain, say
 from scenarios.commands.terminal import interruptible
 from scenarios.document.loading import parse_settings
 from scenarios.running.batch.cell import Cell
@@ -67,7 +68,7 @@ def conduct(wish: Wish) -> None:
         KeyboardInterrupt: Interrupted; what is done is kept.
     """
     _refuse_what_does_not_apply(wish)
-    console = Console(stderr=True)
+    console = Screen(stderr=True)
     if wish.name == "theory":
         files = _check_theory(wish, console)
     elif wish.name == "search":
@@ -75,7 +76,7 @@ def conduct(wish: Wish) -> None:
     else:
         files = _run(wish, console)
     for file in files:
-        click.echo(file)
+        say(file)
 
 
 def make_study(name: str, choice: Choice) -> Study:
@@ -126,12 +127,12 @@ def command(wish: Wish) -> str:
 
 
 @contextmanager
-def bar(console: Console) -> Iterator[ShowStanding]:
+def bar(console: Screen) -> Iterator[ShowStanding]:
     """A live bar over cells and episodes; yields what updates it."""
     columns = (
-        TextColumn("cells {task.fields[cells]}"),
+        TextColumn("cells {task.fields[cells]}", markup=False),
         BarColumn(bar_width=16),
-        TextColumn("episodes"),
+        TextColumn("episodes", markup=False),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
@@ -144,7 +145,7 @@ def bar(console: Console) -> Iterator[ShowStanding]:
         yield show
 
 
-def _run(wish: Wish, console: Console) -> list[Path]:
+def _run(wish: Wish, console: Screen) -> list[Path]:
     choice = make_choice(wish)
     study = make_study(wish.name, choice)
     cells = study_cells(study, choice)
@@ -158,7 +159,7 @@ def _run(wish: Wish, console: Console) -> list[Path]:
         return write_study(folder, study, cells, wish.parallel, command(wish))
 
 
-def _search(wish: Wish, console: Console) -> list[Path]:
+def _search(wish: Wish, console: Screen) -> list[Path]:
     choice = make_choice(wish)
     folder = Folder(wish.folder)
     count, before = count_cells(choice), 0
@@ -178,21 +179,23 @@ def _search(wish: Wish, console: Console) -> list[Path]:
         return write_search(folder, tried, cells, wish.parallel, command(wish))
 
 
-def _check_theory(wish: Wish, console: Console) -> list[Path]:
+def _check_theory(wish: Wish, console: Screen) -> list[Path]:
     try:
         theory, cases = (import_module(f"scenarios.studies.theory.{page}") for page in ("study", "cases"))
     except ModuleNotFoundError:
         msg = "this version of foretell has no theory study"
         raise UserError(msg) from None
     instances = wish.instances if wish.instances is not None else cases.INSTANCES
-    with Progress(TextColumn("instances"), MofNCompleteColumn(), BarColumn(bar_width=16), console=console) as progress:
+    with Progress(
+        TextColumn("instances", markup=False), MofNCompleteColumn(), BarColumn(bar_width=16), console=console
+    ) as progress:
         task = progress.add_task("", total=instances)
         theory.run_theory(instances, THEORY_SEED, wish.folder, lambda done: progress.update(task, completed=done))
     return [wish.folder / f"theory.{ending}" for ending in ("png", "md", "json")]
 
 
-def _announce(console: Console, title: str, cells: int, wish: Wish) -> None:
-    said = f"[bold]{title}[/bold]: {cells} runs, {wish.parallel} at a time, in {wish.folder}"
+def _announce(console: Screen, title: str, cells: int, wish: Wish) -> None:
+    said = Text.assemble((plain(title), "bold"), plain(f": {cells} runs, {wish.parallel} at a time, in {wish.folder}"))
     console.print(said, highlight=False, soft_wrap=True)
 
 

@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
-import click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from broker.errors import ForetellError, LedgerMismatch, UserError
+from scenarios.commands.rich_screen import Screen
+from scenarios.commands.screen import say
 from scenarios.document.plan import Plan
 from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
@@ -67,11 +67,9 @@ def execute(way: WayName, scenario: Scenario, out: Path | None) -> None:
 
 def _execute(way: WayName, plan: Plan, folder: RunFolder) -> None:
     scenario = plan.scenario
-    console = Console(stderr=True)
-    console.print(
-        f"[bold]{scenario.name}[/bold]: {scenario.algorithm.name}, {len(plan.agents)} agents, "
-        f"{len(plan.graph.edges)} edges, seed {scenario.seed}, {way}"
-    )
+    console = Screen(stderr=True)
+    said = f": {scenario.algorithm.name}, {len(plan.agents)} agents, {len(plan.graph.edges)} edges"
+    console.print(console.bold("", scenario.name, f"{said}, seed {scenario.seed}, {way}"))
     with held(folder), _bar(scenario.episodes, console) as show, interruptible() as interrupted:
         observer = Observer(plan, folder, show, partial(console.print, style="dim", highlight=False))
         try:
@@ -83,8 +81,9 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder) -> None:
         summary = observer.finish(way)
         _draw(plan, folder, observer, way)
         stopped = interrupted()
-    Console().print(_screen(summary))
-    click.echo(_paths(folder))
+    screen = Screen()
+    screen.print(_figures(screen, summary))
+    say(_paths(folder))
     if stopped and not summary.complete:
         console.print(f"foretell: interrupted after {summary.episodes} of {scenario.episodes} episodes", style="yellow")
         if way == "run":
@@ -109,14 +108,14 @@ def _draw(plan: Plan, folder: RunFolder, observer: Observer, way: WayName) -> No
 
 
 @contextmanager
-def _bar(episodes: int, console: Console) -> Iterator[observing.ShowProgress]:
+def _bar(episodes: int, console: Screen) -> Iterator[observing.ShowProgress]:
     """A live progress bar; yields what updates it."""
     columns = (
         MofNCompleteColumn(),
         BarColumn(bar_width=8),
-        TextColumn("team {task.fields[team]}"),
-        TextColumn("{task.fields[rate]} rounds/s"),
-        TextColumn("heard {task.fields[heard]} missing {task.fields[missing]}"),
+        TextColumn("team {task.fields[team]}", markup=False),
+        TextColumn("{task.fields[rate]} rounds/s", markup=False),
+        TextColumn("heard {task.fields[heard]} missing {task.fields[missing]}", markup=False),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, refresh_per_second=4) as progress:
@@ -155,14 +154,14 @@ def interruptible() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def _screen(summary: Summary) -> Table:
+def _figures(screen: Screen, summary: Summary) -> Table:
     """The figures a user asks for first."""
     table = Table.grid(padding=(0, 2))
     first, last = summary.team_return_first, summary.team_return_last
     if first is not None and last is not None:
         table.add_row(
             "team return",
-            f"{first:.2f} -> [bold]{last:.2f}[/bold]  (first and last tenth of {summary.episodes} episodes)",
+            screen.bold(f"{first:.2f} -> ", f"{last:.2f}", f"  (first and last tenth of {summary.episodes} episodes)"),
         )
         agents = ", ".join(f"{agent} {value:.2f}" for agent, value in list(summary.per_agent_return_last.items())[:8])
         table.add_row("per agent, last", agents + (" ..." if len(summary.per_agent_return_last) > 8 else ""))

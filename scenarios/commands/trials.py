@@ -6,11 +6,10 @@ import os
 import tempfile
 from pathlib import Path
 
-import click
-from rich.console import Console
-
 from broker.errors import ForetellError, UserError
 from scenarios.commands.command_line import FORETELL
+from scenarios.commands.rich_screen import Screen
+from scenarios.commands.screen import say
 from scenarios.commands.study import bar
 from scenarios.commands.terminal import interruptible
 from scenarios.document.loading import load_scenario, parse_settings
@@ -34,14 +33,14 @@ def compare_twins(scenario: str, assignments: tuple[str, ...], seeds: int, jobs:
     document = load_scenario(scenario, parse_settings(assignments))
     make_plan(document)
     folder = Folder(out or Path("twins") / document.name)
-    console = Console(stderr=True)
+    console = Screen(stderr=True)
     with folder.held(), interruptible() as interrupted:
         with bar(console) as show:
             Runner(FORETELL, folder, jobs or os.cpu_count() or 1, show, interrupted).run(cells)
         pairs = read_pairs(folder, cells)
-    Console().print(twin_table(pairs))
-    click.echo(sentence(pairs))
-    click.echo(f"runs   {folder.root / 'runs'}")
+    Screen().print(twin_table(pairs))
+    say(sentence(pairs))
+    say(f"runs   {folder.root / 'runs'}")
 
 
 def shrink_faults(scenario: Scenario, text: str, out: Path | None) -> None:
@@ -53,7 +52,7 @@ def shrink_faults(scenario: Scenario, text: str, out: Path | None) -> None:
     make_plan(scenario)
     condition = Condition(text)
     condition.check(Summary.model_fields)
-    console = Console(stderr=True)
+    console = Screen(stderr=True)
     with tempfile.TemporaryDirectory(prefix="foretell-") as folder, interruptible() as interrupted:
         trials = 0
 
@@ -81,8 +80,8 @@ def shrink_faults(scenario: Scenario, text: str, out: Path | None) -> None:
         msg = f"cannot write {path}: {error.strerror}"
         raise UserError(msg) from None
     left = len(found.scenario.faults)
-    click.echo(f"{text!r} holds with {left} of {len(scenario.faults)} faults, found in {found.trials} runs")
+    say(f"{text!r} holds with {left} of {len(scenario.faults)} faults, found in {found.trials} runs")
     for fault in found.scenario.faults:
         settings = fault.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
-        click.echo("  " + ", ".join(f"{name} = {value}" for name, value in settings.items()))
-    click.echo(f"again with   foretell simulate {path}")
+        say("  " + ", ".join(f"{name} = {value}" for name, value in settings.items()))
+    say(f"again with   foretell simulate {path}")
