@@ -5,7 +5,7 @@
 | 0         | its work is done                                                    |
 | 1         | it gave up, or broke; the last line it said is why                  |
 | 2         | its slice of the scenario is wrong, or its address is in use        |
-| 130       | SIGINT or SIGTERM ended it                                          |
+| 130       | SIGINT, SIGTERM or SIGHUP ended it                                  |
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _log = logging.getLogger("foretell")
 
 
 class Interrupted(SystemExit):
-    """SIGTERM or SIGINT asked the process to end.
+    """SIGTERM, SIGHUP or SIGINT asked the process to end.
 
     An event loop lets this kind pass; any other exception would be one callback's own trouble, and the loop go on.
     """
@@ -65,6 +65,8 @@ def serve(make: Callable[[State | None], Participant], link: LinkConfig) -> int:
         link: Its way to its peers.
     """
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _interrupt)
     return take_part(make, link, connect)
 
 

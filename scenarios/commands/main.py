@@ -16,7 +16,7 @@ import click
 from broker.errors import ForetellError, LedgerMismatch, UserError
 from broker.threads import limit_threads
 from scenarios.commands.fault import fault
-from scenarios.commands.screen import say
+from scenarios.commands.screen import guests, say
 
 limit_threads()  # before a command imports numpy or torch
 
@@ -376,7 +376,7 @@ def _sentences() -> Iterator[None]:
 
 def main() -> None:
     """Run the command line."""
-    with _sentences():
+    with guests(), _sentences():
         foretell(standalone_mode=False)
 
 

@@ -137,16 +137,22 @@ def _bar(episodes: int, console: Screen) -> Iterator[observing.ShowProgress]:
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
-    """Yields whether Ctrl-C or SIGTERM asked for an end in order; asking twice ends at once."""
+    """Yields whether Ctrl-C, SIGTERM or the end of the terminal asked for an end in order; asking twice ends at once.
+
+    The end of a terminal asks only once, though system and shell may both tell of it, and not at all under `nohup`.
+    """
     asked = False
 
-    def ask(_signal: int, _frame: FrameType | None) -> None:
+    def ask(number: int, _frame: FrameType | None) -> None:
         nonlocal asked
-        if asked:
+        if asked and number != signal.SIGHUP:
             raise KeyboardInterrupt
         asked = True
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, ask) for number in numbers}
     try:
         yield lambda: asked
     finally:

@@ -34,7 +34,8 @@ def be_participant(name: str, slice_json: str, log: Path) -> None:
         slice_json: Its slice of the scenario.
         log: Where everything it says goes.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the launcher takes Ctrl-C and ends its processes in order
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the launcher takes them and ends its processes in order
     _write_to(log)
     end_with_parent()
     try:

@@ -21,19 +21,20 @@ _ALLOCATOR = {
 def start_fork_server(preloaded: list[str] = PRELOADED) -> ForkServerContext:
     """A server that has imported what participants need, and forks them.
 
-    It inherits: one compute thread; Ctrl-C ignored, since the launcher ends everybody in order; and an allocator that
-    gives memory back, which saves each of many agents the peak of its start.
+    It inherits: one compute thread; Ctrl-C and the end of the terminal ignored, since the launcher ends everybody in
+    order; and an allocator that gives memory back, which saves each of many agents the peak of its start.
     """
     limit_threads()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(preloaded)
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGHUP)}
     tuned = {name: os.environ.get(name) for name in _ALLOCATOR}
     os.environ.update(_ALLOCATOR)
     try:
         forkserver.ensure_running()
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         for name, value in tuned.items():
             os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
     return context

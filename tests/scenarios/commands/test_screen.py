@@ -1,19 +1,28 @@
-"""The screen: text is text, whatever is in it."""
+"""The screen: text is text, whatever is in it, and a screen that is lost ends nothing."""
 
 from __future__ import annotations
 
 import ast
 import json
+import os
+import pty
+import signal
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from runs import TINY, foretell
+from limits import LIMIT_S
+from runs import TINY, command, foretell, participant_pid, simulate_here, start_afresh, summary, until
 
+from broker.errors import UserError
 from broker.wire.records import EventRecord
 from scenarios.commands.main import main
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import plain
+from scenarios.results.reader import read_store
 from scenarios.results.store import Store
 
 ROOT = Path(__file__).parents[3]
@@ -88,3 +97,109 @@ def test_text_reaches_the_screen_by_one_way_alone():
                 options = {option.arg: ast.unparse(option.value) for option in node.keywords}
                 assert options.get("markup") == "False", f"{path}:{node.lineno} takes text for markup"
     assert found == ours
+
+
+# A lost screen
+
+
+@contextmanager
+def lost(kind: str) -> Iterator[int]:
+    """What a command writes to, at whose other end is nobody."""
+    reader, writer = pty.openpty() if kind == "terminal" else os.pipe()
+    os.close(reader)
+    try:
+        yield writer
+    finally:
+        os.close(writer)
+
+
+def on_lost(kind: str, *arguments: str) -> int:
+    """The exit code of a command without a screen."""
+    with lost(kind) as screen:
+        done = subprocess.run(
+            command(*arguments), stdin=subprocess.DEVNULL, stdout=screen, stderr=screen, timeout=LIMIT_S, check=False
+        )
+    return done.returncode
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    out = tmp_path_factory.mktemp("undisturbed") / "run"
+    return simulate_here(out, *RUN)
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("kind", ["terminal", "pipe"])
+@pytest.mark.parametrize("way", ["simulate", "run"])
+def test_a_run_goes_on_to_its_end_without_a_screen_and_keeps_its_notes(tmp_path, undisturbed, way, kind):
+    out = tmp_path / "run"
+    assert on_lost(kind, way, *RUN, *crash_called("blow"), "--out", str(out)) == 0
+    found = summary(out)
+    names = ("complete", "curve_digest", "weights_digest")
+    assert {name: found[name] for name in names} == {name: undisturbed[name] for name in names}
+    assert (out / "learning_curve.png").exists()
+    with read_store(out / "run.sqlite") as store:
+        assert [strike.fault for strike in store.strikes()] == ["blow"]
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("kind", ["terminal", "pipe"])
+def test_no_command_has_another_exit_code_without_a_screen(tmp_path, undisturbed, kind):
+    out = str(tmp_path / "run")
+    assert on_lost(kind, "simulate", *RUN, "--out", out) == 0
+    for words in (("report", out), ("ledger", out), ("why", out), ("export", out, "--format", "csv"), ("list",)):
+        assert on_lost(kind, *words) == 0, words
+    twin = ("--set", 'faults=[{kind="drop",probability=0.5}]', "--seeds", "1", "--out", str(tmp_path / "twins"))
+    assert on_lost(kind, "twin", *RUN, *twin) == 0
+    assert on_lost(kind, "simulate", "no-such-scenario") == 2
+    assert on_lost(kind, "bench", "faults", "--blocks", "1") == 0
+
+
+@pytest.mark.processes
+def test_results_that_find_no_room_are_a_sentence():
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command("list"), stdout=full, stderr=subprocess.PIPE, text=True, timeout=LIMIT_S, check=False
+        )
+    assert done.returncode == 2
+    assert done.stderr == "foretell: cannot write to standard output: No space left on device\n"
+
+
+def recorded(out: Path) -> int:
+    try:
+        with read_store(out / "run.sqlite") as store:
+            return store.count_episodes()
+    except UserError:
+        return 0
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("way", ["simulate", "run"])
+def test_the_end_of_the_terminal_ends_a_run_in_order_however_often_it_is_told(tmp_path, way):
+    out = tmp_path / "run"
+    endless = (*RUN, "--episodes", "1000000", "--set", "recovery.checkpoint_every=1")
+    with start_afresh(way, *endless, "--out", str(out)) as process:
+        until(lambda: recorded(out) >= 2, "2 episodes")
+        if way == "run":
+            participant_pid(out, "environment")
+        for _ in range(3):
+            os.killpg(process.pid, signal.SIGHUP)
+        _, said = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 130, said
+    assert "foretell: interrupted after" in said
+    assert "died" not in said
+    assert not summary(out)["complete"]
+
+
+@pytest.mark.processes
+def test_a_run_under_nohup_does_not_end_with_its_terminal(tmp_path):
+    out = tmp_path / "run"
+    words = ["nohup", *command("simulate", *RUN, "--episodes", "40", "--out", str(out))]
+    with subprocess.Popen(
+        words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        until(lambda: recorded(out) >= 1, "an episode")
+        process.send_signal(signal.SIGHUP)
+        _, said = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 0, said
+    assert summary(out)["complete"]
