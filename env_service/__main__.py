@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 
+if __name__ == "__main__" and not sys.flags.safe_path:
+    del sys.path[0]  # the working directory: what lies there is not ours; PYTHONPATH says where else to look
+
 from broker.threads import limit_threads
 
 limit_threads()  # before anything imports numpy or torch

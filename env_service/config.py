@@ -95,7 +95,8 @@ class PettingZooConfig(Model):
     kind: Literal["pettingzoo"] = "pettingzoo"
     env: str = Field(
         pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$",
-        description="Import name of the module that holds `parallel_env`, such as mpe2.simple_spread_v3.",
+        description="Import name of the module that holds `parallel_env`, such as mpe2.simple_spread_v3: installed, or "
+        "in a folder that PYTHONPATH names; the working directory is not looked at.",
     )
     steps: int = Field(
         default=25, ge=1, le=1_000_000, description="Steps after which an episode is cut; 25 is what MPE itself takes."

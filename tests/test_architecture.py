@@ -12,7 +12,10 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("broker", "agent_node", "env_service", "scenarios")
 FLOORS = (
-    ("broker/errors.py", "broker/files.py", "broker/model.py", "broker/seeding.py", "broker/threads.py"),
+    (
+        *("broker/errors.py", "broker/files.py", "broker/isolated.py"),
+        *("broker/model.py", "broker/seeding.py", "broker/threads.py"),
+    ),
     ("broker/wire",),
     ("broker/faults",),
     ("broker/config.py",),

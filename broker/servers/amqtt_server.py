@@ -1,4 +1,4 @@
-"""`python -m broker.servers.amqtt_server SETTINGS.json`: an MQTT broker of pure Python, where mosquitto is missing.
+"""`python -P -m broker.servers.amqtt_server SETTINGS.json`: an MQTT broker of pure Python, where mosquitto is missing.
 
 amqtt leaves three doors open that are shut here: it looks at the password only after it has ended the session of
 whoever had the same client id, it hands queued messages to anybody who takes over a client id, and it publishes a

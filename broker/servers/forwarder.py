@@ -1,7 +1,7 @@
 """A forwarder as a process: takes every frame at one address and hands it to who has subscribed to its edge.
 
 It keeps nothing: participants find each other again through a new one. `start_forwarder` starts one that ends with its
-starter; `python -m broker.servers.forwarder < SETTINGS.json` runs one for as long as nobody stops it.
+starter; `python -P -m broker.servers.forwarder < SETTINGS.json` runs one for as long as nobody stops it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pydantic import Field, ValidationError
 
 from broker.config import Model, TransportConfig
 from broker.errors import UserError
+from broker.isolated import isolated_module
 from broker.security.curve import read_curve_keys
 from broker.servers.leash import end, end_with_parent
 from broker.servers.switch import REFUSED_IN_ALL, Switch
@@ -123,8 +124,8 @@ def start_forwarder(
     log = folder / f"{FORWARDER}.log"
     folder.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as stderr:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "broker.servers.forwarder"],
+        process = subprocess.Popen(  # noqa: S603 - a page of this package
+            isolated_module("broker.servers.forwarder"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,

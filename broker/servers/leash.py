@@ -1,4 +1,4 @@
-"""`python -m broker.servers.leash PARENT POLICY COMMAND ...`: become COMMAND, and end with the thread that started it.
+"""`python -P -m broker.servers.leash PARENT POLICY COMMAND ...`: become COMMAND, and end with who started it.
 
 However that ends: the kernel kills, so not even `kill -9` of the starter leaves a process behind.
 """
@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from broker.isolated import isolated_module
 from broker.threads import schedule
 
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux; outlives exec, unless the command changes its user
@@ -23,7 +24,7 @@ def leashed(command: Sequence[str], scheduling: str) -> list[str]:
 
     Start it from a thread that lives as long as the command shall: the kernel watches the thread.
     """
-    return [sys.executable, "-m", "broker.servers.leash", str(os.getpid()), scheduling, *command]
+    return isolated_module("broker.servers.leash", str(os.getpid()), scheduling, *command)
 
 
 def end_with_parent() -> None:

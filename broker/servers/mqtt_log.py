@@ -1,8 +1,9 @@
 """What an MQTT broker's log says of those it refused.
 
-`... | python -m broker.servers.mqtt_log LOG` keeps of mosquitto's log what somebody may want to read. Mosquitto tells
-of a refused publish only among all that it receives and sends, two lines a message; those are left out. Of refusals the
-first few are kept and the others counted, so that nobody can fill the disk with them. It ends when mosquitto does.
+`... | python -P -m broker.servers.mqtt_log LOG` keeps of mosquitto's log what somebody may want to read. Mosquitto
+tells of a refused publish only among all that it receives and sends, two lines a message; those are left out. Of
+refusals the first few are kept and the others counted, so that nobody can fill the disk with them. It ends when
+mosquitto does.
 """
 
 from __future__ import annotations

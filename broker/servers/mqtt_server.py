@@ -18,8 +18,8 @@ from typing import Literal, NamedTuple
 
 from broker.config import TransportConfig
 from broker.errors import AddressInUse, UserError
+from broker.isolated import isolated_module
 from broker.security.mqtt_access import CERTIFICATE, KEY, PASSWORDS, PERMISSIONS
-from broker.servers import mqtt_log
 from broker.servers.amqtt_config import AmqttConfig
 from broker.servers.leash import end, end_of_input, leashed
 from broker.servers.mqtt_log import refusals_in
@@ -197,7 +197,7 @@ def _start(kind: Kind, folder: Path, config: TransportConfig, door: _Door) -> Mq
 def _start_sieve(log: Path) -> subprocess.Popen[bytes]:
     """What keeps mosquitto's log; it ends when mosquitto has, or nobody else holds the pipe any more."""
     sieve = subprocess.Popen(  # noqa: S603 - a page of this package
-        [sys.executable, "-m", mqtt_log.__name__, str(log)],
+        isolated_module("broker.servers.mqtt_log", str(log)),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -255,7 +255,7 @@ def _amqtt_command(folder: Path, config: TransportConfig, door: _Door) -> list[s
     )
     path = folder / "amqtt.json"
     path.write_text(settings.model_dump_json(), encoding="utf-8")
-    return [sys.executable, "-m", "broker.servers.amqtt_server", str(path)]
+    return isolated_module("broker.servers.amqtt_server", str(path))
 
 
 def _free_port(host: str) -> int:

@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 
+from broker.isolated import isolated_interpreters
+
 
 def fork(target: Callable[..., None], arguments: Sequence[tuple[object, ...]]) -> list[BaseProcess]:
     """Start a process for each of `arguments`."""
     context = multiprocessing.get_context("forkserver")
     processes: list[BaseProcess] = [context.Process(target=target, args=each, daemon=True) for each in arguments]
-    for process in processes:
-        process.start()
+    with isolated_interpreters():
+        for process in processes:
+            process.start()
     return processes
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-import sys
+from broker.isolated import isolated_module
 
-FORETELL = (sys.executable, "-m", "scenarios.commands.main")
+FORETELL = tuple(isolated_module("scenarios.commands.main"))

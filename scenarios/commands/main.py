@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from broker.errors import ForetellError, LedgerMismatch, UserError
+from broker.isolated import leave_working_directory
 from broker.threads import limit_threads
 from scenarios.commands.fault import fault
 from scenarios.commands.screen import guests, say
@@ -381,4 +382,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    leave_working_directory()
     main()

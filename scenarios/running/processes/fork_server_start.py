@@ -5,9 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 
+from broker.isolated import isolated_interpreters
 from broker.threads import limit_threads
 from scenarios.running.processes.child import PRELOADED
 
@@ -22,19 +25,28 @@ def start_fork_server(preloaded: list[str] = PRELOADED) -> ForkServerContext:
     """A server that has imported what participants need, and forks them.
 
     It inherits: one compute thread; Ctrl-C and the end of the terminal ignored, since the launcher ends everybody in
-    order; and an allocator that gives memory back, which saves each of many agents the peak of its start.
+    order; an allocator that gives memory back, which saves each of many agents the peak of its start; and no module of
+    the working directory.
     """
     limit_threads()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(preloaded)
+    with forking():
+        forkserver.ensure_running()
+    return context
+
+
+@contextmanager
+def forking() -> Iterator[None]:
+    """What a server inherits that is started meanwhile: forking starts another where the last one was killed."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGHUP)}
     tuned = {name: os.environ.get(name) for name in _ALLOCATOR}
     os.environ.update(_ALLOCATOR)
     try:
-        forkserver.ensure_running()
+        with isolated_interpreters():
+            yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
         for name, value in tuned.items():
             os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
-    return context

@@ -14,7 +14,7 @@ from broker.driving.process import DONE
 from scenarios.results.folder import RunFolder
 from scenarios.running.nodes import NodeEnd
 from scenarios.running.processes.child import be_participant
-from scenarios.running.processes.fork_server_start import start_fork_server
+from scenarios.running.processes.fork_server_start import forking, start_fork_server
 from scenarios.running.procfs import await_stopped
 
 _END_WITHIN_S = 3.0
@@ -38,7 +38,8 @@ class ForkedNodes:
         process = start_fork_server().Process(
             target=be_participant, args=arguments, name=f"foretell.{name}", daemon=True
         )
-        process.start()
+        with forking():
+            process.start()
         self._processes[name] = process
         self._ended.pop(name, None)
 
