@@ -85,6 +85,7 @@ PURE = (
     "scenarios/results/played.py",
     "scenarios/reports/references.py",
     "scenarios/reports/statistics.py",
+    "scenarios/running/launched/speakers.py",
     "scenarios/running/nodes.py",
     "scenarios/running/substrate.py",
     "scenarios/running/batch/cell.py",

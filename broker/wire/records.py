@@ -6,10 +6,17 @@ Records go to the observer and nowhere else; no agent ever reads one.
 from __future__ import annotations
 
 from enum import StrEnum, unique
+from typing import Annotated
 
 import msgspec
 
-from broker.wire.messages import MessageKind
+from broker.wire.messages import SEQUENCE_LIMIT, MessageKind, Number
+
+_MANY = msgspec.Meta(max_length=1 << 16)
+Count = Annotated[int, msgspec.Meta(ge=0, lt=SEQUENCE_LIMIT)]
+"""Far beyond any run, and the store can hold the sum of many."""
+Text = Annotated[str, _MANY]
+"""A name or a sentence, as UTF-8 can hold it."""
 
 
 @unique
@@ -62,10 +69,10 @@ class EpisodeRecord(msgspec.Struct, frozen=True, tag="episode"):
         missing_actions: Actions the environment had to fill in (`noop`, `repeat`).
     """
 
-    episode: int
-    returns: tuple[float, ...]
-    steps: int
-    missing_actions: int
+    episode: Count
+    returns: Annotated[tuple[float, ...], _MANY]
+    steps: Count
+    missing_actions: Count
 
 
 class RoundRecord(msgspec.Struct, frozen=True, tag="round"):
@@ -80,12 +87,12 @@ class RoundRecord(msgspec.Struct, frozen=True, tag="round"):
         losses: By name, such as `gain`, `penalty`, `critic_loss`.
     """
 
-    agent: str
-    episode: int
-    round: int
-    partners: int
-    heard: int
-    losses: dict[str, float]
+    agent: Text
+    episode: Count
+    round: Count
+    partners: Count
+    heard: Count
+    losses: Annotated[dict[Text, float], _MANY]
 
 
 class FaultRecord(msgspec.Struct, frozen=True, tag="fault"):
@@ -103,14 +110,14 @@ class FaultRecord(msgspec.Struct, frozen=True, tag="fault"):
         fate: What the message has become so far: dropped, delayed, duplicated, corrupted or delivered again.
     """
 
-    fault: str
-    source: str
-    destination: str
+    fault: Text
+    source: Text
+    destination: Text
     kind: MessageKind
-    episode: int
-    number: int
-    attempt: int
-    delays_s: tuple[float, ...]
+    episode: Number
+    number: Number
+    attempt: Number
+    delays_s: Annotated[tuple[float, ...], _MANY]
     fate: Fate
 
 
@@ -128,12 +135,12 @@ class DelayRecord(msgspec.Struct, frozen=True, tag="delay"):
         achieved_s: From when it was received to when it was handed over, on the receiver's clock.
     """
 
-    source: str
-    destination: str
+    source: Text
+    destination: Text
     kind: MessageKind
-    episode: int
-    number: int
-    attempt: int
+    episode: Number
+    number: Number
+    attempt: Number
     asked_s: float
     achieved_s: float
 
@@ -152,14 +159,14 @@ class EndingRecord(msgspec.Struct, frozen=True, tag="ending"):
         cause: Why, a sentence.
     """
 
-    source: str
-    destination: str
+    source: Text
+    destination: Text
     kind: MessageKind
-    episode: int
-    number: int
-    attempt: int
+    episode: Number
+    number: Number
+    attempt: Number
     fate: Fate
-    cause: str
+    cause: Text
 
 
 class EventRecord(msgspec.Struct, frozen=True, tag="event"):
@@ -172,10 +179,10 @@ class EventRecord(msgspec.Struct, frozen=True, tag="event"):
         text: One sentence.
     """
 
-    participant: str
+    participant: Text
     kind: EventKind
-    peer: str
-    text: str
+    peer: Text
+    text: Text
 
 
 class EdgeRecord(msgspec.Struct, frozen=True, tag="edge"):
@@ -195,17 +202,17 @@ class EdgeRecord(msgspec.Struct, frozen=True, tag="edge"):
         skipped: Rounds in which the two did not exchange, so that nothing was sent.
     """
 
-    source: str
-    destination: str
-    sent: int = 0
-    sent_bytes: int = 0
-    dropped: int = 0
-    heard: int = 0
-    late: int = 0
-    missing: int = 0
-    rejected: int = 0
-    lost: int = 0
-    skipped: int = 0
+    source: Text
+    destination: Text
+    sent: Count = 0
+    sent_bytes: Count = 0
+    dropped: Count = 0
+    heard: Count = 0
+    late: Count = 0
+    missing: Count = 0
+    rejected: Count = 0
+    lost: Count = 0
+    skipped: Count = 0
 
 
 class FaultCount(msgspec.Struct, frozen=True, tag="fault-count"):
@@ -221,13 +228,13 @@ class FaultCount(msgspec.Struct, frozen=True, tag="fault-count"):
         hits: Copies that it struck.
     """
 
-    fault: str
-    source: str
-    destination: str
-    examined: int
-    applied: int
-    chances: int = 0
-    hits: int = 0
+    fault: Text
+    source: Text
+    destination: Text
+    examined: Count
+    applied: Count
+    chances: Count = 0
+    hits: Count = 0
 
 
 class FateCount(msgspec.Struct, frozen=True, tag="fate-count"):
@@ -246,22 +253,22 @@ class FateCount(msgspec.Struct, frozen=True, tag="fate-count"):
         expired: Held back until the receiver was gone.
     """
 
-    source: str
-    destination: str
+    source: Text
+    destination: Text
     kind: MessageKind
-    delivered: int = 0
-    dropped: int = 0
-    delayed: int = 0
-    duplicated: int = 0
-    corrupted: int = 0
-    rejected: int = 0
-    expired: int = 0
+    delivered: Count = 0
+    dropped: Count = 0
+    delayed: Count = 0
+    duplicated: Count = 0
+    corrupted: Count = 0
+    rejected: Count = 0
+    expired: Count = 0
 
 
 class JoinedRecord(msgspec.Struct, frozen=True, tag="joined"):
     """All peers of a participant have answered its HELLO."""
 
-    participant: str
+    participant: Text
 
 
 class PausedRecord(msgspec.Struct, frozen=True, tag="paused"):
@@ -271,7 +278,7 @@ class PausedRecord(msgspec.Struct, frozen=True, tag="paused"):
         episode: Which.
     """
 
-    episode: int
+    episode: Count
 
 
 class ProcessFaultRecord(msgspec.Struct, frozen=True, tag="process-fault"):
@@ -284,10 +291,10 @@ class ProcessFaultRecord(msgspec.Struct, frozen=True, tag="process-fault"):
         what: What was done, and seen to be done.
     """
 
-    fault: str
-    occasion: str
-    participant: str
-    what: str
+    fault: Text
+    occasion: Text
+    participant: Text
+    what: Text
 
 
 class FinishedRecord(msgspec.Struct, frozen=True, tag="finished"):
@@ -298,8 +305,8 @@ class FinishedRecord(msgspec.Struct, frozen=True, tag="finished"):
         weights_digest: SHA-256 over its final parameters, empty for the environment.
     """
 
-    participant: str
-    weights_digest: str
+    participant: Text
+    weights_digest: Text
 
 
 class StatusRecord(msgspec.Struct, frozen=True, tag="status"):
@@ -310,8 +317,8 @@ class StatusRecord(msgspec.Struct, frozen=True, tag="status"):
         waits_for: Whom and what it waits for, as a clause.
     """
 
-    participant: str
-    waits_for: str
+    participant: Text
+    waits_for: Text
 
 
 Record = (

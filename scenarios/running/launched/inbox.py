@@ -13,6 +13,7 @@ from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
 from scenarios.results.observer import Observer
 from scenarios.running.control.orders import Orders
+from scenarios.running.launched.speakers import Speakers
 
 _RECORDS_WITHIN_S = 5.0  # an agent that missed an episode has none of it
 
@@ -43,6 +44,7 @@ class Inbox:
         self._seen = dict.fromkeys(present, time.monotonic() + plan.scenario.joining.give_up_s)
         self._participants = present
         self._observer = observer
+        self._speakers = Speakers(plan, wiring.life.after_episode)
         self._unfinished = set(present)
 
     def take(self, timeout_s: float) -> None:
@@ -53,7 +55,7 @@ class Inbox:
             for envelope in envelopes:
                 if type(envelope.message) is Metrics:
                     self._seen[envelope.source] = time.monotonic()
-                    records += _unpacked(envelope.message)
+                    records += self._checked(envelope.source, envelope.message)
             self._transport.wait(0.0)
         for record in records:
             if type(record) is PausedRecord and record.episode != self._paused:
@@ -98,6 +100,21 @@ class Inbox:
         self._transport.close(0.0)
         self._observer.take(self._transport.totals())
 
+    def _checked(self, source: str, message: Metrics) -> list[Record]:
+        """The records that their sender may send; others are refused and counted."""
+        try:
+            records = unpack(message.records)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            self._transport.reject(source, f"expected records, found {error}")
+            return []
+        allowed = []
+        for record in records:
+            if self._speakers.may_say(source, record):
+                allowed.append(record)
+            else:
+                self._transport.reject(source, f"{source} cannot report {record}")
+        return allowed
+
     def _release(self, finished: set[str]) -> None:
         """Say Stop to all, once the last of them has finished."""
         if not finished:
@@ -107,10 +124,3 @@ class Inbox:
             self._seen.pop(name, None)
         if not self._unfinished:
             self.orders.stop(self._participants)
-
-
-def _unpacked(message: Metrics) -> list[Record]:
-    try:
-        return unpack(message.records)
-    except msgspec.DecodeError:
-        return []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import msgspec
 import pytest
 
@@ -29,3 +31,24 @@ def test_a_kind_of_event_that_nobody_knows_is_refused():
     body = pack([FinishedRecord("agent-0", ""), EventRecord("agent-0", "promoted", "", "A sentence.")])
     with pytest.raises(msgspec.DecodeError, match="promoted"):
         unpack(body)
+
+
+MANY = 1 << 21
+LONG = {
+    "returns": b"\xdd" + MANY.to_bytes(4) + bytes(MANY),
+    "losses": b"\xdf" + (MANY // 4).to_bytes(4) + b"".join(b"\xa2" + n.to_bytes(2) + b"\0" for n in range(0x3000)),
+}
+
+
+@pytest.mark.parametrize("body", LONG.values(), ids=LONG)
+def test_refusing_a_long_record_takes_no_more_memory_than_the_record(body):
+    kind = "episode" if body[0] == 0xDD else "round"
+    field = b"\xa7returns" if kind == "episode" else b"\xa6losses"
+    record = b"\x91\x82\xa4type" + msgspec.msgpack.encode(kind) + field + body
+    tracemalloc.start()
+    try:
+        with pytest.raises(msgspec.DecodeError):
+            unpack(record)
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
