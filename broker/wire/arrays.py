@@ -22,6 +22,7 @@ from broker.errors import FrameRejected
 Shape = tuple[int, ...]
 
 MAX_DIMENSIONS = 4
+LONGEST_LAYOUT = 1 << 16
 _REMEMBERED = 4096
 _REMEMBERED_LENGTH = 1024
 _FEW = 1024
@@ -98,6 +99,11 @@ def pack(arrays: Mapping[str, np.ndarray]) -> tuple[str, memoryview]:
         FrameRejected: A name or dtype cannot be sent.
     """
     text = ",".join(_described(name, array.dtype, array.shape) for name, array in arrays.items())
+    if len(text) > LONGEST_LAYOUT:
+        msg = (
+            f"{len(arrays)} arrays cannot be sent at once: their layout has {len(text)} of {LONGEST_LAYOUT} characters"
+        )
+        raise FrameRejected(msg)
     return text, memoryview(b"".join([array.tobytes() for array in arrays.values()]))
 
 
@@ -127,6 +133,9 @@ def _parse(text: str) -> Layout:
     arrays: dict[str, tuple[Shape, np.dtype[Any], int]] = {}
     floats: list[tuple[int, np.dtype[Any], int]] = []
     offset = 0
+    if len(text) > LONGEST_LAYOUT:  # what it says would take forty times its size
+        msg = f"expected a layout of at most {LONGEST_LAYOUT} characters, found {len(text)}"
+        raise ValueError(msg)
     for part in text.split(",") if text else ():
         match = _ARRAY.fullmatch(part)
         if match is None or match[1] in arrays:

@@ -18,6 +18,8 @@ from broker.wire.arrays import layouts
 from broker.wire.messages import VERSION, Action, Envelope, Share, Timestep, topic
 
 _SHOWN = 80
+_SHORT_ARRAY = range(0x90, 0xA0)
+"""First bytes of a msgpack array of at most 15: looking into a longer one would take hundreds of times its size."""
 
 
 class Codec:
@@ -103,7 +105,8 @@ class Codec:
     def _refusal(self, frame: bytes) -> str | None:
         """What is wrong in front of a frame's message, if anything is."""
         try:
-            version, *names = msgspec.msgpack.decode(frame, type=list[msgspec.Raw])[:4]
+            envelope = frame if frame and frame[0] in _SHORT_ARRAY else b""
+            version, *names = msgspec.msgpack.decode(envelope, type=list[msgspec.Raw])[:4]
             found = msgspec.msgpack.decode(version, type=int)
             run, source, destination = (msgspec.msgpack.decode(name, type=str) for name in names)
         except (msgspec.DecodeError, ValueError, RecursionError):

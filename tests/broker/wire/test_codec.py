@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import gc
 import tracemalloc
+from itertools import product
 from pathlib import Path
 
 import msgspec
@@ -19,7 +20,7 @@ from message_cases import action_of, timestep_of
 import broker
 from broker.errors import FrameRejected
 from broker.wire.arrays import pack
-from broker.wire.codec import edge_prefix
+from broker.wire.codec import Codec, edge_prefix
 from broker.wire.messages import (
     SEQUENCE_LIMIT,
     Action,
@@ -443,6 +444,39 @@ def test_a_flood_of_long_layouts_is_not_remembered():
             codec.decode(raw_share(",".join(f"{name} uint8 0" for name in names)))
 
     assert held_bytes(flood) < 100_000
+
+
+LARGE = 1 << 21
+NAMES = ["".join(letters) for letters in product("abcdefghijklmnopqrst", repeat=4)]
+LARGE_FRAMES = {
+    "an array of small numbers": b"\xdd" + LARGE.to_bytes(4) + bytes(LARGE),
+    "an array in an array": b"\x91\xdd" + LARGE.to_bytes(4) + bytes(LARGE),
+    "an array in an edge": PREFIX + b"\xdd" + LARGE.to_bytes(4) + bytes(LARGE),
+    "an array as message": PREFIX + b"\x00\xdd" + LARGE.to_bytes(4) + bytes(LARGE),
+    "a map": b"\xdf" + (LARGE // 2).to_bytes(4) + bytes(LARGE),
+    "a layout of nothing": raw_share("," * LARGE),
+    "a layout of many names": raw_share(",".join(f"{name} uint8 0" for name in NAMES)),
+    "a name": msgspec.msgpack.encode([1, RUN, "x" * LARGE, DESTINATION, 0, [5, ""]]),
+}
+
+
+@pytest.mark.parametrize("frame", LARGE_FRAMES.values(), ids=LARGE_FRAMES)
+def test_refusing_a_large_frame_takes_a_few_times_its_memory(frame):
+    codec = Codec(RUN, 2 * len(frame))
+    codec.allow(SOURCE, DESTINATION)
+    tracemalloc.start()
+    try:
+        with pytest.raises(FrameRejected) as found:
+            codec.decode(frame)
+        assert tracemalloc.get_traced_memory()[1] < 6 * len(frame)
+    finally:
+        tracemalloc.stop()
+    assert len(str(found.value)) < 1000
+
+
+def test_a_message_with_a_layout_that_nobody_would_read_is_not_written():
+    with pytest.raises(FrameRejected, match="160000 arrays cannot be sent at once"):
+        pack(dict.fromkeys(NAMES, np.zeros(0, np.uint8)))
 
 
 @pytest.mark.parametrize("version", [0, 2, 255])
