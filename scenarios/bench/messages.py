@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import statistics
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -35,6 +34,7 @@ from scenarios.document.loading import parse_scenario
 from scenarios.document.plan import Plan
 from scenarios.document.planning import make_plan
 from scenarios.document.wiring import Wiring
+from scenarios.results.temporary import temporary_folder
 from scenarios.running.meeting.addresses import make_addresses
 from scenarios.running.processes.child import end_with_parent
 
@@ -76,7 +76,7 @@ class Barrier:
 def measure_barriers(agents: int, blocks: int, block_s: float) -> Barrier:
     """Barriers per second of both loops with `agents` processes each, in alternating blocks of `block_s` seconds."""
     plan = make_plan(parse_scenario(DOCUMENT, {"environment.agents": agents}))
-    with tempfile.TemporaryDirectory(prefix="foretell-") as folder:
+    with temporary_folder() as folder:
         addresses = make_addresses(plan.participants, plan.scenario.transport.zeromq, Path(folder))
         ours = Ours(plan, Wiring("barrier", addresses))
         sizes = ours.frame_bytes()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import select
 import socket
 import statistics
-import tempfile
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,6 +22,7 @@ from scenarios.bench.workers import end, fork
 from scenarios.document.loading import parse_scenario
 from scenarios.document.planning import make_plan
 from scenarios.document.wiring import Wiring
+from scenarios.results.temporary import temporary_folder
 from scenarios.running.processes.child import end_with_parent
 
 _PATIENCE_S = 30.0
@@ -31,7 +31,7 @@ _PATIENCE_S = 30.0
 def measure_mqtt_barriers(agents: int, blocks: int, block_s: float) -> Barrier:
     """Barriers per second of both loops with `agents` processes each, in alternating blocks of `block_s` seconds."""
     plan = make_plan(parse_scenario(DOCUMENT, {"environment.agents": agents, "transport.kind": "mqtt"}))
-    with tempfile.TemporaryDirectory(prefix="foretell-") as folder:
+    with temporary_folder() as folder:
         server = start_mqtt_server("mosquitto", Path(folder), plan.scenario.transport)
         try:
             ours = Ours(plan, Wiring("barrier", broker=server.address))

@@ -8,7 +8,6 @@ second measurement runs our loop and a bare script of the same mathematics in tu
 from __future__ import annotations
 
 import statistics
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -28,6 +27,7 @@ from scenarios.document.scenario import Scenario
 from scenarios.results.folder import make_run_folder
 from scenarios.results.observer import Observer, Progress, ShowProgress
 from scenarios.results.store import Store
+from scenarios.results.temporary import temporary_folder
 from scenarios.running.control.run import run
 from scenarios.running.simulated.simulate import simulated
 
@@ -221,7 +221,7 @@ def _functions(plan: Plan) -> list[tuple[str, type, tuple[str, ...]]]:
 
 def _simulate(plan: Plan, show: ShowProgress, lead: Callable[..., Any] = run) -> None:
     """Let `lead`, in place of `run`, run `plan` as `foretell simulate` does, in a folder that is removed."""
-    with tempfile.TemporaryDirectory(prefix="foretell-") as root:
+    with temporary_folder() as root:
         folder = make_run_folder(Path(root), plan.scenario.name, plan.scenario.seed)
         observer = Observer(plan, folder, show)
         try:

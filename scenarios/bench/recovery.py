@@ -11,7 +11,6 @@ import random
 import re
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -22,6 +21,7 @@ from typing import Any
 from broker.errors import UserError
 from scenarios.results.folder import RunFolder, open_run_folder
 from scenarios.results.reader import read_store
+from scenarios.results.temporary import temporary_folder
 from scenarios.running.procfs import is_alive, writers_of
 
 TRANSPORTS = ("zeromq", "mqtt")
@@ -92,7 +92,7 @@ def measure_recovery(
     """
     scenario = (*_SCENARIO, "--episodes", str(episodes))
     draw, campaign = random.Random(seed), Campaign(transport)  # noqa: S311 - no secret
-    with tempfile.TemporaryDirectory(prefix="foretell-") as folder:
+    with temporary_folder() as folder:
         undisturbed = _figures_of(Path(folder) / "simulate", [*foretell, "simulate", *scenario])
         while len(campaign.kills) < kills:
             out = Path(folder) / f"run-{campaign.runs}"

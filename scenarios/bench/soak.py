@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +22,7 @@ from scenarios.results.answers import EpisodeRow, FaultRow, RoundRow
 from scenarios.results.folder import RunFolder
 from scenarios.results.proof import verify_ledger
 from scenarios.results.reader import RunReader, read_store
+from scenarios.results.temporary import temporary_folder
 from scenarios.running.procfs import parent_of, writers_of
 
 LAUNCHER, FORK_SERVER, AGENTS = "launcher", "fork server", "agents"
@@ -83,7 +83,7 @@ def measure_soak(foretell: Sequence[str], minutes: float, kill_every_s: float, s
         show: Told the seconds that have passed.
     """
     soak = Soak()
-    with tempfile.TemporaryDirectory(prefix="foretell-") as temporary:
+    with temporary_folder() as temporary:
         run, undisturbed = RunFolder(Path(temporary) / "run"), RunFolder(Path(temporary) / "simulate")
         losses = f"faults=[{_LOSSES},{_KILLS.format(every_s=kill_every_s)}]"
         _run_for(60 * minutes, [*foretell, "run"], run, faults=losses, soak=soak, show=show)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from broker.wire.records import JoinedRecord, Record
 from scenarios.document.plan import Plan
 from scenarios.results.folder import RunFolder, make_run_folder
 from scenarios.results.observer import Observer
+from scenarios.results.temporary import temporary_folder
 from scenarios.running.control.run import run
 from scenarios.running.processes.fork_server_start import start_fork_server
 from scenarios.running.ways import way_called
@@ -61,7 +61,7 @@ def measure_startup(plan: Plan) -> Startup:
     """
     if not (_PROC / "self" / "smaps_rollup").exists():
         raise UserError("bench startup reads memory from /proc/PID/smaps_rollup, which this system does not have")
-    with tempfile.TemporaryDirectory(prefix="foretell-") as root:
+    with temporary_folder() as root:
         folder = make_run_folder(Path(root), plan.scenario.name, plan.scenario.seed)
         watch = _Watch(plan, folder)
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from scenarios.bench.trip_names import CURVE, FORWARDER, QOS_1
 from scenarios.commands.command_line import FORETELL
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import say
+from scenarios.results.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from scenarios.bench.messages import Barrier
@@ -109,7 +109,7 @@ def messages(blocks: int, seconds: float) -> None:
         Screen().print(_barrier_table("step barriers per second, MQTT QoS 0 on mosquitto", through, MQTT_TARGET))
     except UserError as error:
         say(f"messages: no figures of MQTT: {error}")
-    with tempfile.TemporaryDirectory(prefix="foretell-") as folder:
+    with temporary_folder() as folder:
         trips = measure_round_trips(blocks, _TRIPS, Path(folder))
     Screen().print(_trip_table(trips))
     for bare, target, barriers in (("bare loop", BARRIER_TARGET, direct), ("bare paho loop", MQTT_TARGET, through)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from broker.errors import ParticipantDied, UserError
 from scenarios.commands.screen import say
 from scenarios.commands.terminal import interruptible
 from scenarios.document.plan import Plan
+from scenarios.results.temporary import temporary_folder
 from scenarios.running.meeting.keys import beyond_this_host, given_keys, needs_keys
 from scenarios.running.meeting.running_broker import start_broker
 
@@ -40,7 +40,7 @@ def serve(plan: Plan, listen: str, folder: Path) -> None:
     except OSError as error:
         msg = f"cannot make the broker's folder {folder}: {error.strerror}"
         raise UserError(msg) from None
-    with tempfile.TemporaryDirectory(prefix="foretell-") as sockets, interruptible() as interrupted:
+    with temporary_folder() as sockets, interruptible() as interrupted:
         found = start_broker(plan, folder, Path(sockets), keys, listen)
         if found is None:
             return

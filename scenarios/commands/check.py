@@ -9,6 +9,7 @@ from broker.errors import UserError
 from broker.wire.messages import ENVIRONMENT, OBSERVER
 from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
+from scenarios.results.temporary import own_folder
 from scenarios.running.meeting.addresses import make_addresses
 from scenarios.running.meeting.keys import needs_keys
 from scenarios.running.meeting.running_broker import given_address
@@ -34,7 +35,8 @@ def write_slices(plan: Plan, folder: Path) -> None:
     """Write each participant's slice to `folder` as JSON, wired to each other but to no observer.
 
     Raises:
-        UserError: The folder cannot be written, or it is not said where the participants meet.
+        UserError: The folder cannot be written, or it is not said where the participants meet, or
+            the folder of their sockets is not ours.
     """
     transport = plan.scenario.transport
     between = given_address(plan)
@@ -53,7 +55,7 @@ def write_slices(plan: Plan, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if transport.zeromq.scheme == "ipc":
-            sockets.mkdir(mode=0o700, exist_ok=True)
+            own_folder(sockets)
         for name in plan.participants:
             slice_ = plan.environment(wiring) if name == ENVIRONMENT else plan.agent(name, wiring)
             (folder / f"{name}.json").write_text(slice_.model_dump_json(indent=2) + "\n", encoding="utf-8")

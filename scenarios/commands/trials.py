@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 from broker.errors import ForetellError, UserError
@@ -16,6 +15,7 @@ from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
 from scenarios.results.summary import Summary
+from scenarios.results.temporary import temporary_folder
 from scenarios.running.batch.runner import Folder, Runner
 from scenarios.trials.condition import Condition
 from scenarios.trials.quiet_run import try_out
@@ -53,7 +53,7 @@ def shrink_faults(scenario: Scenario, text: str, out: Path | None) -> None:
     condition = Condition(text)
     condition.check(Summary.model_fields)
     console = Screen(stderr=True)
-    with tempfile.TemporaryDirectory(prefix="foretell-") as folder, interruptible() as interrupted:
+    with temporary_folder() as folder, interruptible() as interrupted:
         trials = 0
 
         def holds(candidate: Scenario) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +12,7 @@ from broker.participants.link import LifeConfig
 from scenarios.document.plan import Plan
 from scenarios.results.folder import RunFolder
 from scenarios.results.observer import Observer
+from scenarios.results.temporary import temporary_folder
 from scenarios.running.launched.launched_life import LaunchedLife
 from scenarios.running.meeting.meeting import Meeting, meeting
 from scenarios.running.nodes import Nodes
@@ -31,7 +31,7 @@ def launched(make_nodes: MakeNodes) -> Way:
     @contextmanager
     def way(plan: Plan, folder: RunFolder, observer: Observer) -> Iterator[Launched]:
         with (
-            tempfile.TemporaryDirectory(prefix="foretell-") as sockets,
+            temporary_folder() as sockets,
             meeting(plan, folder, Path(sockets), observer.tell) as found,
         ):
             yield Launched(folder, observer, make_nodes(folder), found, plan.participants)
