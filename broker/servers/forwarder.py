@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
@@ -19,7 +20,7 @@ from typing import TextIO
 from pydantic import Field, ValidationError
 
 from broker.config import Model, TransportConfig
-from broker.errors import UserError
+from broker.errors import ParticipantDied, UserError
 from broker.isolated import isolated_module
 from broker.security.curve import read_curve_keys
 from broker.servers.leash import end, end_with_parent
@@ -30,6 +31,7 @@ from broker.wire.messages import FORWARDER
 READY = "ready"
 WRONG = 2
 
+_ATTEMPTS = 3
 _END_WITHIN_S = 3.0
 _log = logging.getLogger("foretell")
 
@@ -116,6 +118,7 @@ def start_forwarder(
 
     Raises:
         UserError: It cannot listen there, or its keys are wrong.
+        ParticipantDied: It was killed before it listened, again and again.
     """
     told = {name: tuple(others) for name, others in peers.items()}
     settings = ForwarderConfig(
@@ -123,6 +126,13 @@ def start_forwarder(
     )
     log = folder / f"{FORWARDER}.log"
     folder.mkdir(parents=True, exist_ok=True)
+    for _ in range(_ATTEMPTS - 1):
+        with suppress(ParticipantDied):
+            return _start(settings, log)
+    return _start(settings, log)
+
+
+def _start(settings: ForwarderConfig, log: Path) -> RunningForwarder:
     with log.open("w", encoding="utf-8") as stderr:
         process = subprocess.Popen(  # noqa: S603 - a page of this package
             isolated_module("broker.servers.forwarder"),
@@ -132,9 +142,14 @@ def start_forwarder(
             text=True,
             start_new_session=True,
         )
-    forwarder = RunningForwarder(process, address, log)
+    forwarder = RunningForwarder(process, settings.address, log)
     if not _listens(process, settings):
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_END_WITHIN_S)  # it has ended, or is about to
+        code = process.returncode
         forwarder.close()
+        if code is not None and code < 0:
+            raise ParticipantDied("broker", f"signal {signal.Signals(-code).name} before it listened", log)
         lines = _lines(log)
         raise UserError(lines[-1] if lines else f"the forwarder ended before it listened. Its log: {log}")
     return forwarder

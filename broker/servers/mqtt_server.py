@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from broker.config import TransportConfig
-from broker.errors import AddressInUse, UserError
+from broker.errors import AddressInUse, ParticipantDied, UserError
 from broker.isolated import isolated_module
 from broker.security.mqtt_access import CERTIFICATE, KEY, PASSWORDS, PERMISSIONS
 from broker.servers.amqtt_config import AmqttConfig
@@ -48,7 +48,7 @@ _ATTEMPTS = 3
 _PIPE_BYTES = 1 << 20
 
 
-class _KilledAtStart(UserError):
+class _KilledAtStart(ParticipantDied):
     """Somebody killed the broker before it listened."""
 
 
@@ -132,6 +132,7 @@ def start_mqtt_server(
     Raises:
         AddressInUse: Another program listens there.
         UserError: The broker is not installed, or did not start; says what it said last.
+        ParticipantDied: It was killed before it listened, again and again.
     """
     found = _choose(kind)
     for attempt in range(1, _ATTEMPTS + 1):
@@ -293,8 +294,9 @@ def _await(server: MqttServer, door: _Door) -> None:
         except OSError:
             pass
         if (code := server.ended()) is not None:
-            if code == -signal.SIGKILL:
-                raise _KilledAtStart(f"the MQTT broker {server.kind} was killed before it listened")
+            if code < 0:
+                cause = f"signal {signal.Signals(-code).name} before it listened"
+                raise _KilledAtStart("broker", cause, server.log)
             server.close()  # its log is whole then
             msg = f"the MQTT broker {server.kind} did not start: {_last_line(server.log)}. Its log: {server.log}"
             raise UserError(msg)

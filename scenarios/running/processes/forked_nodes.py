@@ -18,6 +18,8 @@ from scenarios.running.processes.fork_server_start import forking, start_fork_se
 from scenarios.running.procfs import await_stopped
 
 _END_WITHIN_S = 3.0
+_NOT_STARTED = 255
+"""The code that multiprocessing gives a process whose end it cannot know."""
 
 
 class ForkedNodes:
@@ -38,10 +40,16 @@ class ForkedNodes:
         process = start_fork_server().Process(
             target=be_participant, args=arguments, name=f"foretell.{name}", daemon=True
         )
-        with forking():
-            process.start()
-        self._processes[name] = process
+        self._processes.pop(name, None)
         self._ended.pop(name, None)
+        try:
+            with forking():
+                process.start()
+        except (EOFError, OSError) as error:  # of the pipes to the fork server and to the process
+            said = f"the server that forks participants died, or could not: {str(error) or 'it said nothing'}"
+            self._ended[name] = NodeEnd(_NOT_STARTED, said, self._folder.log(name))
+            return
+        self._processes[name] = process
 
     def stop(self, name: str) -> int | None:
         """Stop a process."""
