@@ -10,7 +10,10 @@ ForetellError
 |-- ProtocolViolation       a message that no correct peer can say now (counted, never fatal)
 |-- PeerLost                a peer stayed silent for longer than the scenario allows
 |-- Deadlock                virtual time: everybody waits and nothing is due
+|-- UserCodeFailed          an environment or an algorithm that somebody brought raised (exit 3)
+|   `-- UserCodeRefused     it gave what nobody can use; played again, it gives the same
 |-- ParticipantDied         a process of a run ended before its work (exit 3)
+|   `-- UserCodeDied        of code that somebody brought
 `-- LedgerMismatch          the faults a run met are not those it asked for (exit 4)
 """
 
@@ -109,6 +112,24 @@ class LedgerMismatch(ForetellError):
         self.sentences = sentences
 
 
+class UserCodeFailed(ForetellError):
+    """An environment or an algorithm that somebody brought raised; what it raised is the cause.
+
+    Args:
+        participant: In whom, such as `environment`.
+        problem: What happened, a clause without its name.
+    """
+
+    def __init__(self, participant: str, problem: str) -> None:
+        super().__init__(f"{participant}: {problem}")
+        self.participant = participant
+        self.problem = problem
+
+
+class UserCodeRefused(UserCodeFailed):
+    """Such code gave what nobody can use: played again, it gives the same."""
+
+
 class ParticipantDied(ForetellError):
     """A process of a run ended before its work was done.
 
@@ -123,3 +144,19 @@ class ParticipantDied(ForetellError):
         self.participant = participant
         self.cause = cause
         self.log = log
+
+
+class UserCodeDied(ParticipantDied):
+    """A participant ended because code that somebody brought failed in it.
+
+    Args:
+        participant: Its name.
+        problem: What happened, a clause.
+        log: Where the traceback is.
+        final: Whether another life would end the same.
+    """
+
+    def __init__(self, participant: str, problem: str, log: Path, *, final: bool) -> None:
+        super().__init__(participant, problem, log)
+        self.args = (f"{participant}: {problem}. Its log: {log}",)
+        self.final = final

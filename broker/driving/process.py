@@ -5,6 +5,8 @@
 | 0         | its work is done                                                    |
 | 1         | it gave up, or broke; the last line it said is why                  |
 | 2         | its slice of the scenario is wrong, or its address is in use        |
+| 3         | code that somebody brought raised in it; the last line says what    |
+| 4         | such code gave what nobody can use; the last line says what         |
 | 130       | SIGINT, SIGTERM or SIGHUP ended it                                  |
 """
 
@@ -27,19 +29,20 @@ from broker.config import Model
 from broker.driving.connect import connect, refitted
 from broker.driving.driver import Driver, Observe
 from broker.driving.real_time import run_in_real_time
-from broker.errors import ForetellError, UserError
+from broker.errors import ForetellError, UserCodeFailed, UserCodeRefused, UserError
 from broker.participants.checkpoint import State
 from broker.participants.life import begin_life
 from broker.participants.link import LinkConfig
 from broker.participants.participant import Participant
 from broker.threads import schedule
 from broker.transports.transport import Transport
+from broker.user_code import traceback_of
 from broker.wire.messages import OBSERVER, Envelope, Metrics, Stop, first_number
 from broker.wire.records import Record, StatusRecord, pack
 
 Slice = TypeVar("Slice", bound=Model)
 
-DONE, GAVE_UP, WRONG, INTERRUPTED = 0, 1, 2, 130
+DONE, GAVE_UP, WRONG, RAISED, REFUSED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 LINGER_S = 5.0
 """How long a finished participant keeps sending what is under way."""
 RELEASE_WITHIN_S = 30.0
@@ -93,8 +96,10 @@ def take_part(
         linger_s = LINGER_S
     except ForetellError as error:
         linger_s = GIVING_UP_LINGER_S
+        if isinstance(error, UserCodeFailed) and (raised := traceback_of(error)):
+            _log.error("%s", raised)
         _log.error("%s", error)
-        return WRONG if isinstance(error, UserError) else GAVE_UP
+        return _exit_code(error)
     except (Interrupted, KeyboardInterrupt):
         _log.info("interrupted: %s", participant.waits_for() if participant is not None else link.name)
         return INTERRUPTED
@@ -102,6 +107,12 @@ def take_part(
         if transport is not None:
             transport.close(linger_s)
     return DONE
+
+
+def _exit_code(error: ForetellError) -> int:
+    if isinstance(error, UserCodeFailed):
+        return REFUSED if isinstance(error, UserCodeRefused) else RAISED
+    return WRONG if isinstance(error, UserError) else GAVE_UP
 
 
 def _await_release(transport: Transport) -> None:

@@ -25,6 +25,7 @@ def make_task(config: EnvironmentConfig, copies: int) -> Task:
 
     Raises:
         ScenarioError: A PettingZoo environment cannot be had or cannot be served.
+        UserCodeFailed: It raised.
     """
     if isinstance(config, ExchangeTaskConfig):
         return ExchangeTask(config, copies)

@@ -5,7 +5,8 @@ What cannot be served is refused here, when a scenario is loaded, with the path 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from importlib import import_module
 from typing import Protocol
 
@@ -14,11 +15,14 @@ from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from gymnasium.spaces.utils import flatdim, flatten
 from numpy.typing import ArrayLike
 
-from broker.errors import ScenarioError
+from broker.errors import ScenarioError, UserCodeFailed
+from broker.user_code import UserCode, is_failure, on_one_line
+from broker.wire.messages import ENVIRONMENT
 from env_service.config import PettingZooConfig
+from env_service.environments.given import by_agent, numbers_of, observation_of, refused, shown
 from env_service.environments.task import Float
 
-Observations = dict[str, ArrayLike]
+Observations = Mapping[str, ArrayLike]
 
 _FLAT_SPACES = (Box, Discrete, MultiBinary, MultiDiscrete)
 
@@ -50,25 +54,46 @@ class ForeignEnvironment(Protocol):
         """Release what it holds."""
 
 
-def open_environment(config: PettingZooConfig) -> ForeignEnvironment:
-    """Import the module and call its `parallel_env` with the options.
+Build = Callable[..., ForeignEnvironment]
+
+
+def calling(config: PettingZooConfig, call: str) -> AbstractContextManager[None]:
+    """Call a foreign environment; what it raises becomes a sentence."""
+    return UserCode(ENVIRONMENT, config.env, config.env).calling(call)
+
+
+def find_builder(config: PettingZooConfig) -> Build:
+    """Import the module and find its `parallel_env`.
 
     Raises:
-        ScenarioError: It cannot be imported, or it is not a PettingZoo parallel environment, or it refuses the options.
+        ScenarioError: It cannot be imported, or it has none.
     """
     try:
         module = import_module(config.env)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        if not is_failure(error):
+            raise
         package = (getattr(error, "name", None) or config.env).partition(".")[0]  # often a dependency of the module
         problem = f"cannot import {config.env} ({error}). Correct the name, or install it: `pip install {package}`"
         raise ScenarioError("environment.env", problem) from error
-    build = getattr(module, "parallel_env", None)
+    build: Build | None = getattr(module, "parallel_env", None)
     if not callable(build):
         problem = f"expected a module with a function `parallel_env`, found none in {config.env}"
         raise ScenarioError("environment.env", problem)
+    return build
+
+
+def open_environment(config: PettingZooConfig, build: Build) -> ForeignEnvironment:
+    """Call `build` with the options.
+
+    Raises:
+        ScenarioError: It is not a PettingZoo parallel environment, or it refuses the options.
+    """
     try:
-        environment: ForeignEnvironment = build(**config.options)
-    except Exception as error:
+        environment = build(**config.options)
+    except (Exception, SystemExit) as error:
+        if not is_failure(error):
+            raise
         path = "environment.options" if config.options else "environment.env"
         problem = f"{config.env}.parallel_env refused {config.options}: {type(error).__name__}: {error}"
         raise ScenarioError(path, problem) from error
@@ -85,7 +110,8 @@ def discrete_actions(config: PettingZooConfig, environment: ForeignEnvironment) 
     """
     actions = []
     for agent in environment.possible_agents:
-        space = environment.action_space(agent)
+        with calling(config, "action_space()"):
+            space = environment.action_space(agent)
         if not isinstance(space, Discrete):
             problem = f"expected Discrete actions, found {space} for {agent} of {config.env}"
             raise ScenarioError("environment.env", problem)
@@ -105,25 +131,36 @@ class StateView:
     """
 
     def __init__(self, config: PettingZooConfig, environments: Sequence[ForeignEnvironment]) -> None:
-        self._env = config.env
+        self._config = config
         first = environments[0]
-        first.reset(seed=0)  # many environments have no state before their first episode
-        self.size = self._state(first).size
+        with calling(config, "reset(seed=...)"):
+            first.reset(seed=0)  # many environments have no state before their first episode
+        self.size = self._first_state(first).size
+        if not self.size:
+            raise ScenarioError("environment.observation", f"expected a state of at least one number in {config.env}")
         self.seen: Float = np.zeros((len(environments), self.size), np.float32)
 
-    def look(self, copy: int, environment: ForeignEnvironment, _observations: Observations) -> None:
+    def look(self, copy: int, environment: ForeignEnvironment, _observations: Observations, step: int) -> None:
         """Take what is to be seen now in `copy`."""
-        state = self._state(environment)
-        if state.size != self.size:
-            problem = f"state() of {self._env} must keep its size, found {self.size} numbers, then {state.size}"
+        with calling(self._config, "state()"):
+            state = environment.state()
+        numbers = numbers_of(f"state at step {step}", state)
+        if numbers.size != self.size:
+            problem = (
+                f"state() of {self._config.env} must keep its size, found {self.size} numbers, then {numbers.size}"
+            )
             raise ScenarioError("environment.observation", problem)
-        self.seen[copy] = state
+        self.seen[copy] = numbers.ravel()
 
-    def _state(self, environment: ForeignEnvironment) -> Float:
+    def _first_state(self, environment: ForeignEnvironment) -> Float:
         try:
-            return np.asarray(environment.state(), np.float32).ravel()
-        except (NotImplementedError, AttributeError, TypeError, ValueError) as error:
-            problem = f'{self._env} has no state() of numbers ({error}). Set environment.observation = "own"'
+            with calling(self._config, "state()"):
+                return np.asarray(environment.state(), np.float32).ravel()
+        except UserCodeFailed as failure:
+            error = failure.__cause__
+            if not isinstance(error, NotImplementedError | AttributeError | TypeError | ValueError):
+                raise
+            problem = f'{self._config.env} has no state() of numbers ({error}). Set environment.observation = "own"'
             raise ScenarioError("environment.observation", problem) from error
 
 
@@ -140,7 +177,8 @@ class OwnView:
 
     def __init__(self, config: PettingZooConfig, environments: Sequence[ForeignEnvironment]) -> None:
         agents = environments[0].possible_agents
-        self._spaces = {agent: environments[0].observation_space(agent) for agent in agents}
+        with calling(config, "observation_space()"):
+            self._spaces = {agent: environments[0].observation_space(agent) for agent in agents}
         sizes = [self._flat_size(config, agent) for agent in agents]
         for agent, size in zip(agents, sizes, strict=True):
             if size != sizes[0]:
@@ -152,15 +190,35 @@ class OwnView:
         self.size = sizes[0]
         self.seen: Float = np.zeros((len(environments), len(agents), self.size), np.float32)
 
-    def look(self, copy: int, _environment: ForeignEnvironment, observations: Observations) -> None:
+    def look(self, copy: int, environment: ForeignEnvironment, observations: Observations, step: int) -> None:
         """Take what is to be seen now in `copy`."""
+        observations = by_agent(observations, "observations", step)
         for index, (agent, space) in enumerate(self._spaces.items()):
+            what = f'observation of "{agent}" at step {step}'
             if agent in observations:
-                self.seen[copy, index] = flatten(space, observations[agent])
+                self.seen[copy, index] = observation_of(what, _flat(what, space, observations[agent]), self.size)
+            elif step == 0 and agent in environment.agents:
+                raise refused(f"{what} is missing, although the agent is there")
 
     def _flat_size(self, config: PettingZooConfig, agent: str) -> int:
         space = self._spaces[agent]
         if not isinstance(space, _FLAT_SPACES):
             problem = f"expected a flat observation (Box, Discrete), found {space} for {agent} of {config.env}"
             raise ScenarioError("environment.observation", problem)
-        return int(flatdim(space))
+        size = int(flatdim(space))
+        if not size:
+            problem = f"expected an observation of at least one number, found {space} for {agent} of {config.env}"
+            raise ScenarioError("environment.observation", problem)
+        return size
+
+
+def _flat(what: str, space: object, given: ArrayLike) -> Float:
+    """An observation as its space flattens it: a discrete one as one-hot."""
+    if isinstance(space, Box):
+        numbers_of(what, given)  # as it is given: a cast to whole numbers would hide what is none
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            flat = flatten(space, given)
+    except (IndexError, TypeError, ValueError) as error:
+        raise refused(f"{what} is {shown(given)}, which does not fit {space}: {on_one_line(str(error))}") from error
+    return np.asarray(numbers_of(what, flat), np.float32)

@@ -5,13 +5,28 @@ Shapes use E for parallel copies, N for possible agents, S for the size of an ob
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from broker.wire.messages import Ended
 from env_service.config import PettingZooConfig
-from env_service.environments.foreign import OwnView, StateView, discrete_actions, open_environment
+from env_service.environments.foreign import (
+    ForeignEnvironment,
+    OwnView,
+    StateView,
+    calling,
+    discrete_actions,
+    find_builder,
+    open_environment,
+)
+from env_service.environments.given import by_agent, flag_of, live_agents, parts_of, reward_of
 from env_service.environments.task import Flags, Float, Integer, Outcome
+
+_PARTS = ("observations", "rewards", "terminations", "truncations", "infos")
 
 
 class PettingZooTask:
@@ -27,10 +42,22 @@ class PettingZooTask:
 
     Raises:
         ScenarioError: The environment cannot be had or cannot be served.
+        UserCodeFailed: It raised.
     """
 
     def __init__(self, config: PettingZooConfig, copies: int) -> None:
-        self._environments = [open_environment(config) for _ in range(copies)]
+        self._config = config
+        build = find_builder(config)
+        self._environments = [open_environment(config, build) for _ in range(copies)]
+        self._look_at(config)
+        self.steps = config.steps
+        self.noop_action: int | None = None
+        self._time = config.steps  # before the first reset every copy stands ended
+        self._ended: Flags = np.full((copies, len(self._agents)), Ended.TRUNCATED, np.uint8)
+        self._there = np.zeros(self._ended.shape, np.bool_)
+
+    def _look_at(self, config: PettingZooConfig) -> None:
+        """Take down who there is, and what they can do and see."""
         self._agents = tuple(self._environments[0].possible_agents)
         actions = discrete_actions(config, self._environments[0])
         self._first_actions = tuple(first for first, _ in actions)
@@ -38,20 +65,19 @@ class PettingZooTask:
         view = StateView if config.observation == "state" else OwnView
         self._view: StateView | OwnView = view(config, self._environments)
         self.observation_size = self._view.size
-        self.steps = config.steps
-        self.noop_action: int | None = None
-        self._time = config.steps  # before the first reset every copy stands ended
-        self._ended: Flags = np.full((copies, len(self._agents)), Ended.TRUNCATED, np.uint8)
 
     def reset(self, generator: Generator) -> None:
-        """Start an episode in every copy, each with a seed of its own drawn from `generator`."""
+        """Start an episode in every copy, each with a seed of its own drawn from `generator`.
+
+        Raises:
+            UserCodeFailed: The environment raised, or gave what nobody can use; `step` raises the same.
+        """
         seeds = generator.integers(2**31, size=len(self._environments)).tolist()
         self._view.seen.fill(0)
-        for copy, (environment, seed) in enumerate(zip(self._environments, seeds, strict=True)):
-            observations, _ = environment.reset(seed=seed)
-            self._view.look(copy, environment, observations)
         self._time = 0
         self._ended = np.zeros_like(self._ended)
+        for copy, seed in enumerate(seeds):
+            self._begin(copy, seed)
 
     def step(self, actions: Integer) -> Outcome:
         """Advance every running copy; `actions` is (E, N) int64, of which only those of live agents count."""
@@ -75,27 +101,51 @@ class PettingZooTask:
     def close(self) -> None:
         """Close all copies."""
         for environment in self._environments:
-            environment.close()
+            with calling(self._config, "close()"):
+                environment.close()
+
+    def _begin(self, copy: int, seed: int) -> None:
+        """Start an episode in one copy."""
+        environment = self._environments[copy]
+        with calling(self._config, "reset(seed=...)"):
+            given = environment.reset(seed=seed)
+        observations, _ = parts_of(given, "reset(seed=...)", ("observations", "infos"))
+        self._there[copy] = self._live(environment)
+        self._view.look(copy, environment, observations, 0)
 
     def _advance(self, copy: int, actions: list[int], rewards: Float, ended: Flags) -> None:
         """Step one copy with `actions` of its N agents and write its row of `rewards` and `ended`, each (N,)."""
         environment = self._environments[copy]
         chosen = {
             agent: first + action
-            for agent, first, action in zip(self._agents, self._first_actions, actions, strict=True)
-            if agent in environment.agents
+            for agent, first, action, there in zip(
+                self._agents, self._first_actions, actions, self._there[copy], strict=True
+            )
+            if there
         }
-        observations, gained, terminated, truncated, _ = environment.step(chosen)
+        with calling(self._config, "step()"):
+            given = environment.step(chosen)
+        observations, *of_agents, _ = parts_of(given, "step()", _PARTS)
+        gained, terminated, truncated = (
+            by_agent(part, name, self._time) for part, name in zip(of_agents, _PARTS[1:-1], strict=True)
+        )
         for index, agent in enumerate(self._agents):
             if ended[index] == Ended.RUNNING:
-                rewards[index] = gained.get(agent, 0.0)
-                ended[index] = _standing(terminated.get(agent, False), truncated.get(agent, False))
-        if not environment.agents:
+                rewards[index] = reward_of(agent, gained.get(agent, 0.0), self._time)
+                ended[index] = self._standing(agent, terminated, truncated)
+        self._there[copy] = there = self._live(environment)
+        if not there.any():
             ended[ended == Ended.RUNNING] = Ended.TERMINATED
-        self._view.look(copy, environment, observations)
+        self._view.look(copy, environment, observations, self._time)
 
+    def _live(self, environment: ForeignEnvironment) -> NDArray[np.bool_]:
+        """Which of the N possible agents are in the environment now."""
+        with calling(self._config, "agents"):
+            live = live_agents(environment.agents, self._agents, self._time)
+        return np.array([agent in live for agent in self._agents])
 
-def _standing(terminated: bool, truncated: bool) -> Ended:
-    if terminated:
-        return Ended.TERMINATED
-    return Ended.TRUNCATED if truncated else Ended.RUNNING
+    def _standing(self, agent: str, terminated: Mapping[str, Any], truncated: Mapping[str, Any]) -> Ended:
+        if flag_of(agent, terminated.get(agent, False), "termination", self._time):
+            return Ended.TERMINATED
+        cut = flag_of(agent, truncated.get(agent, False), "truncation", self._time)
+        return Ended.TRUNCATED if cut else Ended.RUNNING

@@ -6,14 +6,18 @@ episode depends on nothing but the states after the one before it, so what is pl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
-from broker.errors import ParticipantDied
+from broker.errors import ParticipantDied, UserCodeDied
 from broker.participants.checkpoint import Checkpoints
 from broker.participants.link import LifeConfig
 from scenarios.document.plan import Plan
 from scenarios.results.observer import Observer
 from scenarios.running.substrate import THE_BROKER
+
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
+"""Where an object lies in memory: the only part of what an error says that is new in every life."""
 
 
 class Recovery:
@@ -33,6 +37,7 @@ class Recovery:
         self._tidy_at = 0
         self._deaths = 0
         self._deaths_after: int | None = None
+        self._of_user_code: set[tuple[str, str, int]] = set()
 
     @property
     def mends(self) -> bool:
@@ -79,17 +84,26 @@ class Recovery:
             asked: Whether the scenario asks for it; such a death is no sign that death follows death.
 
         Raises:
-            ParticipantDied: There is none: the scenario says so, or death follows death.
+            ParticipantDied: There is none: the scenario says so, death follows death, or it would end the same.
         """
         after = self._common()
         self._deaths = (self._deaths if after == self._deaths_after else 0) + (not asked)
         self._deaths_after = after
-        if not self.mends:
+        if not self.mends or self._comes_again(death, after):
             raise death
         if self._deaths > self._settings.restarts:
             why = f"{death.cause}, for the {self._deaths}th time after episode {after} (recovery.restarts)"
             raise ParticipantDied(death.participant, why, death.log) from death
         return f"{death.participant} died: {death.cause}"
+
+    def _comes_again(self, death: ParticipantDied, after: int) -> bool:
+        """Whether another life would end as this one: it says so, or one from the same episode has ended so."""
+        if not isinstance(death, UserCodeDied):
+            return False
+        place = (death.participant, _ADDRESS.sub("0x", death.cause), after)
+        came_before = place in self._of_user_code
+        self._of_user_code.add(place)
+        return death.final or came_before
 
     def tidy(self) -> None:
         """Bring to the disk what has been recorded, and then delete checkpoints that nobody will go back to."""

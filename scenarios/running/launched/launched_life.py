@@ -6,8 +6,8 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 
-from broker.driving.process import DONE, WRONG
-from broker.errors import ParticipantDied, Unreachable, UserError
+from broker.driving.process import DONE, RAISED, REFUSED, WRONG
+from broker.errors import ParticipantDied, Unreachable, UserCodeDied, UserError
 from broker.participants.checkpoint import Checkpoints
 from broker.wire.messages import ENVIRONMENT
 from scenarios.document.plan import Plan
@@ -150,6 +150,8 @@ class LaunchedLife:
         """
         if end.code == WRONG:
             raise UserError(end.said or f"{name} refused its settings. Its log: {end.log}")
+        if end.code in (RAISED, REFUSED) and end.said:
+            return UserCodeDied(name, end.said.removeprefix(f"{name}: "), end.log, final=end.code == REFUSED)
         if name in self._hung:
             how = f"it hung: no sign of its working loop for {self._hung[name]:.0f} s"
             return ParticipantDied(name, how, end.log)

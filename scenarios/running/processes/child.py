@@ -41,7 +41,7 @@ def be_participant(name: str, slice_json: str, log: Path) -> None:
     try:
         code = _run(name, slice_json)
     except Exception:
-        logging.getLogger("foretell").exception("%s broke; this is a bug in Foretell or in a task", name)
+        logging.getLogger("foretell").exception("%s broke; this is a bug in Foretell", name)
         code = _BROKE
     sys.stdout.flush()
     sys.stderr.flush()

@@ -28,7 +28,7 @@ class Simulated:
 
     Args:
         plan: What runs.
-        folder: For journals, if the scenario asks for them.
+        folder: For journals, if the scenario asks for them, and for what user code raised.
         observer: Takes the records.
     """
 
@@ -36,6 +36,7 @@ class Simulated:
         self.checkpoints: Mapping[str, MemoryCheckpoints] = {name: MemoryCheckpoints() for name in plan.participants}
         self._journals = folder.journals if plan.scenario.transport.journal else None
         self._observer = observer
+        self._folder = folder
         self._last: SimulatedLife | None = None
 
     def life(self, plan: Plan, config: LifeConfig, late: Mapping[str, float]) -> SimulatedLife:
@@ -43,5 +44,7 @@ class Simulated:
         now = 0.0 if self._last is None else self._last.up_at
         config = config.model_copy(update={"pauses": True})
         wiring = Wiring(plan.scenario.name, observed=True, journals=self._journals, life=config)
-        self._last = SimulatedLife(plan, wiring, self._observer, self.checkpoints, now=now, late=late)
+        self._last = SimulatedLife(
+            plan, wiring, self._observer, self.checkpoints, log=self._folder.log, now=now, late=late
+        )
         return self._last

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -10,12 +11,13 @@ from agent_node.build import make_agent
 from broker.driving.connect import connect, make_codec, refitted
 from broker.driving.driver import Driver
 from broker.driving.virtual_time import VirtualTime
-from broker.errors import ParticipantDied
+from broker.errors import ParticipantDied, UserCodeDied, UserCodeFailed, UserCodeRefused
 from broker.participants.checkpoint import Checkpoints, State
 from broker.participants.life import begin_life
 from broker.participants.link import LinkConfig
 from broker.participants.participant import Participant
 from broker.transports.memory import MemoryNetwork, MemoryTransport
+from broker.user_code import traceback_of
 from broker.wire.messages import OBSERVER
 from broker.wire.records import PausedRecord, Record
 from env_service.build import make_environment
@@ -43,6 +45,7 @@ class SimulatedLife:
         wiring: Which life it is.
         observer: Takes the records.
         checkpoints: What each participant keeps.
+        log: Where the log of a participant is.
         now: When it begins, in virtual seconds.
         late: Seconds by which some begin later.
     """
@@ -56,12 +59,14 @@ class SimulatedLife:
         observer: Observer,
         checkpoints: Mapping[str, Checkpoints],
         *,
+        log: Callable[[str], Path],
         now: float,
         late: Mapping[str, float],
     ) -> None:
         self.crashed = False
         self._observer = observer
         self._checkpoints = checkpoints
+        self._log = log
         self._hung_after_s = plan.scenario.recovery.hung_after_s
         self._names = [name for name in plan.participants if name not in wiring.life.gone]
         self._paused: int | None = None
@@ -92,11 +97,15 @@ class SimulatedLife:
     def advance(self) -> Moment:
         """Let the next thing happen: a message is read, a deadline expires, or the clock jumps."""
         self._paused = None
-        goes_on = self._time.step()
+        try:
+            goes_on = self._time.step()
+        except UserCodeFailed as failure:
+            self._deaths.append(self._died_of(failure))
+            goes_on = True
         return Moment(self._time.now, self._paused, finished=not goes_on)
 
     def deaths(self) -> list[ParticipantDied]:
-        """Whom faults have killed since the last look."""
+        """Whom faults, or code that somebody brought, have killed since the last look."""
         deaths, self._deaths = self._deaths, []
         return deaths
 
@@ -152,6 +161,13 @@ class SimulatedLife:
     def lose_checkpoints(self, victim: str, newest: int) -> str:
         """Delete the newest of its checkpoints."""
         return lose_newest(self._checkpoints[victim], newest)
+
+    def _died_of(self, failure: UserCodeFailed) -> UserCodeDied:
+        log = self._log(failure.participant)
+        with suppress(OSError), log.open("a", encoding="utf-8") as file:
+            file.write(f"{traceback_of(failure)}\n{failure}\n".lstrip())
+        final = isinstance(failure, UserCodeRefused)
+        return UserCodeDied(failure.participant, failure.problem, log, final=final)
 
     def _take(self, records: list[Record]) -> None:
         for record in records:

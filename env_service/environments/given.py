@@ -1,0 +1,135 @@
+"""What somebody's environment gives, looked at before anybody else sees it: refused here, at its source, by name.
+
+"Step n" is after n steps, so 0 is what `reset` gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from broker.errors import UserCodeRefused
+from broker.user_code import on_one_line
+from broker.wire.messages import ENVIRONMENT
+from env_service.environments.task import Float
+
+_NUMBERS = "biufO"
+"""Kinds of arrays that can hold real numbers; objects, too, such as fractions."""
+_MOST = float(np.finfo(np.float32).max)
+
+
+def refused(problem: str) -> UserCodeRefused:
+    """The error that says what an environment must not give."""
+    return UserCodeRefused(ENVIRONMENT, problem)
+
+
+def parts_of(given: object, call: str, names: tuple[str, ...]) -> tuple[Any, ...]:
+    """What a call gave, one part for each of `names`.
+
+    Raises:
+        UserCodeRefused: It gave anything else.
+    """
+    if not isinstance(given, tuple | list) or len(given) != len(names):
+        found = f"{len(given)} values" if isinstance(given, tuple | list) else type(given).__name__
+        raise refused(f"{call} gave {found}, expected {len(names)}: {', '.join(names)}")
+    return tuple(given)
+
+
+def by_agent(given: object, what: str, step: int) -> Mapping[str, Any]:
+    """What must be a dict with the agents' names as keys.
+
+    Raises:
+        UserCodeRefused: It is none.
+    """
+    if not isinstance(given, Mapping):
+        raise refused(f"{what} at step {step} are {type(given).__name__}, expected a dict by agent")
+    return given
+
+
+def live_agents(given: Collection[str], possible: Collection[str], step: int) -> Collection[str]:
+    """The agents that are there now.
+
+    Raises:
+        UserCodeRefused: One of them is new: networks and neighbors are made for `possible_agents`.
+    """
+    for agent in given:
+        if agent not in possible:
+            known = on_one_line(", ".join(map(str, possible)))
+            raise refused(f'agent "{agent}" at step {step} is none of possible_agents ({known})')
+    return given
+
+
+def reward_of(agent: str, given: object, step: int) -> float:
+    """One number that float32 can hold.
+
+    Raises:
+        UserCodeRefused: It is anything else.
+    """
+    if isinstance(given, float | int) and -_MOST <= given <= _MOST:
+        return given
+    what = f'reward of "{agent}" at step {step}'
+    numbers = numbers_of(what, given)
+    if numbers.size != 1:
+        raise refused(f"{what} has shape {numbers.shape}, expected one number")
+    return float(numbers.reshape(-1)[0])
+
+
+def flag_of(agent: str, given: object, what: str, step: int) -> bool:
+    """Whether an agent has ended.
+
+    Raises:
+        UserCodeRefused: It is neither true nor false.
+    """
+    try:
+        return bool(given)
+    except (TypeError, ValueError):
+        raise refused(f'{what} of "{agent}" at step {step} is {shown(given)}, expected True or False') from None
+
+
+def numbers_of(what: str, given: object) -> NDArray[np.floating]:
+    """An array of numbers that float32 can hold.
+
+    Raises:
+        UserCodeRefused: It holds anything else.
+    """
+    if isinstance(given, np.ndarray) and given.dtype == np.float32 and np.isfinite(given).all():
+        return given
+    if given is None:
+        raise refused(f"{what} is None")
+    try:
+        found = np.asarray(given)
+        numbers = found.astype(np.float64) if found.dtype.kind in _NUMBERS else None
+    except OverflowError:
+        raise refused(f"{what} is {shown(given)}, beyond float32") from None
+    except (TypeError, ValueError):
+        numbers = None
+    if numbers is None:
+        raise refused(f"{what} is {shown(given)}, expected numbers")
+    with np.errstate(over="ignore"):
+        usable = np.isfinite(numbers.astype(np.float32)).ravel()
+    if not usable.all():
+        index = int(np.argmin(usable))
+        number = float(numbers.ravel()[index])
+        where = f" in place {index} of {numbers.size}" if numbers.size > 1 else ""
+        raise refused(f"{what} is {number:g}{', beyond float32' if np.isfinite(number) else ''}{where}")
+    return numbers
+
+
+def observation_of(what: str, numbers: Float, size: int) -> Float:
+    """A flat observation.
+
+    Raises:
+        UserCodeRefused: It has another size than its space says.
+    """
+    if numbers.size != size:
+        raise refused(f"{what} has {numbers.size} numbers, expected {size} as its space says")
+    return numbers
+
+
+def shown(given: object) -> str:
+    """Anything, in a few words."""
+    text = on_one_line(repr(given))
+    return text if len(text) <= 60 else f"{text[:60]}..."

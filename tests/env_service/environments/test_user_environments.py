@@ -1,0 +1,227 @@
+"""An environment that somebody brought: what it must not give is refused at its source."""
+
+from __future__ import annotations
+
+import sys
+from decimal import Decimal
+from types import ModuleType
+
+import numpy as np
+import pytest
+from gymnasium.spaces import Box, Discrete
+from pettingzoo import ParallelEnv
+
+from broker.errors import ScenarioError, UserCodeFailed, UserCodeRefused
+from broker.seeding import generator
+from env_service.config import PettingZooConfig
+from env_service.environments import make_task
+
+HUGE = 1e39
+
+
+class Plain(ParallelEnv):
+    """Agents a and b; every test breaks one thing of it."""
+
+    metadata = {"name": "plain_v0"}
+    possible_agents = ["a", "b"]
+
+    def __init__(self):
+        self.agents = []
+
+    def observation_space(self, agent):
+        return Box(-1, 1, (2,))
+
+    def action_space(self, agent):
+        return Discrete(2)
+
+    def reset(self, seed=None, options=None):
+        self.agents, self.time = list(self.possible_agents), 0
+        return self.look(), {}
+
+    def step(self, actions):
+        self.time += 1
+        return self.look(), self.rewards(), self.flags(), {}, {}
+
+    def look(self):
+        return {agent: self.seen(agent) for agent in self.agents}
+
+    def seen(self, agent):
+        return np.zeros(2, np.float32)
+
+    def rewards(self):
+        return dict.fromkeys(self.agents, 1.0)
+
+    def flags(self):
+        return {}
+
+    def state(self):
+        return np.zeros(2)
+
+
+def serve(monkeypatch, build, *, copies=1, observation="own"):
+    module = ModuleType("toy")
+    module.parallel_env = build
+    monkeypatch.setitem(sys.modules, "toy", module)
+    return make_task(PettingZooConfig(env="toy", steps=10, observation=observation), copies)
+
+
+def play(task, steps=3, seed=0):
+    task.reset(generator(seed))
+    copies = len(task.observations())
+    return [task.step(np.zeros((copies, 2), np.int64)) for _ in range(steps)]
+
+
+def refusal(monkeypatch, build, kind=UserCodeRefused, **settings):
+    with pytest.raises(kind) as caught:
+        play(serve(monkeypatch, build, **settings))
+    assert type(caught.value) is kind
+    return str(caught.value)
+
+
+def giving(**methods):
+    return type("Broken", (Plain,), methods)
+
+
+def rewarding(value):
+    return giving(rewards=lambda self: {"a": value if self.time == 3 else 1.0, "b": 0.0})
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (float("nan"), "is nan"),
+        (np.float32("nan"), "is nan"),
+        (np.array([np.nan]), "is nan"),
+        (float("inf"), "is inf"),
+        (-np.inf, "is -inf"),
+        (None, "is None"),
+        (HUGE, "is 1e+39, beyond float32"),
+        (10**400, "beyond float32"),
+        ("much", "is 'much', expected numbers"),
+        (1j, "is 1j, expected numbers"),
+        (np.zeros(2), "has shape (2,), expected one number"),
+        (np.zeros(0), "has shape (0,), expected one number"),
+        ({"a": 1}, "is {'a': 1}, expected numbers"),
+    ],
+)
+def test_a_reward_that_is_no_number_for_float32_is_refused_by_agent_and_step(monkeypatch, value, said):
+    text = refusal(monkeypatch, rewarding(value))
+    assert text.startswith('environment: reward of "a" at step 3 ')
+    assert said in text
+
+
+@pytest.mark.parametrize("value", [1, True, np.float32(0.5), np.float64(-3), np.array([2.0]), Decimal("0.25"), 3e38])
+def test_any_other_number_is_a_reward(monkeypatch, value):
+    outcome = play(serve(monkeypatch, rewarding(value)))[-1]
+    assert outcome.rewards[0, 0] == np.float32(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ([0, float("nan")], "is nan in place 1 of 2"),
+        ([HUGE, 0], "is 1e+39, beyond float32 in place 0 of 2"),
+        (None, "is None"),
+        ([], "has 0 numbers, expected 2"),
+        ([0.0], "has 1 numbers, expected 2"),
+        ([0, 0, 0], "has 3 numbers, expected 2"),
+        (["left", "right"], "expected numbers"),
+    ],
+)
+def test_an_observation_that_cannot_be_sent_is_refused_by_agent_and_step(monkeypatch, value, said):
+    build = giving(seen=lambda self, agent: value if (agent, self.time) == ("b", 2) else [0, 0])
+    text = refusal(monkeypatch, build)
+    assert text.startswith('environment: observation of "b" at step 2 ')
+    assert said in text
+
+
+def test_nan_among_whole_numbers_is_refused_although_a_cast_would_hide_it(monkeypatch):
+    build = giving(observation_space=lambda *_: Box(0, 9, (2,), np.int32), seen=lambda *_: [1.0, float("nan")])
+    assert 'observation of "a" at step 0 is nan' in refusal(monkeypatch, build)
+
+
+def test_a_discrete_observation_outside_its_space_is_refused(monkeypatch):
+    build = giving(observation_space=lambda *_: Discrete(3), seen=lambda *_: 7)
+    assert 'observation of "a" at step 0 is 7, which does not fit Discrete(3)' in refusal(monkeypatch, build)
+
+
+def test_a_state_that_cannot_be_sent_is_refused(monkeypatch):
+    build = giving(state=lambda self: np.array([0, np.inf if self.time == 1 else 0]))
+    assert "environment: state at step 1 is inf in place 1 of 2" in refusal(monkeypatch, build, observation="state")
+
+
+def test_an_agent_that_is_there_from_the_beginning_without_an_observation_is_refused(monkeypatch):
+    assert 'observation of "a" at step 0 is missing' in refusal(monkeypatch, giving(look=lambda _: {}))
+
+
+@pytest.mark.parametrize("observation", ["own", "state"])
+def test_observations_of_no_numbers_are_refused_when_the_scenario_is_loaded(monkeypatch, observation):
+    build = giving(observation_space=lambda *_: Box(0, 1, (0,)), state=lambda _: np.zeros(0))
+    with pytest.raises(ScenarioError, match="at least one number"):
+        serve(monkeypatch, build, observation=observation)
+
+
+def test_an_agent_that_joins_although_nobody_knew_it_is_refused(monkeypatch):
+    def flags(self):
+        self.agents = ["a", "b", "c"]
+        return {}
+
+    text = refusal(monkeypatch, giving(flags=flags))
+    assert text == 'environment: agent "c" at step 1 is none of possible_agents (a, b)'
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ({"reset": lambda self, seed=None: {}}, "reset(seed=...) gave dict, expected 2: observations, infos"),
+        ({"step": lambda self, _: (1, 2, 3, 4)}, "step() gave 4 values, expected 5: observations, rewards,"),
+        ({"rewards": lambda _: [1, 2]}, "rewards at step 1 are list, expected a dict by agent"),
+        ({"flags": lambda _: {"a": np.array([True, False])}}, 'termination of "a" at step 1 is array'),
+        ({"look": lambda _: None}, "observations at step 0 are NoneType, expected a dict by agent"),
+    ],
+)
+def test_what_does_not_look_like_pettingzoo_is_refused(monkeypatch, broken, said):
+    assert f"environment: {said}" in refusal(monkeypatch, giving(**broken))
+
+
+def test_a_reset_without_seed_is_said_with_the_call(monkeypatch):
+    text = refusal(monkeypatch, giving(reset=lambda self: ({}, {})), UserCodeFailed)
+    assert text.startswith("environment: reset(seed=...) of toy raised TypeError: ")
+    assert "unexpected keyword argument 'seed'" in text
+
+
+@pytest.mark.parametrize("call", ["reset", "step", "state", "observation_space", "action_space", "close"])
+def test_whatever_part_of_it_raises_becomes_one_line(monkeypatch, call):
+    def broken(self, *_, **__):
+        raise RuntimeError("out of\n\n  \x1b[31mfuel" + "!" * 1000)
+
+    with pytest.raises(UserCodeFailed) as caught:  # noqa: PT012 - whichever part it is
+        task = serve(monkeypatch, giving(**{call: broken}), observation="state" if call == "state" else "own")
+        play(task)
+        task.close()
+    assert f"{call}(" in str(caught.value)
+    assert " of toy raised RuntimeError: out of [31mfuel!!!" in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 500
+    assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+def test_the_sentence_shows_the_last_line_of_the_users_own_package(tmp_path, monkeypatch):
+    (tmp_path / "brought_v0.py").write_text(
+        "import json\n"
+        "from test_user_environments import Plain\n"
+        "class parallel_env(Plain):\n"
+        "    def step(self, actions):\n"
+        "        return json.loads('{')  # mine\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserCodeFailed) as caught:
+        play(make_task(PettingZooConfig(env="brought_v0", observation="own"), 1))
+    assert "step() of brought_v0 raised JSONDecodeError: " in str(caught.value)
+    assert str(caught.value).endswith("(brought_v0.py, line 5: return json.loads('{') # mine)")
+
+
+def test_an_environment_that_wants_to_end_the_process_has_failed(monkeypatch):
+    assert "step() of toy raised SystemExit: 0" in refusal(
+        monkeypatch, giving(step=lambda *_: sys.exit(0)), UserCodeFailed
+    )

@@ -1,0 +1,218 @@
+"""Environments that somebody brought and that fail: one sentence and one log, on both substrates."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from gymnasium.spaces import Box, Discrete
+from pettingzoo import ParallelEnv
+from runs import TINY, foretell_afresh
+from thread_nodes import ThreadNodes
+
+from broker.errors import UserCodeDied
+from scenarios.document.loading import load_scenario
+from scenarios.document.planning import make_plan
+from scenarios.results.folder import RunFolder, make_run_folder
+from scenarios.results.observer import Observer
+from scenarios.running.control.run import run
+from scenarios.running.launched.launch import launched
+from scenarios.running.simulated.simulate import simulated
+from scenarios.running.substrate import Way
+
+WAYS: dict[str, Way] = {"simulated": simulated, "launched": launched(ThreadNodes)}
+each_way = pytest.mark.parametrize("way", WAYS)
+SMALL = {
+    "environment": {"kind": "pettingzoo", "env": "brought", "observation": "own", "steps": 4},
+    "episodes": 6,
+    "parallel_episodes": 1,
+    "learning.hidden": [4],
+    "learning.rounds": 1,
+    "recovery.checkpoint_every": 2,
+}
+
+
+class Brought(ParallelEnv):  # type: ignore[misc]  # PettingZoo has no types
+    """Agents a and b; `mishap` is called in every step, with the episode and the step."""
+
+    metadata: ClassVar[dict[str, str]] = {"name": "brought_v0"}
+    possible_agents: ClassVar[list[str]] = ["a", "b"]
+    mishap: Callable[[Brought, int, int], Any] = lambda *_: None
+
+    def __init__(self) -> None:
+        self.agents: list[str] = []
+        self.episode = -1
+
+    def observation_space(self, _agent: str) -> Box:
+        return Box(-1, 1, (2,))
+
+    def action_space(self, _agent: str) -> Discrete:
+        return Discrete(2)
+
+    def reset(self, seed: int | None = None, options: object = None) -> Any:
+        self.agents, self.time = list(self.possible_agents), 0
+        self.episode += 1
+        return self.seen(), {}
+
+    def step(self, _actions: object) -> Any:
+        self.time += 1
+        reward = self.mishap(self.episode, self.time)
+        return self.seen(), {"a": 1.0 if reward is None else reward, "b": 0.5}, {}, {}, {}
+
+    def seen(self) -> dict[str, Any]:
+        return {agent: np.zeros(2, np.float32) for agent in self.agents}
+
+
+class Ending:
+    """How a run ended."""
+
+    def __init__(self, error: Exception | None, folder: RunFolder, notes: list[str]) -> None:
+        self.error, self.folder, self.notes = error, folder, notes
+        self.lives = 1 + sum("all go on from" in note for note in notes)
+
+    def log(self, participant: str) -> str:
+        return self.folder.log(participant).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ending]:
+    """Runs a scenario with an environment in which `mishap` happens."""
+
+    def played(way: str, mishap: Callable[..., Any], **settings: Any) -> Ending:
+        module = ModuleType("brought")
+        module.parallel_env = type("Mishap", (Brought,), {"mishap": mishap})  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "brought", module)
+        dotted = {name.replace("__", "."): value for name, value in settings.items()}
+        plan = make_plan(load_scenario("exchange-quick", SMALL | dotted))
+        folder, notes, error = make_run_folder(tmp_path / way, "small", 1), [], None
+        observer = Observer(plan, folder, lambda _: None, notes.append)
+        try:
+            run(plan, folder, observer, WAYS[way], lambda: False)
+        except UserCodeDied as death:
+            error = death
+        finally:
+            observer.finish("simulate")
+        return Ending(error, folder, notes)
+
+    return played
+
+
+@each_way
+def test_a_reward_that_is_no_number_ends_the_run_at_once_and_in_its_first_life(play: Any, way: str) -> None:
+    ended = play(way, lambda _, episode, step: float("nan") if (episode, step) == (3, 3) else None)
+    log = ended.folder.log("environment")
+    assert str(ended.error) == f'environment: reward of "a" at step 3 is nan. Its log: {log}'
+    assert ended.lives == 1
+    assert 'environment: reward of "a" at step 3 is nan' in ended.log("environment")
+
+
+@each_way
+def test_what_an_environment_raises_twice_at_the_same_place_ends_the_run_without_a_third_life(
+    play: Any, way: str
+) -> None:
+    lives: list[int] = []
+
+    def mishap(_: Brought, episode: int, step: int) -> None:
+        if (episode, step) == (1, 2):
+            lives.append(len(lives))
+            raise RuntimeError(f"no fuel in {object()}")  # an address differs in every life
+
+    ended = play(way, mishap)
+    assert lives == [0, 1]
+    assert ended.lives == 2
+    assert "environment: step() of brought raised RuntimeError: no fuel in <object object at" in str(ended.error)
+    assert "Traceback (most recent call last)" in ended.log("environment")
+    assert 'raise RuntimeError(f"no fuel' in ended.log("environment")
+
+
+@each_way
+def test_what_an_environment_raises_once_is_followed_by_another_life(play: Any, way: str) -> None:
+    raised: list[int] = []
+
+    def mishap(_: Brought, episode: int, step: int) -> None:
+        if (episode, step) == (1, 2) and not raised:
+            raised.append(episode)
+            raise ConnectionError("a window was closed")
+
+    ended = play(way, mishap)
+    assert ended.error is None
+    assert ended.lives == 2
+    assert any("step() of brought raised ConnectionError: a window was closed" in note for note in ended.notes)
+
+
+# As a user sees it
+
+SOURCE = """
+import random
+import numpy as np
+from gymnasium.spaces import Box, Discrete
+from pettingzoo import ParallelEnv
+
+class parallel_env(ParallelEnv):
+    metadata = {"name": "mine_v0"}
+    possible_agents = ["a", "b"]
+    agents = []
+
+    def __init__(self, broken=""):
+        self.broken = broken
+
+    def observation_space(self, agent):
+        return Box(-9, 9, (2,))
+
+    def action_space(self, agent):
+        return Discrete(2)
+
+    def reset(self, seed=None, options=None):
+        self.agents, self.time = list(self.possible_agents), 0
+        return self.seen(), {}
+
+    def step(self, actions):
+        self.time += 1
+        if self.broken == "raises":
+            raise ValueError("out of fuel")  # my own line
+        rewards = {agent: random.random() + np.random.rand() for agent in self.agents}
+        if self.broken == "nan" and self.time == 3:
+            rewards["a"] = float("nan")
+        return self.seen(), rewards, {}, {}, {}
+
+    def seen(self):
+        return {agent: np.random.randn(2) for agent in self.agents}
+"""
+
+
+def command(way: str, folder: Path, broken: str) -> Any:
+    (folder / "mine_v0.py").write_text(SOURCE)
+    options = f'{{broken="{broken}"}}'
+    environment = f'environment={{kind="pettingzoo",env="mine_v0",observation="own",steps=4,options={options}}}'
+    out = str(folder / way)
+    settings = ("--episodes", "3", *TINY, "--set", environment, "--out", out)
+    return foretell_afresh(way, "exchange-quick", *settings, PYTHONPATH=str(folder))
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("way", ["simulate", "run"])
+@pytest.mark.parametrize(
+    ("broken", "said", "place"),
+    [
+        ("nan", 'reward of "a" at step 3 is nan', ""),
+        (
+            "raises",
+            "step() of mine_v0 raised ValueError: out of fuel",
+            ' (mine_v0.py, line 28: raise ValueError("out of fuel") # my own line)',
+        ),
+    ],
+)
+def test_a_user_whose_environment_fails_reads_one_sentence_and_gets_exit_code_3(
+    tmp_path: Path, way: str, broken: str, said: str, place: str
+) -> None:
+    done = command(way, tmp_path, broken)
+    log = RunFolder(tmp_path / way).log("environment")
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[-1] == f"foretell: environment: {said}{place}. Its log: {log}"
+    assert "Traceback" not in done.stderr
+    assert ("Traceback" in log.read_text()) == (broken == "raises")
