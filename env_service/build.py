@@ -10,4 +10,4 @@ from env_service.protocol import EnvironmentProtocol
 
 def make_environment(config: ServiceConfig, state: State | None = None) -> EnvironmentProtocol:  # noqa: ARG001 - see below
     """The environment, ready for its agents; an episode needs nothing of those before it, so no state either."""
-    return EnvironmentProtocol(config, make_task(config.environment, config.parallel_episodes))
+    return EnvironmentProtocol(config, make_task(config.environment, config.parallel_episodes, config.link.seed))

@@ -23,7 +23,7 @@ FLOORS = (
     ("broker/transports",),
     ("broker/transports/zeromq", "broker/transports/mqtt"),
     ("broker/driving", "broker/servers"),
-    ("agent_node/config.py", "env_service/config.py"),
+    ("agent_node/config.py", "env_service/config.py", "env_service/global_streams.py"),
     ("agent_node/learning", "env_service/environments"),
     ("agent_node/algorithms",),
     ("agent_node", "env_service"),
@@ -323,6 +323,20 @@ def test_nobody_unpickles_or_evaluates_anything() -> None:
         for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id not in {"eval", "exec"}, path
+
+
+def test_the_generators_that_a_process_shares_are_touched_by_one_file_which_draws_from_none() -> None:
+    """That file lends them to copies of somebody's environment, which may draw from them without our knowledge."""
+    allowed = {"MT19937", "BitGenerator", "get_state", "set_state", "get_bit_generator", "set_bit_generator"}
+    lending = ROOT / "env_service/global_streams.py"
+    for path in modules():
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("numpy.random"):
+                taken = {alias.name for alias in node.names}
+                assert taken <= (allowed if path == lending else {"Generator", "Philox"}), f"{path} takes {taken}"
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "random":
+                ours = {"getstate", "setstate", "Random"} if path == lending else {"Random"}
+                assert node.attr in ours, f"{path}: {ast.unparse(node)}"
 
 
 def test_no_module_draws_from_a_hidden_stream() -> None:

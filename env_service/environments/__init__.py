@@ -13,12 +13,13 @@ from env_service.environments.predation import PredationTask
 from env_service.environments.task import Task
 
 
-def make_task(config: EnvironmentConfig, copies: int) -> Task:
+def make_task(config: EnvironmentConfig, copies: int, seed: int = 0) -> Task:
     """Build the task that `config` names.
 
     Args:
         config: The scenario's `environment`.
         copies: E, the episodes played at once; at least 1.
+        seed: Of what a PettingZoo environment draws while it is made.
 
     Returns:
         The task, to be reset before its first step.
@@ -35,4 +36,4 @@ def make_task(config: EnvironmentConfig, copies: int) -> Task:
         return PredationTask(config, copies)
     from env_service.environments.pettingzoo import PettingZooTask  # noqa: PLC0415 - pulls in gymnasium
 
-    return PettingZooTask(config, copies)
+    return PettingZooTask(config, copies, seed)

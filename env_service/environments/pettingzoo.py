@@ -12,6 +12,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from broker.seeding import derive
 from broker.wire.messages import Ended
 from env_service.config import PettingZooConfig
 from env_service.environments.foreign import (
@@ -25,7 +26,10 @@ from env_service.environments.foreign import (
 )
 from env_service.environments.given import by_agent, flag_of, live_agents, parts_of, reward_of
 from env_service.environments.task import Flags, Float, Integer, Outcome
+from env_service.global_streams import GlobalStreams
 
+_OF_THE_IMPORT = 0
+"""Seed of what a module draws when it is imported: that happens once in a process, whichever run is first."""
 _PARTS = ("observations", "rewards", "terminations", "truncations", "infos")
 
 
@@ -36,20 +40,30 @@ class PettingZooTask:
     last. A copy is over when no agent is left in it, or after `steps` steps (truncated). Agents that are in no dict
     the environment returns, because they have not come yet, run with zero reward.
 
+    What copies draw from the generators that a process shares follows from the seed, too, for each copy by itself.
+
     Args:
         config: What to import and how to look at it.
         copies: E.
+        seed: Of what is drawn while the environments are made.
 
     Raises:
         ScenarioError: The environment cannot be had or cannot be served.
         UserCodeFailed: It raised.
     """
 
-    def __init__(self, config: PettingZooConfig, copies: int) -> None:
+    def __init__(self, config: PettingZooConfig, copies: int, seed: int = 0) -> None:
         self._config = config
-        build = find_builder(config)
-        self._environments = [open_environment(config, build) for _ in range(copies)]
-        self._look_at(config)
+        self._streams = GlobalStreams([*(derive(seed, "opening", copy) for copy in range(copies)), _OF_THE_IMPORT])
+        with self._streams.lent() as turn_to:
+            turn_to(copies)
+            build = find_builder(config)
+            self._environments: list[ForeignEnvironment] = []
+            for copy in range(copies):
+                turn_to(copy)
+                self._environments.append(open_environment(config, build))
+            turn_to(0)
+            self._look_at(config)
         self.steps = config.steps
         self.noop_action: int | None = None
         self._time = config.steps  # before the first reset every copy stands ended
@@ -77,15 +91,21 @@ class PettingZooTask:
         self._time = 0
         self._ended = np.zeros_like(self._ended)
         for copy, seed in enumerate(seeds):
-            self._begin(copy, seed)
+            self._streams.seed(copy, seed)
+        with self._streams.lent() as turn_to:
+            for copy, seed in enumerate(seeds):
+                turn_to(copy)
+                self._begin(copy, seed)
 
     def step(self, actions: Integer) -> Outcome:
         """Advance every running copy; `actions` is (E, N) int64, of which only those of live agents count."""
         rewards: Float = np.zeros(self._ended.shape, np.float32)
         ended = self._ended.copy()
         self._time += 1
-        for copy in np.flatnonzero((ended == Ended.RUNNING).any(axis=1)).tolist():
-            self._advance(copy, actions[copy].tolist(), rewards[copy], ended[copy])
+        with self._streams.lent() as turn_to:
+            for copy in np.flatnonzero((ended == Ended.RUNNING).any(axis=1)).tolist():
+                turn_to(copy)
+                self._advance(copy, actions[copy].tolist(), rewards[copy], ended[copy])
         if self._time >= self.steps:
             ended[ended == Ended.RUNNING] = Ended.TRUNCATED
         self._ended = ended
@@ -100,9 +120,11 @@ class PettingZooTask:
 
     def close(self) -> None:
         """Close all copies."""
-        for environment in self._environments:
-            with calling(self._config, "close()"):
-                environment.close()
+        with self._streams.lent() as turn_to:
+            for copy, environment in enumerate(self._environments):
+                turn_to(copy)
+                with calling(self._config, "close()"):
+                    environment.close()
 
     def _begin(self, copy: int, seed: int) -> None:
         """Start an episode in one copy."""

@@ -1,13 +1,17 @@
-"""An environment that somebody brought: what it must not give is refused at its source."""
+"""An environment that somebody brought: what it must not give is refused at its source, and what it draws is held."""
+
+# ruff: noqa: NPY002 - the legacy generators of the process are what it is about
 
 from __future__ import annotations
 
+import random
 import sys
 from decimal import Decimal
 from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 from gymnasium.spaces import Box, Discrete
 from pettingzoo import ParallelEnv
 
@@ -15,6 +19,7 @@ from broker.errors import ScenarioError, UserCodeFailed, UserCodeRefused
 from broker.seeding import generator
 from env_service.config import PettingZooConfig
 from env_service.environments import make_task
+from env_service.environments.task import Float, Integer
 
 HUGE = 1e39
 
@@ -58,11 +63,11 @@ class Plain(ParallelEnv):
         return np.zeros(2)
 
 
-def serve(monkeypatch, build, *, copies=1, observation="own"):
+def serve(monkeypatch, build, *, copies=1, observation="own", seed=0):
     module = ModuleType("toy")
     module.parallel_env = build
     monkeypatch.setitem(sys.modules, "toy", module)
-    return make_task(PettingZooConfig(env="toy", steps=10, observation=observation), copies)
+    return make_task(PettingZooConfig(env="toy", steps=10, observation=observation), copies, seed)
 
 
 def play(task, steps=3, seed=0):
@@ -225,3 +230,109 @@ def test_an_environment_that_wants_to_end_the_process_has_failed(monkeypatch):
     assert "step() of toy raised SystemExit: 0" in refusal(
         monkeypatch, giving(step=lambda *_: sys.exit(0)), UserCodeFailed
     )
+
+
+# What it draws
+
+
+class Gambler(Plain):
+    """Sees what the generators of the process gave, in the making, in `reset` and in every step."""
+
+    def __init__(self):
+        super().__init__()
+        self.drawn = self.draw()
+
+    def draw(self):
+        return [random.random(), np.random.rand(), np.random.randn(), torch.rand(()).item()]
+
+    def observation_space(self, agent):
+        return Box(-9, 9, (8,))
+
+    def reset(self, seed=None, options=None):
+        self.first = self.draw()
+        return super().reset(seed)
+
+    def seen(self, agent):
+        return np.float32([*(self.drawn if not self.time else self.first), *self.draw()])
+
+
+def seen_by(task, seed=0, steps=2) -> list[Float]:
+    task.reset(generator(seed))
+    seen = [task.observations()]
+    nothing: Integer = np.zeros((len(seen[0]), 2), np.int64)
+    for _ in range(steps):
+        task.step(nothing)
+        seen.append(task.observations())
+    return seen
+
+
+def test_what_an_environment_draws_from_the_generators_of_its_process_follows_from_the_seed(monkeypatch):
+    seen = []
+    for disturbance in range(2):
+        random.seed(disturbance)
+        np.random.seed(disturbance)
+        torch.manual_seed(disturbance)
+        task = serve(monkeypatch, Gambler, copies=2, seed=5)
+        seen_by(task, steps=disturbance)  # another episode before, of another length: nothing of it stays
+        seen.append(np.array(seen_by(task, seed=7)))
+        assert len(np.unique(seen[-1][:, :, 0])) > 20
+    assert np.array_equal(*seen)
+    assert not np.array_equal(seen[0][..., 4:], np.array(seen_by(task, seed=8))[..., 4:])
+
+
+def test_a_copy_draws_the_same_however_many_others_there_are(monkeypatch):
+    alone, among = (np.array(seen_by(serve(monkeypatch, Gambler, copies=copies), seed=7)) for copies in (1, 3))
+    assert np.array_equal(alone[:, 0], among[:, 0])
+
+
+def test_the_callers_generators_go_on_as_if_no_environment_had_drawn(monkeypatch):
+    def begin():
+        random.seed(3)
+        np.random.seed(3)
+        torch.manual_seed(3)
+        random.gauss()
+        np.random.randn()  # the second half of the pair waits
+
+    def go_on():
+        return random.gauss(), random.random(), np.random.randn(), np.random.rand(), torch.rand(()).item()
+
+    begin()
+    expected = go_on()
+    begin()
+    task = serve(monkeypatch, Gambler, copies=2)
+    seen_by(task)
+    task.close()
+    assert go_on() == expected
+
+
+def test_the_callers_generators_come_back_after_an_environment_that_raised(monkeypatch):
+    def broken(self, _):
+        random.seed(1)
+        np.random.seed(1)
+        raise RuntimeError
+
+    random.seed(3)
+    np.random.seed(3)
+    expected = random.random(), np.random.rand()
+    random.seed(3)
+    np.random.seed(3)
+    with pytest.raises(UserCodeFailed):
+        play(serve(monkeypatch, giving(step=broken)))
+    assert (random.random(), np.random.rand()) == expected
+
+
+def test_what_a_module_draws_when_it_is_imported_is_the_same_in_every_process(tmp_path, monkeypatch):
+    drawn = []
+    for number in range(2):
+        (tmp_path / f"drawn_{number}.py").write_text(
+            "import random\n"
+            "from test_user_environments import Plain\n"
+            "DRAWN = random.random()\n"
+            "class parallel_env(Plain): pass\n"
+        )
+    monkeypatch.syspath_prepend(tmp_path)
+    for number in range(2):
+        random.seed(number)
+        make_task(PettingZooConfig(env=f"drawn_{number}", observation="own"), 1, seed=number)
+        drawn.append(sys.modules[f"drawn_{number}"].DRAWN)
+    assert drawn[0] == drawn[1]

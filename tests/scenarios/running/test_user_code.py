@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Discrete
 from pettingzoo import ParallelEnv
-from runs import TINY, foretell_afresh
+from runs import TINY, foretell_afresh, summary
 from thread_nodes import ThreadNodes
 
 from broker.errors import UserCodeDied
@@ -216,3 +216,16 @@ def test_a_user_whose_environment_fails_reads_one_sentence_and_gets_exit_code_3(
     assert done.stderr.splitlines()[-1] == f"foretell: environment: {said}{place}. Its log: {log}"
     assert "Traceback" not in done.stderr
     assert ("Traceback" in log.read_text()) == (broken == "raises")
+
+
+@pytest.mark.processes
+def test_an_environment_that_draws_from_the_generators_of_its_process_gives_equal_digests_on_both_substrates(
+    tmp_path: Path,
+) -> None:
+    digests = []
+    for way in ("simulate", "run"):
+        done = command(way, tmp_path, "")
+        assert done.returncode == 0, done.stderr
+        found = summary(tmp_path / way)
+        digests.append((found["curve_digest"], found["weights_digest"]))
+    assert digests[0] == digests[1]
