@@ -239,8 +239,10 @@ class EnvironmentProtocol:
     def _go_on(self, now: float) -> list[Command]:
         if self._episode.last:
             return [Report(self._episode.record()), *self._save(), *self._next_episode(now)]
-        self._episode.advance(self._task.step(self._barrier.actions()))
-        return self._open_step(now)
+        outcome = self._task.step(self._barrier.actions())
+        self._episode.advance(outcome)
+        notes: list[Command] = [Report(EventRecord(self.name, EventKind.VANISHED, "", note)) for note in outcome.notes]
+        return notes + self._open_step(now)
 
     def _save(self) -> list[Command]:
         if (self._episode.number + 1) % self._config.link.life.checkpoint_every:

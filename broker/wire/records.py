@@ -55,6 +55,8 @@ class EventKind(StrEnum):
     """Its broker says that its connection ended without goodbye; it may come back."""
     GONE = "gone"
     """An agent died, and the others go on without it."""
+    VANISHED = "vanished"
+    """An agent of a task has left it, and no flag says that it has ended."""
     NOTE = "note"
     """What the launcher has to say of the run."""
 

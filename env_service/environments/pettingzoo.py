@@ -37,8 +37,9 @@ class PettingZooTask:
     """E instances of one PettingZoo environment, stepped one after the other.
 
     An agent may end before the others: it gets no reward and takes no action from then on, and it keeps what it saw
-    last. A copy is over when no agent is left in it, or after `steps` steps (truncated). Agents that are in no dict
-    the environment returns, because they have not come yet, run with zero reward.
+    last. One that has been there and is there no more has ended, even if no flag says so. A copy is over when no agent
+    is left in it, or after `steps` steps (truncated). Agents that are in no dict the environment returns, because they
+    have not come yet, run with zero reward.
 
     What copies draw from the generators that a process shares follows from the seed, too, for each copy by itself.
 
@@ -69,6 +70,9 @@ class PettingZooTask:
         self._time = config.steps  # before the first reset every copy stands ended
         self._ended: Flags = np.full((copies, len(self._agents)), Ended.TRUNCATED, np.uint8)
         self._there = np.zeros(self._ended.shape, np.bool_)
+        self._come = np.zeros_like(self._there)
+        self._notes: list[str] = []
+        self._noted: set[str] = set()
 
     def _look_at(self, config: PettingZooConfig) -> None:
         """Take down who there is, and what they can do and see."""
@@ -109,7 +113,8 @@ class PettingZooTask:
         if self._time >= self.steps:
             ended[ended == Ended.RUNNING] = Ended.TRUNCATED
         self._ended = ended
-        return Outcome(rewards, ended)
+        notes, self._notes = tuple(self._notes), []
+        return Outcome(rewards, ended, notes)
 
     def observations(self) -> Float:
         """What agents see now: (E, S) float32 with "state", (E, N, S) with "own"."""
@@ -132,7 +137,7 @@ class PettingZooTask:
         with calling(self._config, "reset(seed=...)"):
             given = environment.reset(seed=seed)
         observations, _ = parts_of(given, "reset(seed=...)", ("observations", "infos"))
-        self._there[copy] = self._live(environment)
+        self._there[copy] = self._come[copy] = self._live(environment)
         self._view.look(copy, environment, observations, 0)
 
     def _advance(self, copy: int, actions: list[int], rewards: Float, ended: Flags) -> None:
@@ -156,6 +161,8 @@ class PettingZooTask:
                 rewards[index] = reward_of(agent, gained.get(agent, 0.0), self._time)
                 ended[index] = self._standing(agent, terminated, truncated)
         self._there[copy] = there = self._live(environment)
+        self._end_vanished(ended, self._come[copy] & ~there)
+        self._come[copy] |= there
         if not there.any():
             ended[ended == Ended.RUNNING] = Ended.TERMINATED
         self._view.look(copy, environment, observations, self._time)
@@ -171,3 +178,14 @@ class PettingZooTask:
             return Ended.TERMINATED
         cut = flag_of(agent, truncated.get(agent, False), "truncation", self._time)
         return Ended.TRUNCATED if cut else Ended.RUNNING
+
+    def _end_vanished(self, ended: Flags, missing: NDArray[np.bool_]) -> None:
+        """Take those of a copy that were there, are `missing` and have no flag as terminated; say so once of each."""
+        for index in np.flatnonzero(missing & (ended == Ended.RUNNING)).tolist():
+            ended[index], agent = Ended.TERMINATED, self._agents[index]
+            if agent not in self._noted:
+                self._noted.add(agent)
+                self._notes.append(
+                    f'agent "{agent}" is not among `agents` after step {self._time}, and no flag says that it ended: '
+                    "taken as terminated, there and wherever it comes again"
+                )

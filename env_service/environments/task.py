@@ -24,10 +24,12 @@ class Outcome:
     Attributes:
         rewards: (E, N) float32; zero for a copy that had ended before the step.
         ended: (E, N) uint8 of `broker.wire.messages.Ended`; once a copy has ended it stays ended with the same value.
+        notes: What a user should know of the step, a sentence each.
     """
 
     rewards: Float
     ended: Flags
+    notes: tuple[str, ...] = ()
 
 
 class Task(Protocol):

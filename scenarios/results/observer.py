@@ -96,7 +96,7 @@ class Observer:
                     self._began_at = self._clock()
                 case ProcessFaultRecord():
                     self._say(f"fault {record.fault} at {record.occasion}: {record.participant} {record.what}")
-                case EventRecord(kind=EventKind.CHECKPOINT):
+                case EventRecord(kind=EventKind.CHECKPOINT | EventKind.VANISHED):
                     self._say(f"{record.participant}: {record.text}")
                 case RoundRecord():
                     self._add_round(record)

@@ -17,10 +17,12 @@ from pettingzoo import ParallelEnv
 
 from broker.errors import ScenarioError, UserCodeFailed, UserCodeRefused
 from broker.seeding import generator
+from broker.wire.messages import Ended
 from env_service.config import PettingZooConfig
 from env_service.environments import make_task
 from env_service.environments.task import Float, Integer
 
+RUNNING, TERMINATED, _ = Ended
 HUGE = 1e39
 
 
@@ -230,6 +232,32 @@ def test_an_environment_that_wants_to_end_the_process_has_failed(monkeypatch):
     assert "step() of toy raised SystemExit: 0" in refusal(
         monkeypatch, giving(step=lambda *_: sys.exit(0)), UserCodeFailed
     )
+
+
+def test_an_agent_that_vanishes_without_a_flag_has_ended_and_is_said_once(monkeypatch):
+    def flags(self):
+        self.agents = ["b"] if self.time >= 2 else ["a", "b"]
+        return {}
+
+    task = serve(monkeypatch, giving(flags=flags), copies=2)
+    first, second, third = play(task)
+    assert (first.ended == RUNNING).all()
+    assert first.notes == ()
+    assert second.ended.tolist() == third.ended.tolist() == [[TERMINATED, RUNNING]] * 2
+    (said,) = second.notes
+    assert 'agent "a" is not among `agents` after step 2' in said
+    assert third.notes == ()
+    assert not any(outcome.notes for outcome in play(task, seed=1))
+
+
+def test_one_that_has_not_come_yet_has_not_vanished(monkeypatch):
+    def reset(self, seed=None):
+        self.agents, self.time = ["a"], 0
+        return {"a": [0, 0]}, {}
+
+    (outcome,) = play(serve(monkeypatch, giving(reset=reset)), steps=1)
+    assert outcome.ended.tolist() == [[RUNNING, RUNNING]]
+    assert outcome.notes == ()
 
 
 # What it draws

@@ -145,6 +145,18 @@ def test_what_an_environment_raises_once_is_followed_by_another_life(play: Any, 
     assert any("step() of brought raised ConnectionError: a window was closed" in note for note in ended.notes)
 
 
+@each_way
+def test_an_agent_that_vanishes_is_said_once(play: Any, way: str) -> None:
+    def mishap(environment: Brought, _: int, step: int) -> None:
+        if step == 2:
+            environment.agents = ["b"]
+
+    ended = play(way, mishap)
+    assert ended.error is None
+    (said,) = [note for note in ended.notes if "no flag says that it ended" in note]
+    assert said.startswith('environment: agent "a" is not among `agents` after step 2')
+
+
 # As a user sees it
 
 SOURCE = """
