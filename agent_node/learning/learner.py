@@ -31,6 +31,7 @@ from agent_node.learning.rollout import Batch, Rollout
 from agent_node.learning.round import Draws, Mixed, Round
 from agent_node.learning.shares import ShareFormat
 from broker.seeding import generator
+from broker.user_code import UserCode
 
 _IMPOSSIBLE = -1e9
 _NOBODY: Mapping[str, Arrays] = {}
@@ -49,6 +50,7 @@ class Learner:
         learning = config.learning
         self._name = config.link.name
         self._config, self._algorithm = config, algorithm
+        self._user_code = UserCode(self._name, algorithm.name, type(algorithm).__module__)
         self._networks = _networks_of(config, algorithm)
         self._rows = {agent: row for row, agent in enumerate(self._networks.modeled)}
         positions = config.steps * config.parallel_episodes
@@ -129,7 +131,8 @@ class Learner:
             draws=Draws(self._config.link.seed, self._name, episode.number, number),
         )
         edges = {partner: self._edge(self._name, partner, episode.rows_for(partner)) for partner in partners}
-        outgoing = outgoing_shares(now, episode, edges, self._format)
+        with self._user_code.calling("share()"):
+            outgoing = outgoing_shares(now, episode, edges, self._format)
         return OpenRound(episode, outgoing, now, rows, evaluation, logits, edges, self._format, losses)
 
     def check(self, source: str, arrays: Mapping[str, np.ndarray]) -> None:
@@ -138,7 +141,8 @@ class Learner:
         Raises:
             ProtocolViolation: Says what was expected and what was found.
         """
-        self._format.check(arrays, self._edge(source, self._name, 0))
+        with self._user_code.calling("fields()"):
+            self._format.check(arrays, self._edge(source, self._name, 0))
 
     def close_round(
         self, opened: OpenRound, shares: Mapping[str, Arrays], stale: Mapping[str, Arrays] = _NOBODY
@@ -152,15 +156,20 @@ class Learner:
         """
         if opened.episode.batch.samples == 0:
             return {}
-        now, heard = opened.aligned(shares)
-        mixed = opened.mix(now, heard, stale)
-        loss = self._algorithm.loss(replace(now, advantages=self._advantages(opened, mixed)), heard)
-        loss.total.backward()  # type: ignore[no-untyped-call]
-        updated = [self._rows[agent] for agent in (self._name, *now.heard(heard)) if agent in self._rows]
-        self._actor.step(updated, opened.gradient(updated))
+        with self._user_code.calling("mix()"):
+            now, heard = opened.aligned(shares)
+            mixed = opened.mix(now, heard, stale)
+            advantages = self._advantages(opened, mixed)
+        with self._user_code.calling("loss()"):
+            loss = self._algorithm.loss(replace(now, advantages=advantages), heard)
+            loss.total.backward()  # type: ignore[no-untyped-call]
+            losses = {name: float(part) for name, part in loss.parts.items()}
+            updated = [self._rows[agent] for agent in (self._name, *now.heard(heard)) if agent in self._rows]
+            gradient = opened.gradient(updated)
+        self._actor.step(updated, gradient)
         if mixed.policies is not None:
             self._actor.parameters.add_(mixed.policies)
-        return {**opened.losses, **{name: float(part) for name, part in loss.parts.items()}}
+        return {**opened.losses, **losses}
 
     def weights_digest(self) -> str:
         """SHA-256 over all parameters of actor and critic."""

@@ -11,6 +11,7 @@ from agent_node.registry import load_algorithm
 from broker.errors import ScenarioError
 from broker.faults import Judge
 from broker.faults.config import name_of_fault
+from broker.user_code import UserCode
 from broker.wire.messages import agent_name
 from env_service.environments import make_task
 from scenarios.document.delay_traces import with_traces
@@ -60,10 +61,12 @@ def make_algorithm(scenario: Scenario) -> Algorithm:
         ScenarioError: There is none of this name, its settings are wrong, or others do not go with it.
     """
     name = scenario.algorithm.name
-    try:
-        algorithm = load_algorithm(name)(scenario.learning, scenario.algorithm)
-    except ValidationError as error:
-        raise explained(error, "algorithm.settings") from None
+    named = load_algorithm(name)
+    with UserCode("algorithm", name, named.__module__).calling("the making"):
+        try:
+            algorithm = named(scenario.learning, scenario.algorithm)
+        except ValidationError as error:
+            raise explained(error, "algorithm.settings") from None
     if scenario.exchange.late_shares == "reuse" and not algorithm.shares_parameters:
         raise ScenarioError(
             "exchange.late_shares", f"expected drop: {name} shares no parameters, and all else is about one round only"
@@ -120,7 +123,9 @@ def _check_size_of_shares(plan: Plan, algorithm: Algorithm) -> None:
             observation_size=plan.observation_size,
             hidden=scenario.learning.hidden,
         )
-        needed = max(needed, format_.size_bytes(networks.edge(positions, plan.action_counts[agent], widest)))
+        edge = networks.edge(positions, plan.action_counts[agent], widest)
+        with UserCode("algorithm", algorithm.name, type(algorithm).__module__).calling("fields()"):
+            needed = max(needed, format_.size_bytes(edge))
     limit = scenario.transport.max_message_bytes
     if needed > limit:
         raise ScenarioError(

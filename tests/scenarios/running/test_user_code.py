@@ -1,4 +1,4 @@
-"""Environments that somebody brought and that fail: one sentence and one log, on both substrates."""
+"""Environments and algorithms that somebody brought and that fail: one sentence and one log, on both substrates."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from pettingzoo import ParallelEnv
 from runs import TINY, foretell_afresh, summary
 from thread_nodes import ThreadNodes
 
-from broker.errors import UserCodeDied
+from agent_node.algorithms.independent import Independent
+from broker.errors import UserCodeDied, UserCodeFailed
 from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
 from scenarios.results.folder import RunFolder, make_run_folder
@@ -145,6 +146,39 @@ def test_what_an_environment_raises_once_is_followed_by_another_life(play: Any, 
     assert any("step() of brought raised ConnectionError: a window was closed" in note for note in ended.notes)
 
 
+class Failing(Independent):
+    """Raises in agent-1."""
+
+    def loss(self, now: Any, shares: Any) -> Any:
+        if now.draws.agent == "agent-1":
+            raise ZeroDivisionError("my own mistake")
+        return super().loss(now, shares)
+
+
+@each_way
+def test_an_algorithm_that_raises_is_blamed_by_name_with_its_own_line_and_has_no_third_life(
+    play: Any, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent_node.build.load_algorithm", lambda _: Failing)
+    ended = play(way, lambda *_: None, algorithm__name="independent")
+    assert ended.lives == 2
+    assert str(ended.error).startswith(
+        "agent-1: loss() of independent raised ZeroDivisionError: my own mistake (test_user_code.py, line "
+    )
+    assert 'raise ZeroDivisionError("my own mistake")' in ended.log("agent-1")
+
+
+@each_way
+def test_others_go_on_without_an_agent_whose_algorithm_raises_where_the_scenario_says_so(
+    play: Any, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent_node.build.load_algorithm", lambda _: Failing)
+    degrade = {"recovery__on_crash": "degrade", "service__missing_action": "repeat"}
+    ended = play(way, lambda *_: None, algorithm__name="independent", **degrade)
+    assert ended.error is None
+    assert any("agent-1 died: loss() of independent raised" in note for note in ended.notes)
+
+
 @each_way
 def test_an_agent_that_vanishes_is_said_once(play: Any, way: str) -> None:
     def mishap(environment: Brought, _: int, step: int) -> None:
@@ -155,6 +189,16 @@ def test_an_agent_that_vanishes_is_said_once(play: Any, way: str) -> None:
     assert ended.error is None
     (said,) = [note for note in ended.notes if "no flag says that it ended" in note]
     assert said.startswith('environment: agent "a" is not among `agents` after step 2')
+
+
+def test_an_algorithm_that_raises_when_the_scenario_is_loaded_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Unmade(Independent):
+        def __init__(self, *_: object) -> None:
+            raise KeyError("gone")
+
+    monkeypatch.setattr("scenarios.document.planning.load_algorithm", lambda _: Unmade)
+    with pytest.raises(UserCodeFailed, match=r"^algorithm: the making of .* raised KeyError: 'gone' \(test_user_code"):
+        make_plan(load_scenario("exchange-quick"))
 
 
 # As a user sees it
