@@ -62,6 +62,7 @@ def cut_set(folder: Path, calls: int, monkeypatch: pytest.MonkeyPatch) -> bool:
     return False
 
 
+@pytest.mark.long
 def test_a_set_that_was_cut_at_any_moment_is_made_anew_or_is_whole(tmp_path, monkeypatch):
     make_keys(PLAN, tmp_path / "whole")
     expected = files(tmp_path / "whole").keys()
