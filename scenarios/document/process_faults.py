@@ -89,5 +89,6 @@ def matching(fault: ProcessFaultConfig, names: Sequence[str]) -> tuple[str, ...]
     return tuple(name for name in names if any(fnmatchcase(name, pattern) for pattern in fault.participants))
 
 
-def _episode(episode: int) -> str:
+def episode_occasion(episode: int) -> str:
+    """What the ledger calls the moment before an episode."""
     return f"episode {episode}"

@@ -29,7 +29,7 @@ from broker.faults.selector import touches
 from broker.wire.messages import ENVIRONMENT, OBSERVER
 from broker.wire.records import EdgeRecord, FaultCount, ProcessFaultRecord
 from scenarios.document.plan import Plan
-from scenarios.document.process_faults import LateJoinConfig, ProcessFaultConfig, _episode, matching
+from scenarios.document.process_faults import LateJoinConfig, ProcessFaultConfig, episode_occasion, matching
 from scenarios.document.scenario import Scenario
 from scenarios.results.answers import EdgeFates
 from scenarios.results.played import with_live_faults
@@ -210,7 +210,7 @@ def check_strikes(
         if isinstance(fault, LateJoinConfig):
             occasions, wanted = ["start"], len(victims)
         else:
-            occasions, wanted = [_episode(each) for each in fault.at_episodes], len(victims)
+            occasions, wanted = [episode_occasion(each) for each in fault.at_episodes], len(victims)
             wanted = 1 if fault.pick == "one" else wanted
             if not occasions and not any(of == name for of, _ in struck):
                 sentences.append(f"fault {name}: never struck; the run was over before its time")

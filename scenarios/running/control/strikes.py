@@ -19,7 +19,7 @@ from scenarios.document.process_faults import (
     ProcessFaultConfig,
     StopConfig,
     StrikingConfig,
-    _episode,
+    episode_occasion,
     matching,
 )
 from scenarios.running.substrate import ProcessControl
@@ -77,7 +77,7 @@ class ProcessFaults:
             episode
             for fault in self._faults
             for episode in fault.at_episodes
-            if (name_of_fault(fault), _episode(episode)) not in self._struck
+            if (name_of_fault(fault), episode_occasion(episode)) not in self._struck
         }
         return tuple(sorted(left))
 
@@ -103,7 +103,7 @@ class ProcessFaults:
         return [
             strike
             for fault in self._faults
-            if episode in fault.at_episodes and (strike := self._strike(fault, _episode(episode))) is not None
+            if episode in fault.at_episodes and (strike := self._strike(fault, episode_occasion(episode))) is not None
         ]
 
     def until(self, seconds: float) -> list[Strike]:
