@@ -23,6 +23,9 @@ PRELOADED = [
 ]
 """Modules that the fork server imports once; click because every child imports the command line's script again."""
 
+FOR_THE_LAUNCHER = (signal.SIGINT, signal.SIGHUP)
+"""Ctrl-C and the end of the terminal: the launcher takes them, and ends its processes in order."""
+
 _BROKE = 1
 
 
@@ -34,8 +37,11 @@ def be_participant(name: str, slice_json: str, log: Path) -> None:
         slice_json: Its slice of the scenario.
         log: Where everything it says goes.
     """
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # the launcher takes them and ends its processes in order
+    for number in FOR_THE_LAUNCHER:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(
+        signal.SIG_UNBLOCK, FOR_THE_LAUNCHER
+    )  # programs that user code starts inherit what is blocked
     _write_to(log)
     end_with_parent()
     try:

@@ -7,12 +7,12 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext
 
 from broker.isolated import isolated_interpreters
 from broker.threads import limit_threads
-from scenarios.running.processes.child import PRELOADED
+from scenarios.running.processes.child import FOR_THE_LAUNCHER, PRELOADED
 
 _ALLOCATOR = {
     "MALLOC_TRIM_THRESHOLD_": "131072",
@@ -24,7 +24,7 @@ _ALLOCATOR = {
 def start_fork_server(preloaded: list[str] = PRELOADED) -> ForkServerContext:
     """A server that has imported what participants need, and forks them.
 
-    It inherits: one compute thread; Ctrl-C and the end of the terminal ignored, since the launcher ends everybody in
+    It inherits: one compute thread; Ctrl-C and the end of the terminal blocked, since the launcher ends everybody in
     order; an allocator that gives memory back, which saves each of many agents the peak of its start; and no module of
     the working directory.
     """
@@ -38,15 +38,18 @@ def start_fork_server(preloaded: list[str] = PRELOADED) -> ForkServerContext:
 
 @contextmanager
 def forking() -> Iterator[None]:
-    """What a server inherits that is started meanwhile: forking starts another where the last one was killed."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGHUP)}
+    """What a server inherits that is started meanwhile: forking starts another where the last one was killed.
+
+    Ctrl-C and the end of the terminal wait until it is over; ignored here, they would be lost to the launcher.
+    """
+    resource_tracker.ensure_running()  # which would end the block, did multiprocessing start it later
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, FOR_THE_LAUNCHER)
     tuned = {name: os.environ.get(name) for name in _ALLOCATOR}
     os.environ.update(_ALLOCATOR)
     try:
         with isolated_interpreters():
             yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         for name, value in tuned.items():
             os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)

@@ -70,6 +70,8 @@ def send_frames(address, kind, herald=None):
 
     def send():
         with shake_hands(address, kind) as wire:
+            if herald is not None:
+                _await_subscription(wire)
             bad = frames("attacker", "b", COUNT, 1)
             while some := list(islice(bad, AT_ONCE)):
                 wire.sendall(b"".join(map(frame, some)))
@@ -80,6 +82,13 @@ def send_frames(address, kind, herald=None):
                 pass
 
     return send
+
+
+def _await_subscription(wire):
+    """Let it hear that b wants what the attacker says: what comes earlier would reach nobody, and not be counted."""
+    wanted, said = make_codec("b", ["attacker"]).prefix("attacker", "b"), b""
+    while wanted not in said:
+        said += wire.recv(4096)
 
 
 def ask_for_everything(address):
