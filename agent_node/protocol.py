@@ -396,11 +396,10 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
     # Lives
 
     def _save(self) -> list[Command]:
-        episode = self._latest.episode
-        if (episode + 1) % self._config.link.life.checkpoint_every:
-            return []
+        ended = self._latest.episode + 1
+        due = ended % self._config.link.life.checkpoint_every == 0 or ended == self._config.episodes
         sharing = self._sharing.state()
-        return [Save(episode, State(self._learner.state() | sharing.arrays, sharing.facts))]
+        return [Save(ended - 1, State(self._learner.state() | sharing.arrays, sharing.facts), due)]
 
     def _restore(self, state: State) -> None:
         after = self._config.link.life.after_episode

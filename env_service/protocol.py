@@ -245,9 +245,9 @@ class EnvironmentProtocol:
         return notes + self._open_step(now)
 
     def _save(self) -> list[Command]:
-        if (self._episode.number + 1) % self._config.link.life.checkpoint_every:
-            return []
-        return [Save(self._episode.number, State())]
+        ended = self._episode.number + 1
+        due = ended % self._config.link.life.checkpoint_every == 0 or ended == self._config.episodes
+        return [Save(ended - 1, State(), due)]
 
     def _next_episode(self, now: float) -> list[Command]:
         following, life = self._episode.number + 1, self._config.link.life

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from hashlib import sha256
 
 import numpy as np
 import torch
@@ -27,6 +26,7 @@ from agent_node.learning.fields import Arrays, ShareShape
 from agent_node.learning.network_sizes import Networks, Sizes, networks_of
 from agent_node.learning.networks import Evaluation, Policy, Stack, initial_parameters, widened
 from agent_node.learning.open_round import OpenRound, outgoing_shares
+from agent_node.learning.perceptron import action_weights, cumulated, weights_digest
 from agent_node.learning.rollout import Batch, Rollout
 from agent_node.learning.round import Draws, Mixed, Round
 from agent_node.learning.shares import ShareFormat
@@ -82,8 +82,7 @@ class Learner:
         """Actions (E,) int32 drawn from the own policy at a timestep."""
         seen = self._rollout.see(step, data)
         logits = self._policy(seen)[:, : self._config.action_counts[self._name]]
-        weights = np.exp(logits - np.maximum.reduce(logits, axis=1, keepdims=True))
-        cumulative = np.add.accumulate(weights, axis=1)
+        cumulative = cumulated(action_weights(logits))
         threshold = self._uniforms[step][:, None] * cumulative[:, -1:]
         actions: np.ndarray = (cumulative[:, :-1] <= threshold).sum(axis=1, dtype=np.int32)
         self._rollout.act(step, actions)
@@ -173,7 +172,7 @@ class Learner:
 
     def weights_digest(self) -> str:
         """SHA-256 over all parameters of actor and critic."""
-        return sha256(self._actor.parameters.numpy().tobytes() + self._critic.parameters.numpy().tobytes()).hexdigest()
+        return weights_digest(self._actor.parameters.numpy(), self._critic.parameters.numpy())
 
     def state(self) -> Arrays:
         """All that the next episode needs of those before it, by name; views, not copies."""

@@ -129,8 +129,10 @@ class Driver:
                 self.transport = self._refit(self.transport, command.faults)
 
     def _save(self, command: Save) -> None:
+        if self._life.checkpoints is None:
+            return
         try:
-            self._life.keep(command.episode, command.state, self._totals())
+            self._life.keep(command.episode, command.state, self._totals(), due=command.due)
         except OSError as error:
             why = f"no checkpoint after episode {command.episode}: {error.strerror or error}"
             self._records.append(EventRecord(self.participant.name, EventKind.CHECKPOINT, "", why))

@@ -31,7 +31,7 @@ from broker.driving.driver import Driver, Observe
 from broker.driving.real_time import run_in_real_time
 from broker.errors import ForetellError, UserCodeFailed, UserCodeRefused, UserError
 from broker.participants.checkpoint import State
-from broker.participants.life import begin_life
+from broker.participants.life import FIRST_LIFE, ParticipantLife, begin_life
 from broker.participants.link import LinkConfig
 from broker.participants.participant import Participant
 from broker.threads import schedule
@@ -83,7 +83,7 @@ def take_part(
         link: As for `serve`.
         connect_to: Opens its transport.
     """
-    participant, transport, linger_s = None, None, 0.0
+    participant, transport, life, linger_s = None, None, FIRST_LIFE, 0.0
     try:
         schedule(link.transport.scheduling)
         life, state = begin_life(link.life)
@@ -98,15 +98,25 @@ def take_part(
         linger_s = GIVING_UP_LINGER_S
         if isinstance(error, UserCodeFailed) and (raised := traceback_of(error)):
             _log.error("%s", raised)
+        _keep_last(life)
         _log.error("%s", error)
         return _exit_code(error)
     except (Interrupted, KeyboardInterrupt):
+        _keep_last(life)
         _log.info("interrupted: %s", participant.waits_for() if participant is not None else link.name)
         return INTERRUPTED
     finally:
         if transport is not None:
             transport.close(linger_s)
     return DONE
+
+
+def _keep_last(life: ParticipantLife) -> None:
+    """Let the run go on from the last episode, and not from the one that was last due."""
+    try:
+        life.leave()
+    except OSError as error:
+        _log.error("no checkpoint of the last episodes: %s", error.strerror or error)
 
 
 def _exit_code(error: ForetellError) -> int:

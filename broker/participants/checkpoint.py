@@ -12,13 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import safetensors.numpy as tensors
 from safetensors import SafetensorError
 
-from broker.errors import CheckpointDamaged
+from broker.errors import CheckpointDamaged, UserError
 from broker.files import sync, write_whole
 
 VERSION = 1
@@ -38,6 +38,13 @@ class State:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
+class Kept(NamedTuple):
+    """A state, and the episode after which it was that of its participant."""
+
+    episode: int
+    state: State
+
+
 class Checkpoints(Protocol):
     """Where one participant's checkpoints are, by the episode after which they were taken."""
 
@@ -53,10 +60,15 @@ class Checkpoints(Protocol):
 
         Raises:
             CheckpointDamaged: There is none, or it is not as it was written.
+            UserError: It is of another version.
         """
 
     def intact(self) -> set[int]:
-        """The episodes whose state can be read."""
+        """The episodes whose state can be read.
+
+        Raises:
+            UserError: One of them is of another version.
+        """
 
     def prune(self, keep_from: int) -> None:
         """Forget those of episodes before `keep_from`."""
@@ -66,42 +78,6 @@ class Checkpoints(Protocol):
 
     def newest(self, count: int) -> list[int]:
         """The last `count` episodes of which something is kept, the newest last."""
-
-
-class MemoryCheckpoints:
-    """Checkpoints of a simulation: gone with its process."""
-
-    def __init__(self) -> None:
-        self._states: dict[int, State] = {}
-
-    def write(self, episode: int, state: State) -> None:
-        """Keep a copy."""
-        arrays = {name: array.copy() for name, array in state.arrays.items()}
-        self._states[episode] = State(arrays, json.loads(json.dumps(state.facts)))
-
-    def read(self, episode: int) -> State:
-        """The state after `episode`."""
-        if episode not in self._states:
-            raise CheckpointDamaged("memory", f"none was kept after episode {episode}")
-        return self._states[episode]
-
-    def intact(self) -> set[int]:
-        """The episodes whose state was kept."""
-        return set(self._states)
-
-    def prune(self, keep_from: int) -> None:
-        """Forget those of episodes before `keep_from`."""
-        for episode in [episode for episode in self._states if episode < keep_from]:
-            del self._states[episode]
-
-    def forget_after(self, episode: int) -> None:
-        """Forget those of later episodes."""
-        for later in [each for each in self._states if each > episode]:
-            del self._states[later]
-
-    def newest(self, count: int) -> list[int]:
-        """The last episodes kept."""
-        return sorted(self._states)[-count:]
 
 
 class FileCheckpoints:
@@ -130,8 +106,7 @@ class FileCheckpoints:
         try:
             note = json.loads(path.read_bytes())
             arrays = self._path(episode, _ARRAYS).read_bytes()
-            if note["version"] != VERSION:
-                raise CheckpointDamaged(str(path), f"expected version {VERSION}, found {note['version']}")
+            _require_version(path, note["version"])
             if note["episode"] != episode or note["sha256"] != _digest(arrays, note["facts"]):
                 raise CheckpointDamaged(str(path), "it is not what was written")
             return State(tensors.load(arrays), json.loads(note["facts"]))
@@ -173,6 +148,16 @@ class FileCheckpoints:
 
     def _path(self, episode: int, suffix: str) -> Path:
         return self._folder / f"episode-{episode:08d}{suffix}"
+
+
+def _require_version(path: Path, found: object) -> None:
+    """Refuse what is of another version: taken for damaged, it would be learned again from an older one in silence."""
+    if found != VERSION:
+        msg = (
+            f"{path} is a checkpoint of version {found}, and this Foretell reads version {VERSION}: "
+            "use the Foretell that made it, or run its scenario again into another folder"
+        )
+        raise UserError(msg)
 
 
 def _digest(arrays: bytes, facts: str) -> str:

@@ -7,7 +7,6 @@ Nothing of an earlier life is taken for one of this: the numbers of its messages
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -18,9 +17,11 @@ from broker.wire.records import Record
 _RECORDS = "records"
 
 
-@dataclass(frozen=True)
 class ParticipantLife:
     """What a driver knows of it.
+
+    States that are not due are held in memory, the last two of them: when a run is interrupted, some participants have
+    ended an episode and others have not, and never by more than one.
 
     Attributes:
         incarnation: Which life it is, from 0.
@@ -28,19 +29,39 @@ class ParticipantLife:
         counted: What was counted before it.
     """
 
-    incarnation: int = 0
-    checkpoints: Checkpoints | None = None
-    counted: tuple[Record, ...] = ()
+    def __init__(
+        self, incarnation: int = 0, checkpoints: Checkpoints | None = None, counted: tuple[Record, ...] = ()
+    ) -> None:
+        self.incarnation = incarnation
+        self.checkpoints = checkpoints
+        self.counted = counted
+        self._held: dict[int, State] = {}
 
-    def keep(self, episode: int, state: State, counted: Sequence[Record]) -> None:
-        """Write a checkpoint, with what has been counted until now.
+    def keep(self, episode: int, state: State, counted: Sequence[Record], *, due: bool) -> None:
+        """Write a checkpoint, with what has been counted until now, or hold it until the next one but one.
+
+        Raises:
+            OSError: It cannot be written; it is held.
+        """
+        if self.checkpoints is None:
+            return
+        arrays = {name: array.copy() for name, array in state.arrays.items()}
+        kept = State(arrays, state.facts | {_RECORDS: msgspec.to_builtins(list(counted))})
+        before = {each: held for each, held in self._held.items() if each == episode - 1}
+        self._held = before | {episode: kept}
+        if due:
+            self.checkpoints.write(episode, kept)
+            self._held = before
+
+    def leave(self) -> None:
+        """Write what is held, the newest first: the participant is asked to end, and may be asked to go on from here.
 
         Raises:
             OSError: It cannot be written.
         """
         if self.checkpoints is not None:
-            facts = state.facts | {_RECORDS: msgspec.to_builtins(list(counted))}
-            self.checkpoints.write(episode, State(state.arrays, facts))
+            for episode, state in reversed(self._held.items()):
+                self.checkpoints.write(episode, state)
 
 
 FIRST_LIFE = ParticipantLife()

@@ -30,10 +30,17 @@ class Report(msgspec.Struct, frozen=True, gc=False):
 
 
 class Save(msgspec.Struct, frozen=True, gc=False):
-    """Command: keep `state`, with which a later life can go on after `episode`; all sent before it has been sent."""
+    """Command: keep `state`, with which a later life can go on after `episode`; all sent before it has been sent.
+
+    Attributes:
+        episode: The episode that is over.
+        state: What is known after it.
+        due: Whether it is to be written now; else it is written only if the participant is asked to end here.
+    """
 
     episode: int
     state: State
+    due: bool
 
 
 class Forget(msgspec.Struct, frozen=True, gc=False):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent_node.config import AgentConfig
+from agent_node.learning.algorithm import Modeled
+from agent_node.learning.network_sizes import Networks, networks_of
 from broker.participants.link import LifeConfig, LinkConfig
 from broker.wire.messages import ENVIRONMENT, OBSERVER
 from env_service.config import ServiceConfig
@@ -52,6 +54,17 @@ class Plan:
     def peers(self, name: str) -> tuple[str, ...]:
         """Whom participant `name` sends to and hears from, the observer aside."""
         return self.agents if name == ENVIRONMENT else (ENVIRONMENT, *self.graph.neighbors[name])
+
+    def networks(self, agent: str, models: Modeled) -> Networks:
+        """What `agent` holds with an algorithm that keeps policies for those that `models` says."""
+        return networks_of(
+            agent,
+            models,
+            self.graph.neighbors[agent],
+            action_counts=self.action_counts,
+            observation_size=self.observation_size,
+            hidden=self.scenario.learning.hidden,
+        )
 
     def agent(self, name: str, wiring: Wiring) -> AgentConfig:
         """What agent `name` is told."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from agent_node.learning.algorithm import Algorithm
-from agent_node.learning.network_sizes import networks_of
 from agent_node.learning.shares import ShareFormat
 from agent_node.registry import load_algorithm
 from broker.errors import ScenarioError
@@ -115,15 +114,7 @@ def _check_size_of_shares(plan: Plan, algorithm: Algorithm) -> None:
     widest = max(plan.action_counts.values())
     needed = 0
     for agent in plan.agents:
-        networks = networks_of(
-            agent,
-            algorithm.models,
-            plan.graph.neighbors[agent],
-            action_counts=plan.action_counts,
-            observation_size=plan.observation_size,
-            hidden=scenario.learning.hidden,
-        )
-        edge = networks.edge(positions, plan.action_counts[agent], widest)
+        edge = plan.networks(agent, algorithm.models).edge(positions, plan.action_counts[agent], widest)
         with UserCode("algorithm", algorithm.name, type(algorithm).__module__).calling("fields()"):
             needed = max(needed, format_.size_bytes(edge))
     limit = scenario.transport.max_message_bytes

@@ -7,7 +7,8 @@ learning_curve.png   team return against episodes
 tensorboard/         the same for TensorBoard, with the losses
 logs/                one file per process
 journal/             every frame, if the scenario asks for it
-checkpoints/         states of all participants, from which a run goes on after a crash
+policy/              what the agents have learned, for whoever wants to use it
+checkpoints/         states of all participants, from which a run goes on after a crash or when it is resumed
 orders/              faults to be added or healed, until the launcher has taken them
 lock                 held by who works on the run
 keys/                everybody's keys, if the run needs them and the scenario names none
@@ -79,6 +80,11 @@ class RunFolder:
     def checkpoints(self) -> Path:
         """States of all participants, a folder each."""
         return self.root / "checkpoints"
+
+    @property
+    def policy(self) -> Path:
+        """What the agents have learned."""
+        return self.root / "policy"
 
     @property
     def keys(self) -> Path:

@@ -13,7 +13,8 @@ from recording_learner import RecordingLearner, bad, stamp
 from agent_node.partners import ExchangePlan
 from agent_node.protocol import AgentPhase, AgentProtocol
 from broker.errors import PeerLost, ProtocolViolation
-from broker.participants.participant import Command, Report, Send
+from broker.participants.link import LifeConfig
+from broker.participants.participant import Command, Report, Save, Send
 from broker.wire.messages import ENVIRONMENT, Action, Hello, Message, Metrics, Share, Stop, Timestep
 from broker.wire.records import EdgeRecord, EventRecord, FinishedRecord, JoinedRecord, RoundRecord
 
@@ -718,7 +719,10 @@ def test_a_stop_while_sharing_lets_the_agent_finish_its_rounds_and_ends_its_work
     assert not bench.agent.done
     bench.hear(A1, share(A1, 1, episode=1), 2.5)
     commands = bench.hear(A2, share(A2, 1, episode=1), 3.0)
-    assert commands == [Report(RoundRecord(A0, 1, 1, 2, 2, {"gain": 1.0})), FINISHED]
+    assert [each for each in commands if not isinstance(each, Save)] == [
+        Report(RoundRecord(A0, 1, 1, 2, 2, {"gain": 1.0})),
+        FINISHED,
+    ]
     assert bench.agent.done
     assert bench.agent.deadline is None
     assert bench.closed()[2:] == [(1, 0, (A2,)), (1, 1, (A1, A2))]
@@ -747,3 +751,18 @@ def test_a_second_copy_of_stop_is_ignored_by_an_agent_that_is_done(timesteps: in
 
 def test_a_stop_comes_again_after_a_run_to_its_end_and_is_ignored() -> None:
     assert in_phase(AgentPhase.DONE).hear(ENVIRONMENT, Stop("")) == []
+
+
+def test_an_agent_hands_over_its_state_after_every_episode_and_says_when_it_is_due() -> None:
+    bench = Bench(episodes=5)
+    link = bench.config.link.model_copy(update={"life": LifeConfig(checkpoint_every=2)})
+    bench.agent = AgentProtocol(bench.config.model_copy(update={"link": link}), bench.learner)
+    bench.join()
+    saved: list[Command] = []
+    for episode in range(5):
+        bench.play(episode)
+        saved += [each for each in bench.finish_episode(episode) if isinstance(each, Save)]
+    assert [(each.episode, each.due) for each in saved if isinstance(each, Save)] == [
+        *((0, False), (1, True), (2, False), (3, True)),
+        (4, True),  # the last one, whatever its number
+    ]

@@ -26,7 +26,7 @@ from msgspec.structs import astuple
 
 from broker.errors import PeerLost, ProtocolViolation
 from broker.participants.link import LifeConfig
-from broker.participants.participant import Forget, Report, Send
+from broker.participants.participant import Forget, Report, Save, Send
 from broker.seeding import generator
 from broker.wire.messages import OBSERVER, Ended, Gone, Hello, Metrics, Share, Stop, Timestep
 from broker.wire.records import EndingRecord, EpisodeRecord, EventRecord, FinishedRecord, JoinedRecord
@@ -718,3 +718,10 @@ def test_a_message_never_changes_after_it_was_sent():
     play(protocol, exchange_choice)
     assert len(kept) > 50
     assert frozen(kept) == as_sent
+
+
+def test_it_keeps_a_state_after_every_episode_and_says_when_it_is_due():
+    lengths = [(1, 1, 1)] * 2
+    protocol = EnvironmentProtocol(slice_(episodes=3, life=LifeConfig(checkpoint_every=2)), FakeTask(lengths=lengths))
+    saved = [each for each in play(protocol) if isinstance(each, Save)]
+    assert [(each.episode, each.due) for each in saved] == [(0, False), (1, True), (2, True)]

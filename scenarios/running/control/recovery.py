@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 from broker.errors import ParticipantDied, UserCodeDied
-from broker.participants.checkpoint import Checkpoints
+from broker.participants.checkpoint import Checkpoints, Kept
 from broker.participants.link import LifeConfig
 from scenarios.document.plan import Plan
 from scenarios.results.observer import Observer
@@ -65,7 +65,7 @@ class Recovery:
             why: What ended the one before; empty for the first.
         """
         after = self._common()
-        for checkpoints in self._checkpoints.values():
+        for checkpoints in self._living():
             checkpoints.forget_after(after)
         incarnation = self._observer.begin_life(after, why)
         self._tidy_at = self._observer.recorded
@@ -112,14 +112,28 @@ class Recovery:
             return
         self._tidy_at = self._observer.recorded // every * every
         self._observer.flush()
-        for checkpoints in self._checkpoints.values():
+        for checkpoints in self._living():
             checkpoints.prune(self._tidy_at - every - 1)
+
+    def kept(self) -> dict[str, Kept]:
+        """What each agent knows where another life would begin; of one that is gone, the last that it kept."""
+        found, after, gone = {}, self._common(), self._observer.gone
+        for agent in self._agents:
+            checkpoints = self._checkpoints[agent]
+            episode = max(checkpoints.intact(), default=-1) if agent in gone else after
+            if episode >= 0:
+                found[agent] = Kept(episode, checkpoints.read(episode))
+        return found
+
+    def _living(self) -> list[Checkpoints]:
+        """Those of everybody who goes on; what the dead have left stays as it is."""
+        gone = self._observer.gone
+        return [checkpoints for name, checkpoints in self._checkpoints.items() if name not in gone]
 
     def _common(self) -> int:
         """The last recorded episode of which everybody has a checkpoint; -1 where there is none."""
         recorded = self._observer.recorded
-        gone = self._observer.gone
-        kept = set.intersection(*(each.intact() for name, each in self._checkpoints.items() if name not in gone))
+        kept = set.intersection(*(checkpoints.intact() for checkpoints in self._living()))
         return max((episode for episode in kept if episode < recorded), default=-1)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
-from broker.errors import ParticipantDied
+from broker.errors import ForetellError, ParticipantDied, UserError
 from scenarios.document.plan import Plan
 from scenarios.results.folder import RunFolder
 from scenarios.results.observer import Observer
+from scenarios.results.policy import keep_policy
 from scenarios.running.control.live_faults import LiveFaults
 from scenarios.running.control.recovery import Recovery
 from scenarios.running.control.supervisor import Supervisor
@@ -17,11 +19,11 @@ Interrupted = Callable[[], bool]
 
 
 def run(plan: Plan, folder: RunFolder, observer: Observer, way: Way, interrupted: Interrupted) -> None:
-    """Run all participants of `plan` until they are done or `interrupted` says so.
+    """Run all participants of `plan` until they are done or `interrupted` says so, and keep what they have learned.
 
     Args:
         plan: What runs.
-        folder: For its logs, journals, checkpoints and orders.
+        folder: For its logs, journals, checkpoints, orders and policy.
         observer: Takes the records.
         way: On what it runs.
         interrupted: Asked again and again; may raise `ParticipantDied`, as if somebody had.
@@ -29,10 +31,17 @@ def run(plan: Plan, folder: RunFolder, observer: Observer, way: Way, interrupted
     Raises:
         ParticipantDied: Somebody did, and the scenario lets nobody go on.
         Deadlock: Nobody can go on.
-        UserError: A participant refused its settings, or an address is in use.
+        UserError: A participant refused its settings, an address is in use, or the policy cannot be written.
     """
     with way(plan, folder, observer) as substrate:
-        _Run(plan, folder, observer, substrate, interrupted).lead_lives()
+        whole = _Run(plan, folder, observer, substrate, interrupted)
+        try:
+            whole.lead_lives()
+        except ForetellError:
+            with suppress(UserError):  # what ended the run is said
+                whole.keep_policy()
+            raise
+        whole.keep_policy()
 
 
 class _Run:
@@ -41,7 +50,9 @@ class _Run:
     def __init__(
         self, plan: Plan, folder: RunFolder, observer: Observer, substrate: Substrate, interrupted: Interrupted
     ) -> None:
+        self._plan = plan
         self._observer = observer
+        self._folder = folder
         self._substrate = substrate
         self._interrupted = interrupted
         self._recovery = Recovery(plan, observer, substrate.checkpoints)
@@ -59,6 +70,14 @@ class _Run:
                 return
             why, late = self._recovery.bury(death, asked=life.control.crashed), {}
             life.rest(self._interrupted)
+
+    def keep_policy(self) -> None:
+        """Write down what has been learned, as far as everybody has kept it.
+
+        Raises:
+            UserError: It cannot be written.
+        """
+        keep_policy(self._plan, self._folder, self._recovery.kept(), self._observer.gone)
 
     def _lead(self, life: Life) -> ParticipantDied | None:
         """Lead one life to its end; the death that ended it, if one did."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from broker.participants.checkpoint import MemoryCheckpoints
+from broker.participants.checkpoint import FileCheckpoints
 from broker.participants.link import LifeConfig
 from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
@@ -28,12 +28,14 @@ class Simulated:
 
     Args:
         plan: What runs.
-        folder: For journals, if the scenario asks for them, and for what user code raised.
+        folder: For checkpoints, for journals, if the scenario asks for them, and for what user code raised.
         observer: Takes the records.
     """
 
     def __init__(self, plan: Plan, folder: RunFolder, observer: Observer) -> None:
-        self.checkpoints: Mapping[str, MemoryCheckpoints] = {name: MemoryCheckpoints() for name in plan.participants}
+        self.checkpoints: Mapping[str, FileCheckpoints] = {
+            name: FileCheckpoints(folder.checkpoints / name) for name in plan.participants
+        }
         self._journals = folder.journals if plan.scenario.transport.journal else None
         self._observer = observer
         self._folder = folder

@@ -13,13 +13,13 @@ from broker.driving.driver import Driver
 from broker.driving.virtual_time import VirtualTime
 from broker.errors import ParticipantDied, UserCodeDied, UserCodeFailed, UserCodeRefused
 from broker.participants.checkpoint import Checkpoints, State
-from broker.participants.life import begin_life
+from broker.participants.life import ParticipantLife, begin_life
 from broker.participants.link import LinkConfig
 from broker.participants.participant import Participant
 from broker.transports.memory import MemoryNetwork, MemoryTransport
 from broker.user_code import traceback_of
 from broker.wire.messages import OBSERVER
-from broker.wire.records import PausedRecord, Record
+from broker.wire.records import EventKind, EventRecord, PausedRecord, Record
 from env_service.build import make_environment
 from scenarios.document.plan import Plan
 from scenarios.document.process_faults import BROKER
@@ -71,7 +71,9 @@ class SimulatedLife:
         self._names = [name for name in plan.participants if name not in wiring.life.gone]
         self._paused: int | None = None
         self._deaths: list[ParticipantDied] = []
+        self._killed: set[str] = set()
         self._down_s = 0.0
+        self._lives: dict[str, ParticipantLife] = {}
         network = MemoryNetwork()
         self._drivers = {name: self._drive(plan, wiring, network, name) for name in self._names}
         self._time = VirtualTime(list(self._drivers.values()), network, now)
@@ -123,10 +125,12 @@ class SimulatedLife:
         """Let the environment begin the episode."""
         self._orders.go_on(episode)
 
-    def end(self, *, at_once: bool) -> None:  # noqa: ARG002 - all stand still already
-        """Take in the totals of those that live."""
+    def end(self, *, at_once: bool) -> None:
+        """Take in the totals of those that live, and what they know where it counts."""
         for name in self._names:
             self._drivers[name].finish()
+            if not at_once and name not in self._killed and not self._drivers[name].participant.done:
+                self._keep_last(name)
         for driver in self._drivers.values():
             driver.transport.close(0.0)
 
@@ -141,6 +145,7 @@ class SimulatedLife:
         self._down_s = max(self._down_s, down_s)
         dying = {death.participant for death in self._deaths}
         living = [victim for victim in victims if victim in self._names and victim not in dying]
+        self._killed.update(living)
         self._deaths += [ParticipantDied(victim, "signal SIGKILL", _LOG) for victim in living]
         if BROKER in victims:
             self._deaths.append(ParticipantDied(THE_BROKER, "it was started again", _LOG))
@@ -151,6 +156,7 @@ class SimulatedLife:
         if victim not in (*self._names, BROKER):
             return GONE
         if for_s > self._hung_after_s and victim != BROKER:
+            self._killed.add(victim)
             self._down_s = max(self._down_s, self._hung_after_s)
             why = f"it hung: no sign of its working loop for {self._hung_after_s:.0f} s"
             self._deaths.append(ParticipantDied(victim, why, _LOG))
@@ -161,6 +167,13 @@ class SimulatedLife:
     def lose_checkpoints(self, victim: str, newest: int) -> str:
         """Delete the newest of its checkpoints."""
         return lose_newest(self._checkpoints[victim], newest)
+
+    def _keep_last(self, name: str) -> None:
+        try:
+            self._lives[name].leave()
+        except OSError as error:
+            why = f"no checkpoint of the last episodes: {error.strerror or error}"
+            self._observer.take([EventRecord(name, EventKind.CHECKPOINT, "", why)])
 
     def _died_of(self, failure: UserCodeFailed) -> UserCodeDied:
         log = self._log(failure.participant)
@@ -185,5 +198,6 @@ class SimulatedLife:
             environment = plan.environment(wiring)
             make, link = partial(make_environment, environment), environment.link
         life, state = begin_life(link.life, self._checkpoints[name])
+        self._lives[name] = life
         transport = connect(link, network)
         return Driver(link.run, make(state), transport, self._take, life, refit=partial(refitted, link))

@@ -1,0 +1,74 @@
+"""`policy.json`: what the arrays of a run's policy are, and how far each agent had come."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from broker.model import Model
+
+VERSION = 1
+"""Of the format; whoever changes it adds one."""
+
+
+class NetworkLayout(Model):
+    """Sizes of a perceptron with ReLU between its layers."""
+
+    inputs: int = Field(ge=1, description="Length of an observation.")
+    hidden: tuple[int, ...] = Field(description="Widths of the hidden layers.")
+    outputs: int = Field(ge=1, description="Of a policy: the most actions that any agent it is held for has.")
+
+
+class ObservationSpace(Model):
+    """What an agent sees of one copy of the environment."""
+
+    kind: Literal["box"] = "box"
+    dtype: Literal["float32"] = "float32"
+    shape: tuple[int, ...] = Field(description="Of one observation.")
+
+
+class ActionSpace(Model):
+    """What an agent can do."""
+
+    kind: Literal["discrete"] = "discrete"
+    n: int = Field(ge=1, description="Actions, numbered from 0.")
+
+
+class LearnedAgent(Model):
+    """What one agent has learned."""
+
+    after_episode: int | None = Field(
+        ge=0,
+        description="The last episode it has learned from; none: it died before it kept anything, and has no arrays.",
+    )
+    gone: bool = Field(description="Whether it died and the others went on: these are the last networks that it kept.")
+    observation_space: ObservationSpace
+    action_space: ActionSpace
+    policies: tuple[str, ...] = Field(description="Agents for which it holds a policy: itself, and those it models.")
+    actor: NetworkLayout = Field(description="Of each of its policies.")
+    critic: NetworkLayout
+    weights_digest: str | None = Field(description="SHA-256 over all its parameters, as it tells it when it is done.")
+
+
+class PolicyDocument(Model):
+    """The whole of `policy.json`."""
+
+    version: Literal[1] = 1
+    scenario: str = Field(description="Name of the scenario.")
+    scenario_digest: str = Field(description="SHA-256 of every setting of the scenario but `episodes`.")
+    episodes: int = Field(ge=1, description="Training episodes that there were to be.")
+    algorithm: str
+    agents: dict[str, LearnedAgent] = Field(description="All agents of the run, in their order.")
+    arrays: str = Field(default="", description="The file beside this one that holds the arrays.")
+    sha256: str = Field(default="", description="Of that file.")
+
+
+def name_of_policy(agent: str, held_for: str) -> str:
+    """What the names of the arrays of a policy begin with."""
+    return f"{agent}/actor/{held_for}"
+
+
+def name_of_critic(agent: str) -> str:
+    """What the names of the arrays of a critic begin with."""
+    return f"{agent}/critic"

@@ -1,0 +1,138 @@
+"""The folder `policy/` of a run: what its agents have learned, written whole or not at all.
+
+    policy.json                  what the arrays are: `agent_node.policy_document`
+    weights-DIGEST.safetensors   AGENT/actor/HELD_FOR/LAYER/weight (inputs, outputs) and .../bias (outputs,),
+                                 AGENT/critic/LAYER/weight and .../bias; float32, layers from 0
+
+The JSON names the file of arrays that it is about, and is written last: until then the policy that was there before is
+there, whole. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy as tensors
+from pydantic import ValidationError
+from safetensors import SafetensorError
+
+from agent_node.learning.fields import Arrays
+from agent_node.learning.network_sizes import Networks, Sizes
+from agent_node.learning.perceptron import layers_of
+from agent_node.policy_document import VERSION, PolicyDocument, name_of_critic, name_of_policy
+from broker.errors import UserError
+from broker.files import sync, write_whole
+
+_DOCUMENT = "policy.json"
+_ARRAYS = "weights-{}.safetensors"
+
+
+def arrays_of(agent: str, networks: Networks, policies: np.ndarray, critic: np.ndarray) -> Arrays:
+    """The arrays of one agent, by name; views.
+
+    Args:
+        agent: Whose.
+        networks: What it holds.
+        policies: (R, P) float32, a policy for each agent that it models.
+        critic: (1, P) float32.
+    """
+    held = {
+        name_of_policy(agent, other): (networks.actor, row)
+        for other, row in zip(networks.modeled, policies, strict=True)
+    }
+    held[name_of_critic(agent)] = (networks.critic, critic[0])
+    return {name: array for prefix, network in held.items() for name, array in _layers(prefix, *network).items()}
+
+
+def write_policy(folder: Path, document: PolicyDocument, arrays: Mapping[str, np.ndarray]) -> None:
+    """Put a policy into the place of the one that was there.
+
+    Args:
+        folder: Made if it is not there.
+        document: What the arrays are; it is told of their file here.
+        arrays: By name, see above.
+
+    Raises:
+        OSError: It cannot be written; what was there before is there still.
+    """
+    content = tensors.save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    digest = sha256(content).hexdigest()
+    path = folder / _ARRAYS.format(digest[:16])
+    document = document.model_copy(update={"arrays": path.name, "sha256": digest})
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        write_whole(path, content)
+        write_whole(folder / _DOCUMENT, (json.dumps(document.model_dump(mode="json"), indent=2) + "\n").encode())
+        sync(folder)
+    finally:
+        _tidy(folder)
+
+
+def read_policy(folder: Path) -> tuple[PolicyDocument, Arrays]:
+    """What `write_policy` wrote.
+
+    Raises:
+        UserError: There is no policy, it is of another version, or it is damaged.
+    """
+    path = folder / _DOCUMENT
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        msg = f"{folder} holds no policy: expected {_DOCUMENT} in it ({error.strerror}). A run leaves one in `policy/`"
+        raise UserError(msg) from None
+    document = _parsed(path, text)
+    try:
+        content = (folder / Path(document.arrays).name).read_bytes()
+        if sha256(content).hexdigest() != document.sha256:
+            msg = f"{path} cannot be used: {document.arrays} is not what was written"
+            raise UserError(msg)
+        return document, tensors.load(content)
+    except (OSError, SafetensorError) as error:
+        msg = f"{path} cannot be used: {document.arrays or 'its file of arrays'} cannot be read ({error})"
+        raise UserError(msg) from None
+
+
+def has_policy(folder: Path) -> bool:
+    """Whether there is a policy that can be used."""
+    with suppress(UserError):
+        read_policy(folder)
+        return True
+    return False
+
+
+def _parsed(path: Path, text: bytes) -> PolicyDocument:
+    try:
+        found = json.loads(text)
+        version = found.get("version")
+        if version != VERSION:
+            msg = f"{path} is of version {version}, and this Foretell reads version {VERSION}"
+            raise UserError(msg)
+        return PolicyDocument.model_validate_json(text)
+    except (ValidationError, ValueError, AttributeError, RecursionError) as error:
+        msg = f"{path} cannot be used: it is not what was written ({str(error).splitlines()[0]})"
+        raise UserError(msg) from None
+
+
+def _layers(prefix: str, sizes: Sizes, parameters: np.ndarray) -> Arrays:
+    return {
+        f"{prefix}/{number}/{part}": array
+        for number, layer in enumerate(layers_of(sizes, parameters))
+        for part, array in zip(("weight", "bias"), layer, strict=True)
+    }
+
+
+def _tidy(folder: Path) -> None:
+    """Delete arrays that no document is about: those that were replaced, or those that were not finished."""
+    with suppress(OSError, UserError):
+        text = (folder / _DOCUMENT).read_bytes() if (folder / _DOCUMENT).exists() else b""
+        used = _parsed(folder / _DOCUMENT, text).arrays if text else ""
+        for path in folder.glob(_ARRAYS.format("*")):
+            if path.name != used:
+                path.unlink()
+        if not used:
+            folder.rmdir()

@@ -1,0 +1,86 @@
+"""What a run has taught its agents, for whoever wants to use it: a function from observations to probabilities.
+
+policies = load_policies(Path("runs/exchange-quick-seed1-1/policy"))
+probabilities = policies["agent-0"](observations)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from agent_node.learning.fields import Arrays
+from agent_node.learning.perceptron import Perceptron, action_weights, cumulated
+from agent_node.policy_document import LearnedAgent, name_of_policy
+from agent_node.policy_folder import read_policy
+from broker.errors import UserError
+
+
+class TrainedPolicy:
+    """The policy of one agent, as the agent itself would act next.
+
+    Attributes:
+        agent: Whose.
+        learned: How far it had come, and its spaces.
+
+    Args:
+        agent: Its name.
+        learned: What `policy.json` says of it.
+        arrays: All arrays of the folder.
+
+    Raises:
+        UserError: Its arrays are not there.
+    """
+
+    def __init__(self, agent: str, learned: LearnedAgent, arrays: Arrays) -> None:
+        self.agent, self.learned = agent, learned
+        prefix = name_of_policy(agent, agent)
+        layers = range(1 + len(learned.actor.hidden))
+        try:
+            self._network = Perceptron(
+                [(arrays[f"{prefix}/{layer}/weight"], arrays[f"{prefix}/{layer}/bias"]) for layer in layers]
+            )
+        except KeyError as missing:
+            msg = f"the policy of {agent} cannot be used: the array {missing} is missing"
+            raise UserError(msg) from None
+
+    def __call__(self, observations: ArrayLike) -> np.ndarray:
+        """Probabilities (B, A) float32 of each action, for observations (B, S), taken as float32.
+
+        Those of a batch of as many rows as the run had `parallel_episodes` are those the agent draws from, bit for bit;
+        in batches of other sizes the last bits may differ, as products of matrices do.
+
+        Raises:
+            UserError: The observations have another shape.
+        """
+        seen = np.asarray(observations, np.float32)
+        shape = self.learned.observation_space.shape
+        if seen.ndim != 2 or seen.shape[1:] != shape:
+            msg = f"the policy of {self.agent} expects observations of shape (any, {shape[0]}), found {seen.shape}"
+            raise UserError(msg)
+        weights = action_weights(self._network(seen)[:, : self.learned.action_space.n])
+        probabilities: np.ndarray = weights / cumulated(weights)[:, -1:]
+        return probabilities
+
+
+def load_policies(folder: Path) -> dict[str, TrainedPolicy]:
+    """The policies that a run has ended with.
+
+    Args:
+        folder: `policy/` in the run's folder, or a copy of it.
+
+    Returns:
+        By agent, in the agents' order, a function from observations (B, S) to probabilities (B, A); an agent that died
+        before it kept anything is left out.
+
+    Raises:
+        UserError: There is no policy, it is of another version, or it is damaged.
+    """
+    document, arrays = read_policy(folder)
+    return {
+        agent: TrainedPolicy(agent, learned, arrays)
+        for agent, learned in document.agents.items()
+        if learned.after_episode is not None
+    }

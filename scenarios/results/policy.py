@@ -1,0 +1,77 @@
+"""The policy of a run: what its agents had learned when it ended, in a form that needs no run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from agent_node.learning.fields import Arrays
+from agent_node.learning.network_sizes import Networks, Sizes
+from agent_node.learning.perceptron import weights_digest
+from agent_node.policy_document import ActionSpace, LearnedAgent, NetworkLayout, ObservationSpace, PolicyDocument
+from agent_node.policy_folder import arrays_of, write_policy
+from agent_node.registry import load_algorithm
+from broker.errors import UserError
+from broker.participants.checkpoint import Kept
+from scenarios.document.plan import Plan
+from scenarios.results.folder import RunFolder
+
+
+def keep_policy(plan: Plan, folder: RunFolder, kept: Mapping[str, Kept], gone: tuple[str, ...]) -> None:
+    """Write what the agents have learned into the run's folder; nothing where no agent has kept anything.
+
+    Args:
+        plan: What ran.
+        folder: The run's.
+        kept: By agent, what it knows after which episode.
+        gone: Agents that died, without which the others went on.
+
+    Raises:
+        UserError: It cannot be written; what was there before is there still.
+    """
+    if not kept:
+        return
+    scenario = plan.scenario
+    models = load_algorithm(scenario.algorithm.name).models
+    arrays: Arrays = {}
+    agents = {}
+    for agent in plan.agents:
+        networks, found = plan.networks(agent, models), kept.get(agent)
+        agents[agent] = _about(plan, agent, networks, found, gone=agent in gone)
+        if found is not None:
+            arrays |= arrays_of(agent, networks, *_parameters(found))
+    document = PolicyDocument(
+        scenario=scenario.name,
+        scenario_digest=scenario.digest,
+        episodes=scenario.episodes,
+        algorithm=scenario.algorithm.name,
+        agents=agents,
+    )
+    try:
+        write_policy(folder.policy, document, arrays)
+    except OSError as error:
+        msg = f"cannot write the run's policy to {folder.policy}: {error.strerror}"
+        raise UserError(msg) from None
+
+
+def _about(plan: Plan, agent: str, networks: Networks, kept: Kept | None, *, gone: bool) -> LearnedAgent:
+    return LearnedAgent(
+        after_episode=kept.episode if kept is not None else None,
+        gone=gone,
+        observation_space=ObservationSpace(shape=(plan.observation_size,)),
+        action_space=ActionSpace(n=plan.action_counts[agent]),
+        policies=networks.modeled,
+        actor=_layout(networks.actor),
+        critic=_layout(networks.critic),
+        weights_digest=weights_digest(*_parameters(kept)) if kept is not None else None,
+    )
+
+
+def _parameters(kept: Kept) -> tuple[np.ndarray, np.ndarray]:
+    """Policies (R, P) and critic (1, P) of what a learner keeps; see `Learner.state`."""
+    return kept.state.arrays["actor/parameters"], kept.state.arrays["critic/parameters"]
+
+
+def _layout(sizes: Sizes) -> NetworkLayout:
+    return NetworkLayout(inputs=sizes.inputs, hidden=sizes.hidden, outputs=sizes.outputs)
