@@ -223,11 +223,11 @@ def _simulate(plan: Plan, show: ShowProgress, lead: Callable[..., Any] = run) ->
     """Let `lead`, in place of `run`, run `plan` as `foretell simulate` does, in a folder that is removed."""
     with temporary_folder() as root:
         folder = make_run_folder(Path(root), plan.scenario.name, plan.scenario.seed)
-        observer = Observer(plan, folder, show)
+        observer = Observer(plan, folder, "simulate", show)
         try:
             lead(plan, folder, observer, simulated, lambda: False)
         finally:
-            observer.finish("simulate")
+            observer.finish()
 
 
 def _account(parts: _Meter, loop_s: float, whole_s: float, episodes: int) -> Profile:

@@ -192,7 +192,7 @@ class _Run:
         with suppress(OSError):  # it may have been killed with its last words on its lips
             self._complete = json.loads(folder.summary.read_text(encoding="utf-8"))["complete"]
         if not self._complete:
-            self._process = self._start("run", "--resume", str(self._out))
+            self._process = self._start("resume", str(self._out))
 
     def _note_recovered(self) -> None:
         if not self._pending:

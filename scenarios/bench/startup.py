@@ -69,7 +69,7 @@ def measure_startup(plan: Plan) -> Startup:
                 start_fork_server()
                 run(plan, folder, watch, way_called("run"), watch.has_seen_enough)
         finally:
-            watch.finish("run")
+            watch.finish()
         return watch.result()
 
 
@@ -92,7 +92,7 @@ class _Watch(Observer):
         self._looks: list[Memory] = []
         self._stopped = False
         self._start_at = time.monotonic()
-        super().__init__(plan, folder, lambda _: None)
+        super().__init__(plan, folder, "run", lambda _: None)
 
     def take(self, records: list[Record]) -> None:
         """Take records in."""

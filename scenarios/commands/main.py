@@ -109,7 +109,12 @@ _TRANSPORT = click.option(
 @_with_scenario(required=False)
 @_TRANSPORT
 @_OUT
-@click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Go on with the run in this folder.")
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Go on with the run in this folder; `foretell resume` does so with simulated ones, too.",
+)
 def run(
     *,
     scenario: str | None,
@@ -129,10 +134,20 @@ def run(
 
     if scenario is None:
         assert resume is not None  # noqa: S101 - see above
-        terminal.resume("run", resume)
+        terminal.resume_processes(resume)
         return
     chosen = _TRANSPORTS[transport] if transport is not None else ()
     terminal.execute("run", _load(scenario, seed, episodes, (*assignments, *chosen)), out)
+
+
+@foretell.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--episodes", type=int, help="Go on to so many in all, more than there were to be.")
+def resume(run: Path, episodes: int | None) -> None:
+    """Go on with a run in its folder, as processes or simulated, whichever it was."""
+    from scenarios.commands.terminal import resume as go_on  # noqa: PLC0415
+
+    go_on(run, episodes)
 
 
 @foretell.command()

@@ -13,6 +13,7 @@ from types import FrameType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from agent_node.policy_folder import has_policy
 from broker.errors import ForetellError, LedgerMismatch, UserError
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import say
@@ -20,33 +21,64 @@ from scenarios.document.plan import Plan
 from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
 from scenarios.results import observer as observing
-from scenarios.results.document import read_document
+from scenarios.results.document import lengthened, read_document
 from scenarios.results.folder import RunFolder, held, make_run_folder, open_run_folder
 from scenarios.results.observer import Observer
 from scenarios.results.proof import mismatches
+from scenarios.results.reader import read_store
 from scenarios.results.run_result import read_summary
 from scenarios.results.summary import Summary
 from scenarios.running.control.run import run
-from scenarios.running.ways import WayName, way_called
+from scenarios.running.ways import WayName, way_called, way_named
 
 _INTERRUPTED = 130
 
 
-def resume(way: WayName, root: Path) -> None:
-    """Go on with a run that was interrupted, however that happened.
+def resume(root: Path, episodes: int | None = None) -> None:
+    """Go on with a run as it was begun: one that was interrupted, however that happened, or a complete one to more.
 
     Args:
-        way: As for `execute`.
         root: The run's folder.
+        episodes: How many there are to be, or None for as many as before.
 
     Raises:
         ForetellError: There is nothing to go on with, or it could not run to its end.
     """
     folder = open_run_folder(root)
-    if read_summary(folder) is not None:
-        msg = f"{root} is complete: there is nothing to go on with"
+    with read_store(folder.store) as store:
+        begun = store.begun()
+    if begun is None:
+        msg = f"{root} was interrupted before the run had begun: run its {folder.scenario.name} into another folder"
         raise UserError(msg)
-    _execute(way, make_plan(read_document(folder)), folder)
+    _go_on(way_named(begun.substrate), folder, episodes)
+
+
+def resume_processes(root: Path) -> None:
+    """Go on with a run of processes that was interrupted; see `resume`.
+
+    Raises:
+        UserError: It was begun as a simulation, among others.
+    """
+    folder = open_run_folder(root)
+    with read_store(folder.store) as store:
+        store.require_substrate("run")
+    _go_on("run", folder, None)
+
+
+def _go_on(way: WayName, folder: RunFolder, episodes: int | None) -> None:
+    scenario = read_document(folder)
+    wanted = scenario if episodes is None else lengthened(scenario, episodes)
+    if wanted.episodes < scenario.episodes:
+        msg = f"{folder.root} is a run of {scenario.episodes} episodes: expected at least as many, found {episodes}"
+        raise UserError(msg)
+    found = read_summary(folder)
+    if found is not None and found.episodes == wanted.episodes and has_policy(folder.policy):
+        more = f"foretell resume {folder.root} --episodes N"
+        msg = (
+            f"{folder.root} is complete: there is nothing to go on with. To more than {found.episodes} episodes: {more}"
+        )
+        raise UserError(msg)
+    _execute(way, make_plan(wanted), folder)
 
 
 def execute(way: WayName, scenario: Scenario, out: Path | None) -> None:
@@ -71,14 +103,14 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder) -> None:
     said = f": {scenario.algorithm.name}, {len(plan.agents)} agents, {len(plan.graph.edges)} edges"
     console.print(console.bold("", scenario.name, f"{said}, seed {scenario.seed}, {way}"))
     with held(folder), _bar(scenario.episodes, console) as show, interruptible() as interrupted:
-        observer = Observer(plan, folder, show, partial(console.print, style="dim", highlight=False))
+        observer = Observer(plan, folder, way, show, partial(console.print, style="dim", highlight=False))
         try:
             run(plan, folder, observer, way_called(way), interrupted)
         except ForetellError:
-            observer.finish(way)
+            observer.finish()
             _draw(plan, folder, observer, way)
             raise
-        summary = observer.finish(way)
+        summary = observer.finish()
         _draw(plan, folder, observer, way)
         stopped = interrupted()
     screen = Screen()
@@ -86,8 +118,7 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder) -> None:
     say(_paths(folder))
     if stopped and not summary.complete:
         console.print(f"foretell: interrupted after {summary.episodes} of {scenario.episodes} episodes", style="yellow")
-        if way == "run":
-            console.print(f"go on with: foretell run --resume {folder.root}", style="yellow", soft_wrap=True)
+        console.print(f"go on with: foretell resume {folder.root}", style="yellow", soft_wrap=True)
         sys.exit(_INTERRUPTED)
     if not summary.complete:
         raise ForetellError(

@@ -128,11 +128,13 @@ class DocumentRow(NamedTuple):
 
     Attributes:
         digest: `Scenario.digest` of it.
-        episodes: How many there were to be.
+        episodes: How many there are to be.
+        substrate: On what it runs: `simulate` or `run`.
     """
 
     digest: str
     episodes: int
+    substrate: str
 
 
 class LifeRow(NamedTuple):

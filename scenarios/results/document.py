@@ -1,4 +1,7 @@
-"""The document of a run, in its folder: written whole, once, and read no other than the one the run was begun with."""
+"""The document of a run, in its folder: written whole, and read no other than the one the run was begun with.
+
+The one change of it that is allowed is a larger number of episodes.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,34 @@ def write_document(folder: RunFolder, scenario: Scenario) -> None:
     except OSError as error:
         msg = f"cannot write the run's document {folder.scenario}: {error.strerror}"
         raise UserError(msg) from None
+
+
+def go_on(folder: RunFolder, scenario: Scenario, substrate: str) -> None:
+    """Let a run go on: the figures it had are not those it will have, and its document may ask for more episodes.
+
+    Raises:
+        UserError: It was begun with another document or on another substrate, or its folder cannot be written.
+    """
+    with read_store(folder.store) as store:
+        store.require_document(scenario.digest, scenario.episodes)
+        store.require_substrate(substrate)
+        begun = store.begun()
+    try:
+        folder.summary.unlink(missing_ok=True)
+    except OSError as error:
+        msg = f"cannot go on with the run in {folder.root}: {error.strerror}"
+        raise UserError(msg) from None
+    if begun is not None and begun.episodes < scenario.episodes:
+        write_document(folder, scenario)
+
+
+def lengthened(scenario: Scenario, episodes: int) -> Scenario:
+    """The same document with another number of episodes.
+
+    Raises:
+        ScenarioError: There cannot be so many.
+    """
+    return parse_scenario(scenario.to_toml(), {"episodes": episodes})
 
 
 def read_document(folder: RunFolder) -> Scenario:

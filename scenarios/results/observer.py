@@ -24,7 +24,7 @@ from broker.wire.records import (
 )
 from scenarios.document.plan import Plan
 from scenarios.results.answers import LiveFault
-from scenarios.results.document import write_document
+from scenarios.results.document import go_on, write_document
 from scenarios.results.folder import RunFolder
 from scenarios.results.store import Store
 from scenarios.results.summary import RunTotals, Summary
@@ -60,6 +60,7 @@ class Observer:
     Args:
         plan: What runs.
         folder: Where the results go.
+        substrate: On what it runs: `simulate` or `run`.
         show: Called after every batch of records.
         say: Shows a sentence.
         clock: Real time in seconds, for the wall time alone.
@@ -69,16 +70,19 @@ class Observer:
         self,
         plan: Plan,
         folder: RunFolder,
+        substrate: str,
         show: ShowProgress,
         say: Say = lambda _: None,
+        *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._plan = plan
         self._folder = folder
+        self._substrate = substrate
         self._show = show
         self._say = say
         self._clock = clock
-        self._store = _opened(plan, folder)
+        self._store = _opened(plan, folder, substrate)
         self._totals = self._recalled()
         self._writer = EventFileWriter(str(folder.tensorboard), flush_secs=10)
         self._losses: defaultdict[str, float] = defaultdict(float)
@@ -169,7 +173,7 @@ class Observer:
         rounds = totals.round_records // len(totals.agents)
         return Progress(len(totals.returns), self._team_return, rounds, totals.heard, totals.missing)
 
-    def finish(self, substrate: str) -> Summary:
+    def finish(self) -> Summary:
         """Write all but the picture and give the figures."""
         wall_s = 0.0 if self._began_at is None else self._clock() - self._began_at
         self._store.close()
@@ -179,7 +183,7 @@ class Observer:
             scenario.name,
             scenario.seed,
             scenario.episodes,
-            substrate=substrate,
+            substrate=self._substrate,
             wall_s=wall_s,
             store=self._folder.store,
         )
@@ -217,17 +221,20 @@ class Observer:
         self._losses_of = 0
 
 
-def _opened(plan: Plan, folder: RunFolder) -> Store:
+def _opened(plan: Plan, folder: RunFolder, substrate: str) -> Store:
     """The store of a run that begins, beside its document, or of one that goes on with the document it was begun with.
 
     Raises:
-        UserError: They cannot be written, or the run was begun with another document.
+        UserError: They cannot be written, or the run was begun with another document or on another substrate.
     """
+    scenario = plan.scenario
     if not folder.store.exists():
-        write_document(folder, plan.scenario)
+        write_document(folder, scenario)
+    else:
+        go_on(folder, scenario, substrate)
     store = Store(folder.store, plan.agents)
     try:
-        store.begin(plan.scenario.digest, plan.scenario.episodes)
+        store.begin(scenario.digest, scenario.episodes, substrate)
     except BaseException:
         store.close()
         raise

@@ -93,6 +93,27 @@ class RunReader:
         """Whether no table is there yet."""
         return int(self._row("SELECT count(*) FROM sqlite_master")[0]) == 0
 
+    def begun(self) -> DocumentRow | None:
+        """With which document the run was begun, and on what; None if it was killed before it could say so."""
+        if self.is_empty():
+            return None
+        return next(self._rows(DocumentRow, "SELECT digest, episodes, substrate FROM document"), None)
+
+    def require_substrate(self, substrate: str) -> None:
+        """See that a run goes on as what it was begun as.
+
+        Args:
+            substrate: `simulate` or `run`.
+
+        Raises:
+            UserError: It was begun as the other.
+        """
+        begun = self.begun()
+        if begun is not None and begun.substrate != substrate:
+            root = self._path.parent
+            msg = f"{root} was begun with `foretell {begun.substrate}`: go on with `foretell resume {root}`"
+            raise UserError(msg)
+
     def require_document(self, digest: str, episodes: int) -> None:
         """See that a document is the one that the run was begun with, or says no more than that it goes on longer.
 
@@ -103,9 +124,7 @@ class RunReader:
         Raises:
             UserError: It is another, or asks for fewer episodes.
         """
-        if self.is_empty():
-            return  # whoever was killed before all tables were there has begun nothing
-        begun = next(self._rows(DocumentRow, "SELECT digest, episodes FROM document"), None)
+        begun = self.begun()
         if begun is None or (begun.digest == digest and begun.episodes <= episodes):
             return
         expected, found = begun.digest[:16], digest[:16]

@@ -116,21 +116,23 @@ class Store:
         self._waiting = 0
         self._flushed_at = time.monotonic()
 
-    def begin(self, digest: str, episodes: int) -> None:
-        """Keep which document the run is begun with, or that it goes on to more episodes.
+    def begin(self, digest: str, episodes: int, substrate: str) -> None:
+        """Keep which document the run is begun with, and on what, or that it goes on to more episodes.
 
         Args:
             digest: `Scenario.digest` of the document.
             episodes: How many there are to be.
+            substrate: On what it runs: `simulate` or `run`.
 
         Raises:
-            UserError: The run was begun with another document, or the file cannot be written.
+            UserError: The run was begun with another document or on another substrate, or the file cannot be written.
         """
         self.reader.require_document(digest, episodes)
+        self.reader.require_substrate(substrate)
         try:
             with self._database:
                 self._database.execute("DELETE FROM document")
-                self._database.execute("INSERT INTO document VALUES (?, ?)", (digest, episodes))
+                self._database.execute("INSERT INTO document VALUES (?, ?, ?)", (digest, episodes, substrate))
         except sqlite3.Error as error:
             raise _unwritable(error) from None
 

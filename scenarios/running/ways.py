@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
+from broker.errors import UserError
 from scenarios.running.substrate import Way
 
 WayName = Literal["simulate", "run"]
@@ -19,3 +20,17 @@ def way_called(name: WayName) -> Way:
     from scenarios.running.processes.forked_nodes import ForkedNodes  # noqa: PLC0415
 
     return launched(ForkedNodes)
+
+
+def way_named(name: str) -> WayName:
+    """The name of a way, from text.
+
+    Raises:
+        UserError: No way is called so.
+    """
+    for way in get_args(WayName):
+        if way == name:
+            found: WayName = way
+            return found
+    msg = f"expected one of {', '.join(get_args(WayName))}, found {name!r}"
+    raise UserError(msg)

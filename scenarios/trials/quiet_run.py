@@ -30,9 +30,9 @@ def try_out(
     """
     plan = make_plan(scenario)
     folder = make_run_folder(root, scenario.name, scenario.seed)
-    observer = Observer(plan, folder, lambda _: None)
+    observer = Observer(plan, folder, way, lambda _: None)
     try:
         run(plan, folder, observer, way_called(way), interrupted)
     finally:
-        summary = observer.finish(way)
+        summary = observer.finish()
     return summary

@@ -105,6 +105,7 @@ def _become(words: list[str], environment: dict[str, str], folder: str) -> None:
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    sys.path += [each for each in environment.get("PYTHONPATH", "").split(os.pathsep) if each]  # as a new one would
     sys.argv = ["foretell", *words]
     util.spawnv_passfds = _start  # type: ignore[attr-defined]
     runpy.run_module("scenarios.commands.main", run_name="__main__", alter_sys=True)

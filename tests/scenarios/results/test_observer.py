@@ -45,7 +45,9 @@ class Watch:
         self.folder = RunFolder(root)
         self.plan = make_plan(Scenario.model_validate(DOCUMENT))
         self.said = []
-        self.observer = Observer(self.plan, self.folder, self.shown.append, self.said.append, lambda: self.now)
+        self.observer = Observer(
+            self.plan, self.folder, "run", self.shown.append, self.said.append, clock=lambda: self.now
+        )
 
 
 @pytest.fixture
@@ -71,7 +73,7 @@ def scalars(folder):
 
 def test_nothing_is_known_before_the_first_record(watch):
     assert watch.observer.progress() == Progress(episode=0, team_return=None, rounds=0, heard=0, missing=0)
-    watch.observer.finish("simulate")
+    watch.observer.finish()
 
 
 def test_progress_is_shown_with_every_batch(watch):
@@ -80,7 +82,7 @@ def test_progress_is_shown_with_every_batch(watch):
     watch.observer.take([EpisodeRecord(1, (20.0, 6.0), 20, 0)])
     assert watch.shown[1] == Progress(episode=2, team_return=pytest.approx(7.0), rounds=2, heard=2, missing=2)
     assert watch.observer.progress() == watch.shown[1]
-    watch.observer.finish("simulate")
+    watch.observer.finish()
 
 
 def test_a_round_counts_when_all_agents_have_made_it(watch):
@@ -88,7 +90,7 @@ def test_a_round_counts_when_all_agents_have_made_it(watch):
     watch.observer.take(both[:1])
     watch.observer.take(both[1:])
     assert [progress.rounds for progress in watch.shown] == [0, 1]
-    watch.observer.finish("simulate")
+    watch.observer.finish()
 
 
 def test_who_lost_its_connection_is_not_taken_for_dead(watch):
@@ -98,7 +100,7 @@ def test_who_lost_its_connection_is_not_taken_for_dead(watch):
     assert watch.observer.gone == ("agent-1",)
     assert watch.observer.begin_life(-1, "somebody died") == 1
     assert watch.observer.gone == ("agent-1",)
-    watch.observer.finish("simulate")
+    watch.observer.finish()
 
 
 def finished_run(watch):
@@ -113,7 +115,7 @@ def finished_run(watch):
     watch.observer.take([EdgeRecord("agent-0", "agent-1", sent=4, sent_bytes=400)])
     watch.observer.take([FinishedRecord(agent, agent) for agent in AGENTS])
     watch.now = 104.0
-    return watch.observer.finish("simulate")
+    return watch.observer.finish()
 
 
 def test_the_folder_of_a_run_holds_everything(watch):
@@ -132,7 +134,7 @@ def test_the_folder_of_a_run_holds_everything(watch):
 
 def test_the_summary_speaks_of_this_run(watch):
     summary = finished_run(watch)
-    assert (summary.scenario, summary.seed, summary.substrate, summary.complete) == ("watched", 5, "simulate", True)
+    assert (summary.scenario, summary.seed, summary.substrate, summary.complete) == ("watched", 5, "run", True)
     assert (summary.episodes, summary.rounds, summary.env_steps, summary.missing_actions) == (2, 4, 40, 2)
     assert (summary.faults_applied, summary.shares_sent) == (1, 4)
 
@@ -161,7 +163,7 @@ def test_tensorboard_gets_every_return_and_the_mean_losses_of_each_episode(watch
 def test_losses_of_one_episode_do_not_leak_into_the_next(watch):
     watch.observer.take([*rounds(0, 0, gain=100.0), EpisodeRecord(0, (1.0, 1.0), 20, 0)])
     watch.observer.take([*rounds(1, 0, gain=0.0), EpisodeRecord(1, (1.0, 1.0), 20, 0)])
-    watch.observer.finish("simulate")
+    watch.observer.finish()
     values = scalars(watch.folder.tensorboard)
     assert (values["loss/gain", 0], values["loss/gain", 1]) == (100.5, 0.5)
 
@@ -170,12 +172,12 @@ def test_the_returns_so_far_are_a_row_for_each_episode(watch):
     assert watch.observer.returns.shape == (0, 2)
     watch.observer.take([EpisodeRecord(0, (1.0, 0.5), 20, 1), EpisodeRecord(1, (2.0, -0.5), 20, 1)])
     assert watch.observer.returns.tolist() == [[1.0, 0.5], [2.0, -0.5]]
-    watch.observer.finish("run")
+    watch.observer.finish()
 
 
 def test_a_run_that_ended_before_its_first_episode_has_a_summary_and_no_returns(watch):
     watch.observer.take([JoinedRecord("agent-0")])
-    summary = watch.observer.finish("run")
+    summary = watch.observer.finish()
     assert (summary.complete, summary.episodes, summary.substrate) == (False, 0, "run")
     assert watch.folder.summary.exists()
     assert len(watch.observer.returns) == 0
@@ -183,4 +185,4 @@ def test_a_run_that_ended_before_its_first_episode_has_a_summary_and_no_returns(
 
 def test_the_scenario_is_written_before_the_first_record(watch):
     assert watch.folder.scenario.read_text() == watch.plan.scenario.to_toml()
-    watch.observer.finish("run")
+    watch.observer.finish()

@@ -78,6 +78,7 @@ def refused(version, monkeypatch, capsys):
         (("fault", "add"), ("kind=drop", "probability=0.5")),
         (("fault", "heal"), ("all",)),
         (("run", "--resume"), ()),
+        (("resume",), ("--episodes", "1000")),
     ],
     ids=lambda words: "-".join(words).replace("--", ""),
 )

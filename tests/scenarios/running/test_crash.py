@@ -137,7 +137,7 @@ def test_ctrl_c_says_how_to_go_on_and_going_on_loses_nothing(
     os.killpg(process.pid, signal.SIGINT)
     os.kill(environment, signal.SIGCONT)
     _, said = process.communicate()
-    assert f"foretell run --resume {out}" in said
+    assert f"go on with: foretell resume {out}" in said
     assert refused.returncode == 2
     assert "another process works on" in refused.stderr
     harm_newest_checkpoint(out / "checkpoints" / "agent-2")
@@ -168,7 +168,7 @@ def test_a_folder_without_a_run_or_with_a_damaged_one_is_a_sentence(tmp_path: Pa
     content = bytearray((out / "run.sqlite").read_bytes())
     content[4096:12288] = bytes(8192)
     (out / "run.sqlite").write_bytes(content)
-    damaged = foretell("run", "--resume", str(out))
+    damaged = foretell("resume", str(out))
     assert damaged.returncode == 2
     assert "run.sqlite" in damaged.stderr
     assert "Traceback" not in damaged.stderr

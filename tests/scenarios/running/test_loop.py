@@ -76,7 +76,7 @@ def play(tmp_path: Path) -> Callable[..., Played]:
     def played(way: str, scenario: Scenario, orders: dict[int, Sequence[dict[str, Any]]] | None = None) -> Played:
         folder = make_run_folder(tmp_path / str(next(numbers)), "tiny", 1)
         waiting = dict(orders or {})
-        observer = Observer(make_plan(scenario), folder, lambda _: None)
+        observer = Observer(make_plan(scenario), folder, "simulate", lambda _: None)
 
         def interrupted() -> bool:
             for after in [after for after in waiting if observer.recorded >= after]:
@@ -88,7 +88,7 @@ def play(tmp_path: Path) -> Callable[..., Played]:
         try:
             run(make_plan(scenario), folder, observer, WAYS[way], interrupted)
         finally:
-            summary = observer.finish("simulate")
+            summary = observer.finish()
         return Played(folder, observer, summary)
 
     return played

@@ -216,12 +216,12 @@ def test_a_broker_that_dies_while_the_observer_connects_is_looked_after(tmp_path
             return self.looks == 2
 
     wiring = Wiring("exchange-quick", broker=f"mqtt://127.0.0.1:{port}", observed=True)
-    observer = Observer(plan, make_run_folder(tmp_path / "run", "run", 1), lambda _: None)
+    observer = Observer(plan, make_run_folder(tmp_path / "run", "run", 1), "run", lambda _: None)
     try:
         inbox = open_inbox(plan, wiring, observer, Reviving(), 0.3)
         inbox.close()
     finally:
         for server in servers:
             server.close()
-        observer.finish("run")
+        observer.finish()
     assert servers

@@ -128,7 +128,7 @@ class Meeting:
         addresses = make_addresses(PLAN.participants, PLAN.scenario.transport.zeromq, sockets)
         wiring = Wiring("r", addresses, observed=True, life=LifeConfig(checkpoint_every=1))
         self.folder = RunFolder(root)
-        self.observer = Observer(PLAN, self.folder, lambda _: None)
+        self.observer = Observer(PLAN, self.folder, "run", lambda _: None)
         self.observer.begin_life(-1, "")
         self.inbox = Inbox(PLAN, wiring, self.observer, LIMIT_S)
         self._links = {name: PLAN.agent(name, wiring).link for name in PLAN.agents}
@@ -203,7 +203,7 @@ def test_forged_and_odd_records_end_no_launcher_are_counted_and_leave_nothing_in
     assert meeting.rejected() == refused
     assert meeting.observer.returns.tolist() == [list(RETURNS)]
     assert meeting.observer.gone == ()
-    meeting.observer.finish("run")
+    meeting.observer.finish()
     assert meeting.folder.summary.exists()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sqlite3
 from pathlib import Path
@@ -42,10 +43,16 @@ def play(folder, settings, disturb=lambda _: None):
         disturb(next(moments))
         return False
 
-    observer = Observer(plan, folder, lambda _: None)
+    observer = Observer(plan, folder, "simulate", lambda _: None)
     run(plan, folder, observer, simulated, interrupted)
-    summary = observer.finish("simulate")
+    summary = observer.finish()
     return next(moments), {name: getattr(summary, name) for name in FIGURES}
+
+
+@pytest.fixture(autouse=True)
+def power_stays(monkeypatch):
+    """Nobody dies here who would take the system along, so nothing has to reach the disk."""
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
 
 
 @pytest.fixture

@@ -91,13 +91,13 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Endin
         dotted = {name.replace("__", "."): value for name, value in settings.items()}
         plan = make_plan(load_scenario("exchange-quick", SMALL | dotted))
         folder, notes, error = make_run_folder(tmp_path / way, "small", 1), [], None
-        observer = Observer(plan, folder, lambda _: None, notes.append)
+        observer = Observer(plan, folder, "simulate", lambda _: None, notes.append)
         try:
             run(plan, folder, observer, WAYS[way], lambda: False)
         except UserCodeDied as death:
             error = death
         finally:
-            observer.finish("simulate")
+            observer.finish()
         return Ending(error, folder, notes)
 
     return played
