@@ -97,12 +97,14 @@ def read_policy(folder: Path) -> tuple[PolicyDocument, Arrays]:
         raise UserError(msg) from None
 
 
-def has_policy(folder: Path) -> bool:
-    """Whether there is a policy that can be used."""
-    with suppress(UserError):
-        read_policy(folder)
-        return True
-    return False
+def learned_until(folder: Path) -> int:
+    """The last episode that all agents but those that are gone have learned from; -1 where there is no such policy."""
+    try:
+        document, _ = read_policy(folder)
+    except UserError:
+        return -1
+    episodes = [agent.after_episode for agent in document.agents.values() if not agent.gone]
+    return min((episode for episode in episodes if episode is not None), default=-1)
 
 
 def _parsed(path: Path, text: bytes) -> PolicyDocument:

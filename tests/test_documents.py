@@ -10,12 +10,15 @@ import sys
 import zipfile
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from scenarios.commands.main import foretell
-from scenarios.document.loading import catalogue_names, parse_scenario
+from scenarios.document.loading import catalogue_names, load_scenario, parse_scenario
 from scenarios.document.planning import make_plan
+from scenarios.trials.quiet_run import try_out
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -51,6 +54,18 @@ def test_the_commands_in_the_readme_exist_with_their_options() -> None:
         name, inner, rest = foretell.resolve_command(context, [*context._protected_args, *context.args])
         assert inner is not None, command
         inner.make_context(name, rest, parent=context)
+
+
+def test_the_example_of_the_page_about_policies_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (example,) = blocks((ROOT / "docs" / "policy.md").read_text(encoding="utf-8"), "python")
+    (out,) = re.findall(r'Path\("([^"]+)/policy"\)', example)
+    monkeypatch.chdir(tmp_path)
+    scenario = load_scenario("exchange-quick", {"episodes": 1, "parallel_episodes": 4, "environment.steps": 2})
+    try_out(scenario, Path(out))
+    found: dict[str, Any] = {}
+    exec(example, found)
+    assert found["probabilities"].shape == (4, 6)
+    np.testing.assert_allclose(found["probabilities"].sum(axis=1), 1, rtol=1e-6)
 
 
 def test_links_lead_somewhere() -> None:

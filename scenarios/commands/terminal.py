@@ -13,7 +13,7 @@ from types import FrameType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from agent_node.policy_folder import has_policy
+from agent_node.policy_folder import learned_until
 from broker.errors import ForetellError, LedgerMismatch, UserError
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import say
@@ -72,10 +72,11 @@ def _go_on(way: WayName, folder: RunFolder, episodes: int | None) -> None:
         msg = f"{folder.root} is a run of {scenario.episodes} episodes: expected at least as many, found {episodes}"
         raise UserError(msg)
     found = read_summary(folder)
-    if found is not None and found.episodes == wanted.episodes and has_policy(folder.policy):
-        more = f"foretell resume {folder.root} --episodes N"
+    done = found is not None and found.episodes == wanted.episodes
+    if done and learned_until(folder.policy) == wanted.episodes - 1:
         msg = (
-            f"{folder.root} is complete: there is nothing to go on with. To more than {found.episodes} episodes: {more}"
+            f"{folder.root} is complete: there is nothing to go on with. To go on to more than its {wanted.episodes} "
+            f"episodes: foretell resume {folder.root} --episodes N"
         )
         raise UserError(msg)
     _execute(way, make_plan(wanted), folder)

@@ -41,6 +41,9 @@ class LiveFaults:
         self._supervisor = supervisor
         for order in _orders(folder):  # of a run that was killed; nobody waits for them
             order.unlink()
+        for change in observer.live_faults():
+            if change.document is not None:  # it strikes now if the run was killed before it did
+                self._let_strike(ANY_FAULT.validate_json(change.document))
 
     def plan(self) -> Plan:
         """What runs, with the faults that are in force."""
@@ -78,11 +81,12 @@ class LiveFaults:
         if strikes and paused is not None:
             fault = fault.model_copy(update={"at_s": (), "at_episodes": (paused,)})
         self._observer.add_fault(name, fault.model_dump_json(exclude_defaults=True))
-        if isinstance(fault, PROCESS_FAULTS):
-            if not isinstance(fault, LateJoinConfig):
-                self._supervisor.add(fault)
-            return False
-        return True
+        self._let_strike(fault)
+        return not isinstance(fault, PROCESS_FAULTS)
+
+    def _let_strike(self, fault: AnyFaultConfig) -> None:
+        if isinstance(fault, PROCESS_FAULTS) and not isinstance(fault, LateJoinConfig):
+            self._supervisor.add(fault)
 
     def _in_force(self) -> tuple[FaultConfig, ...]:
         return as_played(self._plan.scenario, self._observer.live_faults()).message_faults

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from broker.errors import ParticipantDied, UserCodeDied
+from broker.errors import ParticipantDied, UserCodeDied, UserError
 from broker.participants.checkpoint import Checkpoints, Kept
 from broker.participants.link import LifeConfig
 from scenarios.document.plan import Plan
@@ -33,6 +33,7 @@ class Recovery:
         self._settings = plan.scenario.recovery
         self._observer = observer
         self._agents = plan.agents
+        self._episodes = plan.scenario.episodes
         self._checkpoints = checkpoints
         self._tidy_at = 0
         self._deaths = 0
@@ -116,8 +117,18 @@ class Recovery:
             checkpoints.prune(self._tidy_at - every - 1)
 
     def kept(self) -> dict[str, Kept]:
-        """What each agent knows where another life would begin; of one that is gone, the last that it kept."""
+        """What each agent knows where another life would begin; of one that is gone, the last that it kept.
+
+        Raises:
+            UserError: All episodes are recorded, and somebody has not kept what it knows after the last.
+        """
         found, after, gone = {}, self._common(), self._observer.gone
+        if self._observer.recorded == self._episodes and after + 1 < self._episodes:
+            msg = (
+                f"what the agents have learned is not kept: expected a checkpoint of everybody after episode "
+                f"{self._episodes - 1}, found the last one after episode {after}. `foretell resume` plays on from there"
+            )
+            raise UserError(msg)
         for agent in self._agents:
             checkpoints = self._checkpoints[agent]
             episode = max(checkpoints.intact(), default=-1) if agent in gone else after

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
+import subprocess
+import sys
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.numpy as tensors
 
 from agent_node.learning import learner as learning
+from agent_node.learning.network_sizes import Networks, Sizes
 from agent_node.learning.perceptron import action_weights
-from agent_node.policy_folder import read_policy
+from agent_node.policy_document import ActionSpace, LearnedAgent, NetworkLayout, ObservationSpace, PolicyDocument
+from agent_node.policy_folder import arrays_of, read_policy, write_policy
 from agent_node.trained_policy import load_policies
+from broker.errors import UserError
+from broker.participants.checkpoint import FileCheckpoints, State
+from scenarios.commands.main import main
 from scenarios.document.loading import load_scenario
 from scenarios.document.scenario import Scenario
 from scenarios.trials.quiet_run import try_out
@@ -120,3 +131,225 @@ def test_its_document_says_all_that_is_needed_to_use_it_without_the_run(finished
         "critic": {"inputs": 15, "hidden": [6, 5], "outputs": 1},
         "weights_digest": "",
     }
+
+
+# Written whole or not at all
+
+
+class PowerLost(BaseException):
+    """Nothing can be done after it."""
+
+
+def lose(monkeypatch: pytest.MonkeyPatch, after: int, how: BaseException) -> None:
+    """Let the system's next call but so many, of those that bring files to the disk, fail."""
+    left = after
+
+    def failing(really: Any) -> Any:
+        def call(*arguments: Any, **options: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise how
+            return really(*arguments, **options)
+
+        return call
+
+    monkeypatch.setattr(os, "fsync", failing(os.fsync))
+    monkeypatch.setattr(Path, "replace", failing(Path.replace))
+    monkeypatch.setattr(Path, "mkdir", failing(Path.mkdir))
+
+
+@pytest.mark.parametrize("how", [PowerLost(), OSError(errno.ENOSPC, "No space left on device")], ids=["power", "room"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_policy_is_written_whole_or_not_at_all_whenever_the_disk_is_full_or_power_is_lost(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: BaseException, *, first: bool
+) -> None:
+    document, arrays = read_policy(finished / "policy")
+    other = {name: array + 1 for name, array in arrays.items()}
+    moments = 0
+    while True:
+        folder = tmp_path / str(moments)
+        if not first:
+            write_policy(folder, document, arrays)
+        with monkeypatch.context() as patch:
+            lose(patch, moments, how)
+            try:
+                write_policy(folder, document.model_copy(update={"episodes": 99}), other)
+                break
+            except (PowerLost, OSError):
+                pass
+        if not first or (folder / "policy.json").exists():
+            found = read_policy(folder)
+            assert same(found[1], arrays if found[0] == document else other)
+        if isinstance(how, OSError):
+            left = contents(folder).keys() if folder.exists() else set()
+            assert left == ({"policy.json", read_policy(folder)[0].arrays} if left else set())
+        write_policy(folder, document.model_copy(update={"episodes": 99}), other)
+        assert same(read_policy(folder)[1], other), "another try finds nothing in its way"
+        moments += 1
+    assert moments >= 6
+
+
+def same(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> bool:
+    return {name: array.tobytes() for name, array in found.items()} == {
+        name: array.tobytes() for name, array in expected.items()
+    }
+
+
+@pytest.mark.parametrize("way", ["simulate", "resume"])
+def test_a_policy_that_cannot_be_written_is_one_sentence_and_is_written_when_the_run_is_resumed(
+    tmp_path: Path, finished: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    out = shutil.copytree(finished, tmp_path / "run")
+    shutil.rmtree(out / "policy")
+    (out / "policy").write_text("in the way")
+    words = ["resume", str(out)]
+    if way == "simulate":
+        for path in ("run.sqlite", "summary.json"):
+            (out / path).unlink()
+        settings = [word for name, value in TINY.items() for word in ("--set", f"{name}={value}")]
+        words = ["simulate", "exchange-quick", *settings, "--out", str(out)]
+    assert called(monkeypatch, *words) == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("foretell: ")]
+    assert said == [f"foretell: cannot write the run's policy to {out / 'policy'}: File exists"]
+    (out / "policy").unlink()
+    assert called(monkeypatch, "resume", str(out)) == 0
+    assert contents(out / "policy") == contents(finished / "policy")
+
+
+def called(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    """Run a command in this process; its exit code."""
+    monkeypatch.setattr(sys, "argv", ["foretell", *words])
+    try:
+        main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def test_a_complete_run_that_has_not_kept_what_it_learned_last_says_so_and_learns_it_again(
+    tmp_path: Path, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: FileCheckpoints, episode: int, state: State, *, really: Any = FileCheckpoints.write) -> None:
+        if episode == 2 and "agent-1" in str(self._folder):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        really(self, episode, state)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FileCheckpoints, "write", full)
+        with pytest.raises(UserError) as caught:
+            try_out(scenario_of(), tmp_path / "run")
+    assert str(caught.value) == (
+        "what the agents have learned is not kept: expected a checkpoint of everybody after episode 2, "
+        "found the last one after episode 1. `foretell resume` plays on from there"
+    )
+    assert not (tmp_path / "run" / "policy").exists()
+    assert called(monkeypatch, "resume", str(tmp_path / "run")) == 0
+    assert contents(tmp_path / "run" / "policy") == contents(finished / "policy")
+
+
+# Read again
+
+
+def harmed(folder: Path, how: str) -> None:
+    document, arrays = folder / "policy.json", next(folder.glob("weights-*"))
+    found = json.loads(document.read_text(encoding="utf-8"))
+    match how:
+        case "no file":
+            document.unlink()
+        case "no JSON":
+            document.write_text('{"version": 1, "agents"')
+        case "no text":
+            document.write_bytes(b"\xff\xfe")
+        case "a list":
+            document.write_text("[1]")
+        case "another version":
+            document.write_text(json.dumps(found | {"version": 2}))
+        case "another field":
+            document.write_text(json.dumps(found | {"more": 1}))
+        case "no arrays":
+            arrays.unlink()
+        case "other arrays":
+            arrays.write_bytes(arrays.read_bytes()[:-4] + b"abcd")
+        case "elsewhere":
+            document.write_text(json.dumps(found | {"arrays": "../../../etc/passwd"}))
+        case "no network":
+            content = tensors.save({"something": np.zeros(1, np.float32)})
+            arrays.write_bytes(content)
+            document.write_text(json.dumps(found | {"sha256": sha256(content).hexdigest()}))
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("no file", "holds no policy: expected policy.json in it (No such file or directory). A run leaves one in"),
+        ("no JSON", "policy.json cannot be used: it is not what was written"),
+        ("no text", "policy.json cannot be used: it is not what was written"),
+        ("a list", "policy.json cannot be used: it is not what was written"),
+        ("another version", "policy.json is of version 2, and this Foretell reads version 1"),
+        ("another field", "policy.json cannot be used: it is not what was written"),
+        ("no arrays", "cannot be read ([Errno 2] No such file"),
+        ("other arrays", "is not what was written"),
+        ("elsewhere", "cannot be read ([Errno 2] No such file"),
+        ("no network", "the policy of agent-0 cannot be used: the array 'agent-0/actor/agent-0/0/weight' is missing"),
+    ],
+)
+def test_a_policy_that_cannot_be_used_is_one_sentence(finished: Path, tmp_path: Path, how: str, said: str) -> None:
+    folder = shutil.copytree(finished / "policy", tmp_path / "policy")
+    harmed(folder, how)
+    with pytest.raises(UserError) as caught:
+        load_policies(folder)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", [(15,), (2, 14), (1, 2, 15)])
+def test_observations_of_another_shape_are_refused_by_both_shapes(finished: Path, shape: tuple[int, ...]) -> None:
+    policy = load_policies(finished / "policy")["agent-2"]
+    with pytest.raises(UserError) as caught:
+        policy(np.zeros(shape))
+    assert str(caught.value) == f"the policy of agent-2 expects observations of shape (any, 15), found {shape}"
+
+
+@pytest.mark.processes
+def test_a_policy_is_loaded_and_used_without_torch(finished: Path) -> None:
+    code = f"""
+import sys
+from pathlib import Path
+from agent_node.trained_policy import load_policies
+policies = load_policies(Path({str(finished / "policy")!r}))
+print([policy([[0.0] * 15]).shape for policy in policies.values()], "torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "[(1, 6), (1, 6), (1, 6)] False\n"
+
+
+def test_agents_with_fewer_actions_than_their_neighbors_have_probabilities_of_their_own(tmp_path: Path) -> None:
+    """Their networks are as wide as the widest, and only the first outputs are theirs."""
+    document, arrays = made(actions=3, outputs=5)
+    write_policy(tmp_path / "policy", document, arrays)
+    (policy,) = load_policies(tmp_path / "policy").values()
+    found = policy(np.ones((4, 2), np.float32))
+    assert found.shape == (4, 3)
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
+
+
+def made(actions: int, outputs: int) -> tuple[PolicyDocument, dict[str, np.ndarray]]:
+    """The policy of one agent by hand."""
+    networks = Networks(("agent-0",), Sizes(2, (3,), outputs), Sizes(2, (3,), 1))
+    draw = np.random.default_rng(1)
+    policies, critic = (
+        draw.normal(size=(1, each.size)).astype(np.float32) for each in (networks.actor, networks.critic)
+    )
+    learned = LearnedAgent(
+        after_episode=0,
+        gone=False,
+        observation_space=ObservationSpace(shape=(2,)),
+        action_space=ActionSpace(n=actions),
+        policies=("agent-0",),
+        actor=NetworkLayout(inputs=2, hidden=(3,), outputs=outputs),
+        critic=NetworkLayout(inputs=2, hidden=(3,), outputs=1),
+        weights_digest="",
+    )
+    document = PolicyDocument(scenario="s", scenario_digest="", episodes=1, algorithm="a", agents={"agent-0": learned})
+    return document, arrays_of("agent-0", networks, policies, critic)

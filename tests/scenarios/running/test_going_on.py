@@ -1,0 +1,295 @@
+"""Runs that end early and go on, on both substrates: what they leave, and what becomes of them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from thread_nodes import ThreadNodes
+
+from agent_node.policy_folder import learned_until, read_policy
+from agent_node.trained_policy import load_policies
+from broker.errors import ParticipantDied, UserError
+from scenarios.document.loading import load_scenario
+from scenarios.document.planning import make_plan
+from scenarios.document.scenario import Scenario
+from scenarios.results.folder import RunFolder, make_run_folder
+from scenarios.results.observer import Observer
+from scenarios.results.reader import read_store
+from scenarios.results.summary import Summary
+from scenarios.running.control.run import run
+from scenarios.running.launched.launch import launched
+from scenarios.running.simulated.simulate import simulated
+from scenarios.running.substrate import Way
+from scenarios.running.ways import WayName
+
+WAYS: dict[WayName, Way] = {"simulate": simulated, "run": launched(ThreadNodes)}
+each_way = pytest.mark.parametrize("way", WAYS)
+TINY = {
+    "episodes": 8,
+    "parallel_episodes": 1,
+    "environment.steps": 2,
+    "learning.hidden": [4],
+    "learning.rounds": 1,
+    "recovery.checkpoint_every": 2,
+}
+DEGRADE = {"recovery.on_crash": "degrade", "service.missing_action": "repeat", "exchange.patience_s": 0.2}
+LOSSES = {"kind": "drop", "probability": 0.4, "name": "losses"}
+FIGURES = ("curve_digest", "weights_digest", "ledger_digest", "rounds", "shares_heard", "faults_applied", "complete")
+
+
+def scenario_of(faults: Any = (), **settings: Any) -> Scenario:
+    dotted = {name.replace("__", "."): value for name, value in settings.items()}
+    return load_scenario("exchange-quick", TINY | {"faults": list(faults)} | dotted)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Callable[[], RunFolder]:
+    numbers = iter(range(1000))
+    return lambda: make_run_folder(tmp_path / str(next(numbers)), "tiny", 1)
+
+
+def go(
+    way: WayName,
+    scenario: Scenario,
+    folder: RunFolder,
+    *,
+    until: int = 1000,
+    order: dict[str, Any] | None = None,
+    notes: list[str] | None = None,
+) -> Summary:
+    """Begin a run or go on with it, until it ends or so many episodes are recorded; then leave an order or end it."""
+    plan = make_plan(scenario)
+    observer = Observer(plan, folder, way, lambda _: None, (notes if notes is not None else []).append)
+    ordered = order
+
+    def interrupted() -> bool:
+        nonlocal ordered
+        if observer.recorded < until or order is None:
+            return observer.recorded >= until
+        if ordered is not None:
+            folder.orders.mkdir(exist_ok=True)
+            (folder.orders / "1.json").write_text(json.dumps(ordered))
+            ordered = None
+        return False
+
+    try:
+        run(plan, folder, observer, WAYS[way], interrupted)
+    finally:
+        summary = observer.finish()
+    return summary
+
+
+def figures(summary: Summary) -> dict[str, Any]:
+    return {name: getattr(summary, name) for name in FIGURES}
+
+
+def arrays_of(folder: RunFolder, agent: str) -> dict[str, bytes]:
+    _, arrays = read_policy(folder.policy)
+    return {name: array.tobytes() for name, array in arrays.items() if name.startswith(f"{agent}/")}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@each_way
+def test_an_interrupted_run_leaves_the_policy_of_its_last_episode_and_loses_none(
+    folders: Callable[[], RunFolder], way: WayName
+) -> None:
+    """Though no checkpoint was due yet."""
+    rarely = scenario_of(recovery__checkpoint_every=100)
+    folder, shorter, whole = folders(), folders(), folders()
+    assert not go(way, rarely, folder, until=3).complete
+    ended_after = learned_until(folder.policy)
+    assert ended_after >= 2
+    go("simulate", rarely.model_copy(update={"episodes": ended_after + 1}), shorter)
+    for agent in ("agent-0", "agent-1", "agent-2"):
+        assert arrays_of(folder, agent) == arrays_of(shorter, agent)
+    expected, found = go("simulate", rarely, whole), go(way, rarely, folder)
+    assert figures(found) == figures(expected)
+    assert contents(folder.policy) == contents(whole.policy)
+    with read_store(folder.store) as store:
+        assert [life.after_episode for life in store.lives()] == [-1, ended_after]
+
+
+@each_way
+def test_a_run_interrupted_before_its_first_episode_leaves_no_policy_and_begins_again(
+    folders: Callable[[], RunFolder], way: WayName
+) -> None:
+    folder = folders()
+    go(way, scenario_of(), folder, until=0)
+    assert not folder.policy.exists()
+    with pytest.raises(UserError, match=r"policy holds no policy: expected policy\.json in it"):
+        load_policies(folder.policy)
+    assert figures(go(way, scenario_of(), folder)) == figures(go("simulate", scenario_of(), folders()))
+
+
+@each_way
+def test_a_run_that_a_death_ends_leaves_the_policy_that_all_had_kept(
+    folders: Callable[[], RunFolder], way: WayName
+) -> None:
+    crash = {"kind": "crash", "participants": ["agent-0"], "at_episodes": [5]}
+    folder = folders()
+    with pytest.raises(ParticipantDied, match="agent-0 died: signal SIGKILL"):
+        go(way, scenario_of([crash], recovery__on_crash="fail"), folder)
+    assert learned_until(folder.policy) == 3, "agent-0 could write no more than the checkpoint that was due"
+
+
+@each_way
+def test_the_policy_of_an_agent_that_died_is_the_last_it_kept_and_says_so(
+    folders: Callable[[], RunFolder], way: WayName
+) -> None:
+    crashes = [
+        {"kind": "crash", "participants": ["agent-2"], "at_episodes": [5], "name": "late"},
+        {"kind": "crash", "participants": ["agent-1"], "at_episodes": [1], "name": "early"},
+    ]
+    without_late, folder = folders(), folders()
+    go("simulate", scenario_of(crashes[1:], **{"episodes": 4} | DEGRADE), without_late)
+    assert go(way, scenario_of(crashes, **DEGRADE), folder).complete
+    document, _ = read_policy(folder.policy)
+    said = {agent: (learned.after_episode, learned.gone) for agent, learned in document.agents.items()}
+    assert said == {"agent-0": (7, False), "agent-1": (None, True), "agent-2": (3, True)}
+    assert arrays_of(folder, "agent-2") == arrays_of(without_late, "agent-2")
+    assert arrays_of(folder, "agent-1") == {}
+    assert list(load_policies(folder.policy)) == ["agent-0", "agent-2"]
+
+
+@each_way
+def test_what_an_agent_that_died_has_kept_outlives_the_checkpoints_of_the_others(
+    folders: Callable[[], RunFolder], way: WayName
+) -> None:
+    crash = {"kind": "crash", "participants": ["agent-2"], "at_episodes": [3]}
+    folder = folders()
+    go(way, scenario_of([crash], **{"episodes": 20} | DEGRADE), folder, until=18)
+    document, _ = read_policy(folder.policy)
+    assert (document.agents["agent-2"].after_episode, document.agents["agent-2"].gone) == (1, True)
+    assert go(way, scenario_of([crash], **{"episodes": 20} | DEGRADE), folder).complete
+    assert read_policy(folder.policy)[0].agents["agent-2"].after_episode == 1
+
+
+def test_where_last_episodes_differ_all_go_on_from_the_last_that_they_have_in_common(
+    folders: Callable[[], RunFolder],
+) -> None:
+    folder = folders()
+    go("simulate", scenario_of(), folder, until=6)
+    for name, lost in (("agent-0", (5,)), ("environment", (4,))):
+        for episode in lost:
+            (folder.checkpoints / name / f"episode-{episode:08d}.json").unlink()
+    expected = go("simulate", scenario_of(), folders())
+    assert figures(go("simulate", scenario_of(), folder)) == figures(expected)
+    with read_store(folder.store) as store:
+        assert [life.after_episode for life in store.lives()] == [-1, 3]
+
+
+@each_way
+def test_checkpoints_of_another_version_are_refused_and_nothing_is_learned_again(
+    folders: Callable[[], RunFolder], way: WayName
+) -> None:
+    folder = folders()
+    go(way, scenario_of(), folder, until=5)
+    path = max((folder.checkpoints / "agent-1").glob("*.json"))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"version": 99}))
+    kept = contents(folder.checkpoints)
+    with read_store(folder.store) as store:
+        recorded = store.count_episodes()
+    with pytest.raises(UserError, match="is a checkpoint of version 99, and this Foretell reads version 1"):
+        go(way, scenario_of(), folder)
+    assert contents(folder.checkpoints) == kept
+    with read_store(folder.store) as store:
+        assert store.count_episodes() == recorded
+
+
+@pytest.mark.parametrize(("begun", "then"), [("simulate", "run"), ("run", "simulate")])
+def test_a_run_never_goes_on_as_what_it_was_not_begun_as(
+    folders: Callable[[], RunFolder], begun: WayName, then: WayName
+) -> None:
+    folder = folders()
+    go(begun, scenario_of(), folder, until=4)
+    before = contents(folder.root)
+    with pytest.raises(UserError) as caught:
+        go(then, scenario_of(), folder)
+    assert (
+        str(caught.value)
+        == f"{folder.root} was begun with `foretell {begun}`: go on with `foretell resume {folder.root}`"
+    )
+    assert contents(folder.root) == before
+
+
+def test_faults_that_were_added_and_healed_strike_the_same_messages_when_a_simulation_is_resumed(
+    folders: Callable[[], RunFolder],
+) -> None:
+    """From a copy of the folder without the checkpoints of later episodes: as after kill -9."""
+    scenario = scenario_of(episodes=12, recovery__checkpoint_every=3)
+    whole, killed = folders(), folders()
+    expected = go("simulate", scenario, whole, until=4, order={"add": LOSSES})
+    assert expected.complete
+    go("simulate", scenario, killed, until=4, order={"add": LOSSES})
+    killed.summary.unlink()
+    for path in killed.checkpoints.rglob("episode-*"):
+        if int(path.name.removeprefix("episode-").partition(".")[0]) > 8:
+            path.unlink()
+    with read_store(killed.store) as store:
+        (added,) = store.live_faults()
+    assert added.added_after is not None
+    assert added.added_after < 8
+    found = go("simulate", scenario, killed)
+    with read_store(killed.store) as store:
+        assert [life.after_episode for life in store.lives()] == [-1, 8]
+    assert figures(found) == figures(expected)
+    assert found.faults_applied > 0
+
+
+@each_way
+def test_a_death_that_was_ordered_and_had_not_come_when_the_run_was_killed_comes_when_it_is_resumed(
+    folders: Callable[[], RunFolder], way: WayName
+) -> None:
+    folder = folders()
+    go(way, scenario_of(), folder, until=4)
+    observer = Observer(make_plan(scenario_of()), folder, way, lambda _: None)
+    observer.add_fault(
+        "killed", json.dumps({"kind": "crash", "participants": ["agent-1"], "at_s": [0.0], "name": "killed"})
+    )
+    observer.finish()
+    found = go(way, scenario_of(), folder)
+    with read_store(folder.store) as store:
+        assert [(strike.fault, strike.participant) for strike in store.strikes()] == [("killed", "agent-1")]
+    expected = go("simulate", scenario_of(), folders())
+    assert (found.curve_digest, found.weights_digest) == (expected.curve_digest, expected.weights_digest)
+
+
+def test_a_run_that_is_resumed_again_and_again_ends_as_one_that_was_never_interrupted(
+    folders: Callable[[], RunFolder],
+) -> None:
+    scenario = scenario_of([LOSSES])
+    folder = folders()
+    for until in (1, 2, 3, 5, 5, 6, 8):
+        go("simulate", scenario, folder, until=until)
+    assert figures(go("simulate", scenario, folder)) == figures(go("simulate", scenario, folders()))
+
+
+@each_way
+def test_a_complete_run_goes_on_to_more_episodes_and_ends_as_one_that_was_begun_with_them(
+    folders: Callable[[], RunFolder], way: WayName
+) -> None:
+    folder, whole = folders(), folders()
+    longer = scenario_of(episodes=11)
+    assert go(way, scenario_of(), folder).complete
+    first = contents(folder.policy)
+    found, expected = go(way, longer, folder), go("simulate", longer, whole)
+    assert figures(found) == figures(expected)
+    assert contents(folder.policy) == contents(whole.policy) != first
+    assert folder.scenario.read_text() == whole.scenario.read_text()
+
+
+def test_a_folder_that_is_copied_goes_on_like_the_one_it_was_copied_from(
+    folders: Callable[[], RunFolder], tmp_path: Path
+) -> None:
+    folder = folders()
+    go("simulate", scenario_of(), folder, until=5)
+    copy = RunFolder(shutil.copytree(folder.root, tmp_path / "copy"))
+    assert figures(go("simulate", scenario_of(), copy)) == figures(go("simulate", scenario_of(), folder))
