@@ -121,14 +121,19 @@ class Observer:
 
     @property
     def gone(self) -> tuple[str, ...]:
-        """Agents that died and are not replaced, in the order of their deaths."""
+        """Agents that died before this life or in it and are not replaced, in the order of their deaths."""
         return tuple(self._totals.gone)
 
     def leave(self, agent: str, why: str) -> None:
         """Take note that the run goes on without an agent."""
+        self._store.leave(agent, self.recorded)
         self.take([EventRecord(agent, EventKind.GONE, agent, why)])
         self.flush()
         self.tell(f"{agent} died: {why}; the others go on without it")
+
+    def deaths(self) -> dict[str, int]:
+        """Agents that died in any life, and the first episode that the others played without each."""
+        return self._store.reader.deaths()
 
     def strikes(self) -> set[tuple[str, str]]:
         """Fault and occasion of everything that has been done to processes."""
@@ -156,7 +161,7 @@ class Observer:
         """Forget what came after an episode; returns which life begins."""
         incarnation = self._store.begin_life(after_episode, why)
         if incarnation:
-            self._totals = self._recalled()
+            self._totals = self._recalled(after_episode)
             self._forget_scalars_from(after_episode + 1)
             where = f"episode {after_episode + 1}" if after_episode >= 0 else "the beginning"
             self.tell(f"{why or 'the run is resumed'}; all go on from {where} (life {incarnation})")
@@ -190,9 +195,9 @@ class Observer:
         summary.write(self._folder.summary)
         return summary
 
-    def _recalled(self) -> RunTotals:
+    def _recalled(self, after_episode: int | None = None) -> RunTotals:
         totals = RunTotals(self._plan.agents, self._plan.scenario.learning.rounds)
-        totals.recall(self._store.reader)
+        totals.recall(self._store.reader, after_episode)
         return totals
 
     def _forget_scalars_from(self, episode: int) -> None:

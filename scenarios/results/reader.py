@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from broker.errors import UserError
-from broker.wire.records import EdgeRecord, EventKind, FaultCount, ProcessFaultRecord
+from broker.wire.records import EdgeRecord, FaultCount, ProcessFaultRecord
 from scenarios.results.answers import (
     CauseCount,
     DocumentRow,
@@ -214,9 +214,9 @@ class RunReader:
         query = "SELECT name, document, added_after, healed_after FROM live_faults ORDER BY rowid"
         return list(self._rows(LiveFault, query))
 
-    def peers_of(self, kind: EventKind) -> list[str]:
-        """Whom the events of one kind are about, as they came."""
-        return [peer for (peer,) in self._ask("SELECT peer FROM events WHERE kind = ?", kind)]
+    def deaths(self) -> dict[str, int]:
+        """Agents that died, in that order, and the first episode that the others played without each."""
+        return dict(self._ask("SELECT agent, before_episode FROM gone ORDER BY rowid"))
 
     def lives(self) -> list[LifeRow]:
         """Every life of all participants, the first one first."""

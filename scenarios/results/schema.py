@@ -13,6 +13,7 @@
 | ledger   | a view of faults and endings: one line for each thing that became of a message, and why    |
 | fates    | how the messages of a kind ended on an edge that faults looked at                          |
 | process_faults | what was done to a process, on which occasion, and when                              |
+| gone     | an agent that died, so that the others went on without it, and the first episode without it |
 | live_faults | a fault that was added, or ended, while the run went on, and after which episode        |
 | events   | something worth a sentence: who noticed it, kind, peer, text                               |
 | lives    | one life of all participants: the episode it goes on after, what ended the one before      |
@@ -45,6 +46,7 @@ CREATE TABLE fault_counts (fault TEXT, source TEXT, destination TEXT, examined I
 CREATE TABLE fates (source TEXT, destination TEXT, kind TEXT, delivered INTEGER, dropped INTEGER, delayed INTEGER,
     duplicated INTEGER, corrupted INTEGER, rejected INTEGER, expired INTEGER);
 CREATE TABLE process_faults (fault TEXT, occasion TEXT, participant TEXT, what TEXT, at REAL);
+CREATE TABLE gone (agent TEXT PRIMARY KEY, before_episode INTEGER);
 CREATE TABLE live_faults (name TEXT PRIMARY KEY, document TEXT, added_after INTEGER, healed_after INTEGER);
 CREATE TABLE events (participant TEXT, kind TEXT, peer TEXT, text TEXT);
 CREATE TABLE lives (incarnation INTEGER PRIMARY KEY, after_episode INTEGER, began_at REAL, why TEXT);

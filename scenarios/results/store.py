@@ -42,6 +42,10 @@ _STATUS = (
 _HEAL = (
     "INSERT INTO live_faults VALUES (?, NULL, NULL, ?) ON CONFLICT DO UPDATE SET healed_after = excluded.healed_after"
 )
+_GONE = (
+    "INSERT INTO gone VALUES (?, ?) ON CONFLICT DO UPDATE SET "
+    "before_episode = min(before_episode, excluded.before_episode)"
+)
 _BATCH = 2000
 _FLUSH_EVERY_S = 1.0
 
@@ -143,6 +147,10 @@ class Store:
     def heal_fault(self, name: str, after_episode: int) -> None:
         """Keep that a fault, of the scenario or added later, is over."""
         self._change(_HEAL, (name, after_episode))
+
+    def leave(self, agent: str, before_episode: int) -> None:
+        """Keep that an agent died, and the first episode that the others play without it."""
+        self._change(_GONE, (agent, before_episode))
 
     def _change(self, statement: str, row: tuple[Any, ...]) -> None:
         try:

@@ -102,8 +102,13 @@ class RunTotals:
             self._rounds_of.pop(self.recorded, None)
             self.recorded += 1
 
-    def recall(self, store: RunReader) -> None:
-        """Take in what an earlier life has recorded."""
+    def recall(self, store: RunReader, after_episode: int | None = None) -> None:
+        """Take in what earlier lives have recorded.
+
+        Args:
+            store: Where.
+            after_episode: Where the next life begins, to which agents that died later are alive; None: none begins.
+        """
         returns: defaultdict[int, dict[str, float]] = defaultdict(dict)
         counts = {}
         for row in store.episodes():
@@ -112,7 +117,11 @@ class RunTotals:
         for episode in sorted(returns):
             own = tuple(returns[episode][agent] for agent in self.agents)
             self.add([EpisodeRecord(episode, own, *counts[episode])])
-        self.gone |= dict.fromkeys(store.peers_of(EventKind.GONE))
+        self.gone |= {
+            agent: None
+            for agent, before in store.deaths().items()
+            if after_episode is None or before <= after_episode + 1
+        }
         for found in store.rounds():
             self._add_round(found.agent, found.episode, found.partners, found.heard)
         self.add([])

@@ -66,9 +66,9 @@ class Recovery:
             why: What ended the one before; empty for the first.
         """
         after = self._common()
+        incarnation = self._observer.begin_life(after, why)
         for checkpoints in self._living():
             checkpoints.forget_after(after)
-        incarnation = self._observer.begin_life(after, why)
         self._tidy_at = self._observer.recorded
         return LifeConfig(
             incarnation=incarnation,
@@ -142,10 +142,13 @@ class Recovery:
         return [checkpoints for name, checkpoints in self._checkpoints.items() if name not in gone]
 
     def _common(self) -> int:
-        """The last recorded episode of which everybody has a checkpoint; -1 where there is none."""
-        recorded = self._observer.recorded
+        """The last recorded episode of which all that go on from it have a checkpoint; -1 where there is none."""
         kept = set.intersection(*(checkpoints.intact() for checkpoints in self._living()))
-        return max((episode for episode in kept if episode < recorded), default=-1)
+        found = {episode for episode in kept if episode < self._observer.recorded}
+        for agent, before in self._observer.deaths().items():
+            played, own = before - 1, self._checkpoints[agent].intact()
+            found = {episode for episode in found if episode >= played or episode in own}
+        return max(found, default=-1)
 
 
 def lose_newest(checkpoints: Checkpoints, count: int) -> str:

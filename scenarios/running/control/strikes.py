@@ -1,6 +1,8 @@
 """Which fault strikes which process when; a `ProcessControl` does it.
 
-A strike that the store knows of is not repeated when a run goes back to an earlier episode or is resumed.
+A strike that the store knows of is not repeated when a run goes back to an earlier episode or is resumed, unless what
+is played again depends on it: who was stopped for a while is stopped again, and where the others went on without an
+agent that died, it dies again before the same episode. Neither is written down a second time.
 """
 
 from __future__ import annotations
@@ -33,12 +35,14 @@ class Strike(NamedTuple):
         config: Its settings.
         occasion: When it was to be, such as `episode 10` or `second 60`.
         victims: Whom it strikes.
+        again: Whether it has struck before, and been written down.
     """
 
     name: str
     config: StrikingConfig
     occasion: str
     victims: tuple[str, ...]
+    again: bool = False
 
 
 class ProcessFaults:
@@ -61,6 +65,8 @@ class ProcessFaults:
         self._seed = seed
         self._names = names
         self._struck = set(struck)
+        self._again: set[tuple[str, str]] = set()
+        self._deaths: dict[str, int] = {}
         self._gone: set[str] = set()
         self._periods: Counter[str] = Counter()
         self._faults = [fault for fault in faults if not isinstance(fault, LateJoinConfig)]
@@ -69,7 +75,7 @@ class ProcessFaults:
     @property
     def idle(self) -> bool:
         """Whether nothing will ever strike."""
-        return not self._faults
+        return not (self._faults or self._deaths)
 
     def breakpoints(self) -> tuple[int, ...]:
         """Episodes before which something is still to happen."""
@@ -77,9 +83,9 @@ class ProcessFaults:
             episode
             for fault in self._faults
             for episode in fault.at_episodes
-            if (name_of_fault(fault), episode_occasion(episode)) not in self._struck
+            if self._is_due(name_of_fault(fault), episode_occasion(episode))
         }
-        return tuple(sorted(left))
+        return tuple(sorted({*left, *self._deaths.values()}))
 
     def late(self) -> dict[str, float]:
         """By how many seconds each that is late shall start later than the others."""
@@ -100,11 +106,14 @@ class ProcessFaults:
 
     def before(self, episode: int) -> list[Strike]:
         """The strikes that are due before an episode, and have not been."""
-        return [
-            strike
-            for fault in self._faults
-            if episode in fault.at_episodes and (strike := self._strike(fault, episode_occasion(episode))) is not None
-        ]
+        occasion = episode_occasion(episode)
+        found = [self._strike(fault, occasion) for fault in self._faults if episode in fault.at_episodes]
+        dying = tuple(agent for agent, before in self._deaths.items() if before == episode)
+        if dying:
+            self._deaths = {agent: before for agent, before in self._deaths.items() if agent not in dying}
+            death = CrashConfig(kind="crash", participants=dying, at_episodes=(episode,))
+            found.append(Strike("death", death, occasion, dying, again=True))
+        return [strike for strike in found if strike is not None]
 
     def until(self, seconds: float) -> list[Strike]:
         """The strikes that are due by a time since the run began, or was resumed, and have not been."""
@@ -124,16 +133,42 @@ class ProcessFaults:
         """Let one more strike from now on."""
         self._faults.append(fault)
 
+    def go_back(self, after_episode: int, hung_after_s: float) -> None:
+        """Let strike again what changes episodes that are played again: stops that are not taken for a hang.
+
+        Args:
+            after_episode: The last that is not played again.
+            hung_after_s: How long a stop may last at most.
+        """
+        self._deaths.clear()
+        self._again = {
+            (name_of_fault(fault), episode_occasion(episode))
+            for fault in self._faults
+            if isinstance(fault, StopConfig) and fault.for_s <= hung_after_s
+            for episode in fault.at_episodes
+            if episode > after_episode
+        } & self._struck
+
+    def let_die_again(self, agent: str, before_episode: int) -> None:
+        """Let an agent die, before an episode, that the others went on without from there on."""
+        self._deaths[agent] = before_episode
+
     def forget(self, name: str) -> None:
         """Pick somebody no more who is gone for good."""
         self._gone.add(name)
 
     def _strike(self, fault: StrikingConfig, occasion: str) -> Strike | None:
         name = name_of_fault(fault)
-        if (name, occasion) in self._struck:
+        if not self._is_due(name, occasion):
             return None
+        again = (name, occasion) in self._again
+        self._again.discard((name, occasion))
         self._struck.add((name, occasion))
-        return self._aimed(fault, occasion)
+        strike = self._aimed(fault, occasion)
+        return strike if strike is None or not again else strike._replace(again=True)
+
+    def _is_due(self, name: str, occasion: str) -> bool:
+        return (name, occasion) not in self._struck or (name, occasion) in self._again
 
     def _aimed(self, fault: StrikingConfig, occasion: str) -> Strike | None:
         """The strike, if there is anybody left whom it can meet."""

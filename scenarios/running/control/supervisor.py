@@ -20,6 +20,7 @@ class Supervisor:
 
     def __init__(self, plan: Plan, observer: Observer) -> None:
         scenario = plan.scenario
+        self._hung_after_s = scenario.recovery.hung_after_s
         self._observer = observer
         self._faults = ProcessFaults(scenario.process_faults, scenario.seed, plan.strikable, observer.strikes())
         self._began_at: float | None = None
@@ -37,7 +38,12 @@ class Supervisor:
         self._faults.add(fault)
 
     def prepare(self, life: LifeConfig) -> LifeConfig:
-        """A life that waits where something is still to happen."""
+        """A life that waits where something is still to happen, or happens again."""
+        after, gone = life.after_episode, self._observer.gone
+        self._faults.go_back(after, self._hung_after_s)
+        for agent, before in self._observer.deaths().items():
+            if agent not in gone:
+                self._faults.let_die_again(agent, before)
         return life.model_copy(update={"breakpoints": self._faults.breakpoints()})
 
     def strike(self, control: ProcessControl, now: float, paused: int | None) -> None:
@@ -58,5 +64,9 @@ class Supervisor:
         if paused is not None:
             due += self._faults.before(paused)
         for strike in due:
-            self._observer.take([*carry_out(strike, control)])
+            done = carry_out(strike, control)
+            if strike.again:
+                self._observer.tell(f"{strike.name} at {strike.occasion} again: {', '.join(strike.victims)}")
+            else:
+                self._observer.take([*done])
             self._observer.flush()

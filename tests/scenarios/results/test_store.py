@@ -94,6 +94,7 @@ def test_joining_and_finishing_leave_no_row(store, read):
             "fates",
             "fault_counts",
             "faults",
+            "gone",
             "live_faults",
         ),
         *("lives", "process_faults", "rounds", "status"),

@@ -229,10 +229,7 @@ def test_faults_that_were_added_and_healed_strike_the_same_messages_when_a_simul
     expected = go("simulate", scenario, whole, until=4, order={"add": LOSSES})
     assert expected.complete
     go("simulate", scenario, killed, until=4, order={"add": LOSSES})
-    killed.summary.unlink()
-    for path in killed.checkpoints.rglob("episode-*"):
-        if int(path.name.removeprefix("episode-").partition(".")[0]) > 8:
-            path.unlink()
+    killed_after(killed, 8)
     with read_store(killed.store) as store:
         (added,) = store.live_faults()
     assert added.added_after is not None
@@ -260,6 +257,49 @@ def test_a_death_that_was_ordered_and_had_not_come_when_the_run_was_killed_comes
         assert [(strike.fault, strike.participant) for strike in store.strikes()] == [("killed", "agent-1")]
     expected = go("simulate", scenario_of(), folders())
     assert (found.curve_digest, found.weights_digest) == (expected.curve_digest, expected.weights_digest)
+
+
+def killed_after(folder: RunFolder, episode: int) -> None:
+    """Let the folder be as if its run had been killed with -9 before it kept anything of later episodes."""
+    folder.summary.unlink()
+    for path in folder.checkpoints.rglob("episode-*"):
+        if int(path.name.removeprefix("episode-").partition(".")[0]) > episode:
+            path.unlink()
+
+
+@each_way
+def test_an_agent_that_the_others_went_on_without_dies_again_where_it_died_when_a_run_goes_back_behind_its_death(
+    folders: Callable[[], RunFolder], way: WayName
+) -> None:
+    crash = {"kind": "crash", "participants": ["agent-1"], "at_episodes": [4]}
+    scenario = scenario_of([crash], **{"recovery.checkpoint_every": 3} | DEGRADE)
+    folder, notes = folders(), list[str]()
+    expected = go("simulate", scenario, folders())
+    go(way, scenario, folder, until=6)
+    killed_after(folder, 2)
+    go(way, scenario, folder, until=4)  # it is interrupted before the death comes again
+    killed_after(folder, 2)
+    found = go(way, scenario, folder, notes=notes)
+    assert figures(found) == figures(expected)
+    assert "death at episode 4 again: agent-1" in notes
+    with read_store(folder.store) as store:
+        assert [life.after_episode for life in store.lives()] == [-1, 2, 2]
+        assert [(strike.occasion, strike.participant) for strike in store.strikes()] == [("episode 4", "agent-1")]
+        assert store.deaths() == {"agent-1": 4}
+
+
+def test_who_was_stopped_is_stopped_again_where_a_run_goes_back_behind_it(folders: Callable[[], RunFolder]) -> None:
+    stop = {"kind": "stop", "participants": ["agent-0"], "at_episodes": [4], "for_s": 20.0}
+    settings = {"service.missing_action": "repeat", "recovery.checkpoint_every": 3}
+    scenario = scenario_of([stop], **settings)
+    folder = folders()
+    expected, calm = go("simulate", scenario, folders()), go("simulate", scenario_of(**settings), folders())
+    assert expected.curve_digest != calm.curve_digest, "the environment went on without it"
+    go("simulate", scenario, folder, until=6)
+    killed_after(folder, 2)
+    assert figures(go("simulate", scenario, folder)) == figures(expected)
+    with read_store(folder.store) as store:
+        assert [(strike.occasion, strike.participant) for strike in store.strikes()] == [("episode 4", "agent-0")]
 
 
 def test_a_run_that_is_resumed_again_and_again_ends_as_one_that_was_never_interrupted(

@@ -98,6 +98,26 @@ def test_a_repeated_fault_goes_on_repeating_in_a_run_that_is_resumed_and_one_of_
     assert [strike.name for strike in found.until(10.0)] == ["often"]
 
 
+def test_what_is_played_again_meets_stops_and_deaths_again_and_no_crash_that_all_went_back_from() -> None:
+    stop = StopConfig(kind="stop", participants=("agent-0",), at_episodes=(2, 4, 6), for_s=5.0)
+    hang = StopConfig(kind="stop", name="hang", participants=("agent-0",), at_episodes=(4,), for_s=50.0)
+    found = ProcessFaults([stop, hang, crash(at_episodes=(4, 8))], 1, NAMES)
+    assert [(strike.name, strike.again) for episode in range(7) for strike in found.before(episode)] == [
+        *(("stop", False), ("stop", False), ("hang", False), ("crash", False), ("stop", False)),
+    ]
+    found.go_back(3, hung_after_s=30.0)
+    found.let_die_again("agent-2", 5)
+    assert found.breakpoints() == (4, 5, 6, 8)
+    again = [strike for episode in range(4, 9) for strike in found.before(episode)]
+    assert [(strike.occasion, strike.name, strike.victims, strike.again) for strike in again] == [
+        ("episode 4", "stop", ("agent-0",), True),
+        ("episode 5", "death", ("agent-2",), True),
+        ("episode 6", "stop", ("agent-0",), True),
+        ("episode 8", "crash", ("agent-1",), False),
+    ]
+    assert found.breakpoints() == ()
+
+
 def test_one_is_picked_anew_each_time_the_same_with_the_same_seed_and_never_who_is_gone() -> None:
     def picked(seed: int, gone: str = "") -> list[str]:
         found = ProcessFaults([crash(participants=("agent-*",), pick="one", at_episodes=tuple(range(60)))], seed, NAMES)
