@@ -1,0 +1,155 @@
+"""`foretell resume` and `run --resume`: what they go on with, and what they refuse in a sentence."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from scenarios.commands.main import main
+from scenarios.document.loading import load_scenario, parse_scenario
+from scenarios.results.folder import RunFolder, held
+from scenarios.results.store import Store
+from scenarios.trials.quiet_run import try_out
+
+SCENARIO = load_scenario(
+    "exchange-quick",
+    {
+        "episodes": 4,
+        "parallel_episodes": 1,
+        "environment.steps": 2,
+        "learning.hidden": [4],
+        "learning.rounds": 1,
+        "recovery.checkpoint_every": 2,
+    },
+)
+
+
+class Answer(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    said: str
+    shown: str
+
+
+@pytest.fixture
+def foretell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
+    def call(*words: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["foretell", *map(str, words)])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        shown = capsys.readouterr()
+        return Answer(code, shown.err, shown.out)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete run."""
+    out = tmp_path_factory.mktemp("done") / "run"
+    try_out(SCENARIO, out)
+    return out
+
+
+@pytest.fixture
+def folder(done: Path, tmp_path: Path) -> RunFolder:
+    return RunFolder(shutil.copytree(done, tmp_path / "run"))
+
+
+def contents(folder: RunFolder) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.root.rglob("*") if path.is_file() and path != folder.lock}
+
+
+def test_a_simulation_given_to_run_is_refused_with_the_command_that_goes_on_with_it(
+    folder: RunFolder, foretell: Callable[..., Answer]
+) -> None:
+    folder.summary.unlink()
+    before = contents(folder)
+    answer = foretell("run", "--resume", folder.root)
+    sentence = f"{folder.root} was begun with `foretell simulate`: go on with `foretell resume {folder.root}`"
+    assert (answer.code, answer.said) == (2, f"foretell: {sentence}\n")
+    assert contents(folder) == before
+
+
+def test_a_complete_run_is_refused_with_the_way_to_more_episodes(
+    folder: RunFolder, foretell: Callable[..., Answer]
+) -> None:
+    before = contents(folder)
+    sentence = (
+        f"{folder.root} is complete: there is nothing to go on with. To go on to more than its 4 episodes: "
+        f"foretell resume {folder.root} --episodes N"
+    )
+    for more in ((), ("--episodes", 4)):
+        answer = foretell("resume", folder.root, *more)
+        assert (answer.code, answer.said) == (2, f"foretell: {sentence}\n")
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("episodes", "said"),
+    [
+        (3, "is a run of 4 episodes: expected at least as many, found 3"),
+        (0, "episodes: expected greater than or equal to 1, found 0"),
+        (10**9, "episodes: expected less than or equal to 10000000, found 1000000000"),
+        ("many", "'many' is not a valid integer"),
+    ],
+)
+def test_fewer_episodes_or_impossible_ones_are_refused_and_change_nothing(
+    folder: RunFolder, foretell: Callable[..., Answer], episodes: object, said: str
+) -> None:
+    before = contents(folder)
+    answer = foretell("resume", folder.root, "--episodes", episodes)
+    assert answer.code == 2
+    assert said in answer.said
+    assert "Traceback" not in answer.said
+    assert contents(folder) == before
+
+
+def test_more_episodes_are_the_one_change_of_the_document(folder: RunFolder, foretell: Callable[..., Answer]) -> None:
+    answer = foretell("resume", folder.root, "--episodes", 6)
+    assert answer.code == 0, answer.said
+    assert "6/6" in answer.said
+    document = parse_scenario(folder.scenario.read_text(encoding="utf-8"), {})
+    assert document == SCENARIO.model_copy(update={"episodes": 6})
+
+
+def test_what_a_complete_run_had_is_no_result_of_one_that_goes_on_to_more(
+    folder: RunFolder, foretell: Callable[..., Answer]
+) -> None:
+    with held(folder):
+        assert "another process works on" in foretell("resume", folder.root, "--episodes", 6).said
+    assert foretell("report", folder.root).code == 0
+    (folder.checkpoints / "agent-0" / "episode-00000003.json").write_text('{"version": 99}')
+    assert "is a checkpoint of version 99" in foretell("resume", folder.root, "--episodes", 6).said
+    answer = foretell("report", folder.root)
+    assert answer.code == 2
+    assert "holds no finished run" in answer.said
+
+
+def test_a_run_that_was_killed_before_it_had_begun_is_a_sentence(
+    folder: RunFolder, foretell: Callable[..., Answer]
+) -> None:
+    for path in (folder.store, folder.summary):
+        path.unlink()
+    folder.store.touch()
+    sentence = f"{folder.root} was interrupted before the run had begun: run its scenario.toml into another folder"
+    for _ in range(2):
+        answer = foretell("resume", folder.root)
+        assert (answer.code, answer.said) == (2, f"foretell: {sentence}\n")
+        Store(folder.store, ("agent-0",)).close()  # killed a moment later: there are tables, and nothing in them
+
+
+def test_a_folder_without_a_run_is_a_sentence(tmp_path: Path, foretell: Callable[..., Answer]) -> None:
+    answer = foretell("resume", tmp_path)
+    assert answer.code == 2
+    assert "holds no run to go on with: expected scenario.toml and run.sqlite" in answer.said
