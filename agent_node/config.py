@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from broker.config import Model
+from broker.model import LONGEST_S
 from broker.participants.link import LinkConfig
 
 
@@ -30,8 +31,10 @@ class ExchangeConfig(Model):
     patience_s: float = Field(
         default=2.0,
         gt=0,
+        le=LONGEST_S,
         description="Seconds a round may take: round k of an episode closes at the latest k * patience_s after the "
-        "episode's end. A later share is late, so keep it large against delays and the time of an update.",
+        "episode's end. A later share is late, so keep it large against delays and the time of an update; "
+        "rounds * patience_s stays below service.give_up_s.",
     )
     late_shares: Literal["drop", "reuse"] = Field(
         default="drop",
@@ -131,7 +134,7 @@ class AgentConfig(Model):
     observation_size: int = Field(ge=1, description="Length of an observation.")
     action_counts: dict[str, int] = Field(description="Number of actions of every agent.")
     give_up_s: float = Field(
-        gt=0, description="Seconds without a word from the environment after which the agent gives up."
+        gt=0, le=LONGEST_S, description="Seconds without a word from the environment after which the agent gives up."
     )
     exchange: ExchangeConfig
     learning: LearningConfig

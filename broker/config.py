@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from broker.model import Model
+from broker.model import LONGEST_S, Model
 
 __all__ = [
     "JoiningConfig",
@@ -24,13 +24,14 @@ class JoiningConfig(Model):
 
     hello_interval_s: float = Field(
         default=0.1,
-        gt=0,
+        ge=0.001,
         le=60,
         description="Seconds between two HELLOs to a peer that has not answered; connecting takes about 0.02 s.",
     )
     give_up_s: float = Field(
         default=60.0,
         gt=0,
+        le=LONGEST_S,
         description="Seconds after which a peer that never answered ends the run; a Pi imports torch for 20 s.",
     )
 
@@ -192,6 +193,7 @@ class TransportConfig(Model):
     observer_queue_messages: int = Field(
         default=65_536,
         ge=64,
+        le=10_000_000,
         description="The same towards the observer, whose records must not be lost while it starts or draws.",
     )
     max_message_bytes: int = Field(

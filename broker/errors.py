@@ -21,6 +21,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+_LONGEST_PATH = 200
+
 
 class ForetellError(Exception):
     """Base of all errors raised on purpose; its text is a sentence for the user."""
@@ -39,6 +41,8 @@ class ScenarioError(UserError):
     """
 
     def __init__(self, path: str, problem: str) -> None:
+        if len(path) > _LONGEST_PATH:
+            path = f"{path[:_LONGEST_PATH]}..."
         super().__init__(f"{path}: {problem}" if path else problem)
         self.path = path
         self.problem = problem

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+LONGEST_S = 1e9
+"""Thirty years: no setting in seconds is longer, so that clocks, and sums of such times, still tell them apart."""
+
 
 class Model(BaseModel):
     """Base of every part of the document: unknown fields are refused, values never change."""

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, model_validator
 
 from broker.config import Model
+from broker.model import LONGEST_S
 from broker.participants.link import LinkConfig
 
 
@@ -121,13 +122,22 @@ class BarrierConfig(Model):
         description="When an agent did not answer twice: ask for ever, do the task's no-op, or repeat its last action.",
     )
     action_patience_s: float = Field(
-        default=5.0, gt=0, description="Seconds until a timestep is sent again; a message takes about 0.0001 s."
+        default=5.0,
+        ge=0.001,
+        le=LONGEST_S,
+        description="Seconds until a timestep is sent again; a message takes about 0.0001 s.",
     )
     ready_patience_s: float = Field(
-        default=60.0, gt=0, description="The same after an episode, when agents learn; more than K rounds may take."
+        default=60.0,
+        ge=0.001,
+        le=LONGEST_S,
+        description="The same after an episode, when agents learn; more than K rounds may take.",
     )
     give_up_s: float = Field(
-        default=300.0, gt=0, description="Seconds of silence after which environment or agent ends the run."
+        default=300.0,
+        gt=0,
+        le=LONGEST_S,
+        description="Seconds of silence after which environment or agent ends the run.",
     )
 
 

@@ -34,6 +34,7 @@ from broker.participants.checkpoint import State
 from broker.participants.life import FIRST_LIFE, ParticipantLife, begin_life
 from broker.participants.link import LinkConfig
 from broker.participants.participant import Participant
+from broker.text_files import read_text
 from broker.threads import schedule
 from broker.transports.transport import Transport
 from broker.user_code import traceback_of
@@ -50,6 +51,7 @@ RELEASE_WITHIN_S = 30.0
 GIVING_UP_LINGER_S = 0.5
 """The same for one that gave up: its last records may still reach the observer."""
 
+_MOST_BYTES = 1 << 28
 _log = logging.getLogger("foretell")
 
 
@@ -142,9 +144,11 @@ def main(program: str, slice_type: type[Slice], run: Callable[[Slice], int]) -> 
         _log.error("usage: %s [SLICE.json]   (`foretell check SCENARIO --slices DIR` writes slices)", program)
         return WRONG
     try:
-        text = Path(sys.argv[1]).read_text(encoding="utf-8") if sys.argv[1:] else sys.stdin.read()
+        text = read_text(Path(sys.argv[1]), _MOST_BYTES) if sys.argv[1:] else sys.stdin.read()
         return run(slice_type.model_validate_json(text))
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        _log.error("cannot read the slice: %s", error.strerror)
+    except UnicodeDecodeError as error:  # of standard input
         _log.error("cannot read the slice: %s", error)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]

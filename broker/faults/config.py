@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Protocol
 from pydantic import Field, model_validator
 
 from broker.faults.delays import Constant, DelayDistribution
-from broker.model import Model
+from broker.model import LONGEST_S, Model
 from broker.wire.messages import MessageKind
 
 Patterns = tuple[str, ...]
@@ -70,6 +70,9 @@ class _Fault(Model):
             if window is not None and not 0 <= window[0] < window[1]:
                 msg = f"{name}: expected [from, to) with 0 <= from < to, found {list(window)}"
                 raise ValueError(msg)
+        if self.seconds is not None and self.seconds[1] > LONGEST_S:
+            msg = f"seconds: expected at most {LONGEST_S:g}, found {self.seconds[1]:g}"
+            raise ValueError(msg)
         if self.rounds is not None and set(self.messages) != {"share"}:
             msg = "rounds: only shares have rounds; set messages to ['share']"
             raise ValueError(msg)
@@ -125,7 +128,7 @@ class RateLimitConfig(_Fault):
     """A slow link: messages queue for it, and what does not fit into the queue is lost."""
 
     kind: Literal["rate-limit"]
-    bytes_per_s: float = Field(gt=0, description="Bytes of arrays that an edge carries a second.")
+    bytes_per_s: float = Field(ge=1, description="Bytes of arrays that an edge carries a second.")
     queue_bytes: int = Field(ge=0, description="Bytes that may wait on an edge; a message always enters an idle link.")
 
 
@@ -133,9 +136,11 @@ class DutyCycleConfig(_Fault):
     """A radio that is on now and then: messages wait for the next slot."""
 
     kind: Literal["duty-cycle"]
-    period_s: float = Field(gt=0, description="From the beginning of one slot to that of the next.")
-    on_s: float = Field(gt=0, description="Length of a slot.")
-    offset_s: float = Field(default=0.0, ge=0, description="When the first slot begins, on the receiver's clock.")
+    period_s: float = Field(gt=0, le=LONGEST_S, description="From the beginning of one slot to that of the next.")
+    on_s: float = Field(gt=0, le=LONGEST_S, description="Length of a slot.")
+    offset_s: float = Field(
+        default=0.0, ge=0, le=LONGEST_S, description="When the first slot begins, on the receiver's clock."
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> DutyCycleConfig:
@@ -187,8 +192,10 @@ class ClockOffsetConfig(_Fault):
         default=("timestep", "action", "share"), min_length=1, description="Kinds that come by the wrong clock."
     )
     offset_s: float = Field(
+        ge=-LONGEST_S,
+        le=LONGEST_S,
         description="How far it is ahead of the receiver's true clock; negative: behind. It shifts windows in "
-        "`seconds`, the slots of a duty cycle, and when a hold ends."
+        "`seconds`, the slots of a duty cycle, and when a hold ends.",
     )
 
 

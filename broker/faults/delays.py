@@ -7,22 +7,22 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from broker.model import Model
+from broker.model import LONGEST_S, Model
 
 
 class Constant(Model):
     """Always the same delay."""
 
     distribution: Literal["constant"]
-    value_s: float = Field(ge=0, description="Delay in seconds.")
+    value_s: float = Field(ge=0, le=LONGEST_S, description="Delay in seconds.")
 
 
 class Uniform(Model):
     """Every delay between two bounds is equally likely."""
 
     distribution: Literal["uniform"]
-    low_s: float = Field(ge=0, description="Shortest delay in seconds.")
-    high_s: float = Field(ge=0, description="Longest delay in seconds.")
+    low_s: float = Field(ge=0, le=LONGEST_S, description="Shortest delay in seconds.")
+    high_s: float = Field(ge=0, le=LONGEST_S, description="Longest delay in seconds.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Uniform:
@@ -36,15 +36,15 @@ class Normal(Model):
     """Around a mean, cut off at 0: no message arrives before it was sent."""
 
     distribution: Literal["normal"]
-    mean_s: float = Field(ge=0, description="Mean in seconds, before the cut at 0.")
-    deviation_s: float = Field(gt=0, description="Standard deviation in seconds, before the cut at 0.")
+    mean_s: float = Field(ge=0, le=LONGEST_S, description="Mean in seconds, before the cut at 0.")
+    deviation_s: float = Field(gt=0, le=LONGEST_S, description="Standard deviation in seconds, before the cut at 0.")
 
 
 class LogNormal(Model):
     """Mostly around the median, now and then much longer: what most networks do."""
 
     distribution: Literal["lognormal"]
-    median_s: float = Field(gt=0, description="Half of the delays are shorter, in seconds.")
+    median_s: float = Field(gt=0, le=LONGEST_S, description="Half of the delays are shorter, in seconds.")
     sigma: float = Field(gt=0, le=10, description="Standard deviation of the delay's logarithm; above 2 is wild.")
 
 
@@ -52,14 +52,14 @@ class Exponential(Model):
     """Memoryless delays, many short and a few long."""
 
     distribution: Literal["exponential"]
-    mean_s: float = Field(gt=0, description="Mean delay in seconds.")
+    mean_s: float = Field(gt=0, le=LONGEST_S, description="Mean delay in seconds.")
 
 
 class Pareto(Model):
     """Heavy tail: rarely, delays of another order of magnitude."""
 
     distribution: Literal["pareto"]
-    shortest_s: float = Field(gt=0, description="Shortest delay in seconds.")
+    shortest_s: float = Field(gt=0, le=LONGEST_S, description="Shortest delay in seconds.")
     shape: float = Field(ge=0.5, description="Index of the tail; up to 1 there is no mean, up to 2 no variance.")
 
 
@@ -84,7 +84,7 @@ class Trace(Model):
         default=None,
         description="One delay in seconds a line, or first column of a CSV file; read when a run is planned.",
     )
-    values_s: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+    values_s: tuple[Annotated[float, Field(ge=0, le=LONGEST_S)], ...] = Field(
         default=(), max_length=1_000_000, description="The delays themselves, in seconds; filled from the file."
     )
     order: Literal["drawn", "index", "walk"] = Field(

@@ -16,6 +16,7 @@ from broker.faults.delays import (
     Trace,
     Uniform,
 )
+from broker.model import LONGEST_S
 
 _STANDARD = NormalDist()
 _SMALLEST, _LARGEST = 2.0**-54, 1 - 2.0**-53
@@ -32,7 +33,11 @@ def probability_of(score: float) -> float:
 
 
 def quantile(distribution: DelayDistribution, probability: float) -> float:
-    """The delay in seconds below which a draw falls with `probability` in [0, 1)."""
+    """The delay in seconds below which a draw falls with `probability` in [0, 1), at most `LONGEST_S`."""
+    return min(LONGEST_S, _quantile(distribution, probability))
+
+
+def _quantile(distribution: DelayDistribution, probability: float) -> float:
     match distribution:
         case Constant():
             return distribution.value_s
@@ -47,7 +52,7 @@ def quantile(distribution: DelayDistribution, probability: float) -> float:
         case Pareto():
             return distribution.shortest_s * math.pow(1 - probability, -1 / distribution.shape)
         case Correlated():
-            return quantile(distribution.marginal, probability)
+            return _quantile(distribution.marginal, probability)
         case Trace():
             return distribution.values_s[int(probability * len(distribution.values_s))]
 

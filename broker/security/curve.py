@@ -14,9 +14,11 @@ from pathlib import Path
 import zmq
 
 from broker.errors import UserError
+from broker.text_files import read_file
 from broker.wire.messages import FORWARDER
 
 _KEY_CHARACTERS = 40
+_MOST_BYTES = 1 << 12
 _FOR_OTHERS = 0o077
 _SECRET, _PUBLIC_FOLDER, _PUBLIC_SUFFIX = "curve.secret", "curve", ".key"
 _MAKE = "Make new keys with `foretell keys`."
@@ -116,9 +118,7 @@ def _write_secret(path: Path, text: str) -> None:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="ascii")
-    except UnicodeDecodeError:
-        return ""
+        return read_file(path, _MOST_BYTES).decode("ascii", "replace")
     except OSError as error:
         msg = f"cannot read the key {path}: {error.strerror}. {_MAKE}"
         raise UserError(msg) from None

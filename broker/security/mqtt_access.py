@@ -23,6 +23,7 @@ from pathlib import Path
 
 from broker.errors import UserError
 from broker.security.certificates import make_server_certificate
+from broker.text_files import read_text
 from broker.wire.messages import topic
 
 BROKER = "broker"
@@ -31,6 +32,7 @@ PASSWORDS, PERMISSIONS = "passwords", "acl"
 AUTHORITY, CERTIFICATE, KEY = "ca.pem", "server.pem", "server.key"
 
 _CREDENTIALS = "mqtt.json"
+_MOST_BYTES = 1 << 16
 _PASSWORD_BYTES = 32
 _SALT_BYTES = 12
 _ITERATIONS = 101
@@ -110,12 +112,12 @@ def read_mqtt_credentials(folder: Path) -> MqttCredentials:
         if mode & _OTHERS:
             msg = f"{path} is open to others (mode {mode:o}) and so no secret any more: chmod 600, or make new keys"
             raise UserError(msg)
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path, _MOST_BYTES)
     except FileNotFoundError:
         msg = f"expected MQTT's password in {path}, found no such file: copy this participant's folder of keys here"
         raise UserError(msg) from None
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"cannot read MQTT's password from {path}: {error}"
+    except OSError as error:
+        msg = f"cannot read MQTT's password from {path}: {error.strerror}"
         raise UserError(msg) from None
     authority = folder / AUTHORITY
     return _parse(text, path, authority if authority.exists() else None)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TypeVar
 
 from broker.errors import ScenarioError
 from broker.faults.delays import Trace
-from broker.model import Model
+from broker.model import LONGEST_S, Model
+from broker.text_files import read_text
 from scenarios.document.scenario import Scenario
 
 MOST = 1_000_000
+_MOST_BYTES = 1 << 28
+"""A million lines with room for other columns."""
 _Part = TypeVar("_Part", bound=Model)
 
 
@@ -46,10 +48,9 @@ def read_trace(file: Path, path: str) -> tuple[float, ...]:
         ScenarioError: It cannot be read, holds no delay, or a line is none.
     """
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise ScenarioError(path, f"cannot read {file}: {reason}") from None
+        lines = read_text(file, _MOST_BYTES).splitlines()
+    except OSError as error:
+        raise ScenarioError(path, f"cannot read {file}: {error.strerror}") from None
     values: list[float] = []
     for number, line in enumerate(lines, 1):
         if not (text := line.split(",")[0].strip()):
@@ -58,7 +59,9 @@ def read_trace(file: Path, path: str) -> tuple[float, ...]:
         if value is not None:
             values.append(value)
         elif number > 1:
-            raise ScenarioError(path, f"{file}, line {number}: expected seconds, 0 or more, found {text!r:.80}")
+            raise ScenarioError(
+                path, f"{file}, line {number}: expected seconds from 0 to {LONGEST_S:g}, found {text!r:.80}"
+            )
     if not 0 < len(values) <= MOST:
         raise ScenarioError(path, f"{file}: expected 1 to {MOST} delays, found {len(values)}")
     return tuple(values)
@@ -69,4 +72,4 @@ def _delay(text: str) -> float | None:
         value = float(text)
     except ValueError:
         return None
-    return value if math.isfinite(value) and value >= 0 else None
+    return value if 0 <= value <= LONGEST_S else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
-from datetime import date, time
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from broker.errors import ScenarioError, UserError
+from broker.text_files import read_text
+from broker.user_code import on_one_line
 from scenarios.document.explained import explained
 from scenarios.document.scenario import Scenario
+from scenarios.document.toml_text import MOST_DEEP, parse_toml
+from scenarios.document.unusable import refuse_unusable
 
 CATALOGUE = resources.files("scenarios") / "catalogue"
+MOST_BYTES = 1 << 26
+"""A resolved document holds the delays of its trace files, up to a million of them each."""
+_LONGEST_POSITION = 9
 
 
 def catalogue_names() -> list[str]:
@@ -41,13 +47,13 @@ def load_scenario(name_or_path: str, settings: Mapping[str, Any] | None = None) 
 def parse_scenario(text: str, settings: Mapping[str, Any]) -> Scenario:
     """A scenario from TOML text; see `load_scenario`."""
     try:
-        document = tomllib.loads(text)
+        document = parse_toml(text)
     except tomllib.TOMLDecodeError as error:
-        msg = f"the scenario is not valid TOML: {error}"
+        msg = f"the scenario is not valid TOML: {on_one_line(str(error))}"
         raise UserError(msg) from None
     for path, value in settings.items():
         _put(document, path.split("."), value)
-    _refuse_dates(document)
+    refuse_unusable(document)
     try:
         # Strict, so that `true` is no number; by way of JSON, where a list may become a tuple all the same.
         return Scenario.model_validate_json(json.dumps(document), strict=True)
@@ -59,7 +65,8 @@ def parse_settings(assignments: Iterable[str]) -> dict[str, Any]:
     """Settings from the command line: each `path=value`, the value in TOML or, failing that, a plain string.
 
     Raises:
-        UserError: An assignment has no `=`.
+        UserError: An assignment has no `=`, or is nested too deep.
+        ScenarioError: No setting can take the value.
     """
     settings = {}
     for assignment in assignments:
@@ -67,27 +74,30 @@ def parse_settings(assignments: Iterable[str]) -> dict[str, Any]:
         if not equals or not path.strip():
             msg = f"--set expects path=value (such as learning.rounds=5), found {assignment!r}"
             raise UserError(msg)
+        if path.count(".") >= MOST_DEEP:
+            msg = f"--set expects a path of at most {MOST_DEEP} parts, found {path.count('.') + 1} in {path!r:.80}"
+            raise UserError(msg)
         settings[path.strip()] = _toml_value(value.strip())
+        refuse_unusable(settings[path.strip()], path.strip())
     return settings
 
 
 def _read(name_or_path: str) -> str:
-    path = Path(name_or_path)
     if name_or_path in catalogue_names():
         return (CATALOGUE / f"{name_or_path}.toml").read_text(encoding="utf-8")
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(Path(name_or_path), MOST_BYTES)
     except FileNotFoundError:
         msg = f"no scenario and no file is called {name_or_path!r}. `foretell list` shows the catalogue."
         raise UserError(msg) from None
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"cannot read {name_or_path}: {error}"
+    except OSError as error:
+        msg = f"cannot read {name_or_path}: {error.strerror}"
         raise UserError(msg) from None
 
 
 def _toml_value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        return parse_toml(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
 
@@ -97,12 +107,13 @@ def _put(document: dict[str, Any], path: list[str], value: Any) -> None:
     holder: Any = document
     for depth, key in enumerate(path):
         last = depth + 1 == len(path)
-        if isinstance(holder, list) and key.isdecimal() and int(key) < len(holder):
+        is_position = key.isdecimal() and len(key) <= _LONGEST_POSITION
+        if isinstance(holder, list) and is_position and int(key) < len(holder):
             position: Any = int(key)
         elif isinstance(holder, dict):
             position = key
         else:
-            raise ScenarioError(".".join(path), f"{'.'.join(path[:depth])} is not a table that could hold {key!r}")
+            raise ScenarioError(".".join(path), f"{'.'.join(path[:depth])} is not a table that could hold {key!r:.80}")
         if last:
             holder[position] = value
         elif isinstance(holder, list):
@@ -111,15 +122,3 @@ def _put(document: dict[str, Any], path: list[str], value: Any) -> None:
             raise ScenarioError(".".join(path), f"{'.'.join(path[: depth + 1])} is an empty list")
         else:
             holder = holder.setdefault(key, {})
-
-
-def _refuse_dates(part: object, path: str = "") -> None:
-    """TOML knows dates, and no setting takes one."""
-    if isinstance(part, date | time):
-        raise ScenarioError(path, "expected text, a number, a list or a table, found a date")
-    if isinstance(part, dict):
-        for key, value in part.items():
-            _refuse_dates(value, f"{path}.{key}" if path else key)
-    if isinstance(part, list):
-        for position, value in enumerate(part):
-            _refuse_dates(value, f"{path}[{position}]")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pydantic import ValidationError
 
 from agent_node.learning.algorithm import Algorithm
+from agent_node.learning.fields import ShareShape
 from agent_node.learning.shares import ShareFormat
 from agent_node.registry import load_algorithm
 from broker.errors import ScenarioError
@@ -47,6 +50,7 @@ def make_plan(scenario: Scenario) -> Plan:
         counts = dict(zip(agents, task.action_counts, strict=True))
         plan = Plan(scenario, agents, graph, counts, task.observation_size, task.steps)
         _check_size_of_shares(plan, algorithm)
+        _check_patience(plan, algorithm)
         _check_process_faults(plan)
         return plan
     finally:
@@ -106,20 +110,41 @@ def _check_process_faults(plan: Plan) -> None:
             )
 
 
+def _check_patience(plan: Plan, algorithm: Algorithm) -> None:
+    """Refuse rounds in which agents may wait longer for each other than the environment waits for them."""
+    scenario = plan.scenario
+    waits_s = scenario.learning.rounds * scenario.exchange.patience_s
+    if not plan.graph.edges or waits_s < scenario.service.give_up_s:
+        return
+    with UserCode("algorithm", algorithm.name, type(algorithm).__module__).calling("fields()"):
+        shares = any(map(_format(plan, algorithm).fields, _shapes(plan, algorithm)))
+    if shares:
+        raise ScenarioError(
+            "exchange.patience_s",
+            f"expected learning.rounds * patience_s below service.give_up_s = {scenario.service.give_up_s:g}, found "
+            f"{scenario.learning.rounds} * {scenario.exchange.patience_s:g} = {waits_s:g}: the environment would give "
+            "up on agents that still wait for a share",
+        )
+
+
 def _check_size_of_shares(plan: Plan, algorithm: Algorithm) -> None:
     """Refuse shares that the transport would refuse, in the middle of a run."""
-    scenario = plan.scenario
-    positions = plan.steps * scenario.parallel_episodes
-    format_ = ShareFormat(algorithm, positions, len(plan.agents))
-    widest = max(plan.action_counts.values())
-    needed = 0
-    for agent in plan.agents:
-        edge = plan.networks(agent, algorithm.models).edge(positions, plan.action_counts[agent], widest)
-        with UserCode("algorithm", algorithm.name, type(algorithm).__module__).calling("fields()"):
-            needed = max(needed, format_.size_bytes(edge))
-    limit = scenario.transport.max_message_bytes
+    format_, limit = _format(plan, algorithm), plan.scenario.transport.max_message_bytes
+    with UserCode("algorithm", algorithm.name, type(algorithm).__module__).calling("fields()"):
+        needed = max(map(format_.size_bytes, _shapes(plan, algorithm)))
     if needed > limit:
         raise ScenarioError(
             "transport.max_message_bytes",
             f"expected at least {needed}, which a share of {algorithm.name} may take here, found {limit}",
         )
+
+
+def _format(plan: Plan, algorithm: Algorithm) -> ShareFormat:
+    return ShareFormat(algorithm, plan.steps * plan.scenario.parallel_episodes, len(plan.agents))
+
+
+def _shapes(plan: Plan, algorithm: Algorithm) -> Iterator[ShareShape]:
+    """The largest share of every agent."""
+    positions, widest = plan.steps * plan.scenario.parallel_episodes, max(plan.action_counts.values())
+    for agent in plan.agents:
+        yield plan.networks(agent, algorithm.models).edge(positions, plan.action_counts[agent], widest)

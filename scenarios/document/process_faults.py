@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from broker.model import Model
+from broker.model import LONGEST_S, Model
 
 Patterns = tuple[str, ...]
 
@@ -33,10 +33,10 @@ class _Striking(_ProcessFault):
     at_episodes: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         default=(), description="Training episodes before which it strikes."
     )
-    at_s: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+    at_s: tuple[Annotated[float, Field(ge=0, le=LONGEST_S)], ...] = Field(
         default=(), description="Seconds after the run began, or was resumed, at which it strikes."
     )
-    every_s: float | None = Field(default=None, gt=0, description="Seconds from one strike to the next.")
+    every_s: float | None = Field(default=None, gt=0, le=LONGEST_S, description="Seconds from one strike to the next.")
 
     @model_validator(mode="after")
     def _strikes_some_time(self) -> _Striking:
@@ -50,14 +50,18 @@ class CrashConfig(_Striking):
     """Processes killed with -9; what follows is said by `recovery.on_crash`."""
 
     kind: Literal["crash"]
-    down_s: float = Field(default=0.0, ge=0, description='Seconds until all go on, with `on_crash = "restart"`.')
+    down_s: float = Field(
+        default=0.0, ge=0, le=LONGEST_S, description='Seconds until all go on, with `on_crash = "restart"`.'
+    )
 
 
 class StopConfig(_Striking):
     """Processes stopped and continued: a stalled environment, a node that hangs for a while."""
 
     kind: Literal["stop"]
-    for_s: float = Field(gt=0, description="For how long; above `recovery.hung_after_s` it is taken for hung.")
+    for_s: float = Field(
+        gt=0, le=LONGEST_S, description="For how long; above `recovery.hung_after_s` it is taken for hung."
+    )
 
 
 class CheckpointLossConfig(_Striking):
@@ -71,7 +75,7 @@ class LateJoinConfig(_ProcessFault):
     """Processes that start later than the others, once."""
 
     kind: Literal["late-join"]
-    by_s: float = Field(gt=0, description="How much later; below `joining.give_up_s`.")
+    by_s: float = Field(gt=0, le=LONGEST_S, description="How much later; below `joining.give_up_s`.")
 
 
 StrikingConfig = CrashConfig | StopConfig | CheckpointLossConfig

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from broker.model import Model
+from broker.model import LONGEST_S, Model
 
 
 class RecoveryConfig(Model):
@@ -29,6 +29,7 @@ class RecoveryConfig(Model):
     hung_after_s: float = Field(
         default=30.0,
         ge=2,
+        le=LONGEST_S,
         description="Seconds without a sign of a participant's working loop, which gives one a second, after which it "
         "is taken for hung and killed; larger than its longest update.",
     )

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from broker.errors import UserError
 from broker.files import sync, write_whole
-from scenarios.document.loading import parse_scenario
+from broker.text_files import read_text
+from scenarios.document.loading import MOST_BYTES, parse_scenario
 from scenarios.document.scenario import Scenario
 from scenarios.results.folder import RunFolder
 from scenarios.results.reader import read_store
@@ -62,9 +63,9 @@ def read_document(folder: RunFolder) -> Scenario:
         UserError: It cannot be read, is no scenario, or is not the one that the run was begun with.
     """
     try:
-        text = folder.scenario.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"cannot read the run in {folder.root}: {error}"
+        text = read_text(folder.scenario, MOST_BYTES)
+    except OSError as error:
+        msg = f"cannot read the run in {folder.root}: {folder.scenario.name}: {error.strerror}"
         raise UserError(msg) from None
     scenario = parse_scenario(text, {})
     with read_store(folder.store) as store:

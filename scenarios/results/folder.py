@@ -17,6 +17,7 @@ keys/                everybody's keys, if the run needs them and the scenario na
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -106,15 +107,21 @@ def locked(path: Path, otherwise: str) -> Iterator[None]:
     """Keep a file for this process alone; the system lets go when the process ends, however it ends.
 
     Raises:
-        OSError: It cannot be made.
-        UserError: Somebody else has it; says `otherwise`.
+        UserError: It cannot be made, or somebody else has it; the latter says `otherwise`.
     """
-    with path.open("a") as lock:
+    try:
+        lock = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK, 0o644)
+    except OSError as error:
+        msg = f"cannot write {path}: {error.strerror}"
+        raise UserError(msg) from None
+    try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise UserError(otherwise) from None
         yield
+    finally:
+        os.close(lock)
 
 
 def open_run_folder(root: Path) -> RunFolder:
@@ -146,10 +153,16 @@ def held(folder: RunFolder) -> Iterator[None]:
 def is_held(folder: RunFolder) -> bool:
     """Whether somebody works on a run."""
     try:
-        with held(folder):
-            return False
-    except UserError:
+        lock = os.open(folder.lock, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return False  # nobody has begun to work here, or nobody may look
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
         return True
+    finally:
+        os.close(lock)
+    return False
 
 
 def make_run_folder(out: Path | None, name: str, seed: int) -> RunFolder:

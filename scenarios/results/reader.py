@@ -38,6 +38,9 @@ def read_store(path: Path) -> Iterator[RunReader]:
     Raises:
         UserError: There is none, or it is of another version.
     """
+    if path.exists() and not path.is_file():
+        msg = f"cannot read the run's store {path}: expected a file"
+        raise UserError(msg)
     log = path.with_name(f"{path.name}-wal")
     how = "mode=ro" if log.exists() and log.stat().st_size else "mode=ro&immutable=1"
     try:

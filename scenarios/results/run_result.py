@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from broker.errors import UserError
+from broker.text_files import read_text
 from broker.wire.records import EdgeRecord
 from scenarios.document.scenario import Scenario
 from scenarios.results.answers import EpisodeRow
@@ -18,6 +19,8 @@ from scenarios.results.document import read_document
 from scenarios.results.folder import RunFolder
 from scenarios.results.reader import read_store, require_version
 from scenarios.results.summary import Summary
+
+_MOST_BYTES = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -100,8 +103,8 @@ def read_run(folder: Path) -> RunResult:
 def read_summary(run: RunFolder) -> Summary | None:
     """The figures of a run that came to its end; None if it did not."""
     try:
-        summary = Summary.model_validate_json(run.summary.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValidationError):
+        summary = Summary.model_validate_json(read_text(run.summary, _MOST_BYTES))
+    except (OSError, ValidationError):
         return None
     return summary if summary.complete else None
 

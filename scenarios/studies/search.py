@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from broker.errors import UserError
-from scenarios.document.loading import load_scenario
+from broker.text_files import read_text
+from scenarios.document.loading import MOST_BYTES, load_scenario
+from scenarios.document.toml_text import parse_toml
 from scenarios.results.run_result import read_run
 from scenarios.running.batch.cell import Cell, Group, Settings
 from scenarios.running.batch.runner import Folder
@@ -164,7 +166,7 @@ def read_tuned(path: Path) -> Mapping[tuple[str, str], Settings]:
         UserError: The file cannot be read or is no such file.
     """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = parse_toml(read_text(path, MOST_BYTES))
         return {
             (kind, algorithm): tuple((name, json.dumps(value)) for name, value in settings.items())
             for kind, algorithms in document.items()
@@ -173,7 +175,7 @@ def read_tuned(path: Path) -> Mapping[tuple[str, str], Settings]:
     except OSError as error:
         msg = f"cannot read {path}: {error.strerror}"
         raise UserError(msg) from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, AttributeError, TypeError):
+    except (tomllib.TOMLDecodeError, AttributeError, TypeError):
         msg = f"{path} is not what `foretell study search` writes: expected tables [environment.algorithm] of settings"
         raise UserError(msg) from None
 

@@ -20,7 +20,8 @@ from pathlib import Path
 
 from broker.errors import ForetellError, UserError
 from broker.servers.leash import leashed
-from scenarios.document.loading import load_scenario, parse_scenario, parse_settings
+from broker.text_files import read_text
+from scenarios.document.loading import MOST_BYTES, load_scenario, parse_scenario, parse_settings
 from scenarios.document.scenario import Scenario
 from scenarios.results.folder import RunFolder, locked
 from scenarios.results.reader import read_store, require_version
@@ -172,7 +173,7 @@ class Runner:
             return False
         require_version(run.store)
         try:
-            found: Scenario | None = parse_scenario(run.scenario.read_text(encoding="utf-8"), {})
+            found: Scenario | None = parse_scenario(read_text(run.scenario, MOST_BYTES), {})
         except (OSError, UserError):
             found = None
         if found != wanted:

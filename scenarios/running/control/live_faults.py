@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from broker.faults.config import FaultConfig, name_of_fault
+from broker.text_files import read_file
 from scenarios.document.plan import Plan
 from scenarios.document.process_faults import PROCESS_FAULTS, LateJoinConfig
 from scenarios.document.scenario import ANY_FAULT, AnyFaultConfig
@@ -22,6 +23,8 @@ from scenarios.results.folder import RunFolder
 from scenarios.results.observer import Observer
 from scenarios.results.played import as_played, with_live_faults
 from scenarios.running.control.supervisor import Supervisor
+
+_MOST_BYTES = 1 << 24
 
 
 class LiveFaults:
@@ -59,8 +62,8 @@ class LiveFaults:
         changed = False
         for order in _orders(self._folder):
             try:
-                changed |= self._carry_out(json.loads(order.read_bytes()), paused)
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                changed |= self._carry_out(json.loads(read_file(order, _MOST_BYTES)), paused)
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
                 self._observer.tell(f"the order {order.name} makes no sense and was not carried out: {error}")
             order.unlink()
         return _document(self._in_force()) if changed else None
@@ -93,7 +96,7 @@ class LiveFaults:
 
 
 def _orders(folder: RunFolder) -> list[Path]:
-    return sorted(folder.orders.glob("*.json"))
+    return sorted(path for path in folder.orders.glob("*.json") if path.is_file())
 
 
 def _document(faults: Sequence[FaultConfig]) -> str:

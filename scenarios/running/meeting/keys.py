@@ -17,11 +17,13 @@ from pathlib import Path
 from broker.config import TransportConfig
 from broker.errors import UserError
 from broker.files import sync, sync_tree, write_whole
+from broker.text_files import read_file
 from broker.wire.messages import FORWARDER, OBSERVER
 from scenarios.document.plan import Plan
 
 _HERE = "this host"
 _MADE_FOR, _UNFINISHED = "made-for", ""
+_MOST_BYTES = 1 << 12
 
 
 def needs_keys(config: TransportConfig) -> bool:
@@ -116,7 +118,7 @@ def _whole_or_unfinished(plan: Plan, folder: Path) -> Iterator[None]:
 def _made_for(folder: Path) -> str | None:
     """For whom the keys in a folder were made; None where it does not say, as in those that were copied to a host."""
     try:
-        return (folder / _MADE_FOR).read_text(encoding="ascii", errors="replace")
+        return read_file(folder / _MADE_FOR, _MOST_BYTES).decode("ascii", "replace")
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

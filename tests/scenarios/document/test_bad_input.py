@@ -1,0 +1,247 @@
+"""Documents and files that nobody can mean: each is refused with exit code 2 and one sentence, and none keeps us."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tomllib
+
+import pytest
+from runs import TINY, simulate_here
+
+from scenarios.commands.main import main
+from scenarios.document.loading import parse_settings
+from scenarios.document.toml_text import MOST_DEEP, parse_toml
+
+BASE = 'name = "base"\nseed = 3\nepisodes = 1\n[environment]\nkind = "exchange"\n[topology]\nkind = "complete"\n'
+TRACE = 'faults=[{{kind="delay",delay_s={{distribution="trace",file="{}"}}}}]'
+
+
+@pytest.fixture
+def refused(monkeypatch, capsys):
+    """What a command says that ends with exit code 2 and a sentence."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["foretell", *map(str, words)])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        said = capsys.readouterr().err
+        assert caught.value.code == 2, said
+        assert said.startswith("foretell: ")
+        assert said.count("\n") == 1, said
+        assert len(said) < 1000
+        return said.removeprefix("foretell: ").rstrip("\n")
+
+    return run
+
+
+@pytest.fixture
+def document(tmp_path):
+    return tmp_path / "mine.toml"
+
+
+DEEP = {
+    "arrays": f"x = {'[' * 3000}{']' * 3000}",
+    "tables": f"x = {'{a=' * 3000}1{'}' * 3000}",
+    "arrays that never end": f"x = {'[' * 3000}",
+    "arrays over lines": "x = " + "[\n" * 3000,
+    "a key": f"{'.'.join(['a'] * 5000)} = 1",
+    "a quoted key": f"""{'."b" . '.join(["'a'"] * 5000)} = 1""",
+    "a header": f"[{'.'.join(['a'] * 5000)}]",
+    "a header of a list": f"[[{'.'.join(['a'] * 5000)}]]",
+}
+
+
+@pytest.mark.parametrize("text", DEEP.values(), ids=DEEP)
+def test_a_document_that_is_nested_too_deep_is_refused(refused, document, text):
+    document.write_text(text + "\n")
+    assert f"expected at most {MOST_DEEP}" in refused("check", document)
+
+
+@pytest.mark.parametrize("text", [DEEP["arrays"], DEEP["tables"], "x = {{{}}}".format(DEEP["a key"])])
+def test_a_setting_that_is_nested_too_deep_is_refused(refused, text):
+    assert f"expected at most {MOST_DEEP}" in refused("check", "exchange-quick", "--set", text)
+
+
+def test_a_key_of_many_parts_on_the_command_line_is_refused(refused):
+    said = refused("check", "exchange-quick", "--set", f"{'.'.join(['a'] * 5000)}=1")
+    assert said.startswith("--set expects a path of at most 32 parts, found 5000 in 'a.a.")
+
+
+def test_nesting_is_not_looked_for_in_text_and_comments():
+    brackets = "[" * 3000
+    text = f"""# {brackets}
+a = "{brackets}\\"{brackets}"
+b = '{brackets}'
+c = \"\"\"
+{brackets}" \\\"\"\"{brackets}
+\"\"\"
+d = '''
+{brackets}
+'''
+"{brackets}" = 1
+"""
+    assert parse_toml(text) == tomllib.loads(text)
+
+
+def test_as_much_nesting_as_is_allowed_is_parsed():
+    text = f"x = {'[' * MOST_DEEP}{']' * MOST_DEEP}\n{'.'.join('k' * MOST_DEEP)} = 1\n"
+    assert parse_toml(text) == tomllib.loads(text)
+
+
+def test_many_numbers_are_no_nesting():
+    text = f"x = [{', '.join(['0.25'] * 10_000)}]\n" + "y.z = [[1.5, 2], {a.b = 1}]\n[[t]]\n" * 1
+    assert parse_toml(text) == tomllib.loads(text)
+
+
+DIGITS = {"decimal": "9" * 5000, "hex": f"0x{'f' * 5000}", "octal": f"0o{'7' * 5000}", "negative": f"-{'9' * 40}"}
+
+
+@pytest.mark.parametrize("digits", DIGITS.values(), ids=DIGITS)
+@pytest.mark.parametrize("where", ["seed", "learning.rounds", "environment.options.x", "learning.gamma"])
+def test_integers_of_thousands_of_digits_are_refused(refused, document, digits, where):
+    document.write_text(BASE + "[learning]\n" + f"rounds = {digits}\n")
+    assert "expected an" in refused("check", document) or "expected integers" in refused("check", document)
+    assert "expected" in refused("check", "exchange-quick", "--set", f"{where}={digits}")
+
+
+def test_a_position_of_thousands_of_digits_is_refused(refused):
+    words = ("--set", "faults=[]", "--set", f"faults.{'9' * 5000}.name=1")
+    assert "is not a table that could hold" in refused("check", "exchange-quick", *words)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ('description="a\\u0000b"', "description: expected text, found a NUL character in it"),
+        ('transport.security.keys="a\\u0000b"', "transport.security.keys: expected text, found a NUL character in it"),
+        (TRACE.format("a\\u0000b"), "faults[0].delay_s.file: expected text, found a NUL"),
+        ("description=\udcff", "description: expected text in UTF-8, found bytes that are none"),
+        ("faults=[2020-01-01]", "faults[0]: expected text, a number, a list or a table, found a date"),
+    ],
+)
+def test_text_that_no_file_and_no_screen_takes_is_refused(refused, setting, said):
+    assert refused("check", "exchange-quick", "--set", setting).startswith(said)
+
+
+def test_settings_of_a_fault_are_looked_at_too():
+    from broker.errors import ScenarioError
+
+    with pytest.raises(ScenarioError, match=r"^at_s\[0\]: expected text, a number"):
+        parse_settings(["at_s=[2020-01-01]"])
+
+
+# Files
+
+
+def make_odd(path, kind):
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "folder":
+            path.mkdir()
+        case "nul":
+            path.write_bytes(b"0.1\n0.2\0\n")
+        case "no text":
+            path.write_bytes(b"\xff\xfe0.1\n")
+        case "endless":
+            with path.open("wb") as file:
+                file.truncate(1 << 40)  # a hole
+
+
+ODD = {
+    "pipe": "expected a file, found a pipe",
+    "device": "expected a file, found a device",
+    "folder": "expected a file, found a folder",
+    "nul": "expected text, found a NUL character",
+    "no text": "expected text in UTF-8, found byte 0xff",
+    "endless": "expected at most 67108864 bytes, found more",
+}
+odd = pytest.mark.parametrize(("kind", "said"), ODD.items(), ids=ODD)
+
+
+@odd
+def test_a_scenario_that_is_no_text_file_is_refused(refused, document, kind, said):
+    make_odd(document, kind)
+    assert refused("check", document) == f"cannot read {document}: {said}"
+
+
+@odd
+def test_a_trace_that_is_no_text_file_is_refused(refused, tmp_path, kind, said):
+    path = tmp_path / "trace.csv"
+    make_odd(path, kind)
+    found = refused("check", "exchange-quick", "--set", TRACE.format(path))
+    said = said.replace("67108864", "268435456")
+    assert found == f"faults[0].delay_s.file: cannot read {path}: {said}"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    root = tmp_path_factory.mktemp("finished") / "run"
+    simulate_here(root, "exchange-quick", "--episodes", "1", *TINY)
+    return root
+
+
+@odd
+@pytest.mark.parametrize("words", ["report", "export --format csv", "fault list", "run --resume"])
+def test_a_document_of_a_run_that_is_no_text_file_is_refused_by_every_command(
+    refused, finished, tmp_path, kind, said, words
+):
+    root = shutil.copytree(finished, tmp_path / "run")
+    (root / "scenario.toml").unlink()
+    make_odd(root / "scenario.toml", kind)
+    if "resume" in words:
+        (root / "summary.json").unlink()
+    assert refused(*words.split(), root) == f"cannot read the run in {root}: scenario.toml: {said}"
+
+
+@pytest.mark.parametrize("name", ["run.sqlite", "summary.json"])
+@pytest.mark.parametrize("words", ["report", "export --format csv", "ledger", "why"])
+def test_a_pipe_in_the_place_of_results_keeps_nobody(refused, finished, tmp_path, name, words):
+    root = shutil.copytree(finished, tmp_path / "run")
+    (root / name).unlink()
+    os.mkfifo(root / name)
+    if name == "run.sqlite" or words.startswith(("report", "export")):
+        assert str(root) in refused(*words.split(), root)
+
+
+# Numbers that do not go together
+
+
+def test_rounds_in_which_agents_may_wait_longer_than_the_environment_are_refused(refused):
+    said = refused("check", "exchange-quick", "--set", "exchange.patience_s=100")
+    assert said.startswith("exchange.patience_s: expected learning.rounds * patience_s below service.give_up_s = 300, ")
+    assert "3 * 100 = 300" in said
+
+
+def test_whoever_shares_nothing_waits_for_nobody(monkeypatch, capsys):
+    words = ("--set", "exchange.patience_s=100", "--set", "algorithm.name=independent")
+    monkeypatch.setattr(sys, "argv", ["foretell", "check", "exchange-quick", *words])
+    main()
+    assert 'name = "independent"' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "joining.give_up_s=1e300",
+        "exchange.patience_s=1e300",
+        "service.action_patience_s=1e-300",
+        "recovery.hung_after_s=1e300",
+        "transport.observer_queue_messages=1000000000000",
+        'faults=[{kind="delay",delay_s={distribution="constant",value_s=1e300}}]',
+        'faults=[{kind="hold",seconds=[0.0,1e300]}]',
+        'faults=[{kind="stop",participants=["*"],at_s=[1e300],for_s=1.0}]',
+    ],
+)
+def test_times_that_no_clock_resolves_are_refused(refused, setting):
+    assert "expected" in refused("check", "exchange-quick", "--set", setting)
+
+
+def test_a_delay_in_a_trace_that_no_clock_resolves_is_refused(refused, tmp_path):
+    path = tmp_path / "trace.csv"
+    path.write_text("0.1\n1e300\n")
+    assert "line 2: expected seconds from 0 to 1e+09" in refused("check", "exchange-quick", "--set", TRACE.format(path))
