@@ -7,11 +7,13 @@ so a journal shows exactly what crossed the edges.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
+from broker.errors import UserError
 from broker.transports.transport import Transport
 from broker.wire.codec import Codec
 from broker.wire.messages import Envelope
@@ -42,6 +44,9 @@ class JournaledTransport(Transport):
         inner: The transport that really delivers.
         codec: Writes the frames.
         path: The journal's file; made anew.
+
+    Raises:
+        UserError: It cannot be written.
     """
 
     def __init__(self, inner: Transport, codec: Codec, path: Path) -> None:
@@ -51,8 +56,10 @@ class JournaledTransport(Transport):
         self._codec = codec
         self._encoder = msgspec.msgpack.Encoder()
         self._now = 0.0
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("wb")
+        self._path = path
+        with self._sentence():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("wb")
 
     def send_all(self, envelopes: Sequence[Envelope]) -> None:
         """Write the envelopes down, then hand them over in one go."""
@@ -82,7 +89,8 @@ class JournaledTransport(Transport):
     def close(self, linger_s: float) -> None:
         """Close the inner transport and the file."""
         self._inner.close(linger_s)
-        self._file.close()
+        with self._sentence():
+            self._file.close()
 
     def totals(self) -> list[Record]:
         """What the inner transport counted."""
@@ -90,7 +98,16 @@ class JournaledTransport(Transport):
 
     def _write(self, direction: Direction, frame: bytes) -> None:
         entry = self._encoder.encode(Entry(self._now, direction, frame))
-        self._file.write(len(entry).to_bytes(_LENGTH_BYTES, "little") + entry)
+        with self._sentence():
+            self._file.write(len(entry).to_bytes(_LENGTH_BYTES, "little") + entry)
+
+    @contextmanager
+    def _sentence(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            msg = f"cannot write the journal {self._path}: {error.strerror}"
+            raise UserError(msg) from None
 
 
 def read_journal(path: Path) -> Iterator[Entry]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from broker.errors import UserError
 from broker.wire.messages import ENVIRONMENT, OBSERVER
 from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
-from scenarios.results.temporary import own_folder
+from scenarios.results.temporary import own_folder, temporary_place
 from scenarios.running.meeting.addresses import make_addresses
 from scenarios.running.meeting.keys import needs_keys
 from scenarios.running.meeting.running_broker import given_address
@@ -47,7 +46,7 @@ def write_slices(plan: Plan, folder: Path) -> None:
     if needs_keys(transport) and transport.security.keys is None:
         msg = "an address beyond this host needs keys: make them with `foretell keys` and set transport.security.keys"
         raise UserError(msg)
-    sockets = Path(tempfile.gettempdir()) / f"foretell-{plan.scenario.name}"
+    sockets = temporary_place() / f"foretell-{plan.scenario.name}"
     addresses = make_addresses(plan.participants, transport.zeromq, sockets)
     del addresses[OBSERVER]
     keys = transport.security.keys if needs_keys(transport) else None

@@ -5,6 +5,7 @@ It exits with 0 done, 2 wrong scenario or usage, 3 somebody died, 4 other faults
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
 
 WRONG, DIED, MISMATCH, INTERRUPTED = 2, 3, 4, 130
 STUDIES = ("fig1", "fig3", "fig4", "fig5", "latency", "loss", "inaccurate", "search", "theory")
+_SURROUNDINGS = frozenset(
+    (
+        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO),
+        *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR),
+    )
+)
+"""What the machine has not, or a file is not: no bug of ours, wherever it shows."""
 _Command = TypeVar("_Command", bound=Callable[..., None])
 
 
@@ -385,6 +393,14 @@ def _sentences() -> Iterator[None]:
     except ForetellError as error:
         say(f"foretell: {error}", err=True)
         sys.exit(DIED)
+    except OSError as error:
+        if error.errno not in _SURROUNDINGS:
+            raise
+        say(f"foretell: {error.strerror}{f': {error.filename}' if error.filename else ''}", err=True)
+        sys.exit(WRONG)
+    except MemoryError:
+        say("foretell: the machine has not enough memory for this", err=True)
+        sys.exit(WRONG)
     except (KeyboardInterrupt, click.Abort):
         say("foretell: interrupted", err=True)
         sys.exit(INTERRUPTED)

@@ -11,6 +11,8 @@ mpl.use("Agg")
 
 from matplotlib.figure import Figure
 
+from broker.errors import UserError
+
 _TEAM = "#1b4f72"
 _AGENTS = ("#d35400", "#7d3c98", "#1e8449", "#b7950b", "#c0392b", "#117a65", "#5d6d7e", "#a04000")
 
@@ -23,6 +25,9 @@ def draw_learning_curve(path: Path, title: str, agents: tuple[str, ...], returns
         title: Above the axes.
         agents: Their names.
         returns: (episodes, N) float64.
+
+    Raises:
+        UserError: The file cannot be written.
     """
     figure = Figure(figsize=(8, 4.5), dpi=150, layout="constrained")
     axes = figure.add_subplot()
@@ -40,7 +45,11 @@ def draw_learning_curve(path: Path, title: str, agents: tuple[str, ...], returns
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="best")
-    figure.savefig(path)
+    try:
+        figure.savefig(path)
+    except OSError as error:
+        msg = f"cannot write the learning curve {path}: {error.strerror}"
+        raise UserError(msg) from None
 
 
 def _smoothed(x: np.ndarray, y: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:

@@ -9,9 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-from tensorboard.compat.proto.summary_pb2 import Summary as Scalars
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from broker.wire.records import (
     EpisodeRecord,
@@ -26,6 +23,7 @@ from scenarios.document.plan import Plan
 from scenarios.results.answers import LiveFault
 from scenarios.results.document import go_on, write_document
 from scenarios.results.folder import RunFolder
+from scenarios.results.scalars_log import ScalarsLog
 from scenarios.results.store import Store
 from scenarios.results.summary import RunTotals, Summary
 
@@ -64,6 +62,9 @@ class Observer:
         show: Called after every batch of records.
         say: Shows a sentence.
         clock: Real time in seconds, for the wall time alone.
+
+    Raises:
+        UserError: The results cannot be written, or the folder holds a run of another document.
     """
 
     def __init__(
@@ -83,8 +84,12 @@ class Observer:
         self._say = say
         self._clock = clock
         self._store = _opened(plan, folder, substrate)
-        self._totals = self._recalled()
-        self._writer = EventFileWriter(str(folder.tensorboard), flush_secs=10)
+        try:
+            self._totals = self._recalled()
+            self._scalars = ScalarsLog(folder.tensorboard)
+        except BaseException:
+            self._store.close()
+            raise
         self._losses: defaultdict[str, float] = defaultdict(float)
         self._losses_of = 0
         self._team_return: float | None = None
@@ -179,10 +184,16 @@ class Observer:
         return Progress(len(totals.returns), self._team_return, rounds, totals.heard, totals.missing)
 
     def finish(self) -> Summary:
-        """Write all but the picture and give the figures."""
+        """Write all but the picture and give the figures.
+
+        Raises:
+            UserError: They cannot be written.
+        """
         wall_s = 0.0 if self._began_at is None else self._clock() - self._began_at
-        self._store.close()
-        self._writer.close()
+        try:
+            self._store.close()
+        finally:
+            self._scalars.close()
         scenario, totals = self._plan.scenario, self._totals
         summary = totals.summary(
             scenario.name,
@@ -202,8 +213,7 @@ class Observer:
 
     def _forget_scalars_from(self, episode: int) -> None:
         """Let TensorBoard show none of what is played again."""
-        log = SessionLog(status=SessionLog.START)
-        self._writer.add_event(Event(wall_time=time.time(), step=episode, session_log=log))
+        self._scalars.forget_from(episode)
         self._losses.clear()
         self._losses_of = 0
 
@@ -219,9 +229,7 @@ class Observer:
         scalars = {"return/team": team_return}
         scalars |= {f"return/{agent}": value for agent, value in zip(self._totals.agents, record.returns, strict=True)}
         scalars |= {f"loss/{name}": total / self._losses_of for name, total in self._losses.items()}
-        values = [Scalars.Value(tag=tag, simple_value=value) for tag, value in scalars.items()]
-        event = Event(wall_time=time.time(), step=record.episode, summary=Scalars(value=values))
-        self._writer.add_event(event)
+        self._scalars.add(record.episode, scalars)
         self._losses.clear()
         self._losses_of = 0
 

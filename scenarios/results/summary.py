@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from broker.config import Model
+from broker.errors import UserError
 from broker.files import write_whole
 from broker.wire.records import EdgeRecord, EpisodeRecord, EventKind, EventRecord, FinishedRecord, Record, RoundRecord
 from scenarios.results.reader import RunReader, read_store
@@ -50,8 +51,16 @@ class Summary(Model):
     ledger_digest: str
 
     def write(self, path: Path) -> None:
-        """Write it as JSON."""
-        write_whole(path, (json.dumps(self.model_dump(), indent=2) + "\n").encode())
+        """Write it as JSON.
+
+        Raises:
+            UserError: It cannot be written.
+        """
+        try:
+            write_whole(path, (json.dumps(self.model_dump(), indent=2) + "\n").encode())
+        except OSError as error:
+            msg = f"cannot write the figures of the run to {path}: {error.strerror}"
+            raise UserError(msg) from None
 
 
 class RunTotals:

@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,20 +20,33 @@ _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A folder for this process alone, gone afterwards; if it is killed, whoever makes the next removes it."""
-    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+    """A folder for this process alone, gone afterwards; if it is killed, whoever makes the next removes it.
+
+    Raises:
+        UserError: It cannot be made.
+    """
+    for left in temporary_place().glob(f"{_PREFIX}*"):
         if (lock := _hold(left)) is not None:
             shutil.rmtree(left, ignore_errors=True)
             os.close(lock)
     lock = None
     while lock is None:  # somebody took it for one that was left
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        folder = Path(_sentence(lambda: tempfile.mkdtemp(prefix=_PREFIX)))
         lock = _hold(folder)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)
+
+
+def temporary_place() -> Path:
+    """The system's folder for temporary files.
+
+    Raises:
+        UserError: There is none that can be written to.
+    """
+    return Path(_sentence(tempfile.gettempdir))
 
 
 def own_folder(folder: Path) -> None:
@@ -54,6 +67,14 @@ def own_folder(folder: Path) -> None:
                 f"({stat.filemode(found.st_mode)}, user {found.st_uid}). Remove it, or set TMPDIR to another place."
             )
             raise UserError(msg) from None
+
+
+def _sentence(make: Callable[[], str]) -> str:
+    try:
+        return make()
+    except OSError as error:
+        msg = f"cannot make a temporary folder: {error.strerror}. Make room, or set TMPDIR to another place."
+        raise UserError(msg) from None
 
 
 def _hold(folder: Path) -> int | None:

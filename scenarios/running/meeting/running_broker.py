@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from broker.errors import UserError
 from broker.wire.messages import FORWARDER
 from scenarios.document.plan import Plan
 from scenarios.running.meeting.keys import everybodys_peers
@@ -58,8 +59,16 @@ def start_broker(plan: Plan, logs: Path, sockets: Path, keys: Path | None, addre
         address: Where it shall listen; empty for where the scenario says, or a free place on this host.
 
     Raises:
-        UserError: It is not installed, or its address is in use.
+        UserError: It is not installed, its address is in use, or its files cannot be written.
     """
+    try:
+        return _started(plan, logs, sockets, keys, address)
+    except OSError as error:
+        msg = f"cannot start what stands between the participants, with its files in {logs}: {error.strerror}"
+        raise UserError(msg) from None
+
+
+def _started(plan: Plan, logs: Path, sockets: Path, keys: Path | None, address: str) -> RunningBroker | None:
     transport = plan.scenario.transport
     if transport.kind == "mqtt":
         from broker.servers.mqtt_server import start_mqtt_server  # noqa: PLC0415 - other runs need no broker

@@ -11,6 +11,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from broker.driving.process import DONE
+from broker.errors import UserError
 from scenarios.results.folder import RunFolder
 from scenarios.running.nodes import NodeEnd
 from scenarios.running.processes.child import be_participant
@@ -35,11 +36,20 @@ class ForkedNodes:
         self._ended: dict[str, NodeEnd] = {}
 
     def start(self, name: str, slice_json: str) -> None:
-        """Fork a participant."""
-        arguments = (name, slice_json, self._folder.log(name).absolute())
-        process = start_fork_server().Process(
-            target=be_participant, args=arguments, name=f"foretell.{name}", daemon=True
-        )
+        """Fork a participant.
+
+        Raises:
+            UserError: Its log, or what the fork server needs, cannot be written.
+        """
+        log = self._folder.log(name).absolute()
+        try:
+            log.open("ab").close()  # the process could tell nobody
+            server = start_fork_server()
+        except OSError as error:
+            msg = f"cannot start {name}: {error.strerror}: {error.filename or log}"
+            raise UserError(msg) from None
+        arguments = (name, slice_json, log)
+        process = server.Process(target=be_participant, args=arguments, name=f"foretell.{name}", daemon=True)
         self._processes.pop(name, None)
         self._ended.pop(name, None)
         try:
@@ -47,7 +57,7 @@ class ForkedNodes:
                 process.start()
         except (EOFError, OSError) as error:  # of the pipes to the fork server and to the process
             said = f"the server that forks participants died, or could not: {str(error) or 'it said nothing'}"
-            self._ended[name] = NodeEnd(_NOT_STARTED, said, self._folder.log(name))
+            self._ended[name] = NodeEnd(_NOT_STARTED, said, log)
             return
         self._processes[name] = process
 
