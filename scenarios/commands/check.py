@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from broker.errors import UserError
 from broker.wire.messages import ENVIRONMENT, OBSERVER
+from scenarios.document.needs import needs_of, shown_bytes
 from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
 from scenarios.results.temporary import own_folder, temporary_place
+from scenarios.running.machine import memory_sentence, missing, this_machine
 from scenarios.running.meeting.addresses import make_addresses
 from scenarios.running.meeting.keys import needs_keys
 from scenarios.running.meeting.running_broker import given_address
@@ -27,7 +30,22 @@ def describe(plan: Plan) -> str:
     components = plan.graph.components()
     if components > 1:
         lines.append(f"# note: the graph falls into {components} parts that never exchange anything")
+    lines += _of_the_machine(plan)
     return "\n".join(lines)
+
+
+def _of_the_machine(plan: Plan) -> Iterator[str]:
+    """What the plan needs, and what of it is missing here.
+
+    Raises:
+        UserError: No machine like this one could hold a single participant.
+    """
+    needs, machine = needs_of(plan), this_machine()
+    if needs.by_participant[needs.largest] > machine.memory_bytes:
+        raise UserError(memory_sentence(needs, machine))
+    yield f"# memory: at least {shown_bytes(needs.in_all)}, and the programs themselves"
+    for sentence in missing(plan, machine, needs, as_processes=True):
+        yield f"# note: {sentence}"
 
 
 def write_slices(plan: Plan, folder: Path) -> None:

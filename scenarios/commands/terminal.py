@@ -29,6 +29,7 @@ from scenarios.results.reader import read_store
 from scenarios.results.run_result import read_summary
 from scenarios.results.summary import Summary
 from scenarios.running.control.run import run
+from scenarios.running.machine import make_ready
 from scenarios.running.ways import WayName, way_called, way_named
 
 _INTERRUPTED = 130
@@ -79,7 +80,9 @@ def _go_on(way: WayName, folder: RunFolder, episodes: int | None) -> None:
             f"episodes: foretell resume {folder.root} --episodes N"
         )
         raise UserError(msg)
-    _execute(way, make_plan(wanted), folder)
+    plan = make_plan(wanted)
+    make_ready(plan, as_processes=way == "run")
+    _execute(way, plan, folder)
 
 
 def execute(way: WayName, scenario: Scenario, out: Path | None) -> None:
@@ -95,6 +98,7 @@ def execute(way: WayName, scenario: Scenario, out: Path | None) -> None:
         LedgerMismatch: It did, but its faults are not those that were asked for.
     """
     plan = make_plan(scenario)  # first: a wrong scenario leaves no folder behind
+    make_ready(plan, as_processes=way == "run")
     _execute(way, plan, make_run_folder(out, scenario.name, scenario.seed))
 
 
