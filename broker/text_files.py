@@ -17,6 +17,15 @@ _KINDS = {
 }
 
 
+def is_text(path: Path) -> bool:
+    """Whether the whole path is UTF-8, as whoever gets it in a message or reads it in a document expects."""
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def read_text(path: Path, most_bytes: int) -> str:
     """The text in a file.
 

@@ -183,6 +183,7 @@ def _start(kind: Kind, folder: Path, config: TransportConfig, door: _Door) -> Mq
             stdout=said,
             stderr=said,
             start_new_session=True,
+            cwd=door.access,  # mosquitto's settings name its files; a path may hold what a line of them cannot
         )
     if sieve is not None and sieve.stdin is not None:
         sieve.stdin.close()
@@ -231,19 +232,18 @@ def _mosquitto_command(folder: Path, config: TransportConfig, door: _Door) -> li
     if door.access is None:
         lines.append("allow_anonymous true")
     else:
-        access = door.access.resolve()
         lines += [
             "allow_anonymous false",
             "log_type all",  # what it refuses stands among all that it does; the sieve takes the rest out
             "use_username_as_clientid true",  # nobody can take over the connection or session of another
-            f"password_file {access / PASSWORDS}",
-            f"acl_file {access / PERMISSIONS}",
-            f"certfile {access / CERTIFICATE}",
-            f"keyfile {access / KEY}",
+            f"password_file {PASSWORDS}",
+            f"acl_file {PERMISSIONS}",
+            f"certfile {CERTIFICATE}",
+            f"keyfile {KEY}",
         ]
     settings = folder / "mosquitto.conf"
     settings.write_text("\n".join([*lines, ""]), encoding="utf-8")
-    return [_mosquitto() or "mosquitto", "-c", str(settings)]
+    return [_mosquitto() or "mosquitto", "-c", str(settings.absolute())]
 
 
 def _amqtt_command(folder: Path, config: TransportConfig, door: _Door) -> list[str]:
@@ -256,7 +256,7 @@ def _amqtt_command(folder: Path, config: TransportConfig, door: _Door) -> list[s
     )
     path = folder / "amqtt.json"
     path.write_text(settings.model_dump_json(), encoding="utf-8")
-    return isolated_module("broker.servers.amqtt_server", str(path))
+    return isolated_module("broker.servers.amqtt_server", str(path.absolute()))
 
 
 def _free_port(host: str) -> int:

@@ -15,21 +15,20 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, TextIO
 
-import click
-
 from broker.errors import UserError
 
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _NOTES = 2
 
 
 def say(text: object, *, err: bool = False, nl: bool = True) -> None:
     """Show a line as it is."""
-    click.echo(plain(str(text)), err=err, nl=nl)
+    stream = sys.stderr if err else sys.stdout
+    print(plain(str(text)), file=stream, end="\n" if nl else "", flush=True)
 
 
 def plain(text: str) -> str:
-    r"""A text with what would control a terminal written out, such as `\x1b`."""
+    r"""A text with what would control a terminal, or is no character at all, written out, such as `\x1b`."""
     return _CONTROLS.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
 
 
@@ -48,7 +47,7 @@ def guests() -> Iterator[None]:
 
 
 def _guest(stream: TextIO | None) -> TextIO | None:
-    """The same stream, which may be lost; None where there is none, or nothing that can be."""
+    """The same stream, which may be lost, and writes out what its encoding has not; None where nothing can be lost."""
     try:
         descriptor = stream.fileno() if stream is not None else None
     except (OSError, ValueError):
@@ -59,7 +58,7 @@ def _guest(stream: TextIO | None) -> TextIO | None:
     return io.TextIOWrapper(
         io.BufferedWriter(_Guest(descriptor)),
         encoding=stream.encoding,
-        errors=stream.errors,
+        errors="backslashreplace",
         line_buffering=descriptor == _NOTES or os.isatty(descriptor),
         write_through=bool(getattr(stream, "write_through", False)),
     )

@@ -22,7 +22,7 @@ from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
 from scenarios.results import observer as observing
 from scenarios.results.document import lengthened, read_document
-from scenarios.results.folder import RunFolder, held, make_run_folder, open_run_folder
+from scenarios.results.folder import RunFolder, held, make_run_folder, open_run_folder, require_text
 from scenarios.results.observer import Observer
 from scenarios.results.proof import mismatches
 from scenarios.results.reader import read_store
@@ -46,6 +46,7 @@ def resume(root: Path, episodes: int | None = None) -> None:
         ForetellError: There is nothing to go on with, or it could not run to its end.
     """
     folder = open_run_folder(root)
+    require_text(root)
     with read_store(folder.store) as store:
         begun = store.begun()
     if begun is None:
@@ -61,6 +62,7 @@ def resume_processes(root: Path) -> None:
         UserError: It was begun as a simulation, among others.
     """
     folder = open_run_folder(root)
+    require_text(root)
     with read_store(folder.store) as store:
         store.require_substrate("run")
     _go_on("run", folder, None)
@@ -199,6 +201,8 @@ def interruptible() -> Iterator[Callable[[], bool]]:
 def _figures(screen: Screen, summary: Summary) -> Table:
     """The figures a user asks for first."""
     table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     first, last = summary.team_return_first, summary.team_return_last
     if first is not None and last is not None:
         table.add_row(

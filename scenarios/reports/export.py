@@ -105,7 +105,8 @@ def write(content: bytes, out: Path) -> None:
 def _rows(runs: Sequence[RunResult]) -> Iterator[Row]:
     for run in runs:
         scenario = run.scenario
-        head = (str(run.folder), scenario.name, scenario.environment.kind, scenario.algorithm.name, scenario.seed)
+        folder = str(run.folder).encode(errors="backslashreplace").decode()  # a path need not be text
+        head = (folder, scenario.name, scenario.environment.kind, scenario.algorithm.name, scenario.seed)
         for episode, (returns, steps) in enumerate(zip(run.returns.tolist(), run.steps.tolist(), strict=True)):
             for agent, value in zip(run.agents, returns, strict=True):
                 yield (*head, episode, steps, agent, value)

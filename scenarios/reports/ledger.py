@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from rich.console import Group
+from rich.console import Group, JustifyMethod
 from rich.table import Table
 
 from broker.wire.records import Fate
@@ -103,7 +103,7 @@ def _by_kind(rows: list[Account]) -> list[Account]:
 
 def _account_table(rows: list[Account]) -> Table:
     table = Table(title="what became of the messages", title_justify="left", caption_justify="left")
-    table.add_column("kind" if rows and not rows[0].source else "edge", overflow="fold")
+    table.add_column("kind" if rows and not rows[0].source else "edge")
     for field in fields(Account)[3:]:
         table.add_column(field.name, justify="right")
     for row in rows:
@@ -119,7 +119,9 @@ def _account_table(rows: list[Account]) -> Table:
 def _cause_table(causes: Sequence[CauseCount]) -> Table:
     table = Table(title="and why", title_justify="left")
     for column in ("kind", "fate", "messages", "cause"):
-        table.add_column(column, justify="right" if column == "messages" else "left", overflow="fold")
+        prose = column == "cause"
+        justify: JustifyMethod = "right" if column == "messages" else "left"
+        table.add_column(column, justify=justify, overflow="fold" if prose else "ellipsis")
     for found in causes:
         cause = found.example if found.causes == 1 else f"such as: {found.example}"
         table.add_row(found.kind, found.fate, str(found.often), cause)

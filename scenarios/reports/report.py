@@ -9,6 +9,9 @@ from rich.table import Table
 from scenarios.reports.statistics import Estimate, estimate
 from scenarios.results.run_result import RunResult
 
+_DIGITS = 16
+"""Of a digest, as at the end of a run."""
+
 
 def tables(runs: Sequence[RunResult]) -> Iterator[Table]:
     """Returns, communication, faults and digests of every run, and statistics where runs differ in the seed alone."""
@@ -78,7 +81,7 @@ def _trouble(runs: Sequence[RunResult]) -> Table:
         summary = run.summary
         counts = (summary.faults_applied, summary.shares_missing, summary.rejected, summary.dropped, summary.lost)
         digests = (summary.curve_digest, summary.weights_digest, summary.ledger_digest)
-        table.add_row(_name(run), *map(str, counts), *(digest[:8] for digest in digests))
+        table.add_row(_name(run), *map(str, counts), *(digest[:_DIGITS] for digest in digests))
     return table
 
 
@@ -119,7 +122,7 @@ def _name(run: RunResult) -> str:
 
 def _table(title: str, first: str, *others: str) -> Table:
     table = Table(title=title, title_justify="left", caption_justify="left")
-    table.add_column(first, overflow="fold")
+    table.add_column(first)
     for column in others:
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", overflow="fold" if column == "seeds" else "ellipsis")
     return table

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from broker.errors import UserError
+from broker.text_files import is_text
 from scenarios.results.reader import require_version
 
 
@@ -165,12 +166,24 @@ def is_held(folder: RunFolder) -> bool:
     return False
 
 
+def require_text(path: Path) -> None:
+    """See that participants can be told of a folder.
+
+    Raises:
+        UserError: Its path is not UTF-8.
+    """
+    if not is_text(path):
+        msg = f"expected a folder whose path is UTF-8, found {str(path.absolute())!r}"
+        raise UserError(msg)
+
+
 def make_run_folder(out: Path | None, name: str, seed: int) -> RunFolder:
     """A new, empty run's folder: `out`, or the next free `runs/<name>-seed<seed>-<number>`.
 
     Raises:
         UserError: The folder holds a run already, or cannot be made.
     """
+    require_text(out or Path("runs"))
     try:
         if out is None:
             return RunFolder(_next_free(Path("runs"), f"{name}-seed{seed}"))

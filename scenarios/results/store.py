@@ -70,7 +70,7 @@ class Store:
         self._waiting = 0
         self._flushed_at = time.monotonic()
         try:
-            self._database = sqlite3.connect(path)
+            self._database = sqlite3.connect(path.absolute())  # SQLite takes file:NAME for a URI
         except sqlite3.Error as error:
             raise _not_writable(path, error) from None
         self.reader = RunReader(self._database, path)

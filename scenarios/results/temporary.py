@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from broker.errors import UserError
+from broker.text_files import is_text
 
 _PREFIX = "foretell_"
 """No scenario's name has an underscore, so nobody's folder for slices is taken for one of these."""
@@ -46,7 +47,11 @@ def temporary_place() -> Path:
     Raises:
         UserError: There is none that can be written to.
     """
-    return Path(_sentence(tempfile.gettempdir))
+    place = Path(_sentence(tempfile.gettempdir))
+    if not is_text(place):
+        msg = f"expected a temporary folder whose path is UTF-8, found {str(place)!r}: set TMPDIR to another place"
+        raise UserError(msg)
+    return place
 
 
 def own_folder(folder: Path) -> None:
