@@ -14,7 +14,7 @@ PACKAGES = ("broker", "agent_node", "env_service", "scenarios")
 FLOORS = (
     (
         *("broker/errors.py", "broker/files.py", "broker/isolated.py"),
-        *("broker/model.py", "broker/seeding.py", "broker/text_files.py", "broker/threads.py"),
+        *("broker/model.py", "broker/open_files.py", "broker/seeding.py", "broker/text_files.py", "broker/threads.py"),
     ),
     ("broker/user_code.py",),
     ("broker/wire",),

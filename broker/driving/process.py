@@ -30,6 +30,7 @@ from broker.driving.connect import connect, refitted
 from broker.driving.driver import Driver, Observe
 from broker.driving.real_time import run_in_real_time
 from broker.errors import ForetellError, UserCodeFailed, UserCodeRefused, UserError
+from broker.open_files import allow_open_files, files_for
 from broker.participants.checkpoint import State
 from broker.participants.life import FIRST_LIFE, ParticipantLife, begin_life
 from broker.participants.link import LinkConfig
@@ -88,6 +89,7 @@ def take_part(
     participant, transport, life, linger_s = None, None, FIRST_LIFE, 0.0
     try:
         schedule(link.transport.scheduling)
+        allow_open_files(files_for(len(link.peers) + 1))  # and the observer
         life, state = begin_life(link.life)
         participant = make(state)
         transport = connect_to(link)

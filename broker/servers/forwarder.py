@@ -22,6 +22,7 @@ from pydantic import Field, ValidationError
 from broker.config import Model, TransportConfig
 from broker.errors import ParticipantDied, UserError
 from broker.isolated import isolated_module
+from broker.open_files import allow_open_files, files_for
 from broker.security.curve import read_curve_keys
 from broker.servers.leash import end, end_with_parent
 from broker.servers.switch import REFUSED_IN_ALL, Switch
@@ -162,6 +163,7 @@ def serve(settings: ForwarderConfig, told: TextIO) -> int:
     if settings.parent:
         _end_with(settings.parent)
     schedule(settings.transport.scheduling)
+    allow_open_files(files_for(len(settings.peers)))
     switch = None
     try:
         keys = read_curve_keys(settings.credentials) if settings.credentials is not None else None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from broker.config import TransportConfig
 from broker.errors import ParticipantDied, UserError
+from broker.open_files import allow_open_files, files_for
 from scenarios.commands.screen import say
 from scenarios.commands.terminal import interruptible
 from scenarios.document.plan import Plan
@@ -35,6 +36,7 @@ def serve(plan: Plan, listen: str, folder: Path) -> None:
         msg += "--transport forwarder"
         raise UserError(msg)
     keys = _keys_for(transport, listen)
+    allow_open_files(files_for(len(plan.participants)))  # mosquitto inherits it
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from broker.errors import UserError
+from broker.open_files import allow_open_files, files_for
 from scenarios.document.needs import Needs, needs_of, shown_bytes
 from scenarios.document.plan import Plan
 
-_FILES, _FILES_EACH = 64, 8
-"""Open files of a process by itself, and for each participant it speaks to or has started."""
 _TASKS, _TASKS_EACH = 16, 6
 """Processes and threads of a run by itself, and of each participant."""
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -91,16 +90,17 @@ def make_ready(plan: Plan, *, as_processes: bool) -> None:
     """
     for sentence in missing(plan, this_machine(), needs_of(plan), as_processes=as_processes):
         raise UserError(sentence)
-    _raise_soft(resource.RLIMIT_NOFILE, files_needed(plan, as_processes=as_processes))
+    allow_open_files(files_needed(plan, as_processes=as_processes))
     if as_processes:
-        _raise_soft(resource.RLIMIT_NPROC, _hard(resource.RLIMIT_NPROC))
+        hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+        resource.setrlimit(resource.RLIMIT_NPROC, (hard, hard))
 
 
 def files_needed(plan: Plan, *, as_processes: bool) -> int:
     """How many files the process with most of them opens."""
-    if not as_processes:
-        return _FILES + (len(plan.participants) if plan.scenario.transport.journal else 0)
-    return _FILES + _FILES_EACH * len(plan.participants)
+    if as_processes:
+        return files_for(len(plan.participants))
+    return files_for(0) + (len(plan.participants) if plan.scenario.transport.journal else 0)
 
 
 def _tasks_needed(plan: Plan) -> int:
@@ -110,12 +110,6 @@ def _tasks_needed(plan: Plan) -> int:
 def _hard(kind: int) -> int:
     hard = resource.getrlimit(kind)[1]
     return (1 << 62) if hard == resource.RLIM_INFINITY else hard
-
-
-def _raise_soft(kind: int, needed: int) -> None:
-    soft, hard = resource.getrlimit(kind)
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        resource.setrlimit(kind, (needed if hard == resource.RLIM_INFINITY else min(needed, hard), hard))
 
 
 def _tasks_left() -> int | None:

@@ -11,6 +11,7 @@ from scenarios.results.folder import make_run_folder
 from scenarios.results.observer import Observer
 from scenarios.results.summary import Summary
 from scenarios.running.control.run import run
+from scenarios.running.machine import make_ready
 from scenarios.running.ways import WayName, way_called
 
 
@@ -29,6 +30,7 @@ def try_out(
         ForetellError: It cannot run to its end.
     """
     plan = make_plan(scenario)
+    make_ready(plan, as_processes=way == "run")
     folder = make_run_folder(root, scenario.name, scenario.seed)
     observer = Observer(plan, folder, way, lambda _: None)
     try:

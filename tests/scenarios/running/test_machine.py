@@ -145,6 +145,22 @@ def test_the_soft_limit_of_open_files_is_raised_to_what_is_needed(few_files):
     assert resource.getrlimit(resource.RLIMIT_NOFILE) == (64 + 8 * 4, few_files)
 
 
+@pytest.mark.parametrize("peers", [3, 100])
+def test_a_participant_that_is_started_by_hand_may_open_files_for_its_peers(few_files, peers):
+    from broker.config import JoiningConfig, TransportConfig
+    from broker.driving.process import WRONG, take_part
+    from broker.errors import UserError
+    from broker.participants.link import LinkConfig
+
+    def make(_state):
+        raise UserError("no further")
+
+    names = tuple(f"agent-{number}" for number in range(peers))
+    link = LinkConfig(run="r", name="me", peers=names, seed=1, transport=TransportConfig(), joining=JoiningConfig())
+    assert take_part(make, link, lambda _: None) == WRONG
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 64 + 8 * (peers + 1)
+
+
 def limited(limit, *words):
     """Run the command under a limit of the shell's."""
     said = ["bash", "-c", f'ulimit {limit} && exec "$@"', "bash", *command(*words)]
