@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from broker.errors import UserCodeRefused
 from broker.participants.checkpoint import State
 from env_service.config import ServiceConfig
 from env_service.environments import make_task
@@ -9,5 +10,18 @@ from env_service.protocol import EnvironmentProtocol
 
 
 def make_environment(config: ServiceConfig, state: State | None = None) -> EnvironmentProtocol:  # noqa: ARG001 - see below
-    """The environment, ready for its agents; an episode needs nothing of those before it, so no state either."""
-    return EnvironmentProtocol(config, make_task(config.environment, config.parallel_episodes, config.link.seed))
+    """The environment, ready for its agents; an episode needs nothing of those before it, so no state either.
+
+    Raises:
+        ScenarioError: A PettingZoo environment cannot be had or cannot be served.
+        UserCodeFailed: It raised, or its agents are others than when the run was planned, or in another order.
+    """
+    task = make_task(config.environment, config.parallel_episodes, config.link.seed)
+    names = task.agent_names or tuple(config.neighbors)
+    if names != config.agent_names:
+        found, planned = (", ".join(each) for each in (names, config.agent_names))
+        problem = (
+            f"its agents are {found}, and were {planned} when the run was planned: possible_agents must not change"
+        )
+        raise UserCodeRefused(config.link.name, problem)
+    return EnvironmentProtocol(config, task)

@@ -148,6 +148,9 @@ class ServiceConfig(Model):
     environment: EnvironmentConfig
     service: BarrierConfig
     neighbors: dict[str, tuple[str, ...]] = Field(description="The agents, in order, and their potential neighbors.")
+    agent_names: tuple[str, ...] = Field(
+        description="What the environment called its agents, in order, when the run was planned; else their ids."
+    )
     proximity_distance: float | None = Field(
         default=None, description="Where neighborhood is a matter of distance, how far it reaches, in task units."
     )

@@ -75,6 +75,8 @@ PURE = (
     "broker/transports/queueing.py",
     "broker/transports/faulty.py",
     "broker/transports/transport.py",
+    "scenarios/document/addressing.py",
+    "scenarios/document/agent_names.py",
     "scenarios/document/explained.py",
     "scenarios/document/graph.py",
     "scenarios/document/plan.py",

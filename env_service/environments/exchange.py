@@ -42,6 +42,7 @@ class ExchangeTask:
     """
 
     def __init__(self, config: ExchangeTaskConfig, copies: int) -> None:
+        self.agent_names: tuple[str, ...] = ()
         self.action_counts = (6,) * config.agents
         self.observation_size = 5 * config.agents
         self.steps = config.steps

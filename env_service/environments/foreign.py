@@ -19,7 +19,7 @@ from broker.errors import ScenarioError, UserCodeFailed
 from broker.user_code import UserCode, is_failure, on_one_line
 from broker.wire.messages import ENVIRONMENT
 from env_service.config import PettingZooConfig
-from env_service.environments.given import by_agent, numbers_of, observation_of, refused, shown
+from env_service.environments.given import by_agent, name_of, numbers_of, observation_of, refused, shown
 from env_service.environments.task import Float
 
 Observations = Mapping[str, ArrayLike]
@@ -97,8 +97,14 @@ def open_environment(config: PettingZooConfig, build: Build) -> ForeignEnvironme
         path = "environment.options" if config.options else "environment.env"
         problem = f"{config.env}.parallel_env refused {config.options}: {type(error).__name__}: {error}"
         raise ScenarioError(path, problem) from error
-    if not getattr(environment, "possible_agents", None):
+    with calling(config, "possible_agents"):
+        agents = list(getattr(environment, "possible_agents", None) or ())
+        different = len(set(agents))
+    if not agents:
         raise ScenarioError("environment.env", f"expected possible_agents to name the agents, {config.env} has none")
+    if different < len(agents):
+        named = ", ".join(map(name_of, agents))
+        raise ScenarioError("environment.env", f"expected possible_agents to name each agent once, found {named}")
     return environment
 
 
@@ -113,7 +119,7 @@ def discrete_actions(config: PettingZooConfig, environment: ForeignEnvironment) 
         with calling(config, "action_space()"):
             space = environment.action_space(agent)
         if not isinstance(space, Discrete):
-            problem = f"expected Discrete actions, found {space} for {agent} of {config.env}"
+            problem = f"expected Discrete actions, found {space} for {name_of(agent)} of {config.env}"
             raise ScenarioError("environment.env", problem)
         actions.append((int(space.start), int(space.n)))
     return actions
@@ -179,12 +185,13 @@ class OwnView:
         agents = environments[0].possible_agents
         with calling(config, "observation_space()"):
             self._spaces = {agent: environments[0].observation_space(agent) for agent in agents}
+        self._names = {agent: name_of(agent) for agent in agents}
         sizes = [self._flat_size(config, agent) for agent in agents]
         for agent, size in zip(agents, sizes, strict=True):
             if size != sizes[0]:
                 problem = (
-                    f"all agents must see the same number of values, but in {config.env} {agents[0]} sees {sizes[0]} "
-                    f'and {agent} sees {size}. Set environment.observation = "state"'
+                    f"all agents must see the same number of values, but in {config.env} {self._names[agents[0]]} sees "
+                    f'{sizes[0]} and {self._names[agent]} sees {size}. Set environment.observation = "state"'
                 )
                 raise ScenarioError("environment.observation", problem)
         self.size = sizes[0]
@@ -194,20 +201,20 @@ class OwnView:
         """Take what is to be seen now in `copy`."""
         observations = by_agent(observations, "observations", step)
         for index, (agent, space) in enumerate(self._spaces.items()):
-            what = f'observation of "{agent}" at step {step}'
+            what = f'observation of "{self._names[agent]}" at step {step}'
             if agent in observations:
                 self.seen[copy, index] = observation_of(what, _flat(what, space, observations[agent]), self.size)
             elif step == 0 and agent in environment.agents:
                 raise refused(f"{what} is missing, although the agent is there")
 
     def _flat_size(self, config: PettingZooConfig, agent: str) -> int:
-        space = self._spaces[agent]
+        space, name = self._spaces[agent], self._names[agent]
         if not isinstance(space, _FLAT_SPACES):
-            problem = f"expected a flat observation (Box, Discrete), found {space} for {agent} of {config.env}"
+            problem = f"expected a flat observation (Box, Discrete), found {space} for {name} of {config.env}"
             raise ScenarioError("environment.observation", problem)
         size = int(flatdim(space))
         if not size:
-            problem = f"expected an observation of at least one number, found {space} for {agent} of {config.env}"
+            problem = f"expected an observation of at least one number, found {space} for {name} of {config.env}"
             raise ScenarioError("environment.observation", problem)
         return size
 

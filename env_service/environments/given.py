@@ -19,6 +19,7 @@ from env_service.environments.task import Float
 _NUMBERS = "biufO"
 """Kinds of arrays that can hold real numbers; objects, too, such as fractions."""
 _MOST = float(np.finfo(np.float32).max)
+_LONGEST = 60
 
 
 def refused(problem: str) -> UserCodeRefused:
@@ -57,8 +58,8 @@ def live_agents(given: Collection[str], possible: Collection[str], step: int) ->
     """
     for agent in given:
         if agent not in possible:
-            known = on_one_line(", ".join(map(str, possible)))
-            raise refused(f'agent "{agent}" at step {step} is none of possible_agents ({known})')
+            known = on_one_line(", ".join(map(name_of, possible)))
+            raise refused(f'agent "{name_of(agent)}" at step {step} is none of possible_agents ({known})')
     return given
 
 
@@ -70,7 +71,7 @@ def reward_of(agent: str, given: object, step: int) -> float:
     """
     if isinstance(given, float | int) and -_MOST <= given <= _MOST:
         return given
-    what = f'reward of "{agent}" at step {step}'
+    what = f'reward of "{name_of(agent)}" at step {step}'
     numbers = numbers_of(what, given)
     if numbers.size != 1:
         raise refused(f"{what} has shape {numbers.shape}, expected one number")
@@ -86,7 +87,9 @@ def flag_of(agent: str, given: object, what: str, step: int) -> bool:
     try:
         return bool(given)
     except (TypeError, ValueError):
-        raise refused(f'{what} of "{agent}" at step {step} is {shown(given)}, expected True or False') from None
+        raise refused(
+            f'{what} of "{name_of(agent)}" at step {step} is {shown(given)}, expected True or False'
+        ) from None
 
 
 def numbers_of(what: str, given: object) -> NDArray[np.floating]:
@@ -129,7 +132,16 @@ def observation_of(what: str, numbers: Float, size: int) -> Float:
     return numbers
 
 
+def name_of(agent: object) -> str:
+    """What people are told of an agent, which may be anything: its text, on one line, not too long and not empty."""
+    return _in_a_few_words(str(agent)) or _in_a_few_words(repr(agent))
+
+
 def shown(given: object) -> str:
     """Anything, in a few words."""
-    text = on_one_line(repr(given))
-    return text if len(text) <= 60 else f"{text[:60]}..."
+    return _in_a_few_words(repr(given))
+
+
+def _in_a_few_words(text: str) -> str:
+    line = on_one_line(text)
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."

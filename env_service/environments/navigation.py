@@ -38,6 +38,7 @@ class NavigationTask:
     """
 
     def __init__(self, config: NavigationConfig, copies: int) -> None:
+        self.agent_names: tuple[str, ...] = ()
         self.action_counts = (5,) * config.agents
         self.observation_size = 4 * config.agents
         self.steps = config.steps

@@ -24,7 +24,7 @@ from env_service.environments.foreign import (
     find_builder,
     open_environment,
 )
-from env_service.environments.given import by_agent, flag_of, live_agents, parts_of, reward_of
+from env_service.environments.given import by_agent, flag_of, live_agents, name_of, parts_of, reward_of
 from env_service.environments.task import Flags, Float, Integer, Outcome
 from env_service.global_streams import GlobalStreams
 
@@ -77,6 +77,8 @@ class PettingZooTask:
     def _look_at(self, config: PettingZooConfig) -> None:
         """Take down who there is, and what they can do and see."""
         self._agents = tuple(self._environments[0].possible_agents)
+        with calling(config, "possible_agents"):
+            self.agent_names = tuple(map(name_of, self._agents))
         actions = discrete_actions(config, self._environments[0])
         self._first_actions = tuple(first for first, _ in actions)
         self.action_counts = tuple(count for _, count in actions)
@@ -185,7 +187,8 @@ class PettingZooTask:
             ended[index], agent = Ended.TERMINATED, self._agents[index]
             if agent not in self._noted:
                 self._noted.add(agent)
+                name = self.agent_names[index]
                 self._notes.append(
-                    f'agent "{agent}" is not among `agents` after step {self._time}, and no flag says that it ended: '
+                    f'agent "{name}" is not among `agents` after step {self._time}, and no flag says that it ended: '
                     "taken as terminated, there and wherever it comes again"
                 )

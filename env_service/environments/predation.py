@@ -42,6 +42,7 @@ class PredationTask:
     """
 
     def __init__(self, config: PredationConfig, copies: int) -> None:
+        self.agent_names: tuple[str, ...] = ()
         self.action_counts = (2,) * config.agents
         self.observation_size = config.agents
         self.steps = config.steps

@@ -36,12 +36,14 @@ class Task(Protocol):
     """Parallel copies of an environment with N agents, discrete actions and private rewards.
 
     Attributes:
+        agent_names: What the task calls its agents, in agent order; empty where it has no names for them.
         action_counts: Number of actions of each agent, in agent order.
         observation_size: S.
         steps: Time limit of an episode.
         noop_action: The action that does nothing, or None where the task has none.
     """
 
+    agent_names: tuple[str, ...]
     action_counts: tuple[int, ...]
     observation_size: int
     steps: int

@@ -199,6 +199,7 @@ def _serve_agent(slice_json: str) -> None:
 class _NoTask:
     """A task that does nothing, and counts its steps."""
 
+    agent_names: tuple[str, ...] = ()
     noop_action: int | None = None
 
     def __init__(self, agents: int, observation_size: int, copies: int) -> None:

@@ -10,6 +10,7 @@ from agent_node.learning.network_sizes import Networks, networks_of
 from broker.participants.link import LifeConfig, LinkConfig
 from broker.wire.messages import ENVIRONMENT, OBSERVER
 from env_service.config import ServiceConfig
+from scenarios.document.agent_names import AgentNames
 from scenarios.document.graph import Graph
 from scenarios.document.process_faults import BROKER
 from scenarios.document.scenario import Scenario
@@ -22,7 +23,7 @@ class Plan:
 
     Attributes:
         scenario: The document.
-        agents: Their names, in order.
+        names: The agents' ids, and what the environment calls them.
         graph: Who may ever be whose neighbor.
         action_counts: Number of actions of each agent.
         observation_size: Length of an observation.
@@ -30,11 +31,16 @@ class Plan:
     """
 
     scenario: Scenario
-    agents: tuple[str, ...]
+    names: AgentNames
     graph: Graph
     action_counts: dict[str, int]
     observation_size: int
     steps: int
+
+    @property
+    def agents(self) -> tuple[str, ...]:
+        """Their ids, in order."""
+        return tuple(self.names.by_id)
 
     @property
     def strikable(self) -> tuple[str, ...]:
@@ -92,6 +98,7 @@ class Plan:
             environment=scenario.environment,
             service=scenario.service,
             neighbors=self.graph.neighbors,
+            agent_names=tuple(self.names.by_id.values()),
             proximity_distance=self.graph.proximity_distance,
             episodes=scenario.episodes,
             parallel_episodes=scenario.parallel_episodes,

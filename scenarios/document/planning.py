@@ -14,11 +14,12 @@ from broker.errors import ScenarioError
 from broker.faults import Judge
 from broker.faults.config import name_of_fault
 from broker.user_code import UserCode
-from broker.wire.messages import agent_name
 from env_service.environments import make_task
+from scenarios.document.addressing import with_ids
+from scenarios.document.agent_names import AgentNames
 from scenarios.document.delay_traces import with_traces
 from scenarios.document.explained import explained
-from scenarios.document.graph import build_graph
+from scenarios.document.graph import Graph, build_graph
 from scenarios.document.plan import Plan
 from scenarios.document.process_faults import PROCESS_FAULTS, LateJoinConfig, matching
 from scenarios.document.scenario import Scenario
@@ -36,8 +37,9 @@ def make_plan(scenario: Scenario) -> Plan:
     algorithm = make_algorithm(scenario)
     task = make_task(scenario.environment, 1)
     try:
-        agents = tuple(agent_name(index) for index in range(len(task.action_counts)))
-        graph = build_graph(scenario.topology, len(agents), scenario.seed)
+        names = AgentNames.of(len(task.action_counts), task.agent_names)
+        scenario = with_ids(scenario, names)
+        graph = _graph_of(scenario, names)
         if isinstance(scenario.topology, ProximityConfig) and task.positions() is None:
             raise ScenarioError(
                 "topology.kind",
@@ -47,14 +49,21 @@ def make_plan(scenario: Scenario) -> Plan:
             raise ScenarioError(
                 "service.missing_action", "expected wait or repeat: this task has no action that does nothing"
             )
-        counts = dict(zip(agents, task.action_counts, strict=True))
-        plan = Plan(scenario, agents, graph, counts, task.observation_size, task.steps)
+        counts = dict(zip(names.by_id, task.action_counts, strict=True))
+        plan = Plan(scenario, names, graph, counts, task.observation_size, task.steps)
         _check_size_of_shares(plan, algorithm)
         _check_patience(plan, algorithm)
         _check_process_faults(plan)
         return plan
     finally:
         task.close()
+
+
+def _graph_of(scenario: Scenario, names: AgentNames) -> Graph:
+    try:
+        return build_graph(scenario.topology, len(names.by_id), scenario.seed)
+    except ScenarioError as error:
+        raise ScenarioError(error.path, names.tell(error.problem)) from None
 
 
 def make_algorithm(scenario: Scenario) -> Algorithm:
@@ -99,7 +108,8 @@ def _check_process_faults(plan: Plan) -> None:
             raise ScenarioError(f"{path}.name", f"two faults are called {name!r}; give each its own name")
         seen.add(name)
         if not matching(fault, names):
-            raise ScenarioError(f"{path}.participants", f"expected some of {', '.join(names)}: they match none")
+            known = ", ".join(map(plan.names.told, names))
+            raise ScenarioError(f"{path}.participants", f"expected some of {known}: they match none")
         if isinstance(fault, LateJoinConfig):
             if fault.by_s >= scenario.joining.give_up_s:
                 raise ScenarioError(f"{path}.by_s", f"expected less than joining.give_up_s, found {fault.by_s}")

@@ -195,7 +195,8 @@ class EdgesConfig(_Topology):
 
     kind: Literal["edges"] = "edges"
     edges: tuple[tuple[str, str], ...] = Field(
-        description="Pairs of agents (`['agent-0', 'agent-1']`), each once: an edge carries both ways."
+        description="Pairs of agents (`['agent-0', 'agent-1']`, or the environment's names), each once: an edge "
+        "carries both ways."
     )
 
     def pairs(self, agents: int, _seed: int, /) -> Iterable[Pair]:

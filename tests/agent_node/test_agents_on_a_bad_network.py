@@ -48,6 +48,7 @@ class Weather:
 class CountingTask:
     """Does nothing; ends after STEPS and remembers who did what."""
 
+    agent_names: tuple[str, ...] = ()
     noop_action: int | None = None
     steps = STEPS
     observation_size = 3
@@ -153,6 +154,7 @@ def world(
             {"action_patience_s": 1.0, "ready_patience_s": 3.0, "give_up_s": 1e6, "missing_action": missing_action}
         ),
         neighbors=configs["agent-0"].neighbors,
+        agent_names=tuple(configs),
         episodes=EPISODES,
         parallel_episodes=COPIES,
     )

@@ -20,6 +20,7 @@ NOBODY_CAME = BarrierConfig(action_patience_s=5, ready_patience_s=60, give_up_s=
 class FakeTask:
     """Agent n of copy e is out after `lengths[e][n]` steps; its reward tells its action, the step, copy and agent."""
 
+    agent_names = ()
     action_counts = (3, 4, 5)
     observation_size = 4
 
@@ -69,6 +70,7 @@ def slice_(*, copies=2, episodes=2, seed=7, distance=None, environment=None, lif
         environment=environment or ExchangeTaskConfig(),
         service=NOBODY_CAME.model_copy(update=service),
         neighbors={agent: tuple(other for other in AGENTS if other != agent) for agent in AGENTS},
+        agent_names=AGENTS,
         proximity_distance=distance,
         episodes=episodes,
         parallel_episodes=copies,

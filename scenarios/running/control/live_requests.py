@@ -47,7 +47,7 @@ def add(root: Path, settings: Sequence[str]) -> str:
     whole = with_live_faults(scenario, live)
     if name in whole.fault_names:
         raise ScenarioError("name", f"the run has a fault called {name!r} already; give this one another name")
-    make_plan(whole.model_copy(update={"faults": (*whole.faults, fault)}))
+    fault = make_plan(whole.model_copy(update={"faults": (*whole.faults, fault)})).scenario.faults[-1]
     _order(folder, {"add": fault.model_dump(mode="json", exclude_defaults=True)})
     return f"fault {name} is in force in {root}"
 

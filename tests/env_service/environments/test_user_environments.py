@@ -364,3 +364,64 @@ def test_what_a_module_draws_when_it_is_imported_is_the_same_in_every_process(tm
         make_task(PettingZooConfig(env=f"drawn_{number}", observation="own"), 1, seed=number)
         drawn.append(sys.modules[f"drawn_{number}"].DRAWN)
     assert drawn[0] == drawn[1]
+
+
+# What agents are called
+
+HOSTILE = {
+    1: "1",
+    "1": "1",
+    "a\nb": "a b",
+    "\x1b[2Jc": "[2Jc",
+    "x" * 999: "x" * 60 + "...",
+    "": "''",
+    "\ud800": "'\\ud800'",
+}
+
+
+def calling_them(*names, **methods):
+    return giving(possible_agents=[*names], **methods)
+
+
+@pytest.mark.parametrize("observation", ["own", "state"])
+def test_a_name_is_the_text_of_an_agent_on_one_line_not_too_long_and_not_empty(monkeypatch, observation):
+    task = serve(monkeypatch, calling_them(*HOSTILE), observation=observation)
+    assert task.agent_names == tuple(HOSTILE.values())
+    for name in task.agent_names:
+        assert name.isprintable()
+        name.encode()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"rewards": lambda self: dict.fromkeys(self.agents, None)},
+        {"seen": lambda self, agent: [0, 0] if self.time < 1 else None},
+        {"flags": lambda self: dict.fromkeys(self.agents, np.zeros(2))},
+    ],
+    ids=["reward", "observation", "flag"],
+)
+def test_a_refusal_is_one_line_whatever_the_agent_is_called(monkeypatch, broken):
+    text = refusal(monkeypatch, calling_them("a\n\x1b[2Jenvironment: all is well", "b", **broken))
+    assert text.isprintable()
+    assert '"a [2Jenvironment: all is well" at step 1 ' in text
+
+
+def test_an_agent_that_has_no_text_is_a_failure_of_the_environment(monkeypatch):
+    class Silent:
+        def __str__(self):
+            raise RuntimeError("no name")
+
+    with pytest.raises(UserCodeFailed, match="possible_agents of toy raised RuntimeError: no name"):
+        serve(monkeypatch, calling_them(Silent(), "b"), observation="state")
+
+
+def test_two_agents_that_are_one_are_refused(monkeypatch):
+    with pytest.raises(ScenarioError, match="expected possible_agents to name each agent once, found a, b, a"):
+        serve(monkeypatch, calling_them("a", "b", "a"))
+
+
+@pytest.mark.parametrize("given", [np.array(["a", "b"]), 3, [["a"], ["b"]]], ids=["array", "number", "lists"])
+def test_possible_agents_that_cannot_be_looked_through_are_one_sentence(monkeypatch, given):
+    with pytest.raises(UserCodeFailed, match="possible_agents of toy raised"):
+        serve(monkeypatch, giving(possible_agents=given))

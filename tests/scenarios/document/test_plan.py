@@ -130,7 +130,7 @@ def test_a_slice_survives_as_json():
 class Placeless:
     """A task that does not say where its agents are."""
 
-    action_counts, observation_size, steps, noop_action = (5, 5), 3, 10, None
+    agent_names, action_counts, observation_size, steps, noop_action = (), (5, 5), 3, 10, None
 
     def __init__(self):
         self.closed = 0
