@@ -20,7 +20,10 @@ from scenarios.running.meeting.running_broker import given_address
 def describe(plan: Plan) -> str:
     """The resolved document, each agent's edges, and what may surprise."""
     lines = [plan.scenario.to_toml().rstrip(), "", "# edges per agent"]
-    lines += [f"# {agent}: {', '.join(plan.graph.neighbors[agent]) or 'none'}" for agent in plan.agents]
+    told = plan.names.told
+    lines += [
+        f"# {told(agent)}: {', '.join(map(told, plan.graph.neighbors[agent])) or 'none'}" for agent in plan.agents
+    ]
     edges = len(plan.graph.edges)
     lines.append(
         f"# {len(plan.agents)} agents, {edges} directed edges, observations of {plan.observation_size} numbers"

@@ -17,6 +17,7 @@ from agent_node.policy_folder import learned_until
 from broker.errors import ForetellError, LedgerMismatch, UserError
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import say
+from scenarios.document.agent_names import AgentNames
 from scenarios.document.plan import Plan
 from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
@@ -32,6 +33,7 @@ from scenarios.running.control.run import run
 from scenarios.running.machine import make_ready
 from scenarios.running.ways import WayName, way_called, way_named
 
+_AGENTS_SHOWN = 8
 _INTERRUPTED = 130
 
 
@@ -109,6 +111,8 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder) -> None:
     console = Screen(stderr=True)
     said = f": {scenario.algorithm.name}, {len(plan.agents)} agents, {len(plan.graph.edges)} edges"
     console.print(console.bold("", scenario.name, f"{said}, seed {scenario.seed}, {way}"))
+    if plan.names.own:
+        console.print(f"agents: {plan.names.listed(_AGENTS_SHOWN)}", style="dim", highlight=False)
     with held(folder), _bar(scenario.episodes, console) as show, interruptible() as interrupted:
         observer = Observer(plan, folder, way, show, partial(console.print, style="dim", highlight=False))
         try:
@@ -121,7 +125,7 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder) -> None:
         _draw(plan, folder, observer, way)
         stopped = interrupted()
     screen = Screen()
-    screen.print(_figures(screen, summary))
+    screen.print(_figures(screen, summary, plan.names))
     say(_paths(folder))
     if stopped and not summary.complete:
         console.print(f"foretell: interrupted after {summary.episodes} of {scenario.episodes} episodes", style="yellow")
@@ -132,7 +136,7 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder) -> None:
             f"only {summary.episodes} of {scenario.episodes} episodes were recorded. The logs: {folder.root / 'logs'}"
         )
     if sentences := mismatches(plan, folder.store):
-        raise LedgerMismatch(sentences)
+        raise LedgerMismatch([*map(plan.names.tell, sentences)])
 
 
 def _draw(plan: Plan, folder: RunFolder, observer: Observer, way: WayName) -> None:
@@ -142,7 +146,7 @@ def _draw(plan: Plan, folder: RunFolder, observer: Observer, way: WayName) -> No
         from scenarios.reports.learning_curve import draw_learning_curve  # noqa: PLC0415 - matplotlib takes half a second
 
         title = f"{scenario.name}, {scenario.algorithm.name}, seed {scenario.seed} ({way})"
-        draw_learning_curve(folder.learning_curve, title, plan.agents, returns)
+        draw_learning_curve(folder.learning_curve, title, tuple(map(plan.names.told, plan.agents)), returns)
 
 
 @contextmanager
@@ -198,7 +202,7 @@ def interruptible() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def _figures(screen: Screen, summary: Summary) -> Table:
+def _figures(screen: Screen, summary: Summary, names: AgentNames) -> Table:
     """The figures a user asks for first."""
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
@@ -209,8 +213,9 @@ def _figures(screen: Screen, summary: Summary) -> Table:
             "team return",
             screen.bold(f"{first:.2f} -> ", f"{last:.2f}", f"  (first and last tenth of {summary.episodes} episodes)"),
         )
-        agents = ", ".join(f"{agent} {value:.2f}" for agent, value in list(summary.per_agent_return_last.items())[:8])
-        table.add_row("per agent, last", agents + (" ..." if len(summary.per_agent_return_last) > 8 else ""))
+        own = list(summary.per_agent_return_last.items())
+        agents = ", ".join(f"{names.told(agent)} {value:.2f}" for agent, value in own[:_AGENTS_SHOWN])
+        table.add_row("per agent, last", agents + (" ..." if len(own) > _AGENTS_SHOWN else ""))
     shares = f"{summary.shares_sent} sent, {summary.shares_heard} heard, {summary.shares_missing} missing"
     table.add_row("shares", f"{shares}, {summary.shares_late} late, {summary.edge_bytes / 1e6:.1f} MB")
     trouble = f"{summary.rejected} rejected, {summary.dropped} dropped, {summary.lost} lost"

@@ -2,7 +2,7 @@
 
 | format    | what it is                                                                                      |
 |-----------|-------------------------------------------------------------------------------------------------|
-| csv       | a row per run, episode and agent                                                                |
+| csv       | a row per run, episode and agent: its id, and what its environment calls it                     |
 | parquet   | the same columns; needs pyarrow (`pip install 'foretell[parquet]'`)                             |
 | marl-eval | the raw data of InstaDeep's marl-eval: environment, task, algorithm, run, step, lists of returns |
 """
@@ -21,11 +21,14 @@ import numpy as np
 from broker.errors import UserError
 from scenarios.results.run_result import RunResult
 
-COLUMNS = ("run", "scenario", "environment", "algorithm", "seed", "episode", "env_steps", "agent", "return")
+COLUMNS = (
+    *("run", "scenario", "environment", "algorithm", "seed"),
+    *("episode", "env_steps", "agent", "agent_name", "return"),
+)
 _POINTS = 20
 _PER_POINT = 10
 
-Row = tuple[str, str, str, str, int, int, int, str, float]
+Row = tuple[str, str, str, str, int, int, int, str, str, float]
 
 
 def to_csv(runs: Sequence[RunResult]) -> bytes:
@@ -109,7 +112,7 @@ def _rows(runs: Sequence[RunResult]) -> Iterator[Row]:
         head = (folder, scenario.name, scenario.environment.kind, scenario.algorithm.name, scenario.seed)
         for episode, (returns, steps) in enumerate(zip(run.returns.tolist(), run.steps.tolist(), strict=True)):
             for agent, value in zip(run.agents, returns, strict=True):
-                yield (*head, episode, steps, agent, value)
+                yield (*head, episode, steps, agent, run.names.by_id[agent], value)
 
 
 def _steps(run: RunResult) -> dict[str, Any]:

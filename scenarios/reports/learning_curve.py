@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -9,7 +11,9 @@ import numpy as np
 
 mpl.use("Agg")
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from broker.errors import UserError
 
@@ -23,7 +27,7 @@ def draw_learning_curve(path: Path, title: str, agents: tuple[str, ...], returns
     Args:
         path: Where the PNG goes.
         title: Above the axes.
-        agents: Their names.
+        agents: What people are told of each.
         returns: (episodes, N) float64.
 
     Raises:
@@ -35,21 +39,32 @@ def draw_learning_curve(path: Path, title: str, agents: tuple[str, ...], returns
     window = max(1, len(returns) // 50)
     team = returns.sum(axis=1)
     axes.plot(episodes, team, color=_TEAM, alpha=0.2, linewidth=0.7)
-    axes.plot(*_smoothed(episodes, team, window), color=_TEAM, linewidth=2, label="team (sum over agents)")
+    lines = axes.plot(*_smoothed(episodes, team, window), color=_TEAM, linewidth=2, label="team (sum over agents)")
     if len(agents) <= len(_AGENTS):
         for column, agent in enumerate(agents):
-            axes.plot(*_smoothed(episodes, returns[:, column], window), color=_AGENTS[column], linewidth=1, label=agent)
+            own = _smoothed(episodes, returns[:, column], window)
+            lines += axes.plot(*own, color=_AGENTS[column], linewidth=1, label=agent)
     axes.set_xlabel("training episode")
     axes.set_ylabel("return per episode")
-    axes.set_title(title)
+    axes.set_title(title, parse_math=False)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="best")
-    try:
-        figure.savefig(path)
-    except OSError as error:
-        msg = f"cannot write the learning curve {path}: {error.strerror}"
-        raise UserError(msg) from None
+    _explain(axes, lines)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        try:
+            figure.savefig(path)
+        except OSError as error:
+            msg = f"cannot write the learning curve {path}: {error.strerror}"
+            raise UserError(msg) from None
+
+
+def _explain(axes: Axes, lines: Sequence[Line2D]) -> None:
+    """A legend whose texts stand as they are: neither formulas, nor left out for a first letter that means so."""
+    legend = axes.legend(lines, ["label"] * len(lines), frameon=False, loc="best")
+    for text, line in zip(legend.get_texts(), lines, strict=True):
+        text.set_parse_math(False)
+        text.set_text(str(line.get_label()))
 
 
 def _smoothed(x: np.ndarray, y: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ from rich.console import Group, JustifyMethod
 from rich.table import Table
 
 from broker.wire.records import Fate
+from scenarios.document.agent_names import AgentNames
 from scenarios.results.answers import CauseCount, EdgeFates, EndingCount
 from scenarios.results.folder import RunFolder
 from scenarios.results.proof import kind_on
@@ -89,8 +90,9 @@ def account_of(folder: Path, *, by_edge: bool) -> Group:
         UserError: There is no run, or its store cannot be read.
     """
     with read_store(RunFolder(folder).store) as store:
-        rows, causes = accounts(store), store.causes(_CAUSES_SHOWN)
-    return Group(_account_table(rows if by_edge else _by_kind(rows)), *([_cause_table(causes)] if causes else []))
+        rows, causes, names = accounts(store), store.causes(_CAUSES_SHOWN), store.agent_names()
+    table = _account_table(rows if by_edge else _by_kind(rows), names)
+    return Group(table, *([_cause_table(causes, names)] if causes else []))
 
 
 def _by_kind(rows: list[Account]) -> list[Account]:
@@ -101,13 +103,13 @@ def _by_kind(rows: list[Account]) -> list[Account]:
     ]
 
 
-def _account_table(rows: list[Account]) -> Table:
+def _account_table(rows: list[Account], names: AgentNames) -> Table:
     table = Table(title="what became of the messages", title_justify="left", caption_justify="left")
     table.add_column("kind" if rows and not rows[0].source else "edge")
     for field in fields(Account)[3:]:
         table.add_column(field.name, justify="right")
     for row in rows:
-        name = f"{row.source}->{row.destination}" if row.source else row.kind
+        name = f"{names.told(row.source)}->{names.told(row.destination)}" if row.source else row.kind
         table.add_row(name, *(str(getattr(row, field.name) or "") for field in fields(Account)[3:]))
     table.caption = (
         "sent shares are heard, lost, dropped, expired, rejected or late, or came when their receiver was done;\n"
@@ -116,13 +118,14 @@ def _account_table(rows: list[Account]) -> Table:
     return table
 
 
-def _cause_table(causes: Sequence[CauseCount]) -> Table:
+def _cause_table(causes: Sequence[CauseCount], names: AgentNames) -> Table:
     table = Table(title="and why", title_justify="left")
     for column in ("kind", "fate", "messages", "cause"):
         prose = column == "cause"
         justify: JustifyMethod = "right" if column == "messages" else "left"
         table.add_column(column, justify=justify, overflow="fold" if prose else "ellipsis")
     for found in causes:
-        cause = found.example if found.causes == 1 else f"such as: {found.example}"
+        example = names.tell(found.example)
+        cause = example if found.causes == 1 else f"such as: {example}"
         table.add_row(found.kind, found.fate, str(found.often), cause)
     return table

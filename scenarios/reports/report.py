@@ -11,11 +11,13 @@ from scenarios.results.run_result import RunResult
 
 _DIGITS = 16
 """Of a digest, as at the end of a run."""
+_AGENTS_SHOWN = 8
 
 
 def tables(runs: Sequence[RunResult]) -> Iterator[Table]:
     """Returns, communication, faults and digests of every run, and statistics where runs differ in the seed alone."""
     yield _returns(runs)
+    yield _agents(runs)
     yield _communication(runs)
     yield _trouble(runs)
     groups = [_one_a_seed(group) for group in _groups(runs)]
@@ -49,6 +51,17 @@ def _returns(runs: Sequence[RunResult]) -> Table:
             summary.substrate,
         )
     table.caption = "first and last tenth of the training episodes"
+    return table
+
+
+def _agents(runs: Sequence[RunResult]) -> Table:
+    table = _table("returns of single agents", "run")
+    table.add_column("last", overflow="fold")
+    for run in runs:
+        own = list(run.summary.per_agent_return_last.items())
+        said = [f"{run.names.told(agent)} {value:.2f}" for agent, value in own[:_AGENTS_SHOWN]]
+        table.add_row(_name(run), ", ".join([*said, *(["..."] if len(own) > _AGENTS_SHOWN else [])]))
+    table.caption = "last tenth of the training episodes"
     return table
 
 

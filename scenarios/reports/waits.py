@@ -19,11 +19,10 @@ def explain(root: Path) -> str:
     """
     folder = open_run_folder(root)
     with read_store(folder.store) as store:
-        waits, episodes, lives = store.status(), store.count_episodes(), store.lives()
+        waits, episodes, lives, names = store.status(), store.count_episodes(), store.lives(), store.agent_names()
     goes_on = is_held(folder)
     state = "goes on" if goes_on else "has ended"
-    lines = [f"{root} {state}; {episodes} episodes are recorded, in {len(lives)} lives"]
-    lines += [
+    lines = [
         f"life {life.incarnation}: {life.why or 'resumed'}; went on after episode {life.after_episode}"
         for life in lives[1:][-_FEW:]
     ]
@@ -34,7 +33,8 @@ def explain(root: Path) -> str:
     if goes_on:
         silent = {log.stem for log in folder.logs.glob("*.log")} - {wait.participant for wait in waits}
         lines += [f"{name} has given no sign yet" for name in sorted(silent)]
-    return "\n".join(lines)
+    beginning = f"{root} {state}; {episodes} episodes are recorded, in {len(lives)} lives"
+    return "\n".join([beginning, *map(names.tell, lines)])
 
 
 def _silence(seconds: float) -> str:

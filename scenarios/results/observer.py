@@ -50,6 +50,7 @@ class Progress:
 ShowProgress = Callable[[Progress], None]
 Say = Callable[[str], None]
 _SMOOTHING = 0.05
+_LONGEST_SETTINGS = 500
 
 
 class Observer:
@@ -81,7 +82,7 @@ class Observer:
         self._folder = folder
         self._substrate = substrate
         self._show = show
-        self._say = say
+        self._show_sentence = say
         self._clock = clock
         self._store = _opened(plan, folder, substrate)
         try:
@@ -151,7 +152,8 @@ class Observer:
     def add_fault(self, name: str, document: str) -> None:
         """Take note of a fault that is added now."""
         self._store.add_live_fault(name, document, self.recorded - 1)
-        self.tell(f"fault {name} is added after episode {self.recorded - 1}: {document}")
+        settings = document if len(document) <= _LONGEST_SETTINGS else f"{document[:_LONGEST_SETTINGS]}..."
+        self.tell(f"fault {name} is added after episode {self.recorded - 1}: {settings}")
 
     def heal_fault(self, name: str) -> None:
         """Take note of a fault that ends now."""
@@ -206,6 +208,10 @@ class Observer:
         summary.write(self._folder.summary)
         return summary
 
+    def _say(self, sentence: str) -> None:
+        """Show a sentence as people are told it; the store keeps ids."""
+        self._show_sentence(self._plan.names.tell(sentence))
+
     def _recalled(self, after_episode: int | None = None) -> RunTotals:
         totals = RunTotals(self._plan.agents, self._plan.scenario.learning.rounds)
         totals.recall(self._store.reader, after_episode)
@@ -227,7 +233,8 @@ class Observer:
         before = team_return if self._team_return is None else self._team_return
         self._team_return = before + _SMOOTHING * (team_return - before)
         scalars = {"return/team": team_return}
-        scalars |= {f"return/{agent}": value for agent, value in zip(self._totals.agents, record.returns, strict=True)}
+        told = map(self._plan.names.told, self._totals.agents)
+        scalars |= {f"return/{agent}": value for agent, value in zip(told, record.returns, strict=True)}
         scalars |= {f"loss/{name}": total / self._losses_of for name, total in self._losses.items()}
         self._scalars.add(record.episode, scalars)
         self._losses.clear()
@@ -248,6 +255,7 @@ def _opened(plan: Plan, folder: RunFolder, substrate: str) -> Store:
     store = Store(folder.store, plan.agents)
     try:
         store.begin(scenario.digest, scenario.episodes, substrate)
+        store.introduce(plan.names)
     except BaseException:
         store.close()
         raise

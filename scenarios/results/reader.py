@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from broker.errors import UserError
 from broker.wire.records import EdgeRecord, FaultCount, ProcessFaultRecord
+from scenarios.document.agent_names import AgentNames
 from scenarios.results.answers import (
     CauseCount,
     DocumentRow,
@@ -138,6 +139,24 @@ class RunReader:
             "more episodes may be asked for: put its scenario.toml back, or run the changed one into another folder"
         )
         raise UserError(msg)
+
+    def agent_names(self) -> AgentNames:
+        """The agents, in their order, with what their environment calls them; nobody before the run has begun."""
+        return AgentNames(dict(self._ask("SELECT agent, name FROM agents ORDER BY rowid")))
+
+    def require_agents(self, names: AgentNames) -> None:
+        """See that the agents are those that the run was begun with.
+
+        Raises:
+            UserError: They are others, or in another order.
+        """
+        begun = self.agent_names()
+        if begun.by_id and [*begun.by_id.items()] != [*names.by_id.items()]:
+            expected, found = (", ".join(each.by_id.values()) for each in (begun, names))
+            msg = (
+                f"the run in {self._path.parent} was begun with the agents {expected}; its environment has now {found}"
+            )
+            raise UserError(msg)
 
     def episodes(self) -> Iterator[EpisodeRow]:
         """Returns by episode, and within it in the order of the agents."""

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from broker.errors import UserError
 from broker.text_files import read_text
 from broker.wire.records import EdgeRecord
+from scenarios.document.agent_names import AgentNames
 from scenarios.document.scenario import Scenario
 from scenarios.results.answers import EpisodeRow
 from scenarios.results.document import read_document
@@ -60,7 +61,8 @@ class RunResult:
         folder: Where it is.
         scenario: The resolved document.
         summary: Its figures.
-        agents: Names, in order.
+        agents: Ids, in order.
+        names: What their environment calls them.
         returns: (episodes, N) float64, undiscounted, mean over parallel copies.
         steps: (episodes,) int64, environment steps of each episode over all its copies.
         traffic: What crossed the edges between agents.
@@ -70,6 +72,7 @@ class RunResult:
     scenario: Scenario
     summary: Summary
     agents: tuple[str, ...]
+    names: AgentNames
     returns: NDArray[np.float64]
     steps: NDArray[np.int64]
     traffic: EdgeTraffic
@@ -96,8 +99,9 @@ def read_run(folder: Path) -> RunResult:
     scenario = read_document(run)
     with read_store(run.store) as store:
         agents, returns, steps = _episodes(list(store.episodes()))
+        names = store.agent_names()
         traffic = _traffic(store.edges(), agents, summary.rounds)
-    return RunResult(folder, scenario, summary, agents, returns, steps, traffic)
+    return RunResult(folder, scenario, summary, agents, names, returns, steps, traffic)
 
 
 def read_summary(run: RunFolder) -> Summary | None:

@@ -3,6 +3,7 @@
 | table    | a row is                                                                                   |
 |----------|--------------------------------------------------------------------------------------------|
 | document | which document the run was begun with: SHA-256 of all but `episodes`, `episodes`; on what |
+| agents   | an agent, and what its environment calls it: its id where that has no names              |
 | episodes | one agent's return in one episode                                                          |
 | rounds   | one communication round of one agent: partners, heard, losses as JSON                      |
 | edges    | one directed edge: sent, sent_bytes, dropped, heard, late, missing, rejected, lost, skipped |
@@ -27,6 +28,7 @@ VERSION = 3
 
 _TABLES = """
 CREATE TABLE document (digest TEXT, episodes INTEGER, substrate TEXT);
+CREATE TABLE agents (agent TEXT PRIMARY KEY, name TEXT);
 CREATE TABLE episodes (episode INTEGER, agent TEXT, return REAL, steps INTEGER, missing_actions INTEGER);
 CREATE TABLE rounds (episode INTEGER, round INTEGER, agent TEXT, partners INTEGER, heard INTEGER, losses TEXT);
 CREATE TABLE edges (source TEXT, destination TEXT, sent INTEGER DEFAULT 0, sent_bytes INTEGER DEFAULT 0,

@@ -26,6 +26,7 @@ from broker.wire.records import (
     RoundRecord,
     StatusRecord,
 )
+from scenarios.document.agent_names import AgentNames
 from scenarios.results.reader import RunReader
 from scenarios.results.schema import SCHEMA
 
@@ -119,6 +120,19 @@ class Store:
         self._rows.clear()
         self._waiting = 0
         self._flushed_at = time.monotonic()
+
+    def introduce(self, names: AgentNames) -> None:
+        """Keep what the environment calls the agents.
+
+        Raises:
+            UserError: The run was begun with others, or the file cannot be written.
+        """
+        self.reader.require_agents(names)
+        try:
+            with self._database:
+                self._database.executemany("INSERT OR IGNORE INTO agents VALUES (?, ?)", names.by_id.items())
+        except sqlite3.Error as error:
+            raise _unwritable(error) from None
 
     def begin(self, digest: str, episodes: int, substrate: str) -> None:
         """Keep which document the run is begun with, and on what, or that it goes on to more episodes.

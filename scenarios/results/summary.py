@@ -20,8 +20,9 @@ from scenarios.results.reader import RunReader, read_store
 class Summary(Model):
     """`summary.json`. Returns are undiscounted sums over an episode, means over its parallel copies.
 
-    First and last are means over the first and last tenth of the episodes; team is the sum over agents. Shares and what
-    was dropped are those between agents; rejected and lost are counted on all edges.
+    First and last are means over the first and last tenth of the episodes; team is the sum over agents. Agents stand
+    here by their ids; `agent_names` has what the environment calls them, their ids where it has no names. Shares and
+    what was dropped are those between agents; rejected and lost are counted on all edges.
     """
 
     scenario: str
@@ -33,6 +34,7 @@ class Summary(Model):
     team_return_first: float | None
     team_return_last: float | None
     per_agent_return_last: dict[str, float]
+    agent_names: dict[str, str]
     rounds: int
     shares_sent: int
     shares_heard: int
@@ -71,7 +73,7 @@ class RunTotals:
         gone: Agents that died and are not replaced.
 
     Args:
-        agents: Their names, in the order of an episode's returns.
+        agents: Their ids, in the order of an episode's returns.
         rounds: Communication rounds of an episode.
     """
 
@@ -165,12 +167,13 @@ class RunTotals:
             episodes: How many there were to be.
             substrate: `simulate` or `run`.
             wall_s: Seconds from the first step to the last.
-            store: The run's store, for the ledger.
+            store: The run's store, for the ledger and what agents are called.
         """
         returns = np.array(self.returns, np.float64).reshape(len(self.returns), len(self.agents))
         tenth = max(1, len(returns) // 10)
         team = returns.sum(axis=1)
-        faults, ledger_digest = _ledger(store)
+        with read_store(store) as reader:
+            names, (faults, ledger_digest) = dict(reader.agent_names().by_id), _ledger(reader)
         last = returns[-tenth:].mean(axis=0).tolist() if len(returns) else []
         return Summary(
             scenario=scenario,
@@ -182,6 +185,7 @@ class RunTotals:
             team_return_first=float(team[:tenth].mean()) if len(returns) else None,
             team_return_last=float(team[-tenth:].mean()) if len(returns) else None,
             per_agent_return_last=dict(zip(self.agents, last, strict=False)),
+            agent_names=names,
             rounds=self.round_records // len(self.agents),
             shares_sent=self.edges["sent"],
             shares_heard=self.heard,
@@ -205,11 +209,10 @@ def _joint_digest(weights: dict[str, str]) -> str:
     return sha256("\n".join(f"{agent} {weights[agent]}" for agent in sorted(weights)).encode()).hexdigest()
 
 
-def _ledger(store: Path) -> tuple[int, str]:
+def _ledger(reader: RunReader) -> tuple[int, str]:
     """Number of lines of the fault ledger, and SHA-256 over them in an order that does not depend on time."""
     digest, lines = sha256(), 0
-    with read_store(store) as reader:
-        for row in reader.faults():
-            digest.update(json.dumps(row[:-1]).encode())  # all but its fate
-            lines += 1
+    for row in reader.faults():
+        digest.update(json.dumps(row[:-1]).encode())  # all but its fate
+        lines += 1
     return lines, digest.hexdigest()

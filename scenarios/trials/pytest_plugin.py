@@ -94,11 +94,12 @@ class FaultRun:
         partners: Counter[str] = Counter()
         heard: Counter[str] = Counter()
         with self._store() as store:
+            names = store.agent_names()
             for found in store.rounds():
                 partners[found.agent] += found.partners
                 heard[found.agent] += found.heard
         starved = [
-            f"{agent} ({heard[agent]} of {count})"
+            f"{names.told(agent)} ({heard[agent]} of {count})"
             for agent, count in sorted(partners.items())
             if heard[agent] < at_least * count
         ]
@@ -116,7 +117,8 @@ class FaultRun:
         from scenarios.document.planning import make_plan  # noqa: PLC0415
         from scenarios.results.proof import mismatches  # noqa: PLC0415
 
-        sentences = mismatches(make_plan(self.scenario), self.folder.store)
+        plan = make_plan(self.scenario)
+        sentences = [*map(plan.names.tell, mismatches(plan, self.folder.store))]
         self._claim(not sentences, f"a ledger that fits; {'; '.join(sentences)}")
 
     def replay(self) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from broker.errors import ForetellError, ParticipantDied, UserError
+from scenarios.document.agent_names import AgentNames
 from scenarios.document.plan import Plan
 from scenarios.results.folder import RunFolder
 from scenarios.results.observer import Observer
@@ -21,6 +22,8 @@ Interrupted = Callable[[], bool]
 def run(plan: Plan, folder: RunFolder, observer: Observer, way: Way, interrupted: Interrupted) -> None:
     """Run all participants of `plan` until they are done or `interrupted` says so, and keep what they have learned.
 
+    Errors speak of agents by their names.
+
     Args:
         plan: What runs.
         folder: For its logs, journals, checkpoints, orders and policy.
@@ -33,7 +36,7 @@ def run(plan: Plan, folder: RunFolder, observer: Observer, way: Way, interrupted
         Deadlock: Nobody can go on.
         UserError: A participant refused its settings, an address is in use, or the policy cannot be written.
     """
-    with way(plan, folder, observer) as substrate:
+    with _told(plan.names), way(plan, folder, observer) as substrate:
         whole = _Run(plan, folder, observer, substrate, interrupted)
         try:
             whole.lead_lives()
@@ -42,6 +45,16 @@ def run(plan: Plan, folder: RunFolder, observer: Observer, way: Way, interrupted
                 whole.keep_policy()
             raise
         whole.keep_policy()
+
+
+@contextmanager
+def _told(names: AgentNames) -> Iterator[None]:
+    """Let errors speak of agents as people are told of them."""
+    try:
+        yield
+    except ForetellError as error:
+        error.args = (names.tell(str(error)),)
+        raise
 
 
 class _Run:

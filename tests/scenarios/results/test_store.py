@@ -85,6 +85,7 @@ def test_joining_and_finishing_leave_no_row(store, read):
     tables = [name for (name,) in read("SELECT name FROM sqlite_master WHERE type = 'table'")]
     assert sorted(tables) == [
         *(
+            "agents",
             "delays",
             "document",
             "edges",

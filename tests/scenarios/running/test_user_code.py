@@ -163,7 +163,7 @@ def test_an_algorithm_that_raises_is_blamed_by_name_with_its_own_line_and_has_no
     ended = play(way, lambda *_: None, algorithm__name="independent")
     assert ended.lives == 2
     assert str(ended.error).startswith(
-        "agent-1: loss() of independent raised ZeroDivisionError: my own mistake (test_user_code.py, line "
+        "b (agent-1): loss() of independent raised ZeroDivisionError: my own mistake (test_user_code.py, line "
     )
     assert 'raise ZeroDivisionError("my own mistake")' in ended.log("agent-1")
 
@@ -176,7 +176,7 @@ def test_others_go_on_without_an_agent_whose_algorithm_raises_where_the_scenario
     degrade = {"recovery__on_crash": "degrade", "service__missing_action": "repeat"}
     ended = play(way, lambda *_: None, algorithm__name="independent", **degrade)
     assert ended.error is None
-    assert any("agent-1 died: loss() of independent raised" in note for note in ended.notes)
+    assert any("b (agent-1) died: loss() of independent raised" in note for note in ended.notes)
 
 
 @each_way
