@@ -11,7 +11,7 @@ ForetellError
 |-- PeerLost                a peer stayed silent for longer than the scenario allows
 |-- Deadlock                virtual time: everybody waits and nothing is due
 |-- UserCodeFailed          an environment or an algorithm that somebody brought raised (exit 3)
-|   `-- UserCodeRefused     it gave what nobody can use; played again, it gives the same
+|   `-- UserCodeRefused     it gave what nobody can use, such as a loss that is NaN; played again, it gives the same
 |-- ParticipantDied         a process of a run ended before its work (exit 3)
 |   `-- UserCodeDied        of code that somebody brought
 `-- LedgerMismatch          the faults a run met are not those it asked for (exit 4)

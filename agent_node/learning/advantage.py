@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 Grid = np.ndarray
+_OVERFLOW = np.errstate(over="ignore", invalid="ignore")
+"""What is beyond float32 becomes infinite, without a warning: a loss of it is refused (`finite` beside this page)."""
 
 
+@_OVERFLOW
 def generalized_advantages(
     rewards: Grid, values: Grid, next_values: Grid, continues: Grid, *, gamma: float, gae_lambda: float
 ) -> Grid:
@@ -24,6 +27,7 @@ def generalized_advantages(
     return _discounted_sums(deltas, np.float32(gamma * gae_lambda) * continues)
 
 
+@_OVERFLOW
 def monte_carlo_returns(rewards: Grid, continues: Grid, gamma: float) -> Grid:
     """Discounted returns (T, E) to the end of each trajectory, with no bootstrap (Eq. 17)."""
     return _discounted_sums(rewards, np.float32(gamma) * continues)

@@ -23,6 +23,7 @@ from agent_node.learning.advantage import normalized
 from agent_node.learning.algorithm import Algorithm
 from agent_node.learning.episode import Episode, rows_in_range
 from agent_node.learning.fields import Arrays, ShareShape
+from agent_node.learning.finite import require_finite
 from agent_node.learning.network_sizes import Networks, Sizes, networks_of
 from agent_node.learning.networks import Evaluation, Policy, Stack, initial_parameters, widened
 from agent_node.learning.open_round import OpenRound, outgoing_shares
@@ -109,8 +110,12 @@ class Learner:
             episode: What to learn from.
             number: Of the round in the episode, from 0.
             partners: Neighbors to exchange with in this round.
+
+        Raises:
+            UserCodeFailed: The algorithm raised, or the critic's loss is not finite.
         """
-        advantages, losses = self._update_critic(episode.batch)
+        draws = Draws(self._config.link.seed, self._name, episode.number, number)
+        advantages, losses = self._update_critic(episode.batch, draws)
         modeled = (self._name,) if self._algorithm.models == "self" else (self._name, *partners)
         rows = [self._rows[agent] for agent in modeled]
         evaluation = self._evaluate(episode, self._actor.pick(rows))
@@ -127,7 +132,7 @@ class Learner:
             critic=self._critic.parameters[0].clone() if shared else _NOTHING,
             policies=self._actor.parameters.clone() if shared else _NOTHING,
             weights={},
-            draws=Draws(self._config.link.seed, self._name, episode.number, number),
+            draws=draws,
         )
         edges = {partner: self._edge(self._name, partner, episode.rows_for(partner)) for partner in partners}
         with self._user_code.calling("share()"):
@@ -152,6 +157,9 @@ class Learner:
             opened: The round.
             shares: By partner, those heard in this round.
             stale: By partner, the newest of older ones from those missing in this round; mixed, and nothing else.
+
+        Raises:
+            UserCodeFailed: The algorithm raised, or its loss or gradient is not finite.
         """
         if opened.episode.batch.samples == 0:
             return {}
@@ -165,6 +173,8 @@ class Learner:
             losses = {name: float(part) for name, part in loss.parts.items()}
             updated = [self._rows[agent] for agent in (self._name, *now.heard(heard)) if agent in self._rows]
             gradient = opened.gradient(updated)
+        total = {"loss": float(loss.total.detach())}
+        require_finite(now.draws, self._algorithm.name, losses | total, gradient)
         self._actor.step(updated, gradient)
         if mixed.policies is not None:
             self._actor.parameters.add_(mixed.policies)
@@ -201,7 +211,7 @@ class Learner:
         normalize = self._config.learning.normalize_advantages
         return torch.from_numpy(normalized(advantages.numpy())) if normalize else advantages
 
-    def _update_critic(self, batch: Batch) -> tuple[np.ndarray, dict[str, float]]:
+    def _update_critic(self, batch: Batch, now: Draws) -> tuple[np.ndarray, dict[str, float]]:
         """Advantages (B,) with the critic as it was, and one step of it toward the returns (Eqs. 16 and 17)."""
         if batch.samples == 0:
             return np.zeros(0, np.float32), {}
@@ -211,7 +221,9 @@ class Learner:
         torch.sub(values[: batch.samples], batch.returns, out=errors[: batch.samples])
         losses = {"critic_loss": float(errors.dot(errors)) / batch.samples}
         advantages = self._advantages_of(batch, values)
-        self._critic.step([0], evaluation.gradient(errors.mul_(2 / batch.samples).view(1, -1, 1)))
+        gradient = evaluation.gradient(errors.mul_(2 / batch.samples).view(1, -1, 1))
+        require_finite(now, self._algorithm.name, losses, gradient)
+        self._critic.step([0], gradient)
         return advantages, losses
 
     def _advantages_of(self, batch: Batch, values: Tensor) -> np.ndarray:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -31,12 +31,14 @@ from learner_cases import critic, policies, steps
 from message_cases import seen_of, state_of
 from scipy.stats import chisquare
 
+from agent_node.algorithms.independent import Independent
 from agent_node.config import AgentConfig
 from agent_node.learning import learner as learner_module
 from agent_node.learning import samples
 from agent_node.learning.learner import Learner
+from agent_node.learning.round import Loss, Round
 from agent_node.registry import BUILT_IN
-from broker.errors import ProtocolViolation
+from broker.errors import ProtocolViolation, UserCodeRefused
 
 Arrays = dict[str, np.ndarray]
 A0, A1, A2 = "agent-0", "agent-1", "agent-2"
@@ -921,3 +923,52 @@ def test_truncated_copies_that_ended_early_are_bootstrapped_only_on_request() ->
         batch = play(learner, toy).episode.batch
         sizes.append(len(batch.observations) - batch.samples)
     assert sizes == [0, 2]
+
+
+class Kinked(Independent):
+    """Its loss is a number everywhere, and has no slope."""
+
+    def loss(self, now: Round, shares: Any) -> Loss:
+        loss = super().loss(now, shares)
+        return replace(loss, total=loss.total + (now.log_probabilities * 0).abs().sum().sqrt())
+
+
+def test_a_gradient_that_is_not_finite_is_refused_before_it_spoils_the_policy() -> None:
+    config = agent_config(algorithm="independent")
+    learner = Learner(config, Kinked(config.learning, config.algorithm))
+    episode = play(learner, toy_episode(config, 4), 4).episode
+    opened = learner.open_round(episode, 2, ())
+    before = policies(learner).copy()
+    with pytest.raises(
+        UserCodeRefused, match="agent-0: the gradient is not finite with independent in round 2 of episode 4"
+    ):
+        learner.close_round(opened, {})
+    np.testing.assert_array_equal(policies(learner), before)
+
+
+@pytest.mark.parametrize("reward", [3e38, -3e38])
+def test_a_critics_loss_that_is_not_finite_is_refused_before_it_spoils_the_critic(reward: float) -> None:
+    config = agent_config()
+    learner = make_learner(config)
+    toy = toy_episode(config)
+    toy.rewards[:] = reward
+    episode = play(learner, toy).episode
+    before = critic(learner).copy()
+    with pytest.raises(
+        UserCodeRefused, match=r"agent-0: critic_loss is (inf|nan) with anticipation-sharing in round 0 "
+    ):
+        learner.open_round(episode, 0, (A1, A2))
+    np.testing.assert_array_equal(critic(learner), before)
+
+
+def test_a_part_of_a_loss_that_is_not_finite_is_refused_by_name() -> None:
+    class Parted(Independent):
+        def loss(self, now: Round, shares: Any) -> Loss:
+            loss = super().loss(now, shares)
+            return replace(loss, parts=loss.parts | {"entropy": loss.total.detach() - float("inf")})
+
+    config = agent_config(algorithm="independent")
+    learner = Learner(config, Parted(config.learning, config.algorithm))
+    episode = play(learner, toy_episode(config)).episode
+    with pytest.raises(UserCodeRefused, match="agent-0: entropy is -inf with independent"):
+        learner.close_round(learner.open_round(episode, 0, ()), {})

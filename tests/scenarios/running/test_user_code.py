@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -166,6 +167,39 @@ def test_an_algorithm_that_raises_is_blamed_by_name_with_its_own_line_and_has_no
         "b (agent-1): loss() of independent raised ZeroDivisionError: my own mistake (test_user_code.py, line "
     )
     assert 'raise ZeroDivisionError("my own mistake")' in ended.log("agent-1")
+
+
+class Diverging(Independent):
+    """Its loss in agent-1 is no number from episode 3, round 1 on."""
+
+    def loss(self, now: Any, shares: Any) -> Any:
+        loss = super().loss(now, shares)
+        bad = now.draws.agent == "agent-1" and (now.draws.episode, now.draws.round) >= (3, 1)
+        return replace(loss, total=loss.total * float("nan")) if bad else loss
+
+
+@each_way
+def test_a_loss_that_is_not_finite_ends_the_run_in_its_first_life_with_a_sentence_and_what_to_try(
+    play: Any, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent_node.build.load_algorithm", lambda _: Diverging)
+    ended = play(way, lambda *_: None, algorithm__name="independent", learning__rounds=2)
+    assert ended.lives == 1
+    assert str(ended.error).startswith(
+        "b (agent-1): loss is nan with independent in round 1 of episode 3: "
+        "try lower learning rates (learning.actor_learning_rate, learning.critic_learning_rate) or smaller rewards"
+    )
+    assert "agent-1: loss is nan with independent in round 1 of episode 3" in ended.log("agent-1")
+
+
+@each_way
+@pytest.mark.filterwarnings("error")
+def test_rewards_too_large_to_learn_from_end_the_run_as_a_loss_that_is_not_finite(play: Any, way: str) -> None:
+    ended = play(way, lambda *_: 3e38)
+    assert ended.lives == 1
+    assert str(ended.error).startswith(
+        "a (agent-0): critic_loss is inf with anticipation-sharing in round 0 of episode 0"
+    )
 
 
 @each_way
