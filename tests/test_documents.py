@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shlex
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from scenarios.commands import exit_codes as module_of_exit_codes
 from scenarios.commands.main import foretell
 from scenarios.document.loading import catalogue_names, load_scenario, parse_scenario
 from scenarios.document.planning import make_plan
@@ -66,6 +68,28 @@ def test_the_example_of_the_page_about_policies_runs(tmp_path: Path, monkeypatch
     exec(example, found)
     assert found["probabilities"].shape == (4, 6)
     np.testing.assert_allclose(found["probabilities"].sum(axis=1), 1, rtol=1e-6)
+
+
+def exit_codes(text: str) -> dict[int, str]:
+    """The rows of a table of exit codes, and there is one such table."""
+    (table,) = re.findall(r"^\| exit code \| meaning \|\n\|[-|]+\|\n((?:\|.*\|\n)+)", text, flags=re.MULTILINE)
+    return {int(code): meaning for code, meaning in re.findall(r"^\| (\d+) \| (.*) \|$", table, flags=re.MULTILINE)}
+
+
+def test_the_readme_lists_every_exit_code_of_the_commands() -> None:
+    listed = exit_codes(README)
+    assert listed == exit_codes(module_of_exit_codes.__doc__ or "")
+    assert set(listed) == {0, *module_of_exit_codes.ExitCode}
+
+
+def test_no_command_ends_with_any_other_exit_code() -> None:
+    used = set()
+    for path in (ROOT / "scenarios" / "commands").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in {"exit", "_exit", "SystemExit"}:
+                used.add(ast.unparse(node.args[0]))
+    codes = module_of_exit_codes.ExitCode
+    assert used == {f"ExitCode.{code.name}" for code in codes if code is not codes.BUG}
 
 
 def test_links_lead_somewhere() -> None:

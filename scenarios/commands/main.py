@@ -1,7 +1,4 @@
-"""`foretell`, the command line.
-
-It exits with 0 done, 2 wrong scenario or usage, 3 somebody died, 4 other faults than asked for, 130 interrupted.
-"""
+"""`foretell`, the command line."""
 
 from __future__ import annotations
 
@@ -17,6 +14,7 @@ import click
 from broker.errors import ForetellError, LedgerMismatch, UserError
 from broker.isolated import leave_working_directory
 from broker.threads import limit_threads
+from scenarios.commands.exit_codes import ExitCode
 from scenarios.commands.fault import fault
 from scenarios.commands.screen import guests, say
 
@@ -25,7 +23,6 @@ limit_threads()  # before a command imports numpy or torch
 if TYPE_CHECKING:
     from scenarios.document.scenario import Scenario
 
-WRONG, DIED, MISMATCH, INTERRUPTED = 2, 3, 4, 130
 STUDIES = ("fig1", "fig3", "fig4", "fig5", "latency", "loss", "inaccurate", "search", "theory")
 _SURROUNDINGS = frozenset(
     (
@@ -382,28 +379,28 @@ def _sentences() -> Iterator[None]:
         yield
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        sys.exit(ExitCode.WRONG)
     except UserError as error:
         say(f"foretell: {error}", err=True)
-        sys.exit(WRONG)
+        sys.exit(ExitCode.WRONG)
     except LedgerMismatch as error:
         for sentence in error.sentences:
             say(f"foretell: {sentence}", err=True)
-        sys.exit(MISMATCH)
+        sys.exit(ExitCode.MISMATCH)
     except ForetellError as error:
         say(f"foretell: {error}", err=True)
-        sys.exit(DIED)
+        sys.exit(ExitCode.DIED)
     except OSError as error:
         if error.errno not in _SURROUNDINGS:
             raise
         say(f"foretell: {error.strerror}{f': {error.filename}' if error.filename else ''}", err=True)
-        sys.exit(WRONG)
+        sys.exit(ExitCode.WRONG)
     except MemoryError:
         say("foretell: the machine has not enough memory for this", err=True)
-        sys.exit(WRONG)
+        sys.exit(ExitCode.WRONG)
     except (KeyboardInterrupt, click.Abort):
         say("foretell: interrupted", err=True)
-        sys.exit(INTERRUPTED)
+        sys.exit(ExitCode.INTERRUPTED)
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from agent_node.policy_folder import learned_until
 from broker.errors import ForetellError, LedgerMismatch, UserError
+from scenarios.commands.exit_codes import ExitCode
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import say
 from scenarios.document.agent_names import AgentNames
@@ -34,7 +35,6 @@ from scenarios.running.machine import make_ready
 from scenarios.running.ways import WayName, way_called, way_named
 
 _AGENTS_SHOWN = 8
-_INTERRUPTED = 130
 
 
 def resume(root: Path, episodes: int | None = None) -> None:
@@ -130,7 +130,7 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder) -> None:
     if stopped and not summary.complete:
         console.print(f"foretell: interrupted after {summary.episodes} of {scenario.episodes} episodes", style="yellow")
         console.print(f"go on with: foretell resume {folder.root}", style="yellow", soft_wrap=True)
-        sys.exit(_INTERRUPTED)
+        sys.exit(ExitCode.INTERRUPTED)
     if not summary.complete:
         raise ForetellError(
             f"only {summary.episodes} of {scenario.episodes} episodes were recorded. The logs: {folder.root / 'logs'}"
