@@ -128,6 +128,7 @@ class AgentConfig(Model):
         description="The graph: every agent's neighbors, which all draws about rounds refer to."
     )
     proximity: bool = Field(description="Whether the environment tells at every step which neighbors are in range.")
+    masks: bool = Field(description="Whether the environment tells at every step which actions are possible.")
     episodes: int = Field(ge=1, description="Training episodes.")
     parallel_episodes: int = Field(ge=1, description="Copies of the environment played at once: E.")
     steps: int = Field(ge=1, description="Time limit of an episode.")

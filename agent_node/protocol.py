@@ -6,9 +6,10 @@ A neighbor that the observer calls gone is waited for no more: its shares are mi
 
 An environment that goes on without an agent may send Stop before the agent is through: it finishes its rounds, no more.
 
-Loss, duplication and reordering are normal inputs. A timestep seen twice gets the same answer again; a share of an
-older round is late, and kept only if the scenario reuses such; a share of a round to come is kept; a timestep that came
-too early is kept. Only what no correct peer can say is a `ProtocolViolation`.
+Loss, duplication and reordering are normal inputs. A timestep seen twice gets the same answer again, unless its mask
+says that this is impossible: then the mask seen first was damaged on its way. A share of an older round is late, and
+kept only if the scenario reuses such; a share of a round to come is kept; a timestep that came too early is kept. Only
+what no correct peer can say is a `ProtocolViolation`.
 
 Round k of an episode closes at the latest `k * patience_s` after the episode's end, counted from 1. All agents count
 from the same event, so one that waits in vain for a lost share is not itself given up by those who did hear it.
@@ -29,6 +30,7 @@ from msgspec.structs import replace
 from agent_node.config import AgentConfig
 from agent_node.in_edge import Arrays
 from agent_node.sharing import Arrival, RoundName, Sharing
+from agent_node.timestep_masks import TimestepMasks
 from broker.errors import PeerLost, ProtocolViolation
 from broker.participants.checkpoint import State
 from broker.participants.joining import Joining
@@ -170,7 +172,9 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
         present = tuple(peer for peer in self.peers if peer not in self._sharing.gone)
         self._joining = Joining(self.name, present, config.link.joining, config.link.life.incarnation)
         copies, neighbors = config.parallel_episodes, len(config.neighbors[self.name]) if config.proximity else None
-        seeing = timestep_layout(copies, config.observation_size, neighbors)
+        actions = max(config.action_counts.values()) if config.masks else None
+        seeing = timestep_layout(copies, config.observation_size, neighbors, actions)
+        self._masks = TimestepMasks(config, seeing) if config.masks else None
         self._limits = _Limits(seeing, action_layout(copies), action_layout(0), config.steps, config.episodes)
         self._latest = _Latest(-1, -1)
         self._held: deque[Timestep] = deque()
@@ -279,6 +283,8 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
         last = limits.steps if message.last else limits.steps - 1
         if message.layout != limits.seeing or not (0 <= step <= last and 0 <= episode < limits.episodes):
             raise self._unexpected(message)
+        if self._masks is not None and (problem := self._masks.problem(message.data)):
+            raise ProtocolViolation(f"{self._where()}: timestep {step} of episode {episode} with a {problem}")
         if self.phase is AgentPhase.ACTING or self.phase is AgentPhase.LEAVING:
             self.deadline = now + self._config.give_up_s
         if episode < latest.episode or (episode == latest.episode and step <= latest.step):
@@ -290,11 +296,12 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
         if episode > latest.episode:
             self._sharing.begin_episode(episode)
             self._learner.begin_episode(episode)
-        if message.last:
-            return self._end_episode(message, now)
-        actions = memoryview(self._learner.act(step, message.data).tobytes())
-        answer = Action(episode, step, message.attempt, limits.acting, actions)
-        self._latest = _Latest(episode, step, answer)
+        return self._end_episode(message, now) if message.last else self._act(message)
+
+    def _act(self, message: Timestep) -> list[Command]:
+        actions = memoryview(self._learner.act(message.step, message.data).tobytes())
+        answer = Action(message.episode, message.step, message.attempt, self._limits.acting, actions)
+        self._latest = _Latest(message.episode, message.step, answer)
         return [Send(ENVIRONMENT, answer)]
 
     def _end_episode(self, message: Timestep, now: float) -> list[Command]:
@@ -308,6 +315,9 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
         latest = self._latest
         if latest.answer is None or (message.episode, message.step) != (latest.episode, latest.step):
             return []
+        acting = self.phase is AgentPhase.ACTING and latest.answer.layout == self._limits.acting
+        if self._masks is not None and acting and not self._masks.allows(message.data, latest.answer.data):
+            return self._act(message)
         return [Send(ENVIRONMENT, replace(latest.answer, attempt=message.attempt))]
 
     def _take_held(self, now: float) -> list[Command]:

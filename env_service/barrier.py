@@ -6,9 +6,10 @@ from collections import deque
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from broker.wire.messages import Action, action_layout
-from env_service.environments.task import Integer
+from env_service.environments.task import Flags, Integer
 
 _REMEMBERED_STEPS = 64
 
@@ -16,7 +17,8 @@ _REMEMBERED_STEPS = 64
 class StepBarrier:
     """Who is waited for at a timestep, what the others answered, and for whom somebody else acted.
 
-    What an agent did stays until its next action: to repeat an action is to leave it as it is.
+    What an agent did stays until its next action: to repeat an action is to leave it as it is. Where somebody acts for
+    an agent and that action is impossible now, it is the first possible one.
 
     Args:
         agents: In agent order.
@@ -40,6 +42,7 @@ class StepBarrier:
         self._repeats = repeats
         self._acting, self._ready = action_layout(copies), action_layout(0)
         self._last = False
+        self._masks: Flags | None = None
         self._actions = np.zeros((len(self.rows), copies), np.int32)
         self._said = [row.data.cast("B") for row in self._actions]
         self._overdue: dict[str, deque[tuple[int, int]]] = {
@@ -50,10 +53,15 @@ class StepBarrier:
         """Forget what the agents did last."""
         self._actions[:] = self._noop
 
-    def open(self, *, last: bool) -> None:
-        """Wait for all agents: for their actions, or after the `last` step for their readiness."""
+    def open(self, *, last: bool, masks: Flags | None) -> None:
+        """Wait for all agents: for their actions, or after the `last` step for their readiness.
+
+        Args:
+            last: Whether the episode is over.
+            masks: Which actions are possible now, (E, N, A), or None where the task masks none.
+        """
         self.waiting = self.rows.copy()
-        self._last = last
+        self._last, self._masks = last, masks
 
     def hear(self, source: str, answer: Action) -> str:
         """Take the answer of an agent that is waited for to the timestep that is out.
@@ -70,6 +78,8 @@ class StepBarrier:
             # Seen as unsigned, a negative action is a huge one: a single look finds both.
             if max(data.cast("I")) >= count:
                 return f"acts outside 0 to {count - 1}"
+            if self._masks is not None and (problem := _forbidden(self._masks[:, row], data)):
+                return problem
             self._said[row][:] = data
         del self.waiting[source]
         return ""
@@ -79,6 +89,9 @@ class StepBarrier:
         del self.waiting[agent]
         if not self._repeats:
             self._actions[self.rows[agent]] = self._noop
+        if self._masks is not None:
+            row, mask = self._actions[self.rows[agent]], self._masks[:, self.rows[agent]]
+            row[:] = np.where(_at(mask, row), row, mask.argmax(axis=1))
 
     def expect_late(self, agent: str, episode: int, step: int) -> None:
         """Remember that this answer was waited for in vain: it may still come."""
@@ -95,3 +108,17 @@ class StepBarrier:
     def actions(self) -> Integer:
         """What all do, (E, N) int64."""
         return self._actions.T.astype(np.int64)
+
+
+def _forbidden(mask: Flags, data: memoryview) -> str:
+    """What is wrong with actions (E,) int32 under a mask (E, A), as a clause; empty where all are possible."""
+    actions = np.frombuffer(data, np.int32)
+    possible = _at(mask, actions)
+    copy = int(possible.argmin())
+    return "" if possible[copy] else f"acts in copy {copy} with {actions[copy]}, which its mask forbids"
+
+
+def _at(mask: Flags, actions: NDArray[np.int32]) -> Flags:
+    """What a mask (E, A) says of actions (E,)."""
+    said: Flags = np.take_along_axis(mask, actions[:, None], axis=1)[:, 0]
+    return said

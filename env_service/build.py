@@ -16,7 +16,7 @@ def make_environment(config: ServiceConfig, state: State | None = None) -> Envir
         ScenarioError: A PettingZoo environment cannot be had or cannot be served.
         UserCodeFailed: It raised, or its agents are others than when the run was planned, or in another order.
     """
-    task = make_task(config.environment, config.parallel_episodes, config.link.seed)
+    task = make_task(config.environment, config.parallel_episodes, config.link.seed, masks=config.masks)
     names = task.agent_names or tuple(config.neighbors)
     if names != config.agent_names:
         found, planned = (", ".join(each) for each in (names, config.agent_names))

@@ -106,6 +106,11 @@ class PettingZooConfig(Model):
         default="state",
         description="state: all see `state()`, as in the paper. own: each sees its own observation, all of one size.",
     )
+    action_masks: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="Whether actions are masked: an agent's `action_mask`, in its observation or its info, says which "
+        "are possible. auto: if a first reset gives any. on: also if masks come later. off: masks are ignored.",
+    )
     options: dict[str, JsonValue] = Field(default={}, description="Keyword arguments for `parallel_env`.")
 
 
@@ -119,7 +124,8 @@ class BarrierConfig(Model):
 
     missing_action: Literal["wait", "noop", "repeat"] = Field(
         default="wait",
-        description="When an agent did not answer twice: ask for ever, do the task's no-op, or repeat its last action.",
+        description="When an agent did not answer twice: ask for ever, do the task's no-op, or repeat its last action; "
+        "where that is masked, the first possible one.",
     )
     action_patience_s: float = Field(
         default=5.0,
@@ -154,5 +160,6 @@ class ServiceConfig(Model):
     proximity_distance: float | None = Field(
         default=None, description="Where neighborhood is a matter of distance, how far it reaches, in task units."
     )
+    masks: bool = Field(description="Whether it tells the agents at every step which actions are possible.")
     episodes: int = Field(ge=1, description="Training episodes.")
     parallel_episodes: int = Field(ge=1, description="Copies played at once: E.")

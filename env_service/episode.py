@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from broker.wire.records import EpisodeRecord
-from env_service.environments.task import Float, Outcome
+from env_service.environments.task import Flags, Float, Outcome
 
 
 @dataclass(slots=True)
@@ -18,6 +18,7 @@ class EpisodeUnderWay:
         number: Training episode, from 0.
         outcome: What the last step gave; zeros before the first.
         running: Copies in which at least one agent has not ended.
+        masks: Which actions are possible now, (E, N, A) uint8; None where the task masks none.
         step: Steps taken.
         attempt: How often the timestep after them has been sent again.
         step_began_at: When it was sent first.
@@ -29,6 +30,7 @@ class EpisodeUnderWay:
     number: int
     outcome: Outcome
     running: int
+    masks: Flags | None = None
     step: int = 0
     attempt: int = 0
     step_began_at: float = 0.0

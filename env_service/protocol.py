@@ -34,6 +34,7 @@ from env_service.barrier import StepBarrier
 from env_service.config import ServiceConfig
 from env_service.environments.task import Task
 from env_service.episode import EpisodeUnderWay
+from env_service.masks import masks_of
 from env_service.proximity import in_range
 from env_service.timesteps import Pages
 
@@ -88,7 +89,8 @@ class EnvironmentProtocol:
         present = tuple(peer for peer in self.peers if peer not in self._gone)
         self._joining = Joining(self.name, present, config.link.joining, life.incarnation)
         proximity = config.proximity_distance is not None
-        self._pages = Pages(len(agents), copies, task.observation_size, proximity=proximity)
+        actions = None if task.action_masks() is None else max(task.action_counts)
+        self._pages = Pages(len(agents), copies, task.observation_size, proximity=proximity, actions=actions)
         repeats = config.service.missing_action == "repeat"
         self._barrier = StepBarrier(agents, task.action_counts, copies, noop=task.noop_action, repeats=repeats)
         self._episode = EpisodeUnderWay.begin(life.after_episode, copies, len(agents))
@@ -185,7 +187,8 @@ class EnvironmentProtocol:
 
     def _open_step(self, now: float) -> list[Command]:
         self._episode.attempt, self._episode.step_began_at = 0, now
-        self._barrier.open(last=self._episode.last)
+        self._episode.masks = masks_of(self._task, self._episode.outcome.ended)
+        self._barrier.open(last=self._episode.last, masks=self._episode.masks)
         for agent in self._gone:
             self._leave_out(agent)
         self.awaited = len(self._barrier.waiting)
@@ -197,7 +200,7 @@ class EnvironmentProtocol:
         outcome, last = episode.outcome, episode.last
         self.deadline = now + (service.ready_patience_s if last else service.action_patience_s)
         near = in_range(task, self._config.proximity_distance)
-        pages = self._pages.write(task.observations(), outcome.rewards, outcome.ended, near)
+        pages = self._pages.write(task.observations(), outcome.rewards, outcome.ended, near, episode.masks)
         number, step, attempt, layout = episode.number, episode.step, episode.attempt, self._pages.layout
         return [
             Send(agent, Timestep(number, step, attempt, last, layout, pages[row]))

@@ -21,16 +21,22 @@ def timestep_of(
     reward: np.ndarray,
     ended: np.ndarray,
     neighbors: np.ndarray | None = None,
+    mask: np.ndarray | None = None,
 ) -> Timestep:
-    return Timestep(episode, step, attempt, last, *seen_of(observation, reward, ended, neighbors))
+    return Timestep(episode, step, attempt, last, *seen_of(observation, reward, ended, neighbors, mask))
 
 
 def seen_of(
-    observation: np.ndarray, reward: np.ndarray, ended: np.ndarray, neighbors: np.ndarray | None = None
+    observation: np.ndarray,
+    reward: np.ndarray,
+    ended: np.ndarray,
+    neighbors: np.ndarray | None = None,
+    mask: np.ndarray | None = None,
 ) -> tuple[str, memoryview]:
     """Layout and data of a timestep."""
     arrays = {"observation": observation, "reward": reward, "ended": ended}
-    return pack(arrays if neighbors is None else arrays | {"neighbors": neighbors})
+    sometimes = {"neighbors": neighbors, "mask": mask}
+    return pack(arrays | {name: array for name, array in sometimes.items() if array is not None})
 
 
 def action_of(episode: int, step: int, attempt: int, actions: np.ndarray) -> Action:

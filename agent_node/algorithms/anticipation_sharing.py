@@ -28,8 +28,8 @@ class AnticipationSharing(Algorithm):
     def fields(self, edge: ShareShape) -> tuple[Field, ...]:
         """Own distributions, own actions and the anticipation of the receiver, a row per sample."""
         return (
-            Field("policy", Kind.DISTRIBUTION, (edge.rows, edge.source_actions)),
-            Field("actions", Kind.ACTIONS, (edge.rows,), edge.source_actions),
+            Field("policy", Kind.DISTRIBUTION, (edge.rows, edge.source_actions), own_choice=True),
+            Field("actions", Kind.ACTIONS, (edge.rows,), edge.source_actions, own_choice=True),
             Field("anticipation", Kind.DISTRIBUTION, (edge.rows, edge.destination_actions)),
         )
 
@@ -65,6 +65,7 @@ class AnticipationSharing(Algorithm):
         settings, a_i = self.settings.anticipation_sharing, now.actions
         log_own, log_pi_ii = now.log_own(), now.log_probabilities[0]
         pi_jj, pi_ji = (spread_rows(now, shares, heard, name) for name in ("policy", "anticipation"))
+        pi_ji = now.among_own(pi_ji)  # j knows not what i could do: it says it of all actions of i
         a_j, mask = spread_actions(now, shares, heard)
         xi_i = (log_own - now.log_own_old).exp()  # Eq. 12: pi_ii(a_i|s) / pi_ii,old(a_i|s)
         log_pi_ij = now.log_others(heard)

@@ -28,7 +28,7 @@ class PolicySharing(Algorithm):
         """The parameters of the whole joint policy, and own actions, which nothing else would tell."""
         return (
             Field("policies", Kind.REAL, edge.policies_shape, per_sample=False),
-            Field("actions", Kind.ACTIONS, (edge.rows,), edge.source_actions),
+            Field("actions", Kind.ACTIONS, (edge.rows,), edge.source_actions, own_choice=True),
         )
 
     def share(self, now: Round, neighbor: str, edge: ShareShape) -> Arrays:  # noqa: ARG002

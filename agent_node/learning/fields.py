@@ -18,6 +18,7 @@ class Kind(Enum):
     REAL = "real"  # any finite float32
     BITS = "bits"  # uint8, one bit for each sample an episode can have
     COUNT = "count"  # int32, from 1 to a limit
+    MASK = "mask"  # (rows, bytes) uint8, one bit for each action, in each row at least one that is set
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,11 @@ class Field:
         name: Its name in the share.
         kind: What its numbers mean.
         shape: Its exact shape.
-        limit: For `Kind.ACTIONS` the number of actions, for `Kind.BITS` the number of bits that may be set, for
-            `Kind.COUNT` the largest count.
+        limit: For `Kind.ACTIONS` and `Kind.MASK` the number of actions, for `Kind.BITS` the number of bits that may be
+            set, for `Kind.COUNT` the largest count.
         per_sample: Whether it has a row per sample. A share with such a field also says which samples it is about.
+        own_choice: Whether it is about what the sender itself does: where a share says which actions its sender could
+            take, an impossible one among such actions, or a probability for it, is refused.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Field:
     shape: tuple[int, ...]
     limit: int = 0
     per_sample: bool = True
+    own_choice: bool = False
 
 
 @dataclass(frozen=True)

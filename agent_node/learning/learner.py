@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from agent_node.config import AgentConfig
+from agent_node.learning import masks
 from agent_node.learning.advantage import normalized
 from agent_node.learning.algorithm import Algorithm
 from agent_node.learning.episode import Episode, rows_in_range
@@ -34,7 +35,6 @@ from agent_node.learning.shares import ShareFormat
 from broker.seeding import generator
 from broker.user_code import UserCode
 
-_IMPOSSIBLE = -1e9
 _NOBODY: Mapping[str, Arrays] = {}
 _NOTHING = torch.empty(0)
 
@@ -55,14 +55,16 @@ class Learner:
         self._networks = _networks_of(config, algorithm)
         self._rows = {agent: row for row, agent in enumerate(self._networks.modeled)}
         positions = config.steps * config.parallel_episodes
-        self._format = ShareFormat(algorithm, positions, len(config.action_counts))
+        self._format = ShareFormat(algorithm, positions, len(config.action_counts), config.masks)
         policies, critic = _initial_networks(config, algorithm, self._networks)
         self._actor = Stack(self._networks.actor, policies, learning.actor_learning_rate, learning.adam_epsilon)
         self._critic = Stack(self._networks.critic, [critic], learning.critic_learning_rate, learning.adam_epsilon)
         self._policy = Policy(self._actor, self._rows[self._name])
         self._impossible = _impossible_actions(config, self._networks)
         neighbors = len(config.neighbors[self._name]) if config.proximity else None
-        self._rollout = Rollout(config.steps, config.parallel_episodes, config.observation_size, neighbors)
+        own, most = config.action_counts[self._name], max(config.action_counts.values())
+        actions = (own, most) if config.masks else None
+        self._rollout = Rollout(config.steps, config.parallel_episodes, config.observation_size, neighbors, actions)
         self._episode = -1
         self._uniforms = np.zeros((config.steps, config.parallel_episodes), np.float32)
 
@@ -83,6 +85,10 @@ class Learner:
         """Actions (E,) int32 drawn from the own policy at a timestep."""
         seen = self._rollout.see(step, data)
         logits = self._policy(seen)[:, : self._config.action_counts[self._name]]
+        possible = self._rollout.possible(step)
+        if possible is not None:
+            # Weight 0 is never drawn, not even by networks that damaged shares have led to NaN.
+            logits = np.where(possible, np.nan_to_num(logits), -np.inf)
         cumulative = cumulated(action_weights(logits))
         threshold = self._uniforms[step][:, None] * cumulative[:, -1:]
         actions: np.ndarray = (cumulative[:, :-1] <= threshold).sum(axis=1, dtype=np.int32)
@@ -120,19 +126,21 @@ class Learner:
         rows = [self._rows[agent] for agent in modeled]
         evaluation = self._evaluate(episode, self._actor.pick(rows))
         logits = evaluation.outputs.requires_grad_()
-        log_probabilities = self._log_probabilities(rows, logits)
+        possible = self._possible(rows, episode.batch)
+        log_probabilities = self._log_probabilities(rows, logits, possible)
         shared = self._algorithm.shares_parameters
         now = Round(
             advantages=torch.from_numpy(advantages),
             actions=episode.batch.actions,
             log_probabilities=log_probabilities,
-            log_old=self._log_old(episode, rows, log_probabilities),
+            log_old=self._log_old(episode, rows, log_probabilities, possible),
             partners=partners,
             rows_in_range=episode.rows_in_range,
             critic=self._critic.parameters[0].clone() if shared else _NOTHING,
             policies=self._actor.parameters.clone() if shared else _NOTHING,
             weights={},
             draws=draws,
+            possible=possible,
         )
         edges = {partner: self._edge(self._name, partner, episode.rows_for(partner)) for partner in partners}
         with self._user_code.calling("share()"):
@@ -234,16 +242,29 @@ class Learner:
         """Policies with `parameters` (R, P) at the samples."""
         return Evaluation(self._actor.layout, parameters, episode.batch.observations[: episode.batch.samples])
 
-    def _log_old(self, episode: Episode, rows: list[int], log_probabilities: Tensor) -> Tensor:
+    def _log_old(self, episode: Episode, rows: list[int], log_probabilities: Tensor, possible: Tensor | None) -> Tensor:
         """Log-probabilities (R, B, A) of the policies in use that the ratios refer to."""
         if episode.behaviour is None:
             return log_probabilities.detach()
-        return self._log_probabilities(rows, self._evaluate(episode, episode.behaviour[rows]).outputs)
+        return self._log_probabilities(rows, self._evaluate(episode, episode.behaviour[rows]).outputs, possible)
 
-    def _log_probabilities(self, rows: list[int], logits: Tensor) -> Tensor:
+    def _log_probabilities(self, rows: list[int], logits: Tensor, possible: Tensor | None) -> Tensor:
+        """(R, B, A) of `logits`, over the `possible` actions alone or, where nothing is masked, over all there are."""
+        if possible is not None:
+            return masks.among(logits, possible)
         if self._impossible is not None:
-            logits = logits.masked_fill(self._impossible[rows], _IMPOSSIBLE)
+            logits = logits.masked_fill(self._impossible[rows], masks.IMPOSSIBLE)
         return torch.log_softmax(logits, dim=-1)
+
+    def _possible(self, rows: list[int], batch: Batch) -> Tensor | None:
+        """(R, B, A) bool: what the agent could do, and all that the others have, since nobody has heard them yet."""
+        if batch.possible is None:
+            return None
+        possible = torch.ones(len(rows), batch.samples, self._networks.actor.outputs, dtype=torch.bool)
+        if self._impossible is not None:
+            possible &= ~self._impossible[rows]
+        possible[0, :, : batch.possible.shape[1]] = batch.possible
+        return possible
 
     def _edge(self, source: str, destination: str, rows: int) -> ShareShape:
         counts = self._config.action_counts

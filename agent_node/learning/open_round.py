@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agent_node.learning import consensus, samples
+from agent_node.learning import consensus, masks, samples
 from agent_node.learning.episode import Episode
 from agent_node.learning.fields import Arrays, ShareShape
 from agent_node.learning.networks import Evaluation
@@ -58,7 +58,20 @@ class OpenRound:
             rows_in_range[partner] = torch.from_numpy(our_rows)
             names = self.share_format.names_of_rows(self.edges[partner])
             aligned[partner] = {name: array[their_rows] if name in names else array for name, array in arrays.items()}
-        return replace(self.round, rows_in_range=rows_in_range), aligned
+        return self._told(replace(self.round, rows_in_range=rows_in_range), aligned), aligned
+
+    def _told(self, now: Round, heard: Mapping[str, Arrays]) -> Round:
+        """The round once partners have said what they could do: the policies held for them leave out the rest."""
+        told = {partner: arrays[masks.NAME] for partner, arrays in heard.items() if masks.NAME in arrays}
+        if now.possible is None or not told:
+            return now
+        possible = now.possible.clone()
+        for partner, bits in told.items():
+            rows, count = now.rows_in_range[partner], self.edges[partner].destination_actions
+            where = slice(None) if rows is None else rows
+            possible[1 + now.partners.index(partner), where, :count] = torch.from_numpy(masks.unpack(bits, count))
+        log_probabilities, log_old = (masks.among(logs, possible) for logs in (now.log_probabilities, now.log_old))
+        return replace(now, possible=possible, log_probabilities=log_probabilities, log_old=log_old)
 
     def mix(self, now: Round, heard: Mapping[str, Arrays], stale: Mapping[str, Arrays]) -> Mixed:
         """What is made of the agent's own by shares of this round and, where they are missing, of older ones."""
@@ -93,9 +106,14 @@ def outgoing_shares(
     """
     algorithm = share_format.algorithm
     exchanging = {partner: edge for partner, edge in edges.items() if edge.rows > 0 and algorithm.fields(edge)}
+    possible = episode.batch.possible
     return {
         partner: share_format.complete(
-            algorithm.share(now, partner, edge), edge, index=episode.index_for(partner), degree=len(exchanging)
+            algorithm.share(now, partner, edge),
+            edge,
+            index=episode.index_for(partner),
+            degree=len(exchanging),
+            possible=None if possible is None else now.select(possible, partner).numpy(),
         )
         for partner, edge in exchanging.items()
     }

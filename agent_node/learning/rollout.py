@@ -1,7 +1,7 @@
 """What an agent saw, did and got in one episode of E parallel copies, and the samples made of it.
 
-T is the number of steps played, S the observation size, n the number of potential neighbors, B the number of
-samples: the steps at which a copy was running and the agent saw, acted and learned its reward.
+T is the number of steps played, S the observation size, n the number of potential neighbors, A the number of own
+actions, B the number of samples: the steps at which a copy was running and the agent saw, acted and learned its reward.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class Batch:
         actions: (B,) int64, own actions.
         returns: (B,) float32, Monte-Carlo returns.
         in_range: (n, B) bool, whether each potential neighbor was in range; None where the graph is fixed.
+        possible: (B, A) bool, which own actions were possible; None where the environment masks none.
         index: (B,) positions of the samples in the flattened (T, E) grid.
         boundary: (b,) positions of the samples whose successors stand at the end of `observations`.
         rewards: (T, E) float32.
@@ -39,6 +40,7 @@ class Batch:
     actions: Tensor
     returns: Tensor
     in_range: np.ndarray | None
+    possible: Tensor | None
     index: np.ndarray
     boundary: np.ndarray
     rewards: np.ndarray
@@ -71,10 +73,18 @@ class Rollout:
         copies: E.
         observation_size: S.
         neighbors: n where neighbors change from step to step, None where the graph is fixed.
+        actions: A, and the most that any agent has, where the environment masks actions; else None.
     """
 
-    def __init__(self, steps: int, copies: int, observation_size: int, neighbors: int | None) -> None:
-        layout = timestep_layout(copies, observation_size, neighbors)
+    def __init__(
+        self,
+        steps: int,
+        copies: int,
+        observation_size: int,
+        neighbors: int | None,
+        actions: tuple[int, int] | None,
+    ) -> None:
+        layout = timestep_layout(copies, observation_size, neighbors, actions[1] if actions else None)
         self._size = layouts[layout].size_bytes
         self._page = -(-self._size // _ALIGNED_BYTES) * _ALIGNED_BYTES
         pages = np.zeros((steps + 1, self._page), np.uint8)
@@ -84,6 +94,7 @@ class Rollout:
         self._rewards = arrays["reward"][1:]
         self._ended = arrays["ended"]
         self._in_range = arrays.get("neighbors")
+        self._possible = arrays["mask"][..., : actions[0]].view(np.bool_) if actions else None
         self._observations = torch.from_numpy(self._observed)
         self._actions = np.zeros((steps, copies), np.int64)
         self._seen = bytearray(steps + 1)
@@ -104,6 +115,10 @@ class Rollout:
         self._played = max(self._played, step)
         seen: np.ndarray = self._observed[step]
         return seen
+
+    def possible(self, step: int) -> np.ndarray | None:
+        """Which own actions are possible (E, A) bool at timestep `step`; None where the environment masks none."""
+        return None if self._possible is None else self._possible[step]
 
     def act(self, step: int, actions: np.ndarray) -> None:
         """Note the own actions (E,) at `step`."""
@@ -135,11 +150,17 @@ class Rollout:
             actions=torch.from_numpy(self._actions[:played].reshape(-1)[index]),
             returns=torch.from_numpy(returns),
             in_range=self._samples_in_range(played, index),
+            possible=self._possible_at(index),
             index=index,
             boundary=boundary,
             rewards=rewards,
             continues=weights,
         )
+
+    def _possible_at(self, index: np.ndarray) -> Tensor | None:
+        if self._possible is None:
+            return None
+        return torch.from_numpy(self._possible[np.divmod(index, self._possible.shape[1])])
 
     def _samples_in_range(self, played: int, index: np.ndarray) -> np.ndarray | None:
         if self._in_range is None:

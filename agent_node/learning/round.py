@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from numpy.random import Generator
 
+from agent_node.learning import masks
 from agent_node.learning.fields import Arrays
 from broker.seeding import generator
 
@@ -44,7 +45,8 @@ class Round:
         advantages: A_i (B,) float32 with the critic as it was when the round opened; when the loss is taken, what `mix`
             made of them, normalized if the scenario says so.
         actions: a_i (B,) int64.
-        log_probabilities: (R, B, A), of the own policy and of those held for the partners; with gradient.
+        log_probabilities: (R, B, A), of the own policy and of those held for the partners; with gradient. What is not
+            possible stands at `masks.IMPOSSIBLE`, whose exp is 0.
         log_old: (R, B, A), of the policies that the ratios refer to; without gradient.
         partners: Neighbors to exchange with in this round, in the order of the rows behind the first.
         rows_in_range: For each partner the samples at which it was in range (int64 indices), or None for all; when
@@ -53,6 +55,8 @@ class Round:
         policies: (N, P), all parameters as the round opened; a copy. Empty unless the algorithm shares parameters.
         weights: c_ij of those heard. Empty when the round opens, and unless the algorithm shares parameters.
         draws: For what an algorithm shares at random.
+        possible: (R, B, A) bool, which actions were possible: own ones; when the loss is taken, also those of partners
+            whose shares say so. None where the environment masks none; nothing need then be left out.
     """
 
     advantages: Tensor
@@ -65,6 +69,7 @@ class Round:
     policies: Tensor
     weights: Mapping[str, float]
     draws: Draws
+    possible: Tensor | None = None
 
     @property
     def log_own_old(self) -> Tensor:
@@ -87,6 +92,10 @@ class Round:
         """Own distributions (B, A), or those of the policy held for `partner`; without gradient."""
         row = 0 if partner is None else 1 + self.partners.index(partner)
         return self.log_probabilities[row].detach().exp()
+
+    def among_own(self, said: Tensor) -> Tensor:
+        """What others said of the own actions, distributions (..., B, A), over those alone that were possible."""
+        return said if self.possible is None else masks.renormalized(said, self.possible[0])
 
     def select(self, samples: Tensor, partner: str) -> Tensor:
         """The rows of `samples` (B, ...) at which `partner` was in range."""

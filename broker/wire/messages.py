@@ -15,7 +15,7 @@
 
 A message travels in an `Envelope`; its topic `foretell/<run>/<source>/<destination>` is the directed edge. Where it
 carries arrays, `layout` and `data` hold them as `broker.wire.arrays` describes: they are cut only where somebody asks.
-Shapes: E parallel copies, S observation size, B samples of an episode.
+Shapes: E parallel copies, S observation size, A actions, B samples of an episode.
 """
 
 from __future__ import annotations
@@ -233,17 +233,19 @@ class Faults(_Body, frozen=True, tag=9):
 Message = Hello | Timestep | Action | Share | Stop | Metrics | Gone | GoOn | Faults
 
 
-def timestep_layout(copies: int, observation_size: int, neighbors: int | None) -> str:
+def timestep_layout(copies: int, observation_size: int, neighbors: int | None, actions: int | None) -> str:
     """The arrays of a timestep.
 
     Args:
         copies: E.
         observation_size: S.
         neighbors: n, or None where the graph is fixed.
+        actions: A, the most that any agent has, or None where the environment masks none.
 
     Returns:
         observation (E, S) float32; reward (E,) float32, for the action of step - 1, zeros at step 0; ended (E,) uint8
-        of `Ended`, after that action; neighbors (E, n) uint8, 1 where the n-th potential neighbor is in range.
+        of `Ended`, after that action; neighbors (E, n) uint8, 1 where the n-th potential neighbor is in range; mask
+        (E, A) uint8, 1 where an action is possible now.
     """
     kinds: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
         "observation": (np.dtype(np.float32), (copies, observation_size)),
@@ -252,6 +254,8 @@ def timestep_layout(copies: int, observation_size: int, neighbors: int | None) -
     }
     if neighbors is not None:
         kinds["neighbors"] = (np.dtype(np.uint8), (copies, neighbors))
+    if actions is not None:
+        kinds["mask"] = (np.dtype(np.uint8), (copies, actions))
     return arrays.describe(kinds)
 
 

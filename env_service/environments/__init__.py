@@ -13,13 +13,14 @@ from env_service.environments.predation import PredationTask
 from env_service.environments.task import Task
 
 
-def make_task(config: EnvironmentConfig, copies: int, seed: int = 0) -> Task:
+def make_task(config: EnvironmentConfig, copies: int, seed: int = 0, *, masks: bool | None = None) -> Task:
     """Build the task that `config` names.
 
     Args:
         config: The scenario's `environment`.
         copies: E, the episodes played at once; at least 1.
         seed: Of what a PettingZoo environment draws while it is made.
+        masks: Whether a PettingZoo environment masks actions, if that is known; else a first reset shows it.
 
     Returns:
         The task, to be reset before its first step.
@@ -36,4 +37,4 @@ def make_task(config: EnvironmentConfig, copies: int, seed: int = 0) -> Task:
         return PredationTask(config, copies)
     from env_service.environments.pettingzoo import PettingZooTask  # noqa: PLC0415 - pulls in gymnasium
 
-    return PettingZooTask(config, copies, seed)
+    return PettingZooTask(config, copies, seed, masks=masks)

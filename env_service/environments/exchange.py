@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from broker.wire.messages import Ended
 from env_service.config import ExchangeTaskConfig
 from env_service.environments.grid import Grid
-from env_service.environments.task import Flags, Float, Integer, Outcome
+from env_service.environments.task import Flags, Float, Integer, Outcome, Task
 
 if TYPE_CHECKING:
     from env_service.environments.parallel import TaskParallelEnv
@@ -26,7 +26,7 @@ STAY = 5
 _RUNNING, _TERMINATED, _TRUNCATED = map(int, Ended)  # numpy takes microseconds to read an IntEnum
 
 
-class ExchangeTask:
+class ExchangeTask(Task):
     """E copies of Exchange.
 
     Actions: up, down, left, right, open, stay. A box is opened by an agent that stands on it and does not own it;

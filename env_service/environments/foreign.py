@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib import import_module
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
@@ -19,10 +19,11 @@ from broker.errors import ScenarioError, UserCodeFailed
 from broker.user_code import UserCode, is_failure, on_one_line
 from broker.wire.messages import ENVIRONMENT
 from env_service.config import PettingZooConfig
+from env_service.environments.action_masks import SeenSpace
 from env_service.environments.given import by_agent, name_of, numbers_of, observation_of, refused, shown
 from env_service.environments.task import Float
 
-Observations = Mapping[str, ArrayLike]
+Observations = Mapping[str, Any]
 
 _FLAT_SPACES = (Box, Discrete, MultiBinary, MultiDiscrete)
 
@@ -171,7 +172,7 @@ class StateView:
 
 
 class OwnView:
-    """Every agent sees its own observation, flattened (a discrete one as one-hot).
+    """Every agent sees its own observation, flattened (a discrete one as one-hot); a mask in it is not seen.
 
     Attributes:
         size: S.
@@ -184,7 +185,7 @@ class OwnView:
     def __init__(self, config: PettingZooConfig, environments: Sequence[ForeignEnvironment]) -> None:
         agents = environments[0].possible_agents
         with calling(config, "observation_space()"):
-            self._spaces = {agent: environments[0].observation_space(agent) for agent in agents}
+            self._spaces = {agent: SeenSpace.of(environments[0].observation_space(agent)) for agent in agents}
         self._names = {agent: name_of(agent) for agent in agents}
         sizes = [self._flat_size(config, agent) for agent in agents]
         for agent, size in zip(agents, sizes, strict=True):
@@ -200,15 +201,16 @@ class OwnView:
     def look(self, copy: int, environment: ForeignEnvironment, observations: Observations, step: int) -> None:
         """Take what is to be seen now in `copy`."""
         observations = by_agent(observations, "observations", step)
-        for index, (agent, space) in enumerate(self._spaces.items()):
+        for index, (agent, seen) in enumerate(self._spaces.items()):
             what = f'observation of "{self._names[agent]}" at step {step}'
             if agent in observations:
-                self.seen[copy, index] = observation_of(what, _flat(what, space, observations[agent]), self.size)
+                flat = _flat(what, seen.space, seen.part(what, observations[agent]))
+                self.seen[copy, index] = observation_of(what, flat, self.size)
             elif step == 0 and agent in environment.agents:
                 raise refused(f"{what} is missing, although the agent is there")
 
     def _flat_size(self, config: PettingZooConfig, agent: str) -> int:
-        space, name = self._spaces[agent], self._names[agent]
+        space, name = self._spaces[agent].space, self._names[agent]
         if not isinstance(space, _FLAT_SPACES):
             problem = f"expected a flat observation (Box, Discrete), found {space} for {name} of {config.env}"
             raise ScenarioError("environment.observation", problem)
@@ -219,7 +221,7 @@ class OwnView:
         return size
 
 
-def _flat(what: str, space: object, given: ArrayLike) -> Float:
+def _flat(what: str, space: object, given: object) -> Float:
     """An observation as its space flattens it: a discrete one as one-hot."""
     if isinstance(space, Box):
         numbers_of(what, given)  # as it is given: a cast to whole numbers would hide what is none

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from broker.errors import UserCodeRefused
 from broker.user_code import on_one_line
 from broker.wire.messages import ENVIRONMENT
-from env_service.environments.task import Float
+from env_service.environments.task import Flags, Float
 
 _NUMBERS = "biufO"
 """Kinds of arrays that can hold real numbers; objects, too, such as fractions."""
@@ -135,6 +135,25 @@ def observation_of(what: str, numbers: Float, size: int) -> Float:
 def name_of(agent: object) -> str:
     """What people are told of an agent, which may be anything: its text, on one line, not too long and not empty."""
     return _in_a_few_words(str(agent)) or _in_a_few_words(repr(agent))
+
+
+def mask_of(agent: str, given: object, count: int, step: int) -> Flags:
+    """Which of `count` actions an agent can do, (count,) uint8.
+
+    Raises:
+        UserCodeRefused: It is not a 1 or 0 for each action, or all are 0.
+    """
+    what = f'action mask of "{agent}" at step {step}'
+    numbers = numbers_of(what, given)
+    if numbers.shape != (count,):
+        raise refused(f"{what} has shape {numbers.shape}, expected ({count},): a 1 or 0 for each action")
+    wrong = (numbers != 0) & (numbers != 1)
+    if wrong.any():
+        index = int(np.argmax(wrong))
+        raise refused(f"{what} is {numbers[index]:g} in place {index} of {count}, expected 1 or 0")
+    if not numbers.any():
+        raise refused(f"{what} leaves no action: an agent that waits needs one that does nothing, else it has to end")
+    return numbers.astype(np.uint8)
 
 
 def shown(given: object) -> str:

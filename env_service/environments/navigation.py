@@ -15,7 +15,7 @@ from numpy.random import Generator
 from broker.wire.messages import Ended
 from env_service.config import NavigationConfig
 from env_service.environments.grid import Grid
-from env_service.environments.task import Float, Integer, Outcome
+from env_service.environments.task import Float, Integer, Outcome, Task
 
 if TYPE_CHECKING:
     from env_service.environments.parallel import TaskParallelEnv
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 STAY = 4
 
 
-class NavigationTask:
+class NavigationTask(Task):
     """E copies of cooperative navigation.
 
     Actions: up, down, left, right, stay. Reward after the move: minus the L1 distance to the own landmark divided by

@@ -6,11 +6,13 @@ from typing import Protocol
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete
+from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
 from broker.errors import UserError
 from broker.seeding import generator
 from broker.wire.messages import Ended
+from env_service.environments.action_masks import MASK
 from env_service.environments.task import Float, Task
 
 _Step = tuple[dict[str, Float], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, object]]]
@@ -27,7 +29,8 @@ class TaskParallelEnv(ParallelEnv):  # type: ignore[misc]  # PettingZoo has no t
     """One copy of a task as a PettingZoo parallel environment.
 
     `reset(seed=...)` names a stream of episodes; `reset()` goes on with the next episode of that stream, so a whole
-    training run follows from one seed. Without any seed the stream is that of seed 0.
+    training run follows from one seed. Without any seed the stream is that of seed 0. Where the task masks actions, the
+    info of an agent holds its `action_mask`.
 
     Args:
         task: The task, with one copy.
@@ -53,12 +56,12 @@ class TaskParallelEnv(ParallelEnv):  # type: ignore[misc]  # PettingZoo has no t
         seed: int | None = None,
         options: dict[str, object] | None = None,  # noqa: ARG002 - part of PettingZoo's face, no task has any
     ) -> tuple[dict[str, Float], dict[str, dict[str, object]]]:
-        """Start an episode and return observations and empty infos, by agent."""
+        """Start an episode and return observations and infos, by agent."""
         if seed is not None:
             self._generator = generator(seed, self._name)
         self._task.reset(self._generator)
         self.agents = list(self.possible_agents)
-        return self._observations(), {agent: {} for agent in self.agents}
+        return self._observations(), self._infos(self.agents)
 
     def step(self, actions: dict[str, int]) -> _Step:
         """Advance by one step.
@@ -67,10 +70,10 @@ class TaskParallelEnv(ParallelEnv):  # type: ignore[misc]  # PettingZoo has no t
             actions: The action of every agent in `agents`.
 
         Returns:
-            Observations, rewards, terminations, truncations and empty infos of the agents that acted.
+            Observations, rewards, terminations, truncations and infos of the agents that acted.
 
         Raises:
-            UserError: An agent's action is missing or outside its action space.
+            UserError: An agent's action is missing, outside its action space or masked.
         """
         chosen = np.array([[self._action(agent, actions) for agent in self.possible_agents]], dtype=np.int64)
         acting, outcome = self.agents, self._task.step(chosen)
@@ -81,7 +84,7 @@ class TaskParallelEnv(ParallelEnv):  # type: ignore[misc]  # PettingZoo has no t
             {agent: rewards[agent] for agent in acting},
             {agent: ended[agent] == Ended.TERMINATED for agent in acting},
             {agent: ended[agent] == Ended.TRUNCATED for agent in acting},
-            {agent: dict[str, object]() for agent in acting},
+            self._infos(acting),
         )
         self.agents = [agent for agent in acting if ended[agent] == Ended.RUNNING]
         return result
@@ -118,7 +121,19 @@ class TaskParallelEnv(ParallelEnv):  # type: ignore[misc]  # PettingZoo has no t
         if action is None or not space.contains(action):
             msg = f"{self._name}: expected an action of {agent} from 0 to {space.n - 1}, found {action!r}"
             raise UserError(msg)
+        mask = self._mask(agent)
+        if mask is not None and not mask[action]:
+            raise UserError(f"{self._name}: action {action} of {agent} is masked")
         return int(action)
+
+    def _mask(self, agent: str) -> NDArray[np.int8] | None:
+        masks, index = self._task.action_masks(), self.possible_agents.index(agent)
+        return None if masks is None else masks[0, index, : self._task.action_counts[index]].astype(np.int8)
+
+    def _infos(self, agents: list[str]) -> dict[str, dict[str, object]]:
+        """The mask of each agent, as gymnasium's `sample(mask)` takes it; empty where the task masks nothing."""
+        masks = {agent: self._mask(agent) for agent in agents}
+        return {agent: {} if mask is None else {MASK: mask} for agent, mask in masks.items()}
 
 
 def _state_space(task: DrawableTask) -> Box:

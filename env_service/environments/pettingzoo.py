@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from broker.seeding import derive
 from broker.wire.messages import Ended
 from env_service.config import PettingZooConfig
+from env_service.environments.action_masks import ActionMasks, masks_in, refuse_masks
 from env_service.environments.foreign import (
     ForeignEnvironment,
     OwnView,
@@ -25,7 +26,7 @@ from env_service.environments.foreign import (
     open_environment,
 )
 from env_service.environments.given import by_agent, flag_of, live_agents, name_of, parts_of, reward_of
-from env_service.environments.task import Flags, Float, Integer, Outcome
+from env_service.environments.task import Flags, Float, Integer, Outcome, Task
 from env_service.global_streams import GlobalStreams
 
 _OF_THE_IMPORT = 0
@@ -33,7 +34,7 @@ _OF_THE_IMPORT = 0
 _PARTS = ("observations", "rewards", "terminations", "truncations", "infos")
 
 
-class PettingZooTask:
+class PettingZooTask(Task):
     """E instances of one PettingZoo environment, stepped one after the other.
 
     An agent may end before the others: it gets no reward and takes no action from then on, and it keeps what it saw
@@ -47,13 +48,14 @@ class PettingZooTask:
         config: What to import and how to look at it.
         copies: E.
         seed: Of what is drawn while the environments are made.
+        masks: Whether it masks actions; None: look.
 
     Raises:
         ScenarioError: The environment cannot be had or cannot be served.
         UserCodeFailed: It raised.
     """
 
-    def __init__(self, config: PettingZooConfig, copies: int, seed: int = 0) -> None:
+    def __init__(self, config: PettingZooConfig, copies: int, seed: int = 0, *, masks: bool | None = None) -> None:
         self._config = config
         self._streams = GlobalStreams([*(derive(seed, "opening", copy) for copy in range(copies)), _OF_THE_IMPORT])
         with self._streams.lent() as turn_to:
@@ -65,6 +67,8 @@ class PettingZooTask:
                 self._environments.append(open_environment(config, build))
             turn_to(0)
             self._look_at(config)
+            masked = self._masks_actions() if masks is None else masks
+        self._masks = ActionMasks(self._agents, self.action_counts, copies) if masked else None
         self.steps = config.steps
         self.noop_action: int | None = None
         self._time = config.steps  # before the first reset every copy stands ended
@@ -85,6 +89,13 @@ class PettingZooTask:
         view = StateView if config.observation == "state" else OwnView
         self._view: StateView | OwnView = view(config, self._environments)
         self.observation_size = self._view.size
+
+    def _masks_actions(self) -> bool:
+        """Whether actions are masked: as the scenario says, or as a first reset shows."""
+        if self._config.action_masks != "auto":
+            return self._config.action_masks == "on"
+        given = self._reset(0, 0)
+        return any(masks_in(agent, *given) for agent in self._agents)
 
     def reset(self, generator: Generator) -> None:
         """Start an episode in every copy, each with a seed of its own drawn from `generator`.
@@ -125,6 +136,10 @@ class PettingZooTask:
     def positions(self) -> None:
         """A foreign environment does not tell where its agents are."""
 
+    def action_masks(self) -> Flags | None:
+        """What the environment says of each copy, (E, N, A) uint8; None where it masks nothing."""
+        return None if self._masks is None else self._masks.possible.copy()
+
     def close(self) -> None:
         """Close all copies."""
         with self._streams.lent() as turn_to:
@@ -135,12 +150,16 @@ class PettingZooTask:
 
     def _begin(self, copy: int, seed: int) -> None:
         """Start an episode in one copy."""
+        observations, infos = self._reset(copy, seed)
         environment = self._environments[copy]
-        with calling(self._config, "reset(seed=...)"):
-            given = environment.reset(seed=seed)
-        observations, _ = parts_of(given, "reset(seed=...)", ("observations", "infos"))
         self._there[copy] = self._come[copy] = self._live(environment)
-        self._view.look(copy, environment, observations, 0)
+        self._look(copy, self._there[copy], observations, infos)
+
+    def _reset(self, copy: int, seed: int) -> tuple[Any, ...]:
+        """Observations and infos of one copy at the beginning of an episode."""
+        with calling(self._config, "reset(seed=...)"):
+            given = self._environments[copy].reset(seed=seed)
+        return parts_of(given, "reset(seed=...)", ("observations", "infos"))
 
     def _advance(self, copy: int, actions: list[int], rewards: Float, ended: Flags) -> None:
         """Step one copy with `actions` of its N agents and write its row of `rewards` and `ended`, each (N,)."""
@@ -154,7 +173,7 @@ class PettingZooTask:
         }
         with calling(self._config, "step()"):
             given = environment.step(chosen)
-        observations, *of_agents, _ = parts_of(given, "step()", _PARTS)
+        observations, *of_agents, infos = parts_of(given, "step()", _PARTS)
         gained, terminated, truncated = (
             by_agent(part, name, self._time) for part, name in zip(of_agents, _PARTS[1:-1], strict=True)
         )
@@ -167,7 +186,15 @@ class PettingZooTask:
         self._come[copy] |= there
         if not there.any():
             ended[ended == Ended.RUNNING] = Ended.TERMINATED
-        self._view.look(copy, environment, observations, self._time)
+        self._look(copy, there & (ended == Ended.RUNNING), observations, infos)
+
+    def _look(self, copy: int, live: NDArray[np.bool_], observations: Any, infos: Any) -> None:
+        """Take what is to be seen in a copy now, and what its `live` agents (N,) may do."""
+        self._view.look(copy, self._environments[copy], observations, self._time)
+        if self._masks is not None:
+            self._masks.look(copy, live, observations, infos, self._time)
+        elif self._config.action_masks == "auto":
+            refuse_masks(self._agents, observations, infos, self._time)
 
     def _live(self, environment: ForeignEnvironment) -> NDArray[np.bool_]:
         """Which of the N possible agents are in the environment now."""

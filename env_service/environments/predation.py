@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from broker.wire.messages import Ended
 from env_service.config import PredationConfig
-from env_service.environments.task import Float, Integer, Outcome
+from env_service.environments.task import Float, Integer, Outcome, Task
 
 if TYPE_CHECKING:
     from env_service.environments.parallel import TaskParallelEnv
@@ -26,7 +26,7 @@ ENGAGES_AMONG_SOME = np.float32(-4)
 SHIRKS_AMONG_SOME = np.float32(0)
 
 
-class PredationTask:
+class PredationTask(Task):
     """E copies of cooperative predation.
 
     Actions: left, right, by 1 unit, stopped by the ends of the line. An agent engages when it moves toward the prey

@@ -1,6 +1,6 @@
 """A task: many copies of one multi-agent environment, stepped together.
 
-Shapes use E for parallel copies, N for agents, S for the size of an observation.
+Shapes use E for parallel copies, N for agents, S for the size of an observation, A for the most actions any agent has.
 """
 
 from __future__ import annotations
@@ -61,5 +61,18 @@ class Task(Protocol):
     def positions(self) -> Float | None:
         """Where the agents are, (E, N, dimensions) float32 in task units, or None where space means nothing."""
 
+    def action_masks(self) -> Flags | None:
+        """Which actions are possible now, (E, N, A) uint8, 1 or 0; each agent that has not ended has at least one.
+
+        None, always, where every action is always possible; that is so unless a task says otherwise.
+        """
+        return None
+
     def close(self) -> None:
         """Release what the copies hold (windows, files)."""
+
+
+def all_possible(action_counts: tuple[int, ...]) -> Flags:
+    """(N, A) uint8: 1 for each action that an agent has, 0 behind them."""
+    has: Flags = (np.arange(max(action_counts)) < np.array(action_counts)[:, None]).astype(np.uint8)
+    return has

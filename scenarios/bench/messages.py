@@ -27,7 +27,7 @@ from broker.driving.process import serve
 from broker.threads import schedule
 from broker.wire.arrays import layouts
 from broker.wire.messages import ENVIRONMENT, Action, Envelope, Timestep, action_layout, timestep_layout
-from env_service.environments.task import Float, Integer, Outcome
+from env_service.environments.task import Float, Integer, Outcome, Task
 from env_service.protocol import EnvironmentProtocol
 from scenarios.bench.workers import end, fork
 from scenarios.document.loading import parse_scenario
@@ -116,7 +116,7 @@ class Ours:
     def frame_bytes(self) -> tuple[int, int]:
         """Sizes of a timestep's and an action's frame."""
         copies, agent = self._plan.scenario.parallel_episodes, self._plan.agents[0]
-        seeing, acting = timestep_layout(copies, self._plan.observation_size, None), action_layout(copies)
+        seeing, acting = timestep_layout(copies, self._plan.observation_size, None, None), action_layout(copies)
         timestep = Timestep(0, 1, 0, False, seeing, _zeros(seeing))
         action = Action(0, 1, 0, acting, _zeros(acting))
         codec = make_codec(self._service.link)
@@ -196,7 +196,7 @@ def _serve_agent(slice_json: str) -> None:
     serve(lambda _: AgentProtocol(config, _NoLearner(config.parallel_episodes)), config.link)
 
 
-class _NoTask:
+class _NoTask(Task):
     """A task that does nothing, and counts its steps."""
 
     agent_names: tuple[str, ...] = ()

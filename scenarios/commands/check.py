@@ -28,6 +28,8 @@ def describe(plan: Plan) -> str:
     lines.append(
         f"# {len(plan.agents)} agents, {edges} directed edges, observations of {plan.observation_size} numbers"
     )
+    if plan.masks:
+        lines.append("# actions are masked: the environment says at every step which are possible")
     if plan.graph.proximity_distance is not None:
         lines.append("# neighbors are those of the above that are in range, decided anew at every step")
     components = plan.graph.components()

@@ -28,6 +28,7 @@ class Plan:
         action_counts: Number of actions of each agent.
         observation_size: Length of an observation.
         steps: Time limit of an episode.
+        masks: Whether the task says at every step which actions are possible.
     """
 
     scenario: Scenario
@@ -36,6 +37,7 @@ class Plan:
     action_counts: dict[str, int]
     observation_size: int
     steps: int
+    masks: bool
 
     @property
     def agents(self) -> tuple[str, ...]:
@@ -79,6 +81,7 @@ class Plan:
             link=self._link(name, self.peers(name), wiring),
             neighbors=self.graph.neighbors,
             proximity=self.graph.proximity_distance is not None,
+            masks=self.masks,
             episodes=scenario.episodes,
             parallel_episodes=scenario.parallel_episodes,
             steps=self.steps,
@@ -100,6 +103,7 @@ class Plan:
             neighbors=self.graph.neighbors,
             agent_names=tuple(self.names.by_id.values()),
             proximity_distance=self.graph.proximity_distance,
+            masks=self.masks,
             episodes=scenario.episodes,
             parallel_episodes=scenario.parallel_episodes,
         )

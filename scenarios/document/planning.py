@@ -50,7 +50,8 @@ def make_plan(scenario: Scenario) -> Plan:
                 "service.missing_action", "expected wait or repeat: this task has no action that does nothing"
             )
         counts = dict(zip(names.by_id, task.action_counts, strict=True))
-        plan = Plan(scenario, names, graph, counts, task.observation_size, task.steps)
+        masks = task.action_masks() is not None
+        plan = Plan(scenario, names, graph, counts, task.observation_size, task.steps, masks)
         _check_size_of_shares(plan, algorithm)
         _check_patience(plan, algorithm)
         _check_process_faults(plan)
@@ -150,7 +151,7 @@ def _check_size_of_shares(plan: Plan, algorithm: Algorithm) -> None:
 
 
 def _format(plan: Plan, algorithm: Algorithm) -> ShareFormat:
-    return ShareFormat(algorithm, plan.steps * plan.scenario.parallel_episodes, len(plan.agents))
+    return ShareFormat(algorithm, plan.steps * plan.scenario.parallel_episodes, len(plan.agents), plan.masks)
 
 
 def _shapes(plan: Plan, algorithm: Algorithm) -> Iterator[ShareShape]:

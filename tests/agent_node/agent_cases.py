@@ -44,6 +44,7 @@ def agent_config(
     observation_size: int = 3,
     episodes: int = 2,
     proximity: bool = False,
+    masks: bool = False,
     seed: int = 7,
     give_up_s: float = 50.0,
     joining_give_up_s: float = 5.0,
@@ -65,6 +66,7 @@ def agent_config(
         ),
         neighbors=neighbors,
         proximity=proximity,
+        masks=masks,
         episodes=episodes,
         parallel_episodes=copies,
         steps=steps,
@@ -92,6 +94,7 @@ class Played:
     rewards: np.ndarray  # (T + 1, E), row t is the reward that came with timestep t
     ended: np.ndarray  # (T + 1, E)
     neighbors: np.ndarray | None  # (T + 1, E, n)
+    masks: np.ndarray | None  # (T + 1, E, A)
     actions: dict[int, np.ndarray] = field(default_factory=dict)
     over: Episode | None = None
 
@@ -115,7 +118,17 @@ def toy_episode(config: AgentConfig, episode: int = 0, *, state_seed: int = 0, r
         rewards=reward.normal(size=(steps + 1, copies)).astype(np.float32),
         ended=ended,
         neighbors=np.ones((steps + 1, copies, potential), np.uint8) if config.proximity else None,
+        masks=random_masks(config, np.random.default_rng([state_seed, episode, 5])) if config.masks else None,
     )
+
+
+def random_masks(config: AgentConfig, random: np.random.Generator) -> np.ndarray:
+    """(T + 1, E, A) uint8: each action of the agent is possible or not, and at least one is."""
+    own, most = config.action_counts[config.link.name], max(config.action_counts.values())
+    masks = np.zeros((config.steps + 1, config.parallel_episodes, most), np.uint8)
+    masks[..., :own] = random.integers(0, 2, (*masks.shape[:2], own))
+    np.put_along_axis(masks, random.integers(0, own, (*masks.shape[:2], 1)), 1, axis=-1)
+    return masks
 
 
 def play(learner: Learner, played: Played, episode: int = 0, *, missed: Sequence[int] = ()) -> Played:
@@ -126,7 +139,8 @@ def play(learner: Learner, played: Played, episode: int = 0, *, missed: Sequence
         if step in missed:
             continue
         near = None if played.neighbors is None else played.neighbors[step]
-        _, data = seen_of(played.observations[step], played.rewards[step], played.ended[step], near)
+        mask = None if played.masks is None else played.masks[step]
+        _, data = seen_of(played.observations[step], played.rewards[step], played.ended[step], near, mask)
         if step < last:
             played.actions[step] = learner.act(step, data)
         else:
@@ -211,6 +225,18 @@ def softmax(logits: Sequence[float]) -> list[float]:
     top = max(logits)
     weights = [math.exp(value - top) for value in logits]
     return [weight / sum(weights) for weight in weights]
+
+
+def masked_softmax(logits: Sequence[float], possible: Sequence[float]) -> list[float]:
+    """The softmax of the logits of possible actions alone; 0 for the others."""
+    weights = [math.exp(value) if can else 0.0 for value, can in zip(logits, possible, strict=True)]
+    return [weight / sum(weights) for weight in weights]
+
+
+def restricted(probabilities: Sequence[float], possible: Sequence[float]) -> list[float]:
+    """A distribution over possible actions alone; where nothing is left of it, all of them alike."""
+    kept = [p if can else 0.0 for p, can in zip(probabilities, possible, strict=True)]
+    return [p / sum(kept) for p in kept] if sum(kept) else [can / sum(possible) for can in possible]
 
 
 def central_differences(function: Any, at: np.ndarray, h: float = 1e-6) -> np.ndarray:

@@ -22,7 +22,7 @@ from broker.participants.participant import Command, Participant, Report, Send
 from broker.wire.messages import ENVIRONMENT, Action, Ended, Message, Stop
 from broker.wire.records import EdgeRecord, EpisodeRecord, FinishedRecord, Record, RoundRecord
 from env_service.config import BarrierConfig, PredationConfig, ServiceConfig
-from env_service.environments.task import Float, Integer, Outcome
+from env_service.environments.task import Float, Integer, Outcome, Task
 from env_service.protocol import EnvironmentProtocol
 
 COPIES, STEPS, EPISODES = 2, 3, 2
@@ -45,7 +45,7 @@ class Weather:
         return [chance.uniform(0, self.delay_s) for _ in range(copies) if chance.random() >= self.loss]
 
 
-class CountingTask:
+class CountingTask(Task):
     """Does nothing; ends after STEPS and remembers who did what."""
 
     agent_names: tuple[str, ...] = ()
@@ -155,6 +155,7 @@ def world(
         ),
         neighbors=configs["agent-0"].neighbors,
         agent_names=tuple(configs),
+        masks=False,
         episodes=EPISODES,
         parallel_episodes=COPIES,
     )

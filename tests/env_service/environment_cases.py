@@ -10,24 +10,24 @@ from broker.participants.link import LifeConfig, LinkConfig
 from broker.participants.participant import Report, Send
 from broker.wire.messages import Ended, Hello
 from env_service.config import BarrierConfig, ExchangeTaskConfig, ServiceConfig
-from env_service.environments.task import Outcome
+from env_service.environments.task import Outcome, Task
 from env_service.protocol import EnvironmentProtocol
 
 AGENTS = ("agent-0", "agent-1", "agent-2")
 NOBODY_CAME = BarrierConfig(action_patience_s=5, ready_patience_s=60, give_up_s=300)
 
 
-class FakeTask:
+class FakeTask(Task):
     """Agent n of copy e is out after `lengths[e][n]` steps; its reward tells its action, the step, copy and agent."""
 
     agent_names = ()
     action_counts = (3, 4, 5)
     observation_size = 4
 
-    def __init__(self, lengths=((2, 2, 2), (2, 2, 2)), noop=None, own=False, places=None):
+    def __init__(self, lengths=((2, 2, 2), (2, 2, 2)), noop=None, own=False, places=None, masks=None):
         self.lengths = np.array(lengths)
         self.steps = int(self.lengths.max())
-        self.noop_action, self.own, self.places = noop, own, places
+        self.noop_action, self.own, self.places, self.masks = noop, own, places, masks
         self.stepped, self.closed, self.resets = [], 0, 0
 
     def reset(self, generator):
@@ -51,11 +51,14 @@ class FakeTask:
     def positions(self):
         return self.places
 
+    def action_masks(self):
+        return self.masks
+
     def close(self):
         self.closed += 1
 
 
-def slice_(*, copies=2, episodes=2, seed=7, distance=None, environment=None, life=None, **service):
+def slice_(*, copies=2, episodes=2, seed=7, distance=None, masks=False, environment=None, life=None, **service):
     link = LinkConfig(
         run="r",
         name="environment",
@@ -72,6 +75,7 @@ def slice_(*, copies=2, episodes=2, seed=7, distance=None, environment=None, lif
         neighbors={agent: tuple(other for other in AGENTS if other != agent) for agent in AGENTS},
         agent_names=AGENTS,
         proximity_distance=distance,
+        masks=masks,
         episodes=episodes,
         parallel_episodes=copies,
     )

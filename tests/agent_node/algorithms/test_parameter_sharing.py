@@ -18,11 +18,11 @@ from agent_cases import (
     agent_config,
     central_differences,
     make_learner,
+    masked_softmax,
     play,
     scalar_advantages,
     scalar_network,
     scalar_returns,
-    softmax,
     toy_episode,
 )
 from hypothesis import given, settings
@@ -71,6 +71,13 @@ def canned(learner: Learner, toy: Played, algorithm: str, seed: int, degree: int
         "actions": draw.integers(0, 3, count).astype(np.int32),
         "samples": samples.pack(np.arange(count), count),
     }
+
+
+def beside(actions: np.ndarray, count: int, seed: int) -> list[list[float]]:
+    """What was possible beside the actions taken, drawn at random."""
+    possible = np.random.default_rng([seed, count]).integers(0, 2, (len(actions), count))
+    np.put_along_axis(possible, actions[:, None], 1, axis=1)
+    return possible.astype(float).tolist()  # type: ignore[no-any-return]
 
 
 # What crosses an edge
@@ -214,6 +221,9 @@ class Scalar:
         self.critic_adam = ScalarAdam(self.learning.critic_learning_rate, self.learning.adam_epsilon)
         self.adams = [ScalarAdam(self.learning.actor_learning_rate, self.learning.adam_epsilon) for _ in self.actor]
         self.behaviour = self.actor.copy()
+        self.possible = {agent: [[1.0] * count] * 3 for agent, count in config.action_counts.items()}
+        if toy.masks is not None:
+            self.possible[A0] = toy.masks[:3, 0, : config.action_counts[A0]].astype(float).tolist()
 
     def values(self, critic: np.ndarray) -> list[float]:
         return [scalar_network(critic.tolist(), (2, 4, 1), seen)[0] for seen in self.seen]
@@ -241,7 +251,7 @@ class Scalar:
 
     def probability(self, row: np.ndarray, agent: str, b: int, action: int) -> float:
         logits = scalar_network(row.tolist(), (2, 4, self.width), self.seen[b])
-        return softmax(logits[: self.config.action_counts[agent]])[action]
+        return masked_softmax(logits[: self.config.action_counts[agent]], self.possible[agent][b])[action]
 
     def step_policies(self, advantages: list[float], taken: Mapping[str, list[int]]) -> None:
         """PPO on the product of the ratios of all agents whose actions are in `taken`, the clip on the product."""
@@ -309,7 +319,11 @@ def test_a_round_of_value_parameter_sharing_steps_the_critic_mixes_it_and_learns
         np.testing.assert_allclose(policies(learner), scalar.actor, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("learning", [{}, {"ratio_reference": "behaviour", "clip": 0.02}], ids=["round", "behaviour"])
+@pytest.mark.parametrize(
+    "learning",
+    [{}, {"ratio_reference": "behaviour", "clip": 0.02}, {"masks": True}],
+    ids=["round", "behaviour", "masks"],
+)
 def test_a_round_of_policy_sharing_steps_on_the_joint_ratio_and_then_toward_the_others(
     learning: dict[str, Any],
 ) -> None:
@@ -325,6 +339,9 @@ def test_a_round_of_policy_sharing_steps_on_the_joint_ratio_and_then_toward_the_
         heard = {name: canned(learner, toy, PS, seed + int(name[-1]), degree) for name, degree in degrees.items()}
         for name, arrays in heard.items():
             arrays["actions"] = np.minimum(arrays["actions"], config.action_counts[name] - 1)
+            if config.masks:
+                scalar.possible[name] = possible = beside(arrays["actions"], config.action_counts[name], seed)
+                arrays["mask"] = np.packbits(np.array(possible, np.uint8), axis=1)
             learner.check(name, arrays)
         start = scalar.actor.copy()
         np.testing.assert_allclose(opened.outgoing[A1]["policies"], start, rtol=1e-3, atol=1e-4)

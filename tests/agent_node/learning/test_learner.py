@@ -18,8 +18,10 @@ from agent_cases import (
     agent_config,
     central_differences,
     make_learner,
+    masked_softmax,
     play,
     positions_of,
+    restricted,
     scalar_advantages,
     scalar_loss,
     scalar_network,
@@ -429,10 +431,17 @@ class ScalarLearner:
         ]
         self.actions = [int(toy.actions[t][e]) for t, e in self.places]
         self.seen = [toy.observations[t, e].tolist() for t, e in self.places]
+        self.possible = {name: [[1.0] * count] * len(self.places) for name, count in config.action_counts.items()}
+        if toy.masks is not None:
+            own = config.action_counts[A0]
+            self.possible[A0] = [toy.masks[t, e, :own].astype(float).tolist() for t, e in self.places]
 
-    def distributions(self, row: np.ndarray, count: int) -> list[list[float]]:
+    def distributions(self, row: np.ndarray, agent: str) -> list[list[float]]:
         sizes = actor_sizes(self.config, max(self.config.action_counts.values()))
-        return [softmax(scalar_network(row.tolist(), sizes, seen)[:count]) for seen in self.seen]
+        return [
+            masked_softmax(scalar_network(row.tolist(), sizes, seen)[: len(possible)], possible)
+            for seen, possible in zip(self.seen, self.possible[agent], strict=True)
+        ]
 
     def value(self, critic: np.ndarray, t: int, e: int) -> float:
         return scalar_network(critic.tolist(), actor_sizes(self.config, 1), self.toy.observations[t, e].tolist())[0]
@@ -470,14 +479,31 @@ class ScalarLearner:
         policy, actions, anticipation = (
             [None if row is None else arrays[name][row].tolist() for row in rows] for name in PER_SAMPLE
         )
-        return Heard(policy, actions, anticipation)
+        wished = [
+            said and restricted(said, possible) for said, possible in zip(anticipation, self.possible[A0], strict=True)
+        ]
+        return Heard(policy, actions, wished)
+
+    def masks_at_own_places(self, arrays: Arrays, count: int) -> list[list[float]]:
+        """What a neighbor could do at each own sample; all there is, where it said nothing."""
+        row_of = {position: row for row, position in enumerate(positions_of(arrays["samples"]))}
+        rows = [row_of.get(t * self.config.parallel_episodes + e) for t, e in self.places]
+        return [
+            [1.0] * count
+            if row is None
+            else [float(place in positions_of(arrays["mask"][row])) for place in range(count)]
+            for row in rows
+        ]
 
     def round(self, heard: dict[str, Arrays]) -> dict[str, float]:
         """Advantages with the critic as it was, then the critic, then the policies heard."""
         advantages = self.advantages()
         critic_loss = self.update_critic()
         counts = self.config.action_counts
-        own = self.distributions(self.actor[0], counts[A0])
+        for j, arrays in heard.items():
+            if "mask" in arrays:
+                self.possible[j] = self.masks_at_own_places(arrays, counts[j])
+        own = self.distributions(self.actor[0], A0)
         now = [own[b][action] for b, action in enumerate(self.actions)]
         if self.behaviour is None or self.config.learning.ratio_reference == "round":
             self.behaviour = now
@@ -487,8 +513,8 @@ class ScalarLearner:
 
         def terms(actor: np.ndarray) -> Any:
             return scalar_loss(
-                self.distributions(actor[0], counts[A0]),
-                {j: self.distributions(actor[row], counts[j]) for row, j in ((1, A1), (2, A2))},
+                self.distributions(actor[0], A0),
+                {j: self.distributions(actor[row], j) for row, j in ((1, A1), (2, A2))},
                 said,
                 actions=self.actions,
                 own_old=old,
@@ -513,6 +539,24 @@ class ScalarLearner:
 
 def canned_shares(config: AgentConfig, seed: int) -> dict[str, Arrays]:
     """Shares to agent-0 about every step and copy of an episode."""
+    return {j: under_mask(said, j, config, seed) for j, said in unmasked_shares(config, seed).items()}
+
+
+def under_mask(said: Arrays, agent: str, config: AgentConfig, seed: int) -> Arrays:
+    """A share as it is where its sender could not do everything; as it was where nothing is masked."""
+    if not config.masks:
+        return said
+    draw, (rows, count) = np.random.default_rng([seed, int(agent[-1])]), said["policy"].shape
+    possible = draw.integers(0, 2, (rows, count))
+    np.put_along_axis(possible, said["actions"][:, None], 1, axis=1)
+    policy = said["policy"] * possible
+    return said | {
+        "policy": (policy / policy.sum(axis=1, keepdims=True)).astype(np.float32),
+        "mask": np.packbits(possible.astype(np.uint8), axis=1),
+    }
+
+
+def unmasked_shares(config: AgentConfig, seed: int) -> dict[str, Arrays]:
     draw = np.random.default_rng(seed)
     counts, count = config.action_counts, config.steps * config.parallel_episodes
     return {
@@ -534,8 +578,17 @@ def canned_shares(config: AgentConfig, seed: int) -> dict[str, Arrays]:
         ([((A1, A2), (A1, A2)), ((A1, A2), (A1, A2)), ((A1, A2), (A1, A2))], {"ratio_reference": "behaviour"}),
         ([((A1, A2), (A2,)), ((A2,), (A2,)), ((), ())], {"normalize_advantages": False, "entropy_bonus": 0.05}),
         ([((A1,), ()), ((A1,), (A1,)), ((A1, A2), (A1, A2))], {"bootstrap_at_time_limit": True, "clip": 0.01}),
+        ([((A1, A2), (A1, A2)), ((A1, A2), (A2,)), ((), ())], {"masks": True, "entropy_bonus": 0.05}),
+        ([((A1, A2), (A1, A2)), ((A1,), (A1,)), ((A1, A2), ())], {"masks": True, "ratio_reference": "behaviour"}),
     ],
-    ids=["all", "behaviour", "missing, random partner, skipped", "nobody, one, all"],
+    ids=[
+        "all",
+        "behaviour",
+        "missing, random partner, skipped",
+        "nobody, one, all",
+        "masks",
+        "masks, behaviour",
+    ],
 )
 def test_whole_rounds_equal_algorithm_1_done_in_scalars(
     rounds: list[tuple[tuple[str, ...], tuple[str, ...]]], learning: dict[str, Any]

@@ -74,7 +74,9 @@ def feed(rollout: Rollout, told: Episode) -> None:
 
 
 def closed(told: Episode, *, bootstrap: bool = False, limit: int | None = None) -> Batch:
-    rollout = Rollout(limit or told.steps, told.copies, told.observations.shape[2], told.neighbors.shape[2] or None)
+    rollout = Rollout(
+        limit or told.steps, told.copies, told.observations.shape[2], told.neighbors.shape[2] or None, None
+    )
     feed(rollout, told)
     return rollout.close(GAMMA, bootstrap)
 
@@ -120,7 +122,7 @@ def test_a_missed_timestep_costs_its_own_sample_and_the_reward_of_the_one_before
 
 def test_a_timestep_that_was_seen_but_not_answered_is_no_sample() -> None:
     told = episode([(3, TRUNCATED)], 3)
-    rollout = Rollout(3, 1, 2, None)
+    rollout = Rollout(3, 1, 2, None, None)
     rollout.begin()
     for step in range(4):
         rollout.see(step, told.data(step))
@@ -131,7 +133,7 @@ def test_a_timestep_that_was_seen_but_not_answered_is_no_sample() -> None:
 
 def test_an_answer_of_the_last_episode_is_no_answer_in_this_one() -> None:
     told = episode([(3, TRUNCATED)], 3)
-    rollout = Rollout(3, 1, 2, None)
+    rollout = Rollout(3, 1, 2, None, None)
     feed(rollout, told)
     rollout.begin()
     for step in range(4):
@@ -149,7 +151,7 @@ def test_no_sums_run_across_a_hole() -> None:
 
 def test_a_rollout_without_a_single_step_has_no_samples() -> None:
     told = episode([(0, TRUNCATED)], 1)
-    rollout = Rollout(1, 1, 2, None)
+    rollout = Rollout(1, 1, 2, None, None)
     rollout.begin()
     rollout.see(0, told.data(0))
     assert rollout.close(GAMMA, bootstrap=True).samples == 0
@@ -269,7 +271,7 @@ def test_nothing_of_an_episode_is_left_in_the_next(first: Episode, second: Episo
         first.rewards = np.ones((first.steps + 1, second.copies), np.float32)
         first.ended = np.ones((first.steps + 1, second.copies), np.uint8)
         first.neighbors = np.ones((first.steps + 1, second.copies, width), np.uint8)
-    rollout = Rollout(limit, second.copies, 2, width or None)
+    rollout = Rollout(limit, second.copies, 2, width or None, None)
     feed(rollout, first)
     rollout.close(GAMMA, bootstrap=True)
     feed(rollout, second)

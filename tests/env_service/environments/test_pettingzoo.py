@@ -312,11 +312,11 @@ def test_own_observations_of_different_sizes_are_refused_with_both():
 
 
 def test_dict_observations_are_refused(serve):
-    class Masked(Countdown):
+    class Named(Countdown):
         def observation_space(self, agent):
-            return Dict({"observation": Box(0, 1, (2,)), "action_mask": Box(0, 1, (2,))})
+            return Dict({"place": Box(0, 1, (2,)), "speed": Box(0, 1, (2,))})
 
-    path, problem = refusal(serve, Masked)
+    path, problem = refusal(serve, Named)
     assert path == "environment.observation"
     assert "expected a flat observation" in problem
     assert "walker_0" in problem

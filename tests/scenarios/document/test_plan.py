@@ -138,6 +138,9 @@ class Placeless:
     def positions(self):
         return None
 
+    def action_masks(self):
+        return None
+
     def close(self):
         self.closed += 1
 

@@ -1,0 +1,107 @@
+"""Action masks as PettingZoo environments give them: beside what an agent sees in its observation, or in its info.
+
+observations[agent] = {"observation": ..., "action_mask": mask}     or     infos[agent] = {"action_mask": mask}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from gymnasium.spaces import Dict
+from numpy.typing import NDArray
+
+from env_service.environments.given import mask_of, refused, shown
+from env_service.environments.task import Flags, all_possible
+
+MASK = "action_mask"
+
+
+@dataclass(frozen=True)
+class SeenSpace:
+    """What an agent sees of its observations: all of them, but for a mask.
+
+    Attributes:
+        space: Of what it sees.
+        names: Of the parts of an observation that it sees; empty where there is no mask to leave out.
+    """
+
+    space: object
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, space: object) -> SeenSpace:
+        """What an agent sees whose observations are of `space`."""
+        if not isinstance(space, Dict) or MASK not in space.spaces:
+            return cls(space, ())
+        seen = {name: part for name, part in space.spaces.items() if name != MASK}
+        return cls(next(iter(seen.values())) if len(seen) == 1 else Dict(seen), tuple(seen))
+
+    def part(self, what: str, given: object) -> object:
+        """What is seen of the observation `given`.
+
+        Raises:
+            UserCodeRefused: It lacks a part, the mask among them.
+        """
+        if not self.names:
+            return given
+        expected = (*self.names, MASK)
+        if not isinstance(given, Mapping) or any(name not in given for name in expected):
+            raise refused(f"{what} is {shown(given)}, expected a dict with {', '.join(expected)}")
+        seen = {name: given[name] for name in self.names}
+        return seen if len(seen) > 1 else next(iter(seen.values()))
+
+
+class ActionMasks:
+    """What the agents of E copies may do now.
+
+    Attributes:
+        possible: (E, N, A) uint8. A live agent of which nothing is said at a step may do anything; so may one that is
+            not there, for it has no choice to make.
+
+    Args:
+        agents: N names.
+        action_counts: Of each.
+        copies: E.
+    """
+
+    def __init__(self, agents: tuple[str, ...], action_counts: tuple[int, ...], copies: int) -> None:
+        self._agents, self._counts = agents, action_counts
+        self._all = all_possible(action_counts)
+        self.possible: Flags = np.repeat(self._all[None], copies, axis=0)
+
+    def look(self, copy: int, live: NDArray[np.bool_], observations: object, infos: object, step: int) -> None:
+        """Take what the environment says at a step of the agents (N,) that are `live`.
+
+        Raises:
+            UserCodeRefused: It is no mask, or two that differ.
+        """
+        self.possible[copy] = self._all
+        for index in np.flatnonzero(live).tolist():
+            agent, count = self._agents[index], self._counts[index]
+            masks = [mask_of(agent, given, count, step) for given in masks_in(agent, observations, infos)]
+            if masks and not np.array_equal(masks[0], masks[-1]):
+                raise refused(f'action masks of "{agent}" at step {step} differ in its observation and its info')
+            if masks:
+                self.possible[copy, index, :count] = masks[0]
+
+
+def masks_in(agent: str, observations: object, infos: object) -> list[object]:
+    """The masks that are given of an agent: none, or that in its observation, in its info, or both."""
+    parts = [part.get(agent) for part in (observations, infos) if isinstance(part, Mapping)]
+    return [part[MASK] for part in parts if isinstance(part, Mapping) and MASK in part]
+
+
+def refuse_masks(agents: Sequence[str], observations: object, infos: object, step: int) -> None:
+    """Refuse masks that come although there was none after the first reset: nobody is ready to hear of them.
+
+    Raises:
+        UserCodeRefused: Says what to set.
+    """
+    for agent in agents:
+        if masks_in(agent, observations, infos):
+            raise refused(
+                f'action mask of "{agent}" at step {step}, although no agent had one after the first reset. '
+                f'Set environment.action_masks = "on"'
+            )

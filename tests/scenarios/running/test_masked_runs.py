@@ -1,0 +1,86 @@
+"""Whole runs with a toy that ends a run as soon as anybody does what was masked."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from runs import DROPS, TINY, foretell_afresh, simulate_here, summary
+
+from agent_node.registry import BUILT_IN
+from scenarios.document.loading import load_scenario
+from scenarios.document.planning import make_plan
+from scenarios.document.wiring import Wiring
+
+HERE = Path(__file__).parents[1]
+DIGESTS = ("curve_digest", "weights_digest", "ledger_digest")
+
+
+def played(by: str, *settings: str, steps: int = 12) -> tuple[str, ...]:
+    environment = (
+        f'environment={{kind="pettingzoo",env="masked_toy",observation="own",steps={steps},options={{by="{by}"}}}}'
+    )
+    listed = (environment, *settings)
+    return ("exchange-quick", "--episodes", "4", *TINY, *(part for each in listed for part in ("--set", each)))
+
+
+@pytest.mark.parametrize("algorithm", sorted(BUILT_IN))
+def test_no_agent_of_any_algorithm_does_what_is_masked(tmp_path: Path, algorithm: str) -> None:
+    settings = (f"algorithm.name={algorithm}", "parallel_episodes=4")
+    found = simulate_here(tmp_path / "out", *played("observation", *settings))
+    assert found["complete"]
+    assert found["rejected"] == 0
+    assert (found["shares_heard"] > 0) == (algorithm != "independent")
+
+
+def test_the_way_in_which_masks_are_given_changes_nothing(tmp_path: Path) -> None:
+    runs = [simulate_here(tmp_path / by, *played(by)) for by in ("observation", "info", "both", "turns")]
+    assert len({run["weights_digest"] for run in runs}) == 1
+
+
+FLIPS = 'faults=[{kind="bit-flip",probability=0.2,bits=3,messages=["timestep","share"]}]'
+"""Over three bits in a fifth of the timesteps and shares, masks in both: some lie, some are refused."""
+
+
+@pytest.mark.parametrize("algorithm", ["anticipation-sharing", "policy-sharing"])
+@pytest.mark.parametrize("faults", [DROPS, FLIPS], ids=["lost", "damaged"])
+def test_agents_go_on_when_messages_with_masks_are_lost_or_damaged(tmp_path: Path, algorithm: str, faults: str) -> None:
+    settings = (f"algorithm.name={algorithm}", faults, "exchange.patience_s=0.5", "service.action_patience_s=0.1")
+    found = simulate_here(tmp_path / "out", *played("observation", *settings))
+    assert found["complete"]
+    assert found["shares_missing"] > 0
+    assert (found["rejected"] > 0) == (faults == FLIPS)
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(("algorithm", "by"), [("anticipation-sharing", "turns"), ("policy-sharing", "observation")])
+def test_processes_decide_under_masks_what_the_simulation_decides_though_messages_are_lost(
+    tmp_path: Path, algorithm: str, by: str
+) -> None:
+    settings = (f"algorithm.name={algorithm}", DROPS, "exchange.patience_s=0.5", "service.action_patience_s=0.1")
+    arguments = played(by, *settings)
+    simulated = simulate_here(tmp_path / "simulate", *arguments)
+    path = os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH"))))
+    done = foretell_afresh("run", *arguments, "--out", str(tmp_path / "run"), PYTHONPATH=path)
+    assert done.returncode == 0, done.stderr
+    found = summary(tmp_path / "run")
+    assert simulated["shares_missing"] > 0
+    assert {name: found[name] for name in DIGESTS} == {name: simulated[name] for name in DIGESTS}
+
+
+def plan_of(**settings: Any) -> Any:
+    environment = {"kind": "pettingzoo", "env": "masked_toy", "observation": "own", "steps": 12, **settings}
+    return make_plan(load_scenario("exchange-quick", {"environment": environment}))
+
+
+def test_everybody_is_told_once_whether_actions_are_masked() -> None:
+    wiring = Wiring("test", {})
+    for plan, masks in (
+        (plan_of(), True),
+        (plan_of(action_masks="off"), False),
+        (make_plan(load_scenario("exchange-quick")), False),
+    ):
+        assert (plan.masks, plan.environment(wiring).masks) == (masks, masks)
+        assert {plan.agent(agent, wiring).masks for agent in plan.agents} == {masks}
