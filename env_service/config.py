@@ -106,10 +106,11 @@ class PettingZooConfig(Model):
         default="state",
         description="state: all see `state()`, as in the paper. own: each sees its own observation, all of one size.",
     )
-    action_masks: Literal["auto", "on", "off"] = Field(
+    action_masks: Literal["auto", "on", "turns", "off"] = Field(
         default="auto",
         description="Whether actions are masked: an agent's `action_mask`, in its observation or its info, says which "
-        "are possible. auto: if a first reset gives any. on: also if masks come later. off: masks are ignored.",
+        "are possible. auto: if a first reset gives any. on: also if masks come later. turns: who can do nothing "
+        "waits, and its first action stands for that. off: masks are ignored.",
     )
     options: dict[str, JsonValue] = Field(default={}, description="Keyword arguments for `parallel_env`.")
 

@@ -87,8 +87,7 @@ class Learner:
         logits = self._policy(seen)[:, : self._config.action_counts[self._name]]
         possible = self._rollout.possible(step)
         if possible is not None:
-            # Weight 0 is never drawn, not even by networks that damaged shares have led to NaN.
-            logits = np.where(possible, np.nan_to_num(logits), -np.inf)
+            logits = masks.left(logits, possible)
         cumulative = cumulated(action_weights(logits))
         threshold = self._uniforms[step][:, None] * cumulative[:, -1:]
         actions: np.ndarray = (cumulative[:, :-1] <= threshold).sum(axis=1, dtype=np.int32)

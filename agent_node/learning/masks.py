@@ -43,6 +43,14 @@ def unpack(bits: np.ndarray, actions: int) -> np.ndarray:
     return possible
 
 
+def left(logits: np.ndarray, possible: np.ndarray) -> np.ndarray:
+    """Logits (B, A) to draw an action from: minus infinity, which has weight 0, where it is not `possible` (B, A) bool.
+
+    Weight 0 is never drawn, not even by networks that damaged shares have led to NaN.
+    """
+    return np.where(possible, np.nan_to_num(logits), -np.inf)
+
+
 def among(log_probabilities: Tensor, possible: Tensor) -> Tensor:
     """Logits or log-probabilities (..., A) as log-probabilities over the `possible` actions (..., A) bool alone."""
     return log_probabilities.masked_fill(~possible, IMPOSSIBLE).log_softmax(dim=-1)

@@ -64,10 +64,11 @@ class ActionMasks:
         agents: N names.
         action_counts: Of each.
         copies: E.
+        turns: Whether an agent that can do nothing waits; else that is refused.
     """
 
-    def __init__(self, agents: tuple[str, ...], action_counts: tuple[int, ...], copies: int) -> None:
-        self._agents, self._counts = agents, action_counts
+    def __init__(self, agents: tuple[str, ...], action_counts: tuple[int, ...], copies: int, *, turns: bool) -> None:
+        self._agents, self._counts, self._turns = agents, action_counts, turns
         self._all = all_possible(action_counts)
         self.possible: Flags = np.repeat(self._all[None], copies, axis=0)
 
@@ -80,7 +81,8 @@ class ActionMasks:
         self.possible[copy] = self._all
         for index in np.flatnonzero(live).tolist():
             agent, count = self._agents[index], self._counts[index]
-            masks = [mask_of(agent, given, count, step) for given in masks_in(agent, observations, infos)]
+            given = masks_in(agent, observations, infos)
+            masks = [mask_of(agent, each, count, step, waits=self._turns) for each in given]
             if masks and not np.array_equal(masks[0], masks[-1]):
                 raise refused(f'action masks of "{agent}" at step {step} differ in its observation and its info')
             if masks:

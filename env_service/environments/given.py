@@ -137,11 +137,18 @@ def name_of(agent: object) -> str:
     return _in_a_few_words(str(agent)) or _in_a_few_words(repr(agent))
 
 
-def mask_of(agent: str, given: object, count: int, step: int) -> Flags:
+def mask_of(agent: str, given: object, count: int, step: int, *, waits: bool) -> Flags:
     """Which of `count` actions an agent can do, (count,) uint8.
 
+    Args:
+        agent: Whose.
+        given: The mask.
+        count: How many actions it has.
+        step: When.
+        waits: Whether one that can do nothing waits for its turn: the first of its actions stands for that.
+
     Raises:
-        UserCodeRefused: It is not a 1 or 0 for each action, or all are 0.
+        UserCodeRefused: It is not a 1 or 0 for each action, or all are 0 and nobody waits.
     """
     what = f'action mask of "{agent}" at step {step}'
     numbers = numbers_of(what, given)
@@ -151,9 +158,12 @@ def mask_of(agent: str, given: object, count: int, step: int) -> Flags:
     if wrong.any():
         index = int(np.argmax(wrong))
         raise refused(f"{what} is {numbers[index]:g} in place {index} of {count}, expected 1 or 0")
-    if not numbers.any():
-        raise refused(f"{what} leaves no action: an agent that waits needs one that does nothing, else it has to end")
-    return numbers.astype(np.uint8)
+    mask: Flags = numbers.astype(np.uint8)
+    if not mask.any():
+        if not waits:
+            raise refused(f'{what} leaves no action. If it waits for its turn, set environment.action_masks = "turns"')
+        mask[0] = 1
+    return mask
 
 
 def shown(given: object) -> str:

@@ -68,7 +68,8 @@ class PettingZooTask(Task):
             turn_to(0)
             self._look_at(config)
             masked = self._masks_actions() if masks is None else masks
-        self._masks = ActionMasks(self._agents, self.action_counts, copies) if masked else None
+        turns = config.action_masks == "turns"
+        self._masks = ActionMasks(self._agents, self.action_counts, copies, turns=turns) if masked else None
         self.steps = config.steps
         self.noop_action: int | None = None
         self._time = config.steps  # before the first reset every copy stands ended
@@ -93,7 +94,7 @@ class PettingZooTask(Task):
     def _masks_actions(self) -> bool:
         """Whether actions are masked: as the scenario says, or as a first reset shows."""
         if self._config.action_masks != "auto":
-            return self._config.action_masks == "on"
+            return self._config.action_masks != "off"
         given = self._reset(0, 0)
         return any(masks_in(agent, *given) for agent in self._agents)
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary
 from pettingzoo import AECEnv, ParallelEnv
-from pettingzoo.utils.conversions import aec_to_parallel
+from pettingzoo.utils.conversions import aec_to_parallel, turn_based_aec_to_parallel
 
 COUNTS = {"left": 3, "middle": 9, "right": 2}
 LASTS = {"left": 9, "middle": 9, "right": 6}
@@ -131,6 +131,46 @@ class MaskedTurns(AECEnv):  # type: ignore[misc]
         self._deads_step_first()
 
 
+class OneAtATime(AECEnv):  # type: ignore[misc]
+    """Two agents take away one to three of what lies there, in turns; nobody can do anything while the other plays."""
+
+    metadata: ClassVar[dict[str, Any]] = {"name": "one_at_a_time_v0"}
+    possible_agents: ClassVar[list[str]] = ["first", "second"]
+    render_mode = None
+
+    def observation_space(self, _agent: str) -> Dict:
+        return Dict({"observation": Box(0, 9, (1,), np.float32), "action_mask": MultiBinary(3)})
+
+    def action_space(self, _agent: str) -> Discrete:
+        return Discrete(3)
+
+    def reset(self, seed: int | None = None, options: object = None) -> None:
+        self.agents, self.left = list(self.possible_agents), 4 + (seed or 0) % 6
+        self.agent_selection = "first"
+        self.rewards = self._cumulative_rewards = dict.fromkeys(self.agents, 0.0)
+        self.terminations, self.truncations = dict.fromkeys(self.agents, False), dict.fromkeys(self.agents, False)
+        self.infos: dict[str, dict[str, Any]] = {agent: {} for agent in self.agents}
+
+    def observe(self, agent: str) -> dict[str, Any]:
+        turn = agent == self.agent_selection
+        mask = np.array([turn and self.left > taken for taken in range(3)], np.int8)
+        return {"observation": np.array([self.left], np.float32), "action_mask": mask}
+
+    def step(self, action: int | None) -> None:
+        agent = self.agent_selection
+        if self.terminations[agent]:
+            self._was_dead_step(action)
+            return
+        if action is None or self.left <= action:
+            raise RuntimeError(f"{agent} took {action} of {self.left}")
+        self.left -= action + 1
+        self.rewards = {each: float(each == agent) * (self.left == 0) for each in self.agents}
+        self.terminations = dict.fromkeys(self.agents, self.left == 0)
+        self.agent_selection = self.agents[1 - self.agents.index(agent)]
+
+
 def parallel_env(by: str = "observation") -> Any:
-    """The toy as a PettingZoo parallel environment; `by`: see above, or "turns"."""
+    """The toys as PettingZoo parallel environments; `by`: see above, "turns" or, of the last one, "waiting"."""
+    if by == "waiting":
+        return turn_based_aec_to_parallel(OneAtATime())
     return aec_to_parallel(MaskedTurns()) if by == "turns" else MaskedParallel(by)

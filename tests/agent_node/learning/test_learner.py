@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -675,21 +676,23 @@ def small(name: str, **learning: Any) -> AgentConfig:
     )
 
 
-@pytest.mark.parametrize("cause", PARTLY)
-def test_shares_about_partly_different_samples_teach_what_the_formula_says_about_the_common_ones(cause: str) -> None:
+@pytest.mark.parametrize(("cause", "masks"), [*((cause, False) for cause in PARTLY), ("own ends", True)])
+def test_shares_about_partly_different_samples_teach_what_the_formula_says_about_the_common_ones(
+    cause: str, masks: bool
+) -> None:
     """A neighbor's terms drop at own samples that its share is not about; kappa and all means stay over own samples."""
-    holds = PARTLY[cause]
-    learners, toys = lived(holds, small)
+    holds, config = PARTLY[cause], partial(small, masks=masks)
+    learners, toys = lived(holds, config)
     learner = learners[A0]
-    scalar = ScalarLearner(learner, small(A0), toys[A0], holds[A0].missed)
-    own = holds[A0].positions(small(A0))
+    scalar = ScalarLearner(learner, config(A0), toys[A0], holds[A0].missed)
+    own = holds[A0].positions(config(A0))
     assert [t * 2 + e for t, e in scalar.places] == own
     for k in range(2):
         opened = {name: one.open_round(toys[name].episode, k, others_of(name, holds)) for name, one in learners.items()}
         heard = {name: opened[name].outgoing[A0] for name in (A1, A2)}
         for name, arrays in heard.items():
             theirs = positions_of(arrays["samples"])
-            assert theirs == holds[name].positions(small(name))
+            assert theirs == holds[name].positions(config(name))
             assert set(own) & set(theirs)
             learner.check(name, arrays)
         assert any(positions_of(arrays["samples"]) != own for arrays in heard.values())

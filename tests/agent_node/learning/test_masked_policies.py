@@ -183,6 +183,21 @@ def test_a_mask_that_allows_everything_changes_no_action_and_no_weight(algorithm
     assert learners[0].weights_digest() == learners[1].weights_digest()
 
 
+def test_who_has_no_choice_learns_no_choice_of_it() -> None:
+    """Of a sample with one possible action the policy says 1 whatever it is, so nothing would move it."""
+    config = masked(algorithm="independent", entropy_bonus=0.1)
+    learner, toy = make_learner(config), toy_episode(config)
+    toy.masks = np.zeros((config.steps + 1, config.parallel_episodes, 9), np.uint8)
+    toy.masks[..., 4] = 1
+    play(learner, toy)
+    before = policies(learner).copy()
+    losses = learner.close_round(learner.open_round(toy.episode, 0, ()), {})
+    assert {action for actions in toy.actions.values() for action in actions.tolist()} == {4}
+    assert losses["critic_loss"] > 0
+    assert losses["entropy"] == 0
+    np.testing.assert_array_equal(policies(learner), before)
+
+
 # Shares
 
 

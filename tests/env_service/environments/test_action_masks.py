@@ -63,6 +63,24 @@ def test_masks_are_found_wherever_they_are_and_follow_the_environment_from_step_
     assert (ended == Ended.TERMINATED).all()
 
 
+def test_one_that_waits_for_its_turn_can_do_its_first_action_where_the_scenario_says_so():
+    task = toy("waiting", action_masks="turns")
+    for _ in range(2):
+        task.reset(generator(3))
+        for time in range(3):
+            acting, waiting = time % 2, 1 - time % 2
+            masks, left = task.action_masks(), task.observations()[:, 0]
+            assert masks[:, acting].tolist() == (left > [0, 1, 2]).astype(int).tolist()
+            assert masks[:, waiting].tolist() == [[1, 0, 0]] * 2
+            task.step(np.zeros((2, 2), np.int64))
+    with pytest.raises(UserCodeRefused) as caught:
+        toy("waiting").reset(generator(3))
+    assert str(caught.value) == (
+        'environment: action mask of "second" at step 0 leaves no action. If it waits for its turn, '
+        'set environment.action_masks = "turns"'
+    )
+
+
 def test_our_own_tasks_mask_nothing():
     for config in (ExchangeTaskConfig(), NavigationConfig(), PredationConfig()):
         task = make_task(config, 2)

@@ -40,6 +40,13 @@ def test_the_way_in_which_masks_are_given_changes_nothing(tmp_path: Path) -> Non
     assert len({run["weights_digest"] for run in runs}) == 1
 
 
+def test_games_of_turns_are_played_to_their_end(tmp_path: Path) -> None:
+    found = simulate_here(tmp_path / "out", *played("waiting", 'environment.action_masks="turns"'))
+    assert found["complete"]
+    assert found["rejected"] == 0
+    assert found["team_return_last"] == 1  # whoever takes the last one gets it
+
+
 FLIPS = 'faults=[{kind="bit-flip",probability=0.2,bits=3,messages=["timestep","share"]}]'
 """Over three bits in a fifth of the timesteps and shares, masks in both: some lie, some are refused."""
 
