@@ -22,6 +22,7 @@ from env_service.config import (
 )
 from env_service.environments import exchange, make_task, navigation, predation
 from env_service.environments.parallel import TaskParallelEnv
+from env_service.environments.task import all_possible
 
 CONFIGS = {
     "exchange": ExchangeTaskConfig(steps=20),
@@ -31,6 +32,7 @@ CONFIGS = {
     "predation-capture": PredationConfig(agents=3, engagement="capture"),
     "simple-spread-state": PettingZooConfig(env="mpe2.simple_spread_v3", steps=10),
     "simple-spread-own": PettingZooConfig(env="mpe2.simple_spread_v3", observation="own"),
+    "masked": PettingZooConfig(env="masked_toy", observation="own", options={"by": "both"}),
 }
 COPIES = 5
 
@@ -39,6 +41,10 @@ own_environment = pytest.mark.parametrize("module", [exchange, navigation, preda
 
 
 def random_actions(task, random, copies=COPIES):
+    """Any actions, or any that are possible."""
+    masks = task.action_masks()
+    if masks is not None:
+        return (random.random(masks.shape) * masks).argmax(axis=-1)
     return np.stack([random.integers(count, size=copies) for count in task.action_counts], axis=1)
 
 
@@ -128,6 +134,23 @@ def test_every_copy_ends_within_the_limit_and_is_frozen_then(config):
         assert not outcome.rewards[over].any()
         ended = outcome.ended
     assert (ended != Ended.RUNNING).all()
+
+
+@every_task
+def test_masks_are_absent_always_or_leave_every_live_agent_an_action_of_its_own(config):
+    task, random = make_task(config, COPIES), generator(0)
+    masks = task.action_masks() is not None
+    task.reset(random)
+    ended = np.zeros((COPIES, len(task.action_counts)), np.uint8)
+    for _ in range(task.steps):
+        told = task.action_masks()
+        assert (told is not None) == masks
+        if told is not None:
+            assert told.shape == (*ended.shape, max(task.action_counts))
+            assert not told[:, all_possible(task.action_counts) == 0].any()
+            assert told.max() == 1
+            assert told[ended == Ended.RUNNING].any(axis=-1).all()
+        ended = task.step(random_actions(task, random)).ended
 
 
 @every_task

@@ -6,10 +6,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from runs import DROPS, TINY, foretell_afresh, simulate_here, summary
 
 from agent_node.registry import BUILT_IN
+from env_service.environments.exchange import ExchangeTask
+from env_service.environments.task import Flags, Integer, Outcome
+from scenarios.commands.check import describe
 from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
 from scenarios.document.wiring import Wiring
@@ -33,6 +37,33 @@ def test_no_agent_of_any_algorithm_does_what_is_masked(tmp_path: Path, algorithm
     assert found["complete"]
     assert found["rejected"] == 0
     assert (found["shares_heard"] > 0) == (algorithm != "independent")
+
+
+def test_a_task_of_our_own_that_masks_is_played_by_its_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody may stay where it is, and agent 0 cannot go up; the episodes are too short to end by themselves."""
+    done: list[Integer] = []
+    step = ExchangeTask.step
+
+    def masks(self: ExchangeTask) -> Flags:
+        possible: Flags = np.ones((len(self.observations()), 3, 6), np.uint8)
+        possible[:, :, 5] = possible[:, 0, 0] = 0
+        return possible
+
+    def stepped(self: ExchangeTask, actions: Integer) -> Outcome:
+        done.append(actions)
+        return step(self, actions)
+
+    monkeypatch.setattr(ExchangeTask, "action_masks", masks)
+    monkeypatch.setattr(ExchangeTask, "step", stepped)
+    settings = ("environment.steps=6", "parallel_episodes=8", "topology.kind=proximity", "topology.distance=2.0")
+    arguments = ("exchange-quick", "--episodes", "4", *TINY, *(part for each in settings for part in ("--set", each)))
+    found = simulate_here(tmp_path / "out", *arguments)
+    assert found["shares_heard"] > 0
+    assert found["rejected"] == 0
+    actions = np.concatenate(done)
+    assert (actions < 5).all()
+    assert (actions[:, 0] > 0).all()
+    assert set(actions[:, 1].tolist()) == {0, 1, 2, 3, 4}
 
 
 def test_the_way_in_which_masks_are_given_changes_nothing(tmp_path: Path) -> None:
@@ -84,6 +115,8 @@ def plan_of(**settings: Any) -> Any:
 
 def test_everybody_is_told_once_whether_actions_are_masked() -> None:
     wiring = Wiring("test", {})
+    assert "# actions are masked" in describe(plan_of())
+    assert "# actions are masked" not in describe(plan_of(action_masks="off"))
     for plan, masks in (
         (plan_of(), True),
         (plan_of(action_masks="off"), False),
