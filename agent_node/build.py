@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent_node.config import AgentConfig
-from agent_node.learning.episode import Episode
+from agent_node.experience.episode import Episode
 from agent_node.learning.learner import Learner
 from agent_node.learning.open_round import OpenRound
 from agent_node.protocol import AgentProtocol

@@ -25,7 +25,8 @@ FLOORS = (
     ("broker/transports/zeromq", "broker/transports/mqtt"),
     ("broker/driving", "broker/servers"),
     ("agent_node/config.py", "env_service/config.py", "env_service/global_streams.py"),
-    ("agent_node/learning", "env_service/environments"),
+    ("agent_node/experience", "env_service/environments"),
+    ("agent_node/learning",),
     ("agent_node/algorithms",),
     ("agent_node", "env_service"),
     ("scenarios/document",),
@@ -43,6 +44,7 @@ FLOORS = (
 on a floor of its own. It imports from floors below and from itself; rooms of one floor are strangers to each other."""
 MOST_FILES = 16
 PURE = (
+    "agent_node/experience",
     "agent_node/learning",
     "agent_node/algorithms",
     "agent_node/protocol.py",

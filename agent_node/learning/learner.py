@@ -19,17 +19,17 @@ import torch
 from torch import Tensor
 
 from agent_node.config import AgentConfig
-from agent_node.learning import masks
-from agent_node.learning.advantage import normalized
+from agent_node.experience import masks
+from agent_node.experience.advantage import normalized
+from agent_node.experience.episode import Episode, rows_in_range
+from agent_node.experience.rollout import Batch, Rollout
 from agent_node.learning.algorithm import Algorithm
-from agent_node.learning.episode import Episode, rows_in_range
 from agent_node.learning.fields import Arrays, ShareShape
 from agent_node.learning.finite import require_finite
 from agent_node.learning.network_sizes import Networks, Sizes, networks_of
 from agent_node.learning.networks import Evaluation, Policy, Stack, initial_parameters, widened
 from agent_node.learning.open_round import OpenRound, outgoing_shares
 from agent_node.learning.perceptron import action_weights, cumulated, weights_digest
-from agent_node.learning.rollout import Batch, Rollout
 from agent_node.learning.round import Draws, Mixed, Round
 from agent_node.learning.shares import ShareFormat
 from broker.seeding import generator

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agent_node.learning import consensus, masks, samples
-from agent_node.learning.episode import Episode
+from agent_node.experience import masks, samples
+from agent_node.experience.episode import Episode
+from agent_node.learning import consensus
 from agent_node.learning.fields import Arrays, ShareShape
 from agent_node.learning.networks import Evaluation
 from agent_node.learning.round import Mixed, Round

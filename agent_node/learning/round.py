@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from numpy.random import Generator
 
-from agent_node.learning import masks
+from agent_node.experience import masks
 from agent_node.learning.fields import Arrays
 from broker.seeding import generator
 

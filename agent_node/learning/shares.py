@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from agent_node.learning import consensus, masks, samples
+from agent_node.experience import masks, samples
+from agent_node.learning import consensus
 from agent_node.learning.algorithm import Algorithm
 from agent_node.learning.fields import Arrays, Field, Kind, ShareShape
 from broker.errors import ProtocolViolation

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent_node.learning.algorithm import Algorithm
-from agent_node.learning.network_sizes import Networks, networks_of
+from agent_node.learning.network_sizes import Networks
 from agent_node.learning.shares import ShareFormat
 from broker.wire.arrays import layouts
 from broker.wire.messages import ENVIRONMENT, timestep_layout
@@ -62,17 +62,10 @@ def _environment(plan: Plan) -> int:
 
 def _agent(plan: Plan, agent: str, algorithm: Algorithm) -> int:
     scenario, neighbors = plan.scenario, plan.graph.neighbors[agent]
-    networks = networks_of(
-        agent,
-        algorithm.models,
-        neighbors,
-        action_counts=plan.action_counts,
-        observation_size=plan.observation_size,
-        hidden=scenario.learning.hidden,
-    )
+    networks = plan.networks(agent, algorithm.models)
     positions = plan.steps * scenario.parallel_episodes
     edge = networks.edge(positions, plan.action_counts[agent], max(plan.action_counts.values()))
-    share = ShareFormat(algorithm, positions, len(plan.agents)).size_bytes(edge)
+    share = ShareFormat(algorithm, positions, len(plan.agents), plan.masks).size_bytes(edge)
     episode = (plan.steps + 1) * _timestep_bytes(plan)
     return episode + len(neighbors) * share + _learning(networks, positions)
 
@@ -87,4 +80,6 @@ def _learning(networks: Networks, positions: int) -> int:
 
 def _timestep_bytes(plan: Plan) -> int:
     near = len(plan.agents) - 1 if plan.graph.proximity_distance is not None else None
-    return layouts[timestep_layout(plan.scenario.parallel_episodes, plan.observation_size, near)].size_bytes
+    actions = max(plan.action_counts.values()) if plan.masks else None
+    layout = timestep_layout(plan.scenario.parallel_episodes, plan.observation_size, near, actions)
+    return layouts[layout].size_bytes

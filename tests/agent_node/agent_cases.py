@@ -15,7 +15,7 @@ import numpy as np
 from message_cases import seen_of
 
 from agent_node.config import AgentConfig, AlgorithmConfig, ExchangeConfig, LearningConfig
-from agent_node.learning.episode import Episode
+from agent_node.experience.episode import Episode
 from agent_node.learning.learner import Learner
 from agent_node.registry import load_algorithm
 from broker.config import JoiningConfig, TransportConfig

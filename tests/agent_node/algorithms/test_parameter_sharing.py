@@ -32,7 +32,7 @@ from message_cases import seen_of, timestep_of
 
 from agent_node.algorithms.policy_sharing import PolicySharing
 from agent_node.config import AgentConfig, AlgorithmConfig, LearningConfig
-from agent_node.learning import samples
+from agent_node.experience import samples
 from agent_node.learning.consensus import metropolis_weight
 from agent_node.learning.learner import Learner
 from agent_node.learning.round import Draws, Round

@@ -13,7 +13,7 @@ from learner_cases import critic, policies
 
 from agent_node.algorithms.value_sharing import ValueSharing
 from agent_node.config import AgentConfig, AlgorithmConfig, LearningConfig
-from agent_node.learning import samples
+from agent_node.experience import samples
 from agent_node.learning.fields import ShareShape
 from agent_node.learning.learner import Learner
 from agent_node.learning.round import Draws, Round

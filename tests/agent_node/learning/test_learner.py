@@ -36,8 +36,8 @@ from scipy.stats import chisquare
 
 from agent_node.algorithms.independent import Independent
 from agent_node.config import AgentConfig
+from agent_node.experience import samples
 from agent_node.learning import learner as learner_module
-from agent_node.learning import samples
 from agent_node.learning.learner import Learner
 from agent_node.learning.round import Loss, Round
 from agent_node.registry import BUILT_IN

@@ -27,8 +27,8 @@ from scipy.stats import chisquare
 
 from agent_node.algorithms.anticipation_sharing import AnticipationSharing
 from agent_node.config import AgentConfig
+from agent_node.experience import masks
 from agent_node.learning import learner as learner_module
-from agent_node.learning import masks
 from agent_node.learning.algorithm import Algorithm, Round
 from agent_node.learning.learner import Learner
 from agent_node.learning.losses import entropy

@@ -15,8 +15,8 @@ import torch
 from limits import LIMIT_S
 from message_cases import seen_of
 
-from agent_node.learning.advantage import normalized
-from agent_node.learning.episode import Episode
+from agent_node.experience.advantage import normalized
+from agent_node.experience.episode import Episode
 from agent_node.learning.learner import Learner
 from agent_node.learning.network_sizes import Sizes
 from agent_node.learning.networks import Evaluation, Stack

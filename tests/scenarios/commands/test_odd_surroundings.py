@@ -134,7 +134,7 @@ def test_a_run_is_written_and_read_at_the_path_it_is_given(tmp_path):
     from scenarios.results.folder import make_run_folder
 
     folder = make_run_folder(tmp_path / "a#b?mode=memory%41", "x", 1)
-    Observer(make_plan(load_scenario("exchange-quick")), folder, lambda _: None).finish("simulate")
+    Observer(make_plan(load_scenario("exchange-quick")), folder, "simulate", lambda _: None).finish()
     with read_store(folder.store) as store:
         assert store.count_episodes() == 0
 

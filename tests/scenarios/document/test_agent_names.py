@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from types import ModuleType
 
+import numpy as np
 import pytest
 from gymnasium.spaces import Box, Discrete
 from pettingzoo import ParallelEnv
@@ -29,6 +30,10 @@ class Named(ParallelEnv):
 
     def action_space(self, _agent):
         return Discrete(2)
+
+    def reset(self, seed=None, options=None):
+        self.agents = self.possible_agents[:]
+        return {agent: np.zeros(2) for agent in self.agents}, {agent: {} for agent in self.agents}
 
     def close(self):
         pass

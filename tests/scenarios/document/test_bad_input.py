@@ -186,7 +186,7 @@ def finished(tmp_path_factory):
 
 
 @odd
-@pytest.mark.parametrize("words", ["report", "export --format csv", "fault list", "run --resume"])
+@pytest.mark.parametrize("words", ["report", "export --format csv", "fault list", "resume"])
 def test_a_document_of_a_run_that_is_no_text_file_is_refused_by_every_command(
     refused, finished, tmp_path, kind, said, words
 ):

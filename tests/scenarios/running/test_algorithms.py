@@ -17,7 +17,7 @@ from runs import TINY, simulate_here
 from scipy.stats import binomtest
 from torch import Tensor
 
-from agent_node.learning.episode import Episode
+from agent_node.experience.episode import Episode
 from agent_node.learning.learner import Learner
 from agent_node.learning.network_sizes import Sizes
 from agent_node.learning.networks import Evaluation

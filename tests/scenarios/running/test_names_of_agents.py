@@ -38,8 +38,10 @@ from scenarios.running.control.run import run
 from scenarios.running.launched.launch import launched
 from scenarios.running.simulated.simulate import simulated
 from scenarios.running.substrate import Way
+from scenarios.running.ways import WayName
 
 WAYS: dict[str, Way] = {"simulated": simulated, "launched": launched(ThreadNodes)}
+SUBSTRATES: dict[str, WayName] = {"simulated": "simulate", "launched": "run"}
 HOSTILE = ("\x1b[2J[/a] $x_1$\nfoe", "_hidden", 7, "7", "x" * 5000, "agent-0", "", "狼\ud800\u202e|")
 SHOWN = ("[2J[/a] $x_1$ foe", "_hidden", "7", "7", "x" * 60 + "...", "agent-0", "''", "狼 |")
 IDS = tuple(f"agent-{number}" for number in range(len(HOSTILE)))
@@ -98,11 +100,11 @@ def named(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def played(root: Path, way: str, **settings: Any) -> tuple[RunFolder, list[str]]:
     plan = make_plan(load_scenario("exchange-quick", SMALL | settings))
     folder, notes = make_run_folder(root / way, "small", 1), list[str]()
-    observer = Observer(plan, folder, lambda _: None, notes.append)
+    observer = Observer(plan, folder, SUBSTRATES[way], lambda _: None, notes.append)
     try:
         run(plan, folder, observer, WAYS[way], lambda: False)
     finally:
-        observer.finish("simulate")
+        observer.finish()
     return folder, notes
 
 
@@ -269,11 +271,11 @@ def test_agents_in_another_order_than_planned_end_the_run_before_anything_is_rec
     plan = make_plan(load_scenario("exchange-quick", SMALL))
     named("sheep", "wolf", "dog")
     folder = make_run_folder(tmp_path / way, "small", 1)
-    observer = Observer(plan, folder, lambda _: None)
+    observer = Observer(plan, folder, SUBSTRATES[way], lambda _: None)
     sentence = "environment: its agents are sheep, wolf, dog, and were wolf, sheep, dog when the run was planned"
     with pytest.raises(ForetellError, match=sentence):
         run(plan, folder, observer, WAYS[way], lambda: False)
-    assert observer.finish("simulate").episodes == 0
+    assert observer.finish().episodes == 0
 
 
 def test_a_run_whose_environment_has_other_agents_now_is_not_gone_on_with(
@@ -286,21 +288,21 @@ def test_a_run_whose_environment_has_other_agents_now_is_not_gone_on_with(
     with pytest.raises(
         UserError, match="was begun with the agents wolf, sheep, dog; its environment has now sheep, wolf"
     ):
-        Observer(plan, folder, lambda _: None)
+        Observer(plan, folder, "simulate", lambda _: None)
 
 
 def test_a_fault_that_is_added_to_a_run_may_name_agents_by_either(tmp_path: Path, named: object) -> None:
     plan = make_plan(load_scenario("exchange-quick", SMALL | {"episodes": 1_000_000}))
     folder = make_run_folder(tmp_path / "run", "small", 1)
     with held(folder):
-        observer = Observer(plan, folder, lambda _: None)
+        observer = Observer(plan, folder, "simulate", lambda _: None)
         storm = ("kind=drop", "name=storm", "probability=1.0", "agents=['_hid*']")
         adding = threading.Thread(target=add, args=(folder.root, storm))
         adding.start()
         run(plan, folder, observer, simulated, lambda: not adding.is_alive())
         adding.join()
         (fault,) = observer.live_faults()
-        observer.finish("simulate")
+        observer.finish()
     assert fault.document is not None
     assert json.loads(fault.document)["agents"] == ["agent-1"]
 

@@ -157,6 +157,7 @@ class Meeting:
         for transport, _ in self._open.values():
             transport.close(0.0)
         self.inbox.close()
+        self.observer.finish()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agent_node.learning.rollout import Batch
+from agent_node.experience.rollout import Batch
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agent_node.learning.advantage import generalized_advantages, monte_carlo_returns
+from agent_node.experience.advantage import generalized_advantages, monte_carlo_returns
 from broker.wire.arrays import layouts, views
 from broker.wire.messages import Ended, timestep_layout
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from message_cases import seen_of
 
-from agent_node.learning.rollout import Batch, Rollout
+from agent_node.experience.rollout import Batch, Rollout
 
 GAMMA, LAMBDA = 0.9, 0.8
 

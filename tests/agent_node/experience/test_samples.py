@@ -6,7 +6,7 @@ from agent_cases import positions_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_node.learning.samples import common_rows, pack, packed_bytes, unpack
+from agent_node.experience.samples import common_rows, pack, packed_bytes, unpack
 
 grids = st.integers(1, 70)
 

@@ -8,7 +8,7 @@ from agent_cases import scalar_advantages, scalar_returns
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent_node.learning.advantage import generalized_advantages, monte_carlo_returns, normalized
+from agent_node.experience.advantage import generalized_advantages, monte_carlo_returns, normalized
 
 unit = st.sampled_from([0.0, 0.5, 0.9, 0.98, 0.99, 1.0])
 numbers = st.floats(-10, 10, width=32)
