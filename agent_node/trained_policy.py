@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from agent_node.learning import masks
 from agent_node.learning.fields import Arrays
 from agent_node.learning.perceptron import Perceptron, action_weights, cumulated
 from agent_node.policy_document import LearnedAgent, name_of_policy
@@ -46,23 +47,36 @@ class TrainedPolicy:
             msg = f"the policy of {agent} cannot be used: the array {missing} is missing"
             raise UserError(msg) from None
 
-    def __call__(self, observations: ArrayLike) -> np.ndarray:
+    def __call__(self, observations: ArrayLike, possible: ArrayLike | None = None) -> np.ndarray:
         """Probabilities (B, A) float32 of each action, for observations (B, S), taken as float32.
+
+        Where the environment masks actions, `possible` (B, A) says by 1 or 0 which are; the others have probability 0.
 
         Those of a batch of as many rows as the run had `parallel_episodes` are those the agent draws from, bit for bit;
         in batches of other sizes the last bits may differ, as products of matrices do.
 
         Raises:
-            UserError: The observations have another shape.
+            UserError: The observations have another shape, or `possible` is no mask of them.
         """
         seen = np.asarray(observations, np.float32)
         shape = self.learned.observation_space.shape
         if seen.ndim != 2 or seen.shape[1:] != shape:
             msg = f"the policy of {self.agent} expects observations of shape (any, {shape[0]}), found {seen.shape}"
             raise UserError(msg)
-        weights = action_weights(self._network(seen)[:, : self.learned.action_space.n])
+        logits = self._network(seen)[:, : self.learned.action_space.n]
+        if possible is not None:
+            logits = masks.left(logits, self._mask(possible, len(seen)))
+        weights = action_weights(logits)
         probabilities: np.ndarray = weights / cumulated(weights)[:, -1:]
         return probabilities
+
+    def _mask(self, possible: ArrayLike, rows: int) -> np.ndarray:
+        mask, shape = np.asarray(possible), (rows, self.learned.action_space.n)
+        if mask.shape != shape or not np.isin(mask, (0, 1)).all() or not mask.any(axis=1).all():
+            expected = f"a mask of shape {shape}, a 1 or 0 for each action and a 1 in every row"
+            msg = f"the policy of {self.agent} expects {expected}, found shape {mask.shape}"
+            raise UserError(msg)
+        return mask.astype(np.bool_)
 
 
 def load_policies(folder: Path) -> dict[str, TrainedPolicy]:

@@ -10,7 +10,11 @@ import numpy as np
 import pytest
 from runs import DROPS, TINY, foretell_afresh, simulate_here, summary
 
+from agent_node.learning import learner as learning
+from agent_node.learning.perceptron import action_weights
 from agent_node.registry import BUILT_IN
+from agent_node.trained_policy import load_policies
+from broker.errors import UserError
 from env_service.environments.exchange import ExchangeTask
 from env_service.environments.task import Flags, Integer, Outcome
 from scenarios.commands.check import describe
@@ -76,6 +80,46 @@ def test_games_of_turns_are_played_to_their_end(tmp_path: Path) -> None:
     assert found["complete"]
     assert found["rejected"] == 0
     assert found["team_return_last"] == 1  # whoever takes the last one gets it
+
+
+def test_a_loaded_policy_takes_masks_and_gives_what_the_agent_draws_from_bit_for_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = played("observation", "algorithm.name=anticipation-sharing")
+    simulate_here(tmp_path / "run", *arguments)
+    policies = load_policies(tmp_path / "run" / "policy")
+    drawn_from: list[np.ndarray] = []
+    compared = 0
+
+    def spied(logits: np.ndarray) -> np.ndarray:
+        drawn_from.append(action_weights(logits))
+        return drawn_from[-1]
+
+    class Spied(learning.Learner):
+        def act(self, step: int, data: memoryview) -> np.ndarray:
+            nonlocal compared
+            actions = super().act(step, data)
+            if self._episode == 4:
+                policy, weights = policies[self._name], drawn_from[-1]
+                possible = np.frombuffer(data[-18:], np.uint8).reshape(2, 9)[:, : weights.shape[1]]
+                found = policy(np.frombuffer(data, np.float32, 6).reshape(2, 3), possible)
+                assert found.tobytes() == (weights / np.add.accumulate(weights, axis=1)[:, -1:]).tobytes()
+                assert not found[possible == 0].any()
+                compared += 1
+            return actions
+
+    monkeypatch.setattr(learning, "action_weights", spied)
+    monkeypatch.setattr("agent_node.build.Learner", Spied)
+    simulate_here(tmp_path / "longer", *arguments, "--episodes", "5")
+    assert compared == 3 * 9
+
+
+@pytest.mark.parametrize("mask", [[[1, 1]], [[1, 1, 1], [1, 1, 1]], [[0, 0, 0]], [[1, 2, 0]], [1, 1, 1]])
+def test_a_loaded_policy_refuses_what_is_no_mask(tmp_path: Path, mask: Any) -> None:
+    simulate_here(tmp_path / "run", *played("observation", "learning.rounds=1"), "--episodes", "1")
+    policy = load_policies(tmp_path / "run" / "policy")["agent-0"]
+    with pytest.raises(UserError, match=r"expects a mask of shape \(1, 3\), a 1 or 0 for each action and a 1 in every"):
+        policy(np.zeros((1, 3)), mask)
 
 
 FLIPS = 'faults=[{kind="bit-flip",probability=0.2,bits=3,messages=["timestep","share"]}]'
