@@ -131,6 +131,14 @@ def test_a_run_may_be_asked_for_more_episodes_and_from_then_on_for_no_fewer(fold
         begin(folder, scenario(episodes=6))
 
 
+def test_the_figures_of_a_run_are_no_figures_of_it_as_soon_as_it_goes_on(folder):
+    begin(folder, scenario(episodes=4))
+    assert folder.summary.exists()
+    observer = Observer(make_plan(scenario(episodes=7)), folder, "simulate", lambda _: None)
+    assert not folder.summary.exists(), "it may be killed before it has played anything"
+    observer.finish()
+
+
 def test_whoever_was_killed_before_the_store_was_whole_goes_on_with_the_document(folder):
     write_document(folder, scenario())
     folder.store.touch()
