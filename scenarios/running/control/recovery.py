@@ -124,9 +124,11 @@ class Recovery:
         """
         found, after, gone = {}, self._common(), self._observer.gone
         if self._observer.recorded == self._episodes and after + 1 < self._episodes:
+            found_one = f"the last one after episode {after}" if after >= 0 else "none"
             msg = (
-                f"what the agents have learned is not kept: expected a checkpoint of everybody after episode "
-                f"{self._episodes - 1}, found the last one after episode {after}. `foretell resume` plays on from there"
+                "what the agents have learned is not kept: expected a checkpoint of everybody after episode "
+                f"{self._episodes - 1}, found {found_one}. The run's events say why; `foretell resume` plays on from "
+                "there"
             )
             raise UserError(msg)
         for agent in self._agents:

@@ -241,7 +241,7 @@ def test_a_complete_run_that_has_not_kept_what_it_learned_last_says_so_and_learn
             try_out(scenario_of(), tmp_path / "run")
     assert str(caught.value) == (
         "what the agents have learned is not kept: expected a checkpoint of everybody after episode 2, "
-        "found the last one after episode 1. `foretell resume` plays on from there"
+        "found the last one after episode 1. The run's events say why; `foretell resume` plays on from there"
     )
     assert not (tmp_path / "run" / "policy").exists()
     assert called(monkeypatch, "resume", str(tmp_path / "run")) == 0
