@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +46,12 @@ FIGURES = ("curve_digest", "weights_digest", "ledger_digest", "rounds", "shares_
 def scenario_of(faults: Any = (), **settings: Any) -> Scenario:
     dotted = {name.replace("__", "."): value for name, value in settings.items()}
     return load_scenario("exchange-quick", TINY | {"faults": list(faults)} | dotted)
+
+
+@pytest.fixture(autouse=True)
+def power_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody ends here who would take the system along, so nothing has to reach the disk."""
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
 
 
 @pytest.fixture
@@ -265,6 +272,18 @@ def killed_after(folder: RunFolder, episode: int) -> None:
     for path in folder.checkpoints.rglob("episode-*"):
         if int(path.name.removeprefix("episode-").partition(".")[0]) > episode:
             path.unlink()
+
+
+@each_way
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again_and_says_so(
+    folders: Callable[[], RunFolder], way: WayName
+) -> None:
+    folder, notes = folders(), list[str]()
+    go(way, scenario_of(), folder, until=3)
+    killed_after(folder, -1)
+    found = go(way, scenario_of(), folder, notes=notes)
+    assert "the run is resumed; all go on from the beginning (life 1)" in notes
+    assert figures(found) == figures(go("simulate", scenario_of(), folders()))
 
 
 @each_way
