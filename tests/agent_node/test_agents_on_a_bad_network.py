@@ -18,7 +18,7 @@ from numpy.random import Generator
 from recording_learner import RecordingLearner
 
 from agent_node.protocol import AgentPhase, AgentProtocol
-from broker.participants.participant import Command, Participant, Report, Send
+from broker.participants.participant import Command, Participant, Report, Save, Send
 from broker.wire.messages import ENVIRONMENT, Action, Ended, Message, Stop
 from broker.wire.records import EdgeRecord, EpisodeRecord, FinishedRecord, Record, RoundRecord
 from env_service.config import BarrierConfig, PredationConfig, ServiceConfig
@@ -102,6 +102,8 @@ class World:
                 if isinstance(command, Report):
                     self.records.append(command.record)
                     continue
+                if isinstance(command, Save):
+                    continue  # nobody keeps anything here
                 assert isinstance(command, Send)
                 assert command.destination in participants[name].peers
                 if isinstance(command.message, Action):

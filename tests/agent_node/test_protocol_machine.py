@@ -17,7 +17,7 @@ from recording_learner import RecordingLearner
 from test_agents_on_a_bad_network import EPISODES, STEPS, Weather, world
 
 from agent_node.protocol import AgentPhase, AgentProtocol
-from broker.participants.participant import Command, Forget, Participant, Report, Send
+from broker.participants.participant import Command, Forget, Participant, Report, Save, Send
 from broker.wire.messages import ENVIRONMENT, OBSERVER, Action, Gone, Hello, Message, Stop
 from broker.wire.records import RoundRecord
 
@@ -174,7 +174,7 @@ class AnyNetwork(RuleBasedStateMachine):
                         self.flying.append((name, destination, message))
                 case Report(RoundRecord() as record):
                     assert record.heard <= record.partners
-                case Report() | Forget():
+                case Report() | Forget() | Save():
                     pass
                 case _:
                     raise AssertionError(command)
