@@ -5,6 +5,7 @@ All settings live here, with unit, range and reason; "ours" marks a value that t
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, model_validator
@@ -90,20 +91,32 @@ class PredationConfig(Model):
 
 
 class PettingZooConfig(Model):
-    """Any PettingZoo parallel environment with discrete actions, served unchanged."""
+    """Any PettingZoo parallel environment with finitely many actions, served unchanged."""
 
     kind: Literal["pettingzoo"] = "pettingzoo"
     env: str = Field(
         pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$",
-        description="Import name of the module that holds `parallel_env`, such as mpe2.simple_spread_v3: installed, or "
-        "in a folder that PYTHONPATH names; the working directory is not looked at.",
+        description="Import name of the module that holds `parallel_env`, such as mpe2.simple_spread_v3: a file beside "
+        "the scenario, in a folder that PYTHONPATH names, or installed; the working directory is not looked at.",
+    )
+    file: Path | None = Field(
+        default=None,
+        description="File of that module, or `__init__.py` of the package it is in, loaded by this path alone. A "
+        "relative one counts from the scenario's folder. Found beside the scenario where it is not given.",
+    )
+    digest: str | None = Field(
+        default=None,
+        pattern=r"^[0-9a-f]{64}$",
+        description="SHA-256 of that file (of all Python of a package), noted when the scenario is loaded, so that no "
+        "run goes on with another. A library that it imports is not part of it.",
     )
     steps: int = Field(
         default=25, ge=1, le=1_000_000, description="Steps after which an episode is cut; 25 is what MPE itself takes."
     )
-    observation: Literal["state", "own"] = Field(
+    observation: Literal["state", "own", "padded"] = Field(
         default="state",
-        description="state: all see `state()`, as in the paper. own: each sees its own observation, all of one size.",
+        description="state: all see `state()`, as in the paper. own: each sees its own observation, all of one size. "
+        "padded: as own, shorter ones filled up with zeros.",
     )
     options: dict[str, JsonValue] = Field(default={}, description="Keyword arguments for `parallel_env`.")
 

@@ -24,7 +24,10 @@ FLOORS = (
     ("broker/transports",),
     ("broker/transports/zeromq", "broker/transports/mqtt"),
     ("broker/driving", "broker/servers"),
-    ("agent_node/config.py", "env_service/config.py", "env_service/global_streams.py"),
+    (
+        *("agent_node/config.py", "env_service/config.py"),
+        *("env_service/global_streams.py", "env_service/own_module.py"),
+    ),
     ("agent_node/learning", "env_service/environments"),
     ("agent_node/algorithms",),
     ("agent_node", "env_service"),

@@ -1,4 +1,4 @@
-"""Any PettingZoo parallel environment with discrete actions, as a task.
+"""Any PettingZoo parallel environment with finitely many actions, as a task.
 
 Shapes use E for parallel copies, N for possible agents, S for the size of an observation.
 """
@@ -15,15 +15,8 @@ from numpy.typing import NDArray
 from broker.seeding import derive
 from broker.wire.messages import Ended
 from env_service.config import PettingZooConfig
-from env_service.environments.foreign import (
-    ForeignEnvironment,
-    OwnView,
-    StateView,
-    calling,
-    discrete_actions,
-    find_builder,
-    open_environment,
-)
+from env_service.environments.builder import find_builder, open_environment
+from env_service.environments.foreign import ForeignEnvironment, OwnView, StateView, calling, numbered_actions
 from env_service.environments.given import by_agent, flag_of, live_agents, parts_of, reward_of
 from env_service.environments.task import Flags, Float, Integer, Outcome
 from env_service.global_streams import GlobalStreams
@@ -77,9 +70,9 @@ class PettingZooTask:
     def _look_at(self, config: PettingZooConfig) -> None:
         """Take down who there is, and what they can do and see."""
         self._agents = tuple(self._environments[0].possible_agents)
-        actions = discrete_actions(config, self._environments[0])
-        self._first_actions = tuple(first for first, _ in actions)
-        self.action_counts = tuple(count for _, count in actions)
+        actions = numbered_actions(config, self._environments[0])
+        self._decoders = tuple(each.decode for each in actions)
+        self.action_counts = tuple(each.count for each in actions)
         view = StateView if config.observation == "state" else OwnView
         self._view: StateView | OwnView = view(config, self._environments)
         self.observation_size = self._view.size
@@ -144,9 +137,9 @@ class PettingZooTask:
         """Step one copy with `actions` of its N agents and write its row of `rewards` and `ended`, each (N,)."""
         environment = self._environments[copy]
         chosen = {
-            agent: first + action
-            for agent, first, action, there in zip(
-                self._agents, self._first_actions, actions, self._there[copy], strict=True
+            agent: decode(action)
+            for agent, decode, action, there in zip(
+                self._agents, self._decoders, actions, self._there[copy], strict=True
             )
             if there
         }
