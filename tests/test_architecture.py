@@ -58,6 +58,7 @@ PURE = (
     "env_service/episode.py",
     "env_service/protocol.py",
     "env_service/proximity.py",
+    "env_service/trial.py",
     "env_service/config.py",
     "broker/config.py",
     "broker/model.py",

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from broker.errors import ForetellError, LedgerMismatch, UserError
+from broker.errors import EnvironmentMissing, ForetellError, LedgerMismatch, UserError
 from broker.isolated import leave_working_directory
 from broker.threads import limit_threads
 from scenarios.commands.fault import fault
-from scenarios.commands.screen import guests, say
+from scenarios.commands.screen import guests, say, shown_on
 
 limit_threads()  # before a command imports numpy or torch
 
@@ -79,14 +79,27 @@ def list_() -> None:
     type=click.Path(path_type=Path),
     help="Write each participant's slice to this folder, to start it by hand.",
 )
+@click.option("--no-play", is_flag=True, help="Do not play the environment, nor need it on this host.")
 def check(
-    scenario: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...], slices: Path | None
+    *,
+    scenario: str,
+    seed: int | None,
+    episodes: int | None,
+    assignments: tuple[str, ...],
+    slices: Path | None,
+    no_play: bool,
 ) -> None:
-    """Validate a scenario and print it with every setting, and who is whose neighbor."""
-    from scenarios.commands.check import describe, write_slices  # noqa: PLC0415
-    from scenarios.document.planning import make_plan  # noqa: PLC0415
+    """Validate a scenario, play one step of it, and print it with every setting, and who is whose neighbor."""
+    from scenarios.commands.check import describe, describe_alone, plan_of, write_slices  # noqa: PLC0415
 
-    plan = make_plan(_load(scenario, seed, episodes, assignments))
+    document = _load(scenario, seed, episodes, assignments)
+    try:
+        plan = plan_of(document, play=not no_play)
+    except EnvironmentMissing as missing:
+        if not no_play or slices is not None:
+            raise
+        say(describe_alone(document, missing))
+        return
     say(describe(plan))
     if slices is not None:
         write_slices(plan, slices)
@@ -152,10 +165,10 @@ def broker(
 ) -> None:
     """Run what stands between a scenario's participants alone: the MQTT broker, or the forwarder."""
     from scenarios.commands.broker import serve  # noqa: PLC0415
-    from scenarios.document.planning import make_plan  # noqa: PLC0415
+    from scenarios.commands.planned import planned  # noqa: PLC0415
 
     chosen = _TRANSPORTS[transport] if transport is not None else ()
-    plan = make_plan(_load(scenario, seed, episodes, (*assignments, *chosen)))
+    plan = planned(_load(scenario, seed, episodes, (*assignments, *chosen)))
     serve(plan, listen, out or Path("runs") / f"{plan.scenario.name}-broker")
 
 
@@ -164,10 +177,10 @@ def broker(
 @click.option("--out", type=click.Path(path_type=Path), default=Path("keys"), help="A new folder for them.")
 def keys(scenario: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...], out: Path) -> None:
     """Make keys, passwords and permissions for everybody in a scenario, a folder each."""
-    from scenarios.document.planning import make_plan  # noqa: PLC0415
+    from scenarios.commands.planned import planned  # noqa: PLC0415
     from scenarios.running.meeting.keys import describe_keys, make_keys  # noqa: PLC0415
 
-    plan = make_plan(_load(scenario, seed, episodes, assignments))
+    plan = planned(_load(scenario, seed, episodes, assignments))
     make_keys(plan, out)
     say(describe_keys(plan, out))
 
@@ -358,21 +371,24 @@ def _sentences() -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        error.show(file=shown_on(err=True))
+        code = error.exit_code
     except UserError as error:
         say(f"foretell: {error}", err=True)
-        sys.exit(WRONG)
+        code = WRONG
     except LedgerMismatch as error:
         for sentence in error.sentences:
             say(f"foretell: {sentence}", err=True)
-        sys.exit(MISMATCH)
+        code = MISMATCH
     except ForetellError as error:
         say(f"foretell: {error}", err=True)
-        sys.exit(DIED)
+        code = DIED
     except (KeyboardInterrupt, click.Abort):
         say("foretell: interrupted", err=True)
-        sys.exit(INTERRUPTED)
+        code = INTERRUPTED
+    else:
+        return
+    sys.exit(code)  # here, where the error holds nothing of somebody's code any more
 
 
 def main() -> None:

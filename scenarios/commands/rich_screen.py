@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from scenarios.commands.screen import plain
+from scenarios.commands.screen import plain, shown_on
 
 
 class Screen(Console):
@@ -18,7 +18,7 @@ class Screen(Console):
     """
 
     def __init__(self, *, stderr: bool = False) -> None:
-        super().__init__(stderr=stderr, markup=False, emoji=False)
+        super().__init__(stderr=stderr, file=shown_on(err=stderr), markup=False, emoji=False)
 
     def bold(self, before: str, part: str, after: str) -> Text:
         """Make a line with a part that stands out."""

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from types import FrameType
+from typing import BinaryIO
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from broker.errors import ForetellError, LedgerMismatch, UserError
+from broker.wire.messages import ENVIRONMENT
+from scenarios.commands.planned import planned
 from scenarios.commands.rich_screen import Screen
-from scenarios.commands.screen import say
+from scenarios.commands.screen import output_lent, say
 from scenarios.document.plan import Plan
-from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
 from scenarios.results import observer as observing
 from scenarios.results.document import read_document
@@ -46,7 +50,9 @@ def resume(way: WayName, root: Path) -> None:
     if read_summary(folder) is not None:
         msg = f"{root} is complete: there is nothing to go on with"
         raise UserError(msg)
-    _execute(way, make_plan(read_document(folder)), folder)
+    with _log_of_environment(folder) as said:
+        plan = planned(read_document(folder), said)
+    _execute(way, plan, folder)
 
 
 def execute(way: WayName, scenario: Scenario, out: Path | None) -> None:
@@ -61,8 +67,13 @@ def execute(way: WayName, scenario: Scenario, out: Path | None) -> None:
         ForetellError: It could not run to its end; what was recorded is kept.
         LedgerMismatch: It did, but its faults are not those that were asked for.
     """
-    plan = make_plan(scenario)  # first: a wrong scenario leaves no folder behind
-    _execute(way, plan, make_run_folder(out, scenario.name, scenario.seed))
+    with TemporaryFile() as said:
+        plan = planned(scenario, said)  # first: a wrong scenario leaves no folder behind
+        folder = make_run_folder(out, scenario.name, scenario.seed)
+        said.seek(0)
+        with _log_of_environment(folder) as log:
+            shutil.copyfileobj(said, log)
+    _execute(way, plan, folder)
 
 
 def _execute(way: WayName, plan: Plan, folder: RunFolder) -> None:
@@ -73,7 +84,8 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder) -> None:
     with held(folder), _bar(scenario.episodes, console) as show, interruptible() as interrupted:
         observer = Observer(plan, folder, show, partial(console.print, style="dim", highlight=False))
         try:
-            run(plan, folder, observer, way_called(way), interrupted)
+            with _environment_heard(way, folder):
+                run(plan, folder, observer, way_called(way), interrupted)
         except ForetellError:
             observer.finish(way)
             _draw(plan, folder, observer, way)
@@ -97,6 +109,30 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder) -> None:
         raise LedgerMismatch(sentences)
 
 
+@contextmanager
+def _environment_heard(way: WayName, folder: RunFolder) -> Iterator[None]:
+    """Let what the environment prints go to its log, as it does where it is a process of its own."""
+    if way != "simulate":
+        yield
+        return
+    with _log_of_environment(folder) as log, output_lent(log):
+        yield
+
+
+def _log_of_environment(folder: RunFolder) -> BinaryIO:
+    """Its log, to be written on.
+
+    Raises:
+        UserError: It cannot be written.
+    """
+    path = folder.log(ENVIRONMENT)
+    try:
+        return path.open("ab")
+    except OSError as error:
+        msg = f"cannot write {path}: {error.strerror}"
+        raise UserError(msg) from None
+
+
 def _draw(plan: Plan, folder: RunFolder, observer: Observer, way: WayName) -> None:
     """Draw the learning curve, if anything was learned."""
     returns, scenario = observer.returns, plan.scenario
@@ -118,7 +154,9 @@ def _bar(episodes: int, console: Screen) -> Iterator[observing.ShowProgress]:
         TextColumn("heard {task.fields[heard]} missing {task.fields[missing]}", markup=False),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, refresh_per_second=4) as progress:
+    with Progress(
+        *columns, console=console, refresh_per_second=4, redirect_stdout=False, redirect_stderr=False
+    ) as progress:
         task = progress.add_task("", total=episodes, team="-", rate="-", heard=0, missing=0)
 
         def show(now: observing.Progress) -> None:
