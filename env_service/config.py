@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, model_validator
 
 from broker.config import Model
+from broker.counting import counted
 from broker.participants.link import LinkConfig
 
 
@@ -41,7 +42,8 @@ class ExchangeTaskConfig(Model):
         needed, cells = 2 * self.agents, self.grid**2
         if needed > cells:
             msg = (
-                f"{self.agents} agents and their boxes need {needed} distinct cells, a grid of {self.grid} has {cells}"
+                f"{counted(self.agents, 'agent')} and their boxes need {needed} distinct cells, "
+                f"a grid of {self.grid} has {cells}"
             )
             raise ValueError(msg)
         return self
@@ -58,7 +60,7 @@ class NavigationConfig(Model):
     @model_validator(mode="after")
     def _fits(self) -> NavigationConfig:
         if self.agents > self.grid**2:
-            msg = f"{self.agents} agents need distinct cells, a grid of {self.grid} has {self.grid**2}"
+            msg = f"{counted(self.agents, 'agent')} need distinct cells, a grid of {self.grid} has {self.grid**2}"
             raise ValueError(msg)
         return self
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("broker", "agent_node", "env_service", "scenarios")
 FLOORS = (
     (
-        *("broker/errors.py", "broker/files.py", "broker/isolated.py"),
+        *("broker/counting.py", "broker/errors.py", "broker/files.py", "broker/isolated.py"),
         *("broker/model.py", "broker/seeding.py", "broker/threads.py"),
     ),
     ("broker/user_code.py",),
@@ -61,6 +61,7 @@ PURE = (
     "env_service/trial.py",
     "env_service/config.py",
     "broker/config.py",
+    "broker/counting.py",
     "broker/model.py",
     "broker/seeding.py",
     "broker/user_code.py",

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
+from broker.counting import counted
 from broker.errors import ScenarioError, UserCodeFailed
 from broker.user_code import UserCode
 from broker.wire.messages import ENVIRONMENT
@@ -124,7 +125,8 @@ class StateView:
         numbers = numbers_of(f"state at step {step}", state)
         if numbers.size != self.size:
             problem = (
-                f"state() of {self._config.env} must keep its size, found {self.size} numbers, then {numbers.size}"
+                f"state() of {self._config.env} must keep its size, found {counted(self.size, 'number')}, "
+                f"then {numbers.size}"
             )
             raise ScenarioError("environment.observation", problem)
         self.seen[copy] = numbers.ravel()

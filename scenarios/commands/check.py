@@ -6,6 +6,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
+from broker.counting import counted
 from broker.errors import EnvironmentMissing, UserError
 from broker.wire.messages import ENVIRONMENT, OBSERVER
 from env_service.config import PettingZooConfig
@@ -54,7 +55,8 @@ def describe(plan: Plan) -> str:
     lines += [f"# {agent}: {', '.join(plan.graph.neighbors[agent]) or 'none'}" for agent in plan.agents]
     edges = len(plan.graph.edges)
     lines.append(
-        f"# {len(plan.agents)} agents, {edges} directed edges, observations of {plan.observation_size} numbers"
+        f"# {counted(len(plan.agents), 'agent')}, {counted(edges, 'directed edge')}, "
+        f"observations of {counted(plan.observation_size, 'number')}"
     )
     if plan.graph.proximity_distance is not None:
         lines.append("# neighbors are those of the above that are in range, decided anew at every step")

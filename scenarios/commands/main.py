@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from broker.errors import EnvironmentMissing, ForetellError, LedgerMismatch, UserError
 from broker.isolated import leave_working_directory
@@ -35,10 +36,18 @@ def foretell() -> None:
     """Networked agents with private rewards that learn to cooperate by telling their neighbors what they would like."""
 
 
+def _scenarios(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """What a shell offers for a scenario: names of the catalogue, else files."""
+    from scenarios.document.loading import catalogue_names  # noqa: PLC0415
+
+    names = [CompletionItem(name) for name in catalogue_names() if name.startswith(begun)]
+    return names or [CompletionItem(begun, type="file")]
+
+
 def _with_scenario(*, required: bool = True) -> Callable[[_Command], _Command]:
     """The argument and options that say what runs."""
     options = (
-        click.argument("scenario", required=required),
+        click.argument("scenario", required=required, shell_complete=_scenarios),
         click.option("--seed", type=int, help="Instead of the scenario's seed."),
         click.option("--episodes", type=int, help="Instead of the scenario's number of training episodes."),
         click.option(
@@ -197,13 +206,25 @@ def simulate(
     execute("simulate", _load(scenario, seed, episodes, assignments), out)
 
 
-@foretell.command()
-@click.argument("name", type=click.Choice(STUDIES))
+class _Study(click.Command):
+    """A command whose help names what its options may choose from, read from the pages of the studies."""
+
+    def format_epilog(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
+        from scenarios.commands.study import algorithm_names, task_names  # noqa: PLC0415
+
+        with formatter.section("Studies and their tasks"):
+            formatter.write_dl([(study, ", ".join(tasks)) for study, tasks in task_names().items()])
+        with formatter.section("Their algorithms"):
+            formatter.write_dl([(", ".join(studies), ", ".join(names)) for names, studies in algorithm_names().items()])
+
+
+@foretell.command(cls=_Study)
+@click.argument("name", metavar="STUDY", type=click.Choice(STUDIES))
 @click.option("--quick", is_flag=True, help="The quick scenarios instead of the paper's sizes.")
 @click.option("--seeds", type=click.IntRange(min=1), help="Seeds per group; default 3 with --quick, else 5.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Runs at a time; default one per core.")
-@click.option("--task", "tasks", multiple=True, help="Only this task; repeatable.")
-@click.option("--algorithm", "algorithms", multiple=True, help="Only this algorithm; repeatable.")
+@click.option("--task", "tasks", multiple=True, help="Only this task, of those below; repeatable.")
+@click.option("--algorithm", "algorithms", multiple=True, help="Only this algorithm, of those below; repeatable.")
 @click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Any setting, in all runs; repeatable.")
 @click.option("--tuned", type=click.Path(path_type=Path), help="fig1: each algorithm's settings, from a search.")
 @click.option("--instances", type=click.IntRange(min=1), help="theory: how many random problems.")

@@ -16,6 +16,7 @@ from typing import BinaryIO
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from broker.counting import counted
 from broker.errors import ForetellError, LedgerMismatch, UserError
 from broker.wire.messages import ENVIRONMENT
 from scenarios.commands.planned import planned
@@ -79,7 +80,8 @@ def execute(way: WayName, scenario: Scenario, out: Path | None) -> None:
 def _execute(way: WayName, plan: Plan, folder: RunFolder) -> None:
     scenario = plan.scenario
     console = Screen(stderr=True)
-    said = f": {scenario.algorithm.name}, {len(plan.agents)} agents, {len(plan.graph.edges)} edges"
+    agents, edges = counted(len(plan.agents), "agent"), counted(len(plan.graph.edges), "edge")
+    said = f": {scenario.algorithm.name}, {agents}, {edges}"
     console.print(console.bold("", scenario.name, f"{said}, seed {scenario.seed}, {way}"))
     with held(folder), _bar(scenario.episodes, console) as show, interruptible() as interrupted:
         observer = Observer(plan, folder, show, partial(console.print, style="dim", highlight=False))
@@ -97,13 +99,15 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder) -> None:
     screen.print(_figures(screen, summary))
     say(_paths(folder))
     if stopped and not summary.complete:
-        console.print(f"foretell: interrupted after {summary.episodes} of {scenario.episodes} episodes", style="yellow")
+        played = f"{summary.episodes} of {counted(scenario.episodes, 'episode')}"
+        console.print(f"foretell: interrupted after {played}", style="yellow")
         if way == "run":
             console.print(f"go on with: foretell run --resume {folder.root}", style="yellow", soft_wrap=True)
         sys.exit(_INTERRUPTED)
     if not summary.complete:
         raise ForetellError(
-            f"only {summary.episodes} of {scenario.episodes} episodes were recorded. The logs: {folder.root / 'logs'}"
+            f"only {summary.episodes} of {counted(scenario.episodes, 'episode')} were recorded. "
+            f"The logs: {folder.root / 'logs'}"
         )
     if sentences := mismatches(plan, folder.store):
         raise LedgerMismatch(sentences)
@@ -203,16 +207,16 @@ def _figures(screen: Screen, summary: Summary) -> Table:
     table = Table.grid(padding=(0, 2))
     first, last = summary.team_return_first, summary.team_return_last
     if first is not None and last is not None:
+        of = counted(summary.episodes, "episode")
         table.add_row(
-            "team return",
-            screen.bold(f"{first:.2f} -> ", f"{last:.2f}", f"  (first and last tenth of {summary.episodes} episodes)"),
+            "team return", screen.bold(f"{first:.2f} -> ", f"{last:.2f}", f"  (first and last tenth of {of})")
         )
         agents = ", ".join(f"{agent} {value:.2f}" for agent, value in list(summary.per_agent_return_last.items())[:8])
         table.add_row("per agent, last", agents + (" ..." if len(summary.per_agent_return_last) > 8 else ""))
     shares = f"{summary.shares_sent} sent, {summary.shares_heard} heard, {summary.shares_missing} missing"
     table.add_row("shares", f"{shares}, {summary.shares_late} late, {summary.edge_bytes / 1e6:.1f} MB")
     trouble = f"{summary.rejected} rejected, {summary.dropped} dropped, {summary.lost} lost"
-    table.add_row("messages", f"{trouble}, {summary.faults_applied} faults applied")
+    table.add_row("messages", f"{trouble}, {counted(summary.faults_applied, 'fault')} applied")
     table.add_row("speed", f"{summary.env_steps_per_s:.0f} environment steps/s, {summary.wall_s:.1f} s")
     table.add_row("curve digest", summary.curve_digest[:16])
     table.add_row("weights digest", summary.weights_digest[:16])

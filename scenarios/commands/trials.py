@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from broker.counting import counted
 from broker.errors import ForetellError, UserError
 from scenarios.commands.command_line import FORETELL
 from scenarios.commands.planned import hushed, planned
@@ -81,7 +82,10 @@ def shrink_faults(scenario: Scenario, text: str, out: Path | None) -> None:
         msg = f"cannot write {path}: {error.strerror}"
         raise UserError(msg) from None
     left = len(found.scenario.faults)
-    say(f"{text!r} holds with {left} of {len(scenario.faults)} faults, found in {found.trials} runs")
+    say(
+        f"{text!r} holds with {left} of {counted(len(scenario.faults), 'fault')}, "
+        f"found in {counted(found.trials, 'run')}"
+    )
     for fault in found.scenario.faults:
         settings = fault.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
         say("  " + ", ".join(f"{name} = {value}" for name, value in settings.items()))

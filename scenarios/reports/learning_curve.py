@@ -10,6 +10,7 @@ import numpy as np
 mpl.use("Agg")
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 _TEAM = "#1b4f72"
 _AGENTS = ("#d35400", "#7d3c98", "#1e8449", "#b7950b", "#c0392b", "#117a65", "#5d6d7e", "#a04000")
@@ -29,11 +30,16 @@ def draw_learning_curve(path: Path, title: str, agents: tuple[str, ...], returns
     episodes = np.arange(1, len(returns) + 1)
     window = max(1, len(returns) // 50)
     team = returns.sum(axis=1)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    alone = "o" if len(returns) == 1 else ""  # of one episode there is no line
     axes.plot(episodes, team, color=_TEAM, alpha=0.2, linewidth=0.7)
-    axes.plot(*_smoothed(episodes, team, window), color=_TEAM, linewidth=2, label="team (sum over agents)")
+    axes.plot(
+        *_smoothed(episodes, team, window), color=_TEAM, linewidth=2, marker=alone, label="team (sum over agents)"
+    )
     if len(agents) <= len(_AGENTS):
         for column, agent in enumerate(agents):
-            axes.plot(*_smoothed(episodes, returns[:, column], window), color=_AGENTS[column], linewidth=1, label=agent)
+            line = _smoothed(episodes, returns[:, column], window)
+            axes.plot(*line, color=_AGENTS[column], linewidth=1, marker=alone, label=agent)
     axes.set_xlabel("training episode")
     axes.set_ylabel("return per episode")
     axes.set_title(title)

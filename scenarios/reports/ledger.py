@@ -102,7 +102,11 @@ def _by_kind(rows: list[Account]) -> list[Account]:
 
 
 def _account_table(rows: list[Account]) -> Table:
-    table = Table(title="what became of the messages", title_justify="left", caption_justify="left")
+    table = Table(
+        title="what became of the messages (each counts once)",
+        title_justify="left",
+        caption_justify="left",
+    )
     table.add_column("kind" if rows and not rows[0].source else "edge", overflow="fold")
     for field in fields(Account)[3:]:
         table.add_column(field.name, justify="right")
@@ -117,10 +121,11 @@ def _account_table(rows: list[Account]) -> Table:
 
 
 def _cause_table(causes: Sequence[CauseCount]) -> Table:
-    table = Table(title="and why", title_justify="left")
-    for column in ("kind", "fate", "messages", "cause"):
-        table.add_column(column, justify="right" if column == "messages" else "left", overflow="fold")
+    table = Table(title="and why (every copy counts)", title_justify="left", caption_justify="left")
+    for column in ("kind", "fate", "times", "cause"):
+        table.add_column(column, justify="right" if column == "times" else "left", overflow="fold")
     for found in causes:
         cause = found.example if found.causes == 1 else f"such as: {found.example}"
         table.add_row(found.kind, found.fate, str(found.often), cause)
+    table.caption = "a message that two faults struck, or of which two copies ended so, stands here twice"
     return table

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from broker.counting import counted
 from scenarios.results.folder import is_held, open_run_folder
 from scenarios.results.reader import read_store
 
@@ -22,7 +23,7 @@ def explain(root: Path) -> str:
         waits, episodes, lives = store.status(), store.count_episodes(), store.lives()
     goes_on = is_held(folder)
     state = "goes on" if goes_on else "has ended"
-    lines = [f"{root} {state}; {episodes} episodes are recorded, in {len(lives)} lives"]
+    lines = [f"{root} {state}; {counted(episodes, 'episode')} recorded, in {counted(len(lives), 'life', 'lives')}"]
     lines += [
         f"life {life.incarnation}: {life.why or 'resumed'}; went on after episode {life.after_episode}"
         for life in lives[1:][-_FEW:]
