@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from broker.errors import UserError
 from scenarios.commands.main import STUDIES, foretell
 from scenarios.commands.study import PAGES, make_study
+from scenarios.studies.search import TASKS as SEARCHED
 from scenarios.studies.search import contests
 from scenarios.studies.study import ALGORITHMS, Choice
 
@@ -22,6 +23,7 @@ def test_the_help_of_studies_lists_every_task_and_every_algorithm_of_each() -> N
     for name, page in PAGES.items():
         study = import_module(page).make(Choice(quick=True))
         assert all(task.key in lines[name] for task in study.tasks)
+    assert all(task.key in lines["search"] for task in SEARCHED)
     algorithms = " ".join(help_.split("Their algorithms:")[1].split())
     assert all(algorithm in algorithms for algorithm in ALGORITHMS)
     assert "fig4 anticipation-sharing" in algorithms
