@@ -31,6 +31,7 @@ from agent_node.config import AgentConfig
 from agent_node.in_edge import Arrays
 from agent_node.sharing import Arrival, RoundName, Sharing
 from agent_node.timestep_masks import TimestepMasks
+from broker.counting import counted
 from broker.errors import PeerLost, ProtocolViolation
 from broker.participants.checkpoint import State
 from broker.participants.joining import Joining
@@ -251,7 +252,9 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
             raise PeerLost(f"{self._where()}: {ENVIRONMENT} stopped the run: {stop.reason}")
         latest = max((held.episode for held in self._held), default=self._latest.episode)
         if latest + 1 < self._config.episodes:
-            raise ProtocolViolation(f"{self._where()}: Stop before the last of {self._config.episodes} episodes")
+            raise ProtocolViolation(
+                f"{self._where()}: Stop before the last of {counted(self._config.episodes, 'episode')}"
+            )
         self._stopped = True
         return [] if self.phase in (AgentPhase.SHARING, AgentPhase.DONE) else self._finish()
 
@@ -332,7 +335,7 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
             return ProtocolViolation(f"{self._where()}: timestep with {message.layout!r}, expected {limits.seeing!r}")
         return ProtocolViolation(
             f"{self._where()}: timestep {message.step} of episode {message.episode}, "
-            f"expected at most {limits.steps} steps and {limits.episodes} episodes"
+            f"expected at most {counted(limits.steps, 'step')} and {counted(limits.episodes, 'episode')}"
         )
 
     # Sharing

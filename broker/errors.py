@@ -3,6 +3,7 @@
 ForetellError
 |-- UserError               a mistake in a scenario, a setting or the command line (exit 2)
 |   |-- ScenarioError       names the path in the document
+|   |   `-- EnvironmentMissing  its environment is not on this host
 |   |-- Unreachable         nobody answers at an address
 |   `-- AddressInUse        another program listens there already
 |-- CheckpointDamaged       a checkpoint is missing or not what was written (an older one is taken)
@@ -46,6 +47,17 @@ class ScenarioError(UserError):
         super().__init__(f"{path}: {problem}" if path else problem)
         self.path = path
         self.problem = problem
+
+
+class EnvironmentMissing(ScenarioError):
+    """A scenario whose environment, or a module that this needs, is not on this host.
+
+    Args:
+        problem: What is missing and what to do about it.
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__("environment.env", problem)
 
 
 class Unreachable(UserError):

@@ -5,11 +5,13 @@ All settings live here, with unit, range and reason; "ours" marks a value that t
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, model_validator
 
 from broker.config import Model
+from broker.counting import counted
 from broker.model import LONGEST_S
 from broker.participants.link import LinkConfig
 
@@ -41,7 +43,8 @@ class ExchangeTaskConfig(Model):
         needed, cells = 2 * self.agents, self.grid**2
         if needed > cells:
             msg = (
-                f"{self.agents} agents and their boxes need {needed} distinct cells, a grid of {self.grid} has {cells}"
+                f"{counted(self.agents, 'agent')} and their boxes need {needed} distinct cells, "
+                f"a grid of {self.grid} has {cells}"
             )
             raise ValueError(msg)
         return self
@@ -58,7 +61,7 @@ class NavigationConfig(Model):
     @model_validator(mode="after")
     def _fits(self) -> NavigationConfig:
         if self.agents > self.grid**2:
-            msg = f"{self.agents} agents need distinct cells, a grid of {self.grid} has {self.grid**2}"
+            msg = f"{counted(self.agents, 'agent')} need distinct cells, a grid of {self.grid} has {self.grid**2}"
             raise ValueError(msg)
         return self
 
@@ -91,20 +94,32 @@ class PredationConfig(Model):
 
 
 class PettingZooConfig(Model):
-    """Any PettingZoo parallel environment with discrete actions, served unchanged."""
+    """Any PettingZoo parallel environment with finitely many actions, served unchanged."""
 
     kind: Literal["pettingzoo"] = "pettingzoo"
     env: str = Field(
         pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$",
-        description="Import name of the module that holds `parallel_env`, such as mpe2.simple_spread_v3: installed, or "
-        "in a folder that PYTHONPATH names; the working directory is not looked at.",
+        description="Import name of the module that holds `parallel_env`, such as mpe2.simple_spread_v3: a file beside "
+        "the scenario, in a folder that PYTHONPATH names, or installed; the working directory is not looked at.",
+    )
+    file: Path | None = Field(
+        default=None,
+        description="File of that module, or `__init__.py` of the package it is in, loaded by this path alone. A "
+        "relative one counts from the scenario's folder. Found beside the scenario where it is not given.",
+    )
+    digest: str | None = Field(
+        default=None,
+        pattern=r"^[0-9a-f]{64}$",
+        description="SHA-256 of that file (of all Python of a package), noted when the scenario is loaded, so that no "
+        "run goes on with another. A library that it imports is not part of it.",
     )
     steps: int = Field(
         default=25, ge=1, le=1_000_000, description="Steps after which an episode is cut; 25 is what MPE itself takes."
     )
-    observation: Literal["state", "own"] = Field(
+    observation: Literal["state", "own", "padded"] = Field(
         default="state",
-        description="state: all see `state()`, as in the paper. own: each sees its own observation, all of one size.",
+        description="state: all see `state()`, as in the paper. own: each sees its own observation, all of one size. "
+        "padded: as own, shorter ones filled up with zeros.",
     )
     action_masks: Literal["auto", "on", "turns", "off"] = Field(
         default="auto",

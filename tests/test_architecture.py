@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("broker", "agent_node", "env_service", "scenarios")
 FLOORS = (
     (
-        *("broker/errors.py", "broker/files.py", "broker/isolated.py"),
+        *("broker/counting.py", "broker/errors.py", "broker/files.py", "broker/isolated.py"),
         *("broker/model.py", "broker/open_files.py", "broker/seeding.py", "broker/text_files.py", "broker/threads.py"),
     ),
     ("broker/user_code.py",),
@@ -24,7 +24,10 @@ FLOORS = (
     ("broker/transports",),
     ("broker/transports/zeromq", "broker/transports/mqtt"),
     ("broker/driving", "broker/servers"),
-    ("agent_node/config.py", "env_service/config.py", "env_service/global_streams.py"),
+    (
+        *("agent_node/config.py", "env_service/config.py"),
+        *("env_service/global_streams.py", "env_service/own_module.py"),
+    ),
     ("agent_node/experience", "env_service/environments"),
     ("agent_node/learning",),
     ("agent_node/algorithms",),
@@ -57,8 +60,10 @@ PURE = (
     "env_service/episode.py",
     "env_service/protocol.py",
     "env_service/proximity.py",
+    "env_service/trial.py",
     "env_service/config.py",
     "broker/config.py",
+    "broker/counting.py",
     "broker/model.py",
     "broker/seeding.py",
     "broker/user_code.py",

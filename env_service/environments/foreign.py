@@ -5,27 +5,29 @@ What cannot be served is refused here, when a scenario is loaded, with the path 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from importlib import import_module
 from typing import Any, Protocol
 
 import numpy as np
-from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
-from gymnasium.spaces.utils import flatdim, flatten
 from numpy.typing import ArrayLike
 
+from broker.counting import counted
 from broker.errors import ScenarioError, UserCodeFailed
-from broker.user_code import UserCode, is_failure, on_one_line
+from broker.user_code import UserCode
 from broker.wire.messages import ENVIRONMENT
 from env_service.config import PettingZooConfig
 from env_service.environments.action_masks import SeenSpace
-from env_service.environments.given import by_agent, name_of, numbers_of, observation_of, refused, shown
+from env_service.environments.actions import MOST as MOST_ACTIONS
+from env_service.environments.actions import NumberedActions, number_actions
+from env_service.environments.given import by_agent, name_of, numbers_of, observation_of, refused
+from env_service.environments.observed import flat, size_of
 from env_service.environments.task import Float
 
 Observations = Mapping[str, Any]
 
-_FLAT_SPACES = (Box, Discrete, MultiBinary, MultiDiscrete)
+_CONTINUOUS = ("continuous_actions", "continuous")
+"""What environments call the option that decides it."""
 
 
 class ForeignEnvironment(Protocol):
@@ -38,7 +40,7 @@ class ForeignEnvironment(Protocol):
         """Start an episode: observations and infos."""
 
     def step(
-        self, actions: dict[str, int]
+        self, actions: dict[str, Any]
     ) -> tuple[Observations, dict[str, float], dict[str, bool], dict[str, bool], object]:
         """Advance: observations, rewards, terminations, truncations and infos."""
 
@@ -55,75 +57,46 @@ class ForeignEnvironment(Protocol):
         """Release what it holds."""
 
 
-Build = Callable[..., ForeignEnvironment]
-
-
 def calling(config: PettingZooConfig, call: str) -> AbstractContextManager[None]:
     """Call a foreign environment; what it raises becomes a sentence."""
     return UserCode(ENVIRONMENT, config.env, config.env).calling(call)
 
 
-def find_builder(config: PettingZooConfig) -> Build:
-    """Import the module and find its `parallel_env`.
+def numbered_actions(config: PettingZooConfig, environment: ForeignEnvironment) -> list[NumberedActions]:
+    """What each agent can do, in agent order.
 
     Raises:
-        ScenarioError: It cannot be imported, or it has none.
-    """
-    try:
-        module = import_module(config.env)
-    except (Exception, SystemExit) as error:
-        if not is_failure(error):
-            raise
-        package = (getattr(error, "name", None) or config.env).partition(".")[0]  # often a dependency of the module
-        problem = f"cannot import {config.env} ({error}). Correct the name, or install it: `pip install {package}`"
-        raise ScenarioError("environment.env", problem) from error
-    build: Build | None = getattr(module, "parallel_env", None)
-    if not callable(build):
-        problem = f"expected a module with a function `parallel_env`, found none in {config.env}"
-        raise ScenarioError("environment.env", problem)
-    return build
-
-
-def open_environment(config: PettingZooConfig, build: Build) -> ForeignEnvironment:
-    """Call `build` with the options.
-
-    Raises:
-        ScenarioError: It is not a PettingZoo parallel environment, or it refuses the options.
-    """
-    try:
-        environment = build(**config.options)
-    except (Exception, SystemExit) as error:
-        if not is_failure(error):
-            raise
-        path = "environment.options" if config.options else "environment.env"
-        problem = f"{config.env}.parallel_env refused {config.options}: {type(error).__name__}: {error}"
-        raise ScenarioError(path, problem) from error
-    with calling(config, "possible_agents"):
-        agents = list(getattr(environment, "possible_agents", None) or ())
-        different = len(set(agents))
-    if not agents:
-        raise ScenarioError("environment.env", f"expected possible_agents to name the agents, {config.env} has none")
-    if different < len(agents):
-        named = ", ".join(map(name_of, agents))
-        raise ScenarioError("environment.env", f"expected possible_agents to name each agent once, found {named}")
-    return environment
-
-
-def discrete_actions(config: PettingZooConfig, environment: ForeignEnvironment) -> list[tuple[int, int]]:
-    """First action and number of actions of each agent, in agent order.
-
-    Raises:
-        ScenarioError: An action space is not discrete.
+        ScenarioError: Its actions cannot be numbered, or are too many.
     """
     actions = []
     for agent in environment.possible_agents:
         with calling(config, "action_space()"):
             space = environment.action_space(agent)
-        if not isinstance(space, Discrete):
-            problem = f"expected Discrete actions, found {space} for {name_of(agent)} of {config.env}"
+        numbered = number_actions(space)
+        if numbered is None:
+            path, hint = _instead_of_continuous(config)
+            problem = (
+                f"expected Discrete actions or combinations of such, found {space} for {name_of(agent)} of "
+                f"{config.env}. {hint}"
+            )
+            raise ScenarioError(path, problem)
+        if numbered.count > MOST_ACTIONS:
+            problem = (
+                f"expected at most {MOST_ACTIONS} combinations of actions, as a network has an output for each, found "
+                f"{numbered.count} in {space} for {name_of(agent)} of {config.env}. Let it choose among fewer"
+            )
             raise ScenarioError("environment.env", problem)
-        actions.append((int(space.start), int(space.n)))
+        actions.append(numbered)
     return actions
+
+
+def _instead_of_continuous(config: PettingZooConfig) -> tuple[str, str]:
+    """What to do about continuous actions, and where in the document."""
+    for name in _CONTINUOUS:
+        if config.options.get(name) is True:
+            return f"environment.options.{name}", f"Set {name} = false"
+    hint = "Make them discrete, each a choice among some of them: docs/environments.md shows how"
+    return "environment.env", f"{hint}; some environments have an option for it, such as {' or '.join(_CONTINUOUS)}"
 
 
 class StateView:
@@ -154,7 +127,8 @@ class StateView:
         numbers = numbers_of(f"state at step {step}", state)
         if numbers.size != self.size:
             problem = (
-                f"state() of {self._config.env} must keep its size, found {self.size} numbers, then {numbers.size}"
+                f"state() of {self._config.env} must keep its size, found {counted(self.size, 'number')}, "
+                f"then {numbers.size}"
             )
             raise ScenarioError("environment.observation", problem)
         self.seen[copy] = numbers.ravel()
@@ -167,67 +141,88 @@ class StateView:
             error = failure.__cause__
             if not isinstance(error, NotImplementedError | AttributeError | TypeError | ValueError):
                 raise
-            problem = f'{self._config.env} has no state() of numbers ({error}). Set environment.observation = "own"'
+            hint = _instead_of_state(self._config, environment)
+            problem = f"{self._config.env} has no state() of numbers ({error}). {hint}"
             raise ScenarioError("environment.observation", problem) from error
 
 
 class OwnView:
-    """Every agent sees its own observation, flattened (a discrete one as one-hot); a mask in it is not seen.
+    """Every agent sees its own observation, flattened; a mask in it is not seen.
 
     Attributes:
-        size: S.
-        seen: (E, N, S) float32, the last observation of each agent in each copy; zeros before its first.
+        size: S; with "padded", that of the longest.
+        seen: (E, N, S) float32, the last observation of each agent in each copy; zeros before its first, and behind the
+            end of a shorter one.
 
     Raises:
-        ScenarioError: An observation is not a flat array, or they differ in size.
+        ScenarioError: An observation is no array of a fixed size, or they differ in size and are not to be padded.
     """
 
     def __init__(self, config: PettingZooConfig, environments: Sequence[ForeignEnvironment]) -> None:
-        agents = environments[0].possible_agents
-        with calling(config, "observation_space()"):
-            self._spaces = {agent: SeenSpace.of(environments[0].observation_space(agent)) for agent in agents}
-        self._names = {agent: name_of(agent) for agent in agents}
-        sizes = [self._flat_size(config, agent) for agent in agents]
-        for agent, size in zip(agents, sizes, strict=True):
-            if size != sizes[0]:
-                problem = (
-                    f"all agents must see the same number of values, but in {config.env} {self._names[agents[0]]} sees "
-                    f'{sizes[0]} and {self._names[agent]} sees {size}. Set environment.observation = "state"'
-                )
-                raise ScenarioError("environment.observation", problem)
-        self.size = sizes[0]
-        self.seen: Float = np.zeros((len(environments), len(agents), self.size), np.float32)
+        first = environments[0]
+        self._spaces = _spaces(config, first)
+        self._sizes = [_flat_size(config, agent, seen.space) for agent, seen in self._spaces.items()]
+        self.size = max(self._sizes)
+        if min(self._sizes) < self.size and config.observation != "padded":
+            raise ScenarioError("environment.observation", _of_many_sizes(config, first, self._sizes))
+        self.seen: Float = np.zeros((len(environments), len(self._sizes), self.size), np.float32)
 
     def look(self, copy: int, environment: ForeignEnvironment, observations: Observations, step: int) -> None:
         """Take what is to be seen now in `copy`."""
         observations = by_agent(observations, "observations", step)
         for index, (agent, seen) in enumerate(self._spaces.items()):
-            what = f'observation of "{self._names[agent]}" at step {step}'
+            what = f'observation of "{name_of(agent)}" at step {step}'
             if agent in observations:
-                flat = _flat(what, seen.space, seen.part(what, observations[agent]))
-                self.seen[copy, index] = observation_of(what, flat, self.size)
+                size = self._sizes[index]
+                numbers = flat(what, seen.space, seen.part(what, observations[agent]))
+                self.seen[copy, index, :size] = observation_of(what, numbers, size)
             elif step == 0 and agent in environment.agents:
                 raise refused(f"{what} is missing, although the agent is there")
 
-    def _flat_size(self, config: PettingZooConfig, agent: str) -> int:
-        space, name = self._spaces[agent].space, self._names[agent]
-        if not isinstance(space, _FLAT_SPACES):
-            problem = f"expected a flat observation (Box, Discrete), found {space} for {name} of {config.env}"
-            raise ScenarioError("environment.observation", problem)
-        size = int(flatdim(space))
-        if not size:
-            problem = f"expected an observation of at least one number, found {space} for {name} of {config.env}"
-            raise ScenarioError("environment.observation", problem)
-        return size
+
+def _spaces(config: PettingZooConfig, environment: ForeignEnvironment) -> dict[str, SeenSpace]:
+    with calling(config, "observation_space()"):
+        return {agent: SeenSpace.of(environment.observation_space(agent)) for agent in environment.possible_agents}
 
 
-def _flat(what: str, space: object, given: object) -> Float:
-    """An observation as its space flattens it: a discrete one as one-hot."""
-    if isinstance(space, Box):
-        numbers_of(what, given)  # as it is given: a cast to whole numbers would hide what is none
+def _flat_size(config: PettingZooConfig, agent: str, space: object) -> int:
+    size, name = size_of(space), name_of(agent)
+    if size is None:
+        problem = (
+            f"expected an observation that has a fixed size when it is flat, found {space} for {name} of {config.env}"
+        )
+        raise ScenarioError("environment.observation", problem)
+    if not size:
+        problem = f"expected an observation of at least one number, found {space} for {name} of {config.env}"
+        raise ScenarioError("environment.observation", problem)
+    return size
+
+
+def _of_many_sizes(config: PettingZooConfig, environment: ForeignEnvironment, sizes: Sequence[int]) -> str:
+    """That sizes differ, and what goes instead."""
+    agents = [name_of(agent) for agent in environment.possible_agents]
+    other = next(index for index, size in enumerate(sizes) if size != sizes[0])
+    instead = ' or "state", which all see' if _has_state(config, environment) else ""
+    return (
+        f"all agents must see the same number of values, but in {config.env} {agents[0]} sees {sizes[0]} and "
+        f'{agents[other]} sees {sizes[other]}. Set environment.observation = "padded" (filled up with zeros){instead}'
+    )
+
+
+def _has_state(config: PettingZooConfig, environment: ForeignEnvironment) -> bool:
+    """Whether `state()` gives numbers, after a reset."""
     try:
-        with np.errstate(over="ignore", invalid="ignore"):
-            flat = flatten(space, given)
-    except (IndexError, TypeError, ValueError) as error:
-        raise refused(f"{what} is {shown(given)}, which does not fit {space}: {on_one_line(str(error))}") from error
-    return np.asarray(numbers_of(what, flat), np.float32)
+        with calling(config, "reset(seed=...)"):
+            environment.reset(seed=0)
+        with calling(config, "state()"):
+            return np.asarray(environment.state(), np.float32).size > 0
+    except UserCodeFailed:
+        return False
+
+
+def _instead_of_state(config: PettingZooConfig, environment: ForeignEnvironment) -> str:
+    """What goes without a state."""
+    sizes = {size_of(seen.space) for seen in _spaces(config, environment).values()}
+    if None in sizes:
+        return "Give it one: what its agents see themselves is no array of a fixed size"
+    return f'Set environment.observation = "{"own" if len(sizes) == 1 else "padded"}"'

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from broker.counting import counted
 from broker.errors import UserCodeRefused
 from broker.user_code import on_one_line
 from broker.wire.messages import ENVIRONMENT
@@ -34,7 +35,7 @@ def parts_of(given: object, call: str, names: tuple[str, ...]) -> tuple[Any, ...
         UserCodeRefused: It gave anything else.
     """
     if not isinstance(given, tuple | list) or len(given) != len(names):
-        found = f"{len(given)} values" if isinstance(given, tuple | list) else type(given).__name__
+        found = counted(len(given), "value") if isinstance(given, tuple | list) else type(given).__name__
         raise refused(f"{call} gave {found}, expected {len(names)}: {', '.join(names)}")
     return tuple(given)
 
@@ -128,7 +129,7 @@ def observation_of(what: str, numbers: Float, size: int) -> Float:
         UserCodeRefused: It has another size than its space says.
     """
     if numbers.size != size:
-        raise refused(f"{what} has {numbers.size} numbers, expected {size} as its space says")
+        raise refused(f"{what} has {counted(numbers.size, 'number')}, expected {size} as its space says")
     return numbers
 
 

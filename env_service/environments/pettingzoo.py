@@ -1,4 +1,4 @@
-"""Any PettingZoo parallel environment with discrete actions, as a task.
+"""Any PettingZoo parallel environment with finitely many actions, as a task.
 
 Shapes use E for parallel copies, N for possible agents, S for the size of an observation.
 """
@@ -16,15 +16,8 @@ from broker.seeding import derive
 from broker.wire.messages import Ended
 from env_service.config import PettingZooConfig
 from env_service.environments.action_masks import ActionMasks, masks_in, refuse_masks
-from env_service.environments.foreign import (
-    ForeignEnvironment,
-    OwnView,
-    StateView,
-    calling,
-    discrete_actions,
-    find_builder,
-    open_environment,
-)
+from env_service.environments.builder import find_builder, open_environment
+from env_service.environments.foreign import ForeignEnvironment, OwnView, StateView, calling, numbered_actions
 from env_service.environments.given import by_agent, flag_of, live_agents, name_of, parts_of, reward_of
 from env_service.environments.task import Flags, Float, Integer, Outcome, Task
 from env_service.global_streams import GlobalStreams
@@ -69,7 +62,7 @@ class PettingZooTask(Task):
             self._look_at(config)
             masked = self._masks_actions() if masks is None else masks
         turns = config.action_masks == "turns"
-        self._masks = ActionMasks(self._agents, self.action_counts, copies, turns=turns) if masked else None
+        self._masks = ActionMasks(self._agents, self._actions, copies, turns=turns) if masked else None
         self.steps = config.steps
         self.noop_action: int | None = None
         self._time = config.steps  # before the first reset every copy stands ended
@@ -84,9 +77,8 @@ class PettingZooTask(Task):
         self._agents = tuple(self._environments[0].possible_agents)
         with calling(config, "possible_agents"):
             self.agent_names = tuple(map(name_of, self._agents))
-        actions = discrete_actions(config, self._environments[0])
-        self._first_actions = tuple(first for first, _ in actions)
-        self.action_counts = tuple(count for _, count in actions)
+        self._actions = tuple(numbered_actions(config, self._environments[0]))
+        self.action_counts = tuple(actions.count for actions in self._actions)
         view = StateView if config.observation == "state" else OwnView
         self._view: StateView | OwnView = view(config, self._environments)
         self.observation_size = self._view.size
@@ -166,9 +158,9 @@ class PettingZooTask(Task):
         """Step one copy with `actions` of its N agents and write its row of `rewards` and `ended`, each (N,)."""
         environment = self._environments[copy]
         chosen = {
-            agent: first + action
-            for agent, first, action, there in zip(
-                self._agents, self._first_actions, actions, self._there[copy], strict=True
+            agent: numbered.decode(action)
+            for agent, numbered, action, there in zip(
+                self._agents, self._actions, actions, self._there[copy], strict=True
             )
             if there
         }
@@ -212,10 +204,9 @@ class PettingZooTask(Task):
     def _end_vanished(self, ended: Flags, missing: NDArray[np.bool_]) -> None:
         """Take those of a copy that were there, are `missing` and have no flag as terminated; say so once of each."""
         for index in np.flatnonzero(missing & (ended == Ended.RUNNING)).tolist():
-            ended[index], agent = Ended.TERMINATED, self._agents[index]
-            if agent not in self._noted:
-                self._noted.add(agent)
-                name = self.agent_names[index]
+            ended[index], name = Ended.TERMINATED, self.agent_names[index]
+            if name not in self._noted:
+                self._noted.add(name)
                 self._notes.append(
                     f'agent "{name}" is not among `agents` after step {self._time}, and no flag says that it ended: '
                     "taken as terminated, there and wherever it comes again"

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from broker.counting import counted
 from broker.servers.mqtt_server import start_mqtt_server
 from scenarios.bench.messages import DOCUMENT, Barrier, Ours
 from scenarios.bench.workers import end, fork
@@ -75,7 +76,7 @@ class _Bare:
         while self._heard < count:
             _turn(self._client, 1.0)
             if time.monotonic() > give_up_at:
-                msg = f"only {self._heard} of {count} messages came within {_PATIENCE_S} s"
+                msg = f"only {self._heard} of {counted(count, 'message')} came within {_PATIENCE_S} s"
                 raise TimeoutError(msg)
 
     def rate(self, block_s: float) -> float:

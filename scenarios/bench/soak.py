@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
+from broker.counting import counted
 from broker.wire.messages import ENVIRONMENT
 from scenarios.document.loading import load_scenario
 from scenarios.results.answers import EpisodeRow, FaultRow, RoundRow
@@ -174,7 +175,7 @@ def _compare(run: RunFolder, undisturbed: RunFolder, soak: Soak) -> None:
         soak.compared[table] = len(expected)
         if found != expected:
             missing, more = len(expected - found), len(found - expected)
-            soak.wrong.append(f"{table}: {missing} rows of the simulation are missing, {more} are others")
+            soak.wrong.append(f"{table}: {counted(missing, 'row')} of the simulation missing, {more} others")
 
 
 def _rows(folder: RunFolder, ask: _Question, episodes: int) -> set[_Compared]:

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from broker.counting import counted
 from broker.errors import UserError
 from scenarios.bench.trip_names import CURVE, FORWARDER, QOS_1
 from scenarios.commands.command_line import FORETELL
@@ -115,7 +116,8 @@ def messages(blocks: int, seconds: float) -> None:
     for bare, target, barriers in (("bare loop", BARRIER_TARGET, direct), ("bare paho loop", MQTT_TARGET, through)):
         for barrier in barriers:
             say(
-                f"messages: {barrier.ratio:.2f} of the {bare}'s barriers with {barrier.agents} agents (target {target})"
+                f"messages: {barrier.ratio:.2f} of the {bare}'s barriers with "
+                f"{counted(barrier.agents, 'agent')} (target {target})"
             )
     for trip in trips:
         if trip.way in TRIP_LIMITS:
@@ -144,8 +146,8 @@ def recovery(kills: int, episodes: int, seed: int) -> None:
         for sentence in campaign.wrong:
             say(f"recovery: {sentence}")
         say(
-            f"recovery: {campaign.faithful} of {campaign.runs} runs over {campaign.transport}, with "
-            f"{len(campaign.kills)} kills, ended by themselves with the figures of an undisturbed run"
+            f"recovery: {campaign.faithful} of {counted(campaign.runs, 'run')} over {campaign.transport}, with "
+            f"{counted(len(campaign.kills), 'kill')}, ended by themselves with the figures of an undisturbed run"
         )
 
 
@@ -180,7 +182,8 @@ def soak(minutes: float, kill_every: float) -> None:
     Screen().print(table)
     rows = ", ".join(f"{count} {table}" for table, count in found.compared.items())
     say(
-        f"soak: {found.seconds / 60:.1f} minutes, {found.episodes} episodes, {found.kills} kills, {found.lives} lives; "
+        f"soak: {found.seconds / 60:.1f} min, {counted(found.episodes, 'episode')}, {counted(found.kills, 'kill')}, "
+        f"{counted(found.lives, 'life', 'lives')}; "
         f"compared with a simulation: {rows}"
     )
     for sentence in found.wrong or ["every row is that of the simulation, and every rate that was asked for"]:
@@ -207,7 +210,9 @@ def _bar(total: int, what: str) -> Iterator[Callable[[int], None]]:
 
 
 def _profile_table(profile: Profile, episodes: int) -> Table:
-    table = _table(f"simulate {_PROFILED}, {episodes} episodes", "part", "ms/episode", "share", "calls/episode")
+    table = _table(
+        f"simulate {_PROFILED}, {counted(episodes, 'episode')}", "part", "ms/episode", "share", "calls/episode"
+    )
     for part in profile.parts:
         calls = "" if part.calls is None else f"{part.calls:.1f}"
         table.add_row(part.name, f"{part.ms:.3f}", f"{part.ms / profile.total_ms:.1%}", calls)
@@ -237,7 +242,7 @@ def _pace_table(paces: list[Pace]) -> Table:
 def _startup_table(found: Startup, agents: tuple[str, ...]) -> Table:
     table = _table("PSS in MB", "processes", "when all have joined", "after two episodes")
     looks = (found.joined, found.learned)
-    table.add_row(f"{len(agents)} agents", *(_sum_and_range(look, agents) for look in looks))
+    table.add_row(counted(len(agents), "agent"), *(_sum_and_range(look, agents) for look in looks))
     for name in [name for name in found.learned if name not in agents]:
         table.add_row(name, *(f"{look.get(name, 0) / 1e6:.1f}" for look in looks))
     table.add_section()

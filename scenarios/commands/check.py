@@ -3,18 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-from broker.errors import UserError
+from broker.counting import counted
+from broker.errors import EnvironmentMissing, UserError
 from broker.wire.messages import ENVIRONMENT, OBSERVER
+from env_service.config import PettingZooConfig
+from env_service.trial import play_once
+from scenarios.commands.planned import planned
 from scenarios.document.needs import needs_of, shown_bytes
 from scenarios.document.plan import Plan
+from scenarios.document.scenario import Scenario
 from scenarios.document.wiring import Wiring
 from scenarios.results.temporary import own_folder, temporary_place
+from scenarios.running.apart import call_apart
 from scenarios.running.machine import memory_sentence, missing, this_machine
 from scenarios.running.meeting.addresses import make_addresses
 from scenarios.running.meeting.keys import needs_keys
 from scenarios.running.meeting.running_broker import given_address
+
+
+def plan_of(scenario: Scenario, *, play: bool) -> Plan:
+    """The plan, after one reset and one step of the environment.
+
+    Args:
+        scenario: The document.
+        play: Whether it is played; else it is made only, to see who is there.
+
+    Raises:
+        EnvironmentMissing: It is not on this host.
+        UserError: It cannot be served, or the scenario cannot work.
+        ForetellError: It raised, or gave what nobody can use.
+    """
+    game = partial(play_once, scenario.environment, scenario.seed)
+    brought = isinstance(scenario.environment, PettingZooConfig)
+    if play and brought:
+        call_apart(game)
+    plan = planned(scenario)
+    if play and not brought:
+        game()
+    return plan
+
+
+def describe_alone(scenario: Scenario, missing: EnvironmentMissing) -> str:
+    """The resolved document, where who plays and who sees what cannot be known."""
+    return f"{scenario.to_toml().rstrip()}\n\n# agents, edges and sizes are not known here: {missing.problem}"
 
 
 def describe(plan: Plan) -> str:
@@ -26,7 +60,8 @@ def describe(plan: Plan) -> str:
     ]
     edges = len(plan.graph.edges)
     lines.append(
-        f"# {len(plan.agents)} agents, {edges} directed edges, observations of {plan.observation_size} numbers"
+        f"# {counted(len(plan.agents), 'agent')}, {counted(edges, 'directed edge')}, "
+        f"observations of {counted(plan.observation_size, 'number')}"
     )
     if plan.masks:
         lines.append("# actions are masked: the environment says at every step which are possible")

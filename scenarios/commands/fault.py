@@ -21,9 +21,12 @@ def fault() -> None:
 @click.argument("settings", nargs=-1, required=True, metavar="kind=KIND PATH=VALUE ...")
 def fault_add(run: Path, settings: tuple[str, ...]) -> None:
     """Add a fault, such as kind=drop probability=0.3; one of processes strikes at once."""
+    from scenarios.commands.planned import hushed  # noqa: PLC0415
     from scenarios.running.control.live_requests import add  # noqa: PLC0415
 
-    say(add(run, settings))
+    with hushed():
+        said = add(run, settings)
+    say(said)
 
 
 @fault.command("list")

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
-from broker.errors import ForetellError, LedgerMismatch, UserError
+from broker.errors import EnvironmentMissing, ForetellError, LedgerMismatch, UserError
 from broker.isolated import leave_working_directory
 from broker.threads import limit_threads
 from scenarios.commands.exit_codes import ExitCode
 from scenarios.commands.fault import fault
-from scenarios.commands.screen import guests, say
+from scenarios.commands.screen import guests, say, shown_on
 
 limit_threads()  # before a command imports numpy or torch
 
@@ -40,10 +41,18 @@ def foretell() -> None:
     """Networked agents with private rewards that learn to cooperate by telling their neighbors what they would like."""
 
 
+def _scenarios(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """What a shell offers for a scenario: names of the catalogue, else files."""
+    from scenarios.document.loading import catalogue_names  # noqa: PLC0415
+
+    names = [CompletionItem(name) for name in catalogue_names() if name.startswith(begun)]
+    return names or [CompletionItem(begun, type="file")]
+
+
 def _with_scenario(*, required: bool = True) -> Callable[[_Command], _Command]:
     """The argument and options that say what runs."""
     options = (
-        click.argument("scenario", required=required),
+        click.argument("scenario", required=required, shell_complete=_scenarios),
         click.option("--seed", type=int, help="Instead of the scenario's seed."),
         click.option("--episodes", type=int, help="Instead of the scenario's number of training episodes."),
         click.option(
@@ -84,14 +93,27 @@ def list_() -> None:
     type=click.Path(path_type=Path),
     help="Write each participant's slice to this folder, to start it by hand.",
 )
+@click.option("--no-play", is_flag=True, help="Do not play the environment, nor need it on this host.")
 def check(
-    scenario: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...], slices: Path | None
+    *,
+    scenario: str,
+    seed: int | None,
+    episodes: int | None,
+    assignments: tuple[str, ...],
+    slices: Path | None,
+    no_play: bool,
 ) -> None:
-    """Validate a scenario and print it with every setting, and who is whose neighbor."""
-    from scenarios.commands.check import describe, write_slices  # noqa: PLC0415
-    from scenarios.document.planning import make_plan  # noqa: PLC0415
+    """Validate a scenario, play one step of it, and print it with every setting, and who is whose neighbor."""
+    from scenarios.commands.check import describe, describe_alone, plan_of, write_slices  # noqa: PLC0415
 
-    plan = make_plan(_load(scenario, seed, episodes, assignments))
+    document = _load(scenario, seed, episodes, assignments)
+    try:
+        plan = plan_of(document, play=not no_play)
+    except EnvironmentMissing as missing:
+        if not no_play or slices is not None:
+            raise
+        say(describe_alone(document, missing))
+        return
     say(describe(plan))
     if slices is not None:
         write_slices(plan, slices)
@@ -172,10 +194,10 @@ def broker(
 ) -> None:
     """Run what stands between a scenario's participants alone: the MQTT broker, or the forwarder."""
     from scenarios.commands.broker import serve  # noqa: PLC0415
-    from scenarios.document.planning import make_plan  # noqa: PLC0415
+    from scenarios.commands.planned import planned  # noqa: PLC0415
 
     chosen = _TRANSPORTS[transport] if transport is not None else ()
-    plan = make_plan(_load(scenario, seed, episodes, (*assignments, *chosen)))
+    plan = planned(_load(scenario, seed, episodes, (*assignments, *chosen)))
     serve(plan, listen, out or Path("runs") / f"{plan.scenario.name}-broker")
 
 
@@ -184,10 +206,10 @@ def broker(
 @click.option("--out", type=click.Path(path_type=Path), default=Path("keys"), help="A new folder for them.")
 def keys(scenario: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...], out: Path) -> None:
     """Make keys, passwords and permissions for everybody in a scenario, a folder each."""
-    from scenarios.document.planning import make_plan  # noqa: PLC0415
+    from scenarios.commands.planned import planned  # noqa: PLC0415
     from scenarios.running.meeting.keys import describe_keys, make_keys  # noqa: PLC0415
 
-    plan = make_plan(_load(scenario, seed, episodes, assignments))
+    plan = planned(_load(scenario, seed, episodes, assignments))
     make_keys(plan, out)
     say(describe_keys(plan, out))
 
@@ -204,13 +226,25 @@ def simulate(
     execute("simulate", _load(scenario, seed, episodes, assignments), out)
 
 
-@foretell.command()
-@click.argument("name", type=click.Choice(STUDIES))
+class _Study(click.Command):
+    """A command whose help names what its options may choose from, read from the pages of the studies."""
+
+    def format_epilog(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
+        from scenarios.commands.study import algorithm_names, task_names  # noqa: PLC0415
+
+        with formatter.section("Studies and their tasks"):
+            formatter.write_dl([(study, ", ".join(tasks)) for study, tasks in task_names().items()])
+        with formatter.section("Their algorithms"):
+            formatter.write_dl([(", ".join(studies), ", ".join(names)) for names, studies in algorithm_names().items()])
+
+
+@foretell.command(cls=_Study)
+@click.argument("name", metavar="STUDY", type=click.Choice(STUDIES))
 @click.option("--quick", is_flag=True, help="The quick scenarios instead of the paper's sizes.")
 @click.option("--seeds", type=click.IntRange(min=1), help="Seeds per group; default 3 with --quick, else 5.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Runs at a time; default one per core.")
-@click.option("--task", "tasks", multiple=True, help="Only this task; repeatable.")
-@click.option("--algorithm", "algorithms", multiple=True, help="Only this algorithm; repeatable.")
+@click.option("--task", "tasks", multiple=True, help="Only this task, of those below; repeatable.")
+@click.option("--algorithm", "algorithms", multiple=True, help="Only this algorithm, of those below; repeatable.")
 @click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Any setting, in all runs; repeatable.")
 @click.option("--tuned", type=click.Path(path_type=Path), help="fig1: each algorithm's settings, from a search.")
 @click.option("--instances", type=click.IntRange(min=1), help="theory: how many random problems.")
@@ -378,29 +412,32 @@ def _sentences() -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
-        error.show()
-        sys.exit(ExitCode.WRONG)
+        error.show(file=shown_on(err=True))
+        code = ExitCode.WRONG
     except UserError as error:
         say(f"foretell: {error}", err=True)
-        sys.exit(ExitCode.WRONG)
+        code = ExitCode.WRONG
     except LedgerMismatch as error:
         for sentence in error.sentences:
             say(f"foretell: {sentence}", err=True)
-        sys.exit(ExitCode.MISMATCH)
+        code = ExitCode.MISMATCH
     except ForetellError as error:
         say(f"foretell: {error}", err=True)
-        sys.exit(ExitCode.DIED)
+        code = ExitCode.DIED
     except OSError as error:
         if error.errno not in _SURROUNDINGS:
             raise
         say(f"foretell: {error.strerror}{f': {error.filename}' if error.filename else ''}", err=True)
-        sys.exit(ExitCode.WRONG)
+        code = ExitCode.WRONG
     except MemoryError:
         say("foretell: the machine has not enough memory for this", err=True)
-        sys.exit(ExitCode.WRONG)
+        code = ExitCode.WRONG
     except (KeyboardInterrupt, click.Abort):
         say("foretell: interrupted", err=True)
-        sys.exit(ExitCode.INTERRUPTED)
+        code = ExitCode.INTERRUPTED
+    else:
+        return
+    sys.exit(code)  # here, where the error holds nothing of somebody's code any more
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scenarios.commands.blocks import folded
-from scenarios.commands.screen import plain
+from scenarios.commands.screen import plain, shown_on
 
 
 class Screen(Console):
@@ -20,7 +20,7 @@ class Screen(Console):
     """
 
     def __init__(self, *, stderr: bool = False) -> None:
-        super().__init__(stderr=stderr, markup=False, emoji=False)
+        super().__init__(stderr=stderr, file=shown_on(err=stderr), markup=False, emoji=False)
 
     @property
     def encoding(self) -> str:

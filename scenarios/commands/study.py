@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from broker.counting import counted
 from broker.errors import UserError
 from scenarios.commands.command_line import FORETELL
 from scenarios.commands.rich_screen import Screen
@@ -23,14 +24,17 @@ from scenarios.running.batch.cell import Cell
 from scenarios.running.batch.runner import Folder, Runner, ShowStanding, Standing, document
 from scenarios.studies.cells import study_cells
 from scenarios.studies.conduct import write_study
+from scenarios.studies.names import check_algorithms, check_tasks
+from scenarios.studies.search import TASKS as SEARCHED
 from scenarios.studies.search import count_cells, read_tuned, search, write_search
 from scenarios.studies.sizes import THEORY_SEED
-from scenarios.studies.study import Choice, Study
+from scenarios.studies.study import ALGORITHMS, Choice, Study
 
 PAGES = {
     name: f"scenarios.studies.pages.{name}"
     for name in ("fig1", "fig3", "fig4", "fig5", "latency", "loss", "inaccurate")
 }
+_OF_THE_SEARCH = ("search", ALGORITHMS)
 
 
 @dataclass(frozen=True)
@@ -87,12 +91,27 @@ def make_study(name: str, choice: Choice) -> Study:
     """
     make: Callable[[Choice], Study] = import_module(PAGES[name]).make
     whole = make(Choice(quick=choice.quick))
-    known = {"--task": [task.key for task in whole.tasks], "--algorithm": list(whole.algorithms)}
-    for option, wanted in (("--task", choice.tasks), ("--algorithm", choice.algorithms)):
-        for unknown in (each for each in wanted if each not in known[option]):
-            msg = f"{option} {unknown}: {name} has {', '.join(known[option])}"
-            raise UserError(msg)
+    check_tasks(name, choice.tasks, whole.tasks)
+    check_algorithms(name, choice.algorithms, whole.algorithms)
     return make(choice)
+
+
+def task_names() -> dict[str, tuple[str, ...]]:
+    """The tasks of every study, by its name."""
+    found = {name: study.tasks for name, study in _whole_studies().items()} | {"search": SEARCHED}
+    return {name: tuple(task.key for task in tasks) for name, tasks in found.items()} | {"theory": ("random problems",)}
+
+
+def algorithm_names() -> dict[tuple[str, ...], list[str]]:
+    """For each choice of algorithms, the studies that have it."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for name, algorithms in [*((name, each.algorithms) for name, each in _whole_studies().items()), _OF_THE_SEARCH]:
+        found.setdefault(algorithms, []).append(name)
+    return found
+
+
+def _whole_studies() -> dict[str, Study]:
+    return {name: import_module(page).make(Choice(quick=True)) for name, page in PAGES.items()}
 
 
 def make_choice(wish: Wish) -> Choice:
@@ -195,7 +214,9 @@ def _check_theory(wish: Wish, console: Screen) -> list[Path]:
 
 
 def _announce(console: Screen, title: str, cells: int, wish: Wish) -> None:
-    said = Text.assemble((plain(title), "bold"), plain(f": {cells} runs, {wish.parallel} at a time, in {wish.folder}"))
+    said = Text.assemble(
+        (plain(title), "bold"), plain(f": {counted(cells, 'run')}, {wish.parallel} at a time, in {wish.folder}")
+    )
     console.print(said, highlight=False, soft_wrap=True)
 
 

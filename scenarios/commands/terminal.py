@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from types import FrameType
+from typing import BinaryIO
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from agent_node.policy_folder import learned_until
+from broker.counting import counted
 from broker.errors import ForetellError, LedgerMismatch, UserError
+from broker.wire.messages import ENVIRONMENT
 from scenarios.commands.exit_codes import ExitCode
+from scenarios.commands.planned import planned
 from scenarios.commands.rich_screen import Screen
-from scenarios.commands.screen import say
+from scenarios.commands.screen import output_lent, say
 from scenarios.document.agent_names import AgentNames
 from scenarios.document.plan import Plan
-from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
 from scenarios.results import observer as observing
 from scenarios.results.document import lengthened, read_document
@@ -84,7 +89,8 @@ def _go_on(way: WayName, folder: RunFolder, episodes: int | None) -> None:
             f"episodes: foretell resume {folder.root} --episodes N"
         )
         raise UserError(msg)
-    plan = make_plan(wanted)
+    with _log_of_environment(folder) as said:
+        plan = planned(wanted, said)
     make_ready(plan, as_processes=way == "run")
     _execute(way, plan, folder)
 
@@ -101,22 +107,29 @@ def execute(way: WayName, scenario: Scenario, out: Path | None) -> None:
         ForetellError: It could not run to its end; what was recorded is kept.
         LedgerMismatch: It did, but its faults are not those that were asked for.
     """
-    plan = make_plan(scenario)  # first: a wrong scenario leaves no folder behind
-    make_ready(plan, as_processes=way == "run")
-    _execute(way, plan, make_run_folder(out, scenario.name, scenario.seed))
+    with TemporaryFile() as said:
+        plan = planned(scenario, said)  # first: a wrong scenario leaves no folder behind
+        make_ready(plan, as_processes=way == "run")
+        folder = make_run_folder(out, scenario.name, scenario.seed)
+        said.seek(0)
+        with _log_of_environment(folder) as log:
+            shutil.copyfileobj(said, log)
+    _execute(way, plan, folder)
 
 
 def _execute(way: WayName, plan: Plan, folder: RunFolder) -> None:
     scenario = plan.scenario
     console = Screen(stderr=True)
-    said = f": {scenario.algorithm.name}, {len(plan.agents)} agents, {len(plan.graph.edges)} edges"
+    agents, edges = counted(len(plan.agents), "agent"), counted(len(plan.graph.edges), "edge")
+    said = f": {scenario.algorithm.name}, {agents}, {edges}"
     console.print(console.bold("", scenario.name, f"{said}, seed {scenario.seed}, {way}"))
     if plan.names.own:
         console.print(f"agents: {plan.names.listed(_AGENTS_SHOWN)}", style="dim", highlight=False)
     with held(folder), _bar(scenario.episodes, console) as show, interruptible() as interrupted:
         observer = Observer(plan, folder, way, show, partial(console.print, style="dim", highlight=False))
         try:
-            run(plan, folder, observer, way_called(way), interrupted)
+            with _environment_heard(way, folder):
+                run(plan, folder, observer, way_called(way), interrupted)
         except ForetellError:
             observer.finish()
             _draw(plan, folder, observer, way)
@@ -128,15 +141,41 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder) -> None:
     screen.print(_figures(screen, summary, plan.names))
     say(_paths(folder))
     if stopped and not summary.complete:
-        console.print(f"foretell: interrupted after {summary.episodes} of {scenario.episodes} episodes", style="yellow")
+        played = f"{summary.episodes} of {counted(scenario.episodes, 'episode')}"
+        console.print(f"foretell: interrupted after {played}", style="yellow")
         console.print(f"go on with: foretell resume {folder.root}", style="yellow", soft_wrap=True)
         sys.exit(ExitCode.INTERRUPTED)
     if not summary.complete:
         raise ForetellError(
-            f"only {summary.episodes} of {scenario.episodes} episodes were recorded. The logs: {folder.root / 'logs'}"
+            f"only {summary.episodes} of {counted(scenario.episodes, 'episode')} were recorded. "
+            f"The logs: {folder.root / 'logs'}"
         )
     if sentences := mismatches(plan, folder.store):
         raise LedgerMismatch([*map(plan.names.tell, sentences)])
+
+
+@contextmanager
+def _environment_heard(way: WayName, folder: RunFolder) -> Iterator[None]:
+    """Let what the environment prints go to its log, as it does where it is a process of its own."""
+    if way != "simulate":
+        yield
+        return
+    with _log_of_environment(folder) as log, output_lent(log):
+        yield
+
+
+def _log_of_environment(folder: RunFolder) -> BinaryIO:
+    """Its log, to be written on.
+
+    Raises:
+        UserError: It cannot be written.
+    """
+    path = folder.log(ENVIRONMENT)
+    try:
+        return path.open("ab")
+    except OSError as error:
+        msg = f"cannot write {path}: {error.strerror}"
+        raise UserError(msg) from None
 
 
 def _draw(plan: Plan, folder: RunFolder, observer: Observer, way: WayName) -> None:
@@ -160,7 +199,9 @@ def _bar(episodes: int, console: Screen) -> Iterator[observing.ShowProgress]:
         TextColumn("heard {task.fields[heard]} missing {task.fields[missing]}", markup=False),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, refresh_per_second=4) as progress:
+    with Progress(
+        *columns, console=console, refresh_per_second=4, redirect_stdout=False, redirect_stderr=False
+    ) as progress:
         task = progress.add_task("", total=episodes, team="-", rate="-", heard=0, missing=0)
 
         def show(now: observing.Progress) -> None:
@@ -209,9 +250,9 @@ def _figures(screen: Screen, summary: Summary, names: AgentNames) -> Table:
     table.add_column(overflow="fold")
     first, last = summary.team_return_first, summary.team_return_last
     if first is not None and last is not None:
+        of = counted(summary.episodes, "episode")
         table.add_row(
-            "team return",
-            screen.bold(f"{first:.2f} -> ", f"{last:.2f}", f"  (first and last tenth of {summary.episodes} episodes)"),
+            "team return", screen.bold(f"{first:.2f} -> ", f"{last:.2f}", f"  (first and last tenth of {of})")
         )
         own = list(summary.per_agent_return_last.items())
         agents = ", ".join(f"{names.told(agent)} {value:.2f}" for agent, value in own[:_AGENTS_SHOWN])
@@ -219,7 +260,7 @@ def _figures(screen: Screen, summary: Summary, names: AgentNames) -> Table:
     shares = f"{summary.shares_sent} sent, {summary.shares_heard} heard, {summary.shares_missing} missing"
     table.add_row("shares", f"{shares}, {summary.shares_late} late, {summary.edge_bytes / 1e6:.1f} MB")
     trouble = f"{summary.rejected} rejected, {summary.dropped} dropped, {summary.lost} lost"
-    table.add_row("messages", f"{trouble}, {summary.faults_applied} faults applied")
+    table.add_row("messages", f"{trouble}, {counted(summary.faults_applied, 'fault')} applied")
     table.add_row("speed", f"{summary.env_steps_per_s:.0f} environment steps/s, {summary.wall_s:.1f} s")
     table.add_row("curve digest", summary.curve_digest[:16])
     table.add_row("weights digest", summary.weights_digest[:16])

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from broker.counting import counted
 from broker.errors import ForetellError, UserError
 from scenarios.commands.command_line import FORETELL
+from scenarios.commands.planned import hushed, planned
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import say
 from scenarios.commands.study import bar
 from scenarios.commands.terminal import interruptible
 from scenarios.document.loading import load_scenario, parse_settings
-from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
 from scenarios.results.summary import Summary
 from scenarios.results.temporary import temporary_folder
@@ -31,7 +32,7 @@ def compare_twins(scenario: str, assignments: tuple[str, ...], seeds: int, jobs:
     """
     cells = twin_cells(scenario, seeds, assignments)
     document = load_scenario(scenario, parse_settings(assignments))
-    make_plan(document)
+    planned(document)
     folder = Folder(out or Path("twins") / document.name)
     console = Screen(stderr=True)
     with folder.held(), interruptible() as interrupted:
@@ -49,7 +50,7 @@ def shrink_faults(scenario: Scenario, text: str, out: Path | None) -> None:
     Raises:
         UserError: The condition makes no sense, or does not hold with all faults, or the file cannot be written.
     """
-    make_plan(scenario)
+    planned(scenario)
     condition = Condition(text)
     condition.check(Summary.model_fields)
     console = Screen(stderr=True)
@@ -60,7 +61,8 @@ def shrink_faults(scenario: Scenario, text: str, out: Path | None) -> None:
             nonlocal trials
             trials += 1
             try:
-                summary = try_out(candidate, Path(folder) / str(trials), interrupted=interrupted)
+                with hushed():
+                    summary = try_out(candidate, Path(folder) / str(trials), interrupted=interrupted)
             except UserError:
                 raise
             except ForetellError:
@@ -80,7 +82,10 @@ def shrink_faults(scenario: Scenario, text: str, out: Path | None) -> None:
         msg = f"cannot write {path}: {error.strerror}"
         raise UserError(msg) from None
     left = len(found.scenario.faults)
-    say(f"{text!r} holds with {left} of {len(scenario.faults)} faults, found in {found.trials} runs")
+    say(
+        f"{text!r} holds with {left} of {counted(len(scenario.faults), 'fault')}, "
+        f"found in {counted(found.trials, 'run')}"
+    )
     for fault in found.scenario.faults:
         settings = fault.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
         say("  " + ", ".join(f"{name} = {value}" for name, value in settings.items()))

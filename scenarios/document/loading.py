@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from broker.errors import ScenarioError, UserError
 from broker.text_files import read_text
 from broker.user_code import on_one_line
+from scenarios.document.environment_file import with_environment_file
 from scenarios.document.explained import explained
 from scenarios.document.scenario import Scenario
 from scenarios.document.toml_text import MOST_DEEP, parse_toml
@@ -41,7 +42,8 @@ def load_scenario(name_or_path: str, settings: Mapping[str, Any] | None = None) 
         UserError: There is no such scenario, or it is no TOML.
         ScenarioError: It is not a valid scenario; names the path.
     """
-    return parse_scenario(_read(name_or_path), settings or {})
+    scenario = parse_scenario(_read(name_or_path), settings or {})
+    return with_environment_file(scenario, None if name_or_path in catalogue_names() else Path(name_or_path).parent)
 
 
 def parse_scenario(text: str, settings: Mapping[str, Any]) -> Scenario:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from broker.config import Model
+from broker.counting import counted
 from broker.errors import ScenarioError
 from broker.seeding import derive
 from broker.wire.messages import agent_name
@@ -102,7 +103,9 @@ class GridConfig(_Topology):
         """Each agent with the next in its row and the next in its column."""
         places = self.rows * self.columns
         if places != agents:
-            problem = f"{self.rows} rows of {self.columns} columns hold {places} agents, expected exactly {agents}"
+            size = f"{counted(self.rows, 'row')} of {counted(self.columns, 'column')}"
+            hold = "holds" if self.rows == 1 else "hold"
+            problem = f"{size} {hold} {counted(places, 'agent')}, expected exactly {agents}"
             raise ScenarioError("topology.rows", problem)
         across = [(a, a + 1) for a in range(agents) if (a + 1) % self.columns]
         return across + [(a, a + self.columns) for a in range(agents - self.columns)]
@@ -124,7 +127,8 @@ class RegularConfig(_Topology):
             raise ScenarioError("topology.degree", problem)
         if agents * self.degree % 2:
             problem = (
-                f"{agents} agents with {self.degree} neighbors each is an odd number of ends; make one of the two even"
+                f"{counted(agents, 'agent')} with {counted(self.degree, 'neighbor')} each is an odd number of ends; "
+                "make one of the two even"
             )
             raise ScenarioError("topology.degree", problem)
         others = agents - 1 - self.degree
@@ -183,9 +187,8 @@ class ErdosRenyiConfig(_Topology):
 
         pairs = _first_connected(lambda key: nx.gnp_random_graph(agents, self.edge_probability, seed=key), seed)
         if pairs is None:
-            problem = (
-                f"none of {DRAWS} graphs of {agents} agents drawn with {self.edge_probability} was connected; raise it"
-            )
+            graphs = f"{DRAWS} graphs of {counted(agents, 'agent')}"
+            problem = f"none of {graphs} drawn with {self.edge_probability} was connected; raise it"
             raise ScenarioError("topology.edge_probability", problem)
         return pairs
 

@@ -14,6 +14,7 @@ mpl.use("Agg")
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from broker.errors import UserError
 
@@ -38,12 +39,15 @@ def draw_learning_curve(path: Path, title: str, agents: tuple[str, ...], returns
     episodes = np.arange(1, len(returns) + 1)
     window = max(1, len(returns) // 50)
     team = returns.sum(axis=1)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    alone = "o" if len(returns) == 1 else ""  # of one episode there is no line
     axes.plot(episodes, team, color=_TEAM, alpha=0.2, linewidth=0.7)
-    lines = axes.plot(*_smoothed(episodes, team, window), color=_TEAM, linewidth=2, label="team (sum over agents)")
+    mean = _smoothed(episodes, team, window)
+    lines = axes.plot(*mean, color=_TEAM, linewidth=2, marker=alone, label="team (sum over agents)")
     if len(agents) <= len(_AGENTS):
         for column, agent in enumerate(agents):
             own = _smoothed(episodes, returns[:, column], window)
-            lines += axes.plot(*own, color=_AGENTS[column], linewidth=1, label=agent)
+            lines += axes.plot(*own, color=_AGENTS[column], linewidth=1, marker=alone, label=agent)
     axes.set_xlabel("training episode")
     axes.set_ylabel("return per episode")
     axes.set_title(title, parse_math=False)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from rich.console import Group, JustifyMethod
+from rich.console import Group
 from rich.table import Table
 
 from broker.wire.records import Fate
@@ -104,8 +104,12 @@ def _by_kind(rows: list[Account]) -> list[Account]:
 
 
 def _account_table(rows: list[Account], names: AgentNames) -> Table:
-    table = Table(title="what became of the messages", title_justify="left", caption_justify="left")
-    table.add_column("kind" if rows and not rows[0].source else "edge")
+    table = Table(
+        title="what became of the messages (each counts once)",
+        title_justify="left",
+        caption_justify="left",
+    )
+    table.add_column("kind" if rows and not rows[0].source else "edge", overflow="fold")
     for field in fields(Account)[3:]:
         table.add_column(field.name, justify="right")
     for row in rows:
@@ -119,13 +123,12 @@ def _account_table(rows: list[Account], names: AgentNames) -> Table:
 
 
 def _cause_table(causes: Sequence[CauseCount], names: AgentNames) -> Table:
-    table = Table(title="and why", title_justify="left")
-    for column in ("kind", "fate", "messages", "cause"):
-        prose = column == "cause"
-        justify: JustifyMethod = "right" if column == "messages" else "left"
-        table.add_column(column, justify=justify, overflow="fold" if prose else "ellipsis")
+    table = Table(title="and why (every copy counts)", title_justify="left", caption_justify="left")
+    for column in ("kind", "fate", "times", "cause"):
+        table.add_column(column, justify="right" if column == "times" else "left", overflow="fold")
     for found in causes:
         example = names.tell(found.example)
         cause = example if found.causes == 1 else f"such as: {example}"
         table.add_row(found.kind, found.fate, str(found.often), cause)
+    table.caption = "a message that two faults struck, or of which two copies ended so, stands here twice"
     return table

@@ -126,7 +126,7 @@ def _one_a_seed(group: Sequence[RunResult]) -> list[RunResult]:
 
 
 def _ends(found: Estimate) -> str:
-    return "" if found.low is None else f"{found.low:.2f} to {found.high:.2f}"
+    return "none: one seed" if found.low is None else f"{found.low:.2f} to {found.high:.2f}"
 
 
 def _name(run: RunResult) -> str:

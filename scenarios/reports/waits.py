@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from broker.counting import counted
 from scenarios.results.folder import is_held, open_run_folder
 from scenarios.results.reader import read_store
 
@@ -33,7 +34,8 @@ def explain(root: Path) -> str:
     if goes_on:
         silent = {log.stem for log in folder.logs.glob("*.log")} - {wait.participant for wait in waits}
         lines += [f"{name} has given no sign yet" for name in sorted(silent)]
-    beginning = f"{root} {state}; {episodes} episodes are recorded, in {len(lives)} lives"
+    played = f"{counted(episodes, 'episode')} recorded, in {counted(len(lives), 'life', 'lives')}"
+    beginning = f"{root} {state}; {played}"
     return "\n".join([beginning, *map(names.tell, lines)])
 
 

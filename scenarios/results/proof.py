@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from broker.counting import counted
 from broker.faults.chains import bad_share
 from broker.faults.config import (
     CONTENT,
@@ -65,7 +66,7 @@ def check(faults: Sequence[FaultConfig], counts: Sequence[FaultCount]) -> list[s
         for where, (chances, hits) in tested.items():
             if not _fits(fault, rate, chances, hits):
                 sentences.append(
-                    f"fault {name}: struck {hits} of {chances} times {where}, "
+                    f"fault {name}: struck {hits} of {counted(chances, 'time')} {where}, "
                     f"expected {rate * chances:.6g} (a rate of {rate:.6g})"
                 )
                 break
@@ -170,7 +171,7 @@ def _more_ended_than_sent(edges: Sequence[EdgeRecord], fates: Sequence[EdgeFates
     """
     ended = {(found.source, found.destination): sum(found[2:]) for found in fates}
     return [
-        f"{edge.source}->{edge.destination}: {count} messages ended there, but {edge.sent} were sent: "
+        f"{edge.source}->{edge.destination}: {counted(count, 'message')} ended there, but {edge.sent} were sent: "
         "others speak in that name"
         for edge in edges
         if (count := ended.get((edge.source, edge.destination))) is not None
@@ -187,7 +188,9 @@ def _aimed_at_nothing(faults: Sequence[FaultConfig], used: Sequence[tuple[str, s
         possible = [edge for edge in edges if edge[2] in fault.messages]
         if possible and not any(touches(fault, *edge) for edge in possible):
             name, kinds = name_of_fault(fault), ", ".join(fault.messages)
-            sentences.append(f"fault {name}: none of the {len(possible)} edges that carried {kinds} is one it touches")
+            sentences.append(
+                f"fault {name}: none of the {counted(len(possible), 'edge')} that carried {kinds} is one it touches"
+            )
     return sentences
 
 
@@ -217,7 +220,7 @@ def check_strikes(
         for occasion in occasions:
             count = len(struck.get((name, occasion), set()) & victims)
             if count != wanted:
-                sentences.append(f"fault {name}: struck {count} of {wanted} participants at {occasion}")
+                sentences.append(f"fault {name}: struck {count} of {counted(wanted, 'participant')} at {occasion}")
     return sentences
 
 

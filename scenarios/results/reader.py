@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from broker.counting import counted
 from broker.errors import UserError
 from broker.wire.records import EdgeRecord, FaultCount, ProcessFaultRecord
 from scenarios.document.agent_names import AgentNames
@@ -133,7 +134,7 @@ class RunReader:
             return
         expected, found = begun.digest[:16], digest[:16]
         if begun.digest == digest:
-            expected, found = f"at least {begun.episodes} episodes", str(episodes)
+            expected, found = f"at least {counted(begun.episodes, 'episode')}", str(episodes)
         msg = (
             f"the run in {self._path.parent} was begun with another document: expected {expected}, found {found}. Only "
             "more episodes may be asked for: put its scenario.toml back, or run the changed one into another folder"

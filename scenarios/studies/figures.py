@@ -15,6 +15,7 @@ mpl.use("Agg")
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from broker.counting import counted
 from scenarios.reports.references import References
 from scenarios.reports.statistics import band, estimate, stratified
 from scenarios.running.batch.cell import Group
@@ -28,6 +29,8 @@ _MARKERS = {AS: "o", VS: "s", VPS: "^", PS: "D", ALONE: "v"}
 _GREY = "#777777"
 _CURVES = "Curves: mean and 95% bootstrap band over seeds."
 _FINALS = "Final: last tenth of training, interquartile mean and 95% bootstrap interval over seeds."
+_ONE_CURVE = "Curves: of this seed, without a band."
+_ONE_FINAL = "Final: last tenth of training, without an interval."
 _OURS = "Episodes, T, grids and normalization are ours; the paper gives none."
 _PANEL_WIDTH, _PANEL_HEIGHT, _HEAD, _LETTER = 3.1, 2.6, 0.55, 0.053  # inches; the head holds title and legend
 
@@ -233,8 +236,9 @@ def _panels(findings: StudyFindings, rows: int, columns: int) -> tuple[Figure, n
 
 def _foot(findings: StudyFindings, width: int) -> str:
     study = findings.study
-    seeds = f"{len(study.seeds)} seeds" if len(study.seeds) > 1 else "1 seed"
-    meaning = {"grid": (_CURVES,), "strength": (_FINALS,)}.get(study.arrangement, (_CURVES, _FINALS, "Dots are runs."))
+    seeds = counted(len(study.seeds), "seed")
+    curves, finals = (_CURVES, _FINALS) if len(study.seeds) > 1 else (_ONE_CURVE, _ONE_FINAL)
+    meaning = {"grid": (curves,), "strength": (finals,)}.get(study.arrangement, (curves, finals, "Dots are runs."))
     lines = [" ".join((f"{seeds}.", *meaning, _OURS))]
     if study.arrangement in ("finals", "overlay"):
         lines += [f"{task.label}: {findings.references[task.key].formula}" for task in study.tasks]

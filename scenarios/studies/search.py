@@ -23,6 +23,7 @@ from scenarios.running.batch.cell import Cell, Group, Settings
 from scenarios.running.batch.runner import Folder
 from scenarios.studies.candidates import Candidate, draw_candidates, episodes_of, survivors
 from scenarios.studies.cells import refuse_overrides
+from scenarios.studies.names import check_algorithms, check_tasks
 from scenarios.studies.outcome import outcome
 from scenarios.studies.provenance import versions, write_provenance
 from scenarios.studies.sizes import SEARCH_RUNGS, quick_episodes
@@ -88,13 +89,8 @@ def contests(choice: Choice) -> tuple[Contest, ...]:
     Raises:
         UserError: The user chose what the search has not, or sets what it varies.
     """
-    for option, wanted, known in (
-        ("--task", choice.tasks, [task.key for task in TASKS]),
-        ("--algorithm", choice.algorithms, list(ALGORITHMS)),
-    ):
-        for unknown in (each for each in wanted if each not in known):
-            msg = f"{option} {unknown}: search has {', '.join(known)}"
-            raise UserError(msg)
+    check_tasks("search", choice.tasks, TASKS)
+    check_algorithms("search", choice.algorithms, ALGORITHMS)
     found = tuple(
         _contest(task, algorithm, quick=choice.quick)
         for task in TASKS

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from broker.counting import counted
 from scenarios.document.scenario import Scenario
 from scenarios.reports.statistics import Estimate
 from scenarios.running.batch.cell import Group
@@ -34,6 +35,8 @@ Each claim is decided by the 95% intervals of these differences of normalized fi
 *above* holds when the whole interval is above 0 and fails when it is below; *near*, *not above* and *not below*
 allow {MARGIN:g} either way (ours); otherwise a comparison is undecided. A claim holds when all its comparisons
 hold and fails as soon as one fails."""
+_UNDECIDED = """\
+With one seed there are no intervals, so no claim can be decided: run more with `--seeds`."""
 _BILLED = """\
 Bytes are those of whole frames on the wire, counted by the senders. The arrays are those of the first share of
 such a run. An edge is directed; an edge and round counts also where nothing was sent. Gain is the final team
@@ -136,8 +139,10 @@ def _what_ran(report: StudyReport) -> str:
     study = report.findings.study
     runs = sum(len(outcomes) for outcomes in report.findings.outcomes.values())
     ran = (
-        f"{runs} runs of `foretell simulate`: {len(study.tasks)} tasks, {len(study.variants)} variants, "
-        f"{len(study.algorithms)} algorithms ({', '.join(study.algorithms)}), {len(study.seeds)} seeds "
+        f"{counted(runs, 'run')} of `foretell simulate`: {counted(len(study.tasks), 'task')}, "
+        f"{counted(len(study.variants), 'variant')}, "
+        f"{counted(len(study.algorithms), 'algorithm')} ({', '.join(study.algorithms)}), "
+        f"{counted(len(study.seeds), 'seed')} "
         f"({', '.join(map(str, study.seeds))})."
     )
     return "\n\n".join((ran, _RETURNS, _about_intervals(len(study.seeds)), _OURS, *study.notes))
@@ -145,7 +150,7 @@ def _what_ran(report: StudyReport) -> str:
 
 def _about_intervals(seeds: int) -> str:
     if seeds < 2:
-        return "With one seed there is no interval, and nothing is decided."
+        return "With one seed there is no interval: the numbers are those of this one."
     return f"{_INTERVALS} {_FEW}" if seeds < 4 else _INTERVALS
 
 
@@ -177,7 +182,7 @@ def _claims(report: StudyReport) -> str:
     return "\n\n".join(
         (
             markdown_table(("", "claim", "what we measured", "verdict"), rows),
-            _DECIDED,
+            _DECIDED if len(findings.study.seeds) > 1 else _UNDECIDED,
             markdown_table(("claim", "difference", "expected", "measured", "verdict"), details),
         )
     )
@@ -191,7 +196,7 @@ def _other(study: Study, each: Decided) -> str:
 def _measured(decided: tuple[Decided, ...]) -> str:
     counts = {verdict: sum(each.verdict is verdict for each in decided) for verdict in Verdict}
     said = [f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict]]
-    return f"of {len(decided)} comparisons: {', '.join(said)}"
+    return f"of {counted(len(decided), 'comparison')}: {', '.join(said)}"
 
 
 def _finals(report: StudyReport) -> str:

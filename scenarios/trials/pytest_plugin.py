@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
+from broker.counting import counted
 from scenarios.results.folder import RunFolder
 
 if TYPE_CHECKING:  # every test session of this environment imports the plugin
@@ -110,7 +111,7 @@ class FaultRun:
         with self._store() as store:
             struck = sum(count.hits for count in store.fault_counts() if count.fault == fault)
             struck += sum(strike.fault == fault for strike in store.strikes())
-        self._claim(struck >= at_least, f"fault {fault} to strike at least {at_least} times, found {struck}")
+        self._claim(struck >= at_least, f"fault {fault} to strike at least {counted(at_least, 'time')}, found {struck}")
 
     def ledger_fits(self) -> None:
         """What the faults did is what the scenario asks for."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from broker.counting import counted
 from broker.faults.config import name_of_fault
 from scenarios.document.scenario import AnyFaultConfig, Scenario
 
@@ -83,7 +84,7 @@ def _fewest(faults: Faults, holds: Callable[[Faults], bool], say: Say) -> Faults
         for begin in range(0, len(faults), size):
             fewer = faults[:begin] + faults[begin + size :]
             if fewer and holds(fewer):
-                say(f"{len(fewer)} of {len(faults)} faults are enough")
+                say(f"{len(fewer)} of {counted(len(faults), 'fault')} {'is' if len(fewer) == 1 else 'are'} enough")
                 faults, parts = fewer, max(parts - 1, 2)
                 break
         else:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from rich.table import Table
 
+from broker.counting import counted
 from broker.errors import UserError
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.reports.statistics import Estimate, paired
@@ -105,7 +106,7 @@ def sentence(pairs: Sequence[Pair]) -> str:
     """The outcome in one line."""
     found = difference(pairs)
     interval = "" if found.low is None else f" (95% interval {found.low:+.2f} to {found.high:+.2f})"
-    seeds = f"{len(pairs)} seed{'s' if len(pairs) > 1 else ''}"
+    seeds = counted(len(pairs), "seed")
     return f"the faults changed the final team return by {found.value:+.2f}{interval}, over {seeds}"
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+from broker.counting import counted
 from broker.errors import ParticipantDied, UserError
 from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
@@ -70,7 +71,9 @@ class Meeting:
         self._deaths, self._asked = recent if self._asked else [*recent, now], False
         between.close()
         if len(self._deaths) >= _QUICK_DEATHS:
-            raise ParticipantDied("broker", f"it died {len(self._deaths)} times within {_QUICK_S:.0f} s", between.log)
+            raise ParticipantDied(
+                "broker", f"it died {counted(len(self._deaths), 'time')} within {_QUICK_S:.0f} s", between.log
+            )
         self._between = self._start_again(between.address)
         self._tell(f"the broker at {between.address} died and was started again; messages under way are lost")
         return True

@@ -71,6 +71,8 @@ def _write_to(log: Path) -> None:
     for stream in (1, 2):
         os.dup2(file, stream)
     os.close(file)
+    for said in (sys.stdout, sys.stderr):  # in the order in which it is said, or the last line would not be why
+        said.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # they are those of the interpreter
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr, force=True)
 
 

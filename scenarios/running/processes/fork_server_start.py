@@ -42,7 +42,8 @@ def forking() -> Iterator[None]:
 
     Ctrl-C and the end of the terminal wait until it is over; ignored here, they would be lost to the launcher.
     """
-    resource_tracker.ensure_running()  # which would end the block, did multiprocessing start it later
+    with isolated_interpreters():
+        resource_tracker.ensure_running()  # which would end the block, did multiprocessing start it later
     before = signal.pthread_sigmask(signal.SIG_BLOCK, FOR_THE_LAUNCHER)
     tuned = {name: os.environ.get(name) for name in _ALLOCATOR}
     os.environ.update(_ALLOCATOR)

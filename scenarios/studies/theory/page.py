@@ -6,6 +6,7 @@ import math
 import textwrap
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
+from broker.counting import counted
 from scenarios.studies.theory.bounds import (
     CLAIMS,
     TOLERANCE,
@@ -127,7 +128,11 @@ def page(findings: TheoryFindings) -> str:
 
 def _introduction(findings: TheoryFindings) -> str:
     cases, theorems = findings.checked, findings.of_kind(BoundKind.THEOREM)
-    false = [f"{claim.label} {len(findings.violated(claim))} times" for claim in theorems if findings.violated(claim)]
+    false = [
+        f"{claim.label} {counted(len(findings.violated(claim)), 'time')}"
+        for claim in theorems
+        if findings.violated(claim)
+    ]
     verdict = f"**Violated: {', '.join(false)}.**" if false else "**None of the three theorems is violated.**"
     return _INTRODUCTION.format(
         instances=len(cases),

@@ -130,7 +130,7 @@ def test_any_other_number_is_a_reward(monkeypatch, value):
         ([HUGE, 0], "is 1e+39, beyond float32 in place 0 of 2"),
         (None, "is None"),
         ([], "has 0 numbers, expected 2"),
-        ([0.0], "has 1 numbers, expected 2"),
+        ([0.0], "has 1 number, expected 2"),
         ([0, 0, 0], "has 3 numbers, expected 2"),
         (["left", "right"], "expected numbers"),
     ],

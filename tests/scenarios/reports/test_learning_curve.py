@@ -32,6 +32,9 @@ def lines(monkeypatch):
         [axes] = figure.axes
         drawn.update({line.get_label(): line.get_data() for line in axes.lines})
         drawn["title"] = axes.get_title()
+        figure.canvas.draw()
+        drawn["ticks"] = [tick.get_text() for tick in axes.get_xticklabels() if tick.get_text()]
+        drawn["markers"] = [line.get_marker() for line in axes.lines]
         return save(figure, *arguments, **options)
 
     monkeypatch.setattr(Figure, "savefig", spy)
@@ -47,6 +50,18 @@ def test_a_png_is_written(tmp_path, episodes, agents):
     assert content.startswith(b"\x89PNG\r\n\x1a\n")
     assert struct.unpack(">II", content[16:24]) == (1200, 675)
     assert len(content) > 10_000
+
+
+@pytest.mark.parametrize("episodes", [1, 2, 3, 7])
+def test_the_episodes_of_a_short_run_are_whole_numbers(tmp_path, lines, episodes):
+    draw_learning_curve(tmp_path / "curve.png", "short", names(2), returns(episodes, 2))
+    assert lines["ticks"]
+    assert all(tick.isdecimal() for tick in lines["ticks"])
+
+
+def test_a_run_of_one_episode_is_drawn_as_points(tmp_path, lines):
+    draw_learning_curve(tmp_path / "curve.png", "one", names(2), returns(1, 2))
+    assert lines["markers"].count("o") == 3
 
 
 def test_few_agents_are_drawn_one_by_one_and_many_as_a_team(tmp_path, lines):

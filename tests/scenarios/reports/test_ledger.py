@@ -133,12 +133,24 @@ def test_endings_that_an_honest_run_can_have_are_not_held_against_it(tmp_path, t
     assert verify_ledger(load_scenario("exchange-quick", parse_settings([TROUBLE])), store) == []
 
 
+def test_a_message_of_which_two_copies_ended_alike_counts_once_among_messages_and_twice_among_causes(tmp_path):
+    folder = simulated(tmp_path, "one", 'faults=[{kind="nan",probability=1.0,edges=["agent-0->agent-1"]}]')
+    with closing(sqlite3.connect(folder / "run.sqlite")) as store, store:
+        store.execute("INSERT INTO endings SELECT * FROM endings WHERE episode = 0 AND number = 0")
+    (rejected,) = [row.rejected for row in shares_of(folder) if (row.source, row.destination) == ("agent-0", "agent-1")]
+    with read_store(folder / "run.sqlite") as store:
+        (cause,) = [each for each in store.causes(9) if each.fate == "rejected"]
+    assert (rejected, cause.often) == (EPISODES * ROUNDS, EPISODES * ROUNDS + 1)
+
+
 @pytest.mark.processes
 def test_the_command_prints_the_account_by_kind_and_by_edge_and_names_the_causes(tmp_path, troubled):
     by_kind = foretell("ledger", str(troubled), COLUMNS="200").stdout
     assert "share" in by_kind
     assert "agent-0->agent-1" not in by_kind
     assert "wrong-shape" in by_kind
+    assert "what became of the messages (each counts once)" in by_kind
+    assert "and why (every copy counts)" in by_kind
     by_edge = foretell("ledger", str(troubled), "--edges", COLUMNS="200").stdout
     assert "agent-0->agent-1" in by_edge
     nowhere = foretell("ledger", str(tmp_path / "nowhere"))

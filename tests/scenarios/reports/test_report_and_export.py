@@ -125,6 +125,9 @@ def test_a_seed_that_ran_twice_counts_once_in_an_interval(folders, capsys, monke
     assert title in text
     assert "1, 3" in text
     assert "1, 1" not in text
+    simulate_here(tmp_path / "other", *SMALL, "--set", "algorithm.name=independent")
+    text = said(capsys, "report", folders["as-1"], tmp_path / "as-3", tmp_path / "other")
+    assert "none: one seed" in text
 
 
 def test_a_folder_without_a_finished_run_is_refused(tmp_path, folders):

@@ -178,7 +178,7 @@ def test_hands_do_what_the_fault_asks_for_and_every_victim_is_written_down() -> 
 @pytest.mark.parametrize(
     ("fault", "found", "sentence"),
     [
-        (crash(at_episodes=(4, 9)), [("crash", "episode 4", "agent-1")], "struck 0 of 1 participants at episode 9"),
+        (crash(at_episodes=(4, 9)), [("crash", "episode 4", "agent-1")], "struck 0 of 1 participant at episode 9"),
         (crash(participants=("agent-*",), at_episodes=(4,)), [("crash", "episode 4", "agent-1")], "struck 1 of 3"),
         (crash(every_s=5.0), [], "never struck; the run was over before its time"),
         (LateJoinConfig(kind="late-join", participants=("agent-1",), by_s=1.0), [], "struck 0 of 1"),

@@ -8,6 +8,7 @@ import types
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from broker.errors import UserError
 from env_service.config import ExchangeTaskConfig, NavigationConfig, PredationConfig
@@ -340,6 +341,21 @@ def test_the_page_decides_claims_says_what_was_not_run_and_never_says_significan
     assert "With so few seeds" in text
     assert "signific" not in text.lower()
     assert "foretell study fig1" in text
+
+
+def test_one_seed_is_promised_no_interval_and_one_of_a_thing_is_not_called_several(monkeypatch, tmp_path):
+    written = []
+    write = Figure.text
+    monkeypatch.setattr(Figure, "text", lambda *words, **how: (written.append(words[3]), write(*words, **how))[1])
+    findings = made_findings({AS: (10.0,)})
+    draw_study(tmp_path / "fig1.png", findings)
+    text = page(made_page(findings))
+    assert "1 run of `foretell simulate`: 1 task, 1 variant, 1 algorithm (anticipation-sharing), 1 seed (1)." in text
+    assert "run more with `--seeds`" in text
+    for shown in (text, *written):
+        assert "95%" not in shown
+        assert "bootstrap" not in shown
+    assert any("1 seed." in shown for shown in written)
 
 
 def test_figure_and_page_show_the_same_interval(monkeypatch, tmp_path):

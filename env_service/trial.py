@@ -1,0 +1,35 @@
+"""The shortest game there is, one reset and one step: whoever looks at a scenario sees whether it can be played."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.random import Generator
+
+from broker.seeding import generator
+from env_service.config import EnvironmentConfig
+from env_service.environments import make_task
+from env_service.environments.task import Integer, Task
+
+
+def play_once(config: EnvironmentConfig, seed: int) -> None:
+    """Make one copy of an environment, reset it, take one step with actions that are there, and close it.
+
+    Args:
+        config: The scenario's `environment`.
+        seed: The scenario's.
+
+    Raises:
+        ScenarioError: It cannot be had or cannot be served.
+        UserCodeFailed: It raised, or gave what nobody can use.
+    """
+    task = make_task(config, 1, seed)
+    task.reset(generator(seed, "environment", 0))
+    task.observations()
+    task.step(_some_actions(task, generator(seed, "check")))
+    task.observations()
+    task.close()
+
+
+def _some_actions(task: Task, draws: Generator) -> Integer:
+    """An action of each agent, (1, N) int64."""
+    return np.array([[draws.integers(count) for count in task.action_counts]], np.int64)

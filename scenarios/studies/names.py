@@ -1,0 +1,45 @@
+"""The names that a study has for its tasks and algorithms, and which one is meant by another."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+
+from broker.errors import UserError
+from scenarios.studies.study import SHORT, StudyTask
+
+
+def check_tasks(study: str, wanted: Iterable[str], tasks: Sequence[StudyTask]) -> None:
+    """Refuse tasks that a study has not; their scenarios, too, are names that a user may know.
+
+    Raises:
+        UserError: Says which task is meant, if one is, and which there are.
+    """
+    meant = {name: task.key for task in tasks for name in (task.scenario, task.quick, task.label)}
+    _check(study, "--task", wanted, [task.key for task in tasks], meant)
+
+
+def check_algorithms(study: str, wanted: Iterable[str], algorithms: Sequence[str]) -> None:
+    """Refuse algorithms that a study has not; the paper's abbreviations are names that a user may know.
+
+    Raises:
+        UserError: Says which algorithm is meant, if one is, and which there are.
+    """
+    _check(study, "--algorithm", wanted, algorithms, {SHORT[name]: name for name in algorithms})
+
+
+def _check(study: str, option: str, wanted: Iterable[str], known: Sequence[str], meant: Mapping[str, str]) -> None:
+    for name in wanted:
+        if name in known:
+            continue
+        found = _meant(name, known, meant)
+        hint = f". Did you mean {option} {found}?" if found else ""
+        msg = f"{option} {name}: {study} has {', '.join(known)}{hint}"
+        raise UserError(msg)
+
+
+def _meant(name: str, known: Sequence[str], meant: Mapping[str, str]) -> str:
+    names = {each.lower(): own for each, own in [*meant.items(), *((own, own) for own in known)]}
+    wanted = name.lower().replace("_", "-").replace(" ", "-")
+    close = [wanted] if wanted in names else difflib.get_close_matches(wanted, names, n=1)
+    return names[close[0]] if close else ""

@@ -1,0 +1,57 @@
+"""What a study calls its tasks and algorithms: shown by its help, and offered for names that are nearly right."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import pytest
+from click.testing import CliRunner
+
+from broker.errors import UserError
+from scenarios.commands.main import STUDIES, foretell
+from scenarios.commands.study import PAGES, make_study
+from scenarios.studies.search import TASKS as SEARCHED
+from scenarios.studies.search import contests
+from scenarios.studies.study import ALGORITHMS, Choice
+
+
+def test_the_help_of_studies_lists_every_task_and_every_algorithm_of_each() -> None:
+    help_ = CliRunner().invoke(foretell, ["study", "--help"], terminal_width=200).output
+    tasks = help_.split("Studies and their tasks:")[1].split("Their algorithms:")[0]
+    lines = {line.split()[0]: line for line in tasks.splitlines() if line.strip()}
+    assert set(lines) == set(STUDIES)
+    for name, page in PAGES.items():
+        study = import_module(page).make(Choice(quick=True))
+        assert all(task.key in lines[name] for task in study.tasks)
+    assert all(task.key in lines["search"] for task in SEARCHED)
+    algorithms = " ".join(help_.split("Their algorithms:")[1].split())
+    assert all(algorithm in algorithms for algorithm in ALGORITHMS)
+    assert "fig4 anticipation-sharing" in algorithms
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        (Choice(quick=True, tasks=("exchange-quick",)), "Did you mean --task exchange?"),
+        (Choice(quick=True, tasks=("Pred. N=12",)), "Did you mean --task predation-12?"),
+        (Choice(quick=True, tasks=("navigaton",)), "Did you mean --task navigation?"),
+        (Choice(quick=True, algorithms=("AS",)), "Did you mean --algorithm anticipation-sharing?"),
+        (Choice(quick=True, algorithms=("value_sharing",)), "Did you mean --algorithm value-sharing?"),
+    ],
+)
+def test_a_name_that_is_nearly_right_is_answered_with_the_one_that_is_meant(choice: Choice, said: str) -> None:
+    with pytest.raises(UserError) as caught:
+        make_study("fig1", choice)
+    assert said in str(caught.value)
+    assert "fig1 has " in str(caught.value)
+
+
+def test_the_search_answers_alike() -> None:
+    with pytest.raises(UserError, match=r"search has exchange, .*\. Did you mean --task exchange\?"):
+        contests(Choice(quick=True, tasks=("exchange-quick",)))
+
+
+def test_a_name_that_is_far_from_all_is_answered_with_all() -> None:
+    with pytest.raises(UserError) as caught:
+        make_study("fig1", Choice(quick=True, tasks=("chess",)))
+    assert "Did you mean" not in str(caught.value)
