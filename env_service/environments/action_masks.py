@@ -1,18 +1,23 @@
 """Action masks as PettingZoo environments give them: beside what an agent sees in its observation, or in its info.
 
 observations[agent] = {"observation": ..., "action_mask": mask}     or     infos[agent] = {"action_mask": mask}
+
+A mask is a 1 or 0 for each action; where an action has parts, for each combination, or one mask for each part, as
+gymnasium's `sample(mask)` takes them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
-from gymnasium.spaces import Dict
+from gymnasium.spaces import Dict, MultiDiscrete, Tuple
 from numpy.typing import NDArray
 
-from env_service.environments.given import mask_of, refused, shown
+from env_service.environments.actions import NumberedActions
+from env_service.environments.given import mask_of, name_of, numbers_of, refused, shown
 from env_service.environments.task import Flags, all_possible
 
 MASK = "action_mask"
@@ -62,14 +67,16 @@ class ActionMasks:
 
     Args:
         agents: N names.
-        action_counts: Of each.
+        actions: Of each.
         copies: E.
         turns: Whether an agent that can do nothing waits; else that is refused.
     """
 
-    def __init__(self, agents: tuple[str, ...], action_counts: tuple[int, ...], copies: int, *, turns: bool) -> None:
-        self._agents, self._counts, self._turns = agents, action_counts, turns
-        self._all = all_possible(action_counts)
+    def __init__(
+        self, agents: tuple[str, ...], actions: Sequence[NumberedActions], copies: int, *, turns: bool
+    ) -> None:
+        self._agents, self._actions, self._turns = agents, tuple(actions), turns
+        self._all = all_possible(tuple(each.count for each in actions))
         self.possible: Flags = np.repeat(self._all[None], copies, axis=0)
 
     def look(self, copy: int, live: NDArray[np.bool_], observations: object, infos: object, step: int) -> None:
@@ -80,13 +87,29 @@ class ActionMasks:
         """
         self.possible[copy] = self._all
         for index in np.flatnonzero(live).tolist():
-            agent, count = self._agents[index], self._counts[index]
-            given = masks_in(agent, observations, infos)
-            masks = [mask_of(agent, each, count, step, waits=self._turns) for each in given]
+            agent, actions = self._agents[index], self._actions[index]
+            what, count = f'action mask of "{name_of(agent)}" at step {step}', actions.count
+            given = [_of_combinations(what, actions.space, each) for each in masks_in(agent, observations, infos)]
+            masks = [mask_of(what, each, count, waits=self._turns) for each in given]
             if masks and not np.array_equal(masks[0], masks[-1]):
-                raise refused(f'action masks of "{agent}" at step {step} differ in its observation and its info')
+                raise refused(f'action masks of "{name_of(agent)}" at step {step} differ in its observation and its info')
             if masks:
                 self.possible[copy, index, :count] = masks[0]
+
+
+def _of_combinations(what: str, space: object, given: object) -> object:
+    """A mask of every combination, the last part changing fastest, where one for each part is `given`."""
+    parts: list[tuple[object, object]] = []
+    if isinstance(space, Dict) and isinstance(given, Mapping):
+        parts = [(part, given.get(name)) for name, part in space.spaces.items()]
+    elif isinstance(space, Tuple) and isinstance(given, tuple):
+        parts = list(zip(space.spaces, given, strict=False))
+    elif isinstance(space, MultiDiscrete) and isinstance(given, tuple):
+        parts = [(None, part) for part in given]
+    if not parts:
+        return given
+    masks = (numbers_of(what, _of_combinations(what, inner, part)) for inner, part in parts)
+    return reduce(np.multiply.outer, masks).ravel()
 
 
 def masks_in(agent: str, observations: object, infos: object) -> list[object]:
@@ -104,6 +127,6 @@ def refuse_masks(agents: Sequence[str], observations: object, infos: object, ste
     for agent in agents:
         if masks_in(agent, observations, infos):
             raise refused(
-                f'action mask of "{agent}" at step {step}, although no agent had one after the first reset. '
+                f'action mask of "{name_of(agent)}" at step {step}, although no agent had one after the first reset. '
                 f'Set environment.action_masks = "on"'
             )

@@ -21,10 +21,12 @@ class NumberedActions:
     """What one agent can do.
 
     Attributes:
+        space: As the environment has declared them.
         count: How many actions there are.
         decode: What the environment is given for an action, by its number.
     """
 
+    space: object
     count: int
     decode: Decode
 
@@ -39,14 +41,15 @@ def number_actions(space: object) -> NumberedActions | None:
     """
     if isinstance(space, Discrete):
         first = int(space.start)
-        return NumberedActions(int(space.n), lambda number: first + number)
+        return NumberedActions(space, int(space.n), lambda number: first + number)
     if isinstance(space, MultiBinary | MultiDiscrete):
         return _of_digits(space)
     if isinstance(space, Tuple):
-        return _of_parts(space.spaces, tuple)
+        return _of_parts(space, space.spaces, tuple)
     if isinstance(space, Dict):
         names = list(space.spaces)
-        return _of_parts(list(space.spaces.values()), lambda parts: dict(zip(names, parts, strict=True)))
+        parts = list(space.spaces.values())
+        return _of_parts(space, parts, lambda chosen: dict(zip(names, chosen, strict=True)))
     return None
 
 
@@ -58,10 +61,10 @@ def _of_digits(space: MultiBinary | MultiDiscrete) -> NumberedActions:
     def decode(number: int) -> Any:
         return (np.array(_digits(number, counts)).reshape(space.shape) + first).astype(space.dtype)
 
-    return NumberedActions(math.prod(counts), decode)
+    return NumberedActions(space, math.prod(counts), decode)
 
 
-def _of_parts(spaces: Sequence[Space[Any]], join: Callable[[list[Any]], Any]) -> NumberedActions | None:
+def _of_parts(space: object, spaces: Sequence[Space[Any]], join: Callable[[list[Any]], Any]) -> NumberedActions | None:
     parts = [part for part in map(number_actions, spaces) if part is not None]
     if len(parts) < len(spaces):
         return None
@@ -71,7 +74,7 @@ def _of_parts(spaces: Sequence[Space[Any]], join: Callable[[list[Any]], Any]) ->
         digits = _digits(number, counts)
         return join([part.decode(digit) for part, digit in zip(parts, digits, strict=True)])
 
-    return NumberedActions(math.prod(counts), decode)
+    return NumberedActions(space, math.prod(counts), decode)
 
 
 def _digits(number: int, counts: Sequence[int]) -> list[int]:

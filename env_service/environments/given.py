@@ -138,20 +138,18 @@ def name_of(agent: object) -> str:
     return _in_a_few_words(str(agent)) or _in_a_few_words(repr(agent))
 
 
-def mask_of(agent: str, given: object, count: int, step: int, *, waits: bool) -> Flags:
+def mask_of(what: str, given: object, count: int, *, waits: bool) -> Flags:
     """Which of `count` actions an agent can do, (count,) uint8.
 
     Args:
-        agent: Whose.
+        what: Whose mask it is, and when.
         given: The mask.
         count: How many actions it has.
-        step: When.
         waits: Whether one that can do nothing waits for its turn: the first of its actions stands for that.
 
     Raises:
         UserCodeRefused: It is not a 1 or 0 for each action, or all are 0 and nobody waits.
     """
-    what = f'action mask of "{agent}" at step {step}'
     numbers = numbers_of(what, given)
     if numbers.shape != (count,):
         raise refused(f"{what} has shape {numbers.shape}, expected ({count},): a 1 or 0 for each action")

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Dict, Discrete, MultiBinary
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
 from masked_toy import COUNTS, LASTS, parallel_env
 from pettingzoo import ParallelEnv
 from task_cases import step
@@ -186,6 +186,37 @@ def test_a_mask_counts_from_the_first_action_of_its_space(monkeypatch):
     task = serve(monkeypatch, flags=lambda self: kept.append(self.done) or {})
     play(task, steps=1)
     assert kept == [{"a": 6, "b": 6}]
+
+
+COMBINED = [
+    (MultiDiscrete([2, 3]), ([1, 0], [0, 1, 1]), [0, 1, 1, 0, 0, 0]),
+    (MultiDiscrete([2, 3]), [0, 1, 1, 0, 0, 1], [0, 1, 1, 0, 0, 1]),
+    (Tuple([Discrete(2), MultiDiscrete([2, 2])]), ([0, 1], ([1, 0], [1, 1])), [0, 0, 0, 0, 1, 1, 0, 0]),
+    (Dict({"go": Discrete(2), "say": Discrete(2)}), {"go": [1, 1], "say": [0, 1]}, [0, 1, 0, 1]),
+]
+
+
+@pytest.mark.parametrize(("space", "mask", "expected"), COMBINED)
+def test_actions_with_parts_are_masked_by_combination_or_part_by_part(monkeypatch, space, mask, expected):
+    kept = []
+    methods = {
+        "action_space": lambda *_: space,
+        "info": lambda *_: {"action_mask": mask},
+        "flags": lambda self: kept.append(self.done) or {},
+    }
+    task = serve(monkeypatch, **methods)
+    play(task, steps=1)
+    assert task.action_masks().tolist() == [[expected] * 2]
+    assert all(space.contains(action) for done in kept for action in done.values())
+
+
+@pytest.mark.parametrize(
+    "mask", [([1, 0],), ([1, 0], [0, 1]), ([1, 0], None), ([0, 0], [1, 1, 1]), ([1, 2], [1, 1, 1])]
+)
+def test_a_wrong_mask_of_a_part_is_refused(monkeypatch, mask):
+    methods = {"action_space": lambda *_: MultiDiscrete([2, 3]), "info": lambda *_: {"action_mask": mask}}
+    with pytest.raises(UserCodeRefused, match=r'^environment: action mask of "a" at step 0 '):
+        play(serve(monkeypatch, **methods))
 
 
 def test_two_masks_that_differ_are_refused(monkeypatch):
