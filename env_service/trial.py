@@ -31,5 +31,9 @@ def play_once(config: EnvironmentConfig, seed: int) -> None:
 
 
 def _some_actions(task: Task, draws: Generator) -> Integer:
-    """An action of each agent, (1, N) int64."""
+    """An action of each agent that is possible, (1, N) int64."""
+    masks = task.action_masks()
+    if masks is not None:
+        likes: Integer = (draws.random(masks.shape) * masks).argmax(axis=-1)
+        return likes
     return np.array([[draws.integers(count) for count in task.action_counts]], np.int64)

@@ -19,6 +19,7 @@ from env_service.config import ExchangeTaskConfig, NavigationConfig, PettingZooC
 from env_service.environments import make_task
 from env_service.environments.exchange import ExchangeTask
 from env_service.environments.parallel import TaskParallelEnv
+from env_service.trial import play_once
 
 AGENTS = tuple(COUNTS)
 
@@ -272,6 +273,12 @@ def test_masks_that_come_although_a_first_reset_had_none_are_refused_with_the_se
         'Set environment.action_masks = "on"'
     )
     play(serve(monkeypatch, "on", info=late))
+
+
+@pytest.mark.parametrize("by", ["observation", "info", "turns", "waiting"])
+def test_the_step_that_check_plays_is_a_possible_one(by):
+    for seed in range(20):
+        play_once(PettingZooConfig(env="masked_toy", observation="own", options={"by": by}, action_masks="turns"), seed)
 
 
 def test_masks_are_ignored_where_the_scenario_says_so(monkeypatch):
