@@ -92,7 +92,9 @@ class ActionMasks:
             given = [_of_combinations(what, actions.space, each) for each in masks_in(agent, observations, infos)]
             masks = [mask_of(what, each, count, waits=self._turns) for each in given]
             if masks and not np.array_equal(masks[0], masks[-1]):
-                raise refused(f'action masks of "{name_of(agent)}" at step {step} differ in its observation and its info')
+                raise refused(
+                    f'action masks of "{name_of(agent)}" at step {step} differ in its observation and its info'
+                )
             if masks:
                 self.possible[copy, index, :count] = masks[0]
 
