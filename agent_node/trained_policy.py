@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from agent_node.learning import masks
+from agent_node.experience import masks
 from agent_node.learning.fields import Arrays
 from agent_node.learning.perceptron import Perceptron, action_weights, cumulated
 from agent_node.policy_document import LearnedAgent, name_of_policy
