@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("broker", "agent_node", "env_service", "scenarios")
 FLOORS = (
     (
-        *("broker/errors.py", "broker/files.py", "broker/isolated.py"),
+        *("broker/addresses.py", "broker/errors.py", "broker/files.py", "broker/isolated.py"),
         *("broker/model.py", "broker/seeding.py", "broker/threads.py"),
     ),
     ("broker/user_code.py",),
@@ -56,6 +56,7 @@ PURE = (
     "env_service/protocol.py",
     "env_service/proximity.py",
     "env_service/config.py",
+    "broker/addresses.py",
     "broker/config.py",
     "broker/model.py",
     "broker/seeding.py",
