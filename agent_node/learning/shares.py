@@ -23,7 +23,8 @@ _DTYPES = {
     Kind.BITS: np.uint8,
     Kind.COUNT: np.int32,
 }
-_HEAD_BYTES = 1024
+HEAD_BYTES = 1024
+"""What stands around the arrays in a frame, reckoned generously."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class ShareFormat:
     def size_bytes(self, edge: ShareShape) -> int:
         """What a share on `edge` is on the wire, its head reckoned generously."""
         fields = self.fields(edge)
-        return _HEAD_BYTES + sum(math.prod(field.shape) * np.dtype(_DTYPES[field.kind]).itemsize for field in fields)
+        return HEAD_BYTES + sum(math.prod(field.shape) * np.dtype(_DTYPES[field.kind]).itemsize for field in fields)
 
 
 def check_share(arrays: Mapping[str, np.ndarray], fields: tuple[Field, ...]) -> None:

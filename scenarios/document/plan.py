@@ -25,6 +25,7 @@ class Plan:
         action_counts: Number of actions of each agent.
         observation_size: Length of an observation.
         steps: Time limit of an episode.
+        largest_bytes: What the largest of its messages may take.
     """
 
     scenario: Scenario
@@ -33,6 +34,7 @@ class Plan:
     action_counts: dict[str, int]
     observation_size: int
     steps: int
+    largest_bytes: int = 0
 
     @property
     def strikable(self) -> tuple[str, ...]:
@@ -101,6 +103,7 @@ class Plan:
             faults=scenario.message_faults,
             observed=wiring.observed and name != OBSERVER,
             addresses={who: address for who, address in wiring.addresses.items() if who in known},
+            largest_bytes=self.largest_bytes,
             broker=wiring.broker,
             credentials=wiring.keys / name if wiring.keys else None,
             journal=wiring.journals / _journal(name, wiring.life) if wiring.journals else None,

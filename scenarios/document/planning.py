@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pydantic import ValidationError
 
 from agent_node.learning.algorithm import Algorithm
 from agent_node.learning.network_sizes import networks_of
-from agent_node.learning.shares import ShareFormat
+from agent_node.learning.shares import HEAD_BYTES, ShareFormat
 from agent_node.registry import load_algorithm
 from broker.errors import ScenarioError
 from broker.faults import Judge
 from broker.faults.config import name_of_fault
 from broker.user_code import UserCode
-from broker.wire.messages import agent_name
+from broker.wire.arrays import layouts
+from broker.wire.messages import agent_name, timestep_layout
 from env_service.environments import make_task
 from scenarios.document.delay_traces import with_traces
 from scenarios.document.explained import explained
@@ -47,9 +50,9 @@ def make_plan(scenario: Scenario) -> Plan:
             )
         counts = dict(zip(agents, task.action_counts, strict=True))
         plan = Plan(scenario, agents, graph, counts, task.observation_size, task.steps)
-        _check_size_of_shares(plan, algorithm)
+        largest_bytes = max(_size_of_shares(plan, algorithm), _size_of_timesteps(plan))
         _check_process_faults(plan)
-        return plan
+        return replace(plan, largest_bytes=largest_bytes)
     finally:
         task.close()
 
@@ -107,8 +110,19 @@ def _check_process_faults(plan: Plan) -> None:
             )
 
 
-def _check_size_of_shares(plan: Plan, algorithm: Algorithm) -> None:
-    """Refuse shares that the transport would refuse, in the middle of a run."""
+def _size_of_timesteps(plan: Plan) -> int:
+    """What a timestep may take, in bytes."""
+    others = len(plan.agents) - 1 if isinstance(plan.scenario.topology, ProximityConfig) else None
+    layout = timestep_layout(plan.scenario.parallel_episodes, plan.observation_size, others)
+    return HEAD_BYTES + layouts[layout].size_bytes
+
+
+def _size_of_shares(plan: Plan, algorithm: Algorithm) -> int:
+    """What a share may take, in bytes.
+
+    Raises:
+        ScenarioError: The transport would refuse it, in the middle of the run.
+    """
     scenario = plan.scenario
     positions = plan.steps * scenario.parallel_episodes
     format_ = ShareFormat(algorithm, positions, len(plan.agents))
@@ -132,3 +146,4 @@ def _check_size_of_shares(plan: Plan, algorithm: Algorithm) -> None:
             "transport.max_message_bytes",
             f"expected at least {needed}, which a share of {algorithm.name} may take here, found {limit}",
         )
+    return needed

@@ -88,6 +88,8 @@ class LaunchedLife:
         ]
         if self._found.look():
             deaths.append(ParticipantDied(THE_BROKER, "it was started again", self._found.log))
+        if lost := self._taking.take_lost():
+            deaths.append(ParticipantDied(THE_BROKER, lost, self._found.log))
         return deaths
 
     def leave(self, name: str) -> None:

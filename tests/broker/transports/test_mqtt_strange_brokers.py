@@ -61,7 +61,11 @@ def hear_from():
         broker = ScriptedBroker(*scripts)
         config = TransportConfig(mqtt={"reconnect_s": 0.02, "protocol": "3.1.1"})
         transport = MqttTransport(
-            "b", ["a"], broker.address, make_codec("b", ["a"]), config, credentials=None, connect_within_s=LIMIT_S
+            *("b", ["a"], broker.address, make_codec("b", ["a"]), config),
+            credentials=None,
+            largest_bytes=0,
+            connect_within_s=LIMIT_S,
+            gone_for_s=LIMIT_S,
         )
         opened.append((broker, transport))
         return Ear(transport), broker
