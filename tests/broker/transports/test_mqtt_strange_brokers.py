@@ -110,7 +110,7 @@ def test_a_broker_that_makes_no_sense_is_left_and_tried_again(hear_from, nonsens
 
     listen_until(is_back, b)
     assert b.texts == ["before", "after"]
-    assert [event.kind for event in events] == ["disconnected", "reconnected"]
+    assert [event.kind for event in events] == ["disconnected", "reconnected", "under-way-lost"]
 
 
 def test_a_connection_that_ends_as_it_begins_is_not_written_to(hear_from):
