@@ -53,6 +53,7 @@ class Manner:
         refuses: Reason in the CONNACK.
         properties: Of the CONNACK.
         ends_at_once: Reason of a DISCONNECT right behind the CONNACK, or None.
+        ends_unsubscribed: Reason of a DISCONNECT in place of an answer to the subscription, or None.
         grants: What every subscription is answered with, or None for what was asked.
         confirms: Reason of every PUBACK; None: it confirms nothing.
         ends_after: After so many messages of QoS 1 it ends the connection with `ends_with`; None: never.
@@ -62,6 +63,7 @@ class Manner:
     refuses: int = 0
     properties: bytes = b""
     ends_at_once: int | None = None
+    ends_unsubscribed: int | None = None
     grants: int | None = None
     confirms: int | None = 0
     ends_after: int | None = None
@@ -148,6 +150,9 @@ class FakeBroker:
             if manner.ends_at_once is not None:
                 self._wire.sendall(packet(0xE0, bytes([manner.ends_at_once, 0])))
             return not manner.refuses and manner.ends_at_once is None
+        if kind == SUBSCRIBE and manner.ends_unsubscribed is not None:
+            self._wire.sendall(packet(0xE0, bytes([manner.ends_unsubscribed, 0])))
+            return False
         if kind == SUBSCRIBE:
             self._wire.sendall(packet(0x90, body[:2] + b"\0" + bytes(_granted(body, manner))))
         elif kind == PUBLISH:

@@ -152,10 +152,18 @@ def test_what_a_broker_says_to_its_refusal_is_told(call):
         call(Manner(refuses=0x87, properties=reason_string("pay first")))
 
 
-def test_a_connection_that_ends_between_two_answers_is_noticed_at_once_with_its_reason(call):
-    a, broker = call(*[Manner(ends_at_once=0x8B)] * 2, Manner())
+def test_a_connection_that_ends_between_two_answers_is_made_anew_at_once(call):
+    before = time.monotonic()
+    a, broker = call(Manner(ends_at_once=0x8B), Manner(ends_unsubscribed=0x8B), Manner())
     assert len(broker.calls) == 3
     assert not noticed(a.transport)
+    assert time.monotonic() - before < LIMIT_S
+
+
+@pytest.mark.parametrize("manner", [Manner(ends_at_once=0x8B), Manner(ends_unsubscribed=0x8B)], ids=["first", "second"])
+def test_a_broker_that_ends_every_connection_between_two_answers_is_told_with_its_reason(call, manner):
+    with pytest.raises(Unreachable, match="Server shutting down"):
+        call(manner, within_s=0.5)
 
 
 @pytest.mark.long
