@@ -32,7 +32,8 @@ class JoiningConfig(Model):
     give_up_s: float = Field(
         default=60.0,
         gt=0,
-        description="Seconds after which a peer that never answered ends the run; a Pi imports torch for 20 s.",
+        description="Seconds after which a peer that never answered ends the run, or an MQTT broker that cannot be "
+        "reached, at first or again; a Pi imports torch for 20 s.",
     )
 
 
