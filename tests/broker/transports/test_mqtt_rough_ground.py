@@ -59,6 +59,18 @@ def say(ear, *texts):
         ear.transport.send(envelope("a", "b", Stop(text)))
 
 
+def why_unreachable(attempt):
+    """What is said after an attempt, which takes longer where the machine is too slow for a single answer."""
+    within_s = 0.1
+    while True:
+        with pytest.raises(Unreachable) as caught:
+            attempt(within_s)
+        if "no answer yet" not in str(caught.value):
+            return str(caught.value)
+        within_s *= 4
+        assert within_s < LIMIT_S
+
+
 def test_what_is_unconfirmed_when_a_connection_ends_is_written_again_in_the_next_however_often_that_happens(call):
     a, broker = call(*[Manner(ends_after=5, confirms=None)] * 4, Manner(), qos=1)
     say(a, *"12345")
@@ -162,8 +174,7 @@ def test_a_connection_that_ends_between_two_answers_is_made_anew_at_once(call):
 
 @pytest.mark.parametrize("manner", [Manner(ends_at_once=0x8B), Manner(ends_unsubscribed=0x8B)], ids=["first", "second"])
 def test_a_broker_that_ends_every_connection_between_two_answers_is_told_with_its_reason(call, manner):
-    with pytest.raises(Unreachable, match="Server shutting down"):
-        call(manner, within_s=0.5)
+    assert "Server shutting down" in why_unreachable(lambda within_s: call(manner, within_s=within_s))
 
 
 @pytest.mark.long
@@ -238,8 +249,9 @@ def test_a_name_that_does_not_exist_is_told_at_once(call, names):
 
 def test_a_name_that_could_never_be_looked_up_is_told_with_the_resolver_s_words(call, names):
     names(socket.EAI_AGAIN)
-    with pytest.raises(Unreachable, match=r"cannot reach an MQTT broker at mqtt://broker.example.*a resolver's words"):
-        call("mqtt://broker.example:1", within_s=0.1)
+    why = why_unreachable(lambda within_s: call("mqtt://broker.example:1", within_s=within_s))
+    assert why.startswith("a cannot reach an MQTT broker at mqtt://broker.example:1 within ")
+    assert "a resolver's words" in why
 
 
 def test_a_broker_that_is_gone_for_too_long_ends_the_participant_with_a_sentence(call):
