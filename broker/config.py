@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from broker.addresses import parse_address, parse_host
 from broker.model import LONGEST_S, Model
 
 __all__ = [
@@ -32,17 +33,9 @@ class JoiningConfig(Model):
         default=60.0,
         gt=0,
         le=LONGEST_S,
-        description="Seconds after which a peer that never answered ends the run; a Pi imports torch for 20 s.",
+        description="Seconds after which a peer that never answered ends the run, or an MQTT broker that cannot be "
+        "reached, at first or again; a Pi imports torch for 20 s.",
     )
-
-
-def _is_tcp(address: str, scheme: str = "tcp") -> bool:
-    host, _, port = address.removeprefix(f"{scheme}://").rpartition(":")
-    return address.startswith(f"{scheme}://") and bool(host) and port.isdecimal() and 0 < int(port) < 65536
-
-
-def _is_ipc(address: str) -> bool:
-    return address.startswith("ipc://") and len(address) > len("ipc://")
 
 
 class ZeroMQConfig(Model):
@@ -78,19 +71,24 @@ class ZeroMQConfig(Model):
     @field_validator("forwarder")
     @classmethod
     def _forwarder_can_be_meant(cls, forwarder: str) -> str:
-        if forwarder and not _is_tcp(forwarder) and not _is_ipc(forwarder):
-            msg = f"expected tcp://HOST:PORT or ipc://PATH, found {forwarder!r}"
-            raise ValueError(msg)
-        return forwarder
+        return str(parse_address(forwarder, "tcp", "ipc")) if forwarder else ""
 
     @field_validator("addresses")
     @classmethod
     def _addresses_can_be_meant(cls, addresses: dict[str, str]) -> dict[str, str]:
+        parsed = {}
         for name, address in addresses.items():
-            if not _is_tcp(address) and not _is_ipc(address):
-                msg = f"expected tcp://HOST:PORT or ipc://PATH for {name}, found {address!r}"
-                raise ValueError(msg)
-        return addresses
+            try:
+                parsed[name] = str(parse_address(address, "tcp", "ipc"))
+            except ValueError as error:
+                msg = f"{name}: {error}"
+                raise ValueError(msg) from None
+        return parsed
+
+    @field_validator("host")
+    @classmethod
+    def _host_can_be_meant(cls, host: str) -> str:
+        return parse_host(host)
 
     keepalive_interval_s: int = Field(
         default=1,
@@ -119,6 +117,22 @@ class MqttConfig(Model):
         default="",
         description="mqtt://HOST:PORT, or mqtts://HOST:PORT with TLS, of a broker that runs already; empty: the run "
         "starts one on this host.",
+    )
+    username: str = Field(
+        default="",
+        max_length=65535,
+        description="Under which name everybody connects to a broker that has accounts of its own; empty: the keys of "
+        "the run say who is who, or nobody asks.",
+    )
+    password_file: Path | None = Field(
+        default=None,
+        description="File whose first line is the password of `username`, on every host of the run, for its owner's "
+        "eyes alone. No setting holds a password: settings are printed and kept.",
+    )
+    password_variable: str = Field(
+        default="",
+        pattern="[A-Za-z0-9_]*",
+        description="Environment variable that holds the password of `username` instead, on every host of the run.",
     )
     broker: Literal["auto", "mosquitto", "amqtt"] = Field(
         default="auto",
@@ -158,13 +172,22 @@ class MqttConfig(Model):
         default=0.1, gt=0, le=60, description="First pause before connecting again; doubles up to two seconds."
     )
 
+    @model_validator(mode="after")
+    def _password_is_somebody_s_and_in_one_place(self) -> Self:
+        if self.password_file is not None and self.password_variable:
+            raise ValueError("expected password_file or password_variable, found both")
+        if not self.username and (self.password_file is not None or self.password_variable):
+            raise ValueError("expected a username with the password")
+        if self.username and not self.address:
+            raise ValueError(
+                "expected no username: a broker that the run starts itself knows no accounts; name an address"
+            )
+        return self
+
     @field_validator("address")
     @classmethod
     def _address_can_be_meant(cls, address: str) -> str:
-        if address and not _is_tcp(address, "mqtt") and not _is_tcp(address, "mqtts"):
-            msg = f"expected mqtt://HOST:PORT or mqtts://HOST:PORT, found {address!r}"
-            raise ValueError(msg)
-        return address
+        return str(parse_address(address, "mqtt", "mqtts")) if address else ""
 
 
 class SecurityConfig(Model):
@@ -215,3 +238,19 @@ class TransportConfig(Model):
         default=False,
         description="Write every frame a participant sends and receives to `journal/` in the run's folder.",
     )
+
+    @model_validator(mode="after")
+    def _broker_knows_keys_or_accounts(self) -> Self:
+        if self.kind != "mqtt" or not self.mqtt.username:
+            return self
+        if self.security.mode == "on" or self.security.keys is not None:
+            raise ValueError(
+                "expected security.keys, or mqtt.username for a broker with accounts of its own, found both"
+            )
+        address = parse_address(self.mqtt.address, "mqtt", "mqtts")
+        if self.security.mode == "auto" and address.scheme == "mqtt" and address.is_beyond_this_host:
+            raise ValueError(
+                f"the password of mqtt.username would cross the network in clear to {address}: expected mqtts://, or "
+                'security.mode = "off"'
+            )
+        return self

@@ -152,11 +152,11 @@ class ParticipantDied(ForetellError):
     Args:
         participant: Its name, such as `agent-1`.
         cause: How it ended (`exit code 1`, `signal SIGKILL`) and the last line it said, if any.
-        log: Its log file.
+        log: Its log file; `Path()` where it is somebody else's.
     """
 
     def __init__(self, participant: str, cause: str, log: Path) -> None:
-        super().__init__(f"{participant} died: {cause}. Its log: {log}")
+        super().__init__(f"{participant} died: {cause}" + (f". Its log: {log}" if log != Path() else ""))
         self.participant = participant
         self.cause = cause
         self.log = log

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("broker", "agent_node", "env_service", "scenarios")
 FLOORS = (
     (
-        *("broker/counting.py", "broker/errors.py", "broker/files.py", "broker/isolated.py"),
+        *("broker/addresses.py", "broker/counting.py", "broker/errors.py", "broker/files.py", "broker/isolated.py"),
         *("broker/model.py", "broker/open_files.py", "broker/seeding.py", "broker/text_files.py", "broker/threads.py"),
     ),
     ("broker/user_code.py",),
@@ -62,6 +62,7 @@ PURE = (
     "env_service/proximity.py",
     "env_service/trial.py",
     "env_service/config.py",
+    "broker/addresses.py",
     "broker/config.py",
     "broker/counting.py",
     "broker/model.py",

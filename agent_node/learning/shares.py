@@ -25,7 +25,8 @@ _DTYPES = {
     Kind.COUNT: np.int32,
     Kind.MASK: np.uint8,
 }
-_HEAD_BYTES = 1024
+HEAD_BYTES = 1024
+"""What stands around the arrays in a frame, reckoned generously."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class ShareFormat:
     def size_bytes(self, edge: ShareShape) -> int:
         """What a share on `edge` is on the wire, its head reckoned generously."""
         fields = self.fields(edge)
-        return _HEAD_BYTES + sum(math.prod(field.shape) * np.dtype(_DTYPES[field.kind]).itemsize for field in fields)
+        return HEAD_BYTES + sum(math.prod(field.shape) * np.dtype(_DTYPES[field.kind]).itemsize for field in fields)
 
 
 def check_share(arrays: Mapping[str, np.ndarray], fields: tuple[Field, ...]) -> None:

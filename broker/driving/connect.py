@@ -85,15 +85,20 @@ def heard_by(link: LinkConfig) -> tuple[str, ...]:
     return (*link.peers, OBSERVER) if link.observed else link.peers
 
 
-def open_transport(link: LinkConfig, codec: Codec) -> FrameTransport:
+def open_transport(link: LinkConfig, codec: Codec, connect_within_s: float | None = None) -> FrameTransport:
     """The sockets of a participant.
+
+    Args:
+        link: The participant's way to its peers.
+        codec: Reads its in-edges.
+        connect_within_s: How long to look for an MQTT broker; None for as long as joining may take.
 
     Raises:
         AddressInUse: Another program listens on its address.
         UserError: An address is missing or makes no sense.
     """
     if link.transport.kind == "mqtt":
-        return _open_mqtt(link, codec)
+        return _open_mqtt(link, codec, link.joining.give_up_s if connect_within_s is None else connect_within_s)
     if link.transport.zeromq.mode == "forwarder":
         return _open_forwarded(link, codec)
     from broker.transports.zeromq.direct import ZeroMQTransport  # noqa: PLC0415 - a simulation needs no sockets
@@ -116,22 +121,21 @@ def _open_forwarded(link: LinkConfig, codec: Codec) -> FrameTransport:
     return ForwardedTransport(link.name, heard_by(link), link.broker, codec, link.transport, keys=_keys(link))
 
 
-def _open_mqtt(link: LinkConfig, codec: Codec) -> FrameTransport:
+def _open_mqtt(link: LinkConfig, codec: Codec, connect_within_s: float) -> FrameTransport:
     """The connection of a participant to its MQTT broker.
 
     Raises:
         UserError: The broker's address is missing, or it cannot be reached, or refuses.
     """
+    from broker.security.mqtt_access import read_mqtt_credentials  # noqa: PLC0415 - its hashes are of no use elsewhere
+    from broker.security.mqtt_login import read_mqtt_login  # noqa: PLC0415
     from broker.transports.mqtt.transport import MqttTransport  # noqa: PLC0415 - a simulation needs no sockets
 
     if not link.broker:
         msg = f"{link.name} has no address of an MQTT broker: its slice must name one under link.broker"
         raise UserError(msg)
-    credentials = None
-    if link.credentials is not None:
-        from broker.security.mqtt_access import read_mqtt_credentials  # noqa: PLC0415 - its hashes are of no use elsewhere
-
-        credentials = read_mqtt_credentials(link.credentials)
+    login = read_mqtt_login(link.transport.mqtt)
+    credentials = login if link.credentials is None else read_mqtt_credentials(link.credentials)
     return MqttTransport(
         link.name,
         heard_by(link),
@@ -139,7 +143,9 @@ def _open_mqtt(link: LinkConfig, codec: Codec) -> FrameTransport:
         codec,
         link.transport,
         credentials=credentials,
-        connect_within_s=link.joining.give_up_s,
+        largest_bytes=link.largest_bytes,
+        connect_within_s=connect_within_s,
+        gone_for_s=link.joining.give_up_s,
     )
 
 

@@ -53,6 +53,9 @@ GIVING_UP_LINGER_S = 0.5
 """The same for one that gave up: its last records may still reach the observer."""
 
 _MOST_BYTES = 1 << 28
+_RECORDS_BYTES = 8192
+"""Records that are sent in one message: not all that stands between participants takes long ones."""
+
 _log = logging.getLogger("foretell")
 
 
@@ -163,9 +166,16 @@ def main(program: str, slice_type: type[Slice], run: Callable[[Slice], int]) -> 
 def _observe(link: LinkConfig, transport: Transport) -> Observe:
     """Where the records go: to the observer if there is one, else into the log."""
     numbers = count(first_number(link.life.incarnation))
+    most_bytes = min(_RECORDS_BYTES, link.transport.max_message_bytes // 2)
 
     def send(records: list[Record]) -> None:
-        transport.send(Envelope(link.run, link.name, OBSERVER, next(numbers), Metrics(pack(records))))
+        packed = pack(records)
+        if len(packed) > most_bytes and len(records) > 1:
+            half = len(records) // 2
+            send(records[:half])
+            send(records[half:])
+        else:
+            transport.send(Envelope(link.run, link.name, OBSERVER, next(numbers), Metrics(packed)))
 
     def write(records: list[Record]) -> None:
         for record in records:

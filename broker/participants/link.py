@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from broker.addresses import parse_address
 from broker.config import JoiningConfig, TransportConfig
 from broker.faults.config import FaultConfig
 from broker.model import Model
@@ -46,11 +47,20 @@ class LinkConfig(Model):
     addresses: dict[str, str] = Field(
         default={}, description="ZeroMQ, direct: where it, its peers and the observer listen."
     )
+    largest_bytes: int = Field(
+        default=0, ge=0, description="The largest frame that anybody in the run may send, as far as its plan knows."
+    )
     broker: str = Field(
         default="",
         description="Where everybody connects to: mqtt://HOST:PORT, mqtts://HOST:PORT, or the forwarder's address "
         "(tcp://HOST:PORT or ipc://PATH).",
     )
+
+    @field_validator("broker")
+    @classmethod
+    def _broker_can_be_meant(cls, broker: str) -> str:
+        return str(parse_address(broker, "mqtt", "mqtts", "tcp", "ipc")) if broker else ""
+
     credentials: Path | None = Field(
         default=None, description="Folder with its own keys and those of its peers; none: anybody may connect."
     )

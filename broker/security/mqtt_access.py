@@ -18,7 +18,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from broker.errors import UserError
@@ -46,14 +46,16 @@ class MqttCredentials:
     """What a participant shows the broker, and what it checks the broker with.
 
     Attributes:
-        username: The participant's name.
-        password: Known to it alone; the broker knows a hash.
-        ca: Certificate of the authority that signed the broker's; None where there is none.
+        username: The participant's name, or that of an account of the broker's own.
+        password: Shown to the broker alone; None where the account has none.
+        ca: Certificate of the authority that signed the broker's; None: those that this host trusts.
+        from_settings: Whether the scenario names them, not the keys of the run.
     """
 
-    username: str
-    password: str
+    username: str = field(repr=False)
+    password: str | None = field(repr=False)
     ca: Path | None
+    from_settings: bool = False
 
 
 def make_mqtt_access(folder: Path, run: str, peers: Mapping[str, Sequence[str]], hosts: Sequence[str]) -> None:
@@ -108,10 +110,7 @@ def read_mqtt_credentials(folder: Path) -> MqttCredentials:
     """
     path = folder / _CREDENTIALS
     try:
-        mode = path.stat().st_mode & 0o777
-        if mode & _OTHERS:
-            msg = f"{path} is open to others (mode {mode:o}) and so no secret any more: chmod 600, or make new keys"
-            raise UserError(msg)
+        refuse_if_open_to_others(path, path.stat().st_mode)
         text = read_text(path, _MOST_BYTES)
     except FileNotFoundError:
         msg = f"expected MQTT's password in {path}, found no such file: copy this participant's folder of keys here"
@@ -121,6 +120,17 @@ def read_mqtt_credentials(folder: Path) -> MqttCredentials:
         raise UserError(msg) from None
     authority = folder / AUTHORITY
     return _parse(text, path, authority if authority.exists() else None)
+
+
+def refuse_if_open_to_others(path: Path, mode: int) -> None:
+    """Refuse a file with a password, of this mode, that others than its owner can read.
+
+    Raises:
+        UserError: It is one.
+    """
+    if mode & _OTHERS:
+        msg = f"{path} is open to others (mode {mode & 0o777:o}) and so no secret any more: chmod 600, or make new keys"
+        raise UserError(msg)
 
 
 def _parse(text: str, path: Path, authority: Path | None) -> MqttCredentials:

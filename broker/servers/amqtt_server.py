@@ -26,6 +26,7 @@ from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 from amqtt.session import Session
 
+from broker.addresses import Address
 from broker.errors import FrameRejected
 from broker.security.mqtt_access import CERTIFICATE, KEY, PASSWORDS, PERMISSIONS, is_password
 from broker.servers.amqtt_config import AmqttConfig
@@ -157,11 +158,18 @@ class _LimitedReader(StreamReaderAdapter):
 
 
 class Broker(amqtt.broker.Broker):
-    """amqtt's broker with a limit for packets."""
+    """amqtt's broker with a limit for packets, and on IPv6."""
 
     def __init__(self, config: dict[str, Any], max_packet_bytes: int) -> None:
         super().__init__(config)
         self._max_packet_bytes = max_packet_bytes
+
+    @classmethod
+    def _split_bindaddr_port(cls, port_str: str, default_port: int) -> tuple[str | None, int]:
+        """As amqtt has it, but an IPv6 address without its brackets, which no socket takes; `::` is all of both."""
+        host, port = super()._split_bindaddr_port(port_str, default_port)
+        bare = host.strip("[]") if host else host
+        return None if bare == "::" else bare, port
 
     async def stream_connected(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
@@ -181,7 +189,11 @@ class Broker(amqtt.broker.Broker):
 
 def settings_of(config: AmqttConfig) -> dict[str, Any]:
     """Amqtt's own settings."""
-    listener: dict[str, Any] = {"type": "tcp", "bind": f"{config.host}:{config.port}", "max_connections": -1}
+    listener: dict[str, Any] = {
+        "type": "tcp",
+        "bind": str(Address("", config.host, config.port)).removeprefix("://"),
+        "max_connections": -1,
+    }
     if config.access is not None:
         listener |= {
             "ssl": True,

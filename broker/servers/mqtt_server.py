@@ -14,8 +14,9 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from broker.addresses import Address
 from broker.config import TransportConfig
 from broker.errors import AddressInUse, ParticipantDied, UserError
 from broker.isolated import isolated_module
@@ -38,6 +39,8 @@ INSTALL = {
 HEADER_BYTES = 4096
 """Room for MQTT's header and topic around a frame."""
 
+_ALL = "::"
+"""Mosquitto takes it for IPv6 alone; where it is told no host, it listens on all of both."""
 _LARGEST_PACKET = 268_435_455  # of MQTT
 _RUNNING = " running"
 """What mosquitto says after it has read its certificates, which is after it listens."""
@@ -61,7 +64,17 @@ class _Door(NamedTuple):
 
     @property
     def address(self) -> str:
-        return f"{'mqtt' if self.access is None else 'mqtts'}://{self.host}:{self.port}"
+        return str(Address("mqtt" if self.access is None else "mqtts", self.host, self.port))
+
+    @property
+    def families(self) -> list[tuple[socket.AddressFamily, Any]]:
+        """Families and addresses of the sockets behind the host's name.
+
+        Raises:
+            OSError: It has none.
+        """
+        found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        return [(family, place) for family, _, _, _, place in found]
 
 
 class MqttServer:
@@ -125,7 +138,7 @@ def start_mqtt_server(
         kind: Which broker; `auto` takes mosquitto where it is installed.
         folder: For its settings and `broker.log`; exists.
         config: Limits of queues and messages.
-        host: Name or IPv4 address to listen on.
+        host: Name or address to listen on; :: for all of IPv4 and IPv6.
         port: To listen on; 0 for any free one.
         access: Folder `broker` of `make_mqtt_access`: passwords, permissions and TLS; None lets everybody in, in clear.
 
@@ -137,7 +150,7 @@ def start_mqtt_server(
     found = _choose(kind)
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            return _start(found, folder, config, _Door(host, port or _free_port(host), access))
+            return _start(found, folder, config, _door(host, port, access))
         except _KilledAtStart:
             if attempt == _ATTEMPTS:
                 raise
@@ -170,7 +183,6 @@ def _mosquitto() -> str | None:
 
 
 def _start(kind: Kind, folder: Path, config: TransportConfig, door: _Door) -> MqttServer:
-    _check_free(door)
     write_settings = _mosquitto_command if kind == "mosquitto" else _amqtt_command
     command = write_settings(folder, config, door)
     log = folder / "broker.log"
@@ -219,7 +231,7 @@ def _mosquitto_command(folder: Path, config: TransportConfig, door: _Door) -> li
     starts or draws does not read at once.
     """
     lines = [
-        f"listener {door.port} {door.host}",
+        f"listener {door.port} {'' if door.host == _ALL else door.host}".rstrip(),
         "set_tcp_nodelay true",
         "persistence false",
         "log_dest stderr",  # at once; standard output into a file would wait for 4 KB
@@ -259,23 +271,27 @@ def _amqtt_command(folder: Path, config: TransportConfig, door: _Door) -> list[s
     return isolated_module("broker.servers.amqtt_server", str(path.absolute()))
 
 
-def _free_port(host: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+def _door(host: str, port: int, access: Path | None) -> _Door:
+    """Where to listen: at a free port, if it is 0.
 
-
-def _check_free(door: _Door) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((door.host, door.port))
-            probe.listen()
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise AddressInUse("the MQTT broker", door.address, "port") from None
-            msg = f"the MQTT broker cannot listen on {door.address}: {error}"
-            raise UserError(msg) from None
+    Raises:
+        AddressInUse: Another program listens there.
+        UserError: Nobody can listen there.
+    """
+    door = _Door(host, port, access)
+    try:
+        for family, place in door.families:
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((place[0], door.port, *place[2:]))
+                probe.listen()
+                door = door._replace(port=probe.getsockname()[1])
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise AddressInUse("the MQTT broker", door.address, "port") from None
+        msg = f"the MQTT broker cannot listen on {door.address}: {error.strerror or error}"
+        raise UserError(msg) from None
+    return door
 
 
 def _await(server: MqttServer, door: _Door) -> None:
@@ -284,7 +300,7 @@ def _await(server: MqttServer, door: _Door) -> None:
     Raises:
         UserError: It ended, or took none in time.
     """
-    host = "127.0.0.1" if door.host == "0.0.0.0" else door.host  # noqa: S104 - compared, not listened on
+    host = Address("mqtt", door.host, door.port).from_here
     give_up_at = time.monotonic() + _READY_WITHIN_S
     while time.monotonic() < give_up_at:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
 from broker.errors import FrameRejected
@@ -165,6 +166,14 @@ class FrameTransport(Transport):
             self.reject(edge[0] if edge else UNKNOWN, str(error))
         else:
             self.arrived.append(envelope)
+
+    def take_again(self, frame: bytes) -> None:
+        """Read a frame that may have come before, as the wire itself says; if it has, nothing happens."""
+        with suppress(FrameRejected):
+            envelope = self.codec.decode(frame)
+            if envelope.message.numbered and envelope.sequence < self._heard[envelope.source].sequence:
+                return
+        self.take(frame)
 
     def poll(self, now: float) -> list[Envelope]:  # noqa: ARG002 - what has arrived is due at once
         """What has arrived."""

@@ -49,6 +49,8 @@ class EventKind(StrEnum):
     """The participant's connection to its broker broke, and it tries again."""
     RECONNECTED = "reconnected"
     """It is connected again."""
+    UNDER_WAY_LOST = "under-way-lost"
+    """It is connected again, but what was under way to it or from it may be lost."""
     CONTESTED = "contested"
     """Its connections end soon after they began: it seems to run twice."""
     CONNECTION_LOST = "connection-lost"

@@ -11,11 +11,11 @@ import socket
 import statistics
 import time
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from broker.addresses import parse_address
 from broker.counting import counted
 from broker.servers.mqtt_server import start_mqtt_server
 from scenarios.bench.messages import DOCUMENT, Barrier, Ours
@@ -113,8 +113,8 @@ def _serve(address: str, name: str, action_bytes: int) -> None:
 
 def _connect(address: str, name: str) -> paho.Client:
     client = paho.Client(CallbackAPIVersion.VERSION2, name)
-    url = urlsplit(address)
-    client.connect(url.hostname or "", url.port or 0)
+    place = parse_address(address, "mqtt", "mqtts")
+    client.connect(place.host, place.port)
     _socket(client).setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     while not client.is_connected():
         _turn(client, 1.0)

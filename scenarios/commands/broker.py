@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from broker.addresses import Address, parse_address
 from broker.config import TransportConfig
 from broker.errors import ParticipantDied, UserError
 from broker.open_files import allow_open_files, files_for
@@ -12,7 +13,7 @@ from scenarios.commands.screen import say
 from scenarios.commands.terminal import interruptible
 from scenarios.document.plan import Plan
 from scenarios.results.temporary import temporary_folder
-from scenarios.running.meeting.keys import beyond_this_host, given_keys, needs_keys
+from scenarios.running.meeting.keys import given_keys, needs_keys
 from scenarios.running.meeting.running_broker import start_broker
 
 _LOOK_EVERY_S = 0.2
@@ -35,7 +36,8 @@ def serve(plan: Plan, listen: str, folder: Path) -> None:
         msg = "expected a scenario that needs a broker, found ZeroMQ from process to process: add --transport mqtt or "
         msg += "--transport forwarder"
         raise UserError(msg)
-    keys = _keys_for(transport, listen)
+    address = _listening(transport, listen)
+    keys = _keys_for(transport, address)
     allow_open_files(files_for(len(plan.participants)))  # mosquitto inherits it
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -43,7 +45,7 @@ def serve(plan: Plan, listen: str, folder: Path) -> None:
         msg = f"cannot make the broker's folder {folder}: {error.strerror}"
         raise UserError(msg) from None
     with temporary_folder() as sockets, interruptible() as interrupted:
-        found = start_broker(plan, folder, Path(sockets), keys, listen)
+        found = start_broker(plan, folder, Path(sockets), keys, str(address or ""))
         if found is None:
             return
         try:
@@ -56,14 +58,28 @@ def serve(plan: Plan, listen: str, folder: Path) -> None:
             found.close()
 
 
-def _keys_for(transport: TransportConfig, listen: str) -> Path | None:
+def _listening(transport: TransportConfig, listen: str) -> Address | None:
+    """Where it shall listen, or None for this host alone.
+
+    Raises:
+        UserError: This is no address.
+    """
+    schemes, least_port = (("mqtt", "mqtts"), 0) if transport.kind == "mqtt" else (("tcp", "ipc"), 1)
+    try:
+        return parse_address(listen, *schemes, least_port=least_port) if listen else None
+    except ValueError as error:
+        msg = f"--listen: {error}"
+        raise UserError(msg) from None
+
+
+def _keys_for(transport: TransportConfig, listen: Address | None) -> Path | None:
     """The keys of what listens at an address, or None where it needs none.
 
     Raises:
         UserError: It needs some, and has none, or none that are whole.
     """
     mode = transport.security.mode
-    if mode == "off" or (mode == "auto" and not needs_keys(transport) and not beyond_this_host(listen or "ipc://")):
+    if mode == "off" or (mode == "auto" and not needs_keys(transport) and not (listen and listen.is_beyond_this_host)):
         return None
     if transport.security.keys is None:
         msg = (

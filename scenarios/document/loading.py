@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from scenarios.document.explained import explained
 from scenarios.document.scenario import Scenario
 from scenarios.document.toml_text import MOST_DEEP, parse_toml
 from scenarios.document.unusable import refuse_unusable
+
+_WANT_TEXT = ("string_type", "literal_error")
 
 CATALOGUE = resources.files("scenarios") / "catalogue"
 MOST_BYTES = 1 << 26
@@ -57,9 +60,11 @@ def parse_scenario(text: str, settings: Mapping[str, Any]) -> Scenario:
         _put(document, path.split("."), value)
     refuse_unusable(document)
     try:
-        # Strict, so that `true` is no number; by way of JSON, where a list may become a tuple all the same.
-        return Scenario.model_validate_json(json.dumps(document), strict=True)
+        return _validated(document)
     except ValidationError as error:
+        if _write_whole_numbers_as_text(document, error):
+            with suppress(ValidationError):
+                return _validated(document)
         raise explained(error) from None
 
 
@@ -82,6 +87,40 @@ def parse_settings(assignments: Iterable[str]) -> dict[str, Any]:
         settings[path.strip()] = _toml_value(value.strip())
         refuse_unusable(settings[path.strip()], path.strip())
     return settings
+
+
+def _validated(document: dict[str, Any]) -> Scenario:
+    # Strict, so that `true` is no number; by way of JSON, where a list may become a tuple all the same.
+    return Scenario.model_validate_json(json.dumps(document), strict=True)
+
+
+def _write_whole_numbers_as_text(document: dict[str, Any], error: ValidationError) -> bool:
+    """Put text in place of the whole numbers that stand where text is expected, such as MQTT's version 5.
+
+    Returns:
+        Whether there was one.
+    """
+    found = False
+    for each in error.errors(include_url=False):
+        if each["type"] in _WANT_TEXT and type(each["input"]) is int:
+            holder, key = _holder(document, each["loc"])
+            if holder is not None:
+                holder[key] = str(each["input"])
+                found = True
+    return found
+
+
+def _holder(document: Any, location: tuple[Any, ...]) -> tuple[Any, Any]:
+    """What holds the value at a place, and under which key; None where it is not as pydantic says.
+
+    Pydantic's places name the kind, too, behind a field that may be of several kinds.
+    """
+    holder: Any = None
+    key = location[-1]
+    for part in location:
+        if (isinstance(document, dict) and part in document) or (isinstance(document, list) and isinstance(part, int)):
+            holder, key, document = document, part, document[part]
+    return (holder, key) if type(document) is int else (None, key)
 
 
 def _read(name_or_path: str) -> str:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from agent_node.learning.algorithm import Algorithm
 from agent_node.learning.network_sizes import Networks
 from agent_node.learning.shares import ShareFormat
-from broker.wire.arrays import layouts
-from broker.wire.messages import ENVIRONMENT, timestep_layout
+from broker.wire.messages import ENVIRONMENT
 from scenarios.document.plan import Plan
 from scenarios.document.planning import make_algorithm
 
@@ -57,7 +56,7 @@ def shown_bytes(number: int) -> str:
 
 def _environment(plan: Plan) -> int:
     rewards = plan.steps * plan.scenario.parallel_episodes * len(plan.agents) * _NUMBER_BYTES
-    return rewards + len(plan.agents) * _timestep_bytes(plan)
+    return rewards + len(plan.agents) * plan.timestep_bytes
 
 
 def _agent(plan: Plan, agent: str, algorithm: Algorithm) -> int:
@@ -66,7 +65,7 @@ def _agent(plan: Plan, agent: str, algorithm: Algorithm) -> int:
     positions = plan.steps * scenario.parallel_episodes
     edge = networks.edge(positions, plan.action_counts[agent], max(plan.action_counts.values()))
     share = ShareFormat(algorithm, positions, len(plan.agents), plan.masks).size_bytes(edge)
-    episode = (plan.steps + 1) * _timestep_bytes(plan)
+    episode = (plan.steps + 1) * plan.timestep_bytes
     return episode + len(neighbors) * share + _learning(networks, positions)
 
 
@@ -76,10 +75,3 @@ def _learning(networks: Networks, positions: int) -> int:
     parameters = _OF_A_PARAMETER * (policies * actor.size + critic.size)
     widest = policies * sum((*actor.hidden, actor.outputs))
     return _NUMBER_BYTES * (parameters + _OF_A_LAYER * positions * widest)
-
-
-def _timestep_bytes(plan: Plan) -> int:
-    near = len(plan.agents) - 1 if plan.graph.proximity_distance is not None else None
-    actions = max(plan.action_counts.values()) if plan.masks else None
-    layout = timestep_layout(plan.scenario.parallel_episodes, plan.observation_size, near, actions)
-    return layouts[layout].size_bytes

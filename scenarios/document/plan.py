@@ -8,7 +8,8 @@ from agent_node.config import AgentConfig
 from agent_node.learning.algorithm import Modeled
 from agent_node.learning.network_sizes import Networks, networks_of
 from broker.participants.link import LifeConfig, LinkConfig
-from broker.wire.messages import ENVIRONMENT, OBSERVER
+from broker.wire.arrays import layouts
+from broker.wire.messages import ENVIRONMENT, OBSERVER, timestep_layout
 from env_service.config import ServiceConfig
 from scenarios.document.agent_names import AgentNames
 from scenarios.document.graph import Graph
@@ -29,6 +30,7 @@ class Plan:
         observation_size: Length of an observation.
         steps: Time limit of an episode.
         masks: Whether the task says at every step which actions are possible.
+        largest_bytes: What the largest of its messages may take.
     """
 
     scenario: Scenario
@@ -38,11 +40,20 @@ class Plan:
     observation_size: int
     steps: int
     masks: bool
+    largest_bytes: int = 0
 
     @property
     def agents(self) -> tuple[str, ...]:
         """Their ids, in order."""
         return tuple(self.names.by_id)
+
+    @property
+    def timestep_bytes(self) -> int:
+        """Of the arrays that an agent is sent at each step."""
+        near = len(self.agents) - 1 if self.graph.proximity_distance is not None else None
+        actions = max(self.action_counts.values()) if self.masks else None
+        copies = self.scenario.parallel_episodes
+        return layouts[timestep_layout(copies, self.observation_size, near, actions)].size_bytes
 
     @property
     def strikable(self) -> tuple[str, ...]:
@@ -125,6 +136,7 @@ class Plan:
             faults=scenario.message_faults,
             observed=wiring.observed and name != OBSERVER,
             addresses={who: address for who, address in wiring.addresses.items() if who in known},
+            largest_bytes=self.largest_bytes,
             broker=wiring.broker,
             credentials=wiring.keys / name if wiring.keys else None,
             journal=wiring.journals / _journal(name, wiring.life) if wiring.journals else None,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pydantic import ValidationError
 
 from agent_node.learning.algorithm import Algorithm
 from agent_node.learning.fields import ShareShape
-from agent_node.learning.shares import ShareFormat
+from agent_node.learning.shares import HEAD_BYTES, ShareFormat
 from agent_node.registry import load_algorithm
 from broker.errors import ScenarioError
 from broker.faults import Judge
@@ -52,10 +53,10 @@ def make_plan(scenario: Scenario) -> Plan:
         counts = dict(zip(names.by_id, task.action_counts, strict=True))
         masks = task.action_masks() is not None
         plan = Plan(scenario, names, graph, counts, task.observation_size, task.steps, masks)
-        _check_size_of_shares(plan, algorithm)
+        largest_bytes = max(_size_of_shares(plan, algorithm), HEAD_BYTES + plan.timestep_bytes)
         _check_patience(plan, algorithm)
         _check_process_faults(plan)
-        return plan
+        return replace(plan, largest_bytes=largest_bytes)
     finally:
         task.close()
 
@@ -138,8 +139,12 @@ def _check_patience(plan: Plan, algorithm: Algorithm) -> None:
         )
 
 
-def _check_size_of_shares(plan: Plan, algorithm: Algorithm) -> None:
-    """Refuse shares that the transport would refuse, in the middle of a run."""
+def _size_of_shares(plan: Plan, algorithm: Algorithm) -> int:
+    """What a share may take, in bytes.
+
+    Raises:
+        ScenarioError: The transport would refuse it, in the middle of the run.
+    """
     format_, limit = _format(plan, algorithm), plan.scenario.transport.max_message_bytes
     with UserCode("algorithm", algorithm.name, type(algorithm).__module__).calling("fields()"):
         needed = max(map(format_.size_bytes, _shapes(plan, algorithm)))
@@ -148,6 +153,7 @@ def _check_size_of_shares(plan: Plan, algorithm: Algorithm) -> None:
             "transport.max_message_bytes",
             f"expected at least {needed}, which a share of {algorithm.name} may take here, found {limit}",
         )
+    return needed
 
 
 def _format(plan: Plan, algorithm: Algorithm) -> ShareFormat:

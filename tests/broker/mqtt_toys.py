@@ -8,12 +8,14 @@ import shutil
 import ssl
 import threading
 import time
+from dataclasses import replace
 from urllib.parse import urlparse
 
 import paho.mqtt.client as mqtt
 import pytest
 from broker_toys import LIMIT_S, RUN
 
+from broker.addresses import parse_address
 from broker.config import TransportConfig
 from broker.security.mqtt_access import make_mqtt_access, read_mqtt_credentials
 from broker.servers.mqtt_server import start_mqtt_server
@@ -115,17 +117,23 @@ class Client:
 class House:
     """A broker and its clients; `secure` gives it passwords, permissions and TLS."""
 
-    def __init__(self, kind, folder, *, secure, **config):
+    def __init__(self, kind, folder, *, secure, host="127.0.0.1", **config):
         self.keys = folder / "keys"
         if secure:
-            make_mqtt_access(self.keys, RUN, PEERS, ["127.0.0.1"])
+            make_mqtt_access(self.keys, RUN, PEERS, ["127.0.0.1", "::1"])
         self.server = start_mqtt_server(
-            kind, folder, TransportConfig(**config), access=self.keys / "broker" if secure else None
+            kind, folder, TransportConfig(**config), host=host, access=self.keys / "broker" if secure else None
         )
+        self._door = None
         self._clients = []
 
+    def at(self, host):
+        """Let clients come in under this host from now on."""
+        self._door = str(replace(parse_address(self.server.address, "mqtt", "mqtts"), host=host))
+        return self
+
     def open(self, **options):
-        client = Client(self.server.address, **options)
+        client = Client(self._door or self.server.address, **options)
         self._clients.append(client)
         return client
 

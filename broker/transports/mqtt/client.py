@@ -9,15 +9,16 @@ Where the time goes, and what is done instead:
   message by itself: here what has come is read at once, and what goes out together is written at once;
 - paho makes some ten objects of each message, and tables of all properties there are: here its payload is cut out.
 
-Only messages with quality of service 0 that are not retained go this way. All other packets are paho's, which finds
-each of them where it would have read it.
+Messages that are not retained go this way, and the answers to those with QoS 1: what is unanswered is written again in
+the next connection, no more of it at once than that broker takes, and what has come is heard, even where the connection
+has ended before the answer could be written. All other packets are paho's, which finds each of them where it would have
+read it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import select
 import socket
 import ssl
 import time
@@ -27,9 +28,15 @@ from typing import Any
 
 import aiomqtt
 import paho.mqtt.client as paho
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 
-from broker.transports.mqtt.packets import PacketStream
+from broker.transports.mqtt.offer import Offer
+from broker.transports.mqtt.packets import PacketStream, confirm_packet, confirmation, confirmed_message
+from broker.transports.mqtt.reasons import REFUSED, NoAnswer, words_of
+from broker.transports.mqtt.unconfirmed import ConfirmedMessage, Unconfirmed
+from broker.transports.mqtt.watch import SocketWatch
 
 _READ_BYTES = 1 << 16
 """More than a record of TLS, so that nothing is left there that the socket does not tell of."""
@@ -40,34 +47,45 @@ _GOODBYE_WITHIN_S = 1.0
 _NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
-class NoAnswer(aiomqtt.MqttError):
-    """No proper answer to the first packet: what some brokers do to a version they do not know."""
-
-
 class MqttClient(aiomqtt.Client):
     """A client that belongs to one loop, in one thread.
 
     Attributes:
         ready: Whether it may publish: connected and subscribed.
+        offer: What the broker said when it took the connection.
+        session_kept: Whether the broker still knew the client's session when it took the connection.
+        words: What it added to its last refusal, to stand behind the reason.
 
     Args:
         hear: Takes frames as they come; says whether enough has come.
+        hear_again: Takes a frame that may have come before.
         relieved: Called when there may be room to publish again.
+        refused: Takes the topic of a message of QoS 1 that the broker did not accept, and why.
         options: aiomqtt's.
     """
 
-    def __init__(self, hear: Callable[[Sequence[bytes]], bool], relieved: Callable[[], None], **options: Any) -> None:
+    def __init__(
+        self,
+        hear: Callable[[Sequence[bytes]], bool],
+        hear_again: Callable[[bytes], None],
+        relieved: Callable[[], None],
+        refused: Callable[[str, str], None],
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
         self.ready = False
-        self._hear, self._relieved = hear, relieved
+        self.offer, self.words = Offer(), ""
+        self.session_kept = False
+        self._hear, self._hear_again, self._relieved, self._refused = hear, hear_again, relieved, refused
         self._is_v5 = options["protocol"] is aiomqtt.ProtocolVersion.V5
         self._inbox = PacketStream(has_properties=self._is_v5)
         self._packet: bytes | None = b""
         self._frames: list[bytes] = []
+        self._heard_again = False
         self._outgoing: list[bytes] = []
         self._outgoing_bytes = 0
-        self._writing = False
-        self._poller = select.poll()
+        self._unconfirmed = Unconfirmed()
+        self._watch = SocketWatch(self._loop, self._read, self._write)
         self._client.on_publish = None
         self._client._sock_recv = self._give_packet  # type: ignore[method-assign]  # noqa: SLF001
         self._client.disable_logger()
@@ -79,6 +97,8 @@ class MqttClient(aiomqtt.Client):
             MqttError: It cannot; nothing of the attempt is left.
         """
         self._connected = asyncio.Future()  # aiomqtt leaves it done when a connection breaks
+        ended = self._disconnected = asyncio.Future()
+        self.words = ""
         try:
             await super().__aenter__()
         except aiomqtt.MqttError as error:
@@ -87,11 +107,39 @@ class MqttClient(aiomqtt.Client):
             if is_silent:
                 raise NoAnswer("it accepts connections, but does not answer") from error
             raise
+        self._disconnected = ended  # aiomqtt forgets an end that came at once
+        if self._is_v5:
+            self._clean_start = False  # paho takes each connection of aiomqtt's for the first one
         return self
 
+    def ensure_connected(self) -> None:
+        """Refuse to go on where the connection has ended already.
+
+        Raises:
+            MqttError: It has.
+        """
+        if self._disconnected.done():
+            raise aiomqtt.MqttError("it ended the connection at once") from self._disconnected.exception()
+
+    async def listen(self, topics: Any) -> Sequence[Any]:
+        """Subscribe; the broker's answer to each topic.
+
+        Raises:
+            MqttError: The connection ended before the answer, or none came.
+        """
+        asked = asyncio.ensure_future(self.subscribe(topics))
+        await asyncio.wait((asked, self._disconnected), return_when=asyncio.FIRST_COMPLETED)
+        if not asked.done() or asked.exception() is not None:
+            asked.cancel()
+            self.ensure_connected()
+        return await asked
+
     def begin(self) -> None:
-        """Let publish from now on, unless the connection has ended already."""
+        """Let publish from now on, unless the connection has ended already; what no broker has confirmed goes first."""
         self.ready = not self._disconnected.done() and self._client.socket() is not None
+        self._unconfirmed.begin(self.offer.in_flight)
+        if self.ready:
+            self._write_unconfirmed()
 
     def write(self, packet: bytes) -> None:
         """Write a packet by the next `write_out`."""
@@ -108,9 +156,15 @@ class MqttClient(aiomqtt.Client):
             self._outgoing_bytes = 0
             self._client._packet_queue(paho.PUBLISH, together, 0, 0, paho.MQTTMessageInfo(0))  # noqa: SLF001
 
-    def publish_until_confirmed(self, topic: str, frame: bytes, properties: Properties | None) -> paho.MQTTMessageInfo:
-        """Write a message with QoS 1; it is written again until the broker has it."""
-        return self._client.publish(topic, frame, 1, False, properties)
+    def publish_until_confirmed(self, topic: str, properties: bytes, frame: bytes) -> ConfirmedMessage:
+        """Write a message with QoS 1; it is written again in every new connection until a broker has it."""
+        message = self._unconfirmed.add(topic, properties, frame)
+        self._write_unconfirmed()
+        return message
+
+    def takes_unconfirmed(self) -> bool:
+        """Whether the broker takes one more message of QoS 1 now."""
+        return self._unconfirmed.has_room()
 
     def can_publish(self) -> bool:
         """Whether it is connected and everything published so far is written."""
@@ -123,7 +177,7 @@ class MqttClient(aiomqtt.Client):
 
     def read_within(self, timeout_s: float) -> None:
         """Read what comes within `timeout_s` seconds, without the loop."""
-        if self._poller.poll(timeout_s * 1000):
+        if self._watch.has_news(timeout_s):
             self._read()
 
     def say_goodbye(self, properties: Properties | None) -> None:
@@ -169,17 +223,45 @@ class MqttClient(aiomqtt.Client):
                 if is_frame:
                     frames.append(packet)
                 else:
-                    self._let_read(packet)
+                    self._take_other(packet)
             if not data:
                 self._let_read(None)
         except Exception as error:
             self._give_up(error)
             data = b""
         enough = not data
-        if frames:
+        if frames or self._heard_again:
+            self._heard_again = False
             enough |= self._hear(frames)
             frames.clear()
         return enough
+
+    def _take_other(self, packet: bytes) -> None:
+        """Take a packet that is no message of QoS 0."""
+        if (answer := confirmation(packet)) is not None:
+            self._take_confirmation(*answer)
+        elif (message := confirmed_message(packet, has_properties=self._is_v5)) is not None:
+            identifier, frame, again = message
+            if again:
+                self._hear_again(frame)
+                self._heard_again = True
+            else:
+                self._frames.append(frame)
+            self._client._packet_queue(paho.PUBACK, confirm_packet(identifier), 0, 0)  # noqa: SLF001
+        else:
+            self._let_read(packet)
+
+    def _take_confirmation(self, identifier: int, reason: int) -> None:
+        """The broker has a message of QoS 1, or will not have it; either way there is room for another."""
+        message = self._unconfirmed.confirm(identifier)
+        if message is not None and reason >= REFUSED:
+            self._refused(message.topic, str(ReasonCode(PacketTypes.PUBACK, identifier=reason)))
+        if self.ready:
+            self._write_unconfirmed()
+
+    def _write_unconfirmed(self) -> None:
+        for packet in self._unconfirmed.due():
+            self._client._packet_queue(paho.PUBLISH, packet, 0, 1)  # noqa: SLF001
 
     def _let_read(self, packet: bytes | None) -> None:
         """Let paho read a packet, or with None the end of the connection: it cleans up then."""
@@ -201,6 +283,8 @@ class MqttClient(aiomqtt.Client):
             self._client.loop_write()
         except Exception as error:
             self._give_up(error)
+        if not self._client.want_write():
+            self._watch.forget_write()
         self._relieved()
 
     def _give_up(self, error: Exception) -> None:
@@ -217,29 +301,48 @@ class MqttClient(aiomqtt.Client):
         self.ready = False
         if not self._connected.done():
             self._connected.set_exception(NoAnswer("it closed the connection at once"))
+        elif args[0].is_disconnect_packet_from_server:
+            self.words = words_of(args[-1])
         super()._on_disconnect(client, userdata, *args)
 
-    def _on_socket_open(self, client: paho.Client, userdata: Any, sock: Any) -> None:
-        super()._on_socket_open(client, userdata, sock)
-        self._inbox, self._packet = PacketStream(has_properties=self._is_v5), b""
-        self._loop.call_soon_threadsafe(self._loop.add_reader, sock.fileno(), self._read)
-        self._poller = select.poll()
-        self._poller.register(sock.fileno(), select.POLLIN)
+    def _on_connect(
+        self, client: paho.Client, userdata: Any, flags: Any, reason: Any, properties: Properties | None = None
+    ) -> None:
+        self.offer, self.words = Offer.read(properties), words_of(properties) if reason.is_failure else ""
+        self.session_kept = flags.session_present
+        super()._on_connect(client, userdata, flags, reason, properties)
 
-    def _on_socket_register_write(self, client: paho.Client, userdata: Any, sock: Any) -> None:
-        if not self.ready:  # paho may be in another thread or hold its locks
-            self._writing = True
-            super()._on_socket_register_write(client, userdata, sock)
-            return
-        client.loop_write()
-        if client.want_write() and client.socket() is not None:
-            self._writing = True
-            self._loop.add_writer(sock.fileno(), self._write)
+    def _client_connect(self) -> None:
+        """Connect in another thread; the socket is watched in the loop's, once all is done here."""
+        super()._client_connect()
+        self._loop.call_soon_threadsafe(self._take_over)
 
-    def _on_socket_unregister_write(self, client: paho.Client, userdata: Any, sock: Any) -> None:
-        if self._writing:
-            self._writing = False
-            super()._on_socket_unregister_write(client, userdata, sock)
+    def _take_over(self) -> None:
+        sock = self._client.socket()
+        if isinstance(sock, socket.socket):
+            self._inbox, self._packet = PacketStream(has_properties=self._is_v5), b""
+            self._watch.begin(sock)
+            self._misc_task = self._loop.create_task(self._misc_loop())
+            self._watch.want_write()
+
+    def _on_socket_open(self, *_: Any, **__: Any) -> None:
+        """In the thread that connects, where nothing is to be done yet."""
+
+    def _on_socket_close(self, *_: Any, **__: Any) -> None:
+        self._watch.end()
+        if self._misc_task is not None:
+            self._misc_task.cancel()
+
+    def _on_socket_register_write(self, client: paho.Client, *_: Any, **__: Any) -> None:
+        if self.ready:  # else paho may hold its locks
+            client.loop_write()
+            if client.want_write() and client.socket() is not None:
+                self._watch.want_write()
+        else:
+            self._watch.want_write()
+
+    def _on_socket_unregister_write(self, *_: Any, **__: Any) -> None:
+        self._watch.forget_write()
 
 
 def _hear_out(sock: socket.socket) -> None:

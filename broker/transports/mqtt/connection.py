@@ -11,18 +11,28 @@ from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from broker.addresses import parse_address
 from broker.config import MqttConfig
 from broker.errors import Unreachable, UserError
 from broker.security.mqtt_access import MqttCredentials
-from broker.transports.mqtt.client import MqttClient, NoAnswer
+from broker.transports.mqtt.client import MqttClient
+from broker.transports.mqtt.reasons import (
+    REFUSED,
+    TAKEN_OVER,
+    OfferTooSmall,
+    SubscriptionRefused,
+    advice,
+    code_of,
+    final_of,
+    means_other_version,
+    reason_of,
+)
 from broker.wire.records import EventKind
 
 V5, V311 = aiomqtt.ProtocolVersion.V5, aiomqtt.ProtocolVersion.V311
@@ -35,8 +45,8 @@ _SETTLED_S = 10.0
 """A connection that lasted so long was a good one: the next pause is short again."""
 _FIGHT = 3
 """So many short connections, with no failure to connect between them, look like two clients of one identifier."""
-_REFUSED = 0x80
-_UNSUPPORTED, _BAD_IDENTIFIER, _BAD_PASSWORD, _NOT_AUTHORIZED, _BANNED = 0x84, 0x85, 0x86, 0x87, 0x8A
+_LONGEST_ATTEMPT_S = 2 * _ANSWER_WITHIN_S
+"""What takes longer than that is no attempt: this process, or its host, was stopped meanwhile."""
 _NO_RETAINED = SubscribeOptions.RETAIN_DO_NOT_SEND
 
 Notice = Callable[[EventKind, str], None]
@@ -44,19 +54,25 @@ Notice = Callable[[EventKind, str], None]
 
 @dataclass(frozen=True)
 class Who:
-    """Who connects, and to what it listens.
+    """Who connects, to what it listens, and what it needs.
 
     Attributes:
         name: The participant.
         identifier: Its client identifier; a broker has one connection of each.
         topics: Its in-edges, and the quality of service of each.
         will: Topic and frame that the broker publishes if it is gone without goodbye, or None.
+        packet_bytes: The largest packet that anybody in the run writes.
+        qos: The highest quality of service it publishes with.
+        is_confirmed: Whether all that it hears and says is sent again until somebody has it.
     """
 
     name: str
     identifier: str
     topics: Sequence[tuple[str, int]]
     will: tuple[str, bytes] | None
+    packet_bytes: int
+    qos: int
+    is_confirmed: bool
 
 
 class MqttConnection:
@@ -71,8 +87,11 @@ class MqttConnection:
         address: mqtt://HOST:PORT or mqtts://HOST:PORT.
         config: Settings of MQTT.
         credentials: User name, password and authority, or None.
+        gone_for_s: How long a connection that has broken may be gone.
         hear: Takes frames; says whether enough has come.
+        hear_again: Takes a frame that may have come before.
         relieved: Called when there may be room to publish again.
+        refused: Takes the topic of a message that the broker did not accept, and why.
         notice: Takes a kind of event and a sentence.
     """
 
@@ -83,20 +102,27 @@ class MqttConnection:
         config: MqttConfig,
         credentials: MqttCredentials | None,
         *,
+        gone_for_s: float,
         hear: Callable[[Sequence[bytes]], bool],
+        hear_again: Callable[[bytes], None],
         relieved: Callable[[], None],
+        refused: Callable[[str, str], None],
         notice: Notice,
     ) -> None:
         self.protocol = V311 if config.protocol == "3.1.1" else V5
         self.client: MqttClient | None = None
-        self._who, self._address, self._config, self._credentials = who, address, config, credentials
-        self._hear, self._relieved, self._notice = hear, relieved, notice
+        self._who, self._config, self._credentials = who, config, credentials
+        self._address = parse_address(address, "mqtt", "mqtts")
+        self._gone_for_s = gone_for_s
+        self._hear, self._hear_again, self._relieved = hear, hear_again, relieved
+        self._refused, self._notice = refused, notice
         self._stopped = False
         self._turn_at = 0.0
         self._problem = "no answer yet"
         self._joined = False
         self._connected_at: float | None = None
         self._broken_at: float | None = None
+        self._gone_s, self._looked_at = 0.0, 0.0
         self._pause_s, self._fights = config.reconnect_s, 0
         self._failure: BaseException | None = None
         self._executor: ThreadPoolExecutor | None = None
@@ -196,7 +222,7 @@ class MqttConnection:
         """Connect, subscribe, and do so again whenever the connection breaks.
 
         Raises:
-            UserError: The broker refuses the first connection for good.
+            UserError: The broker refuses for good, or has been gone for too long.
         """
         while True:
             if self.client is None:
@@ -206,6 +232,8 @@ class MqttConnection:
             try:
                 async with self.client as client:
                     self._executor.shutdown(wait=False)
+                    client.ensure_connected()
+                    self._check_offer(client)
                     await self._subscribe(client)
                     self._welcome(client)
                     async for _ in client.messages:  # none comes this way, but the end of the connection does
@@ -219,12 +247,14 @@ class MqttConnection:
             self._pause_s = min(2 * self._pause_s, max(_LONGEST_PAUSE_S, self._config.reconnect_s))
 
     def _make_client(self) -> MqttClient:
-        url, is_v5, shown = urlsplit(self._address), self.protocol == V5, self._credentials
+        address, is_v5, shown = self._address, self.protocol == V5, self._credentials
         return MqttClient(
             self._hear,
+            self._hear_again,
             self._relieved,
-            hostname=url.hostname or "",
-            port=url.port or 0,
+            self._refused,
+            hostname=address.host,
+            port=address.port,
             username=shown.username if shown else None,
             password=shown.password if shown else None,
             identifier=self._who.identifier,
@@ -233,7 +263,7 @@ class MqttConnection:
             timeout=_ANSWER_WITHIN_S,
             keepalive=self._config.keepalive_s,
             properties=_session_expiry(PacketTypes.CONNECT, self._config.session_expiry_s) if is_v5 else None,
-            tls_context=self._tls() if url.scheme == "mqtts" else None,
+            tls_context=self._tls() if address.scheme == "mqtts" else None,
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         )
 
@@ -254,11 +284,21 @@ class MqttConnection:
             msg = f"{self._who.name} cannot use {authority} to check the broker at {self._address}: {error}"
             raise UserError(msg) from None
 
+    def _check_offer(self, client: MqttClient) -> None:
+        """Refuse a broker that does not offer what this run needs.
+
+        Raises:
+            OfferTooSmall: Says what it lacks.
+        """
+        topics = [qos for _, qos in self._who.topics]
+        if lacking := client.offer.lacks(self._who.packet_bytes, max(self._who.qos, *topics, 0)):
+            raise OfferTooSmall(lacking)
+
     async def _subscribe(self, client: MqttClient) -> None:
         """Listen to the in-edges.
 
         Raises:
-            MqttError: The broker refuses one.
+            MqttError: The broker refuses one, or grants less than was asked for.
         """
         if not self._who.topics:
             return
@@ -266,16 +306,23 @@ class MqttConnection:
             (topic, SubscribeOptions(qos=qos, retainHandling=_NO_RETAINED) if self.protocol == V5 else qos)
             for topic, qos in self._who.topics
         ]
-        for (topic, _), answer in zip(self._who.topics, await client.subscribe(topics), strict=False):
+        for (topic, qos), answer in zip(self._who.topics, await client.listen(topics), strict=False):
             code: Any = getattr(answer, "value", answer)
-            if code >= _REFUSED:
-                raise _SubscriptionRefused(topic)
+            if code >= REFUSED:
+                raise SubscriptionRefused(f"it does not let this participant listen to {topic}")
+            if code < qos:
+                raise OfferTooSmall(
+                    f"it grants quality of service {code} on {topic}, and this run needs {qos}. Use another broker"
+                )
 
     def _welcome(self, client: MqttClient) -> None:
         client.begin()
         if self._broken_at is not None:
             gone_s = self._loop.time() - self._broken_at
             self._notice(EventKind.RECONNECTED, f"connected to {self._address} again after {gone_s:.1f} s")
+            if not (client.session_kept and self._who.is_confirmed):
+                text = f"{self._who.name} lost its connection to {self._address}, and what was under way may be lost"
+                self._notice(EventKind.UNDER_WAY_LOST, text)
         self._connected_at, self._joined = self._loop.time(), True
         self._relieved()
         self.stop()
@@ -284,23 +331,53 @@ class MqttConnection:
         """Draw the consequences of an attempt that failed or a connection that broke.
 
         Raises:
-            UserError: The broker refuses the first connection for good.
+            UserError: The broker refuses for good, or has been gone for too long.
         """
-        self._problem = _reason(error)
+        self._problem = reason_of(error) + (self.client.words if self.client is not None else "")
         if self._connected_at is not None:
-            self._face_break(self._loop.time() - self._connected_at)
+            self._face_break(self._loop.time() - self._connected_at, code_of(error))
             self._connected_at, self._broken_at = None, self._loop.time()
+            self._gone_s, self._looked_at = 0.0, self._broken_at
         elif self._joined:
-            self._fights = 0
-        elif self._config.protocol == "auto" and _means_other_version(error):
+            self._face_absence()
+        elif self._config.protocol == "auto" and means_other_version(error):
             self.protocol = V311 if self.protocol == V5 else V5
             self.client = None
-        elif (what_to_do := _advice(error)) is not None:
-            msg = f"{self._who.name} cannot use the MQTT broker at {self._address}: {self._problem}. {what_to_do}"
-            raise UserError(msg)
+        else:
+            self._refuse(error)
+        if self._joined and final_of(error):
+            self._refuse(error)
         self.stop()
 
-    def _face_break(self, lasted_s: float) -> None:
+    def _refuse(self, error: aiomqtt.MqttError) -> None:
+        """End where waiting does not help.
+
+        Raises:
+            UserError: It does not.
+        """
+        what_to_do = advice(error, self._address.host, self._credentials, self._who.packet_bytes)
+        if what_to_do is not None:
+            msg = f"{self._who.name} cannot use the MQTT broker at {self._address}: {self._problem}. {what_to_do}"
+            raise UserError(msg.rstrip())
+
+    def _face_absence(self) -> None:
+        """End where the broker has been gone for too long; time in which this process did not run is not counted.
+
+        Raises:
+            UserError: It has been gone for too long.
+        """
+        self._fights = 0
+        now = self._loop.time()
+        self._gone_s += min(now - self._looked_at, _LONGEST_ATTEMPT_S)
+        self._looked_at = now
+        if self._gone_s >= self._gone_for_s:
+            msg = (
+                f"{self._who.name} has lost the MQTT broker at {self._address} and cannot reach it again for "
+                f"{self._gone_for_s:g} s (joining.give_up_s): {self._problem}. Does it run, and has it changed?"
+            )
+            raise Unreachable(msg)
+
+    def _face_break(self, lasted_s: float, code: int | None) -> None:
         name, identifier, address = self._who.name, self._who.identifier, self._address
         self._notice(EventKind.DISCONNECTED, f"the connection to {address} broke ({self._problem}): trying again")
         if lasted_s >= _SETTLED_S:
@@ -310,12 +387,11 @@ class MqttConnection:
             text = (
                 f"{address} ended {_FIGHT} connections of {identifier} soon after they began: is {name} running twice?"
             )
+            if code != TAKEN_OVER:
+                text += (
+                    f" Or does it refuse what is larger than some limit? This run needs {self._who.packet_bytes} bytes"
+                )
             self._notice(EventKind.CONTESTED, text)
-
-
-class _SubscriptionRefused(aiomqtt.MqttError):
-    def __init__(self, topic: str) -> None:
-        super().__init__(f"it does not let this participant listen to {topic}")
 
 
 def _properties(packet: int) -> Properties:
@@ -326,37 +402,3 @@ def _session_expiry(packet: int, seconds: int) -> Properties:
     properties = _properties(packet)
     properties.SessionExpiryInterval = seconds
     return properties
-
-
-def _code(error: aiomqtt.MqttError) -> int | None:
-    """The broker's reason, if it gave one."""
-    cause = error if isinstance(error, aiomqtt.MqttCodeError) else error.__cause__
-    code = getattr(cause, "rc", None)
-    return code.value if isinstance(code, ReasonCode) else None
-
-
-def _reason(error: aiomqtt.MqttError) -> str:
-    """Why, in the words of whoever said it."""
-    cause = error.__cause__ or error
-    code = getattr(cause, "rc", None)
-    return str(code if isinstance(code, ReasonCode) else cause)
-
-
-def _means_other_version(error: aiomqtt.MqttError) -> bool:
-    return isinstance(error, NoAnswer) or _code(error) == _UNSUPPORTED
-
-
-def _advice(error: aiomqtt.MqttError) -> str | None:
-    """What a user can do about an error that will not pass by itself, or None if it may."""
-    code = _code(error)
-    if code in {_BAD_PASSWORD, _NOT_AUTHORIZED, _BANNED} or isinstance(error, _SubscriptionRefused):
-        return "Check the keys that transport.security.keys names, and the broker's own list."
-    if code == _BAD_IDENTIFIER:
-        return "Give the run a shorter name."
-    if code == _UNSUPPORTED:
-        return "Set transport.mqtt.protocol to auto."
-    if isinstance(error.__context__, socket.gaierror):
-        return "Check the address."
-    if isinstance(error.__context__, ssl.SSLError):
-        return "Check that it speaks TLS (mqtts://) and that its certificate is the one these keys were made for."
-    return None

@@ -1,9 +1,11 @@
-"""The packet of MQTT that carries our frames with quality of service 0: PUBLISH, section 3.3 of both versions.
+"""The packets of MQTT that carry our frames, and tell that the broker has one: sections 3.3 and 3.4 of both versions.
 
     PUBLISH = 0x30, length of what follows, length of the topic, topic, [length of properties, properties], payload
+    QoS 1   = 0x32, or 0x3A when it is sent again; an identifier of two bytes follows the topic
+    PUBACK  = 0x40, length of what follows, identifier, [reason, [length of properties, properties]]
 
 The topic's length has two bytes, the others are numbers of one to four bytes: seven bits each, the lowest first, the
-eighth says that one more follows. Properties exist in version 5 only.
+eighth says that one more follows. Properties and reasons exist in version 5 only.
 """
 
 from __future__ import annotations
@@ -11,6 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 _PLAIN = 0x30  # QoS 0, not retained, not a duplicate
+_CONFIRMED, _AGAIN = 0x32, 0x3A
+_CONFIRMATION = 0x40
+_IDENTIFIER = 2
 _TOPIC_LENGTH = 2
 _MORE, _SEVEN_BITS = 0x80, 0x7F
 _LONGEST_NUMBER = 4
@@ -29,13 +34,73 @@ def publish_head(topic: str, properties: bytes) -> bytes:
 
 def publish_packet(head: bytes, payload: bytes) -> bytes:
     """A message as it is written."""
-    left = len(head) + len(payload)
+    return b"".join((b"\x30", _length(len(head) + len(payload)), head, payload))
+
+
+def confirmed_packet(topic: str, properties: bytes, payload: bytes, identifier: int, *, again: bool) -> bytes:
+    """A message of QoS 1 as it is written.
+
+    Args:
+        topic: As for `publish_head`.
+        properties: As for `publish_head`.
+        payload: The frame.
+        identifier: From 1 to 65,535; the broker's answer names it.
+        again: Whether it has been written before.
+    """
+    head = publish_head(topic, identifier.to_bytes(_IDENTIFIER, "big") + properties)
+    first = _AGAIN if again else _CONFIRMED
+    return b"".join((bytes([first]), _length(len(head) + len(payload)), head, payload))
+
+
+def confirmation(packet: bytes) -> tuple[int, int] | None:
+    """Identifier and reason of a PUBACK; None for another packet, or one that is too short.
+
+    Args:
+        packet: A whole one, as `PacketStream` gives it.
+    """
+    if packet[0] != _CONFIRMATION or (found := _number_at(packet, 1)) is None or found[1] < _IDENTIFIER:
+        return None
+    body = found[0]
+    reason = packet[body + _IDENTIFIER] if found[1] > _IDENTIFIER else 0
+    return int.from_bytes(packet[body : body + _IDENTIFIER], "big"), reason
+
+
+def confirm_packet(identifier: bytes) -> bytes:
+    """The answer to a message of QoS 1."""
+    return bytes([_CONFIRMATION, _IDENTIFIER]) + identifier
+
+
+def confirmed_message(packet: bytes, *, has_properties: bool) -> tuple[bytes, bytes, bool] | None:
+    """Identifier and payload of a message of QoS 1 that is not retained, and whether it may have come before.
+
+    Args:
+        packet: A whole one, as `PacketStream` gives it.
+        has_properties: Whether it is one of version 5.
+
+    Returns:
+        None for another packet, or one that is not as it should be.
+    """
+    if packet[0] not in (_CONFIRMED, _AGAIN) or (found := _number_at(packet, 1)) is None:
+        return None
+    topic_at = found[0] + _TOPIC_LENGTH
+    at = topic_at + int.from_bytes(packet[found[0] : topic_at], "big")
+    payload_at = at + _IDENTIFIER
+    if has_properties:
+        if (properties := _number_at(packet, payload_at)) is None:
+            return None
+        payload_at = sum(properties)
+    if payload_at > len(packet):
+        return None
+    return packet[at : at + _IDENTIFIER], packet[payload_at:], packet[0] == _AGAIN
+
+
+def _length(left: int) -> bytes:
     length = bytearray()
     while left > _SEVEN_BITS:
         length.append(left & _SEVEN_BITS | _MORE)
         left >>= 7
     length.append(left)
-    return b"".join((b"\x30", length, head, payload))
+    return bytes(length)
 
 
 class PacketStream:

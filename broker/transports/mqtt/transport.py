@@ -9,27 +9,28 @@ import math
 import time
 from collections.abc import Sequence
 
-from paho.mqtt.client import MQTTMessageInfo
-from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from broker.config import TransportConfig
+from broker.errors import UserError
 from broker.security.mqtt_access import MqttCredentials
 from broker.transports.mqtt.connection import V5, MqttConnection, Who
 from broker.transports.mqtt.packets import publish_head, publish_packet
+from broker.transports.mqtt.unconfirmed import ConfirmedMessage
 from broker.transports.queueing import OutEdge, QueueingTransport, limit_of
 from broker.transports.transport import Traffic
 from broker.wire.codec import Codec
 from broker.wire.messages import LAST_WILL, OBSERVER, Envelope, Message, Metrics, Share, topic
 from broker.wire.records import EventKind, EventRecord, pack
 
-_IN_FLIGHT = 20
-"""Messages of QoS 1 that the broker has not acknowledged; more are refused by some brokers, mosquitto among them."""
 _LOOK_EVERY_S = 0.05
 """How often closing looks whether all is written: of the last of it, no event tells."""
-_ACCEPTED = (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN)
-"""With QoS 1, what was not written because the connection broke just now is written when it is back."""
+_HEAD_BYTES = 32
+"""What stands around topic and frame in a packet of ours, at most."""
+_RECORDS_BYTES = 16_384
+"""What a broker must take in any case: records go to the observer some at a time, and there is more than shares."""
+_REFUSALS_TOLD = 20
 
 
 class _Topic(OutEdge):
@@ -52,7 +53,10 @@ class MqttTransport(QueueingTransport[_Topic]):
         codec: Allows this participant's in-edges.
         config: Limits of every transport, and settings of MQTT.
         credentials: User name, password and authority; None: anybody may connect.
+        largest_bytes: The largest frame of the run, as far as it is known; the broker is asked for no more than
+            `max_message_bytes`.
         connect_within_s: How long it tries to reach the broker for the first time.
+        gone_for_s: How long the broker may be gone later on.
 
     Raises:
         UserError: The broker cannot be reached, or refuses.
@@ -67,17 +71,27 @@ class MqttTransport(QueueingTransport[_Topic]):
         config: TransportConfig,
         *,
         credentials: MqttCredentials | None,
+        largest_bytes: int,
         connect_within_s: float,
+        gone_for_s: float,
     ) -> None:
         super().__init__(name, codec)
         self._edges = {peer: self._topic(peer, config) for peer in peers}
         self._batch: list[tuple[_Topic, int, int]] = []
-        self._in_flight: list[tuple[MQTTMessageInfo, _Topic, int]] = []
+        self._in_flight: list[tuple[ConfirmedMessage, _Topic, int]] = []
         self._awaited: float = 1
-        in_edges = [(topic(codec.run, peer, name), self._qos(peer, config)) for peer in peers]
-        who = Who(name, f"foretell-{codec.run}-{name}", in_edges, self._will() if OBSERVER in peers else None)
+        self._refusals = 0
         self._connection = MqttConnection(
-            who, address, config.mqtt, credentials, hear=self._hear, relieved=self._go_on, notice=self._notice
+            self._who(peers, config, largest_bytes),
+            address,
+            config.mqtt,
+            credentials,
+            gone_for_s=gone_for_s,
+            hear=self._hear,
+            hear_again=self.take_again,
+            relieved=self._go_on,
+            refused=self._note_refusal,
+            notice=self._notice,
         )
         try:
             self._client = self._connection.open(connect_within_s)
@@ -85,12 +99,11 @@ class MqttTransport(QueueingTransport[_Topic]):
             self._connection.close()
             raise
         is_v5, expiry_s = self._connection.protocol == V5, config.mqtt.message_expiry_s
-        self._expiry = _expiry(expiry_s) if is_v5 and expiry_s else None
-        none = b"\0" if is_v5 else b""
+        self._plain = b"\0" if is_v5 else b""
+        self._expiring = _expiry(expiry_s) if is_v5 and expiry_s else self._plain
         for edge in self._edges.values():
-            edge.head = edge.head_expiring = publish_head(edge.topic, none)
-            if self._expiry:
-                edge.head_expiring = publish_head(edge.topic, self._expiry.pack())  # type: ignore[no-untyped-call] # paho's
+            edge.head = publish_head(edge.topic, self._plain)
+            edge.head_expiring = publish_head(edge.topic, self._expiring)
 
     def send_all(self, envelopes: Sequence[Envelope]) -> None:
         """Hand over envelopes, and write them together. See `Transport.send_all`."""
@@ -112,6 +125,8 @@ class MqttTransport(QueueingTransport[_Topic]):
         try:
             while self._is_under_way() and (left_s := give_up_at - time.monotonic()) > 0:
                 self._connection.run(min(left_s, _LOOK_EVERY_S))
+        except UserError as error:  # what is left is counted
+            self._notice(EventKind.DISCONNECTED, str(error))
         finally:
             for edge in self._edges.values():
                 edge.give_up()
@@ -139,12 +154,12 @@ class MqttTransport(QueueingTransport[_Topic]):
             self._batch.append((edge, counted_bytes, len(packet)))
             client.write(packet)
             return True
-        if len(self._in_flight) >= _IN_FLIGHT <= len(self._unacknowledged()):
+        if not client.takes_unconfirmed():
             return False
-        info = client.publish_until_confirmed(edge.topic, frame, self._expiry if expires else None)
-        if info.rc not in _ACCEPTED:
-            return False
-        self._in_flight.append((info, edge, counted_bytes))
+        properties = self._expiring if expires else self._plain
+        self._unacknowledged().append(
+            (client.publish_until_confirmed(edge.topic, properties, frame), edge, counted_bytes)
+        )
         return True
 
     def _go_on(self) -> None:
@@ -173,13 +188,33 @@ class MqttTransport(QueueingTransport[_Topic]):
             left -= packet
         return unwritten
 
-    def _unacknowledged(self) -> list[tuple[MQTTMessageInfo, _Topic, int]]:
+    def _unacknowledged(self) -> list[tuple[ConfirmedMessage, _Topic, int]]:
         """Messages of QoS 1 that the broker has not acknowledged."""
-        self._in_flight = [one for one in self._in_flight if not one[0].is_published()]
+        self._in_flight = [one for one in self._in_flight if not one[0].confirmed]
         return self._in_flight
+
+    def _note_refusal(self, topic: str, reason: str) -> None:
+        self._refusals += 1
+        if self._refusals <= _REFUSALS_TOLD:
+            self._notice(EventKind.REFUSED, f"the broker did not accept a message on {topic}: {reason}")
 
     def _notice(self, kind: EventKind, text: str) -> None:
         self.noticed.append(EventRecord(self.name, kind, "", text))
+
+    def _who(self, peers: Sequence[str], config: TransportConfig, largest_bytes: int) -> Who:
+        run = self.codec.run
+        in_edges = [(topic(run, peer, self.name), self._qos(peer, config)) for peer in peers]
+        frame_bytes = min(max(largest_bytes, _RECORDS_BYTES), config.max_message_bytes)
+        longest = max((len(edge.topic.encode()) for edge in self._edges.values()), default=0)
+        return Who(
+            self.name,
+            f"foretell-{run}-{self.name}",
+            in_edges,
+            self._will() if OBSERVER in peers else None,
+            frame_bytes + longest + _HEAD_BYTES,
+            max((edge.qos for edge in self._edges.values()), default=0),
+            is_confirmed=all(edge.qos for edge in self._edges.values()),
+        )
 
     def _will(self) -> tuple[str, bytes]:
         """What the broker publishes if this participant is gone without goodbye.
@@ -199,7 +234,7 @@ class MqttTransport(QueueingTransport[_Topic]):
         return 1 if OBSERVER in (peer, self.name) else config.mqtt.qos
 
 
-def _expiry(seconds: int) -> Properties:
+def _expiry(seconds: int) -> bytes:
     properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho's
     properties.MessageExpiryInterval = seconds
-    return properties
+    return bytes(properties.pack())  # type: ignore[no-untyped-call] # paho's

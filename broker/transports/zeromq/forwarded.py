@@ -11,9 +11,11 @@ full. What the forwarder itself gives up, because a peer does not read, the peer
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import zmq
 
+from broker.addresses import IPC, parse_address
 from broker.config import TransportConfig
 from broker.errors import UserError
 from broker.security.curve import CurveKeys
@@ -32,10 +34,10 @@ def subscribe_address(address: str, name: str) -> str:
     The observer has a door of its own: the queue behind it is as long as `observer_queue_messages`.
     """
     observer = name == OBSERVER
-    if address.startswith("ipc://"):
+    place = parse_address(address, "tcp", IPC)
+    if place.scheme == IPC:
         return address + ("-observer" if observer else "-out")
-    host, _, port = address.rpartition(":")
-    return f"{host}:{int(port) + 1 + observer}"
+    return str(replace(place, port=place.port + 1 + observer))
 
 
 class _Topic(SocketEdge):

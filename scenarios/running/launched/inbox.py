@@ -8,7 +8,7 @@ import msgspec
 
 from broker.driving.connect import make_codec, open_transport
 from broker.wire.messages import Metrics
-from broker.wire.records import FinishedRecord, PausedRecord, Record, unpack
+from broker.wire.records import EventKind, EventRecord, FinishedRecord, PausedRecord, Record, unpack
 from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
 from scenarios.results.observer import Observer
@@ -33,11 +33,10 @@ class Inbox:
 
     def __init__(self, plan: Plan, wiring: Wiring, observer: Observer, connect_within_s: float) -> None:
         link = plan.observer(wiring)
-        joining = link.joining.model_copy(update={"give_up_s": connect_within_s})
-        link = link.model_copy(update={"joining": joining})
-        self._transport = open_transport(link, make_codec(link))
+        self._transport = open_transport(link, make_codec(link), connect_within_s)
         self.orders = Orders(self._transport, wiring.run, wiring.life.incarnation)
         self._paused: int | None = None
+        self._lost = ""
         self._settled_at = 0.0
         present = [name for name in plan.participants if name not in wiring.life.gone]
         # Who is only coming gives no signs; joining has a limit of its own.
@@ -64,8 +63,16 @@ class Inbox:
         self._release({record.participant for record in records if type(record) is FinishedRecord})
         records += self._transport.noticed
         self._transport.noticed.clear()
+        for record in records:
+            if type(record) is EventRecord and record.kind is EventKind.UNDER_WAY_LOST:
+                self._lost = record.text
         if records:
             self._observer.take(records)
+
+    def take_lost(self) -> str:
+        """What somebody said of messages that may have been lost between participants; empty if nobody did."""
+        lost, self._lost = self._lost, ""
+        return lost
 
     def silent(self) -> dict[str, float]:
         """Seconds since the last sign of each participant that has work to do."""

@@ -21,6 +21,8 @@ from scenarios.running.substrate import THE_BROKER, Moment
 
 _LOOK_EVERY_S = 0.1
 _CONNECT_WITHIN_S = 5.0
+_INCIDENT_S = 10.0
+"""Connections that break so soon after each other break for one reason."""
 
 
 class LaunchedLife:
@@ -60,6 +62,7 @@ class LaunchedLife:
         self._names = [name for name in plan.participants if name not in wiring.life.gone]
         self._starts_at: dict[str, float] = {}
         self._hung: dict[str, float] = {}
+        self._lost_at = -_INCIDENT_S
 
     def begin(self) -> None:
         """Connect the observer, then start every participant; those that are late come later."""
@@ -88,6 +91,9 @@ class LaunchedLife:
         ]
         if self._found.look():
             deaths.append(ParticipantDied(THE_BROKER, "it was started again", self._found.log))
+        if lost := self._taking.take_lost():
+            self._tell_of_loss(lost)
+            deaths.append(ParticipantDied(THE_BROKER, lost, self._found.log))
         return deaths
 
     def leave(self, name: str) -> None:
@@ -122,6 +128,13 @@ class LaunchedLife:
     def _taking(self) -> Inbox:
         assert self._inbox is not None  # noqa: S101 - it has begun
         return self._inbox
+
+    def _tell_of_loss(self, lost: str) -> None:
+        """Say once of an incident that hits all that messages are lost, where no other life makes up for it."""
+        now = time.monotonic()
+        if self._plan.scenario.recovery.on_crash != "restart" and now - self._lost_at > _INCIDENT_S:
+            self._observer.tell(lost)
+        self._lost_at = now
 
     def _finished(self) -> bool:
         """Whether every process has ended with its work done."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from broker.addresses import Address
 from broker.config import ZeroMQConfig
 from broker.wire.messages import OBSERVER
 
@@ -20,5 +21,7 @@ def make_addresses(participants: tuple[str, ...], config: ZeroMQConfig, sockets:
     if config.scheme == "ipc":
         addresses = {name: f"ipc://{sockets}/{name}" for name in everyone}
     else:
-        addresses = {name: f"tcp://{config.host}:{config.base_port + port}" for port, name in enumerate(everyone)}
+        addresses = {
+            name: str(Address("tcp", config.host, config.base_port + port)) for port, name in enumerate(everyone)
+        }
     return addresses | {name: address for name, address in config.addresses.items() if name in addresses}

@@ -5,7 +5,6 @@ FOLDER/made-for says for whom the set in a folder was made; it is empty until th
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import shutil
 from collections import defaultdict
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
+from broker.addresses import IPC, Address, parse_address
 from broker.config import TransportConfig
 from broker.errors import UserError
 from broker.files import sync, sync_tree, write_whole
@@ -30,19 +30,9 @@ def needs_keys(config: TransportConfig) -> bool:
     """Whether a run shall be secured: where nothing is said, as soon as an address lies beyond this host."""
     if config.security.mode != "auto":
         return config.security.mode == "on"
-    return any(map(beyond_this_host, _addresses(config)))
-
-
-def beyond_this_host(address: str) -> bool:
-    """Whether others than this host's own programs can reach an address such as `tcp://10.0.0.7:5670`."""
-    scheme, _, rest = address.partition("://")
-    if scheme == "ipc":
-        return False
-    host = rest.rpartition(":")[0].strip("[]")
-    try:
-        return not ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host != "localhost"
+    if config.kind == "mqtt" and config.mqtt.username:
+        return False  # the broker has accounts of its own
+    return any(address.is_beyond_this_host for address in _addresses(config))
 
 
 def own_keys(plan: Plan, folder: Path) -> Path:
@@ -138,7 +128,7 @@ def describe_keys(plan: Plan, folder: Path) -> str:
     hosts: defaultdict[str, list[str]] = defaultdict(list)
     for name in (*plan.participants, OBSERVER):
         address = addresses.get(name, "")
-        hosts[_host(address) if address.startswith("tcp://") else _HERE].append(name)
+        hosts[_parsed(address).host if address.startswith("tcp://") else _HERE].append(name)
     width = max(map(len, hosts))
     lines = [f"keys of {plan.scenario.name}: {folder}/", "copy to each host its own folders and no others:"]
     lines += [f"  {host:{width}}  {', '.join(names)}" for host, names in hosts.items()]
@@ -151,22 +141,19 @@ def everybodys_peers(plan: Plan) -> dict[str, tuple[str, ...]]:
     return {name: (OBSERVER, *plan.peers(name)) for name in plan.participants} | {OBSERVER: plan.participants}
 
 
-def _addresses(config: TransportConfig) -> list[str]:
+def _addresses(config: TransportConfig) -> list[Address]:
     if config.kind == "mqtt":
-        return [config.mqtt.address] if config.mqtt.address else []
-    if config.zeromq.mode == "forwarder":
-        return [config.zeromq.forwarder or _listening(config)]
-    return [*config.zeromq.addresses.values(), _listening(config)]
-
-
-def _listening(config: TransportConfig) -> str:
-    zeromq = config.zeromq
-    return "ipc://" if zeromq.scheme == "ipc" else f"tcp://{zeromq.host}:{zeromq.base_port}"
+        return [_parsed(config.mqtt.address)] if config.mqtt.address else []
+    if config.zeromq.mode == "forwarder" and config.zeromq.forwarder:
+        return [_parsed(config.zeromq.forwarder)]
+    given = () if config.zeromq.mode == "forwarder" else config.zeromq.addresses.values()
+    listening = [Address("tcp", config.zeromq.host, config.zeromq.base_port)] if config.zeromq.scheme == "tcp" else []
+    return [*map(_parsed, given), *listening]
 
 
 def _hosts(config: TransportConfig) -> set[str]:
-    return {_host(address) for address in _addresses(config) if not address.startswith("ipc://")}
+    return {address.host for address in _addresses(config) if address.scheme != IPC}
 
 
-def _host(address: str) -> str:
-    return address.partition("://")[2].rpartition(":")[0].strip("[]")
+def _parsed(address: str) -> Address:
+    return parse_address(address, "tcp", "ipc", "mqtt", "mqtts")

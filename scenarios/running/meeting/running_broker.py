@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from broker.addresses import IPC, Address, parse_address
 from broker.errors import UserError
 from broker.wire.messages import FORWARDER
 from scenarios.document.plan import Plan
@@ -73,19 +74,20 @@ def _started(plan: Plan, logs: Path, sockets: Path, keys: Path | None, address: 
     if transport.kind == "mqtt":
         from broker.servers.mqtt_server import start_mqtt_server  # noqa: PLC0415 - other runs need no broker
 
-        host, _, port = address.partition("://")[2].rpartition(":")
+        asked = parse_address(address, "mqtt", "mqtts", least_port=0) if address else Address("mqtt", "127.0.0.1")
         access = keys / "broker" if keys is not None else None
         return start_mqtt_server(
-            transport.mqtt.broker, logs, transport, host=host or "127.0.0.1", port=int(port or 0), access=access
+            transport.mqtt.broker, logs, transport, host=asked.host, port=asked.port, access=access
         )
     if transport.zeromq.mode == "direct":
         return None
     from broker.servers.forwarder import start_forwarder  # noqa: PLC0415 - other runs need no forwarder
 
     zeromq = transport.zeromq
-    free = f"ipc://{sockets}/{FORWARDER}" if zeromq.scheme == "ipc" else f"tcp://{zeromq.host}:{zeromq.base_port}"
+    is_local = zeromq.scheme == IPC
+    free = Address(IPC, f"{sockets}/{FORWARDER}") if is_local else Address("tcp", zeromq.host, zeromq.base_port)
     return start_forwarder(
-        address or free,
+        address or str(free),
         logs,
         transport,
         run=plan.scenario.name,

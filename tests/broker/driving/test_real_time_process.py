@@ -21,7 +21,7 @@ from ports import free_port
 from broker.config import Model, TransportConfig
 from broker.driving.connect import connect
 from broker.driving.driver import Driver
-from broker.driving.process import main
+from broker.driving.process import main, take_part
 from broker.driving.real_time import run_in_real_time
 from broker.errors import PeerLost, UserError
 from broker.faults.config import DelayConfig
@@ -29,9 +29,10 @@ from broker.faults.delays import Uniform
 from broker.participants.link import LinkConfig
 from broker.participants.participant import Report
 from broker.transports.journaled import read_journal
+from broker.transports.transport import Transport
 from broker.transports.zeromq.direct import ZeroMQTransport
 from broker.wire.messages import OBSERVER, Envelope, Metrics, Stop
-from broker.wire.records import EdgeRecord, FaultCount, JoinedRecord, unpack
+from broker.wire.records import EdgeRecord, EventKind, EventRecord, FaultCount, JoinedRecord, unpack
 
 pytestmark = pytest.mark.processes
 
@@ -366,3 +367,35 @@ def test_a_mistake_of_the_user_found_by_the_run_ends_with_two(command_line):
 def test_a_slice_comes_from_standard_input_when_no_file_is_named(command_line, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO('{"count": 3}'))
     assert command_line(arguments=[], run=lambda one: one.count) == (3, [])
+
+
+class Listening(Transport):
+    """Keeps what is sent, and lets everybody go."""
+
+    def __init__(self):
+        super().__init__("a")
+        self.sent = []
+
+    def send_all(self, envelopes):
+        self.sent += envelopes
+
+    def poll(self, now):
+        return [envelope(OBSERVER, "a", Stop(""))]
+
+    def wait(self, timeout_s, awaited=1):
+        pass
+
+    def close(self, linger_s):
+        pass
+
+
+@pytest.mark.parametrize("max_bytes", [4096, 16 << 20])
+def test_many_records_go_to_the_observer_some_at_a_time_for_who_takes_no_long_messages(folder, max_bytes):
+    records = [EventRecord("a", EventKind.NOTE, "", f"{number}: {'x' * 100}") for number in range(500)]
+    toy, transport = Toy("a", says=[Report(record) for record in records]), Listening()
+    told = link("a", "b", folder, observed=True, transport=TransportConfig(max_message_bytes=max_bytes))
+    assert take_part(lambda _: toy, told, lambda _: transport) == 0
+    metrics = [one for one in transport.sent if type(one.message) is Metrics]
+    assert [record for one in metrics for record in unpack(one.message.records)] == records
+    assert [one.sequence for one in metrics] == list(range(len(metrics)))
+    assert max(len(one.message.records) for one in metrics) <= min(8192, max_bytes // 2)

@@ -282,6 +282,23 @@ def test_ctrl_c_of_the_terminal_does_not_reach_it(open_house):
     assert os.getsid(open_house.server.pid) != os.getsid(0)
 
 
+@pytest.mark.parametrize(("host", "doors"), [("::1", ["::1"]), ("::", ["::1", "127.0.0.1"])])
+@pytest.mark.parametrize("secure", [False, True], ids=["in clear", "with TLS"])
+def test_a_broker_listens_on_ipv6_where_that_is_asked(kind, tmp_path, host, doors, secure):
+    house = House(kind, tmp_path, secure=secure, host=host)
+    try:
+        scheme, port = "mqtts" if secure else "mqtt", urlparse(house.server.address).port
+        assert house.server.address == f"{scheme}://[{host}]:{port}"
+        for door in doors:
+            heard = house.at(door).enter("agent-1", client_id="agent-1") if secure else house.at(door).open()
+            heard.subscribe(edge("agent-0", "agent-1"))
+            said = house.enter("agent-0", client_id="agent-0") if secure else house.open()
+            said.publish(edge("agent-0", "agent-1"), door)
+            heard.hears(edge("agent-0", "agent-1"), door)
+    finally:
+        house.close()
+
+
 def test_a_taken_port_is_named(open_house, kind, tmp_path):
     port = urlparse(open_house.server.address).port
     with pytest.raises(AddressInUse, match=rf"mqtt://127.0.0.1:{port}: the address is in use"):

@@ -185,3 +185,16 @@ def test_whatever_the_network_does_every_number_is_heard_once_lost_once_or_still
 def test_of_a_reordered_stretch_those_that_were_not_overtaken_are_heard(order):
     expected = [number for place, number in enumerate(order) if number == max(order[: place + 1])]
     assert Door().take(*order) == expected
+
+
+def test_what_the_wire_itself_says_to_have_sent_twice_is_taken_once_and_counted_nowhere():
+    door = Door()
+    frames = [make_codec("a", []).encode(envelope("a", "b", share(number), number)) for number in range(4)]
+    for frame in (frames[0], frames[1]):
+        door.transport.take(frame)
+    for frame in frames:
+        door.transport.take_again(frame)
+    assert door.take() == [0, 1, 2, 3]
+    assert door.counted() == (0, 0)
+    door.transport.take_again(b"nonsense")
+    assert sum(traffic.rejected for traffic in door.transport.traffic.values()) == 1

@@ -14,7 +14,15 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from broker.transports.mqtt.packets import PacketStream, publish_head, publish_packet
+from broker.transports.mqtt.packets import (
+    PacketStream,
+    confirm_packet,
+    confirmation,
+    confirmed_message,
+    confirmed_packet,
+    publish_head,
+    publish_packet,
+)
 
 # Section 3.3.1.4 of MQTT 3.1.1 and 3.3.2.3.9 of MQTT 5: topic a/b; here with a payload, and one property of five bytes.
 OLD = bytes.fromhex("30 07 0003 612f62 6869")
@@ -127,3 +135,42 @@ def test_of_any_bytes_nothing_is_made_up(garbage, is_v5):
     at = 0
     for packet, _ in found:
         at = garbage.index(packet, at) + len(packet)
+
+
+def body_of(packet):
+    """What stands behind a packet's length."""
+    return packet[next(at for at in range(1, 5) if packet[at] < 0x80) + 1 :]
+
+
+@given(st.text(min_size=1, max_size=300), payloads, st.integers(1, 65_535), st.booleans(), st.booleans())
+@property_test
+def test_a_message_of_qos_1_is_written_so_that_another_library_and_we_read_it(topic, payload, identifier, again, is_v5):
+    properties = expiry(60).pack() if is_v5 else b""
+    packet = confirmed_packet(topic, properties, payload, identifier, again=again)
+    version = MQTTProtocolVersion.MQTTv5 if is_v5 else MQTTProtocolVersion.MQTTv311
+    found = _packet.decode_publish(packet[0], body_of(packet), version)
+    assert (found.topic.decode(), found.payload, found.qos, found.mid) == (topic, payload, 1, identifier)
+    assert (bool(found.dup), bool(found.retain)) == (again, False)
+    read_here = confirmed_message(packet, has_properties=is_v5)
+    assert read_here == (identifier.to_bytes(2, "big"), payload, again)
+
+
+@given(st.integers(1, 65_535), st.sampled_from([None, 0x00, 0x10, 0x87, 0x97]), st.integers(0, 300))
+@property_test
+def test_an_answer_to_a_message_is_read_with_its_reason_and_whatever_stands_behind_it(identifier, reason, more):
+    answer = confirm_packet(identifier.to_bytes(2, "big"))
+    assert confirmation(answer) == (identifier, 0)
+    if reason is not None:
+        body = answer[2:] + bytes([reason]) + bytes(more)
+        length = bytes([len(body)]) if len(body) < 128 else bytes([len(body) & 0x7F | 0x80, len(body) >> 7])
+        assert confirmation(b"\x40" + length + body) == (identifier, reason)
+
+
+@given(st.binary(min_size=2, max_size=40), st.booleans())
+@property_test
+def test_of_packets_that_are_no_messages_of_qos_1_and_no_answers_nothing_is_made_up(packet, is_v5):
+    if packet[0] != 0x40:
+        assert confirmation(packet) is None
+    found = confirmed_message(packet, has_properties=is_v5)
+    assert found is None or packet.endswith(found[1])
+    assert found is None or packet[0] in (0x32, 0x3A)

@@ -61,7 +61,11 @@ def hear_from():
         broker = ScriptedBroker(*scripts)
         config = TransportConfig(mqtt={"reconnect_s": 0.02, "protocol": "3.1.1"})
         transport = MqttTransport(
-            "b", ["a"], broker.address, make_codec("b", ["a"]), config, credentials=None, connect_within_s=LIMIT_S
+            *("b", ["a"], broker.address, make_codec("b", ["a"]), config),
+            credentials=None,
+            largest_bytes=0,
+            connect_within_s=LIMIT_S,
+            gone_for_s=LIMIT_S,
         )
         opened.append((broker, transport))
         return Ear(transport), broker
@@ -106,7 +110,7 @@ def test_a_broker_that_makes_no_sense_is_left_and_tried_again(hear_from, nonsens
 
     listen_until(is_back, b)
     assert b.texts == ["before", "after"]
-    assert [event.kind for event in events] == ["disconnected", "reconnected"]
+    assert [event.kind for event in events] == ["disconnected", "reconnected", "under-way-lost"]
 
 
 def test_a_connection_that_ends_as_it_begins_is_not_written_to(hear_from):

@@ -96,13 +96,27 @@ def opened():
 
 @pytest.fixture
 def open_at(opened):
-    def open_(broker, name, *peers, max_bytes=16 << 20, credentials=None, within_s=LIMIT_S, **options):
+    def open_(
+        broker,
+        name,
+        *peers,
+        max_bytes=16 << 20,
+        credentials=None,
+        within_s=LIMIT_S,
+        gone_for_s=LIMIT_S,
+        largest=0,
+        **options,
+    ):
         mqtt = {option: options.pop(option) for option in tuple(options) if "queue" not in option}
         config = TransportConfig(max_message_bytes=max_bytes, mqtt={"reconnect_s": 0.02} | mqtt, **options)
         codec = make_codec(name, peers, max_bytes=max_bytes)
         address = broker if isinstance(broker, str) else broker.address
         transport = MqttTransport(
-            name, peers, address, codec, config, credentials=credentials, connect_within_s=within_s
+            *(name, peers, address, codec, config),
+            credentials=credentials,
+            largest_bytes=largest,
+            connect_within_s=within_s,
+            gone_for_s=gone_for_s,
         )
         opened.append(transport)
         return Ear(transport)
@@ -236,6 +250,60 @@ def test_a_broker_that_starts_anew_is_found_again_and_losses_are_counted(own_bro
     assert b.transport.traffic["a"].lost + len(b.texts) == 12
     say(b, "a", "and back")
     listen_until(lambda: a.texts, a, b)
+
+
+def cut(*ears):
+    for ear in ears:
+        ear.transport._client._client.socket().shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+@pytest.mark.parametrize("kept", [True, False], ids=["cut", "started anew"])
+def test_messages_under_way_both_ways_survive_connections_that_end_again_and_again(own_broker, open_at, protocol, kept):
+    options = {"qos": 1, "protocol": protocol, "queue_messages": 1000, "reconnect_s": 0.01}
+    a, b = open_at(own_broker, "a", "b", **options), open_at(own_broker, "b", "a", **options)
+    for life in range(4):
+        for number in range(40):
+            say(a, "b", f"{life}-{number}")
+            say(b, "a", f"{life}-{number}")
+        if kept:
+            cut(a, b)
+        else:
+            own_broker.kill()
+            own_broker.start()
+        for ear, other in ((a, b), (b, a)):
+            while f"{life} is over" not in ear.texts:  # a session that is lost loses messages, too
+                say(other, ear.transport.name, f"{life} is over")
+                for each in (a, b):
+                    each.listen()
+    for ear in (a, b):
+        said = [text for text in ear.texts if "is over" not in text]
+        assert sorted(set(said), key=lambda text: [int(part) for part in text.split("-")]) == said
+        assert said[-1] == "3-39" or not kept
+        if kept and protocol == "5":  # with 3.1.1 a session is clean each time
+            assert len(said) == 4 * 40
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_a_broker_that_takes_only_small_packets_is_refused_or_said_to_end_connections(open_at, protocol):
+    broker = Mosquitto("max_packet_size 2000")
+    try:
+        if protocol == "5":
+            with pytest.raises(UserError, match=r"takes packets of up to 2000 bytes, and this run needs 16\d\d\d"):
+                open_at(broker, "a", "b")
+            return
+        a = open_at(broker, "a", "b", qos=1, protocol=protocol)
+        say(a, "b", "x" * 5000)
+        events = []
+
+        def is_told():
+            events.extend(noticed(a.transport))
+            return any(event.kind is EventKind.CONTESTED for event in events)
+
+        listen_until(is_told, a)
+        assert "does it refuse what is larger than some limit? This run needs 16" in events[-1].text + events[-2].text
+    finally:
+        broker.remove()
 
 
 def test_a_peer_that_comes_back_is_reached_again(open_, opened):

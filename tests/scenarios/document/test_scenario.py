@@ -500,3 +500,32 @@ def test_the_catalogue_is_in_order_and_not_empty():
     names = catalogue_names()
     assert names == sorted(names)
     assert "exchange-quick" in names
+
+
+@pytest.mark.parametrize("typed", ["5", '"5"', "'5'"])
+def test_mqtt_s_version_may_be_typed_as_a_number_or_as_text(typed) -> None:
+    scenario = parse_scenario(BASE, parse_settings([f"transport.mqtt.protocol={typed}"]))
+    assert scenario.transport.mqtt.protocol == "5"
+    assert parse_scenario(BASE, parse_settings(["transport.mqtt.protocol=3.1.1"])).transport.mqtt.protocol == "3.1.1"
+
+
+def test_a_whole_number_is_taken_as_text_wherever_text_is_expected() -> None:
+    text = BASE.replace('name = "base"', "name = 2026\n[[faults]]\nkind = 'drop'\nprobability = 0.5\nname = 7")
+    text = text.replace("seed = 3\nepisodes = 10\n", "")
+    scenario = parse_scenario(text, parse_settings(["description=12", "seed=3", "episodes=10"]))
+    assert (scenario.name, scenario.description, scenario.faults[0].name) == ("2026", "12", "7")
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("transport.mqtt.protocol=4", r"transport\.mqtt\.protocol: expected .*'3\.1\.1', found 4"),
+        ("transport.mqtt.protocol=5.0", r"transport\.mqtt\.protocol: expected .*'3\.1\.1', found 5\.0"),
+        ("transport.mqtt.protocol=true", r"transport\.mqtt\.protocol: expected .*'3\.1\.1', found True"),
+        ("transport.mqtt.qos=5", r"transport\.mqtt\.qos: expected 0 or 1, found 5"),
+        ("description=1.5", r"description: expected text, found 1\.5"),
+    ],
+)
+def test_what_is_no_whole_number_or_no_choice_is_told_as_it_was_typed(setting, sentence) -> None:
+    with pytest.raises(ScenarioError, match=sentence):
+        parse_scenario(BASE, parse_settings([setting]))

@@ -26,6 +26,7 @@ from runs import (
     until,
 )
 
+from broker.addresses import parse_address
 from broker.config import TransportConfig
 from broker.errors import ParticipantDied
 from broker.servers.mqtt_server import MqttServer, start_mqtt_server
@@ -35,7 +36,7 @@ from scenarios.document.wiring import Wiring
 from scenarios.results.folder import make_run_folder
 from scenarios.results.observer import Observer
 from scenarios.running.launched.launched_life import open_inbox
-from scenarios.running.meeting.keys import beyond_this_host, needs_keys
+from scenarios.running.meeting.keys import needs_keys
 from scenarios.running.meeting.meeting import Meeting
 from scenarios.running.procfs import is_alive
 
@@ -147,7 +148,7 @@ def test_an_address_needs_keys_if_others_than_this_host_can_reach_it(address, po
     host = f"[{address}]" if address.version == 6 else str(address)
     mqtt = TransportConfig.model_validate({"kind": "mqtt", "mqtt": {"address": f"mqtt://{host}:{port}"}})
     assert needs_keys(mqtt) is not address.is_loopback
-    assert beyond_this_host(f"tcp://{host}:{port}") is not address.is_loopback
+    assert parse_address(f"tcp://{host}:{port}", "tcp").is_beyond_this_host is not address.is_loopback
     for mode in ("on", "off"):
         settled = mqtt.model_copy(update={"security": mqtt.security.model_copy(update={"mode": mode})})
         assert needs_keys(settled) is (mode == "on")
