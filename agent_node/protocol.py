@@ -29,7 +29,7 @@ from msgspec.structs import replace
 from agent_node.config import AgentConfig
 from agent_node.in_edge import Arrays
 from agent_node.sharing import Arrival, RoundName, Sharing
-from broker.errors import PeerLost, ProtocolViolation
+from broker.errors import PeerLost, ProtocolViolation, WrongRun
 from broker.participants.checkpoint import State
 from broker.participants.joining import Joining
 from broker.participants.participant import Command, Forget, Refit, Report, Save, Send
@@ -168,7 +168,8 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
         self._learner = learner
         self._sharing = Sharing(config, learner.check)
         present = tuple(peer for peer in self.peers if peer not in self._sharing.gone)
-        self._joining = Joining(self.name, present, config.link.joining, config.link.life.incarnation)
+        link = config.link
+        self._joining = Joining(self.name, present, link.joining, link.life.incarnation, link.identity)
         copies, neighbors = config.parallel_episodes, len(config.neighbors[self.name]) if config.proximity else None
         seeing = timestep_layout(copies, config.observation_size, neighbors)
         self._limits = _Limits(seeing, action_layout(copies), action_layout(0), config.steps, config.episodes)
@@ -244,7 +245,9 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
 
     def _stop(self, stop: Stop) -> list[Command]:
         if stop.reason:
-            raise PeerLost(f"{self._where()}: {ENVIRONMENT} stopped the run: {stop.reason}")
+            said = f"{self._where()}: {ENVIRONMENT} stopped the run: {stop.reason}"
+            before_all = self._latest.episode == self._config.link.life.after_episode
+            raise WrongRun(said) if stop.mistake and before_all else PeerLost(said)
         latest = max((held.episode for held in self._held), default=self._latest.episode)
         if latest + 1 < self._config.episodes:
             raise ProtocolViolation(f"{self._where()}: Stop before the last of {self._config.episodes} episodes")

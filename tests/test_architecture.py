@@ -14,7 +14,7 @@ PACKAGES = ("broker", "agent_node", "env_service", "scenarios")
 FLOORS = (
     (
         *("broker/errors.py", "broker/files.py", "broker/isolated.py"),
-        *("broker/model.py", "broker/seeding.py", "broker/threads.py"),
+        *("broker/model.py", "broker/release.py", "broker/run_name.py", "broker/seeding.py", "broker/threads.py"),
     ),
     ("broker/user_code.py",),
     ("broker/wire",),
@@ -67,6 +67,7 @@ PURE = (
     "broker/participants/link.py",
     "broker/participants/participant.py",
     "broker/participants/phases.py",
+    "broker/participants/strangers.py",
     "broker/driving/driver.py",
     "broker/driving/virtual_time.py",
     "broker/servers/amqtt_config.py",

@@ -12,6 +12,7 @@ from pydantic import Field
 from broker.config import JoiningConfig, TransportConfig
 from broker.faults.config import FaultConfig
 from broker.model import Model
+from broker.wire.identity import Identity
 from broker.wire.messages import LIVES
 
 
@@ -35,6 +36,10 @@ class LinkConfig(Model):
     """How one participant reaches its peers; part of its slice of the scenario."""
 
     run: str = Field(description="Name of the run; the second part of every topic.")
+    identity: Identity = Field(
+        default=Identity(),
+        description="The run, document and Foretell that all participants have in common; see HELLO.",
+    )
     name: str = Field(description="The participant.")
     peers: tuple[str, ...] = Field(description="Participants it sends to and hears from.")
     seed: int = Field(description="The scenario's seed, for the faults.")

@@ -183,6 +183,9 @@ class FrameTransport(Transport):
                 raise FrameRejected(f"{type(message).__name__} with the number of a last will")
             return
         if type(message) is Hello:
+            if message.identity != self.codec.identity:
+                self.reject(envelope.source, self.codec.identity.refusal(self.name, envelope.source, message.identity))
+                return
             if message.incarnation < heard.incarnation:
                 raise FrameRejected(f"HELLO of life {message.incarnation}, after one of life {heard.incarnation}")
             if message.incarnation > heard.incarnation:

@@ -6,12 +6,13 @@ import tempfile
 from pathlib import Path
 
 from broker.errors import UserError
+from broker.run_name import new_run_name
 from broker.wire.messages import ENVIRONMENT, OBSERVER
 from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
 from scenarios.results.temporary import own_folder
 from scenarios.running.meeting.addresses import make_addresses
-from scenarios.running.meeting.keys import needs_keys
+from scenarios.running.meeting.keys import needs_keys, run_of_keys
 from scenarios.running.meeting.running_broker import given_address
 
 
@@ -51,7 +52,8 @@ def write_slices(plan: Plan, folder: Path) -> None:
     addresses = make_addresses(plan.participants, transport.zeromq, sockets)
     del addresses[OBSERVER]
     keys = transport.security.keys if needs_keys(transport) else None
-    wiring = Wiring(plan.scenario.name, addresses, between, keys=keys)
+    run = run_of_keys(keys) if keys is not None else new_run_name(plan.scenario.name)
+    wiring = Wiring(run, addresses, run, between, keys=keys)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if transport.zeromq.scheme == "ipc":

@@ -164,11 +164,12 @@ def broker(
 @click.option("--out", type=click.Path(path_type=Path), default=Path("keys"), help="A new folder for them.")
 def keys(scenario: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...], out: Path) -> None:
     """Make keys, passwords and permissions for everybody in a scenario, a folder each."""
+    from broker.run_name import new_run_name  # noqa: PLC0415
     from scenarios.document.planning import make_plan  # noqa: PLC0415
     from scenarios.running.meeting.keys import describe_keys, make_keys  # noqa: PLC0415
 
     plan = make_plan(_load(scenario, seed, episodes, assignments))
-    make_keys(plan, out)
+    make_keys(plan, out, new_run_name(plan.scenario.name))
     say(describe_keys(plan, out))
 
 

@@ -57,6 +57,9 @@ _SMOOTHING = 0.05
 class Observer:
     """The one who watches a run.
 
+    Attributes:
+        run_name: Name of the run, with the id that it has from its beginning on.
+
     Args:
         plan: What runs.
         folder: Where the results go.
@@ -78,7 +81,7 @@ class Observer:
         self._show = show
         self._say = say
         self._clock = clock
-        self._store = _opened(plan, folder)
+        self._store, self.run_name = _opened(plan, folder)
         self._totals = self._recalled()
         self._writer = EventFileWriter(str(folder.tensorboard), flush_secs=10)
         self._losses: defaultdict[str, float] = defaultdict(float)
@@ -217,8 +220,8 @@ class Observer:
         self._losses_of = 0
 
 
-def _opened(plan: Plan, folder: RunFolder) -> Store:
-    """The store of a run that begins, beside its document, or of one that goes on with the document it was begun with.
+def _opened(plan: Plan, folder: RunFolder) -> tuple[Store, str]:
+    """The store of a run that begins, beside its document, or of one that goes on with the one it has; and its name.
 
     Raises:
         UserError: They cannot be written, or the run was begun with another document.
@@ -227,8 +230,8 @@ def _opened(plan: Plan, folder: RunFolder) -> Store:
         write_document(folder, plan.scenario)
     store = Store(folder.store, plan.agents)
     try:
-        store.begin(plan.scenario.digest, plan.scenario.episodes)
+        name = store.begin(plan.scenario.digest, plan.scenario.episodes, plan.scenario.name)
     except BaseException:
         store.close()
         raise
-    return store
+    return store, name

@@ -2,7 +2,7 @@
 
 | table    | a row is                                                                                   |
 |----------|--------------------------------------------------------------------------------------------|
-| document | which document the run was begun with: SHA-256 of all but `episodes`, and `episodes`     |
+| document | which document the run was begun with: SHA-256 of all but `episodes`, and `episodes`; name |
 | episodes | one agent's return in one episode                                                          |
 | rounds   | one communication round of one agent: partners, heard, losses as JSON                      |
 | edges    | one directed edge: sent, sent_bytes, dropped, heard, late, missing, rejected, lost, skipped |
@@ -21,11 +21,11 @@
 
 from __future__ import annotations
 
-VERSION = 2
+VERSION = 3
 """Of tables and columns; whoever changes them adds one. Stores made before there were versions say 0."""
 
 _TABLES = """
-CREATE TABLE document (digest TEXT, episodes INTEGER);
+CREATE TABLE document (digest TEXT, episodes INTEGER, run TEXT);
 CREATE TABLE episodes (episode INTEGER, agent TEXT, return REAL, steps INTEGER, missing_actions INTEGER);
 CREATE TABLE rounds (episode INTEGER, round INTEGER, agent TEXT, partners INTEGER, heard INTEGER, losses TEXT);
 CREATE TABLE edges (source TEXT, destination TEXT, sent INTEGER DEFAULT 0, sent_bytes INTEGER DEFAULT 0,

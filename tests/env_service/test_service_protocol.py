@@ -121,8 +121,12 @@ def test_it_gives_up_joining_and_names_the_silent():
     protocol = joining()
     protocol.receive("agent-1", Hello(0, wants_reply=False), 0.0)
     protocol.expire(59.9)
-    with pytest.raises(PeerLost, match=r"HELLO from agent-0, agent-2 .*joining\.give_up_s = 60"):
+    told = protocol.expire(60.0)
+    assert [(each.destination, each.message.mistake) for each in told] == [(agent, False) for agent in AGENTS]
+    assert protocol.deadline == 60.0
+    with pytest.raises(PeerLost, match=r"HELLO from agent-0, agent-2 .*joining\.give_up_s = 60") as caught:
         protocol.expire(60.0)
+    assert {each.message.reason for each in told} == {str(caught.value)}, "those who have joined would wait for long"
 
 
 def test_hello_is_answered_in_every_phase_and_disturbs_nothing():

@@ -75,7 +75,8 @@ class MqttTransport(QueueingTransport[_Topic]):
         self._in_flight: list[tuple[MQTTMessageInfo, _Topic, int]] = []
         self._awaited: float = 1
         in_edges = [(topic(codec.run, peer, name), self._qos(peer, config)) for peer in peers]
-        who = Who(name, f"foretell-{codec.run}-{name}", in_edges, self._will() if OBSERVER in peers else None)
+        identifier = f"foretell-{codec.identity.run}-{name}"
+        who = Who(name, identifier, in_edges, self._will() if OBSERVER in peers else None)
         self._connection = MqttConnection(
             who, address, config.mqtt, credentials, hear=self._hear, relieved=self._go_on, notice=self._notice
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from broker.run_name import every_run
 from broker.wire.messages import FORWARDER
 from scenarios.document.plan import Plan
 from scenarios.running.meeting.keys import everybodys_peers
@@ -47,7 +48,9 @@ def given_address(plan: Plan) -> str:
     return transport.zeromq.forwarder if transport.zeromq.mode == "forwarder" else ""
 
 
-def start_broker(plan: Plan, logs: Path, sockets: Path, keys: Path | None, address: str) -> RunningBroker | None:
+def start_broker(
+    plan: Plan, logs: Path, sockets: Path, keys: Path | None, address: str, *, run: str | None
+) -> RunningBroker | None:
     """Start what stands between the participants, or nothing where they connect to each other.
 
     Args:
@@ -56,6 +59,7 @@ def start_broker(plan: Plan, logs: Path, sockets: Path, keys: Path | None, addre
         sockets: For the socket files of `ipc`.
         keys: Everybody's keys, or None.
         address: Where it shall listen; empty for where the scenario says, or a free place on this host.
+        run: What its topics bear as the run's name; None for all runs of the scenario.
 
     Raises:
         UserError: It is not installed, or its address is in use.
@@ -79,7 +83,7 @@ def start_broker(plan: Plan, logs: Path, sockets: Path, keys: Path | None, addre
         address or free,
         logs,
         transport,
-        run=plan.scenario.name,
+        run=run or every_run(plan.scenario.name),
         peers=everybodys_peers(plan),
         credentials=keys / FORWARDER if keys is not None else None,
     )

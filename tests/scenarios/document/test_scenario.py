@@ -500,3 +500,52 @@ def test_the_catalogue_is_in_order_and_not_empty():
     names = catalogue_names()
     assert names == sorted(names)
     assert "exchange-quick" in names
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("description", "another word for it"),
+        ("transport.zeromq.scheme", "tcp"),
+        ("transport.zeromq.host", "10.0.0.7"),
+        ("transport.zeromq.base_port", 6000),
+        ("transport.zeromq.addresses", {"agent-0": "tcp://10.0.0.7:5670"}),
+        ("transport.zeromq.forwarder", "tcp://10.0.0.7:5670"),
+        ("transport.mqtt.address", "mqtt://10.0.0.7:1883"),
+        ("transport.mqtt.broker", "amqtt"),
+        ("transport.security.mode", "on"),
+        ("transport.security.keys", "/of/this/host"),
+        ("transport.scheduling", "normal"),
+        ("transport.journal", True),
+    ],
+)
+def test_what_is_each_hosts_own_matter_keeps_no_participants_apart(path, value):
+    plain = load_scenario("exchange-quick")
+    assert load_scenario("exchange-quick", {path: value}).shared_digest == plain.shared_digest
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("name", "another"),
+        ("seed", 7),
+        ("episodes", 7),
+        ("parallel_episodes", 7),
+        ("environment.steps", 7),
+        ("topology.kind", "line"),
+        ("exchange.patience_s", 7),
+        ("algorithm.name", "independent"),
+        ("learning.rounds", 7),
+        ("service.give_up_s", 7),
+        ("joining.give_up_s", 7),
+        ("recovery.on_crash", "fail"),
+        ("transport.kind", "mqtt"),
+        ("transport.queue_messages", 7),
+        ("transport.mqtt.qos", 1),
+        ("transport.zeromq.mode", "forwarder"),
+        ("faults", [{"kind": "drop", "probability": 0.5}]),
+    ],
+)
+def test_all_else_must_be_the_same_for_all_participants(path, value):
+    plain = load_scenario("exchange-quick")
+    assert load_scenario("exchange-quick", {path: value}).shared_digest != plain.shared_digest

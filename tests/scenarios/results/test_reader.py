@@ -31,6 +31,7 @@ AGENTS = ("agent-0", "agent-1")
 KNOWN = (
     (1, "bfffb1f80de1363d3b989cb2831f59780e2046e69122a5609c02b234c386b46f"),
     (2, "e715ac151450a46ee41429778112bd646766682daef78d2175aed7d25cd3e615"),
+    (3, "695dc9a3b805b9623b760547c8387a2647ca2ec21c6d56bdae675f151cb4e758"),
 )
 """Versions of the store, with SHA-256 over what made their tables."""
 
