@@ -229,8 +229,8 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
                 return f"{self._where()} waits for a timestep after {self._latest.step} from {ENVIRONMENT}"
 
     def totals(self) -> list[Record]:
-        """What was counted of each neighbor's shares."""
-        return [*self._sharing.totals()]
+        """What was counted of each neighbor's shares, and refused of those who are of another run."""
+        return [*self._sharing.totals(), *self._joining.totals()]
 
     # Joining and leaving
 

@@ -138,8 +138,8 @@ class EnvironmentProtocol:
         return f"{self._where()} waits for {answer} from {', '.join(self._barrier.waiting)}"
 
     def totals(self) -> list[Record]:
-        """Nothing beyond what the transport counts."""
-        return []
+        """What was refused of those who are of another run; all else the transport counts."""
+        return self._joining.totals()
 
     def _take_rare(self, source: str, message: Message, now: float) -> list[Command]:
         """All but an agent's action."""

@@ -67,6 +67,7 @@ PURE = (
     "broker/participants/link.py",
     "broker/participants/participant.py",
     "broker/participants/phases.py",
+    "broker/participants/seal.py",
     "broker/participants/strangers.py",
     "broker/driving/driver.py",
     "broker/driving/virtual_time.py",

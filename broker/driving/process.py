@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import signal
 import sys
@@ -35,7 +34,7 @@ from broker.participants.checkpoint import State
 from broker.participants.life import begin_life
 from broker.participants.link import LinkConfig
 from broker.participants.participant import Participant
-from broker.release import FORETELL
+from broker.participants.seal import require_whole
 from broker.threads import schedule
 from broker.transports.transport import Transport
 from broker.user_code import traceback_of
@@ -135,7 +134,7 @@ def main(program: str, slice_type: type[Slice], run: Callable[[Slice], int]) -> 
         return WRONG
     try:
         text = Path(sys.argv[1]).read_text(encoding="utf-8") if sys.argv[1:] else sys.stdin.read()
-        _require_own_version(text)
+        require_whole(text)
         return run(slice_type.model_validate_json(text))
     except (OSError, UnicodeDecodeError) as error:
         _log.error("cannot read the slice: %s", error)
@@ -145,23 +144,6 @@ def main(program: str, slice_type: type[Slice], run: Callable[[Slice], int]) -> 
     except UserError as error:
         _log.error("%s", error)
     return WRONG
-
-
-def _require_own_version(text: str) -> None:
-    """See that a slice was written by this Foretell: another may mean something else by it.
-
-    Raises:
-        UserError: It was written by another.
-    """
-    try:
-        written_by = json.loads(text)["link"]["identity"]["version"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return  # it is no slice, which is said elsewhere
-    if written_by != FORETELL:
-        msg = (
-            f"the slice is of another Foretell: expected {FORETELL}, found {written_by!r}. Install one version for all"
-        )
-        raise UserError(f"{msg}, or write the slices anew with `foretell check --slices`")
 
 
 def _observe(link: LinkConfig, transport: Transport) -> Observe:

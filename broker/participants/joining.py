@@ -17,6 +17,7 @@ from broker.participants.participant import Command, Send
 from broker.participants.strangers import Strangers
 from broker.wire.identity import Identity
 from broker.wire.messages import Hello
+from broker.wire.records import Record
 
 _NOBODY = Identity()
 
@@ -62,12 +63,12 @@ class Joining:
 
     def hear(self, source: str, hello: Hello) -> list[Command]:
         """Note that `source` is there, and answer if it wants an answer."""
+        answer: list[Command] = [Send(source, self._hello(wants_reply=False))] if hello.wants_reply else []
         if hello.identity != self._identity:
-            if source in self._silent:
-                self._strangers.hear(source, hello)
-        elif source in self._silent:
+            return answer + self._strangers.hear(source, hello)
+        if source in self._silent:
             self._hear_peer(source, hello)
-        return [Send(source, self._hello(wants_reply=False))] if hello.wants_reply else []
+        return answer
 
     def leave_out(self, peer: str) -> None:
         """Wait no more for a peer that is dead."""
@@ -108,6 +109,10 @@ class Joining:
             wanted.append(f"an answer from {', '.join(deaf)}, heard but not hearing it")
         strange = self._strangers.refusal(self._silent)
         return f"{self._name} in JOINING waits for {' and for '.join(wanted)}{f'; {strange}' if strange else ''}"
+
+    def totals(self) -> list[Record]:
+        """What was refused of others than peers of this run."""
+        return self._strangers.totals()
 
     def _hear_peer(self, source: str, hello: Hello) -> None:
         if hello.wants_reply:

@@ -59,4 +59,5 @@ class LinkConfig(Model):
     credentials: Path | None = Field(
         default=None, description="Folder with its own keys and those of its peers; none: anybody may connect."
     )
+    seal: str = Field(default="", description="Shows whether the slice is as it was written; none: nobody looks.")
     journal: Path | None = Field(default=None, description="File for the frames it sends and receives.")

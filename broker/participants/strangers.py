@@ -6,13 +6,17 @@ answers: then it has also heard to which run this side belongs, so that both end
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
+from broker.participants.participant import Command, Report
 from broker.wire.identity import Identity
 from broker.wire.messages import Hello
+from broker.wire.records import EdgeRecord, EventKind, EventRecord, Record
 
 _CERTAIN = 10
 """So many answers, or so many HELLOs and then silence for so many turns, are no accident."""
+_TOLD = 20
 
 
 @dataclass
@@ -39,15 +43,26 @@ class Strangers:
     def __init__(self, name: str, identity: Identity) -> None:
         self._name, self._identity = name, identity
         self._found: dict[str, _Stranger] = {}
+        self._counts: Counter[str] = Counter()
 
-    def hear(self, peer: str, hello: Hello) -> None:
-        """Note what was said in the place of `peer`."""
-        found = self._found.get(peer)
+    def hear(self, peer: str, hello: Hello) -> list[Command]:
+        """Note what was said in the place of `peer`; returns the report of it, once for each who says it."""
+        self._counts[peer] += 1
+        found, known = self._found.get(peer), True
         if found is None or found.identity != hello.identity:
-            found = self._found[peer] = _Stranger(hello.identity)
+            found, known = _Stranger(hello.identity), False
+            self._found[peer] = found
         found.heard += 1
         found.answers += not hello.wants_reply
         found.silent_turns = 0
+        if known or self._counts[peer] > _TOLD:
+            return []
+        reason = self._identity.refusal(self._name, peer, hello.identity)
+        return [Report(EventRecord(self._name, EventKind.REJECTED, peer, reason))]
+
+    def totals(self) -> list[Record]:
+        """How many HELLOs were refused, by peer."""
+        return [EdgeRecord(peer, self._name, rejected=count) for peer, count in self._counts.items()]
 
     def turn(self) -> None:
         """Note that everybody who is missing is asked again."""

@@ -184,8 +184,7 @@ class FrameTransport(Transport):
             return
         if type(message) is Hello:
             if message.identity != self.codec.identity:
-                self.reject(envelope.source, self.codec.identity.refusal(self.name, envelope.source, message.identity))
-                return
+                return  # of another run: the participant answers it, and counts it
             if message.incarnation < heard.incarnation:
                 raise FrameRejected(f"HELLO of life {message.incarnation}, after one of life {heard.incarnation}")
             if message.incarnation > heard.incarnation:

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from broker.errors import UserError
+from broker.participants.seal import sealed
 from broker.run_name import new_run_name
 from broker.wire.messages import ENVIRONMENT, OBSERVER
 from scenarios.document.plan import Plan
@@ -32,8 +33,11 @@ def describe(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def write_slices(plan: Plan, folder: Path) -> None:
+def write_slices(plan: Plan, folder: Path) -> str:
     """Write each participant's slice to `folder` as JSON, wired to each other but to no observer.
+
+    Returns:
+        Name of the run that they are of.
 
     Raises:
         UserError: The folder cannot be written, or it is not said where the participants meet, or
@@ -60,7 +64,8 @@ def write_slices(plan: Plan, folder: Path) -> None:
             own_folder(sockets)
         for name in plan.participants:
             slice_ = plan.environment(wiring) if name == ENVIRONMENT else plan.agent(name, wiring)
-            (folder / f"{name}.json").write_text(slice_.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            (folder / f"{name}.json").write_text(sealed(slice_.model_dump_json()), encoding="utf-8")
     except OSError as error:
         msg = f"cannot write slices to {folder}: {error.strerror}"
         raise UserError(msg) from None
+    return run

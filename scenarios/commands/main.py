@@ -89,8 +89,8 @@ def check(
     plan = make_plan(_load(scenario, seed, episodes, assignments))
     say(describe(plan))
     if slices is not None:
-        write_slices(plan, slices)
-        say(f"# slices: {slices}/")
+        run = write_slices(plan, slices)
+        say(f"# slices of {run}: {slices}/")
 
 
 _TRANSPORTS = {

@@ -135,6 +135,8 @@ def meeting(plan: Plan, folder: RunFolder, sockets: Path, name: str, tell: Tell)
         between = None if given else start("")
         if between is not None:
             tell(between.note)
+        if given:
+            tell(f"all meet at {given}, as {run}")
         wiring = Wiring(
             run,
             make_addresses(plan.participants, plan.scenario.transport.zeromq, sockets),

@@ -43,7 +43,7 @@ class Hall:
             source, command = under_way.pop(0)
             self.messages += 1
             assert self.messages < 10_000, "they answer each other for ever"
-            if command.destination in self.there:
+            if isinstance(command, Send) and command.destination in self.there:
                 replies = self.there[command.destination].hear(source, command.message)
                 under_way += [(command.destination, reply) for reply in replies]
 
@@ -201,8 +201,9 @@ def test_a_hello_of_another_run_is_answered_and_is_no_sign_of_the_peer():
     joining = Joining("a", ("b",), CONFIG, identity=OURS)
     joining.start(0.0)
     for wants_reply in (True, False):
-        answered = joining.hear("b", Hello(7, wants_reply, OTHER["run"]))
-        assert answered == ([Send("b", Hello(0, wants_reply=False, identity=OURS))] if wants_reply else [])
+        commands = joining.hear("b", Hello(7, wants_reply, OTHER["run"]))
+        answers = [each for each in commands if isinstance(each, Send)]
+        assert answers == ([Send("b", Hello(0, wants_reply=False, identity=OURS))] if wants_reply else [])
         assert not joining.complete
     joining.hear("b", Hello(0, wants_reply=False, identity=OURS))
     assert joining.complete
@@ -238,3 +239,18 @@ def test_who_gives_up_says_which_run_it_is_in_and_whom_it_heard_of_another():
     joining.hear("b", Hello(0, wants_reply=True, identity=OTHER["version"]))
     with pytest.raises(WrongRun, match=r"expected Foretell 0\.1\.0, found 0\.2\.0\. Install one version for all$"):
         joining.expire(1.0)
+
+
+def test_who_is_of_another_run_is_told_of_once_and_counted_each_time():
+    joining = Joining("a", ("b", "c"), CONFIG, identity=OURS)
+    joining.start(0.0)
+    said = [joining.hear("b", Hello(0, wants_reply=False, identity=OTHER["run"])) for _ in range(5)]
+    (report,) = said[0]
+    assert report.record.text.startswith("a cannot work with b: expected run toy-aaaaaaaa, found toy-bbbbbbbb")
+    assert said[1:] == [[]] * 4
+    said += [joining.hear("c", Hello(0, wants_reply=False, identity=Identity(str(turn)))) for turn in range(100)]
+    assert sum(map(len, said)) < 30, "who says something else each time fills no disk"
+    assert {(each.source, each.destination, each.rejected) for each in joining.totals()} == {
+        ("b", "a", 5),
+        ("c", "a", 100),
+    }

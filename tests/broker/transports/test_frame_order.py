@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from broker.transports.memory import MemoryNetwork, MemoryTransport
 from broker.transports.transport import Traffic
+from broker.wire.identity import Identity
 from broker.wire.messages import LAST_WILL, Hello, Metrics
 from broker.wire.records import EdgeRecord
 
@@ -185,3 +186,12 @@ def test_whatever_the_network_does_every_number_is_heard_once_lost_once_or_still
 def test_of_a_reordered_stretch_those_that_were_not_overtaken_are_heard(order):
     expected = [number for place, number in enumerate(order) if number == max(order[: place + 1])]
     assert Door().take(*order) == expected
+
+
+@pytest.mark.parametrize("life", [0, 1, 7])
+def test_the_hello_of_another_run_is_heard_and_leaves_the_numbers_as_they_are(door, life):
+    door.greet(FIRST_LIFE, 0)
+    assert door.take(0, 1) == [0, 1]
+    assert door.greet(Hello(life, wants_reply=True, identity=Identity("toy-bbbbbbbb", "", "")), 90)
+    assert door.counted() == (0, 0)
+    assert door.take(1, 2, 3) == [2, 3]

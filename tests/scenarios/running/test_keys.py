@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -135,3 +136,29 @@ def test_a_run_that_made_its_own_keys_goes_on_with_them(tmp_path: Path, transpor
     assert files(RunFolder(out).keys) == keys
     assert run_name(out) == name == run_of_keys(RunFolder(out).keys)
     assert {name: summary(out)[name] for name in FIGURES} == {name: summary(whole)[name] for name in FIGURES}
+
+
+def test_keys_say_for_which_run_they_are_and_those_of_two_are_not_mixed(tmp_path):
+    for number, run in enumerate((NAME, "exchange-quick-bbbbbbbb")):
+        make_keys(PLAN, tmp_path / str(number), run)
+        assert run_of_keys(tmp_path / str(number)) == run
+    part = tmp_path / "copied"
+    shutil.copytree(tmp_path / "0" / "agent-1", part / "agent-1")
+    assert run_of_keys(part) == NAME, "a part of them is enough"
+    shutil.copytree(tmp_path / "1" / "agent-2", part / "agent-2")
+    with pytest.raises(
+        UserError, match=rf"found keys for the runs {NAME} and exchange-quick-bbbbbbbb: copy those of one"
+    ):
+        run_of_keys(part)
+    for path in part.glob("*/run"):
+        path.unlink()
+    with pytest.raises(UserError, match="found none that say for which run they are"):
+        run_of_keys(part)
+
+
+def test_permissions_are_for_the_topics_of_one_run(tmp_path):
+    make_keys(PLAN, tmp_path / "keys", NAME)
+    granted = (tmp_path / "keys" / "broker" / "acl").read_text().splitlines()
+    topics = [line.split()[2] for line in granted if line.startswith("topic ")]
+    assert topics
+    assert all(each.startswith(f"foretell/{NAME}/") for each in topics)
