@@ -42,6 +42,8 @@ from scenarios.running.meeting.keys import everybodys_peers, make_keys
 RUN = "toy-aaaaaaaa"
 LINE = {"topology.kind": "line", "environment.agents": 4, "parallel_episodes": 2, "learning.hidden": [8], "episodes": 3}
 TRANSPORTS = {"direct": {}, "forwarder": {"transport.zeromq.mode": "forwarder"}, "mqtt": {"transport.kind": "mqtt"}}
+STOP = ("--set", 'faults=[{kind="stop",participants=["agent-2"],at_episodes=[2],for_s=6000}]')
+STOP += ("--set", "recovery.hung_after_s=9000", "--set", "service.give_up_s=9000")
 DIGESTS = ("curve_digest", "weights_digest", "shares_heard", "shares_missing", "rejected", "lost", "complete")
 
 
@@ -75,8 +77,9 @@ def short() -> Iterator[Path]:
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("odd", ["agent-1", ENVIRONMENT])
-@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize(
+    ("transport", "odd"), [("direct", ENVIRONMENT), *((transport, "agent-1") for transport in TRANSPORTS)]
+)
 def test_a_slice_of_another_document_ends_all_with_a_sentence_that_names_it(
     short: Path, transport: str, odd: str
 ) -> None:
@@ -126,7 +129,7 @@ def test_slices_of_two_checks_are_not_mixed_up_though_the_document_is_the_same(s
 def test_a_run_that_begins_and_ends_at_the_broker_of_another_leaves_it_as_it_is(tmp_path: Path, transport: str) -> None:
     if transport == "mqtt":
         need_mosquitto()
-    quick = ("exchange-quick", *TINY, "--episodes", "6", "--set", "recovery.hung_after_s=600")
+    quick = ("exchange-quick", *TINY, "--episodes", "6")
     simulated = {seed: simulate_here(tmp_path / f"simulated-{seed}", *quick, "--seed", seed) for seed in ("1", "2")}
     port = free_ports(3)
     listen = f"{'mqtt' if transport == 'mqtt' else 'tcp'}://127.0.0.1:{port}"
@@ -136,12 +139,10 @@ def test_a_run_that_begins_and_ends_at_the_broker_of_another_leaves_it_as_it_is(
     first, second = tmp_path / "first", tmp_path / "second"
     with start(*standing, "--out", str(tmp_path / "broker")) as broker:
         assert broker.stdout.readline().strip() == listen
-        with start("run", *quick, "--seed", "1", *told, "--out", str(first)) as process:
-            until(lambda: recorded(first) >= 1, "an episode")
-            bystander = participant_pid(first, "agent-2")
-            os.kill(bystander, signal.SIGSTOP)  # so that the run does not end before the other has
+        with start("run", *quick, "--seed", "1", *told, *STOP, "--out", str(first)) as process:
+            stopped = stopped_agent(first)  # so that the run does not end before the other has
             done = foretell("run", *quick, "--seed", "2", *told, "--out", str(second))
-            os.kill(bystander, signal.SIGCONT)
+            os.kill(stopped, signal.SIGCONT)
             _, said = process.communicate()
     assert (done.returncode, process.returncode) == (0, 0), done.stderr + said
     assert run_name(first) != run_name(second)
@@ -149,12 +150,18 @@ def test_a_run_that_begins_and_ends_at_the_broker_of_another_leaves_it_as_it_is(
         assert {each: summary(out)[each] for each in DIGESTS} == {each: simulated[seed][each] for each in DIGESTS}
 
 
-def recorded(out: Path) -> int:
-    try:
-        with read_store(out / "run.sqlite") as store:
-            return store.count_episodes()
-    except UserError:
-        return 0
+def stopped_agent(out: Path) -> int:
+    """The process of the agent that a run with `STOP` stops in its third episode, once it is."""
+
+    def stopped() -> bool:
+        try:
+            with read_store(out / "run.sqlite") as store:
+                return bool(store.strikes())
+        except UserError:  # it has only begun
+            return False
+
+    until(stopped, "the stop of an agent")
+    return participant_pid(out, "agent-2")
 
 
 @pytest.mark.processes
@@ -165,17 +172,15 @@ def test_keys_serve_one_run_at_a_time_at_a_broker(tmp_path: Path) -> None:
     make_keys(make_plan(load_scenario("exchange-quick", {})), keys, "exchange-quick-aaaaaaaa")
     port = free_ports(1)
     secure = ("--set", "transport.security.mode=on", "--set", f"transport.security.keys={keys}", "--transport", "mqtt")
-    quick = ("exchange-quick", *TINY, "--episodes", "6", "--set", "recovery.hung_after_s=600")
+    quick = ("exchange-quick", *TINY, "--episodes", "6")
     with start(
         "broker", "exchange-quick", *secure, "--listen", f"mqtt://127.0.0.1:{port}", "--out", str(tmp_path)
     ) as broker:
         told = (*secure, "--set", f"transport.mqtt.address={broker.stdout.readline().strip()}")
-        with start("run", *quick, *told, "--out", str(tmp_path / "first")) as process:
-            until(lambda: recorded(tmp_path / "first") >= 1, "an episode")
-            bystander = participant_pid(tmp_path / "first", "agent-2")
-            os.kill(bystander, signal.SIGSTOP)  # so that the run does not end before the other has been refused
+        with start("run", *quick, *told, *STOP, "--out", str(tmp_path / "first")) as process:
+            stopped = stopped_agent(tmp_path / "first")
             done = foretell("run", *quick, *told, "--out", str(tmp_path / "second"))
-            os.kill(bystander, signal.SIGCONT)
+            os.kill(stopped, signal.SIGCONT)
             _, said = process.communicate()
     assert process.returncode == 0, said
     assert done.returncode == 2
