@@ -32,7 +32,7 @@ from agent_node.in_edge import Arrays
 from agent_node.sharing import Arrival, RoundName, Sharing
 from agent_node.timestep_masks import TimestepMasks
 from broker.counting import counted
-from broker.errors import PeerLost, ProtocolViolation
+from broker.errors import PeerLost, ProtocolViolation, WrongRun
 from broker.participants.checkpoint import State
 from broker.participants.joining import Joining
 from broker.participants.participant import Command, Forget, Refit, Report, Save, Send
@@ -171,7 +171,8 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
         self._learner = learner
         self._sharing = Sharing(config, learner.check)
         present = tuple(peer for peer in self.peers if peer not in self._sharing.gone)
-        self._joining = Joining(self.name, present, config.link.joining, config.link.life.incarnation)
+        link = config.link
+        self._joining = Joining(self.name, present, link.joining, link.life.incarnation, link.identity)
         copies, neighbors = config.parallel_episodes, len(config.neighbors[self.name]) if config.proximity else None
         actions = max(config.action_counts.values()) if config.masks else None
         seeing = timestep_layout(copies, config.observation_size, neighbors, actions)
@@ -233,8 +234,8 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
                 return f"{self._where()} waits for a timestep after {self._latest.step} from {ENVIRONMENT}"
 
     def totals(self) -> list[Record]:
-        """What was counted of each neighbor's shares."""
-        return [*self._sharing.totals()]
+        """What was counted of each neighbor's shares, and refused of those who are of another run."""
+        return [*self._sharing.totals(), *self._joining.totals()]
 
     # Joining and leaving
 
@@ -249,7 +250,9 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
 
     def _stop(self, stop: Stop) -> list[Command]:
         if stop.reason:
-            raise PeerLost(f"{self._where()}: {ENVIRONMENT} stopped the run: {stop.reason}")
+            said = f"{self._where()}: {ENVIRONMENT} stopped the run: {stop.reason}"
+            before_all = self._latest.episode == self._config.link.life.after_episode
+            raise WrongRun(said) if stop.mistake and before_all else PeerLost(said)
         latest = max((held.episode for held in self._held), default=self._latest.episode)
         if latest + 1 < self._config.episodes:
             raise ProtocolViolation(

@@ -5,7 +5,8 @@ ForetellError
 |   |-- ScenarioError       names the path in the document
 |   |   `-- EnvironmentMissing  its environment is not on this host
 |   |-- Unreachable         nobody answers at an address
-|   `-- AddressInUse        another program listens there already
+|   |-- AddressInUse        another program listens there already
+|   `-- WrongRun            a peer belongs to another run, document or version
 |-- CheckpointDamaged       a checkpoint is missing or not what was written (an older one is taken)
 |-- FrameRejected           bytes that are no message of ours: from outside they are counted, to be sent they are fatal
 |-- ProtocolViolation       a message that no correct peer can say now (counted, never fatal)
@@ -78,6 +79,10 @@ class AddressInUse(UserError):
             f"{participant} cannot listen on {address}: the address is in use. "
             f"Stop the program that holds it or choose another {setting}."
         )
+
+
+class WrongRun(UserError):
+    """Somebody belongs to another run, has another document, or another version of Foretell."""
 
 
 class CheckpointDamaged(ForetellError):

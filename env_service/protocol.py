@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from broker.errors import PeerLost, ProtocolViolation
+from broker.errors import PeerLost, ProtocolViolation, WrongRun
 from broker.participants.checkpoint import State
 from broker.participants.joining import Joining
 from broker.participants.participant import Command, Forget, Refit, Report, Save, Send
@@ -85,9 +85,10 @@ class EnvironmentProtocol:
         self.deadline: float | None = None
         self._config, self._task = config, task
         life, agents, copies = config.link.life, tuple(config.neighbors), config.parallel_episodes
+        self._failure: PeerLost | WrongRun | None = None
         self._gone = {agent: None for agent in agents if agent in life.gone}
         present = tuple(peer for peer in self.peers if peer not in self._gone)
-        self._joining = Joining(self.name, present, config.link.joining, life.incarnation)
+        self._joining = Joining(self.name, present, config.link.joining, life.incarnation, config.link.identity)
         proximity = config.proximity_distance is not None
         actions = None if task.action_masks() is None else max(task.action_counts)
         self._pages = Pages(len(agents), copies, task.observation_size, proximity=proximity, actions=actions)
@@ -119,7 +120,7 @@ class EnvironmentProtocol:
         """Ask again, or fill in missing actions where the scenario says so."""
         service, episode = self._config.service, self._episode
         if self.phase is JOINING:
-            return [*self._joining.expire(now), *self._join(now)]
+            return self._ask_who_is_missing(now)
         if self.phase is PAUSED:
             return self._ask_to_go_on(now)
         if service.missing_action != "wait" and episode.attempt > 0:
@@ -139,8 +140,8 @@ class EnvironmentProtocol:
         return f"{self._where()} waits for {answer} from {', '.join(self._barrier.waiting)}"
 
     def totals(self) -> list[Record]:
-        """Nothing beyond what the transport counts."""
-        return []
+        """What was refused of those who are of another run; all else the transport counts."""
+        return self._joining.totals()
 
     def _take_rare(self, source: str, message: Message, now: float) -> list[Command]:
         """All but an agent's action."""
@@ -157,12 +158,30 @@ class EnvironmentProtocol:
     # Joining
 
     def _join(self, now: float) -> list[Command]:
-        if self.phase is not JOINING:
+        if self.phase is not JOINING or self._failure is not None:
             return []
         if not self._joining.complete:
             self.deadline = self._joining.deadline
             return []
         return [Report(JoinedRecord(self.name)), *self._next_episode(now)]
+
+    def _ask_who_is_missing(self, now: float) -> list[Command]:
+        """Where it gives up, it first tells all agents why: those who have joined would wait for it for long.
+
+        Raises:
+            PeerLost: Told so the time before.
+            WrongRun: Told so the time before.
+        """
+        if self._failure is not None:
+            raise self._failure
+        try:
+            return [*self._joining.expire(now), *self._join(now)]
+        except (PeerLost, WrongRun) as failure:
+            self._failure, self.deadline = failure, now
+            return self._stop_all(str(failure), mistake=isinstance(failure, WrongRun))
+
+    def _stop_all(self, reason: str, *, mistake: bool = False) -> list[Command]:
+        return [Send(agent, Stop(reason, mistake)) for agent in self._barrier.rows if agent not in self._gone]
 
     def _go_on_without(self, agent: str, now: float) -> list[Command]:
         self._gone[agent] = None
@@ -259,8 +278,7 @@ class EnvironmentProtocol:
             return self._pause(now) if pauses else self._begin_episode(now)
         self.phase, self.done, self.deadline = PHASES.enter(self.phase, DONE), True, None
         self._task.close()
-        stops: list[Command] = [Send(agent, Stop("")) for agent in self._barrier.rows if agent not in self._gone]
-        return [*stops, Report(FinishedRecord(self.name, ""))]
+        return [*self._stop_all(""), Report(FinishedRecord(self.name, ""))]
 
     def _pause(self, now: float) -> list[Command]:
         self.phase = PHASES.enter(self.phase, PAUSED)

@@ -14,7 +14,8 @@ PACKAGES = ("broker", "agent_node", "env_service", "scenarios")
 FLOORS = (
     (
         *("broker/addresses.py", "broker/counting.py", "broker/errors.py", "broker/files.py", "broker/isolated.py"),
-        *("broker/model.py", "broker/open_files.py", "broker/seeding.py", "broker/text_files.py", "broker/threads.py"),
+        *("broker/model.py", "broker/open_files.py", "broker/release.py", "broker/run_name.py"),
+        *("broker/seeding.py", "broker/text_files.py", "broker/threads.py"),
     ),
     ("broker/user_code.py",),
     ("broker/wire",),
@@ -75,6 +76,8 @@ PURE = (
     "broker/participants/link.py",
     "broker/participants/participant.py",
     "broker/participants/phases.py",
+    "broker/participants/seal.py",
+    "broker/participants/strangers.py",
     "broker/driving/driver.py",
     "broker/driving/virtual_time.py",
     "broker/servers/amqtt_config.py",

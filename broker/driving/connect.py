@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def make_codec(link: LinkConfig) -> Codec:
     """A codec that reads a participant's in-edges and nothing else."""
-    codec = Codec(link.run, link.transport.max_message_bytes, link.life.incarnation)
+    codec = Codec(link.run, link.transport.max_message_bytes, link.life.incarnation, link.identity)
     for peer in heard_by(link):
         codec.allow(peer, link.name)
     return codec

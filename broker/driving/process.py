@@ -35,6 +35,7 @@ from broker.participants.checkpoint import State
 from broker.participants.life import FIRST_LIFE, ParticipantLife, begin_life
 from broker.participants.link import LinkConfig
 from broker.participants.participant import Participant
+from broker.participants.seal import require_whole
 from broker.text_files import read_text
 from broker.threads import schedule
 from broker.transports.transport import Transport
@@ -150,6 +151,7 @@ def main(program: str, slice_type: type[Slice], run: Callable[[Slice], int]) -> 
         return WRONG
     try:
         text = read_text(Path(sys.argv[1]), _MOST_BYTES) if sys.argv[1:] else sys.stdin.read()
+        require_whole(text)
         return run(slice_type.model_validate_json(text))
     except OSError as error:
         _log.error("cannot read the slice: %s", error.strerror)

@@ -3,14 +3,23 @@
 Nobody sleeps and hopes. A HELLO says whether it wants an answer; whoever hears one that does answers it, in any
 phase, so a participant that comes late or comes back is heard by all. Only an answer counts: it proves both directions
 of an edge, where a mere HELLO leaves open whether one's own are lost, refused or forbidden on the way.
+
+A HELLO also says to which run its sender belongs. One of another run counts as no sign of the peer in whose place it
+is said, but is answered all the same: so the sender learns of it too. Where nobody is missing but peers in whose place
+others are heard, joining has come to its end.
 """
 
 from __future__ import annotations
 
 from broker.config import JoiningConfig
-from broker.errors import PeerLost
+from broker.errors import PeerLost, WrongRun
 from broker.participants.participant import Command, Send
+from broker.participants.strangers import Strangers
+from broker.wire.identity import Identity
 from broker.wire.messages import Hello
+from broker.wire.records import Record
+
+_NOBODY = Identity()
 
 
 class Joining:
@@ -21,9 +30,19 @@ class Joining:
         peers: Who has to answer.
         config: How often it asks and when it gives up.
         incarnation: Which life of `name` this is.
+        identity: To which run it belongs.
     """
 
-    def __init__(self, name: str, peers: tuple[str, ...], config: JoiningConfig, incarnation: int = 0) -> None:
+    def __init__(
+        self,
+        name: str,
+        peers: tuple[str, ...],
+        config: JoiningConfig,
+        incarnation: int = 0,
+        identity: Identity = _NOBODY,
+    ) -> None:
+        self._identity = identity
+        self._strangers = Strangers(name, identity)
         self._name = name
         self._silent = list(peers)
         self._deaf: set[str] = set()
@@ -44,15 +63,12 @@ class Joining:
 
     def hear(self, source: str, hello: Hello) -> list[Command]:
         """Note that `source` is there, and answer if it wants an answer."""
-        if hello.wants_reply:
-            if source in self._silent:
-                self._deaf.add(source)
-            return [Send(source, Hello(self._incarnation, wants_reply=False))]
+        answer: list[Command] = [Send(source, self._hello(wants_reply=False))] if hello.wants_reply else []
+        if hello.identity != self._identity:
+            return answer + self._strangers.hear(source, hello)
         if source in self._silent:
-            self._silent.remove(source)
-        if self.complete:
-            self._ask_at = None
-        return []
+            self._hear_peer(source, hello)
+        return answer
 
     def leave_out(self, peer: str) -> None:
         """Wait no more for a peer that is dead."""
@@ -71,11 +87,16 @@ class Joining:
 
         Raises:
             PeerLost: It has asked for longer than the scenario allows.
+            WrongRun: In the place of those, others of another run are there.
         """
-        if now >= self._give_up_at:
+        self._strangers.turn()
+        over, refusal = now >= self._give_up_at, self._strangers.refusal(self._silent)
+        if refusal and (over or self._strangers.certain(self._silent)):
+            raise WrongRun(refusal)
+        if over:
             raise PeerLost(
                 f"{self.waits_for()} and gave up after joining.give_up_s = {self._config.give_up_s} s. "
-                "Is it running, and do the addresses agree?"
+                f"Is it running, do the addresses agree, and is its slice of the same run{self._run()}?"
             )
         return self._ask(now)
 
@@ -86,8 +107,27 @@ class Joining:
         wanted = [f"HELLO from {', '.join(silent)}"] if silent else []
         if deaf:
             wanted.append(f"an answer from {', '.join(deaf)}, heard but not hearing it")
-        return f"{self._name} in JOINING waits for {' and for '.join(wanted)}"
+        strange = self._strangers.refusal(self._silent)
+        return f"{self._name} in JOINING waits for {' and for '.join(wanted)}{f'; {strange}' if strange else ''}"
+
+    def totals(self) -> list[Record]:
+        """What was refused of others than peers of this run."""
+        return self._strangers.totals()
+
+    def _hear_peer(self, source: str, hello: Hello) -> None:
+        if hello.wants_reply:
+            self._deaf.add(source)
+            return
+        self._silent.remove(source)
+        if self.complete:
+            self._ask_at = None
 
     def _ask(self, now: float) -> list[Command]:
         self._ask_at = now + self._config.hello_interval_s if self._silent else None
-        return [Send(peer, Hello(self._incarnation, wants_reply=True)) for peer in self._silent]
+        return [Send(peer, self._hello(wants_reply=True)) for peer in self._silent]
+
+    def _hello(self, *, wants_reply: bool) -> Hello:
+        return Hello(self._incarnation, wants_reply, self._identity)
+
+    def _run(self) -> str:
+        return f", {self._identity.run}" if self._identity.run else ""

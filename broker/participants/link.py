@@ -13,6 +13,7 @@ from broker.addresses import parse_address
 from broker.config import JoiningConfig, TransportConfig
 from broker.faults.config import FaultConfig
 from broker.model import Model
+from broker.wire.identity import Identity
 from broker.wire.messages import LIVES
 
 
@@ -36,6 +37,10 @@ class LinkConfig(Model):
     """How one participant reaches its peers; part of its slice of the scenario."""
 
     run: str = Field(description="Name of the run; the second part of every topic.")
+    identity: Identity = Field(
+        default=Identity(),
+        description="The run, document and Foretell that all participants have in common; see HELLO.",
+    )
     name: str = Field(description="The participant.")
     peers: tuple[str, ...] = Field(description="Participants it sends to and hears from.")
     seed: int = Field(description="The scenario's seed, for the faults.")
@@ -64,4 +69,5 @@ class LinkConfig(Model):
     credentials: Path | None = Field(
         default=None, description="Folder with its own keys and those of its peers; none: anybody may connect."
     )
+    seal: str = Field(default="", description="Shows whether the slice is as it was written; none: nobody looks.")
     journal: Path | None = Field(default=None, description="File for the frames it sends and receives.")

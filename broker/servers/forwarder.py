@@ -40,7 +40,7 @@ _log = logging.getLogger("foretell")
 class ForwarderConfig(Model):
     """What a forwarder is told."""
 
-    run: str = Field(description="Name of the run.")
+    run: str = Field(description="Name of the run, or what stands for every run of a scenario.")
     address: str = Field(description="Where participants publish; they subscribe at the next address.")
     peers: dict[str, tuple[str, ...]] = Field(description="For each participant, those it sends to and hears from.")
     transport: TransportConfig
@@ -113,7 +113,7 @@ def start_forwarder(
         address: tcp://HOST:PORT or ipc://PATH where participants shall publish.
         folder: Where its log goes.
         config: Limits, and options of the sockets.
-        run: Name of the run.
+        run: Name of the run, or what `every_run` gives.
         peers: For each participant, the observer included, those it sends to and hears from.
         credentials: Folder with its own keys and everybody's; None: anybody may connect.
 

@@ -23,10 +23,10 @@ import zmq
 from broker.config import TransportConfig
 from broker.errors import UserError
 from broker.security.curve import CurveKeys, key_of
+from broker.servers.known_edges import KnownEdge, KnownEdges
 from broker.transports.zeromq.doorkeeper import Doorkeeper, serve_with
 from broker.transports.zeromq.forwarded import SUBSCRIBED, UNSUBSCRIBED, subscribe_address
 from broker.transports.zeromq.sockets import NOBLOCK, Socket, bind, is_readable, plain_send, set_limits
-from broker.wire.codec import edge_prefix
 from broker.wire.messages import FORWARDER, OBSERVER
 
 REFUSED_IN_ALL = "refused in all: "
@@ -40,6 +40,8 @@ _PATIENCE_S, _PAUSE_S = 0.5, 10.0
 _LONGEST_ASKED = 1024
 """Bytes of a subscription or of a handshake."""
 _TOLD, _COUNTED_EVERY = 20, 1000
+_RUNS_AT_ONCE = 64
+"""Of one scenario: without keys anybody may ask for one, and each takes memory."""
 _SHOWN = 80
 _log = logging.getLogger("foretell")
 
@@ -51,7 +53,7 @@ class Switch:
         refused: Frames, subscriptions and connections that were turned away; the first few are in the log.
 
     Args:
-        run: Name of the run.
+        run: Name of the run, or what `every_run` gives: then it serves all runs of the scenario, a few dozen at once.
         address: Where participants publish.
         peers: For each participant, those it sends to and hears from.
         config: Limits, and options of the sockets.
@@ -73,18 +75,18 @@ class Switch:
         self.refused = 0
         self._config = config
         edges = [(source, destination) for source, others in peers.items() for destination in others]
-        self._edges = {edge_prefix(run, *edge): edge for edge in edges}
-        self._lengths = sorted({len(prefix) for prefix in self._edges})
+        self._known = KnownEdges(run, edges)
         self._keyed = keys is not None
         self._asked: Counter[bytes] = Counter()
+        self._runs: Counter[bytes] = Counter()
         self._coveted: set[bytes] = set()
         self._context: zmq.Context[Socket] = zmq.Context()
         self._inbound, self._outbound = self._socket(zmq.XSUB), self._socket(zmq.XPUB)
         self._send = plain_send(self._outbound)
         self._outbound.setsockopt(zmq.XPUB_MANUAL, 1)  # who asks is looked at first
-        self._outbound.setsockopt(zmq.MAXMSGSIZE, max(_LONGEST_ASKED, 1 + self._lengths[-1]))
+        self._outbound.setsockopt(zmq.MAXMSGSIZE, max(_LONGEST_ASKED, 1 + self._known.longest))
         self._outbound.setsockopt(zmq.XPUB_NODROP, 1)
-        self._gave_up_at: dict[str, float] = {}
+        self._gave_up_at: dict[tuple[str, bytes], float] = {}
         self._stops = 0
         self._news, self._room = select.poll(), select.poll()
         self._room.register(int(self._outbound.getsockopt(zmq.FD)), select.POLLIN)
@@ -136,21 +138,21 @@ class Switch:
             data, signer = frame.bytes, _signer_of(frame)
         else:
             data, signer = self._inbound.recv(NOBLOCK), ""
-        edge = self._edge_of(data)
+        edge = self._known.of_frame(data)
         if edge is None:
             self._refuse("a frame of no edge of this run, by %s: %r", signer or "somebody", data[:_SHOWN])
-        elif self._keyed and signer != edge[0]:
-            self._refuse("the key of %s signed a message of %s to %s", signer, *edge)
+        elif self._keyed and signer != edge.source:
+            self._refuse("the key of %s signed a message of %s to %s", signer, edge.source, edge.destination)
         else:
             self._hand_on(data, edge)
 
-    def _hand_on(self, data: bytes, edge: tuple[str, str]) -> None:
+    def _hand_on(self, data: bytes, edge: KnownEdge) -> None:
         """Send a frame; where its reader's queue is full, wait for it, but not again soon after that was in vain.
 
         So a flood is slowed down to what its reader reads, and does not push out what others say to it as long as it
         reads half its queue meanwhile; and a reader that has stopped holds everybody up for a twentieth of the time.
         """
-        reader = edge[1]
+        reader = edge.destination, edge.run_id
         give_up_at = None
         while True:
             try:
@@ -166,51 +168,51 @@ class Switch:
             else:
                 return
 
-    def _give_up(self, data: bytes, edge: tuple[str, str], *, again: bool) -> None:
+    def _give_up(self, data: bytes, edge: KnownEdge, *, again: bool) -> None:
         """Send a frame to those whose queue is not full: a stranger may have subscribed to the edge, too."""
         self._outbound.setsockopt(zmq.XPUB_NODROP, 0)
         self._send(data, NOBLOCK)
         self._outbound.setsockopt(zmq.XPUB_NODROP, 1)
         if not again:
-            self._gave_up_at[edge[1]] = time.monotonic()
+            self._gave_up_at[edge.destination, edge.run_id] = time.monotonic()
             self._stops += 1
             if self._stops <= _TOLD:
-                _log.warning("%s does not read: what is sent to it, by %s for one, is given up", edge[1], edge[0])
-
-    def _edge_of(self, data: bytes) -> tuple[str, str] | None:
-        for length in self._lengths:
-            edge = self._edges.get(data[:length])
-            if edge is not None:
-                return edge
-        return None
+                _log.warning(
+                    "%s does not read: what is sent to it, by %s for one, is given up", edge.destination, edge.source
+                )
 
     def _hear_asked(self) -> None:
         """Make a subscription, or end one, and let those who publish know."""
         frame = self._outbound.recv(NOBLOCK, copy=False)
         notice, signer = frame.bytes, _signer_of(frame) if self._keyed else ""
         prefix = notice[1:]
-        edge = self._edges.get(prefix)
+        edge = self._known.beginning(prefix)
         if notice[:1] == UNSUBSCRIBED:
-            self._end_subscription(prefix)
+            self._end_subscription(prefix, edge)
         elif notice[:1] != SUBSCRIBED or edge is None:
             self._refuse("%s wants what is no edge of this run: %r", signer or "somebody", notice[:_SHOWN])
             _disconnect(frame)
-        elif self._keyed and signer != edge[1]:
+        elif self._keyed and signer != edge.destination:
             self._coveted.add(prefix)
-            self._refuse("%s wants to hear what %s says to %s", signer, *edge)
+            self._refuse("%s wants to hear what %s says to %s", signer, edge.source, edge.destination)
+            _disconnect(frame)
+        elif edge.run_id not in self._runs and len(self._runs) >= _RUNS_AT_ONCE:
+            self._refuse("somebody wants to take part in a run beyond the %d that are served at once", _RUNS_AT_ONCE)
             _disconnect(frame)
         else:
             self._outbound.setsockopt(zmq.SUBSCRIBE, prefix)
             self._asked[prefix] += 1
+            self._runs[edge.run_id] += 1
             self._inbound.send(notice)
 
-    def _end_subscription(self, prefix: bytes) -> None:
-        if prefix not in self._edges:
+    def _end_subscription(self, prefix: bytes, edge: KnownEdge | None) -> None:
+        if edge is None:
             return
         self._outbound.setsockopt(zmq.UNSUBSCRIBE, prefix)
         # The end of a connection has no name: of an edge that a stranger wanted too, nobody knows whose end it was.
         if self._asked[prefix] and prefix not in self._coveted:
-            self._asked[prefix] -= 1
+            _take_one(self._asked, prefix)
+            _take_one(self._runs, edge.run_id)
             self._inbound.send(UNSUBSCRIBED + prefix)
 
     def _hear_refusals(self) -> None:
@@ -242,6 +244,13 @@ def _handle_waiting(socket: Socket, handle: Callable[[], None]) -> int:
             return handled
         handle()
     return _AT_ONCE
+
+
+def _take_one(counts: Counter[bytes], name: bytes) -> None:
+    """Count one less; what is none any more is forgotten."""
+    counts[name] -= 1
+    if not counts[name]:
+        del counts[name]
 
 
 def _signer_of(frame: zmq.Frame) -> str:

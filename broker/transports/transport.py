@@ -192,6 +192,8 @@ class FrameTransport(Transport):
                 raise FrameRejected(f"{type(message).__name__} with the number of a last will")
             return
         if type(message) is Hello:
+            if message.identity != self.codec.identity:
+                return  # of another run: the participant answers it, and counts it
             if message.incarnation < heard.incarnation:
                 raise FrameRejected(f"HELLO of life {message.incarnation}, after one of life {heard.incarnation}")
             if message.incarnation > heard.incarnation:

@@ -10,16 +10,22 @@ must be finite. The arrays read are read-only views into the frame.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
 
 import msgspec
 
 from broker.errors import FrameRejected
 from broker.wire.arrays import layouts
-from broker.wire.messages import VERSION, Action, Envelope, Share, Timestep, topic
+from broker.wire.identity import Identity
+from broker.wire.messages import VERSION, Action, Envelope, Hello, Share, Timestep, topic
 
 _SHOWN = 80
 _SHORT_ARRAY = range(0x90, 0xA0)
 """First bytes of a msgpack array of at most 15: looking into a longer one would take hundreds of times its size."""
+
+_NOBODY = Identity()
+_AnyHello = tuple[int, str, str, str, int, tuple[Literal[1], int, bool, Identity]]
 
 
 class Codec:
@@ -28,6 +34,7 @@ class Codec:
     Attributes:
         run: Name of the run.
         incarnation: Which life of the run's participants this is.
+        identity: To which run its participant belongs; a HELLO that says otherwise is read all the same.
         max_bytes: Longest frame that is written or read.
         write: The frame of an envelope, whatever its length: for who looks at that himself.
 
@@ -35,10 +42,12 @@ class Codec:
         run: Name of the run; frames of other runs are refused.
         max_bytes: As above.
         incarnation: As above.
+        identity: As above.
     """
 
-    def __init__(self, run: str, max_bytes: int, incarnation: int = 0) -> None:
+    def __init__(self, run: str, max_bytes: int, incarnation: int = 0, identity: Identity = _NOBODY) -> None:
         self.run = run
+        self.identity = identity
         self.incarnation = incarnation
         self.max_bytes = max_bytes
         self.write = msgspec.msgpack.Encoder().encode
@@ -78,9 +87,10 @@ class Codec:
             raise FrameRejected(f"a frame of {len(frame)} bytes exceeds max_message_bytes = {self.max_bytes}")
         try:
             envelope = self._decode(frame)
-            if (envelope.source, envelope.destination) not in self._edges or envelope.run != self.run:
-                raise FrameRejected(_foreign(envelope.run, envelope.source, envelope.destination))
             message = envelope.message
+            foreign = envelope.run != self.run and type(message) is not Hello
+            if foreign or (envelope.source, envelope.destination) not in self._edges:
+                raise FrameRejected(_foreign(envelope.run, envelope.source, envelope.destination))
             if type(message) is Timestep or type(message) is Action or type(message) is Share:
                 layout, data = layouts[message.layout], message.data
                 suspicious = layout.many or len(data) != layout.size_bytes
@@ -92,6 +102,8 @@ class Codec:
                 if suspicious:
                     layout.check(data)
         except (msgspec.DecodeError, ValueError, TypeError, OverflowError, RecursionError) as error:
+            if (hello := self._hello_of_another_version(frame)) is not None:
+                return hello
             raise FrameRejected(self._refusal(frame) or str(error)) from error
         return envelope
 
@@ -101,6 +113,18 @@ class Codec:
             if frame.startswith(self.prefix(source, destination)):
                 return source, destination
         return None
+
+    def _hello_of_another_version(self, frame: bytes) -> Envelope | None:
+        """HELLO of an in-edge in messages of another version, which stands in its identity; None for anything else."""
+        try:
+            version, run, source, destination, _, hello = msgspec.msgpack.decode(frame, type=_AnyHello)
+        except (msgspec.DecodeError, ValueError, RecursionError):
+            return None
+        if version == VERSION or (source, destination) not in self._edges:
+            return None
+        _, incarnation, wants_reply, said = hello
+        identity = replace(said, version=f"{said.version} (messages of version {version})")
+        return Envelope(run, source, destination, 0, Hello(incarnation, wants_reply, identity))
 
     def _refusal(self, frame: bytes) -> str | None:
         """What is wrong in front of a frame's message, if anything is."""

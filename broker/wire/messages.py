@@ -28,6 +28,7 @@ import msgspec
 import numpy as np
 
 from broker.wire import arrays
+from broker.wire.identity import Identity
 
 ENVIRONMENT = "environment"
 OBSERVER = "observer"
@@ -86,18 +87,23 @@ class _Body(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     numbered: ClassVar[bool] = True
 
 
+_NOBODY = Identity()
+
+
 class Hello(_Body, frozen=True, tag=1):
     """I am here; nothing of the work, so it is not numbered: who does not answer hears it again.
 
     Attributes:
         incarnation: Which life of this participant speaks; grows with every restart.
         wants_reply: The receiver has not answered yet; otherwise this is the answer.
+        identity: To which run it belongs, in which document and with which Foretell.
     """
 
     numbered: ClassVar[bool] = False
 
     incarnation: int
     wants_reply: bool
+    identity: Identity = _NOBODY
 
 
 class Timestep(_Body, frozen=True, tag=2):
@@ -185,9 +191,11 @@ class Stop(_Body, frozen=True, tag=5):
 
     Attributes:
         reason: Empty when the work is done, else why the sender gives up.
+        mistake: Whether that is somebody's mistake, such as the slice of another run.
     """
 
     reason: str
+    mistake: bool = False
 
 
 class Metrics(_Body, frozen=True, tag=6):
@@ -275,7 +283,8 @@ def name_of(message: Message) -> MessageName | None:
             return None
 
 
-VERSION = 1
+VERSION = 2
+"""Of the messages; HELLO looks the same in all from 2 on, so that who speaks another is known by name."""
 _NUMBERS_OF_A_LIFE = 1 << 32
 LIVES = SEQUENCE_LIMIT // _NUMBERS_OF_A_LIFE
 """As many as a run can have."""

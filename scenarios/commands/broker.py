@@ -13,7 +13,7 @@ from scenarios.commands.screen import say
 from scenarios.commands.terminal import interruptible
 from scenarios.document.plan import Plan
 from scenarios.results.temporary import temporary_folder
-from scenarios.running.meeting.keys import given_keys, needs_keys
+from scenarios.running.meeting.keys import given_keys, needs_keys, run_of_keys
 from scenarios.running.meeting.running_broker import start_broker
 
 _LOOK_EVERY_S = 0.2
@@ -45,7 +45,8 @@ def serve(plan: Plan, listen: str, folder: Path) -> None:
         msg = f"cannot make the broker's folder {folder}: {error.strerror}"
         raise UserError(msg) from None
     with temporary_folder() as sockets, interruptible() as interrupted:
-        found = start_broker(plan, folder, Path(sockets), keys, str(address or ""))
+        run = run_of_keys(keys) if keys is not None else None
+        found = start_broker(plan, folder, Path(sockets), keys, str(address or ""), run=run)
         if found is None:
             return
         try:

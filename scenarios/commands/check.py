@@ -8,6 +8,8 @@ from pathlib import Path
 
 from broker.counting import counted
 from broker.errors import EnvironmentMissing, UserError
+from broker.participants.seal import sealed
+from broker.run_name import new_run_name
 from broker.wire.messages import ENVIRONMENT, OBSERVER
 from env_service.config import PettingZooConfig
 from env_service.trial import play_once
@@ -20,7 +22,7 @@ from scenarios.results.temporary import own_folder, temporary_place
 from scenarios.running.apart import call_apart
 from scenarios.running.machine import memory_sentence, missing, this_machine
 from scenarios.running.meeting.addresses import make_addresses
-from scenarios.running.meeting.keys import needs_keys
+from scenarios.running.meeting.keys import needs_keys, run_of_keys
 from scenarios.running.meeting.running_broker import given_address
 
 
@@ -88,8 +90,11 @@ def _of_the_machine(plan: Plan) -> Iterator[str]:
         yield f"# note: {sentence}"
 
 
-def write_slices(plan: Plan, folder: Path) -> None:
+def write_slices(plan: Plan, folder: Path) -> str:
     """Write each participant's slice to `folder` as JSON, wired to each other but to no observer.
+
+    Returns:
+        Name of the run that they are of.
 
     Raises:
         UserError: The folder cannot be written, or it is not said where the participants meet, or
@@ -108,14 +113,16 @@ def write_slices(plan: Plan, folder: Path) -> None:
     addresses = make_addresses(plan.participants, transport.zeromq, sockets)
     del addresses[OBSERVER]
     keys = transport.security.keys if needs_keys(transport) else None
-    wiring = Wiring(plan.scenario.name, addresses, between, keys=keys)
+    run = run_of_keys(keys) if keys is not None else new_run_name(plan.scenario.name)
+    wiring = Wiring(run, addresses, run, between, keys=keys)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if transport.zeromq.scheme == "ipc":
             own_folder(sockets)
         for name in plan.participants:
             slice_ = plan.environment(wiring) if name == ENVIRONMENT else plan.agent(name, wiring)
-            (folder / f"{name}.json").write_text(slice_.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            (folder / f"{name}.json").write_text(sealed(slice_.model_dump_json()), encoding="utf-8")
     except OSError as error:
         msg = f"cannot write slices to {folder}: {error.strerror}"
         raise UserError(msg) from None
+    return run

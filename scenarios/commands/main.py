@@ -116,8 +116,8 @@ def check(
         return
     say(describe(plan))
     if slices is not None:
-        write_slices(plan, slices)
-        say(f"# slices: {slices}/")
+        run = write_slices(plan, slices)
+        say(f"# slices of {run}: {slices}/")
 
 
 _TRANSPORTS = {
@@ -206,11 +206,12 @@ def broker(
 @click.option("--out", type=click.Path(path_type=Path), default=Path("keys"), help="A new folder for them.")
 def keys(scenario: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...], out: Path) -> None:
     """Make keys, passwords and permissions for everybody in a scenario, a folder each."""
+    from broker.run_name import new_run_name  # noqa: PLC0415
     from scenarios.commands.planned import planned  # noqa: PLC0415
     from scenarios.running.meeting.keys import describe_keys, make_keys  # noqa: PLC0415
 
     plan = planned(_load(scenario, seed, episodes, assignments))
-    make_keys(plan, out)
+    make_keys(plan, out, new_run_name(plan.scenario.name))
     say(describe_keys(plan, out))
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from agent_node.config import AgentConfig
 from agent_node.learning.algorithm import Modeled
 from agent_node.learning.network_sizes import Networks, networks_of
 from broker.participants.link import LifeConfig, LinkConfig
+from broker.release import FORETELL
 from broker.wire.arrays import layouts
+from broker.wire.identity import Identity
 from broker.wire.messages import ENVIRONMENT, OBSERVER, timestep_layout
 from env_service.config import ServiceConfig
 from scenarios.document.agent_names import AgentNames
@@ -123,11 +126,16 @@ class Plan:
         """What the observer is told."""
         return self._link(OBSERVER, self.participants, wiring)
 
+    @cached_property
+    def _shared_digest(self) -> str:
+        return self.scenario.shared_digest
+
     def _link(self, name: str, peers: tuple[str, ...], wiring: Wiring) -> LinkConfig:
         scenario = self.scenario
         known = {name, *peers, OBSERVER}
         return LinkConfig(
             run=wiring.run,
+            identity=Identity(wiring.name, self._shared_digest, FORETELL),
             name=name,
             peers=peers,
             seed=scenario.seed,

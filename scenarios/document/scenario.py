@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import reduce
 from hashlib import sha256
 from typing import Annotated
 
@@ -19,6 +20,15 @@ from scenarios.document.topology import TopologyConfig
 
 AnyFaultConfig = Annotated[MessageFaultConfig | ProcessFaultConfig, Field(discriminator="kind")]
 ANY_FAULT: TypeAdapter[AnyFaultConfig] = TypeAdapter(AnyFaultConfig)
+
+_OF_EACH_HOST = (
+    *("description", "environment.file", "transport.mqtt.address", "transport.mqtt.broker"),
+    *("transport.mqtt.username", "transport.mqtt.password_file", "transport.mqtt.password_variable"),
+    *("transport.zeromq.scheme", "transport.zeromq.host", "transport.zeromq.base_port"),
+    *("transport.zeromq.addresses", "transport.zeromq.forwarder"),
+    *("transport.security", "transport.scheduling", "transport.journal"),
+)
+"""Where things are, and how a host goes about it: none of it changes a number."""
 
 
 class Scenario(Model):
@@ -70,6 +80,15 @@ class Scenario(Model):
     def digest(self) -> str:
         """SHA-256 of every setting but `episodes`, which says how long a run goes on, and not what it is."""
         settings = self.model_dump(mode="json", exclude={"episodes"}, exclude_none=True)
+        return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def shared_digest(self) -> str:
+        """SHA-256 of every setting that participants must have in common: all but what is each host's own matter."""
+        settings = self.model_dump(mode="json", exclude_none=True)
+        for path in _OF_EACH_HOST:
+            *tables, name = path.split(".")
+            reduce(dict.__getitem__, tables, settings).pop(name, None)
         return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def to_toml(self) -> str:

@@ -16,7 +16,8 @@ class Wiring:
     """Where the participants of one run find each other.
 
     Attributes:
-        run: Name of the run, the second part of every topic.
+        run: The second part of every topic: the run's name or, with keys that were made beforehand, the one of those.
+        name: Name of the run, with its id.
         addresses: Where each participant and the observer listen, with ZeroMQ direct.
         broker: Where everybody connects to, with MQTT or a forwarder.
         observed: Whether an observer takes records.
@@ -28,6 +29,7 @@ class Wiring:
 
     run: str
     addresses: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
     broker: str = ""
     observed: bool = False
     keys: Path | None = None

@@ -56,6 +56,9 @@ _LONGEST_SETTINGS = 500
 class Observer:
     """The one who watches a run.
 
+    Attributes:
+        run_name: Name of the run, with the id that it has from its beginning on.
+
     Args:
         plan: What runs.
         folder: Where the results go.
@@ -84,7 +87,7 @@ class Observer:
         self._show = show
         self._show_sentence = say
         self._clock = clock
-        self._store = _opened(plan, folder, substrate)
+        self._store, self.run_name = _opened(plan, folder, substrate)
         try:
             self._totals = self._recalled()
             self._scalars = ScalarsLog(folder.tensorboard)
@@ -241,8 +244,8 @@ class Observer:
         self._losses_of = 0
 
 
-def _opened(plan: Plan, folder: RunFolder, substrate: str) -> Store:
-    """The store of a run that begins, beside its document, or of one that goes on with the document it was begun with.
+def _opened(plan: Plan, folder: RunFolder, substrate: str) -> tuple[Store, str]:
+    """The store of a run that begins, beside its document, or of one that goes on with the one it has; and its name.
 
     Raises:
         UserError: They cannot be written, or the run was begun with another document or on another substrate.
@@ -254,9 +257,9 @@ def _opened(plan: Plan, folder: RunFolder, substrate: str) -> Store:
         go_on(folder, scenario, substrate)
     store = Store(folder.store, plan.agents)
     try:
-        store.begin(scenario.digest, scenario.episodes, substrate)
+        name = store.begin(scenario.digest, scenario.episodes, scenario.name, substrate)
         store.introduce(plan.names)
     except BaseException:
         store.close()
         raise
-    return store
+    return store, name

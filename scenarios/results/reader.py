@@ -159,6 +159,10 @@ class RunReader:
             )
             raise UserError(msg)
 
+    def run_name(self) -> str | None:
+        """Name of the run, with its id; None before it has begun."""
+        return next((name for (name,) in self._ask("SELECT run FROM document")), None)
+
     def episodes(self) -> Iterator[EpisodeRow]:
         """Returns by episode, and within it in the order of the agents."""
         return self._rows(EpisodeRow, "SELECT * FROM episodes ORDER BY episode, rowid")

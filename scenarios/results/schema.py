@@ -2,7 +2,7 @@
 
 | table    | a row is                                                                                   |
 |----------|--------------------------------------------------------------------------------------------|
-| document | which document the run was begun with: SHA-256 of all but `episodes`, `episodes`; on what |
+| document | which document the run was begun with: SHA-256 of all but `episodes`; its name, on what |
 | agents   | an agent, and what its environment calls it: its id where that has no names              |
 | episodes | one agent's return in one episode                                                          |
 | rounds   | one communication round of one agent: partners, heard, losses as JSON                      |
@@ -27,7 +27,7 @@ VERSION = 3
 """Of tables and columns; whoever changes them adds one. Stores made before there were versions say 0."""
 
 _TABLES = """
-CREATE TABLE document (digest TEXT, episodes INTEGER, substrate TEXT);
+CREATE TABLE document (digest TEXT, episodes INTEGER, run TEXT, substrate TEXT);
 CREATE TABLE agents (agent TEXT PRIMARY KEY, name TEXT);
 CREATE TABLE episodes (episode INTEGER, agent TEXT, return REAL, steps INTEGER, missing_actions INTEGER);
 CREATE TABLE rounds (episode INTEGER, round INTEGER, agent TEXT, partners INTEGER, heard INTEGER, losses TEXT);

@@ -12,6 +12,7 @@ from typing import Any
 from msgspec.structs import astuple
 
 from broker.errors import UserError
+from broker.run_name import new_run_name
 from broker.wire.records import (
     DelayRecord,
     EdgeRecord,
@@ -134,25 +135,31 @@ class Store:
         except sqlite3.Error as error:
             raise _unwritable(error) from None
 
-    def begin(self, digest: str, episodes: int, substrate: str) -> None:
+    def begin(self, digest: str, episodes: int, scenario: str, substrate: str) -> str:
         """Keep which document the run is begun with, and on what, or that it goes on to more episodes.
 
         Args:
             digest: `Scenario.digest` of the document.
             episodes: How many there are to be.
+            scenario: Its name.
             substrate: On what it runs: `simulate` or `run`.
+
+        Returns:
+            The name that the run has from its beginning on.
 
         Raises:
             UserError: The run was begun with another document or on another substrate, or the file cannot be written.
         """
         self.reader.require_document(digest, episodes)
         self.reader.require_substrate(substrate)
+        run = self.reader.run_name() or new_run_name(scenario)
         try:
             with self._database:
                 self._database.execute("DELETE FROM document")
-                self._database.execute("INSERT INTO document VALUES (?, ?, ?)", (digest, episodes, substrate))
+                self._database.execute("INSERT INTO document VALUES (?, ?, ?, ?)", (digest, episodes, run, substrate))
         except sqlite3.Error as error:
             raise _unwritable(error) from None
+        return run
 
     def add_live_fault(self, name: str, document: str, after_episode: int) -> None:
         """Keep a fault that was added to the run while it went on."""

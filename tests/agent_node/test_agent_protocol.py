@@ -12,7 +12,7 @@ from recording_learner import RecordingLearner, bad, stamp
 
 from agent_node.partners import ExchangePlan
 from agent_node.protocol import AgentPhase, AgentProtocol
-from broker.errors import PeerLost, ProtocolViolation
+from broker.errors import PeerLost, ProtocolViolation, WrongRun
 from broker.participants.link import LifeConfig
 from broker.participants.participant import Command, Report, Save, Send
 from broker.wire.messages import ENVIRONMENT, Action, Hello, Message, Metrics, Share, Stop, Timestep
@@ -638,6 +638,17 @@ def test_an_agent_that_leaves_still_says_that_it_is_ready() -> None:
 def test_an_environment_that_stops_for_a_reason_is_lost_and_the_reason_told(phase: AgentPhase) -> None:
     with pytest.raises(PeerLost, match="agent-2 is gone"):
         in_phase(phase).hear(ENVIRONMENT, Stop("agent-2 is gone"))
+
+
+def test_a_mistake_that_the_environment_tells_of_is_the_users_as_long_as_nothing_is_played() -> None:
+    told = Stop("agent-2 is of another run", mistake=True)
+    joined = Bench().join()
+    for bench in (in_phase(AgentPhase.JOINING), joined):
+        with pytest.raises(WrongRun, match="environment stopped the run: agent-2 is of another run"):
+            bench.hear(ENVIRONMENT, told)
+    for phase in (AgentPhase.ACTING, AgentPhase.SHARING, AgentPhase.LEAVING):
+        with pytest.raises(PeerLost, match="agent-2 is of another run"):
+            in_phase(phase).hear(ENVIRONMENT, told)
 
 
 @pytest.mark.parametrize("phase", [AgentPhase.JOINING, AgentPhase.ACTING, AgentPhase.SHARING])

@@ -24,10 +24,11 @@ from hypothesis import strategies as st
 from message_cases import action_of, state_of, timestep_of
 from msgspec.structs import astuple
 
-from broker.errors import PeerLost, ProtocolViolation
+from broker.errors import PeerLost, ProtocolViolation, WrongRun
 from broker.participants.link import LifeConfig
 from broker.participants.participant import Forget, Report, Save, Send
 from broker.seeding import generator
+from broker.wire.identity import Identity
 from broker.wire.messages import OBSERVER, Ended, Gone, Hello, Metrics, Share, Stop, Timestep
 from broker.wire.records import EndingRecord, EpisodeRecord, EventRecord, FinishedRecord, JoinedRecord
 from env_service.build import make_environment
@@ -121,8 +122,30 @@ def test_it_gives_up_joining_and_names_the_silent():
     protocol = joining()
     protocol.receive("agent-1", Hello(0, wants_reply=False), 0.0)
     protocol.expire(59.9)
-    with pytest.raises(PeerLost, match=r"HELLO from agent-0, agent-2 .*joining\.give_up_s = 60"):
+    told = protocol.expire(60.0)
+    assert [(each.destination, each.message.mistake) for each in told] == [(agent, False) for agent in AGENTS]
+    assert protocol.deadline == 60.0
+    with pytest.raises(PeerLost, match=r"HELLO from agent-0, agent-2 .*joining\.give_up_s = 60") as caught:
         protocol.expire(60.0)
+    assert {each.message.reason for each in told} == {str(caught.value)}, "those who have joined would wait for long"
+
+
+def test_who_takes_part_in_another_run_ends_all_who_have_joined_and_nothing_is_played():
+    task = FakeTask()
+    protocol = joining(task)
+    for agent in AGENTS[:2]:
+        protocol.receive(agent, Hello(0, wants_reply=False), 0.0)
+    for _ in range(10):
+        protocol.receive(AGENTS[2], Hello(0, wants_reply=False, identity=Identity("toy-bbbbbbbb")), 0.0)
+    told = protocol.expire(protocol.deadline)
+    assert [(each.destination, each.message.mistake) for each in told] == [(agent, True) for agent in AGENTS]
+    protocol.receive(AGENTS[2], Hello(0, wants_reply=False), protocol.deadline)
+    assert (protocol.phase, task.resets) == (EnvironmentPhase.JOINING, 0)
+    with pytest.raises(
+        WrongRun, match="environment cannot work with agent-2: expected run '', found toy-bbbbbbbb"
+    ) as end:
+        protocol.expire(protocol.deadline)
+    assert {each.message.reason for each in told} == {str(end.value)}
 
 
 def test_hello_is_answered_in_every_phase_and_disturbs_nothing():

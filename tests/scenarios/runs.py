@@ -24,6 +24,7 @@ from limits import LIMIT_S
 from warm import ANSWER, LARGEST_REQUEST
 
 from scenarios.results.folder import RunFolder
+from scenarios.results.reader import read_store
 from scenarios.running.procfs import writers_of
 
 TINY = (
@@ -200,6 +201,14 @@ def start_afresh(*arguments: str) -> StartedAfresh:
 def summary(out: Path) -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     return loaded
+
+
+def run_name(out: Path) -> str:
+    """What a run is called in topics, once it has begun."""
+    with read_store(RunFolder(out).store) as store:
+        name = store.run_name()
+    assert name is not None
+    return name
 
 
 def until(condition: Callable[[], object], what: str, limit_s: float = LIMIT_S) -> None:

@@ -208,7 +208,7 @@ class MqttTransport(QueueingTransport[_Topic]):
         longest = max((len(edge.topic.encode()) for edge in self._edges.values()), default=0)
         return Who(
             self.name,
-            f"foretell-{run}-{self.name}",
+            f"foretell-{self.codec.identity.run}-{self.name}",
             in_edges,
             self._will() if OBSERVER in peers else None,
             frame_bytes + longest + _HEAD_BYTES,

@@ -32,7 +32,7 @@ def launched(make_nodes: MakeNodes) -> Way:
     def way(plan: Plan, folder: RunFolder, observer: Observer) -> Iterator[Launched]:
         with (
             temporary_folder() as sockets,
-            meeting(plan, folder, Path(sockets), observer.tell) as found,
+            meeting(plan, folder, Path(sockets), observer.run_name, observer.tell) as found,
         ):
             yield Launched(folder, observer, make_nodes(folder), found, plan.participants)
 

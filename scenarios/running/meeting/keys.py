@@ -1,11 +1,14 @@
 """Who may take part in a run: whether it needs keys, and making them, a whole set or none.
 
 FOLDER/made-for says for whom the set in a folder was made; it is empty until the last of its files is on the disk.
+FOLDER/<who>/run says for which run, by its name: topics bear it, and permissions are for these topics alone.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator
@@ -24,6 +27,7 @@ from scenarios.document.plan import Plan
 _HERE = "this host"
 _MADE_FOR, _UNFINISHED = "made-for", ""
 _MOST_BYTES = 1 << 12
+_RUN = "run"
 
 
 def needs_keys(config: TransportConfig) -> bool:
@@ -35,18 +39,19 @@ def needs_keys(config: TransportConfig) -> bool:
     return any(address.is_beyond_this_host for address in _addresses(config))
 
 
-def own_keys(plan: Plan, folder: Path) -> Path:
+def own_keys(plan: Plan, folder: Path, run: str) -> Path:
     """The folder of keys that a run makes for itself: those that are there already when it is resumed, else new ones.
 
     Args:
         plan: What runs.
         folder: Where they are, or where to make them.
+        run: Its name.
 
     Raises:
         UserError: The folder holds something else, or cannot be read or written.
     """
-    if _made_for(folder) != _digest(plan):
-        make_keys(plan, folder)
+    if _made_for(folder) != _digest(plan, run):
+        make_keys(plan, folder, run)
     return folder
 
 
@@ -63,7 +68,25 @@ def given_keys(folder: Path) -> Path:
     return folder
 
 
-def make_keys(plan: Plan, folder: Path) -> None:
+def run_of_keys(folder: Path) -> str:
+    """Name of the run that keys were made for; all of a folder are for one, and any of them is enough to know it.
+
+    Raises:
+        UserError: They do not say it, or are of several sets.
+    """
+    try:
+        found = {path.read_text(encoding="ascii").strip() for path in sorted(folder.glob(f"*/{_RUN}"))}
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"cannot read for which run the keys in {folder} are: {error}"
+        raise UserError(msg) from None
+    if len(found) != 1:
+        said = f"keys for the runs {' and '.join(sorted(found))}" if found else "none that say for which run they are"
+        msg = f"expected keys of one `foretell keys` in {folder}, found {said}: copy those of one set, or make new ones"
+        raise UserError(msg)
+    return found.pop()
+
+
+def make_keys(plan: Plan, folder: Path, run: str) -> None:
     """Make the keys and passwords of every participant of a run, of its observer and of what stands between them.
 
     What is left of a set that was cut while it was made is removed: it serves nobody.
@@ -71,6 +94,7 @@ def make_keys(plan: Plan, folder: Path) -> None:
     Args:
         plan: Its graph says who may speak to whom.
         folder: Gets a folder for each.
+        run: Name of the run, with its id.
 
     Raises:
         UserError: The folder holds keys already, or cannot be written.
@@ -82,17 +106,19 @@ def make_keys(plan: Plan, folder: Path) -> None:
         if folder.exists() and _made_for(folder) != _UNFINISHED and any(folder.iterdir()):
             msg = f"expected an empty folder for keys, found {folder} with files in it. Choose another, or remove it."
             raise UserError(msg)
-        with _whole_or_unfinished(plan, folder):
+        with _whole_or_unfinished(_digest(plan, run), folder):
             peers = everybodys_peers(plan)
-            make_mqtt_access(folder, plan.scenario.name, peers, sorted(_hosts(plan.scenario.transport)))
+            make_mqtt_access(folder, run, peers, sorted(_hosts(plan.scenario.transport)))
             make_curve_keys(folder, with_forwarder(peers))
+            for own in [path for path in folder.iterdir() if path.is_dir()]:
+                (own / _RUN).write_text(f"{run}\n", encoding="ascii")
     except OSError as error:
         msg = f"cannot write keys to {folder}: {error.strerror}"
         raise UserError(msg) from None
 
 
 @contextmanager
-def _whole_or_unfinished(plan: Plan, folder: Path) -> Iterator[None]:
+def _whole_or_unfinished(made_for: str, folder: Path) -> Iterator[None]:
     """Call what is in a folder unfinished until all that is written there meanwhile is on the disk."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     (folder / _MADE_FOR).touch()
@@ -101,7 +127,7 @@ def _whole_or_unfinished(plan: Plan, folder: Path) -> Iterator[None]:
         shutil.rmtree(left)
     yield
     sync_tree(folder)
-    write_whole(folder / _MADE_FOR, _digest(plan).encode())
+    write_whole(folder / _MADE_FOR, made_for.encode())
     sync(folder)
 
 
@@ -116,10 +142,34 @@ def _made_for(folder: Path) -> str | None:
         raise UserError(msg) from None
 
 
-def _digest(plan: Plan) -> str:
+def _digest(plan: Plan, run: str) -> str:
     """SHA-256 of all that keys are made from."""
-    made_from = [plan.scenario.name, everybodys_peers(plan), sorted(_hosts(plan.scenario.transport))]
+    made_from = [run, everybodys_peers(plan), sorted(_hosts(plan.scenario.transport))]
     return sha256(json.dumps(made_from).encode()).hexdigest()
+
+
+@contextmanager
+def used_alone(folder: Path | None) -> Iterator[None]:
+    """Keep other runs of this host from keys: a set's topics and permissions are for one run at a time.
+
+    Raises:
+        UserError: Another run uses them.
+    """
+    if folder is None:
+        yield
+        return
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            msg = f"another run uses the keys in {folder}: wait for its end, or make others with `foretell keys`"
+            raise UserError(msg) from None
+        except OSError:
+            pass  # of a file system without locks: participants notice each other by their HELLO
+        yield
+    finally:
+        os.close(lock)
 
 
 def describe_keys(plan: Plan, folder: Path) -> str:
@@ -130,7 +180,7 @@ def describe_keys(plan: Plan, folder: Path) -> str:
         address = addresses.get(name, "")
         hosts[_parsed(address).host if address.startswith("tcp://") else _HERE].append(name)
     width = max(map(len, hosts))
-    lines = [f"keys of {plan.scenario.name}: {folder}/", "copy to each host its own folders and no others:"]
+    lines = [f"keys of {run_of_keys(folder)}: {folder}/", "copy to each host its own folders and no others:"]
     lines += [f"  {host:{width}}  {', '.join(names)}" for host, names in hosts.items()]
     lines.append(f"the MQTT broker's host takes {folder}/broker, the forwarder's {folder}/{FORWARDER}")
     return "\n".join(lines)

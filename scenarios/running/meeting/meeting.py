@@ -16,7 +16,7 @@ from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
 from scenarios.results.folder import RunFolder
 from scenarios.running.meeting.addresses import make_addresses
-from scenarios.running.meeting.keys import given_keys, needs_keys, own_keys
+from scenarios.running.meeting.keys import given_keys, needs_keys, own_keys, run_of_keys, used_alone
 from scenarios.running.meeting.running_broker import RunningBroker, given_address, start_broker
 from scenarios.running.procfs import await_stopped, is_alive
 
@@ -117,45 +117,52 @@ class Meeting:
 
 
 @contextmanager
-def meeting(plan: Plan, folder: RunFolder, sockets: Path, tell: Tell) -> Iterator[Meeting]:
+def meeting(plan: Plan, folder: RunFolder, sockets: Path, name: str, tell: Tell) -> Iterator[Meeting]:
     """Make what the participants of a run need to meet, and end it afterwards.
 
     Args:
         plan: What runs.
         folder: The run's, for logs and journals, and for keys where the scenario names none.
         sockets: For the socket files of `ipc`.
+        name: Of the run, with its id.
         tell: Takes a sentence for the user.
 
     Raises:
-        UserError: An address is in use, or something that stands elsewhere cannot know the run's keys.
+        UserError: An address is in use, something that stands elsewhere cannot know the run's keys, or another run
+            uses them.
     """
-    keys = find_keys(plan, folder.keys)
-    start = partial(start_broker, plan, folder.logs, sockets, keys)
-    given = given_address(plan)
-    between = None if given else start("")
-    if between is not None:
-        tell(between.note)
-    wiring = Wiring(
-        plan.scenario.name,
-        make_addresses(plan.participants, plan.scenario.transport.zeromq, sockets),
-        broker=between.address if between is not None else given,
-        observed=True,
-        keys=keys,
-        journals=folder.journals if plan.scenario.transport.journal else None,
-    )
-    found = Meeting(wiring, between, lambda address: _required(start(address)), tell)
-    try:
-        yield found
-    finally:
-        found.close()
+    keys, given = find_keys(plan, folder.keys, name), given_address(plan)
+    with used_alone(keys if given else None):
+        run = run_of_keys(keys) if keys is not None else name
+        start = partial(start_broker, plan, folder.logs, sockets, keys, run=run)
+        between = None if given else start("")
+        if between is not None:
+            tell(between.note)
+        if given:
+            tell(f"all meet at {given}, as {run}")
+        wiring = Wiring(
+            run,
+            make_addresses(plan.participants, plan.scenario.transport.zeromq, sockets),
+            name=name,
+            broker=between.address if between is not None else given,
+            observed=True,
+            keys=keys,
+            journals=folder.journals if plan.scenario.transport.journal else None,
+        )
+        found = Meeting(wiring, between, lambda address: _required(start(address)), tell)
+        try:
+            yield found
+        finally:
+            found.close()
 
 
-def find_keys(plan: Plan, own: Path) -> Path | None:
+def find_keys(plan: Plan, own: Path, name: str) -> Path | None:
     """The folder of a run's keys, or None where it needs none.
 
     Args:
         plan: What runs.
         own: Where its own keys are, or are made, where the scenario names none.
+        name: Of the run, with its id.
 
     Raises:
         UserError: What stands between the participants runs already and cannot know keys made now, or the keys cannot
@@ -172,7 +179,7 @@ def find_keys(plan: Plan, own: Path) -> Path | None:
             "it its part, and set transport.security.keys; or set transport.security.mode to off."
         )
         raise UserError(msg)
-    return own_keys(plan, own)
+    return own_keys(plan, own, name)
 
 
 def _required(between: RunningBroker | None) -> RunningBroker:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from broker.addresses import IPC, Address, parse_address
 from broker.errors import UserError
+from broker.run_name import every_run
 from broker.wire.messages import FORWARDER
 from scenarios.document.plan import Plan
 from scenarios.running.meeting.keys import everybodys_peers
@@ -49,7 +50,9 @@ def given_address(plan: Plan) -> str:
     return transport.zeromq.forwarder if transport.zeromq.mode == "forwarder" else ""
 
 
-def start_broker(plan: Plan, logs: Path, sockets: Path, keys: Path | None, address: str) -> RunningBroker | None:
+def start_broker(
+    plan: Plan, logs: Path, sockets: Path, keys: Path | None, address: str, *, run: str | None
+) -> RunningBroker | None:
     """Start what stands between the participants, or nothing where they connect to each other.
 
     Args:
@@ -58,18 +61,21 @@ def start_broker(plan: Plan, logs: Path, sockets: Path, keys: Path | None, addre
         sockets: For the socket files of `ipc`.
         keys: Everybody's keys, or None.
         address: Where it shall listen; empty for where the scenario says, or a free place on this host.
+        run: What its topics bear as the run's name; None for all runs of the scenario.
 
     Raises:
         UserError: It is not installed, its address is in use, or its files cannot be written.
     """
     try:
-        return _started(plan, logs, sockets, keys, address)
+        return _started(plan, logs, sockets, keys, address, run)
     except OSError as error:
         msg = f"cannot start what stands between the participants, with its files in {logs}: {error.strerror}"
         raise UserError(msg) from None
 
 
-def _started(plan: Plan, logs: Path, sockets: Path, keys: Path | None, address: str) -> RunningBroker | None:
+def _started(
+    plan: Plan, logs: Path, sockets: Path, keys: Path | None, address: str, run: str | None
+) -> RunningBroker | None:
     transport = plan.scenario.transport
     if transport.kind == "mqtt":
         from broker.servers.mqtt_server import start_mqtt_server  # noqa: PLC0415 - other runs need no broker
@@ -90,7 +96,7 @@ def _started(plan: Plan, logs: Path, sockets: Path, keys: Path | None, address: 
         address or str(free),
         logs,
         transport,
-        run=plan.scenario.name,
+        run=run or every_run(plan.scenario.name),
         peers=everybodys_peers(plan),
         credentials=keys / FORWARDER if keys is not None else None,
     )

@@ -45,7 +45,8 @@ class Simulated:
         """A life that begins when the one before lets it."""
         now = 0.0 if self._last is None else self._last.up_at
         config = config.model_copy(update={"pauses": True})
-        wiring = Wiring(plan.scenario.name, observed=True, journals=self._journals, life=config)
+        name = self._observer.run_name
+        wiring = Wiring(name, name=name, observed=True, journals=self._journals, life=config)
         self._last = SimulatedLife(
             plan, wiring, self._observer, self.checkpoints, log=self._folder.log, now=now, late=late
         )

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 
 from broker.config import JoiningConfig
-from broker.errors import PeerLost
+from broker.errors import PeerLost, WrongRun
 from broker.participants.joining import Joining
 from broker.participants.participant import Send
+from broker.wire.identity import Identity
 from broker.wire.messages import Hello
 
 APART_S = 0.25
 CONFIG = JoiningConfig()
+OURS = Identity("toy-aaaaaaaa", "0123456789abcdef" * 4, "0.1.0")
+OTHER = {
+    "run": replace(OURS, run="toy-bbbbbbbb"),
+    "document": replace(OURS, document="fedcba9876543210" * 4),
+    "version": replace(OURS, version="0.2.0"),
+}
 
 
 class Hall:
@@ -22,11 +30,11 @@ class Hall:
 
     def __init__(self, names, config=CONFIG):
         self.names, self.config, self.now, self.messages = names, config, 0.0, 0
-        self.there = {}
+        self.there, self.ended = {}, {}
 
-    def arrive(self, name, incarnation=0):
+    def arrive(self, name, incarnation=0, identity=OURS):
         peers = tuple(peer for peer in self.names if peer != name)
-        self.there[name] = Joining(name, peers, self.config, incarnation)
+        self.there[name] = Joining(name, peers, self.config, incarnation, identity)
         self.carry_out(name, self.there[name].start(self.now))
 
     def carry_out(self, source, commands):
@@ -35,7 +43,7 @@ class Hall:
             source, command = under_way.pop(0)
             self.messages += 1
             assert self.messages < 10_000, "they answer each other for ever"
-            if command.destination in self.there:
+            if isinstance(command, Send) and command.destination in self.there:
                 replies = self.there[command.destination].hear(source, command.message)
                 under_way += [(command.destination, reply) for reply in replies]
 
@@ -47,7 +55,11 @@ class Hall:
             self.now = at
             for name, one in list(self.there.items()):
                 if one.deadline is not None and one.deadline <= at:
-                    self.carry_out(name, one.expire(at))
+                    try:
+                        self.carry_out(name, one.expire(at))
+                    except (WrongRun, PeerLost) as error:
+                        self.ended[name] = (self.now, error)
+                        del self.there[name]
         self.now = end
 
     @property
@@ -148,3 +160,97 @@ def test_it_gives_up_on_time_even_when_it_asks_seldom():
     assert joining.deadline == 1.0
     with pytest.raises(PeerLost):
         joining.expire(1.0)
+
+
+@pytest.mark.parametrize("what", OTHER)
+@pytest.mark.parametrize("first", ["a", "b", "c"])
+def test_who_belongs_to_another_run_is_refused_by_name_and_so_are_the_others_by_it(first, what):
+    hall = Hall(("a", "b", "c"))
+    for name in (first, *{"a", "b", "c"} - {first}):
+        hall.arrive(name, identity=OTHER[what] if name == "c" else OURS)
+        hall.go_on_until(hall.now + APART_S)
+    hall.go_on_until(CONFIG.give_up_s / 10)
+    assert hall.ended.keys() == {"a", "b", "c"}
+    assert {type(error) for _, error in hall.ended.values()} == {WrongRun}
+    shown = {"run": "run toy-%s", "document": "document %s", "version": "Foretell %s"}[what]
+    ours, other = {"run": ("a" * 8, "b" * 8), "version": ("0.1.0", "0.2.0")}.get(
+        what, ("0123456789abcdef", "fedcba9876543210")
+    )
+    assert f"a cannot work with c: expected {shown % ours}, found {shown.split()[-1] % other}." in str(
+        hall.ended["a"][1]
+    )
+    assert f"c cannot work with a: expected {shown % other}, found {shown.split()[-1] % ours}." in str(
+        hall.ended["c"][1]
+    )
+
+
+def test_nobody_ends_before_all_others_had_time_to_hear_of_it():
+    hall = Hall(("a", "b", "c"))
+    hall.arrive("a")
+    hall.arrive("c", identity=OTHER["document"])
+    hall.go_on_until(CONFIG.give_up_s / 2)
+    assert hall.ended == {}
+    assert "c cannot work" not in hall.there["a"].waits_for()
+    assert "a cannot work with c: expected document" in hall.there["a"].waits_for()
+    hall.arrive("b")
+    hall.go_on_until(CONFIG.give_up_s * 2 / 3)
+    assert hall.ended.keys() == {"a", "b", "c"}
+
+
+def test_a_hello_of_another_run_is_answered_and_is_no_sign_of_the_peer():
+    joining = Joining("a", ("b",), CONFIG, identity=OURS)
+    joining.start(0.0)
+    for wants_reply in (True, False):
+        commands = joining.hear("b", Hello(7, wants_reply, OTHER["run"]))
+        answers = [each for each in commands if isinstance(each, Send)]
+        assert answers == ([Send("b", Hello(0, wants_reply=False, identity=OURS))] if wants_reply else [])
+        assert not joining.complete
+    joining.hear("b", Hello(0, wants_reply=False, identity=OURS))
+    assert joining.complete
+    assert joining.hear("b", Hello(7, wants_reply=True, identity=OTHER["run"])) != []
+    assert joining.complete
+
+
+def test_a_few_forged_hellos_end_nothing_where_the_peer_comes():
+    joining = Joining("a", ("b",), CONFIG, identity=OURS)
+    joining.start(0.0)
+    for turn in range(1, 200):
+        joining.hear("b", Hello(0, wants_reply=turn % 2 == 0, identity=replace(OURS, run=f"forged-{turn}")))
+        joining.expire(joining.deadline)
+    joining.hear("b", Hello(0, wants_reply=False, identity=OURS))
+    assert joining.complete
+
+
+def test_one_of_another_run_that_has_ended_meanwhile_is_named_and_not_waited_for():
+    joining = Joining("a", ("b",), CONFIG, identity=OURS)
+    joining.start(0.0)
+    for _ in range(12):
+        joining.hear("b", Hello(0, wants_reply=True, identity=OTHER["run"]))
+    with pytest.raises(WrongRun, match="a cannot work with b: expected run toy-aaaaaaaa, found toy-bbbbbbbb"):  # noqa: PT012
+        while joining.deadline < CONFIG.give_up_s / 10:
+            joining.expire(joining.deadline)
+
+
+def test_who_gives_up_says_which_run_it_is_in_and_whom_it_heard_of_another():
+    joining = Joining("a", ("b", "c"), JoiningConfig(give_up_s=1.0), identity=OURS)
+    joining.start(0.0)
+    with pytest.raises(PeerLost, match=r"is its slice of the same run, toy-aaaaaaaa\?$"):
+        joining.expire(1.0)
+    joining.hear("b", Hello(0, wants_reply=True, identity=OTHER["version"]))
+    with pytest.raises(WrongRun, match=r"expected Foretell 0\.1\.0, found 0\.2\.0\. Install one version for all$"):
+        joining.expire(1.0)
+
+
+def test_who_is_of_another_run_is_told_of_once_and_counted_each_time():
+    joining = Joining("a", ("b", "c"), CONFIG, identity=OURS)
+    joining.start(0.0)
+    said = [joining.hear("b", Hello(0, wants_reply=False, identity=OTHER["run"])) for _ in range(5)]
+    (report,) = said[0]
+    assert report.record.text.startswith("a cannot work with b: expected run toy-aaaaaaaa, found toy-bbbbbbbb")
+    assert said[1:] == [[]] * 4
+    said += [joining.hear("c", Hello(0, wants_reply=False, identity=Identity(str(turn)))) for turn in range(100)]
+    assert sum(map(len, said)) < 30, "who says something else each time fills no disk"
+    assert {(each.source, each.destination, each.rejected) for each in joining.totals()} == {
+        ("b", "a", 5),
+        ("c", "a", 100),
+    }

@@ -7,15 +7,18 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import zmq
 from broker_toys import LIMIT_S, RUN, Ear, envelope, listen_until, make_codec
 from ports import free_ports
 from zmtp import frame, shake_hands
 
 from broker.config import TransportConfig
 from broker.errors import UserError
+from broker.run_name import every_run
 from broker.servers.forwarder import start_forwarder
 from broker.transports.zeromq.forwarded import SUBSCRIBED, ForwardedTransport, subscribe_address
-from broker.wire.messages import Stop
+from broker.wire.codec import edge_prefix
+from broker.wire.messages import Envelope, Stop
 
 pytestmark = pytest.mark.processes
 
@@ -32,12 +35,12 @@ class Hall:
         self.forwarder = None
         self._open = []
 
-    def start(self):
-        self.forwarder = start_forwarder(self.address, self.folder, self.config, run=RUN, peers=GRAPH)
+    def start(self, run=RUN):
+        self.forwarder = start_forwarder(self.address, self.folder, self.config, run=run, peers=GRAPH)
 
-    def open(self, name, *peers, **options):
+    def open(self, name, *peers, run=RUN, **options):
         config = self.config.model_copy(update=options)
-        transport = ForwardedTransport(name, peers, self.address, make_codec(name, peers), config)
+        transport = ForwardedTransport(name, peers, self.address, make_codec(name, peers, run), config)
         self._open.append(transport)
         return Ear(transport)
 
@@ -77,6 +80,14 @@ def both_halls(request):
 
 def say(ear, destination, text, sequence=None):
     ear.transport.send(envelope(ear.transport.name, destination, Stop(text), sequence))
+
+
+@pytest.fixture
+def hall_of_every_run():
+    hall = Hall("ipc")
+    hall.start(every_run("toy"))
+    yield hall
+    hall.close_all()
 
 
 def test_messages_arrive_on_their_edge_and_nowhere_else(both_halls):
@@ -165,3 +176,34 @@ def test_a_forwarder_that_dies_while_a_reader_is_busy_and_its_queue_full_is_foun
 def test_an_address_in_use_is_told_in_a_sentence(both_halls):
     with pytest.raises(UserError, match=r"forwarder cannot listen on .*: the address is in use.*zeromq\.forwarder"):
         start_forwarder(both_halls.address, both_halls.folder / "second", both_halls.config, run=RUN, peers=GRAPH)
+
+
+def test_runs_at_one_forwarder_hear_nothing_of_each_other(hall_of_every_run):
+    names = ("toy-aaaaaaaa", "toy-bbbbbbbb")
+    ears = {
+        run: (hall_of_every_run.open("a", "b", run=run), hall_of_every_run.open("b", "a", run=run)) for run in names
+    }
+    for run, (a, _) in ears.items():
+        for number in range(20):
+            a.transport.send(Envelope(run, "a", "b", number, Stop(f"{run} {number}")))
+    everybody = [ear for pair in ears.values() for ear in pair]
+    listen_until(lambda: all(len(b.texts) >= 20 for _, b in ears.values()), *everybody)
+    for run, (_, b) in ears.items():
+        assert b.texts == [f"{run} {number}" for number in range(20)]
+        assert not any(traffic.rejected for traffic in b.transport.traffic.values())
+    assert hall_of_every_run.forwarder.turned_away() == 0
+
+
+def test_a_stranger_that_asks_for_many_runs_takes_no_place_for_ever(hall_of_every_run):
+    hall = hall_of_every_run
+    context = zmq.Context()
+    spies = [context.socket(zmq.SUB) for _ in range(2)]
+    for number in range(120):
+        spies[number % 2].subscribe(edge_prefix(f"toy-{number:08}", "a", "b"))
+    for spy in spies:
+        spy.connect(subscribe_address(hall.address, "b"))
+    listen_until(lambda: "beyond the 64 that are served at once" in hall.forwarder.log.read_text())
+    context.destroy(linger=0)
+    a, b = hall.open("a", "b", run="toy-aaaaaaaa"), hall.open("b", "a", run="toy-aaaaaaaa")
+    a.transport.send(Envelope("toy-aaaaaaaa", "a", "b", 0, Stop("heard")))
+    listen_until(lambda: b.texts == ["heard"], a, b)

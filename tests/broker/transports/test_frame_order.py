@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from broker.transports.memory import MemoryNetwork, MemoryTransport
 from broker.transports.transport import Traffic
+from broker.wire.identity import Identity
 from broker.wire.messages import LAST_WILL, Hello, Metrics
 from broker.wire.records import EdgeRecord
 
@@ -198,3 +199,12 @@ def test_what_the_wire_itself_says_to_have_sent_twice_is_taken_once_and_counted_
     assert door.counted() == (0, 0)
     door.transport.take_again(b"nonsense")
     assert sum(traffic.rejected for traffic in door.transport.traffic.values()) == 1
+
+
+@pytest.mark.parametrize("life", [0, 1, 7])
+def test_the_hello_of_another_run_is_heard_and_leaves_the_numbers_as_they_are(door, life):
+    door.greet(FIRST_LIFE, 0)
+    assert door.take(0, 1) == [0, 1]
+    assert door.greet(Hello(life, wants_reply=True, identity=Identity("toy-bbbbbbbb", "", "")), 90)
+    assert door.counted() == (0, 0)
+    assert door.take(1, 2, 3) == [2, 3]

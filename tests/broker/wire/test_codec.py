@@ -21,6 +21,7 @@ import broker
 from broker.errors import FrameRejected
 from broker.wire.arrays import pack
 from broker.wire.codec import Codec, edge_prefix
+from broker.wire.identity import Identity
 from broker.wire.messages import (
     SEQUENCE_LIMIT,
     Action,
@@ -61,7 +62,7 @@ def with_arrays(kind, *fields):
 
 
 any_message = st.one_of(
-    st.builds(Hello, counts, st.booleans()),
+    st.builds(Hello, counts, st.booleans(), st.builds(Identity, *[st.text(max_size=200)] * 3)),
     with_arrays(Timestep, counts, counts, counts, st.booleans()),
     with_arrays(Action, counts, counts, counts),
     with_arrays(Share, counts, counts),
@@ -73,7 +74,7 @@ any_message = st.one_of(
 )
 
 ONE_OF_EACH = [
-    Hello(3, wants_reply=True),
+    Hello(3, wants_reply=True, identity=Identity("run", "document", "version")),
     timestep_of(1, 2, 0, False, np.ones((2, 3), np.float32), np.ones(2, np.float32), np.zeros(2, np.uint8)),
     action_of(1, 2, 0, np.arange(2, dtype=np.int32)),
     Share.of(4, 5, {"x": np.ones((2, 2)), "y": np.arange(3)}),
@@ -161,7 +162,7 @@ def test_arrays_that_lie_otherwise_in_memory_are_written_in_c_order(array):
 def test_the_frame_is_the_documented_one():
     frame = frame_of(Share.of(7, 1, {"x": np.array([1.5, 2.5], np.float32)}), sequence=9)
     data = bytes.fromhex("0000c03f00002040")
-    assert frame == msgspec.msgpack.encode([1, *EDGE, 9, [4, 7, 1, "x float32 2", data]])
+    assert frame == msgspec.msgpack.encode([2, *EDGE, 9, [4, 7, 1, "x float32 2", data]])
     assert frame.endswith(data)
 
 
@@ -456,7 +457,7 @@ LARGE_FRAMES = {
     "a map": b"\xdf" + (LARGE // 2).to_bytes(4) + bytes(LARGE),
     "a layout of nothing": raw_share("," * LARGE),
     "a layout of many names": raw_share(",".join(f"{name} uint8 0" for name in NAMES)),
-    "a name": msgspec.msgpack.encode([1, RUN, "x" * LARGE, DESTINATION, 0, [5, ""]]),
+    "a name": msgspec.msgpack.encode([2, RUN, "x" * LARGE, DESTINATION, 0, [5, ""]]),
 }
 
 
@@ -479,11 +480,11 @@ def test_a_message_with_a_layout_that_nobody_would_read_is_not_written():
         pack(dict.fromkeys(NAMES, np.zeros(0, np.uint8)))
 
 
-@pytest.mark.parametrize("version", [0, 2, 255])
+@pytest.mark.parametrize("version", [0, 1, 3, 255])
 def test_another_version_is_refused_by_number(version):
     for message in ([5, ""], ["of", "another", "kind"]):
         frame = msgspec.msgpack.encode([version, *EDGE, 0, message])
-        assert refusal(frame) == f"expected version 1, found {version}"
+        assert refusal(frame) == f"expected version 2, found {version}"
 
 
 @pytest.mark.parametrize(
@@ -509,7 +510,7 @@ def test_a_frame_without_an_edge_is_refused(junk):
 
 def test_a_long_or_unprintable_edge_makes_a_short_printable_sentence():
     assert len(refusal(b"\xff\x1b\n" * 10_000 + b"\0")) < 400
-    assert len(refusal(msgspec.msgpack.encode([1, "\x1b\n" * 5000, "", "", 0, [5, ""]]))) < 400
+    assert len(refusal(msgspec.msgpack.encode([2, "\x1b\n" * 5000, "", "", 0, [5, ""]]))) < 400
 
 
 @pytest.mark.parametrize("claims", [2**32 - 1, 2**31, 1000, 5])
@@ -582,3 +583,36 @@ def test_no_module_of_the_broker_knows_pickle():
 def test_a_forged_number_that_no_store_could_hold_is_refused(place, forged):
     numbers = {"episode": 0, "round": 0} | {place: forged}
     assert "Expected `int`" in refusal(frame_of(Share(**numbers, layout="", data=memoryview(b""))))
+
+
+SAID = {"run": "toy-bbbbbbbb", "document": "d" * 64, "version": "9.9"}
+
+
+def test_a_hello_of_another_run_is_read_and_nothing_else_of_it_is():
+    greeting = Hello(1, wants_reply=True, identity=Identity(**SAID))
+    foreign = [msgspec.msgpack.encode(Envelope("other", SOURCE, DESTINATION, 0, each)) for each in (greeting, Stop(""))]
+    assert the_codec().decode(foreign[0]).message == greeting
+    assert "is not an in-edge" in refusal(foreign[1])
+    assert "is not an in-edge" in refusal(msgspec.msgpack.encode(Envelope("other", DESTINATION, SOURCE, 0, greeting)))
+
+
+@pytest.mark.parametrize("version", [0, 1, 3, 255])
+def test_a_hello_in_messages_of_another_version_is_read_and_says_so(version):
+    frame = msgspec.msgpack.encode([version, "other", SOURCE, DESTINATION, 0, [1, 4, True, SAID]])
+    found = the_codec().decode(frame).message
+    assert (found.incarnation, found.wants_reply) == (4, True)
+    assert found.identity == Identity(**SAID | {"version": f"9.9 (messages of version {version})"})
+    for wrong in (
+        [1, 4, True],
+        [1, 4, True, []],
+        [1, 4, 1, SAID],
+        [1, 4, True, SAID | {"run": "x" * 201}],
+        [5, "", SAID],
+    ):
+        assert refusal(msgspec.msgpack.encode([version, *EDGE, 0, wrong])) == f"expected version 2, found {version}"
+
+
+def test_what_is_written_of_another_identity_is_short_and_plain():
+    said = Identity("r", "d" * 64, "1").refusal("a", "b", Identity("\x1b[2J" * 40, "e" * 64, "1"))
+    assert "\x1b" not in said
+    assert len(said) < 300

@@ -529,3 +529,53 @@ def test_a_whole_number_is_taken_as_text_wherever_text_is_expected() -> None:
 def test_what_is_no_whole_number_or_no_choice_is_told_as_it_was_typed(setting, sentence) -> None:
     with pytest.raises(ScenarioError, match=sentence):
         parse_scenario(BASE, parse_settings([setting]))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("description", "another word for it"),
+        ("transport.zeromq.scheme", "tcp"),
+        ("transport.zeromq.host", "10.0.0.7"),
+        ("transport.zeromq.base_port", 6000),
+        ("transport.zeromq.addresses", {"agent-0": "tcp://10.0.0.7:5670"}),
+        ("transport.zeromq.forwarder", "tcp://10.0.0.7:5670"),
+        ("transport.mqtt.address", "mqtt://10.0.0.7:1883"),
+        ("transport.mqtt.broker", "amqtt"),
+        ("transport.mqtt", {"address": "mqtt://10.0.0.7", "username": "me", "password_variable": "SECRET"}),
+        ("transport.security.mode", "on"),
+        ("transport.security.keys", "/of/this/host"),
+        ("transport.scheduling", "normal"),
+        ("transport.journal", True),
+    ],
+)
+def test_what_is_each_hosts_own_matter_keeps_no_participants_apart(path, value):
+    plain = load_scenario("exchange-quick")
+    assert load_scenario("exchange-quick", {path: value}).shared_digest == plain.shared_digest
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("name", "another"),
+        ("seed", 7),
+        ("episodes", 7),
+        ("parallel_episodes", 7),
+        ("environment.steps", 7),
+        ("topology.kind", "line"),
+        ("exchange.patience_s", 7),
+        ("algorithm.name", "independent"),
+        ("learning.rounds", 7),
+        ("service.give_up_s", 7),
+        ("joining.give_up_s", 7),
+        ("recovery.on_crash", "fail"),
+        ("transport.kind", "mqtt"),
+        ("transport.queue_messages", 7),
+        ("transport.mqtt.qos", 1),
+        ("transport.zeromq.mode", "forwarder"),
+        ("faults", [{"kind": "drop", "probability": 0.5}]),
+    ],
+)
+def test_all_else_must_be_the_same_for_all_participants(path, value):
+    plain = load_scenario("exchange-quick")
+    assert load_scenario("exchange-quick", {path: value}).shared_digest != plain.shared_digest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import shutil
 import signal
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from runs import TINY, foretell_afresh, simulate_here
+from runs import TINY, foretell_afresh, run_name, simulate_here
 
 from broker.errors import UserError
 from scenarios.commands.main import main
@@ -199,3 +200,15 @@ def test_a_resume_that_may_write_nothing_changes_nothing_of_the_document(finishe
         done = foretell_afresh("resume", str(root))
     assert done.returncode != 0
     assert (root / "scenario.toml").read_bytes() == before
+
+
+def test_a_run_has_a_name_of_its_own_from_its_beginning_on(folder, tmp_path):
+    begin(folder, scenario())
+    name = run_name(folder.root)
+    begin(folder, scenario(episodes=5000))
+    assert run_name(folder.root) == name
+    other = RunFolder(tmp_path / "other")
+    other.root.mkdir()
+    begin(other, scenario())
+    assert run_name(other.root) != name
+    assert re.fullmatch(r"exchange-quick-[a-z2-7]{8}", name)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from runs import TINY, simulate_here
+from runs import TINY, run_name, simulate_here
 from scipy.stats import binomtest
 from torch import Tensor
 
@@ -239,7 +239,7 @@ def journaled(out: Path, name: str, rounds: int = 2) -> tuple[dict[tuple[str, st
         simulate_here(out, "exchange-quick", "--episodes", "3", *TINY, *arguments)
     shares = {}
     for agent in AGENTS:
-        codec = Codec("exchange-quick", 1 << 24)
+        codec = Codec(run_name(out), 1 << 24)
         for other in ("environment", *AGENTS):
             codec.allow(other, agent)
             codec.allow(agent, other)

@@ -18,7 +18,7 @@ import pytest
 import zmq
 from limits import LIMIT_S
 from ports import free_ports
-from runs import TINY, need_mosquitto, participant_pid, simulate_here, start, summary, until
+from runs import TINY, need_mosquitto, participant_pid, run_name, simulate_here, start, summary, until
 
 from broker.security.curve import make_curve_keys, read_curve_keys
 from broker.security.mqtt_access import make_mqtt_access
@@ -35,7 +35,7 @@ DIGESTS = ("curve_digest", "weights_digest", "ledger_digest", "shares_heard", "s
 EPISODES = 40
 SCENARIO = ("exchange-quick", "--episodes", str(EPISODES), *TINY, "--set", "recovery.hung_after_s=600")
 SECURE = ("--set", "transport.security.mode=on")
-RUN = "exchange-quick"
+KEYS_OF = "exchange-quick-aaaaaaaa"
 
 
 @pytest.fixture(scope="module")
@@ -251,7 +251,7 @@ def test_a_client_from_outside_sees_exactly_the_topics_of_the_graph(tmp_path: Pa
         server.close()
     edges = {(source, other) for source, others in everybodys_peers(plan).items() for other in others}
     assert ("agent-0", "agent-2") not in edges
-    assert seen == {topic(RUN, *edge) for edge in edges}
+    assert seen == {topic(run_name(tmp_path / "run"), *edge) for edge in edges}
 
 
 @pytest.mark.parametrize("who", ["nobody", "a wrong password", "the name of a participant"])
@@ -259,9 +259,9 @@ def test_with_permissions_a_client_from_outside_sees_nothing_and_says_nothing(
     tmp_path: Path, simulated: dict[str, Any], attackers: Attackers, who: str
 ) -> None:
     plan, keys = _plan(), tmp_path / "keys"
-    make_keys(plan, keys)
+    make_keys(plan, keys, KEYS_OF)
     others = tmp_path / "others"
-    make_mqtt_access(others, RUN, everybodys_peers(plan), ["127.0.0.1"])
+    make_mqtt_access(others, KEYS_OF, everybodys_peers(plan), ["127.0.0.1"])
     server = _serve(tmp_path / "broker", plan, keys / "broker")
     login = {
         "nobody": (),
@@ -297,8 +297,8 @@ def _knock(server: MqttServer, keys: Path, login: tuple[str, ...]) -> Callable[[
                 client.username_pw_set(login[0], login[1] if len(login) > 1 else None)
             with suppress(OSError):
                 client.connect(host, int(port))
-                client.publish(topic(RUN, "agent-0", OBSERVER), b"garbage")
-                client.publish(topic(RUN, "agent-0", "agent-1"), b"garbage")
+                client.publish(topic(KEYS_OF, "agent-0", OBSERVER), b"garbage")
+                client.publish(topic(KEYS_OF, "agent-0", "agent-1"), b"garbage")
                 for _ in range(5):
                     client.loop(0.02)
             yield

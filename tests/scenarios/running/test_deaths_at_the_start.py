@@ -42,7 +42,7 @@ def meet(tmp_path: Path):
     plan = make_plan(load_scenario("exchange-quick", {"transport": {"zeromq": {"mode": "forwarder"}}}))
     sockets = tmp_path / "s"
     sockets.mkdir()
-    return meeting(plan, make_run_folder(tmp_path, "r", 1), sockets, lambda _: None)
+    return meeting(plan, make_run_folder(tmp_path, "r", 1), sockets, "r-aaaaaaaa", lambda _: None)
 
 
 def test_a_forwarder_killed_before_it_listens_is_started_again(tmp_path, monkeypatch):

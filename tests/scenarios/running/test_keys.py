@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
-from runs import TINY, children_of, foretell, need_mosquitto, participant_pid, start, summary, until
+from runs import TINY, children_of, foretell, need_mosquitto, participant_pid, run_name, start, summary, until
 
 from broker.errors import UserError
 from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
 from scenarios.results.folder import RunFolder
 from scenarios.results.reader import read_store
-from scenarios.running.meeting.keys import given_keys, make_keys, own_keys
+from scenarios.running.meeting.keys import given_keys, make_keys, own_keys, run_of_keys
 from scenarios.running.procfs import is_alive
 
 PLAN = make_plan(load_scenario("exchange-quick", {"transport.security.mode": "on"}))
+NAME = "exchange-quick-aaaaaaaa"
 SCENARIO = ("exchange-quick", "--episodes", "8", *TINY, "--set", 'transport.security.mode="on"')
 SCENARIO += ("--set", "learning.rounds=1", "--set", "environment.steps=3", "--set", "recovery.checkpoint_every=1")
 FIGURES = ("curve_digest", "weights_digest", "episodes", "rejected", "complete")
@@ -56,7 +58,7 @@ def cut_set(folder: Path, calls: int, monkeypatch: pytest.MonkeyPatch) -> bool:
     with monkeypatch.context() as patch:
         lose_power_after(calls, patch)
         try:
-            make_keys(PLAN, folder)
+            make_keys(PLAN, folder, NAME)
         except PowerLost:
             return True
     return False
@@ -64,14 +66,14 @@ def cut_set(folder: Path, calls: int, monkeypatch: pytest.MonkeyPatch) -> bool:
 
 @pytest.mark.long
 def test_a_set_that_was_cut_at_any_moment_is_made_anew_or_is_whole(tmp_path, monkeypatch):
-    make_keys(PLAN, tmp_path / "whole")
+    make_keys(PLAN, tmp_path / "whole", NAME)
     expected = files(tmp_path / "whole").keys()
     moments = 0
     while cut_set(tmp_path / str(moments), moments, monkeypatch):
         folder = tmp_path / str(moments)
-        assert files(own_keys(PLAN, folder)).keys() - {"made-for.new"} == expected
+        assert files(own_keys(PLAN, folder, NAME)).keys() - {"made-for.new"} == expected
         found = files(folder)
-        assert files(own_keys(PLAN, folder)) == found, "whole ones are used again"
+        assert files(own_keys(PLAN, folder, NAME)) == found, "whole ones are used again"
         moments += 1
     assert moments > 30
 
@@ -81,16 +83,16 @@ def test_a_set_that_was_cut_serves_no_scenario_that_names_it(tmp_path, monkeypat
     assert cut_set(tmp_path / "keys", calls, monkeypatch)
     with pytest.raises(UserError, match=r"found one that was cut while it was made: make it anew with `foretell keys"):
         given_keys(tmp_path / "keys")
-    make_keys(PLAN, tmp_path / "keys")
+    make_keys(PLAN, tmp_path / "keys", NAME)
     assert given_keys(tmp_path / "keys") == tmp_path / "keys"
 
 
 def test_keys_that_were_made_for_others_are_refused_and_left_alone(tmp_path):
     folder = tmp_path / "keys"
-    make_keys(make_plan(load_scenario("predation-6-quick", {"transport.security.mode": "on"})), folder)
+    make_keys(make_plan(load_scenario("predation-6-quick", {"transport.security.mode": "on"})), folder, NAME)
     found = files(folder)
     with pytest.raises(UserError, match="expected an empty folder for keys"):
-        own_keys(PLAN, folder)
+        own_keys(PLAN, folder, NAME)
     assert files(folder) == found
 
 
@@ -98,7 +100,7 @@ def test_a_file_in_the_place_of_keys_is_a_sentence(tmp_path):
     (tmp_path / "keys").touch()
     for use in (make_keys, own_keys):
         with pytest.raises(UserError, match=r"^cannot write keys to .*: Not a directory$"):
-            use(PLAN, tmp_path / "keys")
+            use(PLAN, tmp_path / "keys", NAME)
 
 
 def recorded(out: Path) -> int:
@@ -127,9 +129,36 @@ def test_a_run_that_made_its_own_keys_goes_on_with_them(tmp_path: Path, transpor
         os.kill(environment, signal.SIGCONT)
         process.communicate()
     until(lambda: not any(map(is_alive, children)), "the end of all processes")
-    keys = files(RunFolder(out).keys)
+    keys, name = files(RunFolder(out).keys), run_name(out)
     done = foretell("run", "--resume", str(out))
     assert done.returncode == 0, done.stderr
     assert "the run is resumed" in done.stderr
     assert files(RunFolder(out).keys) == keys
+    assert run_name(out) == name == run_of_keys(RunFolder(out).keys)
     assert {name: summary(out)[name] for name in FIGURES} == {name: summary(whole)[name] for name in FIGURES}
+
+
+def test_keys_say_for_which_run_they_are_and_those_of_two_are_not_mixed(tmp_path):
+    for number, run in enumerate((NAME, "exchange-quick-bbbbbbbb")):
+        make_keys(PLAN, tmp_path / str(number), run)
+        assert run_of_keys(tmp_path / str(number)) == run
+    part = tmp_path / "copied"
+    shutil.copytree(tmp_path / "0" / "agent-1", part / "agent-1")
+    assert run_of_keys(part) == NAME, "a part of them is enough"
+    shutil.copytree(tmp_path / "1" / "agent-2", part / "agent-2")
+    with pytest.raises(
+        UserError, match=rf"found keys for the runs {NAME} and exchange-quick-bbbbbbbb: copy those of one"
+    ):
+        run_of_keys(part)
+    for path in part.glob("*/run"):
+        path.unlink()
+    with pytest.raises(UserError, match="found none that say for which run they are"):
+        run_of_keys(part)
+
+
+def test_permissions_are_for_the_topics_of_one_run(tmp_path):
+    make_keys(PLAN, tmp_path / "keys", NAME)
+    granted = (tmp_path / "keys" / "broker" / "acl").read_text().splitlines()
+    topics = [line.split()[2] for line in granted if line.startswith("topic ")]
+    assert topics
+    assert all(each.startswith(f"foretell/{NAME}/") for each in topics)

@@ -150,7 +150,7 @@ class Meeting:
     def _opened(self, speaker: str) -> Transport:
         link = self._links[speaker]
         transport = open_transport(link, make_codec(link))
-        transport.send(Envelope("r", speaker, OBSERVER, 0, Hello(0, wants_reply=False)))
+        transport.send(Envelope("r", speaker, OBSERVER, 0, Hello(0, wants_reply=False, identity=link.identity)))
         return transport
 
     def close(self) -> None:

@@ -30,6 +30,7 @@ from runs import (
     foretell,
     foretell_afresh,
     participant_pid,
+    run_name,
     simulate_here,
     start,
     start_afresh,
@@ -233,7 +234,7 @@ def test_forged_and_repeated_messages_are_counted_and_the_run_goes_on_undisturbe
     with start("run", *arguments, *tcp, *journaled, "--out", str(out)) as process:
         journal = out / "journal" / "agent-0.journal"
         until(lambda: len(first_shares(journal)) == 2, "the first shares of both neighbors")
-        forged = bad_messages("exchange-quick")
+        forged = bad_messages(run_name(out))
         forged["agent-0"] += first_shares(journal).values()
         bystander = participant_pid(out, "agent-2")
         os.kill(bystander, signal.SIGSTOP)  # so that the run does not end before it is attacked

@@ -1,0 +1,53 @@
+"""A slice on its way to whoever starts a participant by hand: sealed, and looked at before anything else is read of it.
+
+A slice alone does not show that it no longer fits its document: it only repeats the digest that was written into it.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from typing import Any
+
+from broker.errors import UserError
+from broker.release import FORETELL
+
+_OF_THE_HOST = {"transport", "joining", "addresses", "broker", "credentials", "journal", "life", "observed", "seal"}
+"""What may be changed in a slice's `link`: where things are, and how long somebody waits for them."""
+_SHOWN = 16
+
+
+def sealed(slice_json: str) -> str:
+    """The same slice, with a seal."""
+    told = json.loads(slice_json)
+    told["link"]["seal"] = _seal_of(told)
+    return json.dumps(told, indent=2) + "\n"
+
+
+def require_whole(slice_json: str) -> None:
+    """See that a slice was written by this Foretell, which another may mean differently, and is as it was written.
+
+    What is no slice at all passes: others say what is wrong with it. So does one without a seal.
+
+    Raises:
+        UserError: It is not.
+    """
+    try:
+        told = json.loads(slice_json)
+        link = told["link"]
+        version, seal, found = link["identity"]["version"], link["seal"], _seal_of(told)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return
+    if version != FORETELL:
+        msg = f"the slice is of another Foretell: expected {FORETELL}, found {version!r}. Install "
+        raise UserError(f"{msg}one version for all, or write the slices anew with `foretell check --slices`")
+    if seal and seal != found:
+        msg = f"the slice of {link['name']!r} was changed: expected the seal {str(seal)[:_SHOWN]!r}, found "
+        msg += f"{found[:_SHOWN]!r}. Change the scenario instead, and write all slices anew"
+        raise UserError(msg)
+
+
+def _seal_of(told: dict[str, Any]) -> str:
+    """SHA-256 of all in a slice but what is its host's own matter."""
+    link = {name: value for name, value in told["link"].items() if name not in _OF_THE_HOST}
+    return sha256(json.dumps(told | {"link": link}, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,84 @@
+"""A slice that was changed by hand, or that another Foretell wrote, is refused before anything is done with it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+
+import pytest
+
+from agent_node.config import AgentConfig
+from broker.driving.process import main
+from broker.release import FORETELL
+from scenarios.commands.check import write_slices
+from scenarios.document.loading import load_scenario
+from scenarios.document.planning import make_plan
+
+
+@pytest.fixture
+def slices(tmp_path):
+    write_slices(make_plan(load_scenario("exchange-quick", {"episodes": 2})), tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def start(slices, monkeypatch, caplog):
+    """Starts agent-1 with something else in its slice; its exit code, what it said, and whether it began."""
+
+    def start(*path, value):
+        place, begun = slices / "agent-1.json", []
+        told = json.loads(place.read_text())
+        holder = told
+        for name in path[:-1]:
+            holder = holder[name]
+        assert holder[path[-1]] != value
+        holder[path[-1]] = value
+        place.write_text(json.dumps(told))
+        monkeypatch.setattr(sys, "argv", ["agent", str(place)])
+        with caplog.at_level(logging.INFO):
+            code = main("agent", AgentConfig, lambda config: begun.append(config) or 0)
+        return code, caplog.messages, begun
+
+    return start
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("link", "seed"), 8),
+        (("link", "name"), "agent-2"),
+        (("link", "run"), "exchange-quick-aaaaaaaa"),
+        (("link", "identity", "document"), "0" * 64),
+        (("learning", "actor_learning_rate"), 0.5),
+        (("episodes",), 7),
+        (("algorithm", "name"), "independent"),
+    ],
+)
+def test_a_slice_in_which_a_number_was_changed_by_hand_is_refused(start, path, value):
+    code, (said,), begun = start(*path, value=value)
+    assert (code, begun) == (2, [])
+    assert "was changed: expected the seal" in said
+    assert "Change the scenario instead, and write all slices anew" in said
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("link", "addresses"), {"agent-1": "tcp://10.0.0.7:5670"}),
+        (("link", "broker"), "tcp://10.0.0.7:5670"),
+        (("link", "credentials"), "/of/this/host"),
+        (("link", "journal"), "/of/this/host"),
+        (("link", "joining", "give_up_s"), 300.0),
+        (("link", "transport", "scheduling"), "normal"),
+    ],
+)
+def test_where_things_are_may_be_changed_in_a_slice(start, path, value):
+    code, said, begun = start(*path, value=value)
+    assert (code, said, len(begun)) == (0, [], 1)
+
+
+def test_a_slice_that_another_foretell_wrote_is_refused_with_both_versions(start):
+    code, (said,), begun = start("link", "identity", "version", value="0.0.9")
+    assert (code, begun) == (2, [])
+    assert said.startswith(f"the slice is of another Foretell: expected {FORETELL}, found '0.0.9'. Install one version")
