@@ -67,14 +67,14 @@ def start_broker(
         UserError: It is not installed, its address is in use, or its files cannot be written.
     """
     try:
-        return _started(plan, logs, sockets, keys, address, run)
+        return _started(plan, logs, sockets, keys, address, run=run)
     except OSError as error:
         msg = f"cannot start what stands between the participants, with its files in {logs}: {error.strerror}"
         raise UserError(msg) from None
 
 
 def _started(
-    plan: Plan, logs: Path, sockets: Path, keys: Path | None, address: str, run: str | None
+    plan: Plan, logs: Path, sockets: Path, keys: Path | None, address: str, *, run: str | None
 ) -> RunningBroker | None:
     transport = plan.scenario.transport
     if transport.kind == "mqtt":
