@@ -154,7 +154,7 @@ def main(program: str, slice_type: type[Slice], run: Callable[[Slice], int]) -> 
         require_whole(text)
         return run(slice_type.model_validate_json(text))
     except OSError as error:
-        _log.error("cannot read the slice: %s", error.strerror)
+        _log.error("cannot read the slice: %s: %s", error.filename, error.strerror)
     except UnicodeDecodeError as error:  # of standard input
         _log.error("cannot read the slice: %s", error)
     except ValidationError as error:

@@ -32,13 +32,13 @@ def folded(table: Table, width: int) -> Iterator[RenderableType]:
         yield whole
         return
     if table.title:
-        yield Text.assemble((str(table.title), "italic"))
+        yield Text.assemble((plain(str(table.title)), "italic"))
     if groups:
         yield from (_block(group, width) for group in groups)
     else:
         yield from _lists(columns)
     if table.caption:
-        yield Text.assemble((str(table.caption), "dim italic"))
+        yield Text.assemble((plain(str(table.caption)), "dim italic"))
 
 
 def _groups(columns: Sequence[Column], width: int) -> list[list[Column]]:

@@ -198,7 +198,7 @@ class Observer:
         try:
             self._store.close()
         finally:
-            self._scalars.close()
+            self._scalars.flush()
         scenario, totals = self._plan.scenario, self._totals
         summary = totals.summary(
             scenario.name,

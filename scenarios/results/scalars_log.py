@@ -10,9 +10,9 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from itertools import count
 from pathlib import Path
-from typing import BinaryIO
 
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -25,7 +25,7 @@ _FORMAT = "brain.Event:2"
 
 
 class ScalarsLog:
-    """Scalars by training episode, in one more file of a folder.
+    """Scalars by training episode, in one more file of a folder, which is open only while it is written to.
 
     Args:
         folder: Made if there is none yet.
@@ -38,17 +38,13 @@ class ScalarsLog:
     def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._folder = folder
         self._clock = clock
-        self._flushed_at = clock()
+        self._waiting = BytesIO()
+        self._writer = RecordWriter(self._waiting)
         with self._sentence():
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = _new_file(folder)
-        self._writer = RecordWriter(self._file)
-        try:
-            self._add(Event(wall_time=time.time(), file_version=_FORMAT))
-            self.flush()
-        except BaseException:
-            self.close()
-            raise
+            self._path = _new_file(folder)
+        self._add(Event(wall_time=time.time(), file_version=_FORMAT))
+        self.flush()
 
     def add(self, episode: int, scalars: Mapping[str, float]) -> None:
         """Add the scalars of an episode, by name.
@@ -62,31 +58,23 @@ class ScalarsLog:
             self.flush()
 
     def forget_from(self, episode: int) -> None:
-        """Let TensorBoard show nothing of an episode and those after it: they are played again.
-
-        Raises:
-            UserError: That cannot be written.
-        """
+        """Let TensorBoard show nothing of an episode and those after it: they are played again."""
         self._add(Event(wall_time=time.time(), step=episode, session_log=SessionLog(status=SessionLog.START)))
 
     def flush(self) -> None:
-        """Hand everything to the system.
+        """Write everything.
 
         Raises:
             UserError: It cannot be written.
         """
-        with self._sentence():
-            self._file.flush()
+        with self._sentence(), self._path.open("ab") as file:
+            file.write(self._waiting.getvalue())
+        self._waiting.seek(0)
+        self._waiting.truncate()
         self._flushed_at = self._clock()
 
-    def close(self) -> None:
-        """Release the file; what waits is written if it can be."""
-        with suppress(OSError):
-            self._file.close()
-
     def _add(self, event: Event) -> None:
-        with self._sentence():
-            self._writer.write(event.SerializeToString())
+        self._writer.write(event.SerializeToString())
 
     @contextmanager
     def _sentence(self) -> Iterator[None]:
@@ -97,12 +85,12 @@ class ScalarsLog:
             raise UserError(msg) from None
 
 
-def _new_file(folder: Path) -> BinaryIO:
+def _new_file(folder: Path) -> Path:
     """A file with a name that TensorBoard knows and nobody else has."""
     stem = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}"
     for number in count():
-        try:
-            return (folder / f"{stem}.{number}").open("xb")
-        except FileExistsError:
-            continue
+        path = folder / f"{stem}.{number}"
+        with suppress(FileExistsError):
+            path.open("xb").close()
+            return path
     raise AssertionError

@@ -24,6 +24,7 @@ _ARITHMETIC: _Operators = {
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
 }
+_LONGEST = 1000
 
 
 class Condition:
@@ -38,9 +39,11 @@ class Condition:
 
     def __init__(self, text: str) -> None:
         self._text = text
+        if len(text) > _LONGEST:
+            raise self._refused(f"expected at most {_LONGEST} characters, found {len(text)}")
         try:
             self._tree = ast.parse(text.strip(), mode="eval").body
-        except (SyntaxError, ValueError):
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
             raise self._refused("it cannot be read") from None
 
     def holds(self, figures: Mapping[str, Any]) -> bool:
@@ -51,7 +54,7 @@ class Condition:
         """
         try:
             return bool(self._value(self._tree, figures))
-        except (TypeError, ZeroDivisionError) as error:
+        except (TypeError, ArithmeticError, RecursionError) as error:
             raise self._refused(str(error)) from None
 
     def check(self, names: Collection[str]) -> None:
@@ -89,4 +92,4 @@ class Condition:
         raise self._refused(f"expected numbers, figures and comparisons, found {ast.unparse(node)!r}")
 
     def _refused(self, why: str) -> UserError:
-        return UserError(f"the condition {self._text!r} cannot be asked: {why}")
+        return UserError(f"the condition {self._text!r:.200} cannot be asked: {why}")

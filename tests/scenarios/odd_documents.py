@@ -174,6 +174,8 @@ def mutated(random: Random) -> dict[str, Any]:
         elif kind < 0.45:
             other, elsewhere = random.choice(_places(document))
             holder[key] = copy.deepcopy(other[elsewhere])
+        elif kind < 0.75:
+            holder[key] = _nearby(random, holder[key])
         else:
             holder[key] = _value(random)
         if not document:
@@ -187,6 +189,21 @@ def written(document: dict[str, Any]) -> bytes:
         return tomli_w.dumps(document).encode(errors="surrogatepass")
     except (ValueError, TypeError):
         return repr(document).encode(errors="surrogatepass")
+
+
+def _nearby(random: Random, value: Any) -> Any:
+    """A value of the same type, which a document may well hold."""
+    match value:
+        case bool():
+            return not value
+        case int():
+            return value + random.choice((-1, 1, 2, 5, -value))
+        case float():
+            return value * random.choice((0.0, 1e-3, 0.1, 0.5, 2.0, 10.0, 1e6, -1.0))
+        case list():
+            return random.choice((value[::-1], value * 2, value[:1]))
+        case _:
+            return value
 
 
 def _value(random: Random) -> Any:

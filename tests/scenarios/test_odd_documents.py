@@ -44,7 +44,7 @@ def test_check_ends_in_sentences_whatever_text_it_is_given(tmp_path, make, rando
 
 @pytest.mark.long
 def test_what_passes_its_check_is_played_to_an_end_in_sentences(tmp_path):
-    """A hundred of them, by the same steps as `foretell simulate` but for the picture."""
+    """Up to a hundred of them, by the same steps as `foretell simulate` but for the picture."""
     path, root, ends = tmp_path / "odd.toml", tmp_path / "run", Counter()
     said = []
 

@@ -47,6 +47,9 @@ def test_what_a_table_is_given_stands_in_it_as_it_is(name, capsys):
     table.add_row(name)
     screen = Screen()
     screen.print(table)
+    screen.width = 8
+    screen.print(table)
+    screen.width = 80
     screen.print(name, style="dim")
     screen.print(screen.bold("is ", name, f" {name}"))
     assert capsys.readouterr().out.count(plain(name)) >= 6

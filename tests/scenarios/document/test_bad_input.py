@@ -10,9 +10,21 @@ import tomllib
 import pytest
 from runs import TINY, simulate_here
 
+from broker.driving.process import WRONG
+from broker.driving.process import main as take_slice
+from broker.errors import UserError
+from broker.model import Model
+from broker.security.curve import read_curve_keys
 from scenarios.commands.main import main
-from scenarios.document.loading import parse_settings
+from scenarios.document.loading import load_scenario, parse_settings
+from scenarios.document.planning import make_plan
 from scenarios.document.toml_text import MOST_DEEP, parse_toml
+from scenarios.results.folder import RunFolder
+from scenarios.results.observer import Observer
+from scenarios.running.control.live_faults import LiveFaults
+from scenarios.running.control.supervisor import Supervisor
+from scenarios.studies.search import read_tuned
+from scenarios.trials.condition import Condition
 
 BASE = 'name = "base"\nseed = 3\nepisodes = 1\n[environment]\nkind = "exchange"\n[topology]\nkind = "complete"\n'
 TRACE = 'faults=[{{kind="delay",delay_s={{distribution="trace",file="{}"}}}}]'
@@ -206,6 +218,54 @@ def test_a_pipe_in_the_place_of_results_keeps_nobody(refused, finished, tmp_path
     os.mkfifo(root / name)
     if name == "run.sqlite" or words.startswith(("report", "export")):
         assert str(root) in refused(*words.split(), root)
+
+
+@odd
+def test_the_settings_of_a_search_are_read_from_a_text_file_alone(tmp_path, kind, said):
+    make_odd(tmp_path / "tuned.toml", kind)
+    with pytest.raises(UserError, match=f"tuned.toml: {said}$"):
+        read_tuned(tmp_path / "tuned.toml")
+
+
+@odd
+def test_a_slice_is_read_from_a_text_file_alone(tmp_path, monkeypatch, caplog, kind, said):
+    make_odd(tmp_path / "slice.json", kind)
+    monkeypatch.setattr(sys, "argv", ["agent_node", str(tmp_path / "slice.json")])
+    assert take_slice("agent_node", Model, lambda _: 0) == WRONG
+    assert said.replace("67108864", "268435456") in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "nul"])
+def test_a_key_is_read_from_a_small_file_alone(tmp_path, kind):
+    make_odd(tmp_path / "curve.secret", kind)
+    with pytest.raises(UserError, match=r"curve\.secret"):
+        read_curve_keys(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "nul"])
+def test_an_order_that_is_no_file_is_not_waited_for(tmp_path, kind):
+    folder, plan = RunFolder(tmp_path), make_plan(load_scenario("exchange-quick", {"episodes": 1}))
+    observer = Observer(plan, folder, lambda _: None)
+    faults = LiveFaults(plan, folder, observer, Supervisor(plan, observer))
+    folder.orders.mkdir()
+    make_odd(folder.orders / "1.json", kind)
+    assert faults.changed(None) is None
+    observer.finish("simulate")
+
+
+CONDITIONS = (
+    "not " * 5000 + "1",
+    "-" * 100_000 + "1",
+    "9" * 900 + " * 1.5 < 2",
+    "(" * 400 + "1" + ")" * 400,
+)
+
+
+@pytest.mark.parametrize("text", [*CONDITIONS, "+".join(["1"] * 20_000), "a\0b"], ids=len)
+def test_a_condition_that_nobody_can_mean_is_refused(text):
+    with pytest.raises(UserError, match=r"^the condition .* cannot be asked: ") as caught:
+        Condition(text).holds({})
+    assert len(str(caught.value)) < 400
 
 
 # Numbers that do not go together

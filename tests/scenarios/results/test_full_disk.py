@@ -116,8 +116,8 @@ def test_curves_are_written_after_a_while_and_read_by_tensorboard(tmp_path):
     assert file.stat().st_size > before
     log.forget_from(1)
     log.add(1, {"return/team": 3.5})
-    log.close()
-    ScalarsLog(tmp_path).close()
+    log.flush()
+    ScalarsLog(tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
     events = EventAccumulator(str(tmp_path))
     events.Reload()

@@ -11,12 +11,14 @@ import pytest
 from limits import LIMIT_S
 from runs import TINY, command, simulate_here, summary
 
+from broker.errors import UserError
 from scenarios.commands.main import main
 from scenarios.document.loading import load_scenario
 from scenarios.document.needs import needs_of, shown_bytes
 from scenarios.document.planning import make_plan
 from scenarios.running import machine
 from scenarios.running.machine import Machine, files_needed, make_ready, missing, this_machine
+from scenarios.trials.quiet_run import try_out
 
 LARGE = Machine(1 << 60, 1 << 40, None)
 RUN = ("exchange-quick", "--episodes", "2", *TINY, "--set", "environment.steps=3", "--set", "learning.rounds=1")
@@ -67,9 +69,10 @@ def test_no_catalogue_scenario_is_said_to_need_more_than_a_small_computer_has():
 
 
 def test_at_least_the_parameters_and_what_adam_keeps_are_counted():
-    needs = needs_of(planned(learning__hidden=[8_000_000_000]))
-    inputs = planned().observation_size
-    assert needs.by_participant["agent-0"] > 3 * 4 * 8_000_000_000 * inputs
+    units, least = 8_000_000_000, {"parallel_episodes": 1, "environment__steps": 1}
+    needs = needs_of(planned(learning__hidden=[units], **least))
+    inputs, networks = planned().observation_size, 3 + 1
+    assert needs.by_participant["agent-0"] > 3 * 4 * networks * units * inputs
 
 
 def test_memory_that_is_missing_is_said_with_both_numbers_and_who_needs_most():
@@ -149,7 +152,6 @@ def test_the_soft_limit_of_open_files_is_raised_to_what_is_needed(few_files):
 def test_a_participant_that_is_started_by_hand_may_open_files_for_its_peers(few_files, peers):
     from broker.config import JoiningConfig, TransportConfig
     from broker.driving.process import WRONG, take_part
-    from broker.errors import UserError
     from broker.participants.link import LinkConfig
 
     def make(_state):
@@ -159,6 +161,12 @@ def test_a_participant_that_is_started_by_hand_may_open_files_for_its_peers(few_
     link = LinkConfig(run="r", name="me", peers=names, seed=1, transport=TransportConfig(), joining=JoiningConfig())
     assert take_part(make, link, lambda _: None) == WRONG
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 64 + 8 * (peers + 1)
+
+
+def test_a_trial_asks_the_machine_first(tmp_path):
+    with pytest.raises(UserError, match=r"^the participants need at least "):
+        try_out(load_scenario("exchange-quick", {"learning.hidden": [8_000_000_000]}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def limited(limit, *words):
