@@ -13,8 +13,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("broker", "agent_node", "env_service", "scenarios")
 FLOORS = (
     (
-        *("broker/errors.py", "broker/files.py", "broker/isolated.py"),
-        *("broker/model.py", "broker/seeding.py", "broker/threads.py"),
+        *("broker/errors.py", "broker/files.py", "broker/isolated.py", "broker/model.py"),
+        *("broker/own_clock.py", "broker/seeding.py", "broker/threads.py"),
     ),
     ("broker/user_code.py",),
     ("broker/wire",),
@@ -277,6 +277,22 @@ def test_amqtt_is_imported_by_its_own_process_alone_and_cryptography_where_certi
             assert path.name in rooms.get(name.split(".")[0], {path.name}), f"{path} imports {name}"
     importers = [path for path in modules() if "broker.servers.amqtt_server" in imports(path)]
     assert not importers
+
+
+PATIENT_BY_THE_CLOCK_OF_THE_HOST = {
+    *("broker/transports/mqtt/client.py", "broker/transports/mqtt/connection.py"),  # a single wait; a goodbye
+}
+
+
+def test_patience_is_counted_in_time_that_a_process_has_lived_through() -> None:
+    """`give_up_at` is how it is called everywhere."""
+    found = set()
+    for path in modules():
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.Assign) and any(ast.unparse(target) == "give_up_at" for target in node.targets):
+                found |= {path.relative_to(ROOT)} if "time.monotonic()" in ast.unparse(node.value) else set()
+    found = {path for path in found if "bench" not in path.parts}
+    assert {path.as_posix() for path in found} == PATIENT_BY_THE_CLOCK_OF_THE_HOST
 
 
 def test_the_agents_protocol_knows_no_torch() -> None:

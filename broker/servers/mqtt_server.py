@@ -19,6 +19,7 @@ from typing import Literal, NamedTuple
 from broker.config import TransportConfig
 from broker.errors import AddressInUse, ParticipantDied, UserError
 from broker.isolated import isolated_module
+from broker.own_clock import LONGEST_WAIT_S, OwnClock
 from broker.security.mqtt_access import CERTIFICATE, KEY, PASSWORDS, PERMISSIONS
 from broker.servers.amqtt_config import AmqttConfig
 from broker.servers.leash import end, end_of_input, leashed
@@ -285,10 +286,11 @@ def _await(server: MqttServer, door: _Door) -> None:
         UserError: It ended, or took none in time.
     """
     host = "127.0.0.1" if door.host == "0.0.0.0" else door.host  # noqa: S104 - compared, not listened on
-    give_up_at = time.monotonic() + _READY_WITHIN_S
-    while time.monotonic() < give_up_at:
+    clock = OwnClock()
+    give_up_at = clock() + _READY_WITHIN_S
+    while clock() < give_up_at:
         try:
-            with socket.create_connection((host, door.port), timeout=_READY_WITHIN_S):
+            with socket.create_connection((host, door.port), timeout=LONGEST_WAIT_S):
                 if server.kind == "amqtt" or _RUNNING in server.log.read_text(encoding="utf-8", errors="replace"):
                     return
         except OSError:

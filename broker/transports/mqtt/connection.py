@@ -21,6 +21,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from broker.config import MqttConfig
 from broker.errors import Unreachable, UserError
+from broker.own_clock import OwnClock
 from broker.security.mqtt_access import MqttCredentials
 from broker.transports.mqtt.client import MqttClient, NoAnswer
 from broker.wire.records import EventKind
@@ -92,6 +93,7 @@ class MqttConnection:
         self._who, self._address, self._config, self._credentials = who, address, config, credentials
         self._hear, self._relieved, self._notice = hear, relieved, notice
         self._stopped = False
+        self._clock = OwnClock()
         self._turn_at = 0.0
         self._problem = "no answer yet"
         self._joined = False
@@ -110,10 +112,10 @@ class MqttConnection:
             Unreachable: No broker answers within `within_s` seconds.
             UserError: It refuses for good.
         """
-        give_up_at = time.monotonic() + within_s
+        give_up_at = self._clock() + within_s
         self._start(self._stay_connected())
         while self.client is None or not self.client.ready:
-            if (left_s := give_up_at - time.monotonic()) <= 0:
+            if (left_s := self._clock.left_s(give_up_at)) <= 0:
                 msg = (
                     f"{self._who.name} cannot reach an MQTT broker at {self._address} within {within_s:g} s: "
                     f"{self._problem}. Does it run, and is the address right?"
@@ -203,6 +205,7 @@ class MqttConnection:
                 self.client = self._make_client()
             self._executor = ThreadPoolExecutor(1)  # of this attempt alone: no thread stays behind
             self._loop.set_default_executor(self._executor)
+            breaks = self._clock.breaks
             try:
                 async with self.client as client:
                     self._executor.shutdown(wait=False)
@@ -214,7 +217,8 @@ class MqttConnection:
                 self._executor.shutdown(wait=False)
                 if self.client is not None:
                     self.client.sever()
-                self._face(error)
+                self._clock()
+                self._face(error, ran=self._clock.breaks == breaks)
             await asyncio.sleep(self._pause_s)
             self._pause_s = min(2 * self._pause_s, max(_LONGEST_PAUSE_S, self._config.reconnect_s))
 
@@ -280,8 +284,12 @@ class MqttConnection:
         self._relieved()
         self.stop()
 
-    def _face(self, error: aiomqtt.MqttError) -> None:
+    def _face(self, error: aiomqtt.MqttError, *, ran: bool) -> None:
         """Draw the consequences of an attempt that failed or a connection that broke.
+
+        Args:
+            error: How.
+            ran: Whether this process ran all the time; else nobody heard what the broker may have answered.
 
         Raises:
             UserError: The broker refuses the first connection for good.
@@ -290,7 +298,7 @@ class MqttConnection:
         if self._connected_at is not None:
             self._face_break(self._loop.time() - self._connected_at)
             self._connected_at, self._broken_at = None, self._loop.time()
-        elif self._joined:
+        elif self._joined or not ran:
             self._fights = 0
         elif self._config.protocol == "auto" and _means_other_version(error):
             self.protocol = V311 if self.protocol == V5 else V5

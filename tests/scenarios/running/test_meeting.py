@@ -28,6 +28,7 @@ from runs import (
 
 from broker.config import TransportConfig
 from broker.errors import ParticipantDied
+from broker.own_clock import OwnClock
 from broker.servers.mqtt_server import MqttServer, start_mqtt_server
 from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
@@ -218,7 +219,7 @@ def test_a_broker_that_dies_while_the_observer_connects_is_looked_after(tmp_path
     wiring = Wiring("exchange-quick", broker=f"mqtt://127.0.0.1:{port}", observed=True)
     observer = Observer(plan, make_run_folder(tmp_path / "run", "run", 1), lambda _: None)
     try:
-        inbox = open_inbox(plan, wiring, observer, Reviving(), 0.3)
+        inbox = open_inbox(plan, wiring, observer, OwnClock(), found=Reviving(), try_for_s=0.3)
         inbox.close()
     finally:
         for server in servers:
