@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from broker.model import Model
 
 __all__ = [
+    "LONGEST_KEEPALIVE_S",
     "JoiningConfig",
     "Model",
     "MqttConfig",
@@ -17,6 +18,10 @@ __all__ = [
     "TransportConfig",
     "ZeroMQConfig",
 ]
+
+
+LONGEST_KEEPALIVE_S = 65_535
+"""More has no room in MQTT's CONNECT."""
 
 
 class JoiningConfig(Model):
@@ -133,7 +138,11 @@ class MqttConfig(Model):
         "has it, several times slower. What goes to the observer is always sent with 1.",
     )
     keepalive_s: int = Field(
-        default=60, ge=1, le=65535, description="Silence after which the broker ends a connection, times 1.5."
+        default=60,
+        ge=1,
+        le=LONGEST_KEEPALIVE_S,
+        description="Silence after which a broker that runs already ends a connection, times 1.5. One that the run "
+        "starts waits for 27 hours: participants may all be stopped for a while, as with Ctrl-Z.",
     )
     session_expiry_s: int = Field(
         default=300,

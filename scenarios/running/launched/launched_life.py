@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from broker.driving.process import DONE, RAISED, REFUSED, WRONG
 from broker.errors import ParticipantDied, Unreachable, UserCodeDied, UserError
@@ -28,7 +29,7 @@ class LaunchedLife:
 
     Args:
         plan: What each participant is told.
-        wiring: Where they find each other, and which life it is.
+        wiring: Where they find each other, and which life it is; what stands between them may still have to be started.
         observer: Takes the records.
         nodes: The processes; none of these participants runs there now.
         found: What stands between them.
@@ -66,6 +67,7 @@ class LaunchedLife:
 
     def begin(self) -> None:
         """Connect the observer, then start every participant; those that are late come later."""
+        self._wiring = replace(self._wiring, broker=self._found.begin())
         self._inbox = open_inbox(
             self._plan, self._wiring, self._observer, self._clock, found=self._found, try_for_s=_CONNECT_WITHIN_S
         )

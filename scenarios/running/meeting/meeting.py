@@ -7,7 +7,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 
 from broker.errors import ParticipantDied, UserError
@@ -30,21 +29,19 @@ class Meeting:
     """Where a run's participants meet.
 
     Attributes:
-        wiring: What they are told of it.
+        wiring: What they are told of it; the address of what is still to be started is not there yet.
 
     Args:
-        wiring: What they are told of it.
-        between: What stands between them and was started for this run, or None.
-        start_again: Starts it anew at the same address.
+        wiring: As above.
+        start: Starts what stands between them, at this address or, where it is empty, at any; None where that is
+            nothing, or runs already.
         tell: Takes a sentence for the user.
     """
 
-    def __init__(
-        self, wiring: Wiring, between: RunningBroker | None, start_again: Callable[[str], RunningBroker], tell: Tell
-    ) -> None:
+    def __init__(self, wiring: Wiring, start: Callable[[str], RunningBroker] | None, tell: Tell) -> None:
         self.wiring = wiring
-        self._between = between
-        self._start_again = start_again
+        self._start = start
+        self._between: RunningBroker | None = None
         self._tell = tell
         self._deaths: list[float] = []
         self._asked = False
@@ -53,6 +50,18 @@ class Meeting:
     def log(self) -> Path:
         """What stands between the participants says there."""
         return self._between.log if self._between is not None else Path()
+
+    def begin(self) -> str:
+        """Start what stands between the participants, unless that was done; where they connect to, if anything does.
+
+        Raises:
+            ParticipantDied: It was killed before it listened, again and again.
+            UserError: It is not installed, or its address is in use.
+        """
+        if self._between is None and self._start is not None:
+            self._between = self._start("")
+            self._tell(self._between.note)
+        return self.wiring.broker if self._between is None else self._between.address
 
     def look(self) -> bool:
         """Start what stands between the participants again if it has died: it holds nothing that they need.
@@ -63,15 +72,16 @@ class Meeting:
             ParticipantDied: It keeps dying.
         """
         between = self._between
-        if between is None or between.alive():
+        if self._start is None or between is None or between.alive():
             return False
         now = time.monotonic()
         recent = [death for death in self._deaths if now - death < _QUICK_S]
         self._deaths, self._asked = recent if self._asked else [*recent, now], False
         between.close()
         if len(self._deaths) >= _QUICK_DEATHS:
-            raise ParticipantDied("broker", f"it died {len(self._deaths)} times within {_QUICK_S:.0f} s", between.log)
-        self._between = self._start_again(between.address)
+            self._deaths.clear()  # whoever lets all begin anew grants it as many again
+            raise ParticipantDied("broker", f"it died {_QUICK_DEATHS} times within {_QUICK_S:.0f} s", between.log)
+        self._between = self._start(between.address)
         self._tell(f"the broker at {between.address} died and was started again; messages under way are lost")
         return True
 
@@ -115,7 +125,7 @@ class Meeting:
 
 @contextmanager
 def meeting(plan: Plan, folder: RunFolder, sockets: Path, tell: Tell) -> Iterator[Meeting]:
-    """Make what the participants of a run need to meet, and end it afterwards.
+    """Find what the participants of a run need to meet, and end what was started of it afterwards.
 
     Args:
         plan: What runs.
@@ -124,23 +134,24 @@ def meeting(plan: Plan, folder: RunFolder, sockets: Path, tell: Tell) -> Iterato
         tell: Takes a sentence for the user.
 
     Raises:
-        UserError: An address is in use, or something that stands elsewhere cannot know the run's keys.
+        UserError: Something that stands elsewhere cannot know the run's keys.
     """
     keys = find_keys(plan, folder.keys)
-    start = partial(start_broker, plan, folder.logs, sockets, keys)
-    given = given_address(plan)
-    between = None if given else start("")
-    if between is not None:
-        tell(between.note)
     wiring = Wiring(
         plan.scenario.name,
         make_addresses(plan.participants, plan.scenario.transport.zeromq, sockets),
-        broker=between.address if between is not None else given,
+        broker=given_address(plan),
         observed=True,
         keys=keys,
         journals=folder.journals if plan.scenario.transport.journal else None,
     )
-    found = Meeting(wiring, between, lambda address: _required(start(address)), tell)
+
+    def start(address: str) -> RunningBroker:
+        started = start_broker(plan, folder.logs, sockets, keys, address)
+        assert started is not None  # noqa: S101 - the plan says that there is something
+        return started
+
+    found = Meeting(wiring, start if plan.has_own_broker else None, tell)
     try:
         yield found
     finally:
@@ -170,8 +181,3 @@ def find_keys(plan: Plan, own: Path) -> Path | None:
         )
         raise UserError(msg)
     return own_keys(plan, own)
-
-
-def _required(between: RunningBroker | None) -> RunningBroker:
-    assert between is not None  # noqa: S101 - only what was started is started again
-    return between

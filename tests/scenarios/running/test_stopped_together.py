@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from itertools import count
@@ -14,8 +15,9 @@ import pytest
 from runs import DROPS, TINY, children_of, need_mosquitto, participant_pid, simulate_here, start, summary, until
 from thread_nodes import ThreadNodes
 
-from broker.errors import UserError
+from broker.errors import ParticipantDied, UserError
 from broker.own_clock import OwnClock
+from broker.servers import forwarder
 from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
 from scenarios.document.wiring import Wiring
@@ -205,3 +207,30 @@ def test_silence_that_the_launcher_did_not_live_through_is_no_silence(watched: W
 def test_silence_while_the_launcher_is_busy_is_silence(watched: Watched) -> None:
     watched.passed_s = watched.computed_s = 100.0
     assert min(watched.silent().values()) == pytest.approx(100.0)
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    ("on_crash", "deaths", "ends"), [("restart", 4, False), ("restart", 999, True), ("fail", 4, True)]
+)
+def test_a_broker_killed_again_and_again_before_it_listens_has_died_and_is_treated_by_on_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_crash: str, deaths: int, ends: bool
+) -> None:
+    popen, started = subprocess.Popen, []
+
+    def start_and_kill(*arguments: Any, **options: Any) -> Any:
+        started.append(popen(*arguments, **options))
+        if len(started) <= deaths:
+            started[-1].kill()
+        return started[-1]
+
+    monkeypatch.setattr(forwarder.subprocess, "Popen", start_and_kill)
+    settings: dict[str, Any] = {"transport__zeromq__mode": "forwarder", "recovery__on_crash": on_crash}
+    if ends:
+        with pytest.raises(ParticipantDied, match="signal SIGKILL before it listened"):
+            play(tmp_path, launched(ThreadNodes), **settings, recovery__restarts=2)
+        assert len(started) == (3 if on_crash == "fail" else 9)
+        return
+    found, said = play(tmp_path, launched(ThreadNodes), **settings)
+    assert found.complete
+    assert any("broker died: signal SIGKILL before it listened" in sentence for sentence in said)
