@@ -271,7 +271,7 @@ def test_scipy_and_matplotlib_are_imported_late_and_by_scenarios_alone() -> None
 
 
 def test_amqtt_is_imported_by_its_own_process_alone_and_cryptography_where_certificates_are_made() -> None:
-    rooms = {"amqtt": {"amqtt_server.py"}, "cryptography": {"certificates.py"}}
+    rooms = {"amqtt": {"amqtt_server.py"}, "cryptography": {"certificates.py", "validity.py"}}
     for path in modules():
         for name in imports(path):
             assert path.name in rooms.get(name.split(".")[0], {path.name}), f"{path} imports {name}"
@@ -279,9 +279,24 @@ def test_amqtt_is_imported_by_its_own_process_alone_and_cryptography_where_certi
     assert not importers
 
 
+DATES = {"time.time", "time.time_ns", "datetime.now", "dt.datetime.now", "date.today", "datetime.utcnow"}
+KNOW_THE_DATE = {
+    *("broker/transports/mqtt/connection.py", "broker/servers/mqtt_server.py"),  # against the dates of certificates
+    *("scenarios/results/store.py", "scenarios/results/observer.py"),  # written down for people to read
+}
 PATIENT_BY_THE_CLOCK_OF_THE_HOST = {
     *("broker/transports/mqtt/client.py", "broker/transports/mqtt/connection.py"),  # a single wait; a goodbye
 }
+
+
+def test_the_date_is_asked_for_only_where_people_read_it_or_a_certificate_holds_one() -> None:
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for path in modules()
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in DATES
+    }
+    assert found == KNOW_THE_DATE
 
 
 def test_patience_is_counted_in_time_that_a_process_has_lived_through() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import math
 import socket
 import ssl
@@ -23,6 +24,7 @@ from broker.config import MqttConfig
 from broker.errors import Unreachable, UserError
 from broker.own_clock import OwnClock
 from broker.security.mqtt_access import MqttCredentials
+from broker.security.validity import certificates_in, certificates_of, is_of_dates, wrong_date
 from broker.transports.mqtt.client import MqttClient, NoAnswer
 from broker.wire.records import EventKind
 
@@ -38,6 +40,7 @@ _FIGHT = 3
 """So many short connections, with no failure to connect between them, look like two clients of one identifier."""
 _REFUSED = 0x80
 _UNSUPPORTED, _BAD_IDENTIFIER, _BAD_PASSWORD, _NOT_AUTHORIZED, _BANNED = 0x84, 0x85, 0x86, 0x87, 0x8A
+_NOBODY_THERE = "Does it run, and is the address right?"
 _NO_RETAINED = SubscribeOptions.RETAIN_DO_NOT_SEND
 
 Notice = Callable[[EventKind, str], None]
@@ -95,7 +98,7 @@ class MqttConnection:
         self._stopped = False
         self._clock = OwnClock()
         self._turn_at = 0.0
-        self._problem = "no answer yet"
+        self._problem, self._hint = "no answer yet", _NOBODY_THERE
         self._joined = False
         self._connected_at: float | None = None
         self._broken_at: float | None = None
@@ -118,7 +121,7 @@ class MqttConnection:
             if (left_s := self._clock.left_s(give_up_at)) <= 0:
                 msg = (
                     f"{self._who.name} cannot reach an MQTT broker at {self._address} within {within_s:g} s: "
-                    f"{self._problem}. Does it run, and is the address right?"
+                    f"{self._problem}. {self._hint}"
                 )
                 raise Unreachable(msg)
             self.run(left_s)
@@ -294,7 +297,7 @@ class MqttConnection:
         Raises:
             UserError: The broker refuses the first connection for good.
         """
-        self._problem = _reason(error)
+        self._problem, self._hint = _reason(error), _NOBODY_THERE
         if self._connected_at is not None:
             self._face_break(self._loop.time() - self._connected_at)
             self._connected_at, self._broken_at = None, self._loop.time()
@@ -303,10 +306,21 @@ class MqttConnection:
         elif self._config.protocol == "auto" and _means_other_version(error):
             self.protocol = V311 if self.protocol == V5 else V5
             self.client = None
+        elif is_of_dates(error.__context__):  # it may pass: a board gets its time from the network, a little later
+            self._problem, _, advice = self._wrong_date().partition(". ")
+            self._hint = f"{advice}."
         elif (what_to_do := _advice(error)) is not None:
             msg = f"{self._who.name} cannot use the MQTT broker at {self._address}: {self._problem}. {what_to_do}"
             raise UserError(msg)
         self.stop()
+
+    def _wrong_date(self) -> str:
+        """What the clock of this host and the certificates say, and what to do."""
+        url = urlsplit(self._address)
+        signed_by = self._credentials.ca if self._credentials else None
+        found = certificates_in(signed_by) if signed_by is not None else []
+        found += certificates_of(url.hostname or "", url.port or 0)
+        return wrong_date(found, dt.datetime.now(dt.UTC)) or f"{self._problem}. Set the clock of this host"
 
     def _face_break(self, lasted_s: float) -> None:
         name, identifier, address = self._who.name, self._who.identifier, self._address
