@@ -11,6 +11,7 @@ from broker.addresses import parse_address, parse_host
 from broker.model import LONGEST_S, Model
 
 __all__ = [
+    "LONGEST_KEEPALIVE_S",
     "JoiningConfig",
     "Model",
     "MqttConfig",
@@ -18,6 +19,10 @@ __all__ = [
     "TransportConfig",
     "ZeroMQConfig",
 ]
+
+
+LONGEST_KEEPALIVE_S = 65_535
+"""More has no room in MQTT's CONNECT."""
 
 
 class JoiningConfig(Model):
@@ -148,7 +153,11 @@ class MqttConfig(Model):
         "has it, several times slower. What goes to the observer is always sent with 1.",
     )
     keepalive_s: int = Field(
-        default=60, ge=1, le=65535, description="Silence after which the broker ends a connection, times 1.5."
+        default=60,
+        ge=1,
+        le=LONGEST_KEEPALIVE_S,
+        description="Silence after which a broker that runs already ends a connection, times 1.5. One that the run "
+        "starts waits for 27 hours: participants may all be stopped for a while, as with Ctrl-Z.",
     )
     session_expiry_s: int = Field(
         default=300,

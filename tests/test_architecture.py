@@ -14,7 +14,7 @@ PACKAGES = ("broker", "agent_node", "env_service", "scenarios")
 FLOORS = (
     (
         *("broker/addresses.py", "broker/counting.py", "broker/errors.py", "broker/files.py", "broker/isolated.py"),
-        *("broker/model.py", "broker/open_files.py", "broker/release.py", "broker/run_name.py"),
+        *("broker/model.py", "broker/open_files.py", "broker/own_clock.py", "broker/release.py", "broker/run_name.py"),
         *("broker/seeding.py", "broker/text_files.py", "broker/threads.py"),
     ),
     ("broker/user_code.py",),
@@ -33,6 +33,7 @@ FLOORS = (
     ("agent_node/learning",),
     ("agent_node/algorithms",),
     ("agent_node", "env_service"),
+    ("scenarios/document/text",),
     ("scenarios/document",),
     ("scenarios/results",),
     ("scenarios/reports", "scenarios/running"),
@@ -88,7 +89,7 @@ PURE = (
     "broker/transports/transport.py",
     "scenarios/document/addressing.py",
     "scenarios/document/agent_names.py",
-    "scenarios/document/explained.py",
+    "scenarios/document/text/explained.py",
     "scenarios/document/graph.py",
     "scenarios/document/plan.py",
     "scenarios/document/planning.py",
@@ -284,12 +285,43 @@ def test_scipy_and_matplotlib_are_imported_late_and_by_scenarios_alone() -> None
 
 
 def test_amqtt_is_imported_by_its_own_process_alone_and_cryptography_where_certificates_are_made() -> None:
-    rooms = {"amqtt": {"amqtt_server.py"}, "cryptography": {"certificates.py"}}
+    rooms = {"amqtt": {"amqtt_server.py"}, "cryptography": {"certificates.py", "validity.py"}}
     for path in modules():
         for name in imports(path):
             assert path.name in rooms.get(name.split(".")[0], {path.name}), f"{path} imports {name}"
     importers = [path for path in modules() if "broker.servers.amqtt_server" in imports(path)]
     assert not importers
+
+
+DATES = {"time.time", "time.time_ns", "datetime.now", "dt.datetime.now", "date.today", "datetime.utcnow"}
+KNOW_THE_DATE = {
+    *("broker/transports/mqtt/connection.py", "broker/servers/mqtt_server.py"),  # against the dates of certificates
+    *("scenarios/results/store.py", "scenarios/results/scalars_log.py"),  # written down for people to read
+}
+PATIENT_BY_THE_CLOCK_OF_THE_HOST = {
+    *("broker/transports/mqtt/client.py", "broker/transports/mqtt/connection.py"),  # a single wait; a goodbye
+}
+
+
+def test_the_date_is_asked_for_only_where_people_read_it_or_a_certificate_holds_one() -> None:
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for path in modules()
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in DATES
+    }
+    assert found == KNOW_THE_DATE
+
+
+def test_patience_is_counted_in_time_that_a_process_has_lived_through() -> None:
+    """`give_up_at` is how it is called everywhere."""
+    found = set()
+    for path in modules():
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.Assign) and any(ast.unparse(target) == "give_up_at" for target in node.targets):
+                found |= {path.relative_to(ROOT)} if "time.monotonic()" in ast.unparse(node.value) else set()
+    found = {path for path in found if "bench" not in path.parts}
+    assert {path.as_posix() for path in found} == PATIENT_BY_THE_CLOCK_OF_THE_HOST
 
 
 def test_the_agents_protocol_knows_no_torch() -> None:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from itertools import count
@@ -31,6 +30,7 @@ from broker.driving.driver import Driver, Observe
 from broker.driving.real_time import run_in_real_time
 from broker.errors import ForetellError, UserCodeFailed, UserCodeRefused, UserError
 from broker.open_files import allow_open_files, files_for
+from broker.own_clock import OwnClock
 from broker.participants.checkpoint import State
 from broker.participants.life import FIRST_LIFE, ParticipantLife, begin_life
 from broker.participants.link import LinkConfig
@@ -98,7 +98,8 @@ def take_part(
         participant = make(state)
         transport = connect_to(link)
         observe = _observe(link, transport)
-        run_in_real_time(Driver(link.run, participant, transport, observe, life, refit=partial(refitted, link)))
+        driver = Driver(link.run, participant, transport, observe, life, refit=partial(refitted, link))
+        run_in_real_time(driver, OwnClock())
         if link.observed:
             _await_release(transport)
         linger_s = LINGER_S
@@ -135,10 +136,11 @@ def _exit_code(error: ForetellError) -> int:
 
 def _await_release(transport: Transport) -> None:
     """Stay until the observer has all records: what a closing socket still holds is not sure to arrive."""
-    give_up_at = time.monotonic() + RELEASE_WITHIN_S
-    while (left_s := give_up_at - time.monotonic()) > 0:
+    clock = OwnClock()
+    give_up_at = clock() + RELEASE_WITHIN_S
+    while (left_s := clock.left_s(give_up_at)) > 0:
         transport.wait(left_s)
-        for envelope in transport.poll(time.monotonic()):
+        for envelope in transport.poll(clock()):
             if envelope.source == OBSERVER and type(envelope.message) is Stop:
                 return
 

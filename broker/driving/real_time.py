@@ -1,27 +1,30 @@
-"""Real time: one participant on the clock of its host."""
+"""Real time: one participant on the clock of its process."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 from broker.driving.driver import Driver
+from broker.own_clock import LONGEST_WAIT_S, OwnClock
 
-_MAX_WAIT_S = 1.0
 _SHOW_EVERY_S = 1.0
 _BURST = 256
 """Messages that are read at once where a deadline has passed."""
 
 
-def run_in_real_time(driver: Driver, clock: Callable[[], float] = time.monotonic) -> None:
+def run_in_real_time(driver: Driver, clock: OwnClock) -> None:
     """Drive a participant until it is done.
+
+    Args:
+        driver: Of the participant.
+        clock: Its time: patience and delays do not pass while its process does not run. Signs of life go by the time
+            of the others, who count it.
 
     Raises:
         PeerLost: It gave up on a peer.
     """
     participant = driver.participant
     try:
-        now = shown_at = clock()
+        now = clock()
+        shown_at = clock.seen_at
         driver.start(now)
         while not participant.done:
             timer = driver.timer()
@@ -32,14 +35,14 @@ def run_in_real_time(driver: Driver, clock: Callable[[], float] = time.monotonic
                 if participant.done:
                     break
                 timer = driver.timer()
-            if timer is None or timer - now > 2 * _MAX_WAIT_S:
-                driver.transport.wait(_MAX_WAIT_S, participant.awaited)
+            if timer is None or timer - now > 2 * LONGEST_WAIT_S:
+                driver.transport.wait(LONGEST_WAIT_S, participant.awaited)
             else:
-                driver.transport.wait(max(0.0, min(_MAX_WAIT_S, timer - clock())))
+                driver.transport.wait(clock.left_s(timer))
             now = clock()
             driver.deliver(now)
-            if now - shown_at >= _SHOW_EVERY_S:
+            if clock.seen_at - shown_at >= _SHOW_EVERY_S:
                 driver.show_status()
-                shown_at = now
+                shown_at = clock.seen_at
     finally:
         driver.finish()

@@ -1,4 +1,8 @@
-"""Certificates of one broker: a certificate authority that signs it and is thrown away at once."""
+"""Certificates of one broker: a certificate authority that signs it and is thrown away at once.
+
+They are valid at all times. Whoever holds the authority's certificate trusts the one key that it has signed, today as
+in ten years, and a board without a clock of its own believes that it is 1970.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +20,8 @@ from broker.errors import UserError
 
 ALWAYS = ("localhost", "127.0.0.1")
 """Names that every certificate holds."""
-_VALID = dt.timedelta(days=825)
-_CLOCKS_DIFFER = dt.timedelta(days=1)
+_BEGINNING, _END = dt.datetime(1970, 1, 1, tzinfo=dt.UTC), dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC)
+"""The second is how a certificate says that it does not expire (RFC 5280, section 4.1.2.5)."""
 
 
 class ServerCertificate(NamedTuple):
@@ -35,7 +39,7 @@ class ServerCertificate(NamedTuple):
 
 
 def make_server_certificate(common_name: str, hosts: Sequence[str]) -> ServerCertificate:
-    """A certificate for a server that is reached under `hosts`, valid for 825 days.
+    """A certificate for a server that is reached under `hosts`, valid whatever the date.
 
     Args:
         common_name: Says in both certificates what they are for.
@@ -76,15 +80,14 @@ def _name(common_name: str) -> x509.Name:
 def _begin(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, signer: ec.EllipticCurvePublicKey
 ) -> x509.CertificateBuilder:
-    now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _CLOCKS_DIFFER)
-        .not_valid_after(now + _VALID)
+        .not_valid_before(_BEGINNING)
+        .not_valid_after(_END)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer), critical=False)
     )

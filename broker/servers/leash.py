@@ -11,9 +11,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from broker.isolated import isolated_module
+from broker.own_clock import OwnClock
 from broker.threads import schedule
 
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux; outlives exec, unless the command changes its user
@@ -41,9 +43,12 @@ def end(process: subprocess.Popen[Any], within_s: float) -> None:
 
 def end_of_input(process: subprocess.Popen[Any], within_s: float) -> None:
     """Wait for a process that ends with its input; insist after `within_s` seconds."""
-    try:
-        process.wait(within_s)
-    except subprocess.TimeoutExpired:
+    clock = OwnClock()
+    give_up_at = clock() + within_s
+    while process.poll() is None and (left_s := clock.left_s(give_up_at)) > 0:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(left_s)
+    if process.poll() is None:
         process.kill()
         process.wait()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import errno
 import fcntl
 import importlib.util
@@ -20,7 +21,9 @@ from broker.addresses import Address
 from broker.config import TransportConfig
 from broker.errors import AddressInUse, ParticipantDied, UserError
 from broker.isolated import isolated_module
-from broker.security.mqtt_access import CERTIFICATE, KEY, PASSWORDS, PERMISSIONS
+from broker.own_clock import LONGEST_WAIT_S, OwnClock
+from broker.security.mqtt_access import AUTHORITY, CERTIFICATE, KEY, PASSWORDS, PERMISSIONS
+from broker.security.validity import certificates_in, wrong_date
 from broker.servers.amqtt_config import AmqttConfig
 from broker.servers.leash import end, end_of_input, leashed
 from broker.servers.mqtt_log import refusals_in
@@ -95,10 +98,12 @@ class MqttServer:
         process: subprocess.Popen[bytes],
         log: Path,
         sieve: subprocess.Popen[bytes] | None = None,
+        *,
+        doubt: str | None = None,
     ) -> None:
         self.kind: Kind = kind
         self.address = address
-        self.note = NOTES[kind]
+        self.note = NOTES[kind] if doubt is None else f"{NOTES[kind]}; whoever checks it will refuse it: {doubt}"
         self.pid = process.pid
         self.log = log
         self._process = process
@@ -199,13 +204,21 @@ def _start(kind: Kind, folder: Path, config: TransportConfig, door: _Door) -> Mq
         )
     if sieve is not None and sieve.stdin is not None:
         sieve.stdin.close()
-    server = MqttServer(kind, door.address, process, log, sieve)
+    server = MqttServer(kind, door.address, process, log, sieve, doubt=_doubt(door))
     try:
         _await(server, door)
     except BaseException:
         server.close()
         raise
     return server
+
+
+def _doubt(door: _Door) -> str | None:
+    """Why those who connect will not believe the certificate, for all that this host's clock can tell."""
+    if door.access is None:
+        return None
+    shown = [*certificates_in(door.access / CERTIFICATE), *certificates_in(door.access / AUTHORITY)]
+    return wrong_date(shown, dt.datetime.now(dt.UTC))
 
 
 def _start_sieve(log: Path) -> subprocess.Popen[bytes]:
@@ -301,10 +314,11 @@ def _await(server: MqttServer, door: _Door) -> None:
         UserError: It ended, or took none in time.
     """
     host = Address("mqtt", door.host, door.port).from_here
-    give_up_at = time.monotonic() + _READY_WITHIN_S
-    while time.monotonic() < give_up_at:
+    clock = OwnClock()
+    give_up_at = clock() + _READY_WITHIN_S
+    while clock() < give_up_at:
         try:
-            with socket.create_connection((host, door.port), timeout=_READY_WITHIN_S):
+            with socket.create_connection((host, door.port), timeout=LONGEST_WAIT_S):
                 if server.kind == "amqtt" or _RUNNING in server.log.read_text(encoding="utf-8", errors="replace"):
                     return
         except OSError:

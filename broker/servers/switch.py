@@ -22,6 +22,7 @@ import zmq
 
 from broker.config import TransportConfig
 from broker.errors import UserError
+from broker.own_clock import OwnClock
 from broker.security.curve import CurveKeys, key_of
 from broker.servers.known_edges import KnownEdge, KnownEdges
 from broker.transports.zeromq.doorkeeper import Doorkeeper, serve_with
@@ -152,21 +153,23 @@ class Switch:
         So a flood is slowed down to what its reader reads, and does not push out what others say to it as long as it
         reads half its queue meanwhile; and a reader that has stopped holds everybody up for a twentieth of the time.
         """
-        reader = edge.destination, edge.run_id
-        give_up_at = None
-        while True:
-            try:
+        try:
+            self._send(data, NOBLOCK)
+        except zmq.Again:
+            self._insist(data, edge)
+
+    def _insist(self, data: bytes, edge: KnownEdge) -> None:
+        """Send a frame to a reader whose queue is full, again and again, or give it up."""
+        gave_up_at = self._gave_up_at.get((edge.destination, edge.run_id), -math.inf)
+        in_vain = time.monotonic() < gave_up_at + _PAUSE_S
+        clock = OwnClock()
+        give_up_at = clock() + (0 if in_vain else _PATIENCE_S)
+        while clock() < give_up_at:
+            self._room.poll(_RETRY_MS)
+            with suppress(zmq.Again):
                 self._send(data, NOBLOCK)
-            except zmq.Again:
-                now = time.monotonic()
-                in_vain = now < self._gave_up_at.get(reader, -math.inf) + _PAUSE_S
-                give_up_at = give_up_at or now + (0 if in_vain else _PATIENCE_S)
-                if now >= give_up_at:
-                    self._give_up(data, edge, again=in_vain)
-                    return
-                self._room.poll(_RETRY_MS)
-            else:
                 return
+        self._give_up(data, edge, again=in_vain)
 
     def _give_up(self, data: bytes, edge: KnownEdge, *, again: bool) -> None:
         """Send a frame to those whose queue is not full: a stranger may have subscribed to the edge, too."""

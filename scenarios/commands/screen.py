@@ -1,7 +1,8 @@
 """The screen: the one way by which text reaches it, with `rich_screen` for tables. Its loss ends nothing.
 
-A terminal is a guest: when it is gone (`| head -1`, a closed ssh link), a command goes on without it. What code that
-somebody brought prints is no text of ours: while such code is called, standard output and error are lent to it.
+A terminal is a guest: when it is gone (`| head -1`, a closed ssh link), a command goes on without it. While it takes
+nothing (Ctrl-S), nobody waits for notes to be shown; results, which come last, wait for it. What code that somebody
+brought prints is no text of ours: while such code is called, standard output and error are lent to it.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, BinaryIO, TextIO
 
 from broker.errors import UserError
+from scenarios.commands.notes import Notes
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _NAMES = ("stdout", "stderr")
@@ -48,15 +50,15 @@ def plain(text: str) -> str:
 
 @contextmanager
 def guests() -> Iterator[None]:
-    """Let nothing that happens to the terminal end what is done meanwhile."""
+    """Let nothing that happens to the terminal end or hold up what is done meanwhile."""
     with ExitStack() as restored:
-        for name in _NAMES:
-            stream = getattr(sys, name)
-            guest = _guest(stream, notes=name == "stderr")
-            if guest is not None:
-                setattr(sys, name, guest)
-                restored.callback(guest.close)
-                restored.callback(setattr, sys, name, stream)
+        notes = _number_of(sys.stderr)
+        shown = None if notes is None else _NotesGuest(os.dup(notes))
+        results = _number_of(sys.stdout)
+        if results is not None:
+            _replace("stdout", _Guest(os.dup(results), None if shown is None else shown.drain), restored)
+        if shown is not None:
+            _replace("stderr", shown, restored)
         _commands.append(restored)
         restored.callback(_commands.remove, restored)
         yield
@@ -107,9 +109,8 @@ def _beside(stream: TextIO | None, number: int, restored: ExitStack) -> TextIO |
     """The same screen, on a descriptor that is not lent."""
     if stream is None or _number_of(stream) != number:
         return stream
-    beside = _guest(stream, notes=number == _NUMBERS[1])
-    if beside is not None:
-        restored.callback(beside.close)
+    beside = _text(stream, (_NotesGuest if number == _NUMBERS[1] else _Guest)(os.dup(number)))
+    restored.callback(beside.close)
     return beside
 
 
@@ -133,35 +134,51 @@ def _flush(stream: TextIO | None) -> None:
         stream.flush()  # type: ignore[union-attr]  # see above
 
 
-def _number_of(stream: TextIO) -> int | None:
+def _number_of(stream: TextIO | None) -> int | None:
+    """Where a stream writes to; None where there is none, or nothing that can be lost."""
     try:
-        return stream.fileno()
+        return stream.fileno() if stream is not None else None
     except (OSError, ValueError):
         return None
 
 
-def _guest(stream: TextIO | None, *, notes: bool) -> TextIO | None:
-    """The same stream, which may be lost, and writes out what its encoding has not; None where nothing can be lost."""
-    number = None if stream is None else _number_of(stream)
-    if stream is None or number is None:
-        return None
+def _replace(name: str, guest: _Guest, restored: ExitStack) -> None:
+    """Write with a guest what was written to one of `sys`'s streams, until `restored` is called."""
+    stream: TextIO = getattr(sys, name)
+    text = _text(stream, guest)
+    setattr(sys, name, text)
+    restored.callback(text.close)
+    restored.callback(setattr, sys, name, stream)
+
+
+def _text(stream: TextIO, guest: _Guest) -> TextIO:
+    """The same stream, which may be lost, and writes out what its encoding has not."""
     stream.flush()
-    guest = _Guest(os.dup(number), notes=notes)
     return io.TextIOWrapper(
         io.BufferedWriter(guest),
         encoding=stream.encoding,
         errors="backslashreplace",
-        line_buffering=notes or guest.isatty(),
+        line_buffering=guest.may_be_left_out or guest.isatty(),
         write_through=bool(getattr(stream, "write_through", False)),
     )
 
 
 class _Guest(io.RawIOBase):
-    """A file descriptor, its own, to which nothing more is written once it is lost."""
+    """A file descriptor, its own, to which nothing more is written once it is lost.
 
-    def __init__(self, descriptor: int, *, notes: bool) -> None:
+    Attributes:
+        may_be_left_out: Whether what is written may be lost wherever it goes: results may not, notes may.
+
+    Args:
+        descriptor: Where it writes; closed with it.
+        first: Waits until what belongs before it is written.
+    """
+
+    may_be_left_out = False
+
+    def __init__(self, descriptor: int, first: Callable[[], None] | None = None) -> None:
         self._descriptor = descriptor
-        self._notes = notes
+        self._first = first
         self._lost = False
 
     def fileno(self) -> int:
@@ -177,17 +194,19 @@ class _Guest(io.RawIOBase):
         """Write, or let it be where there is nobody to see it.
 
         Raises:
-            UserError: Results cannot be written to a file; notes may be lost wherever they go.
+            UserError: Results cannot be written to a file.
         """
+        if self._first is not None:
+            self._first()
         if not self._lost:
             try:
                 return os.write(self._descriptor, data)
             except BlockingIOError:
-                if not self._notes:
+                if not self.may_be_left_out:
                     return None
             except OSError as error:
                 self._lost = True
-                if not self._notes and not self._is_gone(error):
+                if not (self.may_be_left_out or self._is_gone(error)):
                     msg = f"cannot write to standard output: {error.strerror}"
                     raise UserError(msg) from None
         return memoryview(data).nbytes
@@ -200,3 +219,32 @@ class _Guest(io.RawIOBase):
     def _is_gone(self, error: OSError) -> bool:
         """Whether nobody looks any more; a file that cannot be written is another matter."""
         return not stat.S_ISREG(os.fstat(self._descriptor).st_mode) and error.errno in (errno.EPIPE, errno.EIO)
+
+
+class _NotesGuest(_Guest):
+    """A guest whose writing nobody waits for."""
+
+    may_be_left_out = True
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor)
+        self._notes = Notes(self._write_now)
+
+    def write(self, data: Any, /) -> int:
+        """Have it written."""
+        self._notes.put(bytes(data))
+        return memoryview(data).nbytes
+
+    def drain(self) -> None:
+        """Wait until all is written, or lost."""
+        self._notes.drain()
+
+    def close(self) -> None:
+        if not self.closed:
+            self.flush()
+            self.drain()
+        super().close()
+
+    def _write_now(self, data: bytes) -> int:
+        written = super().write(data)
+        return len(data) if written is None else written

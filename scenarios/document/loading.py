@@ -16,10 +16,10 @@ from broker.errors import ScenarioError, UserError
 from broker.text_files import read_text
 from broker.user_code import on_one_line
 from scenarios.document.environment_file import with_environment_file
-from scenarios.document.explained import explained
 from scenarios.document.scenario import Scenario
-from scenarios.document.toml_text import MOST_DEEP, parse_toml
-from scenarios.document.unusable import refuse_unusable
+from scenarios.document.text.explained import explained
+from scenarios.document.text.toml_text import MOST_DEEP, parse_toml
+from scenarios.document.text.unusable import refuse_unusable
 
 _WANT_TEXT = ("string_type", "literal_error")
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from agent_node.config import AgentConfig
 from agent_node.learning.algorithm import Modeled
 from agent_node.learning.network_sizes import Networks, networks_of
+from broker.config import LONGEST_KEEPALIVE_S, TransportConfig
 from broker.participants.link import LifeConfig, LinkConfig
 from broker.release import FORETELL
 from broker.wire.arrays import layouts
@@ -59,14 +60,17 @@ class Plan:
         return layouts[timestep_layout(copies, self.observation_size, near, actions)].size_bytes
 
     @property
-    def strikable(self) -> tuple[str, ...]:
-        """Everybody whom a fault of processes can strike."""
+    def has_own_broker(self) -> bool:
+        """Whether a run of this starts what stands between its participants, on this host."""
         transport = self.scenario.transport
         if transport.kind == "mqtt":
-            started = not transport.mqtt.address
-        else:
-            started = transport.zeromq.mode == "forwarder" and not transport.zeromq.forwarder
-        return (*self.participants, BROKER) if started else self.participants
+            return not transport.mqtt.address
+        return transport.zeromq.mode == "forwarder" and not transport.zeromq.forwarder
+
+    @property
+    def strikable(self) -> tuple[str, ...]:
+        """Everybody whom a fault of processes can strike."""
+        return (*self.participants, BROKER) if self.has_own_broker else self.participants
 
     @property
     def participants(self) -> tuple[str, ...]:
@@ -130,6 +134,19 @@ class Plan:
     def _shared_digest(self) -> str:
         return self.scenario.shared_digest
 
+    @property
+    def _transport(self) -> TransportConfig:
+        """The transport's settings; an own broker takes nobody's silence for a lost connection.
+
+        It stands on this host, where a connection ends with its process at once. Who is silent for long was stopped,
+        perhaps with all others, and goes on later.
+        """
+        transport = self.scenario.transport
+        if not self.has_own_broker:
+            return transport
+        mqtt = transport.mqtt.model_copy(update={"keepalive_s": LONGEST_KEEPALIVE_S})
+        return transport.model_copy(update={"mqtt": mqtt})
+
     def _link(self, name: str, peers: tuple[str, ...], wiring: Wiring) -> LinkConfig:
         scenario = self.scenario
         known = {name, *peers, OBSERVER}
@@ -139,7 +156,7 @@ class Plan:
             name=name,
             peers=peers,
             seed=scenario.seed,
-            transport=scenario.transport,
+            transport=self._transport,
             joining=scenario.joining,
             faults=scenario.message_faults,
             observed=wiring.observed and name != OBSERVER,

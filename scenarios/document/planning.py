@@ -19,11 +19,11 @@ from env_service.environments import make_task
 from scenarios.document.addressing import with_ids
 from scenarios.document.agent_names import AgentNames
 from scenarios.document.delay_traces import with_traces
-from scenarios.document.explained import explained
 from scenarios.document.graph import Graph, build_graph
 from scenarios.document.plan import Plan
 from scenarios.document.process_faults import PROCESS_FAULTS, LateJoinConfig, matching
 from scenarios.document.scenario import Scenario
+from scenarios.document.text.explained import explained
 from scenarios.document.topology import ProximityConfig
 
 

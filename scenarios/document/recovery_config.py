@@ -31,5 +31,6 @@ class RecoveryConfig(Model):
         ge=2,
         le=LONGEST_S,
         description="Seconds without a sign of a participant's working loop, which gives one a second, after which it "
-        "is taken for hung and killed; larger than its longest update.",
+        "is taken for hung and killed; larger than its longest update. Time in which the launcher did not run either "
+        "counts for nothing.",
     )

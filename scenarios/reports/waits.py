@@ -27,7 +27,7 @@ def explain(root: Path) -> str:
         f"life {life.incarnation}: {life.why or 'resumed'}; went on after episode {life.after_episode}"
         for life in lives[1:][-_FEW:]
     ]
-    now = time.time() if goes_on else max((wait.seen for wait in waits), default=0.0)
+    now = time.monotonic() if goes_on else max((wait.seen for wait in waits), default=0.0)
     lines += [
         f"{wait.waits_for}, since {max(0.0, now - wait.since):.1f} s" + _silence(now - wait.seen) for wait in waits
     ]

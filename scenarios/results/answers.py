@@ -157,7 +157,7 @@ class StatusRow(NamedTuple):
     Attributes:
         participant: Who.
         waits_for: Whom and what, as a clause.
-        since: When it first said so, in seconds of the wall clock.
+        since: When it first said so, in seconds of the monotonic clock of the host it runs on.
         seen: When it last said so.
     """
 

@@ -252,7 +252,7 @@ def _rows(record: Record, agents: tuple[str, ...]) -> list[tuple[str, tuple[Any,
             row = (record.participant, record.kind, record.peer, record.text)
             return [("INSERT INTO events VALUES (?, ?, ?, ?)", row)]
         case StatusRecord():
-            now = time.time()
+            now = time.monotonic()  # a date may jump
             return [(_STATUS, (record.participant, record.waits_for, now, now))]
         case _:
             return []

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from broker.own_clock import OwnClock
+
 _PROC = Path("/proc")
 _ENDED, _STOPPED = "Z", "T"
 _STOP_WITHIN_S = 10.0
@@ -23,8 +25,9 @@ def writers_of(log: Path) -> Iterator[int]:
 
 def await_stopped(pid: int) -> bool:
     """Wait until the system says that a process is stopped; False if it ends, or is not within ten seconds."""
-    give_up_at = time.monotonic() + _STOP_WITHIN_S
-    while time.monotonic() < give_up_at and (state := _state(pid)) != _ENDED:
+    clock = OwnClock()
+    give_up_at = clock() + _STOP_WITHIN_S
+    while clock() < give_up_at and (state := _state(pid)) != _ENDED:
         if state == _STOPPED:
             return True
         time.sleep(0.001)

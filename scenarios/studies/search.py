@@ -17,7 +17,7 @@ from typing import Any
 from broker.errors import UserError
 from broker.text_files import read_text
 from scenarios.document.loading import MOST_BYTES, load_scenario
-from scenarios.document.toml_text import parse_toml
+from scenarios.document.text.toml_text import parse_toml
 from scenarios.results.run_result import read_run
 from scenarios.running.batch.cell import Cell, Group, Settings
 from scenarios.running.batch.runner import Folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import math
 import socket
 import ssl
@@ -20,7 +21,9 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from broker.addresses import parse_address
 from broker.config import MqttConfig
 from broker.errors import Unreachable, UserError
+from broker.own_clock import OwnClock
 from broker.security.mqtt_access import MqttCredentials
+from broker.security.validity import certificates_in, certificates_of, is_of_dates, wrong_date
 from broker.transports.mqtt.client import MqttClient
 from broker.transports.mqtt.reasons import (
     REFUSED,
@@ -47,6 +50,7 @@ _FIGHT = 3
 """So many short connections, with no failure to connect between them, look like two clients of one identifier."""
 _LONGEST_ATTEMPT_S = 2 * _ANSWER_WITHIN_S
 """What takes longer than that is no attempt: this process, or its host, was stopped meanwhile."""
+_NOBODY_THERE = "Does it run, and is the address right?"
 _NO_RETAINED = SubscribeOptions.RETAIN_DO_NOT_SEND
 
 Notice = Callable[[EventKind, str], None]
@@ -117,8 +121,9 @@ class MqttConnection:
         self._hear, self._hear_again, self._relieved = hear, hear_again, relieved
         self._refused, self._notice = refused, notice
         self._stopped = False
+        self._clock = OwnClock()
         self._turn_at = 0.0
-        self._problem = "no answer yet"
+        self._problem, self._hint = "no answer yet", _NOBODY_THERE
         self._joined = False
         self._connected_at: float | None = None
         self._broken_at: float | None = None
@@ -136,13 +141,13 @@ class MqttConnection:
             Unreachable: No broker answers within `within_s` seconds.
             UserError: It refuses for good.
         """
-        give_up_at = time.monotonic() + within_s
+        give_up_at = self._clock() + within_s
         self._start(self._stay_connected())
         while self.client is None or not self.client.ready:
-            if (left_s := give_up_at - time.monotonic()) <= 0:
+            if (left_s := self._clock.left_s(give_up_at)) <= 0:
                 msg = (
                     f"{self._who.name} cannot reach an MQTT broker at {self._address} within {within_s:g} s: "
-                    f"{self._problem}. Does it run, and is the address right?"
+                    f"{self._problem}. {self._hint}"
                 )
                 raise Unreachable(msg)
             self.run(left_s)
@@ -229,6 +234,7 @@ class MqttConnection:
                 self.client = self._make_client()
             self._executor = ThreadPoolExecutor(1)  # of this attempt alone: no thread stays behind
             self._loop.set_default_executor(self._executor)
+            breaks = self._clock.breaks
             try:
                 async with self.client as client:
                     self._executor.shutdown(wait=False)
@@ -242,7 +248,8 @@ class MqttConnection:
                 self._executor.shutdown(wait=False)
                 if self.client is not None:
                     self.client.sever()
-                self._face(error)
+                self._clock()
+                self._face(error, ran=self._clock.breaks == breaks)
             await asyncio.sleep(self._pause_s)
             self._pause_s = min(2 * self._pause_s, max(_LONGEST_PAUSE_S, self._config.reconnect_s))
 
@@ -327,27 +334,44 @@ class MqttConnection:
         self._relieved()
         self.stop()
 
-    def _face(self, error: aiomqtt.MqttError) -> None:
+    def _face(self, error: aiomqtt.MqttError, *, ran: bool) -> None:
         """Draw the consequences of an attempt that failed or a connection that broke.
+
+        Args:
+            error: How.
+            ran: Whether this process ran all the time; else nobody heard what the broker may have answered.
 
         Raises:
             UserError: The broker refuses for good, or has been gone for too long.
         """
         self._problem = reason_of(error) + (self.client.words if self.client is not None else "")
+        self._hint = _NOBODY_THERE
         if self._connected_at is not None:
             self._face_break(self._loop.time() - self._connected_at, code_of(error))
             self._connected_at, self._broken_at = None, self._loop.time()
             self._gone_s, self._looked_at = 0.0, self._broken_at
         elif self._joined:
             self._face_absence()
+        elif not ran:
+            self._fights = 0
         elif self._config.protocol == "auto" and means_other_version(error):
             self.protocol = V311 if self.protocol == V5 else V5
             self.client = None
+        elif is_of_dates(error.__context__):  # it may pass: a board gets its time from the network, a little later
+            self._problem, _, hint = self._wrong_date().partition(". ")
+            self._hint = f"{hint}."
         else:
             self._refuse(error)
         if self._joined and final_of(error):
             self._refuse(error)
         self.stop()
+
+    def _wrong_date(self) -> str:
+        """What the clock of this host and the certificates say, and what to do."""
+        signed_by = self._credentials.ca if self._credentials else None
+        found = certificates_in(signed_by) if signed_by is not None else []
+        found += certificates_of(self._address.host, self._address.port)
+        return wrong_date(found, dt.datetime.now(dt.UTC)) or f"{self._problem}. Set the clock of this host"
 
     def _refuse(self, error: aiomqtt.MqttError) -> None:
         """End where waiting does not help.

@@ -6,7 +6,6 @@ Subscribers never hear of what a broker throws away, so what is lost is counted 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 
 from paho.mqtt.packettypes import PacketTypes
@@ -14,6 +13,7 @@ from paho.mqtt.properties import Properties
 
 from broker.config import TransportConfig
 from broker.errors import UserError
+from broker.own_clock import OwnClock
 from broker.security.mqtt_access import MqttCredentials
 from broker.transports.mqtt.connection import V5, MqttConnection, Who
 from broker.transports.mqtt.packets import publish_head, publish_packet
@@ -120,10 +120,11 @@ class MqttTransport(QueueingTransport[_Topic]):
 
     def close(self, linger_s: float) -> None:
         """Say goodbye; what is under way is sent for at most `linger_s` seconds, `traffic` counts what is left."""
-        give_up_at = time.monotonic() + linger_s
+        clock = OwnClock()
+        give_up_at = clock() + linger_s
         self._awaited = math.inf
         try:
-            while self._is_under_way() and (left_s := give_up_at - time.monotonic()) > 0:
+            while self._is_under_way() and (left_s := clock.left_s(give_up_at)) > 0:
                 self._connection.run(min(left_s, _LOOK_EVERY_S))
         except UserError as error:  # what is left is counted
             self._notice(EventKind.DISCONNECTED, str(error))

@@ -17,6 +17,7 @@ import zmq
 
 from broker.config import TransportConfig
 from broker.errors import AddressInUse, UserError
+from broker.own_clock import OwnClock
 from broker.security.curve import CurveKeys
 from broker.transports.queueing import OutEdge, QueueingTransport
 from broker.transports.transport import Traffic
@@ -165,12 +166,13 @@ class SocketTransport(QueueingTransport[SocketEdgeT]):
 
     def close(self, linger_s: float) -> None:
         """Close the sockets; frames under way are sent for at most `linger_s` seconds, `traffic` counts those left."""
-        give_up_at = time.monotonic() + linger_s
-        while self._stuck and (left_s := give_up_at - time.monotonic()) > 0:
+        clock = OwnClock()
+        give_up_at = clock() + linger_s
+        while self._stuck and (left_s := clock.left_s(give_up_at)) > 0:
             self._flush_when_writable(left_s)
         for edge in self._edges.values():
             edge.give_up()
-        self._close_sockets(max(0, round((give_up_at - time.monotonic()) * 1000)))
+        self._close_sockets(max(0, round((give_up_at - clock()) * 1000)))
 
     def totals(self) -> list[Record]:
         """What was counted, refusals at the door included."""

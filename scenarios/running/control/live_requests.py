@@ -13,11 +13,12 @@ from pydantic import ValidationError
 
 from broker.errors import ScenarioError, UserError
 from broker.faults.config import name_of_fault
-from scenarios.document.explained import explained
+from broker.own_clock import OwnClock
 from scenarios.document.loading import parse_settings
 from scenarios.document.planning import make_plan
 from scenarios.document.process_faults import PROCESS_FAULTS
 from scenarios.document.scenario import ANY_FAULT, AnyFaultConfig, Scenario
+from scenarios.document.text.explained import explained
 from scenarios.results.answers import LiveFault
 from scenarios.results.document import read_document
 from scenarios.results.folder import RunFolder, is_held, open_run_folder
@@ -134,17 +135,18 @@ def _order(folder: RunFolder, content: dict[str, Any]) -> None:
     """Leave an order and wait until the launcher has taken it."""
     try:
         folder.orders.mkdir(exist_ok=True)
-        path = folder.orders / f"{time.time_ns()}.json"
+        path = folder.orders / f"{time.monotonic_ns():020}.json"
         beside = path.with_suffix(".new")
         beside.write_text(json.dumps(content), encoding="utf-8")
         beside.rename(path)
     except OSError as error:
         msg = f"cannot leave an order in {folder.orders}: {error.strerror}"
         raise UserError(msg) from None
-    give_up_at = time.monotonic() + _TAKEN_WITHIN_S
+    clock = OwnClock()
+    give_up_at = clock() + _TAKEN_WITHIN_S
     while path.exists():
         ended = not is_held(folder)
-        if (ended or time.monotonic() > give_up_at) and path.exists():
+        if (ended or clock() > give_up_at) and path.exists():
             path.unlink(missing_ok=True)
             why = "it has ended" if ended else f"it hangs, or plays an episode for more than {_TAKEN_WITHIN_S:.0f} s"
             msg = f"the run in {folder.root} did not take the order: {why}"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import msgspec
 
 from broker.driving.connect import make_codec, open_transport
+from broker.own_clock import OwnClock
 from broker.wire.messages import Metrics
 from broker.wire.records import EventKind, EventRecord, FinishedRecord, PausedRecord, Record, unpack
 from scenarios.document.plan import Plan
@@ -28,19 +27,23 @@ class Inbox:
         plan: What runs.
         wiring: Where everybody is, and which life it is.
         observer: Takes the records.
+        clock: The launcher's own: silence that it did not live through counts for nothing.
         connect_within_s: How long to look for what stands between the participants.
     """
 
-    def __init__(self, plan: Plan, wiring: Wiring, observer: Observer, connect_within_s: float) -> None:
+    def __init__(
+        self, plan: Plan, wiring: Wiring, observer: Observer, clock: OwnClock, connect_within_s: float
+    ) -> None:
         link = plan.observer(wiring)
         self._transport = open_transport(link, make_codec(link), connect_within_s)
         self.orders = Orders(self._transport, wiring.run, wiring.life.incarnation)
+        self._clock = clock
         self._paused: int | None = None
         self._lost = ""
         self._settled_at = 0.0
         present = [name for name in plan.participants if name not in wiring.life.gone]
         # Who is only coming gives no signs; joining has a limit of its own.
-        self._seen = dict.fromkeys(present, time.monotonic() + plan.scenario.joining.give_up_s)
+        self._seen = dict.fromkeys(present, clock() + plan.scenario.joining.give_up_s)
         self._participants = present
         self._observer = observer
         self._speakers = Speakers(plan, wiring.life.after_episode)
@@ -53,13 +56,13 @@ class Inbox:
         while envelopes := self._transport.poll(0.0):
             for envelope in envelopes:
                 if type(envelope.message) is Metrics:
-                    self._seen[envelope.source] = time.monotonic()
+                    self._seen[envelope.source] = self._clock()
                     records += self._checked(envelope.source, envelope.message)
             self._transport.wait(0.0)
         for record in records:
             if type(record) is PausedRecord and record.episode != self._paused:
                 self._paused = record.episode
-                self._settled_at = time.monotonic() + _RECORDS_WITHIN_S
+                self._settled_at = self._clock() + _RECORDS_WITHIN_S
         self._release({record.participant for record in records if type(record) is FinishedRecord})
         records += self._transport.noticed
         self._transport.noticed.clear()
@@ -76,7 +79,7 @@ class Inbox:
 
     def silent(self) -> dict[str, float]:
         """Seconds since the last sign of each participant that has work to do."""
-        now = time.monotonic()
+        now = self._clock()
         return {name: now - seen for name, seen in self._seen.items()}
 
     def take_breakpoint(self) -> int | None:
@@ -85,7 +88,7 @@ class Inbox:
         They travel on other edges than the word of the environment, and who is killed now says nothing more.
         """
         paused = self._paused
-        if paused is None or (self._observer.recorded < paused and time.monotonic() < self._settled_at):
+        if paused is None or (self._observer.recorded < paused and self._clock() < self._settled_at):
             return None
         self._paused = None
         return paused

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from broker.own_clock import OwnClock
 from broker.participants.checkpoint import FileCheckpoints
 from broker.participants.link import LifeConfig
 from scenarios.document.plan import Plan
@@ -60,10 +61,18 @@ class Launched:
         self._observer = observer
         self._nodes = nodes
         self._found = found
+        self._clock = OwnClock()
 
     def life(self, plan: Plan, config: LifeConfig, late: Mapping[str, float]) -> LaunchedLife:
         """A life over the same meeting place as the one before."""
         wiring = replace(self._found.wiring, checkpoints=self._folder, life=config)
         return LaunchedLife(
-            plan, wiring, self._observer, nodes=self._nodes, found=self._found, checkpoints=self.checkpoints, late=late
+            plan,
+            wiring,
+            self._observer,
+            nodes=self._nodes,
+            found=self._found,
+            checkpoints=self.checkpoints,
+            late=late,
+            clock=self._clock,
         )

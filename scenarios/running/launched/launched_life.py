@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from broker.driving.process import DONE, RAISED, REFUSED, WRONG
 from broker.errors import ParticipantDied, Unreachable, UserCodeDied, UserError
+from broker.own_clock import OwnClock
 from broker.participants.checkpoint import Checkpoints
 from broker.wire.messages import ENVIRONMENT
 from scenarios.document.plan import Plan
@@ -30,12 +31,13 @@ class LaunchedLife:
 
     Args:
         plan: What each participant is told.
-        wiring: Where they find each other, and which life it is.
+        wiring: Where they find each other, and which life it is; what stands between them may still have to be started.
         observer: Takes the records.
         nodes: The processes; none of these participants runs there now.
         found: What stands between them.
         checkpoints: What each participant keeps.
         late: Seconds by which some start later than the others.
+        clock: The launcher's own.
     """
 
     takes_orders_at_once = True
@@ -50,8 +52,10 @@ class LaunchedLife:
         found: Meeting,
         checkpoints: Mapping[str, Checkpoints],
         late: Mapping[str, float],
+        clock: OwnClock,
     ) -> None:
-        self.control = NodeControl(nodes, found, checkpoints)
+        self.control = NodeControl(nodes, found, checkpoints, clock)
+        self._clock = clock
         self._plan = plan
         self._wiring = wiring
         self._observer = observer
@@ -66,21 +70,24 @@ class LaunchedLife:
 
     def begin(self) -> None:
         """Connect the observer, then start every participant; those that are late come later."""
-        self._inbox = open_inbox(self._plan, self._wiring, self._observer, self._found, _CONNECT_WITHIN_S)
-        now = time.monotonic()
+        self._wiring = replace(self._wiring, broker=self._found.begin())
+        self._inbox = open_inbox(
+            self._plan, self._wiring, self._observer, self._clock, found=self._found, try_for_s=_CONNECT_WITHIN_S
+        )
+        now = self._clock()
         self._starts_at = {name: now + self._late.get(name, 0.0) for name in self._names}
         self._start_who_is_due()
 
     def advance(self) -> Moment:
         """Wait for records for a moment, and see to processes whose time has come."""
         if self._finished():
-            return Moment(time.monotonic(), finished=True)
+            return Moment(self._clock(), finished=True)
         inbox = self._taking
         inbox.take(_LOOK_EVERY_S)
         self._start_who_is_due()
-        self.control.let_go_on(time.monotonic())
+        self.control.let_go_on(self._clock())
         self._kill_hung(inbox.silent())
-        return Moment(time.monotonic(), inbox.take_breakpoint())
+        return Moment(self._clock(), inbox.take_breakpoint())
 
     def deaths(self) -> list[ParticipantDied]:
         """Look at every process, and at what stands between them."""
@@ -131,7 +138,7 @@ class LaunchedLife:
 
     def _tell_of_loss(self, lost: str) -> None:
         """Say once of an incident that hits all that messages are lost, where no other life makes up for it."""
-        now = time.monotonic()
+        now = self._clock()
         if self._plan.scenario.recovery.on_crash != "restart" and now - self._lost_at > _INCIDENT_S:
             self._observer.tell(lost)
         self._lost_at = now
@@ -142,7 +149,7 @@ class LaunchedLife:
         return not self._starts_at and all(name in ended and ended[name].code == DONE for name in self._names)
 
     def _start_who_is_due(self) -> None:
-        now = time.monotonic()
+        now = self._clock()
         for name in [name for name, starts_at in self._starts_at.items() if starts_at <= now]:
             del self._starts_at[name]
             told = self._plan.environment(self._wiring) if name == ENVIRONMENT else self._plan.agent(name, self._wiring)
@@ -172,13 +179,16 @@ class LaunchedLife:
         return ParticipantDied(name, f"{how} ({end.said})" if end.said and end.code > 0 else how, end.log)
 
 
-def open_inbox(plan: Plan, wiring: Wiring, observer: Observer, found: Meeting, try_for_s: float) -> Inbox:
+def open_inbox(
+    plan: Plan, wiring: Wiring, observer: Observer, clock: OwnClock, *, found: Meeting, try_for_s: float
+) -> Inbox:
     """Connect the observer; what it connects to may die meanwhile, and nobody else looks.
 
     Args:
         plan: What runs.
         wiring: Where everybody is.
         observer: Takes the records.
+        clock: The launcher's own.
         found: Looked at before each try.
         try_for_s: How long a try may take.
 
@@ -186,12 +196,13 @@ def open_inbox(plan: Plan, wiring: Wiring, observer: Observer, found: Meeting, t
         ParticipantDied: What stands between the participants keeps dying.
         UserError: It cannot be reached for as long as joining may take, or refuses.
     """
-    joining = plan.scenario.joining.give_up_s
-    give_up_at = time.monotonic() + joining
+    left_s = plan.scenario.joining.give_up_s
     while True:
         found.look()
+        within_s = min(try_for_s, left_s)
+        left_s -= within_s
         try:
-            return Inbox(plan, wiring, observer, min(try_for_s, joining))
+            return Inbox(plan, wiring, observer, clock, within_s)
         except Unreachable:
-            if time.monotonic() >= give_up_at:
+            if left_s <= 0:
                 raise

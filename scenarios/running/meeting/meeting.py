@@ -7,7 +7,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 
 from broker.counting import counted
@@ -31,21 +30,19 @@ class Meeting:
     """Where a run's participants meet.
 
     Attributes:
-        wiring: What they are told of it.
+        wiring: What they are told of it; the address of what is still to be started is not there yet.
 
     Args:
-        wiring: What they are told of it.
-        between: What stands between them and was started for this run, or None.
-        start_again: Starts it anew at the same address.
+        wiring: As above.
+        start: Starts what stands between them, at this address or, where it is empty, at any; None where that is
+            nothing, or runs already.
         tell: Takes a sentence for the user.
     """
 
-    def __init__(
-        self, wiring: Wiring, between: RunningBroker | None, start_again: Callable[[str], RunningBroker], tell: Tell
-    ) -> None:
+    def __init__(self, wiring: Wiring, start: Callable[[str], RunningBroker] | None, tell: Tell) -> None:
         self.wiring = wiring
-        self._between = between
-        self._start_again = start_again
+        self._start = start
+        self._between: RunningBroker | None = None
         self._tell = tell
         self._deaths: list[float] = []
         self._asked = False
@@ -54,6 +51,18 @@ class Meeting:
     def log(self) -> Path:
         """What stands between the participants says there."""
         return self._between.log if self._between is not None else Path()
+
+    def begin(self) -> str:
+        """Start what stands between the participants, unless that was done; where they connect to, if anything does.
+
+        Raises:
+            ParticipantDied: It was killed before it listened, again and again.
+            UserError: It is not installed, or its address is in use.
+        """
+        if self._between is None and self._start is not None:
+            self._between = self._start("")
+            self._tell(self._between.note)
+        return self.wiring.broker if self._between is None else self._between.address
 
     def look(self) -> bool:
         """Start what stands between the participants again if it has died: it holds nothing that they need.
@@ -64,17 +73,18 @@ class Meeting:
             ParticipantDied: It keeps dying.
         """
         between = self._between
-        if between is None or between.alive():
+        if self._start is None or between is None or between.alive():
             return False
         now = time.monotonic()
         recent = [death for death in self._deaths if now - death < _QUICK_S]
         self._deaths, self._asked = recent if self._asked else [*recent, now], False
         between.close()
         if len(self._deaths) >= _QUICK_DEATHS:
+            self._deaths.clear()  # whoever lets all begin anew grants it as many again
             raise ParticipantDied(
-                "broker", f"it died {counted(len(self._deaths), 'time')} within {_QUICK_S:.0f} s", between.log
+                "broker", f"it died {counted(_QUICK_DEATHS, 'time')} within {_QUICK_S:.0f} s", between.log
             )
-        self._between = self._start_again(between.address)
+        self._between = self._start(between.address)
         self._tell(f"the broker at {between.address} died and was started again; messages under way are lost")
         return True
 
@@ -118,7 +128,7 @@ class Meeting:
 
 @contextmanager
 def meeting(plan: Plan, folder: RunFolder, sockets: Path, name: str, tell: Tell) -> Iterator[Meeting]:
-    """Make what the participants of a run need to meet, and end it afterwards.
+    """Find what the participants of a run need to meet, and end what was started of it afterwards.
 
     Args:
         plan: What runs.
@@ -128,28 +138,29 @@ def meeting(plan: Plan, folder: RunFolder, sockets: Path, name: str, tell: Tell)
         tell: Takes a sentence for the user.
 
     Raises:
-        UserError: An address is in use, something that stands elsewhere cannot know the run's keys, or another run
-            uses them.
+        UserError: Something that stands elsewhere cannot know the run's keys, or another run uses them.
     """
     keys, given = find_keys(plan, folder.keys, name), given_address(plan)
     with used_alone(keys if given else None):
         run = run_of_keys(keys) if keys is not None else name
-        start = partial(start_broker, plan, folder.logs, sockets, keys, run=run)
-        between = None if given else start("")
-        if between is not None:
-            tell(between.note)
         if given:
             tell(f"all meet at {given}, as {run}")
         wiring = Wiring(
             run,
             make_addresses(plan.participants, plan.scenario.transport.zeromq, sockets),
             name=name,
-            broker=between.address if between is not None else given,
+            broker=given,
             observed=True,
             keys=keys,
             journals=folder.journals if plan.scenario.transport.journal else None,
         )
-        found = Meeting(wiring, between, lambda address: _required(start(address)), tell)
+
+        def start(address: str) -> RunningBroker:
+            started = start_broker(plan, folder.logs, sockets, keys, address, run=run)
+            assert started is not None  # noqa: S101 - the plan says that there is something
+            return started
+
+        found = Meeting(wiring, start if plan.has_own_broker else None, tell)
         try:
             yield found
         finally:
@@ -180,8 +191,3 @@ def find_keys(plan: Plan, own: Path, name: str) -> Path | None:
         )
         raise UserError(msg)
     return own_keys(plan, own, name)
-
-
-def _required(between: RunningBroker | None) -> RunningBroker:
-    assert between is not None  # noqa: S101 - only what was started is started again
-    return between

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from multiprocessing.context import ForkServerProcess
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from broker.driving.process import DONE, RAISED, REFUSED, WRONG
 from broker.errors import UserError
+from broker.own_clock import OwnClock
 from scenarios.results.folder import RunFolder
 from scenarios.running.nodes import NodeEnd
 from scenarios.running.processes.child import be_participant
@@ -106,9 +106,11 @@ class ForkedNodes:
         running = [process for process in self._processes.values() if process.is_alive()]
         for process in running:
             process.terminate()
-        give_up_at = time.monotonic() + _END_WITHIN_S
+        clock = OwnClock()
+        give_up_at = clock() + _END_WITHIN_S
         for process in running:
-            process.join(max(0.0, give_up_at - time.monotonic()))
+            while process.is_alive() and (left_s := clock.left_s(give_up_at)) > 0:
+                process.join(left_s)
             if process.is_alive():
                 process.kill()
                 process.join()

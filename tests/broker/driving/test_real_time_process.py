@@ -26,13 +26,22 @@ from broker.driving.real_time import run_in_real_time
 from broker.errors import PeerLost, UserError
 from broker.faults.config import DelayConfig
 from broker.faults.delays import Uniform
+from broker.own_clock import LONGEST_WAIT_S, OwnClock
 from broker.participants.link import LinkConfig
 from broker.participants.participant import Report
 from broker.transports.journaled import read_journal
 from broker.transports.transport import Transport
 from broker.transports.zeromq.direct import ZeroMQTransport
 from broker.wire.messages import OBSERVER, Envelope, Metrics, Stop
-from broker.wire.records import EdgeRecord, EventKind, EventRecord, FaultCount, JoinedRecord, unpack
+from broker.wire.records import (
+    EdgeRecord,
+    EventKind,
+    EventRecord,
+    FaultCount,
+    JoinedRecord,
+    StatusRecord,
+    unpack,
+)
 
 pytestmark = pytest.mark.processes
 
@@ -84,7 +93,7 @@ def test_two_participants_in_two_threads_finish_their_conversation_under_faults(
         try:
             transport = connect(link(name, peer, folder, faults=(JITTER,), journal=folder / f"{name}.journal"))
             pongs[name] = Pong(name, peer, ROUNDS, quick_joining())
-            run_in_real_time(Driver(RUN, pongs[name], transport, records[name].extend))
+            run_in_real_time(Driver(RUN, pongs[name], transport, records[name].extend), OwnClock())
         except BaseException as error:
             errors.append(error)
         finally:
@@ -224,7 +233,7 @@ class Quitter:
 def test_a_participant_that_gives_up_still_hands_over_its_totals(folder):
     records = []
     with listening("a", folder, "b") as ear, pytest.raises(PeerLost):
-        run_in_real_time(Driver(RUN, Quitter(), ear.transport, records.extend))
+        run_in_real_time(Driver(RUN, Quitter(), ear.transport, records.extend), OwnClock())
     assert records[0] == JoinedRecord("a")
     assert EdgeRecord("b", "a", missing=3) in records
 
@@ -243,13 +252,13 @@ class Waits:
         return getattr(self._transport, name)
 
 
-def test_it_waits_until_the_timer_and_never_longer_than_a_second(folder):
+def test_it_waits_until_the_timer_and_looks_at_the_clock_often(folder):
     clock, expired = [100.0], []
 
     class Sleeper(Quitter):
         @property
         def deadline(self):
-            return 102.5
+            return 100.0 + 2.5 * LONGEST_WAIT_S
 
         def expire(self, now):
             expired.append(now)
@@ -257,13 +266,14 @@ def test_it_waits_until_the_timer_and_never_longer_than_a_second(folder):
             return []
 
         def waits_for(self):
-            return "sleeper waits for 102.5"
+            return "sleeper waits"
 
     with listening("a", folder, "b") as ear:
         waits = Waits(ear.transport, clock)
-        run_in_real_time(Driver(RUN, Sleeper(), waits, lambda _: None), clock=lambda: clock[0])
-    assert waits.waits == [1.0, 1.0, 0.5, 0.0]
-    assert expired == [102.5]
+        run_in_real_time(Driver(RUN, Sleeper(), waits, lambda _: None), OwnClock(lambda: clock[0], lambda: 0.0))
+    whole = LONGEST_WAIT_S
+    assert waits.waits == pytest.approx([whole, whole, whole / 2, 0.0])
+    assert expired == pytest.approx([100.0 + 2.5 * whole])
 
 
 class Late:
@@ -290,8 +300,55 @@ class Late:
 def test_what_came_in_time_is_heard_before_a_deadline_expires_even_if_the_process_was_late():
     clock, toy = [100.0], Toy("a", enough=4, deadlines=[101.0])
     toy.expire = lambda now: toy.expired.append((now, len(toy.heard))) or toy.heard.append(None) or []
-    run_in_real_time(Driver(RUN, toy, Late(clock), lambda _: None), clock=lambda: clock[0])
+    computing = OwnClock(lambda: clock[0], lambda: clock[0])
+    run_in_real_time(Driver(RUN, toy, Late(clock), lambda _: None), computing)
     assert toy.expired == [(200.0, 3)]
+
+
+class Stopped:
+    """A transport of a process that is stopped for an hour in its first wait; a peer, let go on later, then speaks."""
+
+    due, noticed = None, []
+
+    def __init__(self, host):
+        self._host, self._arrived = host, []
+
+    def wait(self, timeout_s, awaited=1):
+        self._host.passed_s += 3600.0 if self._host.passed_s < 1.0 else max(timeout_s, 0.001)
+        if self._host.passed_s > 3601.0:
+            self._arrived.append(envelope("b", "a", share(1)))
+
+    def poll(self, _now):
+        arrived, self._arrived = self._arrived, []
+        return arrived
+
+    def totals(self):
+        return []
+
+
+class StoppedHost:
+    """Its seconds; nothing is computed meanwhile."""
+
+    passed_s = 0.0
+
+
+def test_a_participant_that_was_stopped_has_as_much_patience_left_as_before_and_gives_a_sign_at_once():
+    host, toy, records = StoppedHost(), Toy("a", enough=1, deadlines=[0.3]), []
+    clock = OwnClock(lambda: host.passed_s, lambda: 0.0)
+    run_in_real_time(Driver(RUN, toy, Stopped(host), records.extend), clock)
+    assert toy.expired == []
+    assert len(toy.heard) == 1
+    assert isinstance(records[0], StatusRecord)
+
+
+def test_a_deadline_that_a_stop_did_not_use_up_expires_all_the_same_when_nobody_speaks():
+    host, toy = StoppedHost(), Toy("a", enough=1, deadlines=[0.3])
+    toy.expire = lambda now: toy.expired.append(host.passed_s) or toy.heard.append(None) or []
+    transport = Stopped(host)
+    transport.poll = lambda _now: []
+    run_in_real_time(Driver(RUN, toy, transport, lambda _: None), OwnClock(lambda: host.passed_s, lambda: 0.0))
+    (expired_at,) = toy.expired
+    assert 3601.0 < expired_at < 3605.0
 
 
 class Slice(Model):

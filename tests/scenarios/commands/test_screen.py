@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import os
 import pty
 import signal
 import subprocess
 import sys
+import termios
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +23,7 @@ from runs import TINY, command, foretell, participant_pid, simulate_here, start_
 from broker.errors import UserError
 from broker.wire.records import EventRecord
 from scenarios.commands.main import main
+from scenarios.commands.notes import Notes
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import plain
 from scenarios.results.reader import read_store
@@ -156,6 +160,71 @@ def test_no_command_has_another_exit_code_without_a_screen(tmp_path, undisturbed
     assert on_lost(kind, "twin", *RUN, *twin) == 0
     assert on_lost(kind, "simulate", "no-such-scenario") == 2
     assert on_lost(kind, "bench", "faults", "--blocks", "1") == 0
+
+
+@contextmanager
+def terminal() -> Iterator[tuple[int, int]]:
+    """What somebody looks at, and what a command writes to."""
+    ends = pty.openpty()
+    try:
+        yield ends
+    finally:
+        for end in ends:
+            os.close(end)
+
+
+def read_until_closed(looking: int, shown: list[bytes]) -> None:
+    with contextlib.suppress(OSError):
+        while data := os.read(looking, 1 << 16):
+            shown.append(data)
+
+
+@pytest.mark.processes
+@pytest.mark.long
+def test_ctrl_s_stops_the_screen_alone_and_ctrl_q_shows_what_came_meanwhile(tmp_path, undisturbed):
+    out, shown = tmp_path / "run", []
+    with terminal() as (looking, screen):
+        reading = threading.Thread(target=read_until_closed, args=(looking, shown), daemon=True)
+        reading.start()
+        termios.tcflow(screen, termios.TCOOFF)
+        with subprocess.Popen(
+            command("run", *RUN, "--out", str(out)), stdin=subprocess.DEVNULL, stdout=screen, stderr=screen
+        ) as process:
+            try:
+                until((out / "learning_curve.png").exists, "the end of the run")
+                assert shown == []
+                assert process.poll() is None
+                termios.tcflow(screen, termios.TCOON)
+                assert process.wait(LIMIT_S) == 0
+            finally:
+                process.kill()
+        until(lambda: b"weights digest" in b"".join(shown), "the results")
+    found = summary(out)
+    names = ("complete", "curve_digest", "weights_digest")
+    assert {name: found[name] for name in names} == {name: undisturbed[name] for name in names}
+    text = b"".join(shown)
+    assert text.index(b"exchange-quick") < text.index(b"weights digest"), "notes come before the results"
+
+
+def test_notes_that_nobody_takes_wait_in_order_and_have_an_end():
+    room, written = threading.Event(), []
+
+    def write(data):
+        room.wait(LIMIT_S)
+        written.append(data[:7])
+        return len(written[-1])
+
+    notes = Notes(write)
+    for number in range(100_000):
+        notes.put(b"note %06d\n" % number)
+    room.set()
+    notes.drain()
+    lines = b"".join(written).splitlines()
+    assert lines == [b"note %06d" % number for number in range(len(lines))]
+    assert 1000 < len(lines) < 100_000
+    notes.put(b"the last\n")
+    notes.drain()
+    assert b"".join(written).endswith(b"the last\n")
 
 
 @pytest.mark.processes

@@ -18,7 +18,7 @@ from broker.security.curve import read_curve_keys
 from scenarios.commands.main import main
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.document.planning import make_plan
-from scenarios.document.toml_text import MOST_DEEP, parse_toml
+from scenarios.document.text.toml_text import MOST_DEEP, parse_toml
 from scenarios.results.folder import RunFolder
 from scenarios.results.observer import Observer
 from scenarios.running.control.live_faults import LiveFaults

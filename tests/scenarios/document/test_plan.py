@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent_node.config import AgentConfig
+from broker.config import LONGEST_KEEPALIVE_S, MqttConfig
 from broker.errors import ScenarioError
 from broker.wire.messages import ENVIRONMENT, OBSERVER
 from env_service.config import ServiceConfig
@@ -68,6 +69,16 @@ def test_an_agent_knows_no_address_but_its_own_its_peers_and_the_observers(agent
     addresses = make_plan(scenario()).agent(agent, WIRING).link.addresses
     known = {agent, ENVIRONMENT, OBSERVER, *LINE[agent]}
     assert addresses == {name: f"ipc:///tmp/{name}" for name in known}
+
+
+@pytest.mark.parametrize(
+    ("mqtt", "keepalive_s"),
+    [({}, LONGEST_KEEPALIVE_S), ({"address": "mqtt://pi.local:1883"}, MqttConfig().keepalive_s)],
+)
+def test_a_broker_of_the_runs_own_takes_the_silence_of_stopped_participants_for_nothing(mqtt, keepalive_s):
+    plan = make_plan(scenario(transport={"kind": "mqtt", "mqtt": mqtt}))
+    links = (plan.agent("agent-0", WIRING).link, plan.environment(WIRING).link, plan.observer(WIRING))
+    assert {link.transport.mqtt.keepalive_s for link in links} == {keepalive_s}
 
 
 def test_who_is_observed_is_said_once_for_all():

@@ -244,7 +244,7 @@ def test_live_faults_say_between_which_episodes_they_were_in_force(store, path):
 
 def test_the_longest_wait_comes_first(store, path, monkeypatch):
     for at, name in ((2.0, "agent-0"), (1.0, "agent-1")):
-        monkeypatch.setattr("scenarios.results.store.time.time", lambda at=at: at)
+        monkeypatch.setattr("scenarios.results.store.time.monotonic", lambda at=at: at)
         store.write([StatusRecord(name, f"{name} waits")])
     store.flush()
     assert [row.participant for row in asked(path, RunReader.status)] == ["agent-1", "agent-0"]

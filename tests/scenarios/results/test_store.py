@@ -186,7 +186,7 @@ def test_a_run_that_goes_on_finds_what_was_recorded_and_forgets_what_came_after(
 
 def test_a_status_keeps_since_when_the_same_wait_lasts(store, read, monkeypatch):
     for at, waits_for in ((10.0, "a waits"), (11.0, "a waits"), (12.0, "b waits")):
-        monkeypatch.setattr("scenarios.results.store.time.time", lambda at=at: at)
+        monkeypatch.setattr("scenarios.results.store.time.monotonic", lambda at=at: at)
         store.write([StatusRecord("agent-0", waits_for)])
         store.flush()
         (row,) = read("SELECT waits_for, since, seen FROM status")

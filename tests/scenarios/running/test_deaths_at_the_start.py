@@ -48,14 +48,15 @@ def meet(tmp_path: Path):
 def test_a_forwarder_killed_before_it_listens_is_started_again(tmp_path, monkeypatch):
     started = kill_the_first(monkeypatch, 1)
     with meet(tmp_path) as found:
+        assert found.begin().startswith("ipc://")
         assert not found.look()
     assert len(started) == 2
 
 
 def test_a_forwarder_that_is_killed_before_it_listens_again_and_again_has_died(tmp_path, monkeypatch):
     kill_the_first(monkeypatch, 100)
-    with pytest.raises(ParticipantDied, match="signal SIGKILL before it listened"), meet(tmp_path):
-        pass
+    with pytest.raises(ParticipantDied, match="signal SIGKILL before it listened"), meet(tmp_path) as found:
+        found.begin()
 
 
 @pytest.mark.parametrize("when", ["sendfds", "read_signed"])

@@ -29,6 +29,7 @@ from runs import (
 from broker.addresses import parse_address
 from broker.config import TransportConfig
 from broker.errors import ParticipantDied
+from broker.own_clock import OwnClock
 from broker.servers.mqtt_server import MqttServer, start_mqtt_server
 from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
@@ -188,18 +189,23 @@ class Dying:
 
 def test_a_broker_that_keeps_dying_ends_the_run() -> None:
     told: list[str] = []
-    found = Meeting(Wiring("run"), Dying(), lambda _address: Dying(), told.append)
+    found = Meeting(Wiring("run"), lambda _address: Dying(), told.append)
+    found.begin()
+    del told[:]
     assert found.look()
     assert found.look()
     with pytest.raises(ParticipantDied, match="it died 3 times within 30 s"):
         found.look()
     assert len(told) == 2
+    assert found.look(), "it has as many deaths again where all begin anew"
 
 
 def test_whom_a_broker_turned_away_is_told_in_the_end() -> None:
     told: list[str] = []
-    Meeting(Wiring("run"), Dying(), lambda _address: Dying(), told.append).close()
-    assert told == ["the broker at tcp://127.0.0.1:1 turned away 7: see log"]
+    found = Meeting(Wiring("run"), lambda _address: Dying(), told.append)
+    found.begin()
+    found.close()
+    assert told[1:] == ["the broker at tcp://127.0.0.1:1 turned away 7: see log"]
 
 
 @pytest.mark.processes
@@ -219,7 +225,7 @@ def test_a_broker_that_dies_while_the_observer_connects_is_looked_after(tmp_path
     wiring = Wiring("exchange-quick", broker=f"mqtt://127.0.0.1:{port}", observed=True)
     observer = Observer(plan, make_run_folder(tmp_path / "run", "run", 1), "run", lambda _: None)
     try:
-        inbox = open_inbox(plan, wiring, observer, Reviving(), 0.3)
+        inbox = open_inbox(plan, wiring, observer, OwnClock(), found=Reviving(), try_for_s=0.3)
         inbox.close()
     finally:
         for server in servers:

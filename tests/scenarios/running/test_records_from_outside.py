@@ -13,6 +13,7 @@ from limits import LIMIT_S
 from runs import until
 
 from broker.driving.connect import make_codec, open_transport
+from broker.own_clock import OwnClock
 from broker.participants.link import LifeConfig
 from broker.transports.transport import UNKNOWN, Transport
 from broker.wire.messages import ENVIRONMENT, OBSERVER, Envelope, Hello, Metrics
@@ -130,7 +131,7 @@ class Meeting:
         self.folder = RunFolder(root)
         self.observer = Observer(PLAN, self.folder, "run", lambda _: None)
         self.observer.begin_life(-1, "")
-        self.inbox = Inbox(PLAN, wiring, self.observer, LIMIT_S)
+        self.inbox = Inbox(PLAN, wiring, self.observer, OwnClock(), LIMIT_S)
         self._links = {name: PLAN.agent(name, wiring).link for name in PLAN.agents}
         self._links[ENVIRONMENT] = PLAN.environment(wiring).link
         self._open: dict[str, tuple[Transport, int]] = {}

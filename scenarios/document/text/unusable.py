@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, time
 
 from broker.errors import ScenarioError
-from scenarios.document.toml_text import MOST_DEEP
+from scenarios.document.text.toml_text import MOST_DEEP
 
 _MOST_BITS = 64
 
