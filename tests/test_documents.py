@@ -82,12 +82,20 @@ def test_the_readme_lists_every_exit_code_of_the_commands() -> None:
     assert set(listed) == {0, *module_of_exit_codes.ExitCode}
 
 
+def assigned(nodes: list[ast.AST], name: str) -> set[str]:
+    """All that a variable is ever given."""
+    found = [node for node in nodes if isinstance(node, ast.Assign)]
+    return {ast.unparse(each.value) for each in found if name in map(ast.unparse, each.targets)}
+
+
 def test_no_command_ends_with_any_other_exit_code() -> None:
     used = set()
     for path in (ROOT / "scenarios" / "commands").glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        for node in nodes:
             if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in {"exit", "_exit", "SystemExit"}:
-                used.add(ast.unparse(node.args[0]))
+                (given, *_) = node.args
+                used |= {ast.unparse(given)} if not isinstance(given, ast.Name) else assigned(nodes, given.id)
     codes = module_of_exit_codes.ExitCode
     assert used == {f"ExitCode.{code.name}" for code in codes if code is not codes.BUG}
 
