@@ -116,8 +116,11 @@ def nearly_toml(random: Random) -> bytes:
         return random.randbytes(random.randrange(200))
     words = (random.choice(_WORDS) for _ in range(random.randrange(60)))
     text = "".join(word + random.choice(("", " ")) for word in words)
-    if random.random() < 0.2:
-        text += random.choice(("[", "{a=", "a.", "9", "'", '"')) * random.choice((33, 5000))
+    if random.random() < 0.4:
+        begin, more = random.choice(
+            (("x = ", "["), ("x = ", "{a="), ("a", ".a"), ("x = ", "9"), ("x = 0x", "f"), ("'", '"'))
+        )
+        text = random.choice(("", text)) + begin + more * random.choice((33, 5000, 5000)) + random.choice(("", " = 1"))
     return text.encode()
 
 
