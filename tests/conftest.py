@@ -7,6 +7,7 @@ a process.
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ import pytest
 from broker.threads import limit_threads
 
 limit_threads()
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in the background of a script; the commands tested inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, str(Path(__file__).parent / "scenarios"))
 
 _STARTS = {"subprocess.Popen", "os.posix_spawn", "os.fork", "os.forkpty", "os.system", "foretell.start"}
