@@ -17,7 +17,7 @@ import pytest
 from broker.threads import limit_threads
 
 limit_threads()
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in the background of a script; the commands tested inherit it
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background of a script: commands inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, str(Path(__file__).parent / "scenarios"))
 
