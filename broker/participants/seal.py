@@ -38,16 +38,19 @@ def require_whole(slice_json: str) -> None:
         version, seal, found = link["identity"]["version"], link["seal"], _seal_of(told)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return
+    if not seal:
+        return
     if version != FORETELL:
         msg = f"the slice is of another Foretell: expected {FORETELL}, found {version!r}. Install "
         raise UserError(f"{msg}one version for all, or write the slices anew with `foretell check --slices`")
-    if seal and seal != found:
+    if seal != found:
         msg = f"the slice of {link['name']!r} was changed: expected the seal {str(seal)[:_SHOWN]!r}, found "
         msg += f"{found[:_SHOWN]!r}. Change the scenario instead, and write all slices anew"
         raise UserError(msg)
 
 
 def _seal_of(told: dict[str, Any]) -> str:
-    """SHA-256 of all in a slice but what is its host's own matter."""
+    """SHA-256 of all in a slice but what is its host's own matter: an environment's code is, but not where it lies."""
     link = {name: value for name, value in told["link"].items() if name not in _OF_THE_HOST}
-    return sha256(json.dumps(told | {"link": link}, sort_keys=True).encode()).hexdigest()
+    environment = {name: value for name, value in told.get("environment", {}).items() if name != "file"}
+    return sha256(json.dumps(told | {"link": link, "environment": environment}, sort_keys=True).encode()).hexdigest()

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from scenarios.commands.screen import output_lent
 from scenarios.document.plan import Plan
@@ -14,7 +14,7 @@ from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
 
 
-def planned(scenario: Scenario, said: BinaryIO | None = None) -> Plan:
+def planned(scenario: Scenario, said: IO[bytes] | None = None) -> Plan:
     """The plan of a scenario.
 
     Args:

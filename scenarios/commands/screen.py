@@ -16,7 +16,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Any, BinaryIO, TextIO
+from typing import IO, Any, TextIO
 
 from broker.errors import UserError
 from scenarios.commands.notes import Notes
@@ -65,7 +65,7 @@ def guests() -> Iterator[None]:
 
 
 @contextmanager
-def output_lent(file: BinaryIO) -> Iterator[None]:
+def output_lent(file: IO[bytes]) -> Iterator[None]:
     """Let all that code of others writes meanwhile go to a file, whatever way it takes; ours goes to the screen.
 
     What such code still writes later, when an object of it is deleted or the process ends, is shown to nobody.
@@ -92,7 +92,7 @@ def _lend(restored: ExitStack) -> None:
         restored.callback(atexit.register, _point_to_nothing)  # last, and so before what those others have registered
 
 
-def _point_to(file: BinaryIO) -> None:
+def _point_to(file: IO[bytes]) -> None:
     for name, number in zip(_NAMES, _NUMBERS, strict=True):
         _flush(getattr(sys, name))
         os.dup2(file.fileno(), number)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryFile
 from types import FrameType
 from typing import BinaryIO
 
@@ -35,6 +34,7 @@ from scenarios.results.proof import mismatches
 from scenarios.results.reader import read_store
 from scenarios.results.run_result import read_summary
 from scenarios.results.summary import Summary
+from scenarios.results.temporary import temporary_file
 from scenarios.running.control.run import run
 from scenarios.running.machine import make_ready
 from scenarios.running.ways import WayName, way_called, way_named
@@ -107,7 +107,7 @@ def execute(way: WayName, scenario: Scenario, out: Path | None) -> None:
         ForetellError: It could not run to its end; what was recorded is kept.
         LedgerMismatch: It did, but its faults are not those that were asked for.
     """
-    with TemporaryFile() as said:
+    with temporary_file() as said:
         plan = planned(scenario, said)  # first: a wrong scenario leaves no folder behind
         make_ready(plan, as_processes=way == "run")
         folder = make_run_folder(out, scenario.name, scenario.seed)

@@ -10,10 +10,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, TypeVar
 
 from broker.errors import UserError
 from broker.text_files import is_text
 
+Made = TypeVar("Made")
 _PREFIX = "foretell_"
 """No scenario's name has an underscore, so nobody's folder for slices is taken for one of these."""
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
@@ -39,6 +41,17 @@ def temporary_folder() -> Iterator[Path]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)
+
+
+@contextmanager
+def temporary_file() -> Iterator[IO[bytes]]:
+    """A file for this process alone, without a name; gone afterwards, however that comes.
+
+    Raises:
+        UserError: It cannot be made.
+    """
+    with _sentence(tempfile.TemporaryFile) as file:
+        yield file
 
 
 def temporary_place() -> Path:
@@ -74,11 +87,11 @@ def own_folder(folder: Path) -> None:
             raise UserError(msg) from None
 
 
-def _sentence(make: Callable[[], str]) -> str:
+def _sentence(make: Callable[[], Made]) -> Made:
     try:
         return make()
     except OSError as error:
-        msg = f"cannot make a temporary folder: {error.strerror}. Make room, or set TMPDIR to another place."
+        msg = f"cannot make a temporary file or folder: {error.strerror}. Make room, or set TMPDIR to another place."
         raise UserError(msg) from None
 
 

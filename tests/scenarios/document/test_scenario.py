@@ -542,7 +542,7 @@ def test_what_is_no_whole_number_or_no_choice_is_told_as_it_was_typed(setting, s
         ("transport.zeromq.forwarder", "tcp://10.0.0.7:5670"),
         ("transport.mqtt.address", "mqtt://10.0.0.7:1883"),
         ("transport.mqtt.broker", "amqtt"),
-        ("transport.mqtt", {"address": "mqtt://10.0.0.7", "username": "me", "password_variable": "SECRET"}),
+        ("transport.mqtt", {"address": "mqtt://10.0.0.7:1883", "username": "me", "password_variable": "SECRET"}),
         ("transport.security.mode", "on"),
         ("transport.security.keys", "/of/this/host"),
         ("transport.scheduling", "normal"),
