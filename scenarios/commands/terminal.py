@@ -79,14 +79,14 @@ def _go_on(way: WayName, folder: RunFolder, episodes: int | None) -> None:
     scenario = read_document(folder)
     wanted = scenario if episodes is None else lengthened(scenario, episodes)
     if wanted.episodes < scenario.episodes:
-        msg = f"{folder.root} is a run of {scenario.episodes} episodes: expected at least as many, found {episodes}"
+        msg = f"{folder.root} is a run of {counted(scenario.episodes, 'episode')}: expected at least as many, found {episodes}"
         raise UserError(msg)
     found = read_summary(folder)
     done = found is not None and found.episodes == wanted.episodes
     if done and learned_until(folder.policy) == wanted.episodes - 1:
         msg = (
-            f"{folder.root} is complete: there is nothing to go on with. To go on to more than its {wanted.episodes} "
-            f"episodes: foretell resume {folder.root} --episodes N"
+            f"{folder.root} is complete: there is nothing to go on with. To go on to more than its "
+            f"{counted(wanted.episodes, 'episode')}: foretell resume {folder.root} --episodes N"
         )
         raise UserError(msg)
     with _log_of_environment(folder) as said:

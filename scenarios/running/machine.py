@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from broker.counting import counted
 from broker.errors import UserError
 from broker.open_files import allow_open_files, files_for
 from scenarios.document.needs import Needs, needs_of, shown_bytes
@@ -58,13 +59,13 @@ def missing(plan: Plan, machine: Machine, needs: Needs, *, as_processes: bool) -
         yield memory_sentence(needs, machine)
     if files > machine.files:
         yield (
-            f"{len(plan.participants)} participants need {files} open files in one process, and this "
-            f"machine allows {machine.files}: raise the hard limit (ulimit -Hn), or take fewer agents"
+            f"{counted(len(plan.participants), 'participant')} need {files} open files in one process, and "
+            f"this machine allows {machine.files}: raise the hard limit (ulimit -Hn), or take fewer agents"
         )
     if machine.tasks is not None and as_processes and _tasks_needed(plan) > machine.tasks:
         yield (
-            f"{len(plan.participants)} participants need {_tasks_needed(plan)} processes and threads, and this machine "
-            f"allows {machine.tasks} more: raise the limit (ulimit -u, pids.max of the cgroup), or take fewer agents"
+            f"{counted(len(plan.participants), 'participant')} need {_tasks_needed(plan)} processes and "
+            f"threads, and this machine allows {machine.tasks} more: raise the limit (ulimit -u, pids.max of the cgroup), or take fewer agents"
         )
 
 

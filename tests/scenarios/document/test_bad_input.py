@@ -245,12 +245,12 @@ def test_a_key_is_read_from_a_small_file_alone(tmp_path, kind):
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder", "nul"])
 def test_an_order_that_is_no_file_is_not_waited_for(tmp_path, kind):
     folder, plan = RunFolder(tmp_path), make_plan(load_scenario("exchange-quick", {"episodes": 1}))
-    observer = Observer(plan, folder, lambda _: None)
+    observer = Observer(plan, folder, "simulate", lambda _: None)
     faults = LiveFaults(plan, folder, observer, Supervisor(plan, observer))
     folder.orders.mkdir()
     make_odd(folder.orders / "1.json", kind)
     assert faults.changed(None) is None
-    observer.finish("simulate")
+    observer.finish()
 
 
 CONDITIONS = (

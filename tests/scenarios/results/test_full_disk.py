@@ -152,7 +152,8 @@ def test_a_run_without_a_place_for_temporary_files_is_a_sentence(tmp_path):
     (tmp_path / "sitecustomize.py").write_text(program)
     done = foretell_afresh("run", *RUN, "--episodes", "1", "--out", str(tmp_path / "r"), PYTHONPATH=str(tmp_path))
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("foretell: cannot make a temporary file or folder: No usable"), done.stderr
+    said = done.stderr.splitlines()[-1]
+    assert said.startswith("foretell: cannot make a temporary file or folder: No usable"), done.stderr
 
 
 @pytest.mark.processes

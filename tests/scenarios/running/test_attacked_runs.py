@@ -28,6 +28,7 @@ from scenarios.document.loading import load_scenario
 from scenarios.document.plan import Plan
 from scenarios.document.planning import make_plan
 from scenarios.running.meeting.keys import everybodys_peers, make_keys
+from scenarios.running.procfs import writers_of
 
 pytestmark = pytest.mark.processes
 
@@ -123,7 +124,8 @@ def test_a_flood_at_every_participant_changes_nothing_and_is_counted(
     def begin() -> None:
         for port in range(base, base + 5):  # the environment, three agents and the observer
             attackers.begin(flood(f"tcp://127.0.0.1:{port}"))
-        until((tmp_path / "run" / "logs" / "agent-2.log").exists, "the start of agent-2")
+        log = tmp_path / "run" / "logs" / "agent-2.log"
+        until(lambda: any(writers_of(log)), "the start of agent-2")
         bystander = participant_pid(tmp_path / "run", "agent-2")
         os.kill(bystander, signal.SIGSTOP)  # so that the run does not end before it is flooded
         until(lambda: attackers.sent > 20 * simulated["shares_sent"], "a flood")
@@ -144,7 +146,7 @@ def test_strangers_at_a_run_with_keys_hear_and_say_nothing(
     wrong = {"curve_publickey": stranger.public.encode(), "curve_secretkey": stranger.secret.encode()}
 
     def begin() -> None:
-        until((tmp_path / "run" / "logs" / "environment.log").exists, "the start of the environment, with keys")
+        until((tmp_path / "run" / "keys" / "environment" / "curve.secret").exists, "the keys of the environment")
         served_by = read_curve_keys(tmp_path / "run" / "keys" / "environment").public.encode()  # no secret
         attackers.begin(flood(f"tcp://127.0.0.1:{base}"))  # no key
         attackers.begin(flood(f"tcp://127.0.0.1:{base}", curve_serverkey=served_by, **wrong))

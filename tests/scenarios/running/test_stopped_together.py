@@ -137,11 +137,11 @@ def play(tmp_path: Path, way: Any, **settings: Any) -> tuple[Summary, list[str]]
     plan = make_plan(load_scenario("exchange-quick", TINIEST | dotted))
     said: list[str] = []
     folder = make_run_folder(tmp_path, "tiny", 1)
-    observer = Observer(plan, folder, lambda _: None, said.append)
+    observer = Observer(plan, folder, "run", lambda _: None, said.append)
     try:
         run(plan, folder, observer, way, lambda: False)
     finally:
-        found = observer.finish("run")
+        found = observer.finish()
     return found, said
 
 
@@ -189,7 +189,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     found = Watched(tmp_path_factory.mktemp("w"))
     yield found
     found.inbox.close()
-    found.observer.finish("run")
+    found.observer.finish()
 
 
 def test_silence_that_the_launcher_did_not_live_through_is_no_silence(watched: Watched) -> None:
