@@ -79,7 +79,8 @@ def _go_on(way: WayName, folder: RunFolder, episodes: int | None) -> None:
     scenario = read_document(folder)
     wanted = scenario if episodes is None else lengthened(scenario, episodes)
     if wanted.episodes < scenario.episodes:
-        msg = f"{folder.root} is a run of {counted(scenario.episodes, 'episode')}: expected at least as many, found {episodes}"
+        begun = counted(scenario.episodes, "episode")
+        msg = f"{folder.root} is a run of {begun}: expected at least as many, found {episodes}"
         raise UserError(msg)
     found = read_summary(folder)
     done = found is not None and found.episodes == wanted.episodes

@@ -65,7 +65,8 @@ def missing(plan: Plan, machine: Machine, needs: Needs, *, as_processes: bool) -
     if machine.tasks is not None and as_processes and _tasks_needed(plan) > machine.tasks:
         yield (
             f"{counted(len(plan.participants), 'participant')} need {_tasks_needed(plan)} processes and "
-            f"threads, and this machine allows {machine.tasks} more: raise the limit (ulimit -u, pids.max of the cgroup), or take fewer agents"
+            f"threads, and this machine allows {machine.tasks} more: raise the limit (ulimit -u, pids.max of the "
+            "cgroup), or take fewer agents"
         )
 
 

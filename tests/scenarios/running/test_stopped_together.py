@@ -168,7 +168,7 @@ class Watched:
         plan = make_plan(load_scenario("exchange-quick", TINIEST))
         self.hung_after_s = plan.scenario.recovery.hung_after_s
         self.joining_s = plan.scenario.joining.give_up_s
-        self.observer = Observer(plan, make_run_folder(folder / "run", "run", 1), lambda _: None)
+        self.observer = Observer(plan, make_run_folder(folder / "run", "run", 1), "run", lambda _: None)
         addresses = make_addresses(plan.participants, plan.scenario.transport.zeromq, folder)
         clock = OwnClock(lambda: self.passed_s, lambda: self.computed_s)
         self.inbox = Inbox(plan, Wiring("run", addresses, observed=True), self.observer, clock, 1.0)
