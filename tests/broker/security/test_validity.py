@@ -118,7 +118,9 @@ def test_a_broker_whose_certificate_is_of_another_time_is_a_sentence_about_clock
                 make_codec(AGENTS[0], [AGENTS[1]]),
                 TransportConfig(),
                 credentials=credentials,
+                largest_bytes=0,
                 connect_within_s=2.0,
+                gone_for_s=2.0,
             )
     for said in (note, str(refused.value)):
         assert f"the clock of this host says {NOW:%Y-%m-%d}" in said

@@ -252,7 +252,7 @@ def test_check_says_whose_neighbor_each_is_by_name(
 ) -> None:
     path = tmp_path / "named.toml"
     path.write_text(load_scenario("exchange-quick", SMALL).to_toml(), encoding="utf-8")
-    commands(["check", str(path)], standalone_mode=False)
+    commands(["check", "--no-play", str(path)], standalone_mode=False)
     text = capsys.readouterr().out
     assert "# _hidden (agent-1): [2J[/a] $x_1$ foe (agent-0), 7 (agent-2)\n" in text
     assert load_scenario(str(_written(tmp_path / "checked.toml", text))) == load_scenario(str(path))
