@@ -1,11 +1,11 @@
 """Runs tests of this tree against the code of an earlier commit, and says which of them fail there.
 
-python tools/seen_red.py COMMIT [TEST ...]
+python tools/seen_red.py COMMIT [TEST ... | @FILE]
 
-Without TESTs (pytest's names) it takes every test that COMMIT does not have. A test that proves a mended defect is red
-on the code before the mend. Each test runs in a process of its own, two at a time. The code of COMMIT lies in a
-temporary folder, with the tests of this tree and an environment of its own that borrows the installed packages of this
-one. Ends with 1 when a test is green there.
+A TEST is a name that pytest knows, or a file of tests; @FILE holds one a line. Without any it takes every test that
+COMMIT does not have. A test that proves a mended defect is red on the code before the mend. Each runs in a process of
+its own, two at a time. The code of COMMIT lies in a temporary folder, with the tests of this tree and an environment of
+its own that borrows the installed packages of this one. Ends with 1 when a test is green there.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def main(commit: str, chosen: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="seen-red-") as folder:
         tree = Path(folder) / "tree"
         python = _check_out(commit, tree)
-        tests = list(chosen) or sorted(_names(Path(sys.executable), ROOT) - _names(python, tree))
+        tests = [test for each in chosen for test in _listed(each)] or sorted(
+            _names(Path(sys.executable), ROOT) - _names(python, tree)
+        )
         shutil.rmtree(tree / "tests")
         shutil.copytree(ROOT / "tests", tree / "tests", ignore=shutil.ignore_patterns("__pycache__"))
         green = 0
@@ -54,6 +56,13 @@ def main(commit: str, chosen: Sequence[str]) -> int:
                 green += seen.how == "green"
     _say(f"{len(tests)} tests on {commit}: {len(tests) - green} red, {green} green")
     return min(green, 1)
+
+
+def _listed(chosen: str) -> list[str]:
+    if not chosen.startswith("@"):
+        return [chosen]
+    lines = Path(chosen[1:]).read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def _check_out(commit: str, tree: Path) -> Path:
