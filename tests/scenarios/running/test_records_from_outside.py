@@ -135,6 +135,7 @@ class Meeting:
         self._links = {name: PLAN.agent(name, wiring).link for name in PLAN.agents}
         self._links[ENVIRONMENT] = PLAN.environment(wiring).link
         self._open: dict[str, tuple[Transport, int]] = {}
+        self._finished = False
 
     def say(self, speaker: str, body: bytes) -> None:
         transport, number = self._open.get(speaker) or (self._opened(speaker), 0)
@@ -158,7 +159,12 @@ class Meeting:
         for transport, _ in self._open.values():
             transport.close(0.0)
         self.inbox.close()
-        self.observer.finish()
+        self.finish()
+
+    def finish(self) -> None:
+        if not self._finished:
+            self._finished = True
+            self.observer.finish()
 
 
 @pytest.fixture
@@ -205,7 +211,7 @@ def test_forged_and_odd_records_end_no_launcher_are_counted_and_leave_nothing_in
     assert meeting.rejected() == refused
     assert meeting.observer.returns.tolist() == [list(RETURNS)]
     assert meeting.observer.gone == ()
-    meeting.observer.finish()
+    meeting.finish()
     assert meeting.folder.summary.exists()
 
 

@@ -14,7 +14,7 @@ def test_a_campaign_of_kills_ends_every_run_with_the_figures_of_an_undisturbed_o
     need_mosquitto()
     done = foretell("bench", "recovery", "--kills", "4", "--episodes", "30", "--seed", "3")
     assert done.returncode == 0, done.stderr
-    found = re.findall(r"recovery: (\d+) of (\d+) runs over (\w+), with (\d+) kills, ended", done.stdout)
+    found = re.findall(r"recovery: (\d+) of (\d+) runs? over (\w+), with (\d+) kills?, ended", done.stdout)
     assert [transport for _, _, transport, _ in found] == ["zeromq", "mqtt"]
     for faithful, runs, _, kills in found:
         assert faithful == runs, done.stdout

@@ -71,7 +71,7 @@ SCENARIO = f"""
 name = "gated"
 seed = 5
 episodes = {EPISODES}
-environment = {{ kind = "pettingzoo", env = "gated", observation = "own", steps = 3 }}
+environment = {{ kind = "pettingzoo", env = "gated", observation = "own", action_masks = "off", steps = 3 }}
 topology = {{ kind = "complete" }}
 learning = {{ rounds = 1, hidden = [8], actor_learning_rate = 0.01 }}
 recovery = {{ checkpoint_every = 3, hung_after_s = 600 }}
