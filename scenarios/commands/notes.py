@@ -26,6 +26,7 @@ class Notes:
         self._waiting_bytes = 0
         self._changed = threading.Condition()
         self._writer: threading.Thread | None = None
+        self._closed = False
 
     def put(self, data: bytes) -> None:
         """Have something written, or leave it out where too much waits already."""
@@ -44,10 +45,21 @@ class Notes:
         with self._changed:
             self._changed.wait_for(lambda: not self._waiting)
 
+    def close(self) -> None:
+        """Wait until all is written, and end the thread."""
+        self.drain()
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        if self._writer is not None:
+            self._writer.join()
+
     def _write_all(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting)
+                self._changed.wait_for(lambda: self._waiting or self._closed)
+                if not self._waiting:
+                    return
                 data = left = self._waiting[0]
             while left:
                 left = left[self._write(left) :]

@@ -241,8 +241,7 @@ class _NotesGuest(_Guest):
 
     def close(self) -> None:
         if not self.closed:
-            self.flush()
-            self.drain()
+            self._notes.close()
         super().close()
 
     def _write_now(self, data: bytes) -> int:

@@ -78,8 +78,8 @@ class Scenario(Model):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of every setting but `episodes`, which says how long a run goes on, and not what it is."""
-        settings = self.model_dump(mode="json", exclude={"episodes"}, exclude_none=True)
+        """SHA-256 of every setting that says what a run is: not how long it goes on, and not where its code lies."""
+        settings = self.model_dump(mode="json", exclude={"episodes": True, "environment": {"file"}}, exclude_none=True)
         return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     @property

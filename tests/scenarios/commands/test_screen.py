@@ -225,6 +225,8 @@ def test_notes_that_nobody_takes_wait_in_order_and_have_an_end():
     notes.put(b"the last\n")
     notes.drain()
     assert b"".join(written).endswith(b"the last\n")
+    notes.close()
+    assert "foretell.notes" not in [thread.name for thread in threading.enumerate()]
 
 
 @pytest.mark.processes

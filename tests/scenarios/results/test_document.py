@@ -77,6 +77,15 @@ def test_every_setting_but_the_number_of_episodes_makes_another_digest():
     assert scenario(episodes=9).digest == document.digest
 
 
+def test_where_an_environment_lies_makes_no_other_digest():
+    document = load_scenario("simple-spread")
+    there, here = (
+        document.model_copy(update={"environment": document.environment.model_copy(update={"file": Path(place)})})
+        for place in ("/there/mine.py", "/here/mine.py")
+    )
+    assert there.digest == here.digest
+
+
 @pytest.mark.parametrize("size", [0, 100, 1024])
 def test_a_document_is_written_whole_or_not_at_all(folder, size):
     write_document(folder, scenario())
