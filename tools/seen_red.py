@@ -73,7 +73,8 @@ def _check_out(commit: str, tree: Path) -> Path:
     home = tree / ".venv"
     venv.create(home, symlinks=True)
     packages = Path(sysconfig.get_path("purelib", vars={"base": str(home)}))
-    (packages / "borrowed.pth").write_text(f"{tree}\n{sysconfig.get_path('purelib')}\n", encoding="utf-8")
+    borrowed = [path for path in sys.path if path.endswith("site-packages")]
+    (packages / "borrowed.pth").write_text("\n".join((str(tree), *borrowed, "")), encoding="utf-8")
     python = home / "bin" / "python"
     command = (Path(sys.executable).parent / "foretell").read_text(encoding="utf-8").split("\n", 1)[1]
     foretell = home / "bin" / "foretell"
@@ -107,14 +108,17 @@ def _try(python: Path, tree: Path, test: str) -> Seen:
         return Seen(test, "without end", f"no end within {LIMIT_S:g} s")
     if process.returncode == 0:
         return Seen(test, "green", "passes on the earlier code")
-    return Seen(test, "red", _failure(said)[:SHOWN])
+    return Seen(test, "red", _failure(test, said)[:SHOWN])
 
 
-def _failure(said: str) -> str:
-    """What pytest's summary says of the one test, or why it cannot be imported."""
+def _failure(test: str, said: str) -> str:
+    """What pytest's summary says of a test that failed, or why it cannot be imported."""
     lines = said.strip().splitlines()
     failed = [line.partition(" - ")[2] for line in lines if line.startswith("FAILED")]
     raised = [line[1:].strip() for line in lines if line.startswith("E  ")]
+    if not (failed or raised):
+        msg = f"pytest could not run {test}: {said.strip()}"
+        raise SystemExit(msg)
     return next(line for line in [*failed, *raised, lines[-1]] if line)
 
 

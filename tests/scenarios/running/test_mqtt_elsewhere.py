@@ -159,7 +159,7 @@ def test_an_own_broker_listens_on_ipv6_with_keys_where_that_is_asked(tmp_path) -
 @pytest.mark.long
 def test_what_a_broker_loses_is_told_once_where_no_other_life_makes_up_for_it(elsewhere, tmp_path) -> None:
     broker, out = elsewhere(), tmp_path / "r"
-    told = ("--set", "recovery.on_crash=fail", "--episodes", "40", *TINY)
+    told = ("--set", "recovery.on_crash=fail", "--episodes", "400", *TINY)
     with start("run", "exchange-quick", *told, *over(broker), "--out", str(out)) as running:
         until(lambda: lives_and_episodes(out)[1] >= 2, "two episodes")
         broker.start_anew()
@@ -167,12 +167,12 @@ def test_what_a_broker_loses_is_told_once_where_no_other_life_makes_up_for_it(el
     assert running.returncode == 0, (output, errors)
     words = " ".join((output + errors).split())
     assert words.count(f"lost its connection to {broker.address}, and what was under way may be lost") == 1
-    assert lives_and_episodes(out) == (1, 40)
+    assert lives_and_episodes(out) == (1, 400)
 
 
 @pytest.mark.long
 def test_a_run_whose_broker_starts_anew_again_and_again_ends_as_a_simulation_does(elsewhere, tmp_path) -> None:
-    document = ("exchange-quick", "--episodes", "60", *TINY)
+    document = ("exchange-quick", "--episodes", "400", *TINY)  # so many that it does not end before it is hit
     broker, out = elsewhere(), tmp_path / "r"
     with start("run", *document, *over(broker), "--out", str(out)) as running:
         for life in range(2):
