@@ -141,13 +141,15 @@ def open_run_folder(root: Path) -> RunFolder:
 
 @contextmanager
 def held(folder: RunFolder) -> Iterator[None]:
-    """Keep others from working on a run.
+    """Keep others from working on a run; what was asked of it when it was killed is forgotten: nobody waits for it.
 
     Raises:
         UserError: Somebody else holds it.
     """
     msg = f"another process works on {folder.root}: expected a run that has ended or was interrupted"
     with locked(folder.lock, msg):
+        for order in folder.orders.glob("*.json"):
+            order.unlink(missing_ok=True)
         yield
 
 

@@ -42,8 +42,6 @@ class LiveFaults:
         self._folder = folder
         self._observer = observer
         self._supervisor = supervisor
-        for order in _orders(folder):  # of a run that was killed; nobody waits for them
-            order.unlink()
         for change in observer.live_faults():
             if change.document is not None:  # it strikes now if the run was killed before it did
                 self._let_strike(ANY_FAULT.validate_json(change.document))

@@ -50,6 +50,9 @@ def add(root: Path, settings: Sequence[str]) -> str:
         raise ScenarioError("name", f"the run has a fault called {name!r} already; give this one another name")
     fault = make_plan(whole.model_copy(update={"faults": (*whole.faults, fault)})).scenario.faults[-1]
     _order(folder, {"add": fault.model_dump(mode="json", exclude_defaults=True)})
+    if name not in {change.name for change in _live(folder)}:
+        msg = f"the run in {root} began anew just then, and did not take the order: give it again"
+        raise UserError(msg)
     return f"fault {name} is in force in {root}"
 
 

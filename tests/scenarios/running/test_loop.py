@@ -17,7 +17,7 @@ from broker.wire.messages import ENVIRONMENT
 from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
-from scenarios.results.folder import RunFolder, make_run_folder
+from scenarios.results.folder import RunFolder, held, make_run_folder
 from scenarios.results.observer import Observer
 from scenarios.results.played import as_played
 from scenarios.results.summary import Summary
@@ -220,3 +220,18 @@ def test_an_order_that_makes_no_sense_is_told_of_and_changes_nothing(play: Any, 
     assert "a second fault called losses was not added" in told
     assert found.figures["curve_digest"] == calm.figures["curve_digest"]
     assert not list(found.folder.orders.iterdir())
+
+
+def test_what_is_asked_for_from_when_a_run_is_held_is_carried_out_and_what_was_asked_of_a_killed_one_forgotten(
+    tmp_path: Path,
+) -> None:
+    folder = make_run_folder(tmp_path / "run", "small", 1)
+    folder.orders.mkdir()
+    (folder.orders / "1.json").write_text(json.dumps({"add": LOSSES | {"name": "forgotten"}}))
+    with held(folder):
+        (folder.orders / "2.json").write_text(json.dumps({"add": LOSSES | {"name": "carried-out"}}))
+        plan = make_plan(scenario_of())
+        observer = Observer(plan, folder, "simulate", lambda _: None)
+        run(plan, folder, observer, WAYS["simulated"], lambda: False)
+        assert [change.name for change in observer.live_faults()] == ["carried-out"]
+        observer.finish()
