@@ -79,7 +79,7 @@ class TrainedPolicy:
         return mask.astype(np.bool_)
 
 
-def load_policies(folder: Path) -> dict[str, TrainedPolicy]:
+def load_policies(folder: str | Path) -> dict[str, TrainedPolicy]:
     """The policies that a run has ended with.
 
     Args:
@@ -92,7 +92,7 @@ def load_policies(folder: Path) -> dict[str, TrainedPolicy]:
     Raises:
         UserError: There is no policy, it is of another version, or it is damaged.
     """
-    document, arrays = read_policy(folder)
+    document, arrays = read_policy(Path(folder))
     return {
         agent: TrainedPolicy(agent, learned, arrays)
         for agent, learned in document.agents.items()

@@ -80,7 +80,7 @@ def _go_on(way: WayName, folder: RunFolder, episodes: int | None) -> None:
     wanted = scenario if episodes is None else lengthened(scenario, episodes)
     if wanted.episodes < scenario.episodes:
         begun = counted(scenario.episodes, "episode")
-        msg = f"{folder.root} is a run of {begun}: expected at least as many, found {episodes}"
+        msg = f"--episodes: {folder.root} is a run of {begun}; expected at least as many, found {episodes}"
         raise UserError(msg)
     found = read_summary(folder)
     done = found is not None and found.episodes == wanted.episodes

@@ -54,6 +54,8 @@ def _answer(call: Callable[[], None], writer: int) -> NoReturn:
         said = (_MISTAKE, str(error))
     except ForetellError as error:
         said = (_FAILURE, str(error))
+    except KeyboardInterrupt:  # raised by that code: Ctrl-C reaches another process group
+        said = (_FAILURE, "the environment raised KeyboardInterrupt")
     except BaseException:
         said = (_BUG, traceback.format_exc())
     finally:

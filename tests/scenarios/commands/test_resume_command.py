@@ -98,7 +98,7 @@ def test_a_complete_run_is_refused_with_the_way_to_more_episodes(
 @pytest.mark.parametrize(
     ("episodes", "said"),
     [
-        (3, "is a run of 4 episodes: expected at least as many, found 3"),
+        (3, "is a run of 4 episodes; expected at least as many, found 3"),
         (0, "episodes: expected greater than or equal to 1, found 0"),
         (10**9, "episodes: expected less than or equal to 10000000, found 1000000000"),
         ("many", "'many' is not a valid integer"),
