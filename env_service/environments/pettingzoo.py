@@ -18,7 +18,7 @@ from env_service.config import PettingZooConfig
 from env_service.environments.action_masks import ActionMasks, masks_in, refuse_masks
 from env_service.environments.builder import find_builder, open_environment
 from env_service.environments.foreign import ForeignEnvironment, OwnView, StateView, calling, numbered_actions
-from env_service.environments.given import by_agent, flag_of, live_agents, name_of, parts_of, reward_of
+from env_service.environments.given import by_agent, flag_of, live_agents, name_of, parts_of, refused, reward_of
 from env_service.environments.task import Flags, Float, Integer, Outcome, Task
 from env_service.global_streams import GlobalStreams
 
@@ -172,6 +172,8 @@ class PettingZooTask(Task):
         )
         for index, agent in enumerate(self._agents):
             if ended[index] == Ended.RUNNING:
+                if self._there[copy, index] and agent not in gained:
+                    raise refused(f'reward of "{self.agent_names[index]}" at step {self._time} is missing')
                 rewards[index] = reward_of(agent, gained.get(agent, 0.0), self._time)
                 ended[index] = self._standing(agent, terminated, truncated)
         self._there[copy] = there = self._live(environment)

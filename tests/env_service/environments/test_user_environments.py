@@ -117,6 +117,11 @@ def test_a_reward_that_is_no_number_for_float32_is_refused_by_agent_and_step(mon
     assert said in text
 
 
+def test_a_reward_that_is_missing_for_an_agent_that_was_there_is_refused_by_agent_and_step(monkeypatch):
+    build = giving(rewards=lambda self: {"b": 0.0} if self.time == 2 else {"a": 1.0, "b": 0.0})
+    assert refusal(monkeypatch, build) == 'environment: reward of "a" at step 2 is missing'
+
+
 @pytest.mark.parametrize("value", [1, True, np.float32(0.5), np.float64(-3), np.array([2.0]), Decimal("0.25"), 3e38])
 def test_any_other_number_is_a_reward(monkeypatch, value):
     outcome = play(serve(monkeypatch, rewarding(value)))[-1]

@@ -83,6 +83,8 @@ class parallel_env(ParallelEnv):
             os.kill(os.getpid(), signal.SIGSEGV)
         if self.broken == "asks":
             input("which way? ")
+        if self.broken == "interrupts":
+            raise KeyboardInterrupt
         reward = float("nan") if self.broken == "no-number" else 1.0 + sum(actions.values())
         rewards = dict.fromkeys(self.agents, reward)
         return self.seen(), rewards, {}, {}, {}
@@ -182,6 +184,7 @@ def test_what_an_environment_prints_is_not_in_what_check_prints(folder: Path) ->
         ("ends", 3, "the environment ended its process, with exit code 0"),
         ("crashes", 3, "the environment ended its process, with signal SIGSEGV"),
         ("asks", 3, "environment: step() of my_game raised EOFError: EOF when reading a line"),
+        ("interrupts", 3, "the environment raised KeyboardInterrupt"),
     ],
 )
 def test_check_says_what_an_environment_does_in_its_first_step_with_the_exit_code_of_a_run(
