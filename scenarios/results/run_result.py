@@ -94,7 +94,11 @@ def read_run(folder: Path) -> RunResult:
     require_version(run.store)
     summary = read_summary(run)
     if summary is None:
-        msg = f"{folder} holds no finished run: expected a folder that `foretell run` or `foretell simulate` left"
+        msg = (
+            f"{folder} holds no finished run: finish it with `foretell resume {folder}`, or leave it out"
+            if run.store.exists()
+            else f"{folder} holds no finished run: expected a folder that `foretell run` or `foretell simulate` left"
+        )
         raise UserError(msg)
     scenario = read_document(run)
     with read_store(run.store) as store:
