@@ -279,8 +279,7 @@ def test_messages_under_way_both_ways_survive_connections_that_end_again_and_aga
     for ear in (a, b):
         said = [text for text in ear.texts if "is over" not in text]
         assert sorted(set(said), key=lambda text: [int(part) for part in text.split("-")]) == said
-        assert said[-1] == "3-39" or not kept
-        if kept and protocol == "5":  # with 3.1.1 a session is clean each time
+        if kept and protocol == "5":  # with 3.1.1 a session is clean each time: what is said meanwhile reaches nobody
             assert len(said) == 4 * 40
 
 
