@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 from broker_toys import property_test
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from paho.mqtt import _packet
 from paho.mqtt.enums import MQTTProtocolVersion
@@ -166,11 +166,15 @@ def test_an_answer_to_a_message_is_read_with_its_reason_and_whatever_stands_behi
         assert confirmation(b"\x40" + length + body) == (identifier, reason)
 
 
+@example(b":\x80\x80\x80\x80", False)
 @given(st.binary(min_size=2, max_size=40), st.booleans())
 @property_test
 def test_of_packets_that_are_no_messages_of_qos_1_and_no_answers_nothing_is_made_up(packet, is_v5):
     if packet[0] != 0x40:
         assert confirmation(packet) is None
-    found = confirmed_message(packet, has_properties=is_v5)
+    try:
+        found = confirmed_message(packet, has_properties=is_v5)
+    except ValueError:  # a length of more than four bytes, which ends a connection where packets are parted
+        found = None
     assert found is None or packet.endswith(found[1])
     assert found is None or packet[0] in (0x32, 0x3A)
