@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from rich.console import Group
+from rich.console import Group, JustifyMethod
 from rich.table import Table
 
 from broker.wire.records import Fate
@@ -109,7 +109,7 @@ def _account_table(rows: list[Account], names: AgentNames) -> Table:
         title_justify="left",
         caption_justify="left",
     )
-    table.add_column("kind" if rows and not rows[0].source else "edge", overflow="fold")
+    table.add_column("kind" if rows and not rows[0].source else "edge")
     for field in fields(Account)[3:]:
         table.add_column(field.name, justify="right")
     for row in rows:
@@ -125,7 +125,9 @@ def _account_table(rows: list[Account], names: AgentNames) -> Table:
 def _cause_table(causes: Sequence[CauseCount], names: AgentNames) -> Table:
     table = Table(title="and why (every copy counts)", title_justify="left", caption_justify="left")
     for column in ("kind", "fate", "times", "cause"):
-        table.add_column(column, justify="right" if column == "times" else "left", overflow="fold")
+        prose = column == "cause"
+        justify: JustifyMethod = "right" if column == "times" else "left"
+        table.add_column(column, justify=justify, overflow="fold" if prose else "ellipsis")
     for found in causes:
         example = names.tell(found.example)
         cause = example if found.causes == 1 else f"such as: {example}"
