@@ -139,6 +139,11 @@ def open_run_folder(root: Path) -> RunFolder:
     return folder
 
 
+def orders_in(folder: RunFolder) -> list[Path]:
+    """What was asked of a run and not taken yet, in its order."""
+    return sorted(path for path in folder.orders.glob("*.json") if path.is_file())
+
+
 @contextmanager
 def held(folder: RunFolder) -> Iterator[None]:
     """Keep others from working on a run; what was asked of it when it was killed is forgotten: nobody waits for it.
@@ -148,7 +153,7 @@ def held(folder: RunFolder) -> Iterator[None]:
     """
     msg = f"another process works on {folder.root}: expected a run that has ended or was interrupted"
     with locked(folder.lock, msg):
-        for order in folder.orders.glob("*.json"):
+        for order in orders_in(folder):
             order.unlink(missing_ok=True)
         yield
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from broker.faults.config import FaultConfig, name_of_fault
@@ -19,7 +18,7 @@ from broker.text_files import read_file
 from scenarios.document.plan import Plan
 from scenarios.document.process_faults import PROCESS_FAULTS, LateJoinConfig
 from scenarios.document.scenario import ANY_FAULT, AnyFaultConfig
-from scenarios.results.folder import RunFolder
+from scenarios.results.folder import RunFolder, orders_in
 from scenarios.results.observer import Observer
 from scenarios.results.played import as_played, with_live_faults
 from scenarios.running.control.supervisor import Supervisor
@@ -58,7 +57,7 @@ class LiveFaults:
             paused: The episode before which the environment waits, if it does.
         """
         changed = False
-        for order in _orders(self._folder):
+        for order in orders_in(self._folder):
             try:
                 changed |= self._carry_out(json.loads(read_file(order, _MOST_BYTES)), paused)
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError) as error:
@@ -91,10 +90,6 @@ class LiveFaults:
 
     def _in_force(self) -> tuple[FaultConfig, ...]:
         return as_played(self._plan.scenario, self._observer.live_faults()).message_faults
-
-
-def _orders(folder: RunFolder) -> list[Path]:
-    return sorted(path for path in folder.orders.glob("*.json") if path.is_file())
 
 
 def _document(faults: Sequence[FaultConfig]) -> str:

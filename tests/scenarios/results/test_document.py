@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import shutil
-import signal
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from file_sizes import files_of_at_most
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from runs import TINY, foretell_afresh, run_name, simulate_here
@@ -39,18 +37,6 @@ def folder(tmp_path):
 def begin(folder, document):
     """Begin a run or go on with one, and end before the first episode."""
     Observer(make_plan(document), folder, "simulate", lambda _: None).finish()
-
-
-@contextmanager
-def files_of_at_most(size):
-    """Let the system refuse to write larger files in this process."""
-    handler, before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
 
 
 @pytest.mark.parametrize("name", catalogue_names())

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
-import signal
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from file_sizes import files_of_at_most
 from runs import TINY, foretell_afresh, simulate_here
 
 from broker.errors import UserError
@@ -24,18 +22,6 @@ from scenarios.results.reader import read_store
 from scenarios.results.scalars_log import ScalarsLog
 
 RUN = ("exchange-quick", *TINY, "--set", "environment.steps=3", "--set", "learning.rounds=1")
-
-
-@contextmanager
-def files_of_at_most(size):
-    """Let the system refuse to write larger files in this process and in those it starts."""
-    handler, before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
 
 
 @pytest.fixture

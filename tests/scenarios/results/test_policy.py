@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy as tensors
+from acting_spy import spy_on_acting
 
-from agent_node.learning import learner as learning
 from agent_node.learning.network_sizes import Networks, Sizes
-from agent_node.learning.perceptron import action_weights
 from agent_node.policy_document import ActionSpace, LearnedAgent, NetworkLayout, ObservationSpace, PolicyDocument
 from agent_node.policy_folder import arrays_of, read_policy, write_policy
 from agent_node.trained_policy import load_policies
@@ -68,29 +67,16 @@ def test_a_loaded_policy_gives_the_probabilities_that_the_agent_draws_from_bit_f
     scenario = scenario_of(algorithm__name=algorithm)
     try_out(scenario, tmp_path / "run")
     policies = load_policies(tmp_path / "run" / "policy")
-    drawn_from: list[np.ndarray] = []
     compared = 0
 
-    def spied(logits: np.ndarray) -> np.ndarray:
-        drawn_from.append(action_weights(logits))
-        return drawn_from[-1]
+    def look(agent: str, data: memoryview, expected: np.ndarray) -> None:
+        nonlocal compared
+        found = policies[agent](np.frombuffer(data, np.float32, 2 * 15).reshape(2, 15))
+        assert (found.dtype, found.tobytes()) == (expected.dtype, expected.tobytes())
+        np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
+        compared += 1
 
-    class Spied(learning.Learner):
-        def act(self, step: int, data: memoryview) -> np.ndarray:
-            nonlocal compared
-            actions = super().act(step, data)
-            if self._episode == scenario.episodes:
-                observations = np.frombuffer(data, np.float32, 2 * 15).reshape(2, 15)
-                weights = drawn_from[-1]
-                expected = weights / np.add.accumulate(weights, axis=1)[:, -1:]
-                found = policies[self._name](observations)
-                assert (found.dtype, found.tobytes()) == (expected.dtype, expected.tobytes())
-                np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
-                compared += 1
-            return actions
-
-    monkeypatch.setattr(learning, "action_weights", spied)
-    monkeypatch.setattr("agent_node.build.Learner", Spied)
+    spy_on_acting(monkeypatch, scenario.episodes, look)
     try_out(scenario.model_copy(update={"episodes": scenario.episodes + 1}), tmp_path / "longer")
     assert compared == 3 * 4
 

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from acting_spy import spy_on_acting
 from runs import DROPS, TINY, foretell_afresh, simulate_here, summary
 
-from agent_node.learning import learner as learning
-from agent_node.learning.perceptron import action_weights
 from agent_node.registry import BUILT_IN
 from agent_node.trained_policy import load_policies
 from broker.errors import UserError
@@ -88,28 +87,17 @@ def test_a_loaded_policy_takes_masks_and_gives_what_the_agent_draws_from_bit_for
     arguments = played("observation", "algorithm.name=anticipation-sharing")
     simulate_here(tmp_path / "run", *arguments)
     policies = load_policies(tmp_path / "run" / "policy")
-    drawn_from: list[np.ndarray] = []
     compared = 0
 
-    def spied(logits: np.ndarray) -> np.ndarray:
-        drawn_from.append(action_weights(logits))
-        return drawn_from[-1]
+    def look(agent: str, data: memoryview, expected: np.ndarray) -> None:
+        nonlocal compared
+        possible = np.frombuffer(data[-18:], np.uint8).reshape(2, 9)[:, : expected.shape[1]]
+        found = policies[agent](np.frombuffer(data, np.float32, 6).reshape(2, 3), possible)
+        assert found.tobytes() == expected.tobytes()
+        assert not found[possible == 0].any()
+        compared += 1
 
-    class Spied(learning.Learner):
-        def act(self, step: int, data: memoryview) -> np.ndarray:
-            nonlocal compared
-            actions = super().act(step, data)
-            if self._episode == 4:
-                policy, weights = policies[self._name], drawn_from[-1]
-                possible = np.frombuffer(data[-18:], np.uint8).reshape(2, 9)[:, : weights.shape[1]]
-                found = policy(np.frombuffer(data, np.float32, 6).reshape(2, 3), possible)
-                assert found.tobytes() == (weights / np.add.accumulate(weights, axis=1)[:, -1:]).tobytes()
-                assert not found[possible == 0].any()
-                compared += 1
-            return actions
-
-    monkeypatch.setattr(learning, "action_weights", spied)
-    monkeypatch.setattr("agent_node.build.Learner", Spied)
+    spy_on_acting(monkeypatch, 4, look)
     simulate_here(tmp_path / "longer", *arguments, "--episodes", "5")
     assert compared == 3 * 9
 
