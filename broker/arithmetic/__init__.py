@@ -1,0 +1,1 @@
+"""The arithmetic that decides: the same bits on every processor, compiler and version of a library."""
