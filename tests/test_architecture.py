@@ -70,7 +70,6 @@ PURE = (
     "broker/arithmetic/kernels.py",
     "broker/arithmetic/reference.py",
     "broker/arithmetic/sizes.py",
-    "broker/arithmetic/targets.py",
     "broker/config.py",
     "broker/counting.py",
     "broker/model.py",
