@@ -124,7 +124,7 @@ static void narrow_columns(const struct product *p, float *panel, ptrdiff_t n)
 enum { VECTORS = WIDTH == 64 ? 4 : 2 };
 
 /* `panel` is room for k vectors, used where n is no multiple of a vector's length. */
-static void multiply(const struct product *p, float *panel)
+static __attribute__((noinline)) void multiply(const struct product *p, float *panel)
 {
     ptrdiff_t n = 0;
     if (p->m == 1)
