@@ -71,6 +71,9 @@ class Algorithm(ABC):
         self.settings = settings
         self.own_settings: Any = self.settings_model.model_validate(settings.settings)
 
+    def make_ready(self) -> None:  # noqa: B027 - most have nothing to do
+        """What takes long, in an agent that has yet to join; nothing unless an algorithm says otherwise."""
+
     @abstractmethod
     def fields(self, edge: ShareShape) -> tuple[Field, ...]:
         """The arrays that cross an edge in a round; none at all means that nothing is sent."""

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 class Differentiated(Algorithm):
     """An algorithm whose loss is an expression of torch's."""
 
+    def make_ready(self) -> None:
+        """Import torch, which takes seconds: others would wait for them in the first round."""
+        import torch  # noqa: PLC0415 - 100 MB, so only nodes that need it import it
+
+        torch.set_num_threads(1)
+
     @abstractmethod
     def torch_loss(
         self, now: Round, log_probabilities: Tensor, shares: Mapping[str, Arrays]
@@ -34,9 +40,8 @@ class Differentiated(Algorithm):
 
     def loss(self, now: Round, shares: Mapping[str, Arrays]) -> Loss:
         """`torch_loss`, and the gradient that autograd finds."""
-        import torch  # noqa: PLC0415 - takes seconds and 100 MB, so only nodes that need it import it
+        import torch  # noqa: PLC0415 - see `make_ready`
 
-        torch.set_num_threads(1)
         leaf = torch.tensor(now.log_probabilities, requires_grad=True)
         total, parts = self.torch_loss(now, leaf, shares)
         total.backward()  # type: ignore[no-untyped-call]
