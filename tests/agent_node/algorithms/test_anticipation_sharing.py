@@ -22,6 +22,7 @@ from agent_cases import (
     softmax,
     toy_episode,
 )
+
 from agent_node.algorithms.anticipation_sharing import AnticipationSharing
 from agent_node.algorithms.independent import Independent
 from agent_node.config import AlgorithmConfig, AnticipationSharingConfig, LearningConfig
@@ -318,7 +319,9 @@ class Case:
     entropy_bonus: float
 
     def distributions(self, row: np.ndarray, count: int) -> list[list[float]]:
-        return [softmax(scalar_network(row.tolist(), SIZES.widths, seen)[:count]) for seen in self.observations.tolist()]
+        return [
+            softmax(scalar_network(row.tolist(), SIZES.widths, seen)[:count]) for seen in self.observations.tolist()
+        ]
 
     def scalar(self, parameters: np.ndarray, heard: Mapping[str, Heard] | None = None) -> Terms:
         return scalar_loss(
