@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from packages import install
 from runs import TINY, foretell_afresh, simulate_here, summary
 
 from agent_node.config import AlgorithmConfig, LearningConfig
@@ -25,16 +26,6 @@ PAGE = (Path(__file__).parents[3] / "docs" / "algorithms.md").read_text(encoding
 
 def block(language: str, number: int = 0) -> str:
     return re.findall(rf"^```{language}\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)[number]
-
-
-def install(folder: Path, source: str, entries: dict[str, str], module: str = "altruism") -> None:
-    """What pip leaves of a package with a single module."""
-    (folder / f"{module}.py").write_text(source)
-    info = folder / f"{module}-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
-    lines = "".join(f"{name} = {place}\n" for name, place in entries.items())
-    (info / "entry_points.txt").write_text(f"[foretell.algorithms]\n{lines}")
 
 
 @pytest.fixture
