@@ -5,7 +5,7 @@
                                  AGENT/critic/LAYER/weight and .../bias; float32, layers from 0
 
 The JSON names the file of arrays that it is about, and is written last: until then the policy that was there before is
-there, whole. Nothing here imports torch.
+there, whole.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The agent as a participant: acts, shares, updates; knows no socket, no clock and no torch.
+"""The agent as a participant: acts, shares, updates; knows no socket, no clock and no arithmetic.
 
 `PHASES` says what it waits for in each phase, and when it goes on; `agent_node.sharing` which shares it waits for.
 
