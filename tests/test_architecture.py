@@ -15,9 +15,9 @@ FLOORS = (
     (
         *("broker/addresses.py", "broker/counting.py", "broker/errors.py", "broker/files.py", "broker/isolated.py"),
         *("broker/model.py", "broker/open_files.py", "broker/own_clock.py", "broker/release.py", "broker/run_name.py"),
-        *("broker/arithmetic", "broker/seeding.py", "broker/text_files.py", "broker/threads.py"),
+        *("broker/seeding.py", "broker/text_files.py", "broker/threads.py"),
     ),
-    ("broker/user_code.py",),
+    ("broker/arithmetic", "broker/user_code.py"),
     ("broker/wire",),
     ("broker/faults",),
     ("broker/config.py",),

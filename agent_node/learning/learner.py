@@ -58,15 +58,18 @@ class Learner:
         self._networks = _networks_of(config, algorithm)
         self._rows = {agent: row for row, agent in enumerate(self._networks.modeled)}
         positions = config.steps * config.parallel_episodes
+        counts, own = config.action_counts, config.action_counts[self._name]
+        neighbors = config.neighbors[self._name]
+        self._incoming = {source: self._networks.edge(0, counts[source], own) for source in neighbors}
+        self._outgoing_shapes = {partner: self._networks.edge(0, own, counts[partner]) for partner in neighbors}
         self._format = ShareFormat(algorithm, positions, len(config.action_counts), config.masks)
         policies, critic = _initial_networks(config, algorithm, self._networks)
         self._actor = Stack(self._networks.actor, policies, learning.actor_learning_rate, learning.adam_epsilon)
         self._critic = Stack(self._networks.critic, [critic], learning.critic_learning_rate, learning.adam_epsilon)
         self._impossible = _impossible_actions(config, self._networks)
-        neighbors = len(config.neighbors[self._name]) if config.proximity else None
-        own, most = config.action_counts[self._name], max(config.action_counts.values())
-        actions = (own, most) if config.masks else None
-        self._rollout = Rollout(config.steps, config.parallel_episodes, config.observation_size, neighbors, actions)
+        near = len(neighbors) if config.proximity else None
+        actions = (own, max(counts.values())) if config.masks else None
+        self._rollout = Rollout(config.steps, config.parallel_episodes, config.observation_size, near, actions)
         self._episode = -1
         self._acting = Acting(
             sizes=self._networks.actor,
@@ -145,7 +148,7 @@ class Learner:
             draws=draws,
             possible=possible,
         )
-        edges = {partner: self._edge(self._name, partner, episode.rows_for(partner)) for partner in partners}
+        edges = {partner: self._outgoing(partner, episode.rows_for(partner)) for partner in partners}
         with self._user_code.calling("share()"):
             outgoing = outgoing_shares(now, episode, edges, self._format)
         return OpenRound(episode, outgoing, now, rows, passed, edges, self._format, losses)
@@ -157,7 +160,7 @@ class Learner:
             ProtocolViolation: Says what was expected and what was found.
         """
         with self._user_code.calling("fields()"):
-            self._format.check(arrays, self._edge(source, self._name, 0))
+            self._format.check(arrays, self._incoming[source])
 
     @_OVERFLOW
     def close_round(
@@ -268,9 +271,8 @@ class Learner:
         possible[0, :, : batch.possible.shape[1]] = batch.possible
         return possible
 
-    def _edge(self, source: str, destination: str, rows: int) -> ShareShape:
-        counts = self._config.action_counts
-        return self._networks.edge(rows, counts[source], counts[destination])
+    def _outgoing(self, partner: str, rows: int) -> ShareShape:
+        return replace(self._outgoing_shapes[partner], rows=rows)
 
 
 def _networks_of(config: AgentConfig, algorithm: Algorithm) -> Networks:

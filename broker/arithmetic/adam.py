@@ -35,9 +35,14 @@ class Adam:
     epsilon: float
 
     def scales(self, steps: int) -> tuple[np.float32, np.float32]:
-        """What the step with number `steps`, from 1, is multiplied by, and the root of its second moment divided by."""
-        size = self.learning_rate / (1 - _power(self.BETA1, steps))
-        return np.float32(size), np.float32(math.sqrt(1 - _power(self.BETA2, steps)))
+        """What the step with number `steps`, from 1, is multiplied by, and what is added to its root.
+
+        Both moments' corrections are taken to these two numbers (section 2 of the paper), so that no parameter needs
+        a division for them.
+        """
+        correction = math.sqrt(1 - _power(self.BETA2, steps))
+        size = self.learning_rate * correction / (1 - _power(self.BETA1, steps))
+        return np.float32(size), np.float32(self.epsilon * correction)
 
 
 def _power(base: float, exponent: int) -> float:

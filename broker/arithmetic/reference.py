@@ -133,14 +133,13 @@ class Reference:
         """See `Kernels`."""
         for row, own in zip(rows, gradient, strict=True):
             adam.steps[row] += 1
-            size, correction = adam.scales(int(adam.steps[row]))
+            size, added = adam.scales(int(adam.steps[row]))
             first, second = adam.first[row], adam.second[row]
             first += (own - first) * np.float32(1 - adam.BETA1)
             first[np.abs(first) < SMALLEST_MOMENT] = 0
             second[...] = second * np.float32(adam.BETA2) + own * own * np.float32(1 - adam.BETA2)
             second[second < SMALLEST_MOMENT] = 0
-            root = np.sqrt(second) / correction + np.float32(adam.epsilon)
-            adam.parameters[row] -= size * (first / root)
+            adam.parameters[row] -= size * (first / (np.sqrt(second) + added))
 
     @_QUIETLY
     def descend(self, passed: Pass, adam: Adam, positions: Sequence[int], output_gradient: Array) -> bool:

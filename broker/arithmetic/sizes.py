@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -25,17 +26,22 @@ class Sizes:
     hidden: tuple[int, ...]
     outputs: int
 
-    @property
+    @cached_property
     def widths(self) -> tuple[int, ...]:
         """Of all layers, the inputs first."""
         return (self.inputs, *self.hidden, self.outputs)
+
+    @cached_property
+    def table(self) -> np.ndarray:
+        """`widths` as int64, for kernels."""
+        return np.array(self.widths, np.int64)
 
     @property
     def layers(self) -> list[tuple[int, int]]:
         """(inputs, outputs) of each layer."""
         return list(pairwise(self.widths))
 
-    @property
+    @cached_property
     def size(self) -> int:
         """P."""
         return sum(rows * columns + columns for rows, columns in self.layers)
