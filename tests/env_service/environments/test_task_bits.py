@@ -7,7 +7,7 @@ from hashlib import sha256
 import numpy as np
 import pytest
 
-from broker.arithmetic.draws import integers
+from broker.arithmetic.draws import integers, uniforms
 from broker.arithmetic.sums import mean
 from broker.seeding import generator
 from env_service.config import ExchangeTaskConfig, NavigationConfig, PredationConfig
@@ -42,7 +42,9 @@ def test_observations_rewards_and_who_is_in_range_have_these_bits(config, bits):
 
 @pytest.mark.parametrize("agents", [1, 3])
 def test_returns_are_means_over_the_copies_added_in_their_order(agents):
-    rewards = generator(3).random((500, agents), np.float32)
+    stream = generator(3)
+    rewards = uniforms(stream, (500, agents)) * 2.0 ** integers(stream, 90, (500, agents))  # no sum of them is exact
+    rewards = rewards.astype(np.float32)
     episode = EpisodeUnderWay.begin(0, 500, agents)
     episode.advance(Outcome(rewards, np.ones(rewards.shape, np.uint8)))
     for found, column in zip(episode.record().returns, rewards.T.tolist(), strict=True):
