@@ -100,6 +100,7 @@ PURE = (
     "scenarios/document/plan.py",
     "scenarios/document/planning.py",
     "scenarios/document/process_faults.py",
+    "scenarios/document/random_graphs.py",
     "scenarios/document/scenario.py",
     "scenarios/document/topology.py",
     "scenarios/document/wiring.py",
