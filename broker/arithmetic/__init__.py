@@ -1,1 +1,1 @@
-"""Arithmetic that gives the same bits on every processor: exact operations of IEEE 754 in a fixed order, no libm."""
+"""The arithmetic that decides: the same bits on every processor, compiler and version of a library."""
