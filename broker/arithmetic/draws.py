@@ -2,7 +2,7 @@
 
 numpy promises the raw 64-bit numbers of a bit generator for good; what a `Generator` makes of them it may change (NEP
 19), and its normal, exponential and Dirichlet numbers hang on the C library today. So everything here is made of raw
-numbers, by exact operations and logarithms as `broker.arithmetic.scalars` defines them.
+numbers, by exact operations and logarithms as they are defined here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from broker.arithmetic.constants import LN2_HIGH, LN2_LOW, LOG_COEFFICIENTS, SQRT_HALF
+from broker.arithmetic.reference import logarithm
 
 Shape = tuple[int, ...]
 
@@ -43,7 +43,7 @@ def orders(stream: Generator, rows: int, count: int) -> NDArray[np.int64]:
 def flat_dirichlet(stream: Generator, actions: int, rows: int) -> NDArray[np.float64]:
     """Distributions over `actions`, all equally likely, (rows, actions) float64: exponential numbers over their sum."""
     whole = (_raw(stream, rows * actions) >> np.uint64(12)).astype(np.float64)
-    sizes = -_log(((whole + 0.5) * 2.0**-52).reshape(rows, actions))  # of numbers between 0 and 1, both left out
+    sizes = -logarithm(((whole + 0.5) * 2.0**-52).reshape(rows, actions))  # of numbers between 0 and 1, both left out
     shares: NDArray[np.float64] = sizes / np.add.accumulate(sizes, axis=1)[:, -1:]
     return shares
 
@@ -51,18 +51,3 @@ def flat_dirichlet(stream: Generator, actions: int, rows: int) -> NDArray[np.flo
 def _raw(stream: Generator, count: int) -> NDArray[np.uint64]:
     raw: NDArray[np.uint64] = stream.bit_generator.random_raw(count)
     return raw
-
-
-def _log(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`scalars.log` of each of some numbers above 0."""
-    m, k = np.frexp(numbers)
-    low = m < SQRT_HALF
-    m, k = np.where(low, 2.0 * m, m), k - low
-    s = (m - 1.0) / (m + 1.0)
-    square = s * s
-    series = np.full_like(s, LOG_COEFFICIENTS[-1])
-    for coefficient in LOG_COEFFICIENTS[-2::-1]:
-        series *= square
-        series += coefficient
-    logs: NDArray[np.float64] = (2.0 * s * series + k * LN2_LOW) + k * LN2_HIGH
-    return logs

@@ -282,7 +282,10 @@ def test_random_graphs_differ_between_seeds(document: dict[str, Any]) -> None:
     assert len({build(document, 10, seed).edges for seed in range(20)}) > 15
 
 
-@pytest.mark.parametrize(("document", "bits"), [*zip(RANDOM, ["b429bdc2be9c14b4", "b0fa378763b7e2eb", "a9fae72ec62bd9e6", "fd4fe1671c94ddea"], strict=True)])
+@pytest.mark.parametrize(
+    ("document", "bits"),
+    [*zip(RANDOM, ["b429bdc2be9c14b4", "b0fa378763b7e2eb", "a9fae72ec62bd9e6", "fd4fe1671c94ddea"], strict=True)],
+)
 def test_random_graphs_are_these_on_every_machine(document: dict[str, Any], bits: str) -> None:
     assert sha256(repr(build(document, 40, 7).edges).encode()).hexdigest()[:16] == bits
 
