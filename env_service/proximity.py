@@ -19,8 +19,10 @@ def in_range(task: Task, distance: float | None) -> np.ndarray | None:
     if distance is None or positions is None:
         return None
     agents = len(task.action_counts)
-    gaps = positions[:, :, None, :] - positions[:, None, :, :]
-    near = np.square(gaps).sum(axis=-1) <= np.float32(distance**2 * _ROUNDING)
+    squares = np.zeros((len(positions), agents, agents), np.float32)
+    for places in np.moveaxis(positions, -1, 0):  # one dimension after the other: no sum of another order
+        squares += np.square(places[:, :, None] - places[:, None, :])
+    near = squares <= np.float32(distance * distance * _ROUNDING)
     others = ~np.eye(agents, dtype=np.bool_)
     flags: np.ndarray = near[:, others].reshape(len(near), agents, agents - 1).transpose(1, 0, 2)
     return flags.astype(np.uint8)

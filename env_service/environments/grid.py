@@ -11,6 +11,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.random import Generator
 
+from broker.arithmetic.draws import orders
 from env_service.environments.task import Float, Integer
 
 
@@ -58,8 +59,7 @@ class Grid:
 
     def places(self, generator: Generator, copies: int, count: int) -> Integer:
         """`count` random distinct cells for each copy, (copies, count) int64."""
-        cells = np.tile(np.arange(self.side**2), (copies, 1))
-        return np.ascontiguousarray(generator.permuted(cells, axis=1)[:, :count])
+        return np.ascontiguousarray(orders(generator, copies, self.side**2)[:, :count])
 
     def drawing(self, marks: Iterable[tuple[int, str]]) -> str:
         """The grid as text, a line a row, with `marks` (cell, text) in their cells."""

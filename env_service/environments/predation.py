@@ -13,6 +13,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from broker.arithmetic.draws import uniforms
 from broker.wire.messages import Ended
 from env_service.config import PredationConfig
 from env_service.environments.task import Float, Integer, Outcome, Task
@@ -56,8 +57,8 @@ class PredationTask(Task):
 
     def reset(self, generator: Generator) -> None:
         """Put prey and agents anywhere on the line, uniformly."""
-        prey = generator.uniform(0, self._line_length, self._prey.shape)
-        self.place(generator.uniform(0, self._line_length, self._agents.shape), prey)
+        prey = self._line_length * uniforms(generator, self._prey.shape)
+        self.place(self._line_length * uniforms(generator, self._agents.shape), prey)
 
     def place(self, agents: NDArray[np.float64], prey: NDArray[np.float64]) -> None:
         """Start an episode with agents (E, N) and prey (E, 1) at the given places of the line, float64."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from broker.arithmetic.sums import mean, total
 from broker.config import Model
 from broker.errors import UserError
 from broker.files import write_whole
@@ -171,10 +172,10 @@ class RunTotals:
         """
         returns = np.array(self.returns, np.float64).reshape(len(self.returns), len(self.agents))
         tenth = max(1, len(returns) // 10)
-        team = returns.sum(axis=1)
+        team = total(returns, axis=1)
         with read_store(store) as reader:
             names, (faults, ledger_digest) = dict(reader.agent_names().by_id), _ledger(reader)
-        last = returns[-tenth:].mean(axis=0).tolist() if len(returns) else []
+        last = mean(returns[-tenth:]).tolist() if len(returns) else []
         return Summary(
             scenario=scenario,
             seed=seed,
@@ -182,8 +183,8 @@ class RunTotals:
             complete=len(returns) == episodes and {*self.weights, *self.gone}.issuperset(self.agents),
             episodes=len(returns),
             env_steps=self.env_steps,
-            team_return_first=float(team[:tenth].mean()) if len(returns) else None,
-            team_return_last=float(team[-tenth:].mean()) if len(returns) else None,
+            team_return_first=float(mean(team[:tenth])) if len(returns) else None,
+            team_return_last=float(mean(team[-tenth:])) if len(returns) else None,
             per_agent_return_last=dict(zip(self.agents, last, strict=False)),
             agent_names=names,
             rounds=self.round_records // len(self.agents),
