@@ -1,0 +1,1 @@
+"""The arithmetic that decides, with the same bits on every machine."""
