@@ -15,7 +15,7 @@ FLOORS = (
     (
         *("broker/addresses.py", "broker/counting.py", "broker/errors.py", "broker/files.py", "broker/isolated.py"),
         *("broker/model.py", "broker/open_files.py", "broker/own_clock.py", "broker/release.py", "broker/run_name.py"),
-        *("broker/seeding.py", "broker/text_files.py", "broker/threads.py"),
+        *("broker/seeding.py", "broker/text_files.py", "broker/threads.py", "broker/arithmetic"),
     ),
     ("broker/user_code.py",),
     ("broker/wire",),
@@ -65,6 +65,7 @@ PURE = (
     "env_service/trial.py",
     "env_service/config.py",
     "broker/addresses.py",
+    "broker/arithmetic/version.py",
     "broker/config.py",
     "broker/counting.py",
     "broker/model.py",

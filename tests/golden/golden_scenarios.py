@@ -33,8 +33,8 @@ DIGESTS = HERE / "digests.toml"
 _HEAD = """\
 # What the golden scenarios of documents.toml gave, on every machine. Written by tools/golden.py, never by hand:
 #     python tools/golden.py --renew "why the bits differ now"
-# document, curve, weights, ledger: SHA-256. returns: a line an episode, a hex float an agent. learned: a line an episode,
-# for each agent 8 digits of SHA-256 over the figures of its rounds.
+# document, curve, weights, ledger: SHA-256. returns: a line an episode, a hex float an agent. learned: a line an
+# episode, for each agent 8 digits of SHA-256 over the figures of its rounds.
 
 """
 _SHORT = 8
