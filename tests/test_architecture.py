@@ -75,6 +75,7 @@ PURE = (
     "broker/arithmetic/scalars.py",
     "broker/arithmetic/sizes.py",
     "broker/arithmetic/sums.py",
+    "broker/arithmetic/version.py",
     "broker/config.py",
     "broker/counting.py",
     "broker/model.py",

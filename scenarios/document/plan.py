@@ -8,6 +8,7 @@ from functools import cached_property
 from agent_node.config import AgentConfig
 from agent_node.learning.algorithm import Modeled
 from agent_node.learning.network_sizes import Networks, networks_of
+from broker.arithmetic.version import ARITHMETIC
 from broker.config import LONGEST_KEEPALIVE_S, TransportConfig
 from broker.participants.link import LifeConfig, LinkConfig
 from broker.release import FORETELL
@@ -152,7 +153,7 @@ class Plan:
         known = {name, *peers, OBSERVER}
         return LinkConfig(
             run=wiring.run,
-            identity=Identity(wiring.name, self._shared_digest, FORETELL),
+            identity=Identity(wiring.name, self._shared_digest, FORETELL, ARITHMETIC),
             name=name,
             peers=peers,
             seed=scenario.seed,

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from broker.arithmetic.chosen import kernels
 from broker.arithmetic.sums import mean, total
+from broker.arithmetic.version import ARITHMETIC
 from broker.config import Model
 from broker.errors import UserError
 from broker.files import write_whole
@@ -23,7 +25,8 @@ class Summary(Model):
 
     First and last are means over the first and last tenth of the episodes; team is the sum over agents. Agents stand
     here by their ids; `agent_names` has what the environment calls them, their ids where it has no names. Shares and
-    what was dropped are those between agents; rejected and lost are counted on all edges.
+    what was dropped are those between agents; rejected and lost are counted on all edges. `arithmetic` is the version
+    of what was computed, `kernels` names what computed where the figures were written, which changes none of them.
     """
 
     scenario: str
@@ -49,6 +52,8 @@ class Summary(Model):
     edge_bytes: int
     env_steps_per_s: float
     wall_s: float
+    arithmetic: int = 0  # older runs did not say it
+    kernels: str = ""
     curve_digest: str
     weights_digest: str
     ledger_digest: str
@@ -200,6 +205,8 @@ class RunTotals:
             edge_bytes=self.edges["sent_bytes"],
             env_steps_per_s=self.env_steps / wall_s if wall_s > 0 else 0.0,
             wall_s=wall_s,
+            arithmetic=ARITHMETIC,
+            kernels=kernels.name,
             curve_digest=sha256(returns.astype("<f8").tobytes()).hexdigest(),
             weights_digest=_joint_digest(self.weights),
             ledger_digest=ledger_digest,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent_node.config import AgentConfig
+from broker.arithmetic.version import ARITHMETIC
 from broker.config import LONGEST_KEEPALIVE_S, MqttConfig
 from broker.errors import ScenarioError
 from broker.wire.messages import ENVIRONMENT, OBSERVER
@@ -255,3 +256,11 @@ def test_the_joint_policy_of_twenty_agents_fits_into_a_message_of_default_size()
     twenty = {"kind": "predation", "agents": 20}
     for name in ("policy-sharing", "value-parameter-sharing"):
         make_plan(scenario(environment=twenty, topology={"kind": "complete"}, algorithm={"name": name}))
+
+
+def test_all_participants_say_which_arithmetic_they_expect_of_each_other():
+    plan = make_plan(scenario())
+    wiring = Wiring("toy-aaaaaaaa", {})
+    agents = [plan.agent(name, wiring).link for name in plan.agents]
+    links = [plan.observer(wiring), plan.environment(wiring).link, *agents]
+    assert {link.identity.arithmetic for link in links} == {ARITHMETIC}
