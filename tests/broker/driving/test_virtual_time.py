@@ -229,3 +229,17 @@ def test_deadlines_expire_by_time_and_then_in_the_order_of_the_participants(dead
         assert log == sorted(log)
     for toy, own in zip(toys, deadlines, strict=True):
         assert [now for now, name in log if name == toy.name] == [max(at, gone.get(toy.name, 0.0)) for at in own]
+
+
+def test_a_deadline_that_passes_while_one_is_away_expires_when_it_comes_back():
+    stopped, other = Toy("stopped", enough=1, deadlines=[1.0, 2.0]), Toy("other", enough=1, deadlines=[1.5, 3.0])
+    stage = Stage(stopped, other)
+    time = VirtualTime(stage.drivers, stage.network)
+    time.begin()
+    while not stopped.expired:
+        time.step()
+    time.take_away("stopped", 5.0)
+    with pytest.raises(Deadlock):
+        while time.step():
+            pass
+    assert (stopped.expired, other.expired) == ([1.0, 6.0], [1.5, 3.0])
