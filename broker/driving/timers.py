@@ -15,7 +15,7 @@ class Timers:
         self._at: dict[str, float] = {}
         self._heap: list[tuple[float, str]] = []
 
-    def set(self, name: str, at: float | None) -> None:
+    def put(self, name: str, at: float | None) -> None:
         """Let `name` have something to do at this time, in seconds, and at no other; None: at none."""
         if self._at.get(name) == at:
             return
@@ -33,7 +33,7 @@ class Timers:
         return heap[0][0] if heap else None
 
     def due(self, now: float) -> set[str]:
-        """Who has something to do by `now`; they are due until they are set anew."""
+        """Who has something to do by `now`; they are due until they are put anew."""
         found = set()
         while (at := self.next()) is not None and at <= now:
             found.add(heappop(self._heap)[1])

@@ -44,8 +44,8 @@ class VirtualTime:
             for_s: For how long; for ever: nobody waits until it is done.
         """
         self._absent[name] = max(self._absent.get(name, 0.0), self.now + for_s)
-        self._timers.set(name, None)
-        self._timers_of_done.set(name, None)
+        self._timers.put(name, None)
+        self._timers_of_done.put(name, None)
 
     def run(self, interrupted: Callable[[], bool] = lambda: False) -> None:
         """Go on until every participant is done, or `interrupted` says so at a jump of the clock or after a message.
@@ -91,9 +91,9 @@ class VirtualTime:
         """Take down when somebody, who has just done something, has to do something next."""
         driver = self._drivers[name]
         done, timer = driver.participant.done, driver.timer()
-        self._timers.set(name, None if done else timer)
+        self._timers.put(name, None if done else timer)
         if done:
-            self._timers_of_done.set(name, timer)
+            self._timers_of_done.put(name, timer)
 
     def _come_back(self) -> None:
         for name in [name for name, until in self._absent.items() if until <= self.now]:

