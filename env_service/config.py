@@ -12,7 +12,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from broker.config import Model
 from broker.counting import counted
-from broker.model import LONGEST_S
+from broker.model import LONGEST_S, SHARED
 from broker.participants.link import LinkConfig
 
 
@@ -169,7 +169,9 @@ class ServiceConfig(Model):
     link: LinkConfig
     environment: EnvironmentConfig
     service: BarrierConfig
-    neighbors: dict[str, tuple[str, ...]] = Field(description="The agents, in order, and their potential neighbors.")
+    neighbors: Annotated[dict[str, tuple[str, ...]], SHARED] = Field(
+        description="The agents, in order, and their potential neighbors."
+    )
     agent_names: tuple[str, ...] = Field(
         description="What the environment called its agents, in order, when the run was planned; else their ids."
     )

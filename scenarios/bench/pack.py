@@ -13,6 +13,8 @@ from pettingzoo import ParallelEnv
 
 REACH = 2
 """Predators to either side that belong to a pack; so each has four neighbors."""
+FEWEST = 2 * REACH + 1
+"""Fewer agents would be several times in one pack."""
 _LENGTH = 30.0
 _ALL, _NONE, _SOME, _SHIRKS = -1.0, -3.0, -4.0, 0.0
 
