@@ -22,7 +22,7 @@ from scenarios.running.control.run import run
 from scenarios.running.simulated.simulate import simulated
 from scenarios.running.simulated.simulated_life import SimulatedLife
 
-EPISODES, EVERY = 6, 4
+EPISODES, EVERY = 4, 3
 TINY = {
     "episodes": EPISODES,
     "parallel_episodes": 1,
@@ -76,7 +76,7 @@ def test_wherever_a_simulation_is_ended_all_keep_the_last_episode_and_it_goes_on
         return False
 
     undisturbed = figures(play(whole, count))
-    for ended_at in range(1, looks, 23):
+    for ended_at in range(1, looks, 7):
         asked = 0
 
         def at(moment: int = ended_at) -> bool:
@@ -154,13 +154,7 @@ def test_who_has_learned_on_since_is_not_written_down_for_what_it_was(
 
     monkeypatch.setattr(Learner, "close_round", close)
     folder = make_run_folder(tmp_path, "tiny", 1)
-    play(folder, lambda: rounds >= 4, recovery__checkpoint_every=100)  # of three agents with two rounds an episode
-    agents = seen[1:]
-    assert False in agents
-    for own, settled in zip(kept_by_agents(folder, len(agents)), agents, strict=True):
-        assert own == ({0} if settled else set())
-
-
-def kept_by_agents(folder: RunFolder, agents: int) -> list[set[int]]:
-    places = [folder.checkpoints / f"agent-{number}" for number in range(agents)]
-    return [{int(path.stem.removeprefix("episode-")) for path in place.glob("*.json")} for place in places]
+    play(folder, lambda: rounds >= 8, recovery__checkpoint_every=100)  # of three agents with two rounds an episode
+    unsettled = [f"agent-{number}" for number, settled in enumerate(seen[1:]) if not settled]
+    assert unsettled
+    assert not {path.name for path in folder.checkpoints.iterdir()} & {*unsettled}
