@@ -94,8 +94,10 @@ class RunTotals:
         self.heard = self.missing = 0
         self.weights: dict[str, str] = {}
         self.recorded = 0
+        self._known = frozenset(agents)
         self._rounds = rounds
         self._rounds_of: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        self._records_of: Counter[int] = Counter()
         self.gone: dict[str, None] = {}
 
     def add(self, records: Iterable[Record]) -> None:
@@ -117,6 +119,7 @@ class RunTotals:
 
         while self._is_whole(self.recorded):
             self._rounds_of.pop(self.recorded, None)
+            self._records_of.pop(self.recorded, None)
             self.recorded += 1
 
     def recall(self, store: RunReader, after_episode: int | None = None) -> None:
@@ -147,18 +150,21 @@ class RunTotals:
         if episode >= len(self.returns):
             return False
         rounds = self._rounds_of[episode]
+        if self._records_of[episode] < self._rounds * (len(self.agents) - len(self.gone)):
+            return False  # most records are not the last of an episode: to look at every agent at each would square
         return all(rounds[agent] == self._rounds for agent in self.agents if agent not in self.gone)
 
     def _add_round(self, agent: str, episode: int, partners: int, heard: int) -> None:
         self.round_records += 1
         self._rounds_of[episode][agent] += 1
+        self._records_of[episode] += 1
         self.heard += heard
         self.missing += partners - heard
 
     def _add_edge(self, record: EdgeRecord) -> None:
         self.rejected += record.rejected
         self.lost += record.lost
-        if record.source in self.agents and record.destination in self.agents:
+        if record.source in self._known and record.destination in self._known:
             for name in ("sent", "sent_bytes", "dropped", "late"):
                 self.edges[name] += getattr(record, name)
 

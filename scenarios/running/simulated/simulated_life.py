@@ -11,7 +11,7 @@ from agent_node.build import make_agent
 from broker.driving.connect import connect, make_codec, refitted
 from broker.driving.driver import Driver
 from broker.driving.virtual_time import VirtualTime
-from broker.errors import ParticipantDied, UserCodeDied, UserCodeFailed, UserCodeRefused
+from broker.errors import ForetellError, ParticipantDied, UserCodeDied, UserCodeFailed, UserCodeRefused
 from broker.participants.checkpoint import Checkpoints, State
 from broker.participants.life import ParticipantLife, begin_life
 from broker.participants.link import LinkConfig
@@ -125,11 +125,22 @@ class SimulatedLife:
         """Let the environment begin the episode."""
         self._orders.go_on(episode)
 
+    def settle(self) -> None:
+        """Go on to the end of the episode, if anybody learns: so nobody has to hold a copy of what it knew before."""
+        newest = {self._lives[name].newest for name in self._names}
+        if len(newest) == 1 and all(map(self._is_settled, self._names)):
+            return
+        with suppress(ForetellError):  # it is about to end, and goes on from what was kept before
+            while not (self._deaths or self._killed):
+                moment = self.advance()
+                if moment.finished or moment.paused is not None:
+                    return
+
     def end(self, *, at_once: bool) -> None:
         """Take in the totals of those that live, and what they know where it counts."""
         for name in self._names:
             self._drivers[name].finish()
-            if not at_once and name not in self._killed and not self._drivers[name].participant.done:
+            if not at_once and self._is_settled(name):
                 self._keep_last(name)
         for driver in self._drivers.values():
             driver.transport.close(0.0)
@@ -168,6 +179,10 @@ class SimulatedLife:
         """Delete the newest of its checkpoints."""
         return lose_newest(self._checkpoints[victim], newest)
 
+    def _is_settled(self, name: str) -> bool:
+        participant = self._drivers[name].participant
+        return participant.settled and not participant.done and name not in self._killed
+
     def _keep_last(self, name: str) -> None:
         try:
             self._lives[name].leave()
@@ -197,7 +212,7 @@ class SimulatedLife:
         else:
             environment = plan.environment(wiring)
             make, link = partial(make_environment, environment), environment.link
-        life, state = begin_life(link.life, self._checkpoints[name])
+        life, state = begin_life(link.life, self._checkpoints[name], lent=True)
         self._lives[name] = life
         transport = connect(link, network)
         return Driver(link.run, make(state), transport, self._take, life, refit=partial(refitted, link))

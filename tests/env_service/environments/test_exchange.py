@@ -239,3 +239,13 @@ def test_the_vectorized_game_agrees_with_the_scalar_one(seed):
         assert task.positions().tolist() == [[list(cell) for cell in game.agents] for game in games]
     assert all(game.ended for game in games)
     assert config.agents > 2 or Ended.TERMINATED in [game.ended for game in games]
+
+
+def test_a_thousand_agents_can_play():
+    agents, grid = 1000, 45
+    task = ExchangeTask(ExchangeTaskConfig(agents=agents, grid=grid), 1)
+    boxes = np.arange(agents)[None]
+    task.place(np.roll(boxes, 1, axis=1), boxes)  # each stands on the box of the one before
+    rewards = step(task, *[OPEN] * agents)[0]
+    assert rewards == pytest.approx([10 - 5 - 0.01] * agents)
+    assert closed(task) == [0] * agents
