@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 from agent_node.learning.algorithm import Modeled
@@ -34,7 +35,7 @@ class Sizes:
         """Lengths of the weights and biases within a network's parameters, layer by layer."""
         return [length for rows, columns in self.layers for length in (rows * columns, columns)]
 
-    @property
+    @cached_property
     def size(self) -> int:
         """P."""
         return sum(self.pieces)
