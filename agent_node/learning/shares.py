@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -41,11 +42,56 @@ class _Known:
         fields: All of them.
         names: Theirs.
         names_of_rows: Of those that have a row per sample.
+        described: Name, shape and dtype of each.
+        distributions: Names of those that are looked at as one; none unless all have equally many actions.
+        others: All fields but these, as far as their numbers are to be looked at.
     """
 
     fields: tuple[Field, ...]
     names: frozenset[str]
     names_of_rows: frozenset[str]
+    described: tuple[tuple[str, tuple[int, ...], np.dtype[Any]], ...]
+    distributions: tuple[str, ...]
+    others: tuple[Field, ...]
+
+    @classmethod
+    def of(cls, fields: tuple[Field, ...]) -> _Known:
+        """What `fields` say."""
+        distributions = [each for each in fields if each.kind is Kind.DISTRIBUTION and 0 not in each.shape]
+        alike = len({each.shape[-1] for each in distributions}) == 1 and all(len(f.shape) == 2 for f in distributions)
+        together = {each.name for each in distributions} if alike else set()
+        return cls(
+            fields,
+            frozenset(each.name for each in fields),
+            frozenset(each.name for each in fields if each.per_sample),
+            tuple((each.name, each.shape, _DTYPES[each.kind]) for each in fields),
+            tuple(sorted(together)),
+            tuple(each for each in fields if each.name not in together and each.kind is not Kind.BITS),
+        )
+
+    def check(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Refuse arrays that are not exactly the fields; see `check_share`."""
+        if arrays.keys() != self.names:
+            msg = f"expected arrays {sorted(self.names)}, found {sorted(arrays)}"
+            raise ProtocolViolation(msg)
+        # Where nothing is wrong with the distributions the others are left to look at; where anything is, a look at
+        # each in turn finds what it is.
+        for each in self.others if self._distributions_are_sound(arrays) else self.fields:
+            _check(arrays[each.name], each)
+
+    def _distributions_are_sound(self, arrays: Mapping[str, np.ndarray]) -> bool:
+        """Whether all arrays are as described, and a look at all distributions as one finds nothing wrong.
+
+        Small arrays cost what calls cost, whatever they hold.
+        """
+        for name, shape, dtype in self.described:
+            array = arrays[name]
+            if array.shape != shape or array.dtype != dtype:
+                return False
+        if not self.distributions:
+            return True
+        together = np.concatenate([arrays[name] for name in self.distributions])
+        return _every(together >= 0) and _every(_off_by(together) <= SUM_TOLERANCE)
 
 
 @dataclass(frozen=True)
@@ -73,9 +119,7 @@ class ShareFormat:
     def _of(self, edge: ShareShape) -> _Known:
         known = self._known.get(edge)
         if known is None:
-            fields = self._all_fields(edge)
-            names_of_rows = frozenset(each.name for each in fields if each.per_sample)
-            known = _Known(fields, frozenset(each.name for each in fields), names_of_rows)
+            known = _Known.of(self._all_fields(edge))
             if len(self._known) >= _REMEMBERED_SHAPES:
                 self._known.clear()
             self._known[edge] = known
@@ -129,11 +173,11 @@ class ShareFormat:
             if each.kind is Kind.BITS:
                 rows = count_bits(arrays.get(each.name), each)
                 break
-        fields = self.fields(edge._replace(rows=rows))
-        check_share(arrays, fields)
+        known = self._of(edge._replace(rows=rows))
+        known.check(arrays)
         if masks.NAME in arrays:
             possible = masks.unpack(arrays[masks.NAME], edge.source_actions)
-            for each in fields:
+            for each in known.fields:
                 if each.own_choice:
                     _check_choice(arrays[each.name], each, possible)
 
@@ -148,13 +192,7 @@ def check_share(arrays: Mapping[str, np.ndarray], fields: tuple[Field, ...]) -> 
     Raises:
         ProtocolViolation: Names the array, what was expected and what was found.
     """
-    if arrays.keys() != {field.name for field in fields}:
-        expected, found = sorted(field.name for field in fields), sorted(arrays)
-        msg = f"expected arrays {expected}, found {found}"
-        raise ProtocolViolation(msg)
-    sound = _are_sound([arrays[each.name] for each in fields if each.kind is Kind.DISTRIBUTION])
-    for each in fields:
-        _check(arrays[each.name], each, sound=sound)
+    _Known.of(fields).check(arrays)
 
 
 def count_bits(array: np.ndarray | None, field: Field) -> int:
@@ -166,7 +204,7 @@ def count_bits(array: np.ndarray | None, field: Field) -> int:
     if array is None:
         msg = f"expected an array {field.name}"
         raise ProtocolViolation(msg)
-    _check(array, field, sound=False)
+    _check(array, field)
     bits = int.from_bytes(array.tobytes(), "big")  # the first bit of the array is the highest
     behind = 8 * array.size - field.limit
     if bits & ((1 << behind) - 1):
@@ -175,14 +213,7 @@ def count_bits(array: np.ndarray | None, field: Field) -> int:
     return bits.bit_count()
 
 
-def _check(array: np.ndarray, field: Field, *, sound: bool) -> None:
-    """Refuse an array that is not `field`.
-
-    Args:
-        array: What came.
-        field: What is expected.
-        sound: Whether the numbers of distributions have been looked at already.
-    """
+def _check(array: np.ndarray, field: Field) -> None:
     kind, dtype = field.kind, _DTYPES[field.kind]
     if array.shape != field.shape or array.dtype != dtype:
         msg = f"{field.name}: expected {field.shape} {dtype}, found {array.shape} {array.dtype}"
@@ -190,8 +221,7 @@ def _check(array: np.ndarray, field: Field, *, sound: bool) -> None:
     if kind is Kind.BITS or not array.size:
         return
     if kind is Kind.DISTRIBUTION:
-        if not sound:
-            _check_distribution(array, field.name)
+        _check_distribution(array, field.name)
     # Seen as unsigned, a negative action is a huge one: a single look finds both.
     elif kind is Kind.ACTIONS and not _every(array.view(np.uint32) < field.limit):
         msg = f"{field.name}: expected actions from 0 to {field.limit - 1}, found {array.min()} to {array.max()}"
@@ -222,20 +252,6 @@ def _check_choice(array: np.ndarray, field: Field, possible: np.ndarray) -> None
         row = int(wrong.any(axis=-1).argmax())
         msg = f"{field.name}: expected only actions that the sender's own mask allows, found another in row {row}"
         raise ProtocolViolation(msg)
-
-
-def _are_sound(distributions: Sequence[np.ndarray]) -> bool:
-    """Whether a single look at all of them finds nothing wrong; if not, a look at each finds what it is, if anything.
-
-    Small arrays cost what calls cost, so those of a share are looked at as one where they have equally many actions.
-    """
-    if not distributions or any(
-        each.ndim != 2 or each.shape[1] != distributions[0].shape[-1] or each.dtype != np.float32
-        for each in distributions
-    ):
-        return False
-    together = np.concatenate(distributions)
-    return together.size > 0 and _every(together >= 0) and _every(_off_by(together) <= SUM_TOLERANCE)
 
 
 def _off_by(distributions: np.ndarray) -> np.ndarray:
