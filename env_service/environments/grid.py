@@ -40,6 +40,7 @@ class Grid:
         self.side = side
         self.coordinates: Integer = np.stack(np.divmod(np.arange(side * side), side), axis=1)
         self.scaled: Float = (2 * self.coordinates / (side - 1) - 1).astype(np.float32)
+        self._places: Float = self.coordinates.astype(np.float32)
 
     def transitions(self, actions: int) -> Integer:
         """Where each action leads from each cell, (actions, cells) int64.
@@ -51,6 +52,18 @@ class Grid:
             rows, columns = np.clip(self.coordinates + step, 0, self.side - 1).T
             table[move] = rows * self.side + columns
         return table
+
+    def moved(self, transitions: Integer, actions: Integer, cells: Integer) -> Integer:
+        """Where `actions` lead from `cells`, int64 of their shape, by the table that `transitions` made."""
+        return transitions.take(actions * self.side**2 + cells)
+
+    def places_of(self, cells: Integer) -> Float:
+        """Row and column of each of `cells` (E, N), (E, N, 2) float32."""
+        return self._places.take(cells, axis=0)
+
+    def scaled_places(self, cells: Integer) -> Float:
+        """The same of -1 to 1, one cell behind the other, (E, 2N) float32."""
+        return self.scaled.take(cells, axis=0).reshape(len(cells), -1)
 
     def distances(self, cells: Integer, others: Integer) -> Integer:
         """L1 distance in cells from each of `cells` to its counterpart in `others`, int64 of their shape."""
