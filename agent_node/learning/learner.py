@@ -273,7 +273,7 @@ class Learner:
         return possible
 
     def _outgoing(self, partner: str, rows: int) -> ShareShape:
-        return replace(self._outgoing_shapes[partner], rows=rows)
+        return self._outgoing_shapes[partner]._replace(rows=rows)
 
 
 def _networks_of(config: AgentConfig, algorithm: Algorithm) -> Networks:
