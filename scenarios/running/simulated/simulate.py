@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-import torch
-
 from broker.participants.checkpoint import FileCheckpoints
 from broker.participants.link import LifeConfig
 from scenarios.document.plan import Plan
@@ -19,7 +17,6 @@ from scenarios.running.simulated.simulated_life import SimulatedLife
 @contextmanager
 def simulated(plan: Plan, folder: RunFolder, observer: Observer) -> Iterator[Simulated]:
     """The way that `foretell simulate` goes."""
-    torch.set_num_threads(1)
     yield Simulated(plan, folder, observer)
 
 
