@@ -16,6 +16,7 @@ from agent_node.learning.fields import Arrays, Field, Kind, ShareShape
 from agent_node.learning.losses import clipped_gain, neighbor_ratio, pushes_apart, squared_distance
 from agent_node.learning.round import Loss, Round, placed, spread_actions, spread_rows, taken
 from broker.arithmetic.chosen import kernels
+from broker.arithmetic.draws import flat_dirichlet
 
 _TINY = np.float32(1e-8)
 
@@ -51,7 +52,7 @@ class AnticipationSharing(Algorithm):
         if not noise:
             return anticipation
         rows, actions = anticipation.shape
-        random = now.draws.stream("noise", neighbor).dirichlet(np.ones(actions), rows)
+        random = flat_dirichlet(now.draws.stream("noise", neighbor), actions, rows)
         mixed: np.ndarray = ((1 - noise) * anticipation + noise * random).astype(np.float32)
         return mixed
 

@@ -1,1 +1,1 @@
-"""The learning core: stacked networks, rounds, losses and their gradients. Numpy over the kernels; no clock, no I/O."""
+"""The learning core: stacked networks, rounds, losses with their gradients. Numpy over kernels, no clock, no I/O."""

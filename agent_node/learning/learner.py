@@ -31,6 +31,7 @@ from agent_node.learning.round import Draws, Mixed, Round
 from agent_node.learning.shares import ShareFormat
 from agent_node.learning.weights_digest import weights_digest
 from broker.arithmetic.chosen import kernels
+from broker.arithmetic.draws import single_uniforms
 from broker.arithmetic.kernels import Acting
 from broker.arithmetic.sizes import Sizes
 from broker.seeding import generator
@@ -88,7 +89,7 @@ class Learner:
         self._episode = episode
         self._rollout.begin()
         stream = generator(self._config.link.seed, self._name, "actions", episode)
-        stream.random(out=self._acting.uniforms, dtype=np.float32)
+        self._acting.uniforms[...] = single_uniforms(stream, self._acting.uniforms.shape)
 
     def see(self, step: int, data: memoryview) -> None:
         """Note a timestep, as `broker.wire.messages.timestep_layout` lays it out, without acting on it."""
@@ -272,7 +273,7 @@ class Learner:
         return possible
 
     def _outgoing(self, partner: str, rows: int) -> ShareShape:
-        return replace(self._outgoing_shapes[partner], rows=rows)
+        return self._outgoing_shapes[partner]._replace(rows=rows)
 
 
 def _networks_of(config: AgentConfig, algorithm: Algorithm) -> Networks:

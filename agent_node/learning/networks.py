@@ -12,6 +12,7 @@ from numpy.random import Generator
 
 from broker.arithmetic.adam import Adam
 from broker.arithmetic.chosen import kernels
+from broker.arithmetic.draws import uniforms
 from broker.arithmetic.kernels import Pass
 from broker.arithmetic.sizes import Sizes
 
@@ -21,7 +22,7 @@ def initial_parameters(sizes: Sizes, generator: Generator) -> np.ndarray:
     pieces = []
     for rows, columns in sizes.layers:
         bound = 1 / np.sqrt(rows)
-        pieces += [generator.uniform(-bound, bound, length) for length in (rows * columns, columns)]
+        pieces += [2 * bound * uniforms(generator, (length,)) - bound for length in (rows * columns, columns)]
     return np.concatenate(pieces).astype(np.float32)
 
 

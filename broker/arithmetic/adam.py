@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from broker.arithmetic.scalars import integer_power
+
 SMALLEST_MOMENT = 2.0**-100
 """Moments that are smaller are 0: below 2^-126 a processor would need twenty times as long for each."""
 
@@ -40,17 +42,6 @@ class Adam:
         Both moments' corrections are taken to these two numbers (section 2 of the paper), so that no parameter needs
         a division for them.
         """
-        correction = math.sqrt(1 - _power(self.BETA2, steps))
-        size = self.learning_rate * correction / (1 - _power(self.BETA1, steps))
+        correction = math.sqrt(1 - integer_power(self.BETA2, steps))
+        size = self.learning_rate * correction / (1 - integer_power(self.BETA1, steps))
         return np.float32(size), np.float32(self.epsilon * correction)
-
-
-def _power(base: float, exponent: int) -> float:
-    """By squaring: the library's power differs from machine to machine in the last bit."""
-    result = 1.0
-    while exponent:
-        if exponent & 1:
-            result *= base
-        base *= base
-        exponent >>= 1
-    return result

@@ -5,7 +5,7 @@ it leaves open, and they are fixed here:
 
 1. Sums are taken in the order of their index, each number added to what came before.
 2. A product is rounded before it is added; there is no fused multiply-add.
-3. exp and log are written out in float64 (`_exponential`, `_logarithm`) and rounded once.
+3. exp and log are written out in float64 (`_exponential`, `logarithm`) and rounded once.
 
 So only operations of single elements and `np.add.accumulate`, which goes in order, are used on this page.
 
@@ -46,7 +46,7 @@ class Reference:
     @_QUIETLY
     def logarithms(self, x: Array) -> Array:
         """See `Kernels`."""
-        return _logarithm(x.astype(np.float64)).astype(np.float32)
+        return logarithm(x.astype(np.float64)).astype(np.float32)
 
     @_QUIETLY
     def total(self, x: Array) -> float:
@@ -211,7 +211,7 @@ def _exponential(x: np.ndarray) -> np.ndarray:
     return series * powers
 
 
-def _logarithm(x: np.ndarray) -> np.ndarray:
+def logarithm(x: np.ndarray) -> np.ndarray:
     """Log in float64: x = 2^k m with m next to 1, then k ln 2 plus the series of log(m) in s = (m - 1) / (m + 1)."""
     ordinary = (x > 0) & (x < np.inf)
     mantissa, twos = np.frexp(np.where(ordinary, x, 1.0))

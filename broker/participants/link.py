@@ -39,7 +39,7 @@ class LinkConfig(Model):
     run: str = Field(description="Name of the run; the second part of every topic.")
     identity: Identity = Field(
         default=Identity(),
-        description="The run, document and Foretell that all participants have in common; see HELLO.",
+        description="The run, document, Foretell and arithmetic that all participants have in common; see HELLO.",
     )
     name: str = Field(description="The participant.")
     peers: tuple[str, ...] = Field(description="Participants it sends to and hears from.")

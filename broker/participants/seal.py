@@ -9,6 +9,7 @@ import json
 from hashlib import sha256
 from typing import Any
 
+from broker.arithmetic.version import ARITHMETIC
 from broker.errors import UserError
 from broker.release import FORETELL
 
@@ -35,13 +36,17 @@ def require_whole(slice_json: str) -> None:
     try:
         told = json.loads(slice_json)
         link = told["link"]
-        version, seal, found = link["identity"]["version"], link["seal"], _seal_of(told)
+        identity, seal, found = link["identity"], link["seal"], _seal_of(told)
+        version, arithmetic = identity["version"], identity.get("arithmetic", 0)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return
     if not seal:
         return
-    if version != FORETELL:
-        msg = f"the slice is of another Foretell: expected {FORETELL}, found {version!r}. Install "
+    if (version, arithmetic) != (FORETELL, ARITHMETIC):
+        expected, its = FORETELL, f"{version!r}"
+        if version == FORETELL:
+            expected, its = f"arithmetic {ARITHMETIC}", f"{arithmetic!r}"
+        msg = f"the slice is of another Foretell: expected {expected}, found {its}. Install "
         raise UserError(f"{msg}one version for all, or write the slices anew with `foretell check --slices`")
     if seal != found:
         msg = f"the slice of {link['name']!r} was changed: expected the seal {str(seal)[:_SHOWN]!r}, found "

@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 
 _Text = Annotated[str, msgspec.Meta(max_length=200)]
+_Version = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 _PLAIN = re.compile(r"[\w.+() -]{1,100}", re.ASCII)
 _SHOWN = 40
 _DIGITS = 16
@@ -22,11 +23,14 @@ class Identity:
         run: Name of the run, with its id.
         document: SHA-256 of the resolved document, as `Scenario.shared_digest` says; of all that changes numbers.
         version: Of Foretell.
+        arithmetic: Version of the arithmetic, so that nobody learns beside somebody who computes otherwise; 0 where
+            nothing is said of it. Which kernels compute is no matter: all give the same bits.
     """
 
     run: _Text = ""
     document: _Text = ""
     version: _Text = ""
+    arithmetic: _Version = 0
 
     def refusal(self, name: str, peer: str, found: Identity) -> str:
         """Why `name`, which has this identity, cannot work with `peer`, which has another: what differs, what to do."""
@@ -34,12 +38,13 @@ class Identity:
             f"expected {what} {_shown(own)}, found {_shown(its)}"
             for what, own, its in (
                 ("Foretell", self.version, found.version),
+                ("arithmetic", f"{self.arithmetic}", f"{found.arithmetic}"),
                 ("document", self.document[:_DIGITS], found.document[:_DIGITS]),
                 ("run", self.run, found.run),
             )
             if own != its
         ]
-        same = self.version == found.version
+        same = (self.version, self.arithmetic) == (found.version, found.arithmetic)
         mend = "Start all from the slices of one `foretell check --slices`" if same else "Install one version for all"
         return f"{name} cannot work with {peer}: {'; '.join(differs)}. {mend}"
 

@@ -96,7 +96,7 @@ class Hello(_Body, frozen=True, tag=1):
     Attributes:
         incarnation: Which life of this participant speaks; grows with every restart.
         wants_reply: The receiver has not answered yet; otherwise this is the answer.
-        identity: To which run it belongs, in which document and with which Foretell.
+        identity: To which run it belongs, in which document, with which Foretell and which arithmetic.
     """
 
     numbered: ClassVar[bool] = False

@@ -35,8 +35,22 @@ _SURROUNDINGS = frozenset(
 _Command = TypeVar("_Command", bound=Callable[..., None])
 
 
+def _tell_version(context: click.Context, _option: click.Parameter, asked: bool) -> None:
+    """Say which Foretell, which arithmetic, and which kernels compute here."""
+    if not asked or context.resilient_parsing:
+        return
+    from broker.arithmetic.chosen import kernels  # noqa: PLC0415
+    from broker.arithmetic.version import ARITHMETIC  # noqa: PLC0415
+    from broker.release import FORETELL  # noqa: PLC0415
+
+    say(f"foretell, version {FORETELL}, arithmetic {ARITHMETIC}, kernels {kernels.name}")
+    context.exit()
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="foretell")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_tell_version, help="Which Foretell this is."
+)
 def foretell() -> None:
     """Networked agents with private rewards that learn to cooperate by telling their neighbors what they would like."""
 

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from broker.arithmetic.chosen import kernels
+from broker.arithmetic.sums import mean, total
+from broker.arithmetic.version import ARITHMETIC
 from broker.config import Model
 from broker.errors import UserError
 from broker.files import write_whole
@@ -22,7 +25,8 @@ class Summary(Model):
 
     First and last are means over the first and last tenth of the episodes; team is the sum over agents. Agents stand
     here by their ids; `agent_names` has what the environment calls them, their ids where it has no names. Shares and
-    what was dropped are those between agents; rejected and lost are counted on all edges.
+    what was dropped are those between agents; rejected and lost are counted on all edges. `arithmetic` is the version
+    of what was computed, `kernels` names what computed where the figures were written, which changes none of them.
     """
 
     scenario: str
@@ -48,6 +52,8 @@ class Summary(Model):
     edge_bytes: int
     env_steps_per_s: float
     wall_s: float
+    arithmetic: int = 0  # older runs did not say it
+    kernels: str = ""
     curve_digest: str
     weights_digest: str
     ledger_digest: str
@@ -88,8 +94,10 @@ class RunTotals:
         self.heard = self.missing = 0
         self.weights: dict[str, str] = {}
         self.recorded = 0
+        self._known = frozenset(agents)
         self._rounds = rounds
         self._rounds_of: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        self._records_of: Counter[int] = Counter()
         self.gone: dict[str, None] = {}
 
     def add(self, records: Iterable[Record]) -> None:
@@ -111,6 +119,7 @@ class RunTotals:
 
         while self._is_whole(self.recorded):
             self._rounds_of.pop(self.recorded, None)
+            self._records_of.pop(self.recorded, None)
             self.recorded += 1
 
     def recall(self, store: RunReader, after_episode: int | None = None) -> None:
@@ -141,18 +150,21 @@ class RunTotals:
         if episode >= len(self.returns):
             return False
         rounds = self._rounds_of[episode]
+        if self._records_of[episode] < self._rounds * (len(self.agents) - len(self.gone)):
+            return False  # most records are not the last of an episode: to look at every agent at each would square
         return all(rounds[agent] == self._rounds for agent in self.agents if agent not in self.gone)
 
     def _add_round(self, agent: str, episode: int, partners: int, heard: int) -> None:
         self.round_records += 1
         self._rounds_of[episode][agent] += 1
+        self._records_of[episode] += 1
         self.heard += heard
         self.missing += partners - heard
 
     def _add_edge(self, record: EdgeRecord) -> None:
         self.rejected += record.rejected
         self.lost += record.lost
-        if record.source in self.agents and record.destination in self.agents:
+        if record.source in self._known and record.destination in self._known:
             for name in ("sent", "sent_bytes", "dropped", "late"):
                 self.edges[name] += getattr(record, name)
 
@@ -171,10 +183,10 @@ class RunTotals:
         """
         returns = np.array(self.returns, np.float64).reshape(len(self.returns), len(self.agents))
         tenth = max(1, len(returns) // 10)
-        team = returns.sum(axis=1)
+        team = total(returns, axis=1)
         with read_store(store) as reader:
             names, (faults, ledger_digest) = dict(reader.agent_names().by_id), _ledger(reader)
-        last = returns[-tenth:].mean(axis=0).tolist() if len(returns) else []
+        last = mean(returns[-tenth:]).tolist() if len(returns) else []
         return Summary(
             scenario=scenario,
             seed=seed,
@@ -182,8 +194,8 @@ class RunTotals:
             complete=len(returns) == episodes and {*self.weights, *self.gone}.issuperset(self.agents),
             episodes=len(returns),
             env_steps=self.env_steps,
-            team_return_first=float(team[:tenth].mean()) if len(returns) else None,
-            team_return_last=float(team[-tenth:].mean()) if len(returns) else None,
+            team_return_first=float(mean(team[:tenth])) if len(returns) else None,
+            team_return_last=float(mean(team[-tenth:])) if len(returns) else None,
             per_agent_return_last=dict(zip(self.agents, last, strict=False)),
             agent_names=names,
             rounds=self.round_records // len(self.agents),
@@ -199,6 +211,8 @@ class RunTotals:
             edge_bytes=self.edges["sent_bytes"],
             env_steps_per_s=self.env_steps / wall_s if wall_s > 0 else 0.0,
             wall_s=wall_s,
+            arithmetic=ARITHMETIC,
+            kernels=kernels.name,
             curve_digest=sha256(returns.astype("<f8").tobytes()).hexdigest(),
             weights_digest=_joint_digest(self.weights),
             ledger_digest=ledger_digest,

@@ -17,11 +17,12 @@ from broker.wire.messages import Hello
 
 APART_S = 0.25
 CONFIG = JoiningConfig()
-OURS = Identity("toy-aaaaaaaa", "0123456789abcdef" * 4, "0.1.0")
+OURS = Identity("toy-aaaaaaaa", "0123456789abcdef" * 4, "0.1.0", 1)
 OTHER = {
     "run": replace(OURS, run="toy-bbbbbbbb"),
     "document": replace(OURS, document="fedcba9876543210" * 4),
     "version": replace(OURS, version="0.2.0"),
+    "arithmetic": replace(OURS, arithmetic=2),
 }
 
 
@@ -172,10 +173,12 @@ def test_who_belongs_to_another_run_is_refused_by_name_and_so_are_the_others_by_
     hall.go_on_until(CONFIG.give_up_s / 10)
     assert hall.ended.keys() == {"a", "b", "c"}
     assert {type(error) for _, error in hall.ended.values()} == {WrongRun}
-    shown = {"run": "run toy-%s", "document": "document %s", "version": "Foretell %s"}[what]
-    ours, other = {"run": ("a" * 8, "b" * 8), "version": ("0.1.0", "0.2.0")}.get(
-        what, ("0123456789abcdef", "fedcba9876543210")
-    )
+    shown, ours, other = {
+        "run": ("run toy-%s", "a" * 8, "b" * 8),
+        "document": ("document %s", "0123456789abcdef", "fedcba9876543210"),
+        "version": ("Foretell %s", "0.1.0", "0.2.0"),
+        "arithmetic": ("arithmetic %s", "1", "2"),
+    }[what]
     assert f"a cannot work with c: expected {shown % ours}, found {shown.split()[-1] % other}." in str(
         hall.ended["a"][1]
     )
@@ -238,6 +241,15 @@ def test_who_gives_up_says_which_run_it_is_in_and_whom_it_heard_of_another():
         joining.expire(1.0)
     joining.hear("b", Hello(0, wants_reply=True, identity=OTHER["version"]))
     with pytest.raises(WrongRun, match=r"expected Foretell 0\.1\.0, found 0\.2\.0\. Install one version for all$"):
+        joining.expire(1.0)
+
+
+def test_who_computes_otherwise_is_refused_by_name_with_both_versions_of_the_arithmetic():
+    joining = Joining("a", ("b",), JoiningConfig(give_up_s=1.0), identity=OURS)
+    joining.start(0.0)
+    joining.hear("b", Hello(0, wants_reply=True, identity=OTHER["arithmetic"]))
+    said = r"^a cannot work with b: expected arithmetic 1, found 2\. Install one version for all$"
+    with pytest.raises(WrongRun, match=said):
         joining.expire(1.0)
 
 

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from agent_node.config import AgentConfig
+from broker.arithmetic.version import ARITHMETIC
 from broker.driving.process import main
 from broker.release import FORETELL
 from scenarios.commands.check import write_slices
@@ -82,3 +83,10 @@ def test_a_slice_that_another_foretell_wrote_is_refused_with_both_versions(start
     code, (said,), begun = start("link", "identity", "version", value="0.0.9")
     assert (code, begun) == (2, [])
     assert said.startswith(f"the slice is of another Foretell: expected {FORETELL}, found '0.0.9'. Install one version")
+
+
+def test_a_slice_of_another_arithmetic_is_refused_with_both(start):
+    code, (said,), begun = start("link", "identity", "arithmetic", value=ARITHMETIC + 1)
+    assert (code, begun) == (2, [])
+    expected = f"expected arithmetic {ARITHMETIC}, found {ARITHMETIC + 1}. Install one version for all"
+    assert said.startswith(f"the slice is of another Foretell: {expected}")

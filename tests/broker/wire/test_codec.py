@@ -612,6 +612,14 @@ def test_a_hello_in_messages_of_another_version_is_read_and_says_so(version):
         assert refusal(msgspec.msgpack.encode([version, *EDGE, 0, wrong])) == f"expected version 2, found {version}"
 
 
+def test_a_hello_of_a_foretell_that_says_nothing_of_its_arithmetic_is_read():
+    frame = msgspec.msgpack.encode([2, "other", SOURCE, DESTINATION, 0, [1, 4, True, SAID]])
+    assert the_codec().decode(frame).message.identity == Identity(**SAID, arithmetic=0)
+    for wrong in (-1, 1 << 32, "1"):
+        frame = msgspec.msgpack.encode([2, *EDGE, 0, [1, 4, True, SAID | {"arithmetic": wrong}]])
+        assert "arithmetic" in refusal(frame)
+
+
 def test_what_is_written_of_another_identity_is_short_and_plain():
     said = Identity("r", "d" * 64, "1").refusal("a", "b", Identity("\x1b[2J" * 40, "e" * 64, "1"))
     assert "\x1b" not in said

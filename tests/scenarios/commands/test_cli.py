@@ -16,6 +16,8 @@ import pytest
 from limits import LIMIT_S
 
 from agent_node.config import AgentConfig
+from broker.arithmetic.version import ARITHMETIC
+from broker.release import FORETELL
 from env_service.config import ServiceConfig
 from scenarios.document.loading import catalogue_names, load_scenario, parse_scenario
 from scenarios.results.folder import RunFolder
@@ -66,6 +68,12 @@ def said_by_python(code, *arguments):
 
 
 # Help
+
+
+def test_the_version_names_the_arithmetic_and_the_kernels_in_use(foretell):
+    done = foretell("--version")
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(rf"foretell, version {FORETELL}, arithmetic {ARITHMETIC}, kernels \w+\n", done.stdout)
 
 
 def test_help_names_the_commands(foretell):

@@ -10,9 +10,11 @@ import struct
 
 import pytest
 
+from broker.arithmetic.chosen import kernels
+from broker.arithmetic.version import ARITHMETIC
 from broker.wire.records import EdgeRecord, EpisodeRecord, Fate, FaultRecord, FinishedRecord, RoundRecord
 from scenarios.results.store import Store
-from scenarios.results.summary import RunTotals
+from scenarios.results.summary import RunTotals, Summary
 
 AGENTS = ("agent-0", "agent-1")
 FINISHED = [FinishedRecord(agent, f"digest of {agent}") for agent in AGENTS]
@@ -39,6 +41,13 @@ def summarize(tmp_path):
         return totals.summary("hand-made", 7, count, substrate="simulate", wall_s=wall_s, store=path)
 
     return make
+
+
+def test_a_summary_says_what_was_computed_and_by_what(summarize):
+    summary = summarize(episodes(1))
+    assert (summary.arithmetic, summary.kernels) == (ARITHMETIC, kernels.name)
+    older = json.dumps({name: value for name, value in summary if name not in ("arithmetic", "kernels")})
+    assert Summary.model_validate_json(older).arithmetic == 0
 
 
 @pytest.mark.parametrize(
