@@ -2,6 +2,7 @@
 # make test   set everything up and run all tests
 # make quick  the tests that start no process and take no time, for while one works
 # make check  lint and types alone
+# make wheels a wheel for x86-64 and one for aarch64, in dist/
 # make lock   renew the pinned versions from what the environment holds
 
 PYTHON ?= python3
@@ -9,16 +10,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test quick check lock system clean
+.PHONY: demo test quick check wheels lock system kernels cross clean
 .DEFAULT_GOAL := demo
 
-demo: $(READY)
+demo: kernels
 	$(BIN)/foretell run exchange-quick
 
-test: system check
+test: system kernels check
 	$(BIN)/python -m pytest
 
-quick: $(READY)
+quick: kernels
 	$(BIN)/python -m pytest -m "not processes and not long"
 
 check: $(READY)
@@ -35,6 +36,7 @@ $(READY): requirements.lock pyproject.toml
 
 # A fresh Debian has Python without its venv module, and no mosquitto; install them where we may, say so where we may not.
 # Without mosquitto a run over MQTT takes amqtt, and the tests with mosquitto are skipped (where CI=true they fail).
+# Without a compiler the reference of the kernels serves, slowly (where CI=true nothing does).
 system:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		{ echo "foretell needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 1; }
@@ -45,10 +47,30 @@ system:
 		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
 			apt-get install -y -qq mosquitto mosquitto-clients; } || \
 		echo "mosquitto is missing: install it (Debian: apt-get install mosquitto mosquitto-clients)" >&2
+	@printf '#include <string.h>\n' | $${CC:-cc} -E - >/dev/null 2>&1 || \
+		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+			apt-get install -y -qq gcc libc6-dev; } || \
+		echo "a C compiler is missing: install one (Debian: apt-get install gcc libc6-dev)" >&2
+
+# Compiles what is not compiled yet. Where nothing can be compiled the reference serves, but not where CI=true.
+kernels: $(READY)
+	@$(BIN)/python -m broker.arithmetic.building >/dev/null || [ "$$CI" != true ]
+
+wheels: $(READY) cross
+	for machine in x86_64 aarch64; do FORETELL_MACHINE=$$machine $(BIN)/python -m build --wheel || exit 1; done
+
+# What compiles for the machine of the two that this one is not.
+cross:
+	@for machine in x86_64 aarch64; do \
+		[ "$$(uname -m)" = $$machine ] || command -v $$machine-linux-gnu-gcc >/dev/null || \
+		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+			apt-get install -y -qq gcc-$$(echo $$machine | tr _ -)-linux-gnu; } || \
+		{ echo "$$machine-linux-gnu-gcc is missing (Debian: apt-get install gcc-$$(echo $$machine | tr _ -)-linux-gnu)" >&2; exit 1; }; \
+	done
 
 lock: $(READY)
 	$(BIN)/python tools/lock.py > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist broker/arithmetic/built *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

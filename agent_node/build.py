@@ -17,4 +17,5 @@ def make_agent(config: AgentConfig, state: State | None = None) -> AgentProtocol
     named = load_algorithm(config.algorithm.name)
     with UserCode(config.link.name, config.algorithm.name, named.__module__).calling("the making"):
         algorithm = named(config.learning, config.algorithm)
+        algorithm.make_ready()
     return AgentProtocol(config, Learner(config, algorithm), state)

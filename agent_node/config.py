@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
 from broker.config import Model
-from broker.model import LONGEST_S
+from broker.model import LONGEST_S, SHARED
 from broker.participants.link import LinkConfig
 
 
@@ -124,8 +124,9 @@ class AgentConfig(Model):
     """All that one agent's process needs to know."""
 
     link: LinkConfig
-    neighbors: dict[str, tuple[str, ...]] = Field(
-        description="The graph: every agent's neighbors, which all draws about rounds refer to."
+    neighbors: Annotated[dict[str, tuple[str, ...]], SHARED] = Field(
+        description="The part of the graph that its rounds depend on: its own neighbors and, where partners are picked "
+        "at random, those of each of them."
     )
     proximity: bool = Field(description="Whether the environment tells at every step which neighbors are in range.")
     masks: bool = Field(description="Whether the environment tells at every step which actions are possible.")
@@ -133,7 +134,7 @@ class AgentConfig(Model):
     parallel_episodes: int = Field(ge=1, description="Copies of the environment played at once: E.")
     steps: int = Field(ge=1, description="Time limit of an episode.")
     observation_size: int = Field(ge=1, description="Length of an observation.")
-    action_counts: dict[str, int] = Field(description="Number of actions of every agent.")
+    action_counts: Annotated[dict[str, int], SHARED] = Field(description="Number of actions of every agent.")
     give_up_s: float = Field(
         gt=0, le=LONGEST_S, description="Seconds without a word from the environment after which the agent gives up."
     )

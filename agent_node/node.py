@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 
-import torch
-
 from agent_node.algorithms import (
     anticipation_sharing,
     independent,
@@ -19,7 +17,6 @@ from broker.driving.process import serve
 from broker.transports.zeromq import direct
 
 PRELOADED = (
-    torch,
     *(anticipation_sharing, independent, policy_sharing, value_parameter_sharing, value_sharing),
     direct,
 )
@@ -28,5 +25,4 @@ PRELOADED = (
 
 def run_agent(config: AgentConfig) -> int:
     """Be the agent of `config` until the environment ends the run; returns the process's exit code."""
-    torch.set_num_threads(1)
     return serve(partial(make_agent, config), config.link)

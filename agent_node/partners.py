@@ -24,8 +24,8 @@ class ExchangePlan:
 
     Args:
         seed: The scenario's seed.
-        graph_neighbors: Every agent with its possible neighbors; undirected (with j among those of i stands i among
-            those of j).
+        graph_neighbors: Agents with their possible neighbors; undirected (with j among those of i stands i among those
+            of j). Whoever is asked about has to be there and, where partners are picked, its neighbors too.
         config: Mode and skipping.
     """
 

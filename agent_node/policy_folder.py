@@ -5,7 +5,7 @@
                                  AGENT/critic/LAYER/weight and .../bias; float32, layers from 0
 
 The JSON names the file of arrays that it is about, and is written last: until then the policy that was there before is
-there, whole. Nothing here imports torch.
+there, whole.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 
 from agent_node.learning.fields import Arrays
-from agent_node.learning.network_sizes import Networks, Sizes
-from agent_node.learning.perceptron import layers_of
+from agent_node.learning.network_sizes import Networks
 from agent_node.policy_document import VERSION, PolicyDocument, name_of_critic, name_of_policy
+from broker.arithmetic.sizes import Sizes
 from broker.errors import UserError
 from broker.files import sync, write_whole
 
@@ -123,7 +123,7 @@ def _parsed(path: Path, text: bytes) -> PolicyDocument:
 def _layers(prefix: str, sizes: Sizes, parameters: np.ndarray) -> Arrays:
     return {
         f"{prefix}/{number}/{part}": array
-        for number, layer in enumerate(layers_of(sizes, parameters))
+        for number, layer in enumerate(sizes.layers_of(parameters))
         for part, array in zip(("weight", "bias"), layer, strict=True)
     }
 

@@ -1,4 +1,4 @@
-"""The agent as a participant: acts, shares, updates; knows no socket, no clock and no torch.
+"""The agent as a participant: acts, shares, updates; knows no socket, no clock and no arithmetic.
 
 `PHASES` says what it waits for in each phase, and when it goes on; `agent_node.sharing` which shares it waits for.
 
@@ -189,6 +189,11 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
     def done(self) -> bool:
         """Whether its work is finished."""
         return self.phase is AgentPhase.DONE
+
+    @property
+    def settled(self) -> bool:
+        """Whether it has learned nothing since it last wanted its state saved."""
+        return self.phase is not AgentPhase.SHARING
 
     # Participant
 
@@ -414,8 +419,10 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
     def _save(self) -> list[Command]:
         ended = self._latest.episode + 1
         due = ended % self._config.link.life.checkpoint_every == 0 or ended == self._config.episodes
-        sharing = self._sharing.state()
-        return [Save(ended - 1, State(self._learner.state() | sharing.arrays, sharing.facts), due)]
+        learned, sharing = self._learner.state(), self._sharing.state()
+        if self._held:  # what waits is played before this is carried out, and may be a whole episode
+            learned = {name: array.copy() for name, array in learned.items()}
+        return [Save(ended - 1, State(learned | sharing.arrays, sharing.facts), due)]
 
     def _restore(self, state: State) -> None:
         after = self._config.link.life.after_episode

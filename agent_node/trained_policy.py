@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from agent_node.experience import masks
 from agent_node.learning.fields import Arrays
-from agent_node.learning.perceptron import Perceptron, action_weights, cumulated
 from agent_node.policy_document import LearnedAgent, name_of_policy
 from agent_node.policy_folder import read_policy
+from broker.arithmetic.chosen import kernels
+from broker.arithmetic.sizes import Sizes
 from broker.errors import UserError
 
 
@@ -39,10 +39,10 @@ class TrainedPolicy:
         self.agent, self.learned = agent, learned
         prefix = name_of_policy(agent, agent)
         layers = range(1 + len(learned.actor.hidden))
+        parts = [f"{prefix}/{layer}/{part}" for layer in layers for part in ("weight", "bias")]
+        self._sizes = Sizes(learned.actor.inputs, learned.actor.hidden, learned.actor.outputs)
         try:
-            self._network = Perceptron(
-                [(arrays[f"{prefix}/{layer}/weight"], arrays[f"{prefix}/{layer}/bias"]) for layer in layers]
-            )
+            self._parameters = np.concatenate([arrays[part].reshape(-1) for part in parts])[None]
         except KeyError as missing:
             msg = f"the policy of {agent} cannot be used: the array {missing} is missing"
             raise UserError(msg) from None
@@ -52,22 +52,21 @@ class TrainedPolicy:
 
         Where the environment masks actions, `possible` (B, A) says by 1 or 0 which are; the others have probability 0.
 
-        Those of a batch of as many rows as the run had `parallel_episodes` are those the agent draws from, bit for bit;
-        in batches of other sizes the last bits may differ, as products of matrices do.
+        They are those that the agent draws from, bit for bit.
 
         Raises:
             UserError: The observations have another shape, or `possible` is no mask of them.
         """
-        seen = np.asarray(observations, np.float32)
+        seen = np.ascontiguousarray(observations, np.float32)
         shape = self.learned.observation_space.shape
         if seen.ndim != 2 or seen.shape[1:] != shape:
             msg = f"the policy of {self.agent} expects observations of shape (any, {shape[0]}), found {seen.shape}"
             raise UserError(msg)
-        logits = self._network(seen)[:, : self.learned.action_space.n]
-        if possible is not None:
-            logits = masks.left(logits, self._mask(possible, len(seen)))
-        weights = action_weights(logits)
-        probabilities: np.ndarray = weights / cumulated(weights)[:, -1:]
+        logits = kernels.evaluate(self._sizes, self._parameters, (0,), seen).outputs[
+            0, :, : self.learned.action_space.n
+        ]
+        weights = kernels.weights(logits, None if possible is None else self._mask(possible, len(seen)))
+        probabilities: np.ndarray = weights / kernels.summed_last(weights)[:, None]
         return probabilities
 
     def _mask(self, possible: ArrayLike, rows: int) -> np.ndarray:

@@ -39,7 +39,7 @@ class JoiningConfig(Model):
         gt=0,
         le=LONGEST_S,
         description="Seconds after which a peer that never answered ends the run, or an MQTT broker that cannot be "
-        "reached, at first or again; a Pi imports torch for 20 s.",
+        "reached, at first or again; a Pi imports torch for 20 s, where an algorithm needs it.",
     )
 
 

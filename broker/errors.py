@@ -6,6 +6,7 @@ ForetellError
 |   |   `-- EnvironmentMissing  its environment is not on this host
 |   |-- Unreachable         nobody answers at an address
 |   |-- AddressInUse        another program listens there already
+|   |-- FlushToZero         a library has switched on arithmetic that no other machine does
 |   `-- WrongRun            a peer belongs to another run, document or version
 |-- CheckpointDamaged       a checkpoint is missing or not what was written (an older one is taken)
 |-- FrameRejected           bytes that are no message of ours: from outside they are counted, to be sent they are fatal
@@ -78,6 +79,17 @@ class AddressInUse(UserError):
         super().__init__(
             f"{participant} cannot listen on {address}: the address is in use. "
             f"Stop the program that holds it or choose another {setting}."
+        )
+
+
+class FlushToZero(UserError):
+    """In this process numbers below 2^-126 are taken as zero, so that no other machine computes what it does."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "flush-to-zero is switched on in this process: numbers below 1.2e-38 count as 0, and results differ from "
+            "those of every other machine. A library that an environment or algorithm loaded, or "
+            "torch.set_flush_denormal(True), has done so; call torch.set_flush_denormal(False) after it."
         )
 
 

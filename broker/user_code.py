@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import linecache
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from broker.errors import ForetellError, UserCodeFailed
@@ -27,22 +25,35 @@ class UserCode:
     name: str
     module: str
 
-    @contextmanager
-    def calling(self, what: str) -> Iterator[None]:
-        """Call a part of it, such as `step()`.
+    def calling(self, what: str) -> Calling:
+        """Call a part of it, such as `step()`, within a `with`.
 
         Raises:
             UserCodeFailed: It raised, or wanted to end the process.
         """
-        try:
-            yield
-        except ForetellError:
-            raise
-        except (Exception, SystemExit) as error:
-            if not is_failure(error):
-                raise
-            problem = f"{what} of {self.name} raised {described(error, self.module)}"
-            raise UserCodeFailed(self.participant, problem) from error
+        return Calling(self, what)
+
+
+class Calling:
+    """A call of code that somebody brought, while it is under way; every share is checked in one.
+
+    Args:
+        code: Whose code.
+        what: Which part of it.
+    """
+
+    __slots__ = ("_code", "_what")
+
+    def __init__(self, code: UserCode, what: str) -> None:
+        self._code, self._what = code, what
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is None or isinstance(error, ForetellError) or not is_failure(error):
+            return
+        problem = f"{self._what} of {self._code.name} raised {described(error, self._code.module)}"
+        raise UserCodeFailed(self._code.participant, problem) from error
 
 
 def is_failure(error: BaseException) -> bool:

@@ -12,7 +12,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from broker.config import Model
 from broker.counting import counted
-from broker.model import LONGEST_S
+from broker.model import LONGEST_S, SHARED
 from broker.participants.link import LinkConfig
 
 
@@ -23,8 +23,9 @@ class ExchangeTaskConfig(Model):
     agents: int = Field(
         default=3,
         ge=2,
-        le=100,
-        description="Agents, each with one box; the paper's value. One alone could open nothing.",
+        le=1000,
+        description="Agents, each with one box; the paper's value. One alone could open nothing. Everybody sees 5 "
+        "numbers of everybody.",
     )
     grid: int = Field(default=5, ge=2, le=100, description="Cells along one side of the square; ours.")
     steps: int = Field(default=50, ge=1, le=1_000_000, description="Steps after which an episode is cut; ours.")
@@ -54,7 +55,12 @@ class NavigationConfig(Model):
     """Cooperative navigation: every agent walks to its own landmark without meeting the others."""
 
     kind: Literal["navigation"] = "navigation"
-    agents: int = Field(default=3, ge=1, le=100, description="Agents, each with one landmark; the paper's value.")
+    agents: int = Field(
+        default=3,
+        ge=1,
+        le=1000,
+        description="Agents, each with one landmark; the paper's value. Everybody sees 4 numbers of everybody.",
+    )
     grid: int = Field(default=5, ge=2, le=100, description="Cells along one side of the square; ours.")
     steps: int = Field(default=25, ge=1, le=1_000_000, description="Steps of an episode; ours, as in MPE.")
 
@@ -169,7 +175,9 @@ class ServiceConfig(Model):
     link: LinkConfig
     environment: EnvironmentConfig
     service: BarrierConfig
-    neighbors: dict[str, tuple[str, ...]] = Field(description="The agents, in order, and their potential neighbors.")
+    neighbors: Annotated[dict[str, tuple[str, ...]], SHARED] = Field(
+        description="The agents, in order, and their potential neighbors."
+    )
     agent_names: tuple[str, ...] = Field(
         description="What the environment called its agents, in order, when the run was planned; else their ids."
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from broker.arithmetic.sums import mean
 from broker.wire.records import EpisodeRecord
 from env_service.environments.task import Flags, Float, Outcome
 
@@ -62,8 +63,7 @@ class EpisodeUnderWay:
         returns = np.zeros(self.outcome.rewards.shape, np.float64)
         for rewards in self.rewards:
             returns += rewards
-        means = tuple(returns.mean(axis=0).tolist())
-        return EpisodeRecord(self.number, means, self.copy_steps, self.missing_actions)
+        return EpisodeRecord(self.number, tuple(mean(returns).tolist()), self.copy_steps, self.missing_actions)
 
 
 def _running(ended: np.ndarray) -> int:

@@ -77,6 +77,8 @@ class EnvironmentProtocol:
         task: Parallel copies of the environment.
     """
 
+    settled = True  # an episode needs nothing of those before it
+
     def __init__(self, config: ServiceConfig, task: Task) -> None:
         self.name, self.peers = config.link.name, config.link.peers
         self.phase = JOINING

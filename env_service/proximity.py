@@ -18,9 +18,20 @@ def in_range(task: Task, distance: float | None) -> np.ndarray | None:
     positions = None if distance is None else task.positions()
     if distance is None or positions is None:
         return None
-    agents = len(task.action_counts)
-    gaps = positions[:, :, None, :] - positions[:, None, :, :]
-    near = np.square(gaps).sum(axis=-1) <= np.float32(distance**2 * _ROUNDING)
-    others = ~np.eye(agents, dtype=np.bool_)
-    flags: np.ndarray = near[:, others].reshape(len(near), agents, agents - 1).transpose(1, 0, 2)
-    return flags.astype(np.uint8)
+    copies, agents, dimensions = positions.shape
+    squares = np.zeros((copies, agents, agents), np.float32)
+    for axis in range(dimensions):  # one dimension after the other: no sum of another order
+        places = positions[:, :, axis]
+        squares += np.square(places[:, :, None] - places[:, None, :])
+    near = squares <= np.float32(distance * distance * _ROUNDING)
+    return _without_diagonal(near).swapaxes(0, 1).view(np.uint8)
+
+
+def _without_diagonal(flags: np.ndarray) -> np.ndarray:
+    """Of (E, N, N) what is not of an agent and itself, (E, N, N - 1).
+
+    Behind the first of them, the N * N numbers of a copy are N - 1 times N others and one of an agent and itself.
+    """
+    copies, agents, _ = flags.shape
+    others = flags.reshape(copies, -1)[:, 1:].reshape(copies, agents - 1, agents + 1)[:, :, :-1]
+    return others.reshape(copies, agents, agents - 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import Generator
 
+from broker.arithmetic.draws import integers, uniforms
 from broker.seeding import generator
 from env_service.config import EnvironmentConfig
 from env_service.environments import make_task
@@ -34,6 +35,6 @@ def _some_actions(task: Task, draws: Generator) -> Integer:
     """An action of each agent that is possible, (1, N) int64."""
     masks = task.action_masks()
     if masks is not None:
-        likes: Integer = (draws.random(masks.shape) * masks).argmax(axis=-1)
+        likes: Integer = (uniforms(draws, masks.shape) * masks).argmax(axis=-1)
         return likes
-    return np.array([[draws.integers(count) for count in task.action_counts]], np.int64)
+    return np.concatenate([integers(draws, count, (1, 1)) for count in task.action_counts], axis=1)

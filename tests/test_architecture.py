@@ -15,9 +15,9 @@ FLOORS = (
     (
         *("broker/addresses.py", "broker/counting.py", "broker/errors.py", "broker/files.py", "broker/isolated.py"),
         *("broker/model.py", "broker/open_files.py", "broker/own_clock.py", "broker/release.py", "broker/run_name.py"),
-        *("broker/seeding.py", "broker/text_files.py", "broker/threads.py", "broker/arithmetic"),
+        *("broker/seeding.py", "broker/text_files.py", "broker/threads.py"),
     ),
-    ("broker/user_code.py",),
+    ("broker/arithmetic", "broker/user_code.py"),
     ("broker/wire",),
     ("broker/faults",),
     ("broker/config.py",),
@@ -65,6 +65,16 @@ PURE = (
     "env_service/trial.py",
     "env_service/config.py",
     "broker/addresses.py",
+    "broker/arithmetic/__init__.py",
+    "broker/arithmetic/adam.py",
+    "broker/arithmetic/constants.py",
+    "broker/arithmetic/draws.py",
+    "broker/arithmetic/kernels.py",
+    "broker/arithmetic/normal.py",
+    "broker/arithmetic/reference.py",
+    "broker/arithmetic/scalars.py",
+    "broker/arithmetic/sizes.py",
+    "broker/arithmetic/sums.py",
     "broker/arithmetic/version.py",
     "broker/config.py",
     "broker/counting.py",
@@ -95,6 +105,7 @@ PURE = (
     "scenarios/document/plan.py",
     "scenarios/document/planning.py",
     "scenarios/document/process_faults.py",
+    "scenarios/document/random_graphs.py",
     "scenarios/document/scenario.py",
     "scenarios/document/topology.py",
     "scenarios/document/wiring.py",
@@ -325,37 +336,32 @@ def test_patience_is_counted_in_time_that_a_process_has_lived_through() -> None:
     assert {path.as_posix() for path in found} == PATIENT_BY_THE_CLOCK_OF_THE_HOST
 
 
-def test_the_agents_protocol_knows_no_torch() -> None:
-    reached, waiting = set(), [ROOT / "agent_node/protocol.py"]
-    while waiting:
-        path = waiting.pop()
-        for name in imports(path):
-            assert name.split(".")[0] != "torch", f"{path} imports torch"
-            module = ROOT / (name.replace(".", "/") + ".py")
-            if module.exists() and module not in reached:
-                reached.add(module)
-                waiting.append(module)
+def test_torch_is_imported_where_it_finds_a_gradient_and_by_the_benchmark_of_torch_alone() -> None:
+    """And there late: a node of a built-in algorithm never imports it."""
+    for path in modules():
+        relative = path.relative_to(ROOT).as_posix()
+        if relative != "scenarios/bench/bare.py":
+            assert "torch" not in {name.split(".")[0] for name in top_level_imports(path)}, relative
+        if relative not in {"scenarios/bench/bare.py", "agent_node/learning/differentiated.py"}:
+            late = {name.split(".")[0] for name in imports(path)} - annotations_alone(path)
+            assert "torch" not in late, relative
 
 
-def test_what_a_launcher_reads_of_an_algorithm_imports_no_torch() -> None:
-    """Transitively from every page and from what sizes their shares; annotations may name tensors all the same."""
-    pages = list((ROOT / "agent_node/algorithms").glob("*.py"))
-    reached: set[Path] = set()
-    waiting = [*pages, ROOT / "scenarios/document/planning.py", ROOT / "agent_node/registry.py"]
-    while waiting:
-        path = waiting.pop()
-        reached.add(path)
-        for name in top_level_imports(path):
-            assert name.split(".")[0] != "torch", f"{path} imports torch"
-            module = ROOT / (name.replace(".", "/") + ".py")
-            if module.exists() and module not in reached:
-                waiting.append(module)
-    assert {ROOT / f"agent_node/learning/{name}.py" for name in ("algorithm", "shares", "network_sizes")} <= reached
+def annotations_alone(path: Path) -> set[str]:
+    """What a module imports for its annotations."""
+    return {
+        name.split(".")[0]
+        for node in tree_of(path).body
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for each in node.body
+        if isinstance(each, ast.ImportFrom)
+        for name in [each.module or ""]
+    }
 
 
-def test_the_learning_core_takes_torch_and_numpy_only() -> None:
+def test_the_learning_core_takes_numpy_only() -> None:
     allowed = {"torch", "numpy", "agent_node", "broker"}
-    standard = {"__future__", "abc", "collections", "dataclasses", "enum", "hashlib", "itertools", "math", "typing"}
+    standard = {"__future__", "abc", "collections", "dataclasses", "enum", "functools", "hashlib", "math", "typing"}
     for room in ("agent_node/learning", "agent_node/algorithms"):
         for path in (ROOT / room).rglob("*.py"):
             reached = {name.split(".")[0] for name in imports(path)} - allowed - standard

@@ -14,9 +14,11 @@ import numpy as np
 from agent_node.learning.algorithm import Algorithm, objective
 from agent_node.learning.fields import Arrays, Field, Kind, ShareShape
 from agent_node.learning.losses import clipped_gain, neighbor_ratio, pushes_apart, squared_distance
-from agent_node.learning.round import Loss, Round, spread_actions, spread_rows, taken
+from agent_node.learning.round import Loss, Round, placed, spread_actions, spread_rows, taken
+from broker.arithmetic.chosen import kernels
+from broker.arithmetic.draws import flat_dirichlet
 
-_TINY = 1e-8
+_TINY = np.float32(1e-8)
 
 
 class AnticipationSharing(Algorithm):
@@ -39,9 +41,9 @@ class AnticipationSharing(Algorithm):
         anticipation = now.select(now.probabilities(neighbor), neighbor)[:, : edge.destination_actions]
         actions = now.select(now.actions, neighbor)
         return {
-            "policy": policy.numpy(),
-            "actions": actions.numpy().astype(np.int32),
-            "anticipation": self._inaccurate(anticipation.numpy(), now, neighbor),
+            "policy": policy,
+            "actions": actions.astype(np.int32),
+            "anticipation": self._inaccurate(anticipation, now, neighbor),
         }
 
     def _inaccurate(self, anticipation: np.ndarray, now: Round, neighbor: str) -> np.ndarray:
@@ -50,7 +52,7 @@ class AnticipationSharing(Algorithm):
         if not noise:
             return anticipation
         rows, actions = anticipation.shape
-        random = now.draws.stream("noise", neighbor).dirichlet(np.ones(actions), rows)
+        random = flat_dirichlet(now.draws.stream("noise", neighbor), actions, rows)
         mixed: np.ndarray = ((1 - noise) * anticipation + noise * random).astype(np.float32)
         return mixed
 
@@ -63,23 +65,32 @@ class AnticipationSharing(Algorithm):
         if not heard:
             return super().loss(now, shares)
         settings, a_i = self.settings.anticipation_sharing, now.actions
-        log_own, log_pi_ii = now.log_own(), now.log_probabilities[0]
+        pi_ii, pi_ij = now.probabilities(), now.of_others(now.distributions, heard)
         pi_jj, pi_ji = (spread_rows(now, shares, heard, name) for name in ("policy", "anticipation"))
         pi_ji = now.among_own(pi_ji)  # j knows not what i could do: it says it of all actions of i
         a_j, mask = spread_actions(now, shares, heard)
-        xi_i = (log_own - now.log_own_old).exp()  # Eq. 12: pi_ii(a_i|s) / pi_ii,old(a_i|s)
-        log_pi_ij = now.log_others(heard)
+        log_own = now.log_own()
+        xi_i = kernels.exponentials(log_own - now.log_own_old)  # Eq. 12: pi_ii(a_i|s) / pi_ii,old(a_i|s)
         # Eqs. 12 and 13: log of pi_ij(a_j|s) / pi_jj(a_j|s) and of pi_ii(a_i|s) / pi_ji(a_i|s)
-        log_ratio_ij = (taken(log_pi_ij, a_j) - taken(pi_jj, a_j).clamp_min(_TINY).log()) * mask
-        log_ratio_ji = (log_own - taken(pi_ji, a_i.expand(len(heard), -1)).clamp_min(_TINY).log()) * mask
-        xi_n = neighbor_ratio(log_ratio_ij, settings.log_ratio_cap)  # Eq. 12
-        gain = clipped_gain(xi_i, xi_n, now.advantages, self.learning.clip)  # Eq. 15, first term
-        rho = settings.rho  # rho' is the same, as in the paper
-        discrepancy = rho * (
-            pushes_apart(log_ratio_ij, now.advantages)  # Eq. 14 with X_ij of Eq. 13
-            * squared_distance(log_pi_ij.exp(), pi_jj)  # Eq. 15
-            + pushes_apart(log_ratio_ji, now.advantages)  # Eq. 14 with X_ii of Eq. 13
-            * squared_distance(log_pi_ii.exp(), pi_ji)  # Eq. 15
+        log_ratio_ij = (taken(now.of_others(now.log_probabilities, heard), a_j) - _log(taken(pi_jj, a_j))) * mask
+        log_ratio_ji = (log_own - _log(taken(pi_ji, np.broadcast_to(a_i, a_j.shape)))) * mask
+        xi_n, follows = neighbor_ratio(log_ratio_ij, settings.log_ratio_cap)  # Eq. 12
+        gain, by_own = clipped_gain(xi_i, xi_n, now.advantages, self.learning.clip)  # Eq. 15, first term
+        by_others = gain * follows * mask  # the gain by log xi_N is the gain itself
+        kappa = kernels.total(np.abs(now.advantages)) / now.samples  # below Eq. 15: the mean in place of the maximum
+        weight = np.float32(settings.rho * kappa)  # rho' is the same, as in the paper
+        w_ij = weight * pushes_apart(log_ratio_ij, now.advantages)  # Eq. 14 with X_ij of Eq. 13
+        w_ji = weight * pushes_apart(log_ratio_ji, now.advantages)  # Eq. 14 with X_ii of Eq. 13
+        distance_ij, by_ij = squared_distance(pi_ij, pi_jj)  # Eq. 15
+        distance_ji, by_ji = squared_distance(pi_ii, pi_ji)  # Eq. 15
+        penalty = kernels.summed_first(w_ij * distance_ij + w_ji * distance_ji)
+        slopes = now.slopes(
+            placed(by_own, a_i, pi_ii.shape) - kernels.summed_first(w_ji[..., None] * by_ji),
+            placed(by_others, a_j, pi_ij.shape) - w_ij[..., None] * by_ij,
+            heard,
         )
-        kappa = now.advantages.abs().mean()  # below Eq. 15: the mean in place of the maximum
-        return objective(self.learning, gain, kappa * discrepancy.sum(dim=0), log_pi_ii)  # Eq. 15
+        return objective(self.learning, now, gain, penalty, slopes)  # Eq. 15
+
+
+def _log(probabilities: np.ndarray) -> np.ndarray:
+    return kernels.logarithms(np.maximum(probabilities, _TINY))

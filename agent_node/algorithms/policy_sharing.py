@@ -14,7 +14,8 @@ from agent_node.learning.algorithm import Algorithm, objective
 from agent_node.learning.consensus import step_toward
 from agent_node.learning.fields import Arrays, Field, Kind, ShareShape
 from agent_node.learning.losses import clipped_gain
-from agent_node.learning.round import Loss, Mixed, Round, spread_actions, taken
+from agent_node.learning.round import Loss, Mixed, Round, placed, spread_actions, taken
+from broker.arithmetic.chosen import kernels
 
 
 class PolicySharing(Algorithm):
@@ -34,7 +35,7 @@ class PolicySharing(Algorithm):
     def share(self, now: Round, neighbor: str, edge: ShareShape) -> Arrays:  # noqa: ARG002
         """theta_i as the round opened, and a_i."""
         actions = now.select(now.actions, neighbor)
-        return {"policies": now.policies.numpy(), "actions": actions.numpy().astype(np.int32)}
+        return {"policies": now.policies, "actions": actions.astype(np.int32)}
 
     def mix(self, now: Round, shares: Mapping[str, Arrays]) -> Mixed:
         """Sum over j of c_ij (theta_j - theta_i), which is added to the round's own step."""
@@ -53,7 +54,10 @@ class PolicySharing(Algorithm):
         if not heard:
             return super().loss(now, shares)
         actions, mask = spread_actions(now, shares, heard)
-        others = (taken(now.log_others(heard), actions) - taken(now.log_others_old(heard), actions)) * mask
-        ratio = (now.log_own() - now.log_own_old + others.sum(dim=0)).exp()
-        gain = clipped_gain(ratio, None, now.advantages, self.learning.clip)
-        return objective(self.learning, gain, None, now.log_probabilities[0])
+        now_others, old_others = (now.of_others(logs, heard) for logs in (now.log_probabilities, now.log_old))
+        others = (taken(now_others, actions) - taken(old_others, actions)) * mask
+        ratio = kernels.exponentials(now.log_own() - now.log_own_old + kernels.summed_first(others))
+        gain, by_each = clipped_gain(ratio, None, now.advantages, self.learning.clip)  # by the log of each factor
+        own = placed(by_each, now.actions, now.log_probabilities.shape[1:])
+        slopes = now.slopes(own, placed(by_each * mask, actions, now_others.shape), heard)
+        return objective(self.learning, now, gain, None, slopes)

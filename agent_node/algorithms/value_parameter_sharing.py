@@ -26,7 +26,7 @@ class ValueParameterSharing(Algorithm):
 
     def share(self, now: Round, neighbor: str, edge: ShareShape) -> Arrays:  # noqa: ARG002 - the same for every neighbor
         """v_i after its step in this round."""
-        return {"critic": now.critic.numpy()}
+        return {"critic": now.critic}
 
     def mix(self, now: Round, shares: Mapping[str, Arrays]) -> Mixed:
         """v_i <- sum over j of c_ij v_j; with nobody heard, an independent round."""

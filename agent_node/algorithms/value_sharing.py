@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from agent_node.learning.algorithm import Algorithm
 from agent_node.learning.fields import Arrays, Field, Kind, ShareShape
 from agent_node.learning.round import Mixed, Round
@@ -23,17 +25,17 @@ class ValueSharing(Algorithm):
 
     def share(self, now: Round, neighbor: str, edge: ShareShape) -> Arrays:  # noqa: ARG002
         """A_i as the own critic gives it: normalized ones would say all rewards are alike."""
-        return {"advantages": now.select(now.advantages, neighbor).numpy()}
+        return {"advantages": now.select(now.advantages, neighbor)}
 
     def mix(self, now: Round, shares: Mapping[str, Arrays]) -> Mixed:
         """The mean of A_i and those A_j that are about the same sample."""
         heard = now.heard(shares)
         if not heard:
             return Mixed()
-        total, count = now.advantages.clone(), now.advantages.new_ones(now.advantages.shape)
+        total, count = now.advantages.copy(), np.ones(now.samples, np.float32)
         for partner in heard:
             rows = now.rows_in_range[partner]
             where = slice(None) if rows is None else rows
-            total[where] += total.new_tensor(shares[partner]["advantages"])
+            total[where] += shares[partner]["advantages"]
             count[where] += 1
         return Mixed(advantages=total / count)

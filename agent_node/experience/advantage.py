@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from broker.arithmetic.chosen import kernels
+
 Grid = np.ndarray
 _OVERFLOW = np.errstate(over="ignore", invalid="ignore")
 """What is beyond float32 becomes infinite, without a warning: a loss of it is refused (`finite` beside this page)."""
@@ -24,24 +26,15 @@ def generalized_advantages(
         gae_lambda: Weight of longer sums.
     """
     deltas = rewards + np.float32(gamma) * next_values - values
-    return _discounted_sums(deltas, np.float32(gamma * gae_lambda) * continues)
+    return kernels.discounted(deltas, np.float32(gamma * gae_lambda) * continues)
 
 
 @_OVERFLOW
 def monte_carlo_returns(rewards: Grid, continues: Grid, gamma: float) -> Grid:
     """Discounted returns (T, E) to the end of each trajectory, with no bootstrap (Eq. 17)."""
-    return _discounted_sums(rewards, np.float32(gamma) * continues)
-
-
-def _discounted_sums(terms: Grid, discounts: Grid) -> Grid:
-    sums = terms.copy()
-    for step in range(len(terms) - 2, -1, -1):
-        sums[step] += discounts[step] * sums[step + 1]
-    return sums
+    return kernels.discounted(rewards, np.float32(gamma) * continues)
 
 
 def normalized(advantages: np.ndarray) -> np.ndarray:
     """The advantages (B,) shifted and scaled to mean 0 and standard deviation 1; all equal ones become 0."""
-    exact = advantages.astype(np.float64)
-    scaled: np.ndarray = (exact - exact.mean()) / (exact.std() + 1e-8)
-    return scaled.astype(np.float32)
+    return kernels.normalized(advantages, 1e-8)

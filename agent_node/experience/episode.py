@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from agent_node.experience.rollout import Batch
 
@@ -26,8 +24,8 @@ class Episode:
 
     number: int
     batch: Batch
-    rows_in_range: Mapping[str, Tensor | None]
-    behaviour: Tensor | None
+    rows_in_range: Mapping[str, np.ndarray | None]
+    behaviour: np.ndarray | None
 
     def rows_for(self, neighbor: str) -> int:
         """Number of samples at which `neighbor` was in range."""
@@ -37,16 +35,16 @@ class Episode:
     def index_for(self, neighbor: str) -> np.ndarray:
         """Positions, in the flattened (T, E) grid, of the samples at which `neighbor` was in range."""
         rows = self.rows_in_range[neighbor]
-        index: np.ndarray = self.batch.index if rows is None else self.batch.index[rows.numpy()]
+        index: np.ndarray = self.batch.index if rows is None else self.batch.index[rows]
         return index
 
 
-def rows_in_range(batch: Batch, neighbors: tuple[str, ...]) -> dict[str, Tensor | None]:
+def rows_in_range(batch: Batch, neighbors: tuple[str, ...]) -> dict[str, np.ndarray | None]:
     """For each of the potential `neighbors` the samples at which it was in range, or None for all."""
     if batch.in_range is None:
         return dict.fromkeys(neighbors)
     rows = [np.flatnonzero(mask) for mask in batch.in_range]
     return {
-        neighbor: None if len(index) == batch.samples else torch.from_numpy(index)
+        neighbor: None if len(index) == batch.samples else index
         for neighbor, index in zip(neighbors, rows, strict=True)
     }

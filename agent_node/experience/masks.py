@@ -13,12 +13,9 @@ B samples, R policies, A actions.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-if TYPE_CHECKING:
-    from torch import Tensor
+from broker.arithmetic.chosen import kernels
 
 NAME = "mask"
 """Name of the array in a share; the algorithm's own arrays have other names."""
@@ -43,25 +40,19 @@ def unpack(bits: np.ndarray, actions: int) -> np.ndarray:
     return possible
 
 
-def left(logits: np.ndarray, possible: np.ndarray) -> np.ndarray:
-    """Logits (B, A) to draw an action from: minus infinity, which has weight 0, where it is not `possible` (B, A) bool.
-
-    Weight 0 is never drawn, not even by networks that damaged shares have led to NaN.
-    """
-    return np.where(possible, np.nan_to_num(logits), -np.inf)
+def among(logits: np.ndarray, possible: np.ndarray) -> np.ndarray:
+    """Logits (..., A) as log-probabilities over the `possible` actions (..., A) bool alone."""
+    return kernels.log_softmax(np.where(possible, logits, np.float32(IMPOSSIBLE)))
 
 
-def among(log_probabilities: Tensor, possible: Tensor) -> Tensor:
-    """Logits or log-probabilities (..., A) as log-probabilities over the `possible` actions (..., A) bool alone."""
-    return log_probabilities.masked_fill(~possible, IMPOSSIBLE).log_softmax(dim=-1)
-
-
-def renormalized(probabilities: Tensor, possible: Tensor) -> Tensor:
+def renormalized(probabilities: np.ndarray, possible: np.ndarray) -> np.ndarray:
     """Distributions (..., A) over the `possible` actions (..., A) bool alone.
 
     One that has nothing left says nothing of them: all possible actions are alike in it.
     """
-    kept = probabilities * possible
-    total = kept.sum(dim=-1, keepdim=True)
-    alike = possible / possible.sum(dim=-1, keepdim=True)
-    return kept.div(total.masked_fill(total == 0, 1)).where(total > 0, alike)
+    kept = np.where(possible, probabilities, np.float32(0))
+    total = kernels.summed_last(kept)[..., None]
+    alike = possible / np.count_nonzero(possible, axis=-1)[..., None].astype(np.float32)
+    nothing = total == 0
+    over: np.ndarray = np.where(nothing, alike, kept / np.where(nothing, np.float32(1), total))
+    return over

@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from agent_node.experience.advantage import generalized_advantages, monte_carlo_returns
 from broker.wire.arrays import layouts, views
@@ -36,11 +34,11 @@ class Batch:
         continues: (T, E) float32, 1 where the next step belongs to the same trajectory.
     """
 
-    observations: Tensor
-    actions: Tensor
-    returns: Tensor
+    observations: np.ndarray
+    actions: np.ndarray
+    returns: np.ndarray
     in_range: np.ndarray | None
-    possible: Tensor | None
+    possible: np.ndarray | None
     index: np.ndarray
     boundary: np.ndarray
     rewards: np.ndarray
@@ -68,6 +66,11 @@ class Batch:
 class Rollout:
     """Room for one episode, filled step by step: the timesteps as they came, and views of the arrays in them.
 
+    Attributes:
+        observed: (steps + 1, E, S) float32, observations; a view.
+        possible: (steps + 1, E, A) bool, which own actions are possible; a view. None where the environment masks none.
+        actions: (steps, E) int64, own actions; written by whoever acts.
+
     Args:
         steps: Time limit of an episode.
         copies: E.
@@ -90,13 +93,12 @@ class Rollout:
         pages = np.zeros((steps + 1, self._page), np.uint8)
         self._bytes = pages.reshape(-1).data
         arrays = views(layout, pages)
-        self._observed = arrays["observation"]
+        self.observed = arrays["observation"]
         self._rewards = arrays["reward"][1:]
         self._ended = arrays["ended"]
         self._in_range = arrays.get("neighbors")
-        self._possible = arrays["mask"][..., : actions[0]].view(np.bool_) if actions else None
-        self._observations = torch.from_numpy(self._observed)
-        self._actions = np.zeros((steps, copies), np.int64)
+        self.possible = arrays["mask"][..., : actions[0]].view(np.bool_) if actions else None
+        self.actions = np.zeros((steps, copies), np.int64)
         self._seen = bytearray(steps + 1)
         self._acted = bytearray(steps)
         self._played = 0
@@ -107,22 +109,15 @@ class Rollout:
         self._acted[:] = bytes(len(self._acted))
         self._played = 0
 
-    def see(self, step: int, data: memoryview) -> np.ndarray:
-        """Note timestep `step`, laid out as `timestep_layout` says; returns the observation (E, S)."""
+    def see(self, step: int, data: memoryview) -> None:
+        """Note timestep `step`, laid out as `timestep_layout` says."""
         start = step * self._page
         self._bytes[start : start + self._size] = data
         self._seen[step] = 1
         self._played = max(self._played, step)
-        seen: np.ndarray = self._observed[step]
-        return seen
 
-    def possible(self, step: int) -> np.ndarray | None:
-        """Which own actions are possible (E, A) bool at timestep `step`; None where the environment masks none."""
-        return None if self._possible is None else self._possible[step]
-
-    def act(self, step: int, actions: np.ndarray) -> None:
-        """Note the own actions (E,) at `step`."""
-        self._actions[step] = actions
+    def acted(self, step: int) -> None:
+        """Note that the own actions at `step` stand in `actions`."""
         self._acted[step] = 1
 
     def close(self, gamma: float, bootstrap: bool) -> Batch:
@@ -143,12 +138,13 @@ class Rollout:
         index = np.flatnonzero(valid)
         boundary = np.flatnonzero(cut) if bootstrap else np.zeros(0, np.int64)
         rewards, weights = np.where(valid, self._rewards[:played], np.float32(0)), continues.astype(np.float32)
-        rows, copies = torch.from_numpy(np.concatenate([index, boundary + valid.shape[1]])), valid.shape[1]
+        copies = valid.shape[1]
+        steps, copy = np.divmod(np.concatenate([index, boundary + copies]), copies)
         returns = monte_carlo_returns(rewards, weights, gamma).reshape(-1)[index]
         return Batch(
-            observations=self._observations[rows // copies, rows % copies],
-            actions=torch.from_numpy(self._actions[:played].reshape(-1)[index]),
-            returns=torch.from_numpy(returns),
+            observations=self.observed[steps, copy],
+            actions=self.actions[:played].reshape(-1)[index],
+            returns=returns,
             in_range=self._samples_in_range(played, index),
             possible=self._possible_at(index),
             index=index,
@@ -157,10 +153,11 @@ class Rollout:
             continues=weights,
         )
 
-    def _possible_at(self, index: np.ndarray) -> Tensor | None:
-        if self._possible is None:
+    def _possible_at(self, index: np.ndarray) -> np.ndarray | None:
+        if self.possible is None:
             return None
-        return torch.from_numpy(self._possible[np.divmod(index, self._possible.shape[1])])
+        possible: np.ndarray = self.possible[np.divmod(index, self.possible.shape[1])]
+        return possible
 
     def _samples_in_range(self, played: int, index: np.ndarray) -> np.ndarray | None:
         if self._in_range is None:

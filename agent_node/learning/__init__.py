@@ -1,1 +1,1 @@
-"""The learning core: rollouts, stacked networks, advantages, losses. Torch and numpy only, no clock, no I/O."""
+"""The learning core: stacked networks, rounds, losses with their gradients. Numpy over kernels, no clock, no I/O."""

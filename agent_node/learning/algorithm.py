@@ -8,23 +8,24 @@ One round of an agent, in order:
 Axes: B samples, R policies in use this round (own first, then one per partner if the algorithm models others), N all
 policies the agent holds, A actions (the most any of them has; impossible ones have probability 0), P parameters.
 
-Nothing here imports torch, and nor do the algorithms' pages: a launcher reads from them what a run will exchange.
+A loss says its gradient beside its value. An algorithm that would rather leave the gradient to torch stands on
+`agent_node.learning.differentiated`; nothing else imports torch.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
+
+import numpy as np
 
 from agent_node.config import AlgorithmConfig, LearningConfig
 from agent_node.learning.fields import Arrays, Field, Kind, ShareShape
 from agent_node.learning.losses import clipped_gain, entropy
-from agent_node.learning.round import Draws, Loss, Mixed, Round, spread_actions, spread_rows, taken
+from agent_node.learning.round import Draws, Loss, Mixed, Round, placed, spread_actions, spread_rows, taken
+from broker.arithmetic.chosen import kernels
 from broker.config import Model
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 __all__ = [
     "Algorithm",
@@ -38,6 +39,7 @@ __all__ = [
     "Round",
     "ShareShape",
     "objective",
+    "placed",
     "spread_actions",
     "spread_rows",
     "taken",
@@ -69,6 +71,9 @@ class Algorithm(ABC):
         self.settings = settings
         self.own_settings: Any = self.settings_model.model_validate(settings.settings)
 
+    def make_ready(self) -> None:  # noqa: B027 - most have nothing to do
+        """What takes long, in an agent that has yet to join; nothing unless an algorithm says otherwise."""
+
     @abstractmethod
     def fields(self, edge: ShareShape) -> tuple[Field, ...]:
         """The arrays that cross an edge in a round; none at all means that nothing is sent."""
@@ -93,22 +98,33 @@ class Algorithm(ABC):
             now: The round, `advantages` being mixed and normalized.
             shares: By partner; a partner that is missing was not heard in this round.
         """
-        own_ratio = (now.log_own() - now.log_own_old).exp()
-        gain = clipped_gain(own_ratio, None, now.advantages, self.learning.clip)
-        return objective(self.learning, gain, None, now.log_probabilities[0])
+        xi_i = kernels.exponentials(now.log_own() - now.log_own_old)
+        gain, by_own = clipped_gain(xi_i, None, now.advantages, self.learning.clip)
+        slopes = now.slopes(placed(by_own, now.actions, now.log_probabilities.shape[1:]))
+        return objective(self.learning, now, gain, None, slopes)
 
 
-def objective(learning: LearningConfig, gain: Tensor, penalty: Tensor | None, own_log_probabilities: Tensor) -> Loss:
-    """The loss of Eq. 15, `-(gain - penalty)`, and the entropy bonus if there is one; means over samples."""
-    mean_gain = gain.mean()
-    total = -mean_gain
-    parts = {"gain": mean_gain.detach()}
+def objective(
+    learning: LearningConfig, now: Round, gain: np.ndarray, penalty: np.ndarray | None, slopes: np.ndarray
+) -> Loss:
+    """The loss of Eq. 15, `-(gain - penalty)`, and the entropy bonus if there is one; means over samples.
+
+    Args:
+        learning: Says how much entropy counts.
+        now: The round.
+        gain: (B,).
+        penalty: (B,), or None where there is none.
+        slopes: (R, B, A), of `gain - penalty` by the log-probabilities at each sample; they are changed.
+    """
+    mean_gain = kernels.total(gain) / now.samples
+    total, parts = -mean_gain, {"gain": mean_gain}
     if penalty is not None:
-        mean_penalty = penalty.mean()
-        total = total + mean_penalty
-        parts["penalty"] = mean_penalty.detach()
+        parts["penalty"] = kernels.total(penalty) / now.samples
+        total += parts["penalty"]
     if learning.entropy_bonus:
-        mean_entropy = entropy(own_log_probabilities).mean()
-        total = total - learning.entropy_bonus * mean_entropy
-        parts["entropy"] = mean_entropy.detach()
-    return Loss(total, parts)
+        own_entropy, by_own = entropy(now.log_probabilities[0])
+        parts["entropy"] = kernels.total(own_entropy) / now.samples
+        total -= learning.entropy_bonus * parts["entropy"]
+        slopes[0] += by_own * np.float32(learning.entropy_bonus)
+    slopes *= np.float32(-1 / now.samples)
+    return Loss(total, slopes, parts)

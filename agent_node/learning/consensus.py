@@ -7,12 +7,8 @@ a round may depend on who was in range. So a share of parameters says how many p
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 NAME = "degree"
 """Name of the array in a share; the algorithm's own arrays have other names."""
@@ -33,7 +29,7 @@ def metropolis_weight(degree: int, other: int) -> float:
     return 1 / (1 + max(degree, other))
 
 
-def step_toward(own: Tensor, others: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> Tensor:
+def step_toward(own: np.ndarray, others: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> np.ndarray:
     """The sum over j of c_ij (theta_j - theta_i), so that whoever is missing leaves its weight with the agent itself.
 
     Written with differences, equal parameters stay equal to the last bit.
@@ -43,7 +39,7 @@ def step_toward(own: Tensor, others: Mapping[str, np.ndarray], weights: Mapping[
         others: theta_j by name, in the order in which they are added, each of the same shape.
         weights: c_ij by name.
     """
-    step = own.new_zeros(own.shape)
+    step = np.zeros_like(own)
     for name, array in others.items():
-        step.add_(own.new_tensor(array).sub_(own), alpha=weights[name])
+        step += (array - own) * np.float32(weights[name])
     return step

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 import numpy as np
 
@@ -44,8 +45,7 @@ class Field:
     own_choice: bool = False
 
 
-@dataclass(frozen=True)
-class ShareShape:
+class ShareShape(NamedTuple):
     """What both ends of an edge know about a round's share.
 
     Attributes:

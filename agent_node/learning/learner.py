@@ -15,8 +15,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from agent_node.config import AgentConfig
 from agent_node.experience import masks
@@ -25,18 +23,24 @@ from agent_node.experience.episode import Episode, rows_in_range
 from agent_node.experience.rollout import Batch, Rollout
 from agent_node.learning.algorithm import Algorithm
 from agent_node.learning.fields import Arrays, ShareShape
-from agent_node.learning.finite import require_finite
-from agent_node.learning.network_sizes import Networks, Sizes, networks_of
-from agent_node.learning.networks import Evaluation, Policy, Stack, initial_parameters, widened
+from agent_node.learning.finite import require_finite, require_finite_gradient
+from agent_node.learning.network_sizes import Networks, networks_of
+from agent_node.learning.networks import Stack, initial_parameters, widened
 from agent_node.learning.open_round import OpenRound, outgoing_shares
-from agent_node.learning.perceptron import action_weights, cumulated, weights_digest
 from agent_node.learning.round import Draws, Mixed, Round
 from agent_node.learning.shares import ShareFormat
+from agent_node.learning.weights_digest import weights_digest
+from broker.arithmetic.chosen import kernels
+from broker.arithmetic.draws import single_uniforms
+from broker.arithmetic.kernels import Acting
+from broker.arithmetic.sizes import Sizes
 from broker.seeding import generator
 from broker.user_code import UserCode
 
 _NOBODY: Mapping[str, Arrays] = {}
-_NOTHING = torch.empty(0)
+_NOTHING = np.zeros(0, np.float32)
+_OVERFLOW = np.errstate(over="ignore", invalid="ignore")
+"""What is beyond float32 becomes infinite, without a warning: it is refused by name (`finite` beside this page)."""
 
 
 class Learner:
@@ -55,18 +59,28 @@ class Learner:
         self._networks = _networks_of(config, algorithm)
         self._rows = {agent: row for row, agent in enumerate(self._networks.modeled)}
         positions = config.steps * config.parallel_episodes
+        counts, own = config.action_counts, config.action_counts[self._name]
+        neighbors = config.neighbors[self._name]
+        self._incoming = {source: self._networks.edge(0, counts[source], own) for source in neighbors}
+        self._outgoing_shapes = {partner: self._networks.edge(0, own, counts[partner]) for partner in neighbors}
         self._format = ShareFormat(algorithm, positions, len(config.action_counts), config.masks)
         policies, critic = _initial_networks(config, algorithm, self._networks)
         self._actor = Stack(self._networks.actor, policies, learning.actor_learning_rate, learning.adam_epsilon)
         self._critic = Stack(self._networks.critic, [critic], learning.critic_learning_rate, learning.adam_epsilon)
-        self._policy = Policy(self._actor, self._rows[self._name])
         self._impossible = _impossible_actions(config, self._networks)
-        neighbors = len(config.neighbors[self._name]) if config.proximity else None
-        own, most = config.action_counts[self._name], max(config.action_counts.values())
-        actions = (own, most) if config.masks else None
-        self._rollout = Rollout(config.steps, config.parallel_episodes, config.observation_size, neighbors, actions)
+        near = len(neighbors) if config.proximity else None
+        actions = (own, max(counts.values())) if config.masks else None
+        self._rollout = Rollout(config.steps, config.parallel_episodes, config.observation_size, near, actions)
         self._episode = -1
-        self._uniforms = np.zeros((config.steps, config.parallel_episodes), np.float32)
+        self._acting = Acting(
+            sizes=self._networks.actor,
+            parameters=self._actor.parameters[self._rows[self._name]],
+            observations=self._rollout.observed,
+            possible=self._rollout.possible,
+            uniforms=np.zeros((config.steps, config.parallel_episodes), np.float32),
+            actions=self._rollout.actions,
+            count=own,
+        )
 
     # Acting
 
@@ -75,7 +89,7 @@ class Learner:
         self._episode = episode
         self._rollout.begin()
         stream = generator(self._config.link.seed, self._name, "actions", episode)
-        self._uniforms = stream.random(self._uniforms.shape, np.float32)
+        self._acting.uniforms[...] = single_uniforms(stream, self._acting.uniforms.shape)
 
     def see(self, step: int, data: memoryview) -> None:
         """Note a timestep, as `broker.wire.messages.timestep_layout` lays it out, without acting on it."""
@@ -83,15 +97,9 @@ class Learner:
 
     def act(self, step: int, data: memoryview) -> np.ndarray:
         """Actions (E,) int32 drawn from the own policy at a timestep."""
-        seen = self._rollout.see(step, data)
-        logits = self._policy(seen)[:, : self._config.action_counts[self._name]]
-        possible = self._rollout.possible(step)
-        if possible is not None:
-            logits = masks.left(logits, possible)
-        cumulative = cumulated(action_weights(logits))
-        threshold = self._uniforms[step][:, None] * cumulative[:, -1:]
-        actions: np.ndarray = (cumulative[:, :-1] <= threshold).sum(axis=1, dtype=np.int32)
-        self._rollout.act(step, actions)
+        self._rollout.see(step, data)
+        actions = kernels.act(self._acting, step)
+        self._rollout.acted(step)
         return actions
 
     def end_episode(self) -> Episode:
@@ -103,11 +111,12 @@ class Learner:
             self._episode,
             batch,
             rows_in_range(batch, self._config.neighbors[self._name]),
-            self._actor.parameters.clone() if behaves else None,
+            self._actor.parameters.copy() if behaves else None,
         )
 
     # Sharing
 
+    @_OVERFLOW
     def open_round(self, episode: Episode, number: int, partners: tuple[str, ...]) -> OpenRound:
         """Update the critic, and say what each partner shall hear.
 
@@ -123,28 +132,27 @@ class Learner:
         advantages, losses = self._update_critic(episode.batch, draws)
         modeled = (self._name,) if self._algorithm.models == "self" else (self._name, *partners)
         rows = [self._rows[agent] for agent in modeled]
-        evaluation = self._evaluate(episode, self._actor.pick(rows))
-        logits = evaluation.outputs.requires_grad_()
+        passed = self._actor.evaluate(rows, episode.batch.observations[: episode.batch.samples])
         possible = self._possible(rows, episode.batch)
-        log_probabilities = self._log_probabilities(rows, logits, possible)
+        log_probabilities = self._log_probabilities(rows, passed.outputs, possible)
         shared = self._algorithm.shares_parameters
         now = Round(
-            advantages=torch.from_numpy(advantages),
+            advantages=advantages,
             actions=episode.batch.actions,
             log_probabilities=log_probabilities,
             log_old=self._log_old(episode, rows, log_probabilities, possible),
             partners=partners,
             rows_in_range=episode.rows_in_range,
-            critic=self._critic.parameters[0].clone() if shared else _NOTHING,
-            policies=self._actor.parameters.clone() if shared else _NOTHING,
+            critic=self._critic.parameters[0].copy() if shared else _NOTHING,
+            policies=self._actor.parameters.copy() if shared else _NOTHING,
             weights={},
             draws=draws,
             possible=possible,
         )
-        edges = {partner: self._edge(self._name, partner, episode.rows_for(partner)) for partner in partners}
+        edges = {partner: self._outgoing(partner, episode.rows_for(partner)) for partner in partners}
         with self._user_code.calling("share()"):
             outgoing = outgoing_shares(now, episode, edges, self._format)
-        return OpenRound(episode, outgoing, now, rows, evaluation, logits, edges, self._format, losses)
+        return OpenRound(episode, outgoing, now, rows, passed, edges, self._format, losses)
 
     def check(self, source: str, arrays: Mapping[str, np.ndarray]) -> None:
         """Refuse a share that is not what `source` must send in this episode.
@@ -153,8 +161,9 @@ class Learner:
             ProtocolViolation: Says what was expected and what was found.
         """
         with self._user_code.calling("fields()"):
-            self._format.check(arrays, self._edge(source, self._name, 0))
+            self._format.check(arrays, self._incoming[source])
 
+    @_OVERFLOW
     def close_round(
         self, opened: OpenRound, shares: Mapping[str, Arrays], stale: Mapping[str, Arrays] = _NOBODY
     ) -> dict[str, float]:
@@ -176,20 +185,19 @@ class Learner:
             advantages = self._advantages(opened, mixed)
         with self._user_code.calling("loss()"):
             loss = self._algorithm.loss(replace(now, advantages=advantages), heard)
-            loss.total.backward()  # type: ignore[no-untyped-call]
             losses = {name: float(part) for name, part in loss.parts.items()}
+            require_finite(now.draws, self._algorithm.name, losses | {"loss": float(loss.total)})
             updated = [self._rows[agent] for agent in (self._name, *now.heard(heard)) if agent in self._rows]
-            gradient = opened.gradient(updated)
-        total = {"loss": float(loss.total.detach())}
-        require_finite(now.draws, self._algorithm.name, losses | total, gradient)
-        self._actor.step(updated, gradient)
+            positions = [opened.rows.index(row) for row in updated]
+            finite = self._actor.descend(opened.passed, positions, opened.gradient(now, loss))
+        require_finite_gradient(now.draws, self._algorithm.name, finite)
         if mixed.policies is not None:
-            self._actor.parameters.add_(mixed.policies)
+            self._actor.parameters += mixed.policies
         return {**opened.losses, **losses}
 
     def weights_digest(self) -> str:
         """SHA-256 over all parameters of actor and critic."""
-        return weights_digest(self._actor.parameters.numpy(), self._critic.parameters.numpy())
+        return weights_digest(self._actor.parameters, self._critic.parameters)
 
     def state(self) -> Arrays:
         """All that the next episode needs of those before it, by name; views, not copies."""
@@ -206,68 +214,66 @@ class Learner:
 
     # Parts
 
-    def _advantages(self, opened: OpenRound, mixed: Mixed) -> Tensor:
+    def _advantages(self, opened: OpenRound, mixed: Mixed) -> np.ndarray:
         """Advantages (B,) to learn from, after what was mixed has taken its place."""
         advantages, batch = opened.round.advantages, opened.episode.batch
         if mixed.critic is not None:
             self._critic.parameters[0] = mixed.critic
-            values = Evaluation(self._critic.layout, self._critic.parameters, batch.observations).outputs[0, :, 0]
-            advantages = torch.from_numpy(self._advantages_of(batch, values))
+            values = self._critic.evaluate([0], batch.observations).outputs[0, :, 0]
+            advantages = self._advantages_of(batch, values)
         if mixed.advantages is not None:
             advantages = mixed.advantages
-        normalize = self._config.learning.normalize_advantages
-        return torch.from_numpy(normalized(advantages.numpy())) if normalize else advantages
+        return normalized(advantages) if self._config.learning.normalize_advantages else advantages
 
     def _update_critic(self, batch: Batch, now: Draws) -> tuple[np.ndarray, dict[str, float]]:
         """Advantages (B,) with the critic as it was, and one step of it toward the returns (Eqs. 16 and 17)."""
         if batch.samples == 0:
             return np.zeros(0, np.float32), {}
-        evaluation = Evaluation(self._critic.layout, self._critic.parameters, batch.observations)
-        values = evaluation.outputs[0, :, 0]
-        errors = torch.zeros_like(values)
-        torch.sub(values[: batch.samples], batch.returns, out=errors[: batch.samples])
-        losses = {"critic_loss": float(errors.dot(errors)) / batch.samples}
+        passed = self._critic.evaluate([0], batch.observations)
+        values = passed.outputs[0, :, 0]
+        errors = values[: batch.samples] - batch.returns
+        losses = {"critic_loss": kernels.total(errors * errors) / batch.samples}
+        require_finite(now, self._algorithm.name, losses)
+        gradient = np.zeros(passed.outputs.shape, np.float32)
+        gradient[0, : batch.samples, 0] = errors * np.float32(2 / batch.samples)
         advantages = self._advantages_of(batch, values)
-        gradient = evaluation.gradient(errors.mul_(2 / batch.samples).view(1, -1, 1))
-        require_finite(now, self._algorithm.name, losses, gradient)
-        self._critic.step([0], gradient)
+        require_finite_gradient(now, self._algorithm.name, self._critic.descend(passed, [0], gradient))
         return advantages, losses
 
-    def _advantages_of(self, batch: Batch, values: Tensor) -> np.ndarray:
+    def _advantages_of(self, batch: Batch, values: np.ndarray) -> np.ndarray:
         learning = self._config.learning
-        return batch.advantages(values.numpy(), learning.gamma, learning.gae_lambda)
+        return batch.advantages(values, learning.gamma, learning.gae_lambda)
 
-    def _evaluate(self, episode: Episode, parameters: Tensor) -> Evaluation:
-        """Policies with `parameters` (R, P) at the samples."""
-        return Evaluation(self._actor.layout, parameters, episode.batch.observations[: episode.batch.samples])
-
-    def _log_old(self, episode: Episode, rows: list[int], log_probabilities: Tensor, possible: Tensor | None) -> Tensor:
+    def _log_old(
+        self, episode: Episode, rows: list[int], log_probabilities: np.ndarray, possible: np.ndarray | None
+    ) -> np.ndarray:
         """Log-probabilities (R, B, A) of the policies in use that the ratios refer to."""
         if episode.behaviour is None:
-            return log_probabilities.detach()
-        return self._log_probabilities(rows, self._evaluate(episode, episode.behaviour[rows]).outputs, possible)
+            return log_probabilities
+        samples = episode.batch.observations[: episode.batch.samples]
+        then = kernels.evaluate(self._networks.actor, episode.behaviour, rows, samples)
+        return self._log_probabilities(rows, then.outputs, possible)
 
-    def _log_probabilities(self, rows: list[int], logits: Tensor, possible: Tensor | None) -> Tensor:
+    def _log_probabilities(self, rows: list[int], logits: np.ndarray, possible: np.ndarray | None) -> np.ndarray:
         """(R, B, A) of `logits`, over the `possible` actions alone or, where nothing is masked, over all there are."""
         if possible is not None:
             return masks.among(logits, possible)
         if self._impossible is not None:
-            logits = logits.masked_fill(self._impossible[rows], masks.IMPOSSIBLE)
-        return torch.log_softmax(logits, dim=-1)
+            logits = np.where(self._impossible[rows], np.float32(masks.IMPOSSIBLE), logits)
+        return kernels.log_softmax(logits)
 
-    def _possible(self, rows: list[int], batch: Batch) -> Tensor | None:
+    def _possible(self, rows: list[int], batch: Batch) -> np.ndarray | None:
         """(R, B, A) bool: what the agent could do, and all that the others have, since nobody has heard them yet."""
         if batch.possible is None:
             return None
-        possible = torch.ones(len(rows), batch.samples, self._networks.actor.outputs, dtype=torch.bool)
+        possible = np.ones((len(rows), batch.samples, self._networks.actor.outputs), np.bool_)
         if self._impossible is not None:
             possible &= ~self._impossible[rows]
         possible[0, :, : batch.possible.shape[1]] = batch.possible
         return possible
 
-    def _edge(self, source: str, destination: str, rows: int) -> ShareShape:
-        counts = self._config.action_counts
-        return self._networks.edge(rows, counts[source], counts[destination])
+    def _outgoing(self, partner: str, rows: int) -> ShareShape:
+        return self._outgoing_shapes[partner]._replace(rows=rows)
 
 
 def _networks_of(config: AgentConfig, algorithm: Algorithm) -> Networks:
@@ -281,7 +287,9 @@ def _networks_of(config: AgentConfig, algorithm: Algorithm) -> Networks:
     )
 
 
-def _initial_networks(config: AgentConfig, algorithm: Algorithm, networks: Networks) -> tuple[list[Tensor], Tensor]:
+def _initial_networks(
+    config: AgentConfig, algorithm: Algorithm, networks: Networks
+) -> tuple[list[np.ndarray], np.ndarray]:
     """Parameters (P,) of each policy, and of the critic.
 
     A policy is drawn in its agent's own layout, so that a neighbor with more actions changes nothing but the width.
@@ -289,7 +297,7 @@ def _initial_networks(config: AgentConfig, algorithm: Algorithm, networks: Netwo
     name, asked = config.link.name, config.learning.initial_parameters
     common = asked == "common" or (asked == "auto" and algorithm.shares_parameters)
 
-    def initial(sizes: Sizes, *role: str) -> Tensor:
+    def initial(sizes: Sizes, *role: str) -> np.ndarray:
         return initial_parameters(sizes, generator(config.link.seed, *role))
 
     policies = []
@@ -299,9 +307,10 @@ def _initial_networks(config: AgentConfig, algorithm: Algorithm, networks: Netwo
     return policies, initial(networks.critic, *(() if common else (name,)), "critic")
 
 
-def _impossible_actions(config: AgentConfig, networks: Networks) -> Tensor | None:
+def _impossible_actions(config: AgentConfig, networks: Networks) -> np.ndarray | None:
     """(N, 1, A) true where an agent has no such action, or None when all have the same number."""
     counts, width = [config.action_counts[agent] for agent in networks.modeled], networks.actor.outputs
     if min(counts) == width:
         return None
-    return (torch.arange(width) >= torch.tensor(counts)[:, None])[:, None, :]
+    impossible: np.ndarray = (np.arange(width) >= np.array(counts)[:, None])[:, None, :]
+    return impossible

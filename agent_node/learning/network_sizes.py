@@ -4,40 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 
 from agent_node.learning.algorithm import Modeled
 from agent_node.learning.fields import ShareShape
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """Sizes of a perceptron with ReLU between its layers.
-
-    Attributes:
-        inputs: I.
-        hidden: Widths of the hidden layers.
-        outputs: O.
-    """
-
-    inputs: int
-    hidden: tuple[int, ...]
-    outputs: int
-
-    @property
-    def layers(self) -> list[tuple[int, int]]:
-        """(inputs, outputs) of each layer."""
-        return list(pairwise((self.inputs, *self.hidden, self.outputs)))
-
-    @property
-    def pieces(self) -> list[int]:
-        """Lengths of the weights and biases within a network's parameters, layer by layer."""
-        return [length for rows, columns in self.layers for length in (rows * columns, columns)]
-
-    @property
-    def size(self) -> int:
-        """P."""
-        return sum(self.pieces)
+from broker.arithmetic.sizes import Sizes
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from agent_node.experience import masks, samples
 from agent_node.experience.episode import Episode
 from agent_node.learning import consensus
 from agent_node.learning.fields import Arrays, ShareShape
-from agent_node.learning.networks import Evaluation
-from agent_node.learning.round import Mixed, Round
+from agent_node.learning.round import Loss, Mixed, Round
 from agent_node.learning.shares import ShareFormat
+from broker.arithmetic.chosen import kernels
+from broker.arithmetic.kernels import Pass
 
 
 @dataclass(frozen=True)
@@ -27,8 +26,7 @@ class OpenRound:
         outgoing: By partner, what it shall hear; a partner with nothing to hear is left out.
         round: What the algorithm is told.
         rows: The policies in use, R rows of the stack; own first.
-        evaluation: Of these policies at the samples.
-        logits: (R, B, A) float32, its outputs; the loss is taken of them, and leaves its gradient with them.
+        passed: These policies, evaluated at the samples: the forward pass made to share is the one learned from.
         edges: What both ends know of a share, by partner.
         share_format: All that crosses an edge.
         losses: Those known so far, by name.
@@ -38,8 +36,7 @@ class OpenRound:
     outgoing: Mapping[str, Arrays]
     round: Round
     rows: Sequence[int]
-    evaluation: Evaluation
-    logits: Tensor
+    passed: Pass
     edges: Mapping[str, ShareShape]
     share_format: ShareFormat
     losses: Mapping[str, float]
@@ -56,7 +53,7 @@ class OpenRound:
             our_rows, their_rows = samples.common_rows(self.episode.batch.index, theirs)
             if not len(our_rows):
                 continue
-            rows_in_range[partner] = torch.from_numpy(our_rows)
+            rows_in_range[partner] = our_rows
             names = self.share_format.names_of_rows(self.edges[partner])
             aligned[partner] = {name: array[their_rows] if name in names else array for name, array in arrays.items()}
         return self._told(replace(self.round, rows_in_range=rows_in_range), aligned), aligned
@@ -66,12 +63,14 @@ class OpenRound:
         told = {partner: arrays[masks.NAME] for partner, arrays in heard.items() if masks.NAME in arrays}
         if now.possible is None or not told:
             return now
-        possible = now.possible.clone()
+        possible = now.possible.copy()
         for partner, bits in told.items():
             rows, count = now.rows_in_range[partner], self.edges[partner].destination_actions
             where = slice(None) if rows is None else rows
-            possible[1 + now.partners.index(partner), where, :count] = torch.from_numpy(masks.unpack(bits, count))
-        log_probabilities, log_old = (masks.among(logs, possible) for logs in (now.log_probabilities, now.log_old))
+            possible[1 + now.partners.index(partner), where, :count] = masks.unpack(bits, count)
+        log_probabilities = masks.among(self.passed.outputs, possible)
+        behaves = now.log_old is not now.log_probabilities
+        log_old = masks.among(now.log_old, possible) if behaves else log_probabilities
         return replace(now, possible=possible, log_probabilities=log_probabilities, log_old=log_old)
 
     def mix(self, now: Round, heard: Mapping[str, Arrays], stale: Mapping[str, Arrays]) -> Mixed:
@@ -87,11 +86,10 @@ class OpenRound:
         }
         return algorithm.mix(replace(now, weights=weights), shares)
 
-    def gradient(self, rows: Sequence[int]) -> Tensor:
-        """Gradient (len(rows), P) of the loss, which has gone backward, by the parameters of the policies `rows`."""
-        assert self.logits.grad is not None  # noqa: S101 - every loss is taken of the logits
-        gradient = self.evaluation.gradient(self.logits.grad)
-        return gradient if len(rows) == len(self.rows) else gradient[[self.rows.index(row) for row in rows]]
+    def gradient(self, now: Round, loss: Loss) -> np.ndarray:
+        """Gradient (R, B, A) of `loss` by the outputs of the policies."""
+        gradient = kernels.log_softmax_gradient(now.log_probabilities, loss.gradient)
+        return gradient if now.possible is None else np.where(now.possible, gradient, np.float32(0))
 
 
 def outgoing_shares(
@@ -114,7 +112,7 @@ def outgoing_shares(
             edge,
             index=episode.index_for(partner),
             degree=len(exchanging),
-            possible=None if possible is None else now.select(possible, partner).numpy(),
+            possible=None if possible is None else now.select(possible, partner),
         )
         for partner, edge in exchanging.items()
     }

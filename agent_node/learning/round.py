@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
 
+import numpy as np
 from numpy.random import Generator
 
 from agent_node.experience import masks
 from agent_node.learning.fields import Arrays
+from broker.arithmetic.chosen import kernels
 from broker.seeding import generator
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -39,15 +38,15 @@ class Draws:
 
 @dataclass(frozen=True)
 class Round:
-    """What an agent knows in one communication round.
+    """What an agent knows in one communication round. Arrays are float32 unless it says otherwise; none may be changed.
 
     Attributes:
-        advantages: A_i (B,) float32 with the critic as it was when the round opened; when the loss is taken, what `mix`
-            made of them, normalized if the scenario says so.
+        advantages: A_i (B,) with the critic as it was when the round opened; when the loss is taken, what `mix` made of
+            them, normalized if the scenario says so.
         actions: a_i (B,) int64.
-        log_probabilities: (R, B, A), of the own policy and of those held for the partners; with gradient. What is not
-            possible stands at `masks.IMPOSSIBLE`, whose exp is 0.
-        log_old: (R, B, A), of the policies that the ratios refer to; without gradient.
+        log_probabilities: (R, B, A), of the own policy and of those held for the partners. What is not possible stands
+            at `masks.IMPOSSIBLE`, whose exp is 0.
+        log_old: (R, B, A), of the policies that the ratios refer to.
         partners: Neighbors to exchange with in this round, in the order of the rows behind the first.
         rows_in_range: For each partner the samples at which it was in range (int64 indices), or None for all; when
             shares are mixed and learned from, those that its share is about.
@@ -59,45 +58,54 @@ class Round:
             whose shares say so. None where the environment masks none; nothing need then be left out.
     """
 
-    advantages: Tensor
-    actions: Tensor
-    log_probabilities: Tensor
-    log_old: Tensor
+    advantages: np.ndarray
+    actions: np.ndarray
+    log_probabilities: np.ndarray
+    log_old: np.ndarray
     partners: tuple[str, ...]
-    rows_in_range: Mapping[str, Tensor | None]
-    critic: Tensor
-    policies: Tensor
+    rows_in_range: Mapping[str, np.ndarray | None]
+    critic: np.ndarray
+    policies: np.ndarray
     weights: Mapping[str, float]
     draws: Draws
-    possible: Tensor | None = None
+    possible: np.ndarray | None = None
 
     @property
-    def log_own_old(self) -> Tensor:
+    def samples(self) -> int:
+        """B."""
+        return len(self.actions)
+
+    @cached_property
+    def distributions(self) -> np.ndarray:
+        """(R, B, A), what `log_probabilities` are the logarithms of."""
+        return kernels.exponentials(self.log_probabilities)
+
+    @property
+    def log_own_old(self) -> np.ndarray:
         """Log-probability (B,) of own actions under the policy that the ratio xi_i refers to."""
         return taken(self.log_old[0], self.actions)
 
-    def log_own(self) -> Tensor:
-        """Log-probability pi_ii(a_i|s) (B,) of own actions, with gradient."""
+    def log_own(self) -> np.ndarray:
+        """Log-probability pi_ii(a_i|s) (B,) of own actions."""
         return taken(self.log_probabilities[0], self.actions)
 
-    def log_others(self, heard: Sequence[str]) -> Tensor:
-        """Log-probabilities (m, B, A) of the policies held for some partners, in the partners' order; with gradient."""
-        return self._of_others(self.log_probabilities, heard)
+    def of_others(self, of_all: np.ndarray, heard: Sequence[str]) -> np.ndarray:
+        """What of an array (R, ...) is about the policies held for some partners, (m, ...), in the partners' order."""
+        if len(heard) == len(self.partners):
+            return of_all[1:]
+        return of_all[self._rows_of(heard)]
 
-    def log_others_old(self, heard: Sequence[str]) -> Tensor:
-        """The same of the policies that ratios refer to; without gradient."""
-        return self._of_others(self.log_old, heard)
-
-    def probabilities(self, partner: str | None = None) -> Tensor:
-        """Own distributions (B, A), or those of the policy held for `partner`; without gradient."""
+    def probabilities(self, partner: str | None = None) -> np.ndarray:
+        """Own distributions (B, A), or those of the policy held for `partner`."""
         row = 0 if partner is None else 1 + self.partners.index(partner)
-        return self.log_probabilities[row].detach().exp()
+        distributions: np.ndarray = self.distributions[row]
+        return distributions
 
-    def among_own(self, said: Tensor) -> Tensor:
+    def among_own(self, said: np.ndarray) -> np.ndarray:
         """What others said of the own actions, distributions (..., B, A), over those alone that were possible."""
         return said if self.possible is None else masks.renormalized(said, self.possible[0])
 
-    def select(self, samples: Tensor, partner: str) -> Tensor:
+    def select(self, samples: np.ndarray, partner: str) -> np.ndarray:
         """The rows of `samples` (B, ...) at which `partner` was in range."""
         rows = self.rows_in_range[partner]
         return samples if rows is None else samples[rows]
@@ -106,10 +114,16 @@ class Round:
         """The partners among `shares`, in the partners' order, which no arrival can change."""
         return [partner for partner in self.partners if partner in shares]
 
-    def _of_others(self, of_all: Tensor, heard: Sequence[str]) -> Tensor:
-        if len(heard) == len(self.partners):
-            return of_all[1:]  # a slice, whose gradient costs a tenth of a selection's
-        return of_all[[1 + self.partners.index(partner) for partner in heard]]
+    def slopes(self, own: np.ndarray, others: np.ndarray | None = None, heard: Sequence[str] = ()) -> np.ndarray:
+        """Slopes by all log-probabilities (R, B, A), of those by the own ones (B, A) and those of the m heard."""
+        slopes = np.zeros(self.log_probabilities.shape, np.float32)
+        slopes[0] = own
+        if others is not None:
+            slopes[self._rows_of(heard)] = others
+        return slopes
+
+    def _rows_of(self, partners: Sequence[str]) -> list[int]:
+        return [1 + self.partners.index(partner) for partner in partners]
 
 
 @dataclass(frozen=True)
@@ -122,49 +136,62 @@ class Mixed:
         policies: (N, P), what is added to the policies' parameters after the round's step.
     """
 
-    advantages: Tensor | None = None
-    critic: Tensor | None = None
-    policies: Tensor | None = None
+    advantages: np.ndarray | None = None
+    critic: np.ndarray | None = None
+    policies: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class Loss:
-    """What is minimized, and its parts for the record.
+    """What is minimized, its gradient, and its parts for the record.
 
     Attributes:
-        total: Scalar, with gradient.
-        parts: By name, scalars without gradient.
+        total: Its value.
+        gradient: (R, B, A) float32, by the round's `log_probabilities`; in rows of partners not heard it is not looked
+            at.
+        parts: By name.
     """
 
-    total: Tensor
-    parts: dict[str, Tensor]
+    total: float
+    gradient: np.ndarray
+    parts: dict[str, float]
 
 
-def taken(log_probabilities: Tensor, actions: Tensor) -> Tensor:
-    """Log-probabilities (..., B) of the `actions` (..., B) taken, out of (..., B, A)."""
-    return log_probabilities.gather(-1, actions.unsqueeze(-1)).squeeze(-1)
+def taken(of_all: np.ndarray, actions: np.ndarray) -> np.ndarray:
+    """What (..., B, A) has for the `actions` (..., B) taken: (..., B)."""
+    picked: np.ndarray = of_all.reshape(-1)[_places(of_all.shape, actions)]
+    return picked
 
 
-def spread_actions(now: Round, shares: Mapping[str, Arrays], heard: Sequence[str]) -> tuple[Tensor, Tensor]:
+def placed(values: np.ndarray, actions: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The other way: `shape` (..., B, A) with `values` (..., B) for the `actions` (..., B), and 0 for all others."""
+    spread = np.zeros(shape, np.float32)
+    spread.reshape(-1)[_places(shape, actions)] = values
+    return spread
+
+
+def spread_actions(now: Round, shares: Mapping[str, Arrays], heard: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """The actions a_j (m, B) int64 that partners shared, and a mask (m, B) of the samples their shares are about."""
-    actions = now.actions.new_zeros(len(heard), len(now.actions))
-    mask = now.advantages.new_zeros(actions.shape)
+    actions = np.zeros((len(heard), now.samples), np.int64)
+    mask = np.zeros(actions.shape, np.float32)
     for position, partner in enumerate(heard):
         index = now.rows_in_range[partner]
         where = slice(None) if index is None else index
-        actions[position, where] = now.actions.new_tensor(shares[partner]["actions"])
-        mask[position, where] = 1.0
+        actions[position, where] = shares[partner]["actions"]
+        mask[position, where] = 1
     return actions, mask
 
 
-def spread_rows(now: Round, shares: Mapping[str, Arrays], heard: Sequence[str], name: str) -> Tensor:
+def spread_rows(now: Round, shares: Mapping[str, Arrays], heard: Sequence[str], name: str) -> np.ndarray:
     """Distributions that partners shared under `name` as (m, B, A): zeros where there is no row."""
-    out = now.advantages.new_zeros(len(heard), *now.log_probabilities.shape[1:])
+    out = np.zeros((len(heard), *now.log_probabilities.shape[1:]), np.float32)
     for target, partner in zip(out, heard, strict=True):
-        source = out.new_tensor(shares[partner][name])
-        index = now.rows_in_range[partner]
-        if index is None:
-            target[:, : source.shape[1]] = source
-        else:
-            target[index, : source.shape[1]] = source
+        source, index = shares[partner][name], now.rows_in_range[partner]
+        target[slice(None) if index is None else index, : source.shape[1]] = source
     return out
+
+
+def _places(shape: tuple[int, ...], actions: np.ndarray) -> np.ndarray:
+    """Where `actions` (..., B) lie in an array of `shape` (..., B, A) that is laid out flat."""
+    places: np.ndarray = np.arange(actions.size).reshape(actions.shape) * shape[-1] + actions
+    return places

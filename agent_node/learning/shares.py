@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -18,15 +19,79 @@ SUM_TOLERANCE = 1e-3
 """How far a distribution's sum may be from 1: ten times what float32 rounding gives for 1000 actions."""
 
 _DTYPES = {
-    Kind.DISTRIBUTION: np.float32,
-    Kind.ACTIONS: np.int32,
-    Kind.REAL: np.float32,
-    Kind.BITS: np.uint8,
-    Kind.COUNT: np.int32,
-    Kind.MASK: np.uint8,
+    kind: np.dtype(number)
+    for kind, number in (
+        (Kind.DISTRIBUTION, np.float32),
+        (Kind.ACTIONS, np.int32),
+        (Kind.REAL, np.float32),
+        (Kind.BITS, np.uint8),
+        (Kind.COUNT, np.int32),
+        (Kind.MASK, np.uint8),
+    )
 }
 HEAD_BYTES = 1024
 """What stands around the arrays in a frame, reckoned generously."""
+_REMEMBERED_SHAPES = 64
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What shares of one shape hold; an algorithm is asked once, and not for every share.
+
+    Attributes:
+        fields: All of them.
+        names: Theirs.
+        names_of_rows: Of those that have a row per sample.
+        described: Name, shape and dtype of each.
+        distributions: Names of those that are looked at as one; none unless all have equally many actions.
+        others: All fields but these, as far as their numbers are to be looked at.
+    """
+
+    fields: tuple[Field, ...]
+    names: frozenset[str]
+    names_of_rows: frozenset[str]
+    described: tuple[tuple[str, tuple[int, ...], np.dtype[Any]], ...]
+    distributions: tuple[str, ...]
+    others: tuple[Field, ...]
+
+    @classmethod
+    def of(cls, fields: tuple[Field, ...]) -> _Known:
+        """What `fields` say."""
+        distributions = [each for each in fields if each.kind is Kind.DISTRIBUTION and 0 not in each.shape]
+        alike = len({each.shape[-1] for each in distributions}) == 1 and all(len(f.shape) == 2 for f in distributions)
+        together = {each.name for each in distributions} if alike else set()
+        return cls(
+            fields,
+            frozenset(each.name for each in fields),
+            frozenset(each.name for each in fields if each.per_sample),
+            tuple((each.name, each.shape, _DTYPES[each.kind]) for each in fields),
+            tuple(sorted(together)),
+            tuple(each for each in fields if each.name not in together and each.kind is not Kind.BITS),
+        )
+
+    def check(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Refuse arrays that are not exactly the fields; see `check_share`."""
+        if arrays.keys() != self.names:
+            msg = f"expected arrays {sorted(self.names)}, found {sorted(arrays)}"
+            raise ProtocolViolation(msg)
+        # Where nothing is wrong with the distributions the others are left to look at; where anything is, a look at
+        # each in turn finds what it is.
+        for each in self.others if self._distributions_are_sound(arrays) else self.fields:
+            _check(arrays[each.name], each)
+
+    def _distributions_are_sound(self, arrays: Mapping[str, np.ndarray]) -> bool:
+        """Whether all arrays are as described, and a look at all distributions as one finds nothing wrong.
+
+        Small arrays cost what calls cost, whatever they hold.
+        """
+        for name, shape, dtype in self.described:
+            array = arrays[name]
+            if array.shape != shape or array.dtype != dtype:
+                return False
+        if not self.distributions:
+            return True
+        together = np.concatenate([arrays[name] for name in self.distributions])
+        return _every(together >= 0) and _every(_off_by(together) <= SUM_TOLERANCE)
 
 
 @dataclass(frozen=True)
@@ -45,16 +110,29 @@ class ShareFormat:
     positions: int
     agents: int
     masked: bool
+    _known: dict[ShareShape, _Known] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def fields(self, edge: ShareShape) -> tuple[Field, ...]:
         """The algorithm's own; the degree, with parameters; the mask; which samples they are about, if any has rows."""
+        return self._of(edge).fields
+
+    def _of(self, edge: ShareShape) -> _Known:
+        known = self._known.get(edge)
+        if known is None:
+            known = _Known.of(self._all_fields(edge))
+            if len(self._known) >= _REMEMBERED_SHAPES:
+                self._known.clear()
+            self._known[edge] = known
+        return known
+
+    def _all_fields(self, edge: ShareShape) -> tuple[Field, ...]:
         fields = self.algorithm.fields(edge)
         if fields and self.algorithm.shares_parameters:
             fields += (Field(consensus.NAME, Kind.COUNT, (1,), self.agents - 1, per_sample=False),)
         if fields and self.masked and self.algorithm.models != "self":
             bits = (edge.rows, masks.packed_bytes(edge.source_actions))
             fields += (Field(masks.NAME, Kind.MASK, bits, edge.source_actions),)
-        if any(field.per_sample for field in fields):
+        if any(each.per_sample for each in fields):
             grid = (samples.packed_bytes(self.positions),)
             fields += (Field(samples.NAME, Kind.BITS, grid, self.positions, per_sample=False),)
         return fields
@@ -71,15 +149,18 @@ class ShareFormat:
             degree: How many partners the sender has in the round.
             possible: (rows, actions) bool, what the sender could do at these samples; None where nothing is masked.
         """
-        names = {field.name for field in self.fields(edge)}
-        beside = {samples.NAME: samples.pack(index, self.positions), consensus.NAME: consensus.pack(degree)}
-        if possible is not None:
-            beside[masks.NAME] = masks.pack(possible)
-        return own | {name: array for name, array in beside.items() if name in names}
+        names, whole = self._of(edge).names, dict(own)
+        if samples.NAME in names:
+            whole[samples.NAME] = samples.pack(index, self.positions)
+        if consensus.NAME in names:
+            whole[consensus.NAME] = consensus.pack(degree)
+        if possible is not None and masks.NAME in names:
+            whole[masks.NAME] = masks.pack(possible)
+        return whole
 
     def names_of_rows(self, edge: ShareShape) -> frozenset[str]:
         """The arrays that have a row per sample."""
-        return frozenset(field.name for field in self.fields(edge) if field.per_sample)
+        return self._of(edge).names_of_rows
 
     def check(self, arrays: Mapping[str, np.ndarray], edge: ShareShape) -> None:
         """Refuse arrays that are no share on `edge`, whose number of rows the share itself says.
@@ -87,20 +168,22 @@ class ShareFormat:
         Raises:
             ProtocolViolation: Names the array, what was expected and what was found.
         """
-        bits = [field for field in self.fields(edge) if field.kind is Kind.BITS]
-        rows = count_bits(arrays.get(bits[0].name), bits[0]) if bits else 0
-        fields = self.fields(replace(edge, rows=rows))
-        check_share(arrays, fields)
+        rows = 0
+        for each in self.fields(edge):
+            if each.kind is Kind.BITS:
+                rows = count_bits(arrays.get(each.name), each)
+                break
+        known = self._of(edge._replace(rows=rows))
+        known.check(arrays)
         if masks.NAME in arrays:
             possible = masks.unpack(arrays[masks.NAME], edge.source_actions)
-            for field in fields:
-                if field.own_choice:
-                    _check_choice(arrays[field.name], field, possible)
+            for each in known.fields:
+                if each.own_choice:
+                    _check_choice(arrays[each.name], each, possible)
 
     def size_bytes(self, edge: ShareShape) -> int:
         """What a share on `edge` is on the wire, its head reckoned generously."""
-        fields = self.fields(edge)
-        return HEAD_BYTES + sum(math.prod(field.shape) * np.dtype(_DTYPES[field.kind]).itemsize for field in fields)
+        return HEAD_BYTES + sum(math.prod(each.shape) * _DTYPES[each.kind].itemsize for each in self.fields(edge))
 
 
 def check_share(arrays: Mapping[str, np.ndarray], fields: tuple[Field, ...]) -> None:
@@ -109,12 +192,7 @@ def check_share(arrays: Mapping[str, np.ndarray], fields: tuple[Field, ...]) -> 
     Raises:
         ProtocolViolation: Names the array, what was expected and what was found.
     """
-    if arrays.keys() != {field.name for field in fields}:
-        expected, found = sorted(field.name for field in fields), sorted(arrays)
-        msg = f"expected arrays {expected}, found {found}"
-        raise ProtocolViolation(msg)
-    for field in fields:
-        _check(arrays[field.name], field)
+    _Known.of(fields).check(arrays)
 
 
 def count_bits(array: np.ndarray | None, field: Field) -> int:
@@ -127,31 +205,33 @@ def count_bits(array: np.ndarray | None, field: Field) -> int:
         msg = f"expected an array {field.name}"
         raise ProtocolViolation(msg)
     _check(array, field)
-    bits = np.unpackbits(array)
-    if bits[field.limit :].any():
+    bits = int.from_bytes(array.tobytes(), "big")  # the first bit of the array is the highest
+    behind = 8 * array.size - field.limit
+    if bits & ((1 << behind) - 1):
         msg = f"{field.name}: expected at most {field.limit} bits, found one behind them"
         raise ProtocolViolation(msg)
-    return int(np.count_nonzero(bits))
+    return bits.bit_count()
 
 
 def _check(array: np.ndarray, field: Field) -> None:
-    dtype = _DTYPES[field.kind]
+    kind, dtype = field.kind, _DTYPES[field.kind]
     if array.shape != field.shape or array.dtype != dtype:
-        msg = f"{field.name}: expected {field.shape} {dtype.__name__}, found {array.shape} {array.dtype}"
+        msg = f"{field.name}: expected {field.shape} {dtype}, found {array.shape} {array.dtype}"
         raise ProtocolViolation(msg)
-    if not array.size:
+    if kind is Kind.BITS or not array.size:
         return
-    if field.kind is Kind.DISTRIBUTION:
+    if kind is Kind.DISTRIBUTION:
         _check_distribution(array, field.name)
-    elif field.kind is Kind.ACTIONS and (array.min() < 0 or array.max() >= field.limit):
+    # Seen as unsigned, a negative action is a huge one: a single look finds both.
+    elif kind is Kind.ACTIONS and not _every(array.view(np.uint32) < field.limit):
         msg = f"{field.name}: expected actions from 0 to {field.limit - 1}, found {array.min()} to {array.max()}"
         raise ProtocolViolation(msg)
-    elif field.kind is Kind.COUNT and (array.min() < 1 or array.max() > field.limit):
+    elif kind is Kind.COUNT and (array.min() < 1 or array.max() > field.limit):
         msg = f"{field.name}: expected 1 to {field.limit}, found {array.min()}"
         raise ProtocolViolation(msg)
-    elif field.kind is Kind.MASK:
+    elif kind is Kind.MASK:
         _check_mask(array, field)
-    elif field.kind is Kind.REAL and not np.isfinite(array).all():
+    elif kind is Kind.REAL and not np.isfinite(array).all():
         msg = f"{field.name}: expected finite numbers, found NaN or infinity"
         raise ProtocolViolation(msg)
 
@@ -174,11 +254,25 @@ def _check_choice(array: np.ndarray, field: Field, possible: np.ndarray) -> None
         raise ProtocolViolation(msg)
 
 
+def _off_by(distributions: np.ndarray) -> np.ndarray:
+    """How far each sum along the last axis is from 1.
+
+    They are added up in order, whatever the machine is: all are to refuse the same shares.
+    """
+    off: np.ndarray = np.abs(np.add.accumulate(distributions, axis=-1)[..., -1] - np.float32(1))
+    return off
+
+
+def _every(flags: np.ndarray) -> bool:
+    """Whether all flags (bool) are set; for few of them a tenth of what `all` takes."""
+    return b"\0" not in flags.tobytes()
+
+
 def _check_distribution(array: np.ndarray, name: str) -> None:
     if not array.min() >= 0:
         msg = f"{name}: expected non-negative probabilities, found {array.min()}"
         raise ProtocolViolation(msg)
-    off = np.abs(array.sum(axis=-1) - 1).max()
+    off = _off_by(array).max()
     if not off <= SUM_TOLERANCE:
         msg = f"{name}: expected distributions that sum to 1, found one that is off by {off:.3g}"
         raise ProtocolViolation(msg)

@@ -1,1 +1,1 @@
-"""The arithmetic that decides, with the same bits on every machine."""
+"""The arithmetic that decides: the same bits on every processor, compiler and version of a library."""

@@ -2,14 +2,18 @@
 
 Computing takes no time; only delays and deadlines do. Messages sent at one instant are read in the order in
 which they were sent, and arrive before deadlines of that same instant expire.
+
+Nobody is asked when it has something to do but who has just done something: an instant costs what happens in it,
+however many participants wait.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
 
 from broker.driving.driver import Driver
+from broker.driving.timers import Timers
 from broker.errors import Deadlock
 from broker.transports.memory import MemoryNetwork
 
@@ -28,6 +32,8 @@ class VirtualTime:
         self._network = network
         self._absent: dict[str, float] = {}
         self._begun: set[str] = set()
+        self._order = {name: number for number, name in enumerate(self._drivers)}
+        self._timers, self._timers_of_done = Timers(), Timers()
         self.now = now
 
     def take_away(self, name: str, for_s: float = inf) -> None:
@@ -38,6 +44,8 @@ class VirtualTime:
             for_s: For how long; for ever: nobody waits until it is done.
         """
         self._absent[name] = max(self._absent.get(name, 0.0), self.now + for_s)
+        self._timers.put(name, None)
+        self._timers_of_done.put(name, None)
 
     def run(self, interrupted: Callable[[], bool] = lambda: False) -> None:
         """Go on until every participant is done, or `interrupted` says so at a jump of the clock or after a message.
@@ -67,43 +75,58 @@ class VirtualTime:
         if addressee is None:
             return self._expire() or self._jump()
         if addressee in self._drivers and addressee not in self._absent:
-            self._drivers[addressee].deliver(self.now)
+            self._deliver(addressee)
         return True
 
     def _begin(self, name: str) -> None:
         self._begun.add(name)
         self._drivers[name].start(self.now)
+        self._note_timer(name)
+
+    def _deliver(self, name: str) -> None:
+        self._drivers[name].deliver(self.now)
+        self._note_timer(name)
+
+    def _note_timer(self, name: str) -> None:
+        """Take down when somebody, who has just done something, has to do something next."""
+        driver = self._drivers[name]
+        done, timer = driver.participant.done, driver.timer()
+        self._timers.put(name, None if done else timer)
+        if done:
+            self._timers_of_done.put(name, timer)
 
     def _come_back(self) -> None:
         for name in [name for name, until in self._absent.items() if until <= self.now]:
             del self._absent[name]
             if name not in self._begun:
                 self._begin(name)
-            self._drivers[name].deliver(self.now)
+            self._deliver(name)
 
-    def _present(self) -> list[Driver]:
-        return [driver for name, driver in self._drivers.items() if name not in self._absent]
+    def _in_order(self, names: Iterable[str]) -> list[str]:
+        return sorted(names, key=self._order.__getitem__)
 
     def _expire(self) -> bool:
         """All mail of this instant has been read: expire what has become due; whether anything had."""
-        timers = [(driver.timer(), driver) for driver in self._present()]
-        due = [driver for timer, driver in timers if timer is not None and timer <= self.now]
-        for driver in due:
-            driver.wake(self.now)
+        due = self._timers.due(self.now) | self._timers_of_done.due(self.now)
+        for name in self._in_order(due):
+            self._drivers[name].wake(self.now)
+            self._note_timer(name)
         return bool(due)
 
     def _jump(self) -> bool:
         """Go to the next instant something is due and deliver what was held until then; False when all are done."""
-        waiting = [driver for driver in self._present() if not driver.participant.done]
         returns = [until for until in self._absent.values() if until < inf]
-        if not waiting and not returns:
+        timer = self._timers.next()
+        if timer is not None:
+            returns.append(timer)
+        if not returns:
+            present = [driver.participant for name, driver in self._drivers.items() if name not in self._absent]
+            if waits := [participant.waits_for() for participant in present if not participant.done]:
+                raise Deadlock(waits)
             return False
-        timers = [(timer, driver) for driver in waiting if (timer := driver.timer()) is not None]
-        if not timers and not returns:
-            raise Deadlock([driver.participant.waits_for() for driver in waiting])
-        self.now = max(self.now, min([*returns, *(timer for timer, _ in timers)]))
+        self.now = max(self.now, min(returns))
+        due = self._timers.due(self.now)
         self._come_back()
-        for timer, driver in timers:
-            if timer <= self.now:
-                driver.deliver(self.now)
+        for name in self._in_order(due):
+            self._deliver(name)
         return True

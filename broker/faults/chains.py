@@ -7,6 +7,7 @@ in every episode. So a state depends on no message that did or did not arrive, a
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import sqrt
 
 from broker.faults.config import GilbertElliottConfig
 from broker.faults.delays import Correlated
@@ -35,7 +36,7 @@ class Chains:
     def score(self, config: Correlated, chain: Chain, message: MessageName) -> float:
         """The state of a stationary Gaussian AR(1) at a message: standard normal, correlated with the one before."""
         rho = config.correlation
-        fresh = (1 - rho * rho) ** 0.5
+        fresh = sqrt(1 - rho * rho)
         return self._state(chain, message, normal_score, lambda before, draw: rho * before + fresh * normal_score(draw))
 
     def is_bad(self, config: GilbertElliottConfig, chain: Chain, message: MessageName) -> bool:

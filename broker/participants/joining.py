@@ -44,7 +44,7 @@ class Joining:
         self._identity = identity
         self._strangers = Strangers(name, identity)
         self._name = name
-        self._silent = list(peers)
+        self._silent = dict.fromkeys(peers)
         self._deaf: set[str] = set()
         self._config = config
         self._incarnation = incarnation
@@ -72,8 +72,7 @@ class Joining:
 
     def leave_out(self, peer: str) -> None:
         """Wait no more for a peer that is dead."""
-        if peer in self._silent:
-            self._silent.remove(peer)
+        self._silent.pop(peer, None)
         if self.complete:
             self._ask_at = None
 
@@ -118,7 +117,7 @@ class Joining:
         if hello.wants_reply:
             self._deaf.add(source)
             return
-        self._silent.remove(source)
+        del self._silent[source]
         if self.complete:
             self._ask_at = None
 

@@ -20,22 +20,38 @@ _RECORDS = "records"
 class ParticipantLife:
     """What a driver knows of it.
 
-    States that are not due are held in memory, the last two of them: when a run is interrupted, some participants have
-    ended an episode and others have not, and never by more than one.
+    States that are not due are held in memory: copies of the last two, since a process is asked to end at any instant,
+    when some participants have ended an episode and others have not, and never by more than one. Participants that
+    share a process are asked to end between messages, and let go on until they have `settled`: what each holds is lent,
+    the last state as it was given, or copies would double what all of them take.
 
     Attributes:
         incarnation: Which life it is, from 0.
         checkpoints: Where the states for the next one are kept, or None to keep none.
         counted: What was counted before it.
+        newest: The last episode whose state was to be kept in this life; None before the first.
+
+    Args:
+        incarnation: As above.
+        checkpoints: As above.
+        counted: As above.
+        lent: Whether a state that is held is not copied, and good only as long as the participant is `settled`.
     """
 
     def __init__(
-        self, incarnation: int = 0, checkpoints: Checkpoints | None = None, counted: tuple[Record, ...] = ()
+        self,
+        incarnation: int = 0,
+        checkpoints: Checkpoints | None = None,
+        counted: tuple[Record, ...] = (),
+        *,
+        lent: bool = False,
     ) -> None:
         self.incarnation = incarnation
         self.checkpoints = checkpoints
         self.counted = counted
-        self._held: dict[int, State] = {}
+        self.newest: int | None = None
+        self._lent = lent
+        self._held: dict[int, tuple[State, Sequence[Record]]] = {}
 
     def keep(self, episode: int, state: State, counted: Sequence[Record], *, due: bool) -> None:
         """Write a checkpoint, with what has been counted until now, or hold it until the next one but one.
@@ -45,12 +61,13 @@ class ParticipantLife:
         """
         if self.checkpoints is None:
             return
-        arrays = {name: array.copy() for name, array in state.arrays.items()}
-        kept = State(arrays, state.facts | {_RECORDS: msgspec.to_builtins(list(counted))})
-        before = {each: held for each, held in self._held.items() if each == episode - 1}
-        self._held = before | {episode: kept}
+        self.newest = episode
+        before = {each: held for each, held in self._held.items() if each == episode - 1 and not self._lent}
+        self._held = before  # before the next is copied: there are never three
+        kept = state if self._lent else State({name: each.copy() for name, each in state.arrays.items()}, state.facts)
+        self._held = before | {episode: (kept, counted)}
         if due:
-            self.checkpoints.write(episode, kept)
+            self._write(self.checkpoints, episode)
             self._held = before
 
     def leave(self) -> None:
@@ -60,19 +77,26 @@ class ParticipantLife:
             OSError: It cannot be written.
         """
         if self.checkpoints is not None:
-            for episode, state in reversed(self._held.items()):
-                self.checkpoints.write(episode, state)
+            for episode in reversed(self._held):
+                self._write(self.checkpoints, episode)
+
+    def _write(self, checkpoints: Checkpoints, episode: int) -> None:
+        state, counted = self._held[episode]
+        checkpoints.write(episode, State(state.arrays, state.facts | {_RECORDS: msgspec.to_builtins(list(counted))}))
 
 
 FIRST_LIFE = ParticipantLife()
 
 
-def begin_life(config: LifeConfig, checkpoints: Checkpoints | None = None) -> tuple[ParticipantLife, State | None]:
+def begin_life(
+    config: LifeConfig, checkpoints: Checkpoints | None = None, *, lent: bool = False
+) -> tuple[ParticipantLife, State | None]:
     """The life that a participant was told to lead, and the state to begin with, if any.
 
     Args:
         config: Its slice of the scenario.
         checkpoints: Where its checkpoints are, if not in the folder that the slice names.
+        lent: Whether states that are held are not copied; see `ParticipantLife`.
 
     Raises:
         CheckpointDamaged: The state cannot be read.
@@ -80,7 +104,7 @@ def begin_life(config: LifeConfig, checkpoints: Checkpoints | None = None) -> tu
     if checkpoints is None and config.checkpoints is not None:
         checkpoints = FileCheckpoints(config.checkpoints)
     if config.after_episode < 0 or checkpoints is None:
-        return ParticipantLife(config.incarnation, checkpoints), None
+        return ParticipantLife(config.incarnation, checkpoints, lent=lent), None
     state = checkpoints.read(config.after_episode)
     counted = msgspec.convert(state.facts[_RECORDS], list[Record])
-    return ParticipantLife(config.incarnation, checkpoints, tuple(counted)), state
+    return ParticipantLife(config.incarnation, checkpoints, tuple(counted), lent=lent), state

@@ -34,7 +34,7 @@ class Save(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         episode: The episode that is over.
-        state: What is known after it.
+        state: What is known after it; its arrays are the participant's own, and stay so while it is `settled`.
         due: Whether it is to be written now; else it is written only if the participant is asked to end here.
     """
 
@@ -70,6 +70,7 @@ class Participant(Protocol):
         done: Whether its work is finished: nothing more will come of any call.
         awaited: How many messages it needs before it can go on, worth receiving in one go; less than 2 is as good as 1.
         deadline: When `expire` wants to be called, or None.
+        settled: Whether it still knows what it knew when it last wanted a state saved, or began; else it is learning.
     """
 
     name: str
@@ -79,6 +80,9 @@ class Participant(Protocol):
 
     @property
     def done(self) -> bool: ...  # noqa: D102 - an attribute or a property
+
+    @property
+    def settled(self) -> bool: ...  # noqa: D102 - an attribute or a property
 
     def start(self, now: float) -> Sequence[Command]:
         """Begin."""

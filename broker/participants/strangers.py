@@ -7,6 +7,7 @@ answers: then it has also heard to which run this side belongs, so that both end
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from broker.participants.participant import Command, Report
@@ -69,11 +70,11 @@ class Strangers:
         for found in self._found.values():
             found.silent_turns += 1
 
-    def certain(self, peers: list[str]) -> bool:
+    def certain(self, peers: Collection[str]) -> bool:
         """Whether it is certain of all these that somebody else is in their place."""
         return bool(peers) and all(peer in self._found and self._found[peer].certain for peer in peers)
 
-    def refusal(self, peers: list[str]) -> str:
+    def refusal(self, peers: Collection[str]) -> str:
         """Why it cannot work with the first of these that somebody else is in the place of; empty if there is none."""
         for peer in peers:
             if peer in self._found:

@@ -24,6 +24,10 @@ _SHOWN = 80
 _SHORT_ARRAY = range(0x90, 0xA0)
 """First bytes of a msgpack array of at most 15: looking into a longer one would take hundreds of times its size."""
 
+_write = msgspec.msgpack.Encoder().encode
+_read: Callable[[bytes], Envelope] = msgspec.msgpack.Decoder(Envelope).decode
+"""One of each for all codecs of a process: they keep nothing, and take kilobytes and time to make."""
+
 _NOBODY = Identity()
 _AnyHello = tuple[int, str, str, str, int, tuple[Literal[1], int, bool, Identity]]
 
@@ -50,8 +54,8 @@ class Codec:
         self.identity = identity
         self.incarnation = incarnation
         self.max_bytes = max_bytes
-        self.write = msgspec.msgpack.Encoder().encode
-        self._decode: Callable[[bytes], Envelope] = msgspec.msgpack.Decoder(Envelope).decode
+        self.write = _write
+        self._decode = _read
         self._edges: set[tuple[str, str]] = set()
 
     def allow(self, source: str, destination: str) -> None:

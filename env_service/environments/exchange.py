@@ -24,6 +24,8 @@ OPEN = 4
 STAY = 5
 
 _RUNNING, _TERMINATED, _TRUNCATED = map(int, Ended)  # numpy takes microseconds to read an IntEnum
+_SET = b"\1"
+"""A flag that is set, among the bytes of flags; for few of them a tenth of what `any` takes."""
 
 
 class ExchangeTask(Task):
@@ -50,6 +52,8 @@ class ExchangeTask(Task):
         self._open_cost = np.float32(config.open_cost)
         self._food_reward = np.float32(config.food_reward)
         self._time_cost = np.float32(config.time_cost)
+        nothing = np.bool_(False)
+        self._unpaid = self._food_reward * nothing - self._open_cost * nothing - self._time_cost
         self._grid = Grid(config.grid)
         self._transitions = self._grid.transitions(6)
         self._not_own = ~np.eye(config.agents, dtype=np.bool_)  # (agents, boxes)
@@ -59,7 +63,8 @@ class ExchangeTask(Task):
         self._agents: Integer = np.zeros(shape, np.int64)  # cells
         self._boxes: Integer = np.zeros(shape, np.int64)  # cells
         self._closed = np.ones(shape, np.bool_)
-        self._ended = self._standing()
+        self._seen: Float = np.zeros((copies, self.observation_size), np.float32)
+        self._look_around()
 
     def reset(self, generator: Generator) -> None:
         """Put agents and boxes on distinct random cells and close all boxes."""
@@ -72,30 +77,31 @@ class ExchangeTask(Task):
         self._agents, self._boxes = agents, boxes
         self._closed = np.ones(self._agents.shape, np.bool_)
         self._time = 0
-        self._ended = self._standing()
+        self._look_around()
 
     def step(self, actions: Integer) -> Outcome:
         """Open, move and pay in every running copy; `actions` is (E, N) int64."""
-        running = self._ended == _RUNNING
-        actions = np.where(running, actions, STAY)
-        openings = self._openings(actions)
-        opened, opens = openings.any(axis=1), openings.any(axis=2)
-        rewards = self._food_reward * opened - self._open_cost * opens - self._time_cost
-        self._closed &= ~opened
-        self._agents = self._transitions[actions, self._agents]
+        if self._some_over:
+            actions = np.where(self._running, actions, STAY)
+        could, rewards = self._could_open(actions), self._unopened
+        self._agents = self._grid.moved(self._transitions, actions, self._agents)
         self._time += 1
-        self._ended = self._standing()
-        return Outcome(np.where(running, rewards, np.float32(0)), self._ended)
+        if _SET in could.tobytes():
+            rewards = self._open(could)
+            self._look_around()
+        elif self._time >= self.steps:
+            self._look_around()
+        else:  # as in most steps: all that has changed is where the agents are
+            self._see_agents()
+        return Outcome(rewards, self._ended)
 
     def observations(self) -> Float:
         """What all agents see, (E, 5N) float32."""
-        cells = np.concatenate((self._agents, self._boxes), axis=1)
-        places = self._grid.scaled[cells].reshape(len(cells), -1)
-        return np.concatenate((places, self._closed), axis=1, dtype=np.float32)
+        return self._seen.copy()
 
     def positions(self) -> Float:
         """Row and column of each agent in cells, (E, N, 2) float32."""
-        return self._grid.coordinates[self._agents].astype(np.float32)
+        return self._grid.places_of(self._agents)
 
     def render(self) -> str:
         """The first copy as text: agents as numbers, boxes as [owner] while closed and (owner) once open."""
@@ -107,20 +113,43 @@ class ExchangeTask(Task):
     def close(self) -> None:
         """Nothing to release."""
 
-    def _openings(self, actions: Integer) -> NDArray[np.bool_]:
-        """Who opens what, (E, agents, boxes): of all who could open a box, the lowest index."""
-        stands_on = self._agents[:, :, None] == self._boxes[:, None, :]
-        could = stands_on & (actions == OPEN)[:, :, None] & self._closed[:, None, :] & self._not_own
-        lowest = could.argmax(axis=1, keepdims=True)  # (E, 1, boxes)
-        opens: NDArray[np.bool_] = could & (lowest == self._numbers)
-        return opens
+    def _could_open(self, actions: Integer) -> NDArray[np.bool_]:
+        """Who could open what by these actions, (E, agents, boxes)."""
+        open_: NDArray[np.bool_] = self._agents[:, :, None] == self._boxes[:, None, :]
+        open_ &= (actions == OPEN)[:, :, None]
+        open_ &= self._openable
+        return open_
 
-    def _standing(self) -> Flags:
-        """How the copies stand, (E, N). A frozen copy keeps its boxes, so this never changes once it has ended."""
+    def _open(self, could: NDArray[np.bool_]) -> Float:
+        """Open boxes, and give what that pays, (E, N); of all who could open a box, the lowest index does."""
+        lowest = could.argmax(axis=1, keepdims=True)  # (E, 1, boxes)
+        opens = could & (lowest == self._numbers)
+        opened, pays = opens.any(axis=1), opens.any(axis=2)
+        rewards = self._food_reward * opened - self._open_cost * pays - self._time_cost
+        self._closed &= ~opened
+        return np.where(self._running, rewards, np.float32(0))
+
+    def _look_around(self) -> None:
+        """Take in which boxes are closed, and so how the copies stand, (E, N): all that seldom changes.
+
+        A frozen copy keeps its boxes, so how it stands never changes once it has ended.
+        """
         cut = _TRUNCATED if self._time >= self.steps else _RUNNING
         ended: Flags = np.full(self._closed.shape, cut, np.uint8)
         ended[~self._closed.any(axis=1)] = _TERMINATED
-        return ended
+        self._ended = ended
+        self._running = ended == _RUNNING
+        self._some_over = not self._running.all()
+        self._unopened: Float = np.where(self._running, self._unpaid, np.float32(0))
+        self._openable = self._closed[:, None, :] & self._not_own  # (E, agents, boxes)
+        agents = self._agents.shape[1]
+        self._see_agents()
+        self._seen[:, 2 * agents : 4 * agents] = self._grid.scaled_places(self._boxes)
+        self._seen[:, 4 * agents :] = self._closed
+
+    def _see_agents(self) -> None:
+        """Take in where the agents are."""
+        self._seen[:, : 2 * self._agents.shape[1]] = self._grid.scaled_places(self._agents)
 
 
 def parallel_env(**settings: object) -> TaskParallelEnv:

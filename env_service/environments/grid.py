@@ -11,6 +11,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.random import Generator
 
+from broker.arithmetic.draws import orders
 from env_service.environments.task import Float, Integer
 
 
@@ -39,6 +40,7 @@ class Grid:
         self.side = side
         self.coordinates: Integer = np.stack(np.divmod(np.arange(side * side), side), axis=1)
         self.scaled: Float = (2 * self.coordinates / (side - 1) - 1).astype(np.float32)
+        self._places: Float = self.coordinates.astype(np.float32)
 
     def transitions(self, actions: int) -> Integer:
         """Where each action leads from each cell, (actions, cells) int64.
@@ -51,6 +53,18 @@ class Grid:
             table[move] = rows * self.side + columns
         return table
 
+    def moved(self, transitions: Integer, actions: Integer, cells: Integer) -> Integer:
+        """Where `actions` lead from `cells`, int64 of their shape, by the table that `transitions` made."""
+        return transitions.take(actions * self.side**2 + cells)
+
+    def places_of(self, cells: Integer) -> Float:
+        """Row and column of each of `cells` (E, N), (E, N, 2) float32."""
+        return self._places.take(cells, axis=0)
+
+    def scaled_places(self, cells: Integer) -> Float:
+        """The same of -1 to 1, one cell behind the other, (E, 2N) float32."""
+        return self.scaled.take(cells, axis=0).reshape(len(cells), -1)
+
     def distances(self, cells: Integer, others: Integer) -> Integer:
         """L1 distance in cells from each of `cells` to its counterpart in `others`, int64 of their shape."""
         distances: Integer = np.abs(self.coordinates[cells] - self.coordinates[others]).sum(axis=-1)
@@ -58,8 +72,7 @@ class Grid:
 
     def places(self, generator: Generator, copies: int, count: int) -> Integer:
         """`count` random distinct cells for each copy, (copies, count) int64."""
-        cells = np.tile(np.arange(self.side**2), (copies, 1))
-        return np.ascontiguousarray(generator.permuted(cells, axis=1)[:, :count])
+        return np.ascontiguousarray(orders(generator, copies, self.side**2)[:, :count])
 
     def drawing(self, marks: Iterable[tuple[int, str]]) -> str:
         """The grid as text, a line a row, with `marks` (cell, text) in their cells."""

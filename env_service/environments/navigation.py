@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 STAY = 4
 
+_RUNNING, _TRUNCATED = int(Ended.RUNNING), int(Ended.TRUNCATED)  # numpy takes microseconds to read an IntEnum
+
 
 class NavigationTask(Task):
     """E copies of cooperative navigation.
@@ -64,19 +66,18 @@ class NavigationTask(Task):
         rewards: Float = np.zeros(self._agents.shape, np.float32)
         if self._time < self.steps:
             self._time += 1
-            self._agents = self._transitions[actions, self._agents]
+            self._agents = self._grid.moved(self._transitions, actions, self._agents)
             rewards = self._rewards()
-        ended = Ended.RUNNING if self._time < self.steps else Ended.TRUNCATED
+        ended = _RUNNING if self._time < self.steps else _TRUNCATED
         return Outcome(rewards, np.full(rewards.shape, ended, np.uint8))
 
     def observations(self) -> Float:
         """What all agents see, (E, 4N) float32."""
-        cells = np.concatenate((self._agents, self._landmarks), axis=1)
-        return self._grid.scaled[cells].reshape(len(cells), -1)
+        return self._grid.scaled_places(np.concatenate((self._agents, self._landmarks), axis=1))
 
     def positions(self) -> Float:
         """Row and column of each agent in cells, (E, N, 2) float32."""
-        return self._grid.coordinates[self._agents].astype(np.float32)
+        return self._grid.places_of(self._agents)
 
     def render(self) -> str:
         """The first copy as text: agents as numbers, landmarks as <owner>."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from broker.arithmetic.draws import integers
 from broker.seeding import derive
 from broker.wire.messages import Ended
 from env_service.config import PettingZooConfig
@@ -96,7 +97,7 @@ class PettingZooTask(Task):
         Raises:
             UserCodeFailed: The environment raised, or gave what nobody can use; `step` raises the same.
         """
-        seeds = generator.integers(2**31, size=len(self._environments)).tolist()
+        seeds = integers(generator, 2**31, (len(self._environments),)).tolist()
         self._view.seen.fill(0)
         self._time = 0
         self._ended = np.zeros_like(self._ended)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from broker.arithmetic.draws import uniforms
 from broker.wire.messages import Ended
 from env_service.config import PredationConfig
 from env_service.environments.task import Float, Integer, Outcome, Task
@@ -24,6 +25,8 @@ ALL_ENGAGE = np.float32(-1)
 NONE_ENGAGES = np.float32(-3)
 ENGAGES_AMONG_SOME = np.float32(-4)
 SHIRKS_AMONG_SOME = np.float32(0)
+
+_RUNNING, _TRUNCATED = int(Ended.RUNNING), int(Ended.TRUNCATED)  # numpy takes microseconds to read an IntEnum
 
 
 class PredationTask(Task):
@@ -56,8 +59,8 @@ class PredationTask(Task):
 
     def reset(self, generator: Generator) -> None:
         """Put prey and agents anywhere on the line, uniformly."""
-        prey = generator.uniform(0, self._line_length, self._prey.shape)
-        self.place(generator.uniform(0, self._line_length, self._agents.shape), prey)
+        prey = self._line_length * uniforms(generator, self._prey.shape)
+        self.place(self._line_length * uniforms(generator, self._agents.shape), prey)
 
     def place(self, agents: NDArray[np.float64], prey: NDArray[np.float64]) -> None:
         """Start an episode with agents (E, N) and prey (E, 1) at the given places of the line, float64."""
@@ -70,7 +73,7 @@ class PredationTask(Task):
         if self._time < self.steps:
             self._time += 1
             rewards = _payoffs(self._move(2 * actions - 1))
-        ended = Ended.RUNNING if self._time < self.steps else Ended.TRUNCATED
+        ended = _RUNNING if self._time < self.steps else _TRUNCATED
         return Outcome(rewards, np.full(rewards.shape, ended, np.uint8))
 
     def observations(self) -> Float:
@@ -103,8 +106,8 @@ class PredationTask(Task):
 
 def _payoffs(engaged: NDArray[np.bool_]) -> Float:
     """Reward of each agent, (E, N), given who engages, (E, N)."""
-    everyone = engaged.all(axis=1, keepdims=True)
-    anyone = engaged.any(axis=1, keepdims=True)
+    everyone = np.logical_and.reduce(engaged, axis=1, keepdims=True)
+    anyone = np.logical_or.reduce(engaged, axis=1, keepdims=True)
     of_engaged = np.where(everyone, ALL_ENGAGE, ENGAGES_AMONG_SOME)
     of_shirking = np.where(anyone, SHIRKS_AMONG_SOME, NONE_ENGAGES)
     return np.where(engaged, of_engaged, of_shirking)

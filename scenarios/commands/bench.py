@@ -41,6 +41,9 @@ MQTT_TARGET = 0.6
 TRIP_LIMITS = {CURVE: 1.5, FORWARDER: 2.5}
 QOS_1_LIMIT_MS = 5.0
 FAULTS_LIMIT_US = 5.0
+GROWTH_LIMIT = 1.3
+JOINED_100_LIMIT_S = 6.0
+MEMORY_100_LIMIT_MB = 1000.0
 _TRIPS = 300
 _RECOVERED = "recovered: an episode was recorded that was not before the kill; the phase is the last one reported"
 
@@ -190,8 +193,44 @@ def soak(minutes: float, kill_every: float) -> None:
         say(f"soak: {sentence}")
 
 
+@click.command()
+@click.option("--agents", type=click.IntRange(min=5), multiple=True, default=(10, 100, 1000), show_default=True)
+@click.option("--blocks", type=click.IntRange(min=1), default=5, show_default=True, help="Blocks of each number.")
+@click.option("--episodes", type=click.IntRange(min=1), default=2, show_default=True, help="Of the most, in a block.")
+@click.option("--processes", type=click.IntRange(min=5), multiple=True, default=(10, 100), show_default=True)
+def growth(agents: tuple[int, ...], blocks: int, episodes: int, processes: tuple[int, ...]) -> None:
+    """What an agent costs as there are more: simulated, by time and memory, and as a process, until all have joined."""
+    from scenarios.bench.growth import measure_growth, measure_joining  # noqa: PLC0415
+
+    found = measure_growth(sorted(set(agents)), blocks, episodes)
+    table = _table("simulated, degree 4", "agents", "to begin, ms each", "ms a round", "MiB each", "times the fewest")
+    for size in found:
+        memory = f"{size.memory_bytes / 2**20:.3f}"
+        table.add_row(f"{size.agents:,}", f"{size.begun_ms:.2f}", f"{size.round_ms:.3f}", memory, f"{size.ratio:.2f}")
+    Screen().print(table)
+    joined = [(number, measure_joining(number)) for number in sorted(set(processes))]
+    table = _table("as processes, degree 4", "agents", "s until joined", "MB of PSS joined", "MB learned", "MB each")
+    for number, start in joined:
+        everything, learned = (sum(look.values()) / 1e6 for look in (start.joined, start.learned))
+        each = sum(start.learned[name] for name in start.learned if name.startswith("agent-")) / 1e6 / number
+        row = (f"{start.joined_s:.2f}", f"{everything:.0f}", f"{learned:.0f}", f"{each:.1f}")
+        table.add_row(f"{number:,}", *row)
+    Screen().print(table)
+    most, last = found[-1], joined[-1]
+    say(
+        f"growth: {most.ratio:.2f} times the processor time a round of {counted(found[0].agents, 'agent')} with "
+        f"{most.agents} (limit {GROWTH_LIMIT})"
+    )
+    say(
+        f"growth: {counted(last[0], 'agent')} as processes have joined after {last[1].joined_s:.2f} s "
+        f"(limit {JOINED_100_LIMIT_S:.0f} s for 100) and hold {sum(last[1].learned.values()) / 1e6:.0f} MB of PSS "
+        f"with all that is around them (limit {MEMORY_100_LIMIT_MB:.0f} MB for 100)"
+    )
+
+
 COMMANDS: dict[str, click.Command] = {
     "faults": faults,
+    "growth": growth,
     "messages": messages,
     "overhead": overhead,
     "recovery": recovery,

@@ -47,12 +47,12 @@ class Plan:
     masks: bool
     largest_bytes: int = 0
 
-    @property
+    @cached_property
     def agents(self) -> tuple[str, ...]:
         """Their ids, in order."""
         return tuple(self.names.by_id)
 
-    @property
+    @cached_property
     def timestep_bytes(self) -> int:
         """Of the arrays that an agent is sent at each step."""
         near = len(self.agents) - 1 if self.graph.proximity_distance is not None else None
@@ -73,7 +73,7 @@ class Plan:
         """Everybody whom a fault of processes can strike."""
         return (*self.participants, BROKER) if self.has_own_broker else self.participants
 
-    @property
+    @cached_property
     def participants(self) -> tuple[str, ...]:
         """The environment, then the agents."""
         return (ENVIRONMENT, *self.agents)
@@ -95,10 +95,11 @@ class Plan:
 
     def agent(self, name: str, wiring: Wiring) -> AgentConfig:
         """What agent `name` is told."""
-        scenario = self.scenario
+        scenario, graph = self.scenario, self.graph.neighbors
+        near = (name, *graph[name]) if scenario.exchange.mode == "random-partner" else (name,)
         return AgentConfig(
             link=self._link(name, self.peers(name), wiring),
-            neighbors=self.graph.neighbors,
+            neighbors={agent: graph[agent] for agent in near},
             proximity=self.graph.proximity_distance is not None,
             masks=self.masks,
             episodes=scenario.episodes,
@@ -150,7 +151,7 @@ class Plan:
 
     def _link(self, name: str, peers: tuple[str, ...], wiring: Wiring) -> LinkConfig:
         scenario = self.scenario
-        known = {name, *peers, OBSERVER}
+        known = (name, *peers, OBSERVER)
         return LinkConfig(
             run=wiring.run,
             identity=Identity(wiring.name, self._shared_digest, FORETELL, ARITHMETIC),
@@ -161,7 +162,7 @@ class Plan:
             joining=scenario.joining,
             faults=scenario.message_faults,
             observed=wiring.observed and name != OBSERVER,
-            addresses={who: address for who, address in wiring.addresses.items() if who in known},
+            addresses={who: wiring.addresses[who] for who in known if who in wiring.addresses},
             largest_bytes=self.largest_bytes,
             broker=wiring.broker,
             credentials=wiring.keys / name if wiring.keys else None,

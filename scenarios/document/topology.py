@@ -4,8 +4,8 @@ Each kind of graph is one class: its settings, and `pairs`, which lists its undi
 `build_graph` turns those into names and refuses what cannot work. To add a kind, write its class and name it in
 `TopologyConfig`.
 
-Random graphs come from networkx, which is imported only when one is drawn. Every draw has a seed by name (`derive(seed,
-"topology")`, or `derive(seed, "topology", draw)` where a graph is drawn again until it is connected).
+Random graphs have a stream by name (`generator(seed, "topology")`, or `generator(seed, "topology", draw)` where a graph
+is drawn again until it is connected).
 """
 
 from __future__ import annotations
@@ -13,20 +13,17 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from itertools import combinations, pairwise
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
+from numpy.random import Generator
 from pydantic import Field
 
 from broker.config import Model
 from broker.counting import counted
 from broker.errors import ScenarioError
-from broker.seeding import derive
+from broker.seeding import generator
 from broker.wire.messages import agent_name
-
-if TYPE_CHECKING:
-    import networkx as nx
-
-Pair = tuple[int, int]
+from scenarios.document.random_graphs import Pair, each_pair_by_chance, is_connected, regular, small_world
 
 DRAWS = 100
 """How often a random graph is drawn, at most, until one is connected."""
@@ -131,10 +128,10 @@ class RegularConfig(_Topology):
                 "make one of the two even"
             )
             raise ScenarioError("topology.degree", problem)
-        others = agents - 1 - self.degree
+        others, stream = agents - 1 - self.degree, generator(seed, "topology")
         if self.degree <= others:
-            return _regular_pairs(self.degree, agents, seed)
-        left_out = set(_regular_pairs(others, agents, seed))
+            return regular(stream, agents, self.degree)
+        left_out = set(regular(stream, agents, others))
         return [pair for pair in combinations(range(agents), 2) if pair not in left_out]
 
 
@@ -158,10 +155,8 @@ class SmallWorldConfig(_Topology):
         if self.neighbors >= agents:
             problem = f"expected less than the number of agents ({agents}), found {self.neighbors}"
             raise ScenarioError("topology.neighbors", problem)
-        import networkx as nx  # noqa: PLC0415 (0.1 s that other kinds need not pay)
-
         pairs = _first_connected(
-            lambda key: nx.watts_strogatz_graph(agents, self.neighbors, self.rewire_probability, seed=key), seed
+            lambda stream: small_world(stream, agents, self.neighbors, self.rewire_probability), agents, seed
         )
         if pairs is None:
             problem = (
@@ -183,9 +178,9 @@ class ErdosRenyiConfig(_Topology):
 
     def pairs(self, agents: int, seed: int, /) -> Iterable[Pair]:
         """The first connected draw."""
-        import networkx as nx  # noqa: PLC0415 (0.1 s that other kinds need not pay)
-
-        pairs = _first_connected(lambda key: nx.gnp_random_graph(agents, self.edge_probability, seed=key), seed)
+        pairs = _first_connected(
+            lambda stream: each_pair_by_chance(stream, agents, self.edge_probability), agents, seed
+        )
         if pairs is None:
             graphs = f"{DRAWS} graphs of {counted(agents, 'agent')}"
             problem = f"none of {graphs} drawn with {self.edge_probability} was connected; raise it"
@@ -267,23 +262,7 @@ def _edge_numbers(path: str, ends: tuple[str, str], numbers: dict[str, int]) -> 
     return low, high
 
 
-def _regular_pairs(degree: int, agents: int, seed: int) -> list[Pair]:
-    import networkx as nx  # noqa: PLC0415 (0.1 s that other kinds need not pay)
-
-    return _sorted_pairs(nx.random_regular_graph(degree, agents, seed=derive(seed, "topology")))
-
-
-def _first_connected(draw: Callable[[int], nx.Graph[int]], seed: int) -> list[Pair] | None:
+def _first_connected(draw: Callable[[Generator], list[Pair]], agents: int, seed: int) -> list[Pair] | None:
     """The edges of the first connected graph out of `DRAWS`, or None."""
-    import networkx as nx  # noqa: PLC0415 (0.1 s that other kinds need not pay)
-
-    for number in range(DRAWS):
-        graph = draw(derive(seed, "topology", number))
-        if nx.is_connected(graph):
-            return _sorted_pairs(graph)
-    return None
-
-
-def _sorted_pairs(graph: nx.Graph[int]) -> list[Pair]:
-    """The edges of an undirected graph of numbers, the lower end first."""
-    return sorted((min(ends), max(ends)) for ends in graph.edges())
+    graphs = (draw(generator(seed, "topology", number)) for number in range(DRAWS))
+    return next((pairs for pairs in graphs if is_connected(pairs, agents)), None)

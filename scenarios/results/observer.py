@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from broker.arithmetic.sums import added
 from broker.wire.records import (
     EpisodeRecord,
     EventKind,
@@ -232,7 +233,7 @@ class Observer:
             self._losses[name] += value
 
     def _add_episode(self, record: EpisodeRecord) -> None:
-        team_return = sum(record.returns)
+        team_return = added(record.returns)
         before = team_return if self._team_return is None else self._team_return
         self._team_return = before + _SMOOTHING * (team_return - before)
         scalars = {"return/team": team_return}

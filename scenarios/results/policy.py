@@ -7,11 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from agent_node.learning.fields import Arrays
-from agent_node.learning.network_sizes import Networks, Sizes
-from agent_node.learning.perceptron import weights_digest
+from agent_node.learning.network_sizes import Networks
+from agent_node.learning.weights_digest import weights_digest
 from agent_node.policy_document import ActionSpace, LearnedAgent, NetworkLayout, ObservationSpace, PolicyDocument
 from agent_node.policy_folder import arrays_of, write_policy
 from agent_node.registry import load_algorithm
+from broker.arithmetic.sizes import Sizes
 from broker.errors import UserError
 from broker.participants.checkpoint import Kept
 from scenarios.document.plan import Plan

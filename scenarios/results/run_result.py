@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from broker.arithmetic.sums import total
 from broker.errors import UserError
 from broker.text_files import read_text
 from broker.wire.records import EdgeRecord
@@ -80,8 +81,7 @@ class RunResult:
     @property
     def team(self) -> NDArray[np.float64]:
         """Team return, the sum over agents, of every episode."""
-        total: NDArray[np.float64] = self.returns.sum(axis=1)
-        return total
+        return total(self.returns, axis=1)
 
 
 def read_run(folder: Path) -> RunResult:

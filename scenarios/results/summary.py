@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from broker.arithmetic.chosen import kernels
+from broker.arithmetic.sums import mean, total
 from broker.arithmetic.version import ARITHMETIC
 from broker.config import Model
 from broker.errors import UserError
@@ -93,8 +94,10 @@ class RunTotals:
         self.heard = self.missing = 0
         self.weights: dict[str, str] = {}
         self.recorded = 0
+        self._known = frozenset(agents)
         self._rounds = rounds
         self._rounds_of: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        self._records_of: Counter[int] = Counter()
         self.gone: dict[str, None] = {}
 
     def add(self, records: Iterable[Record]) -> None:
@@ -116,6 +119,7 @@ class RunTotals:
 
         while self._is_whole(self.recorded):
             self._rounds_of.pop(self.recorded, None)
+            self._records_of.pop(self.recorded, None)
             self.recorded += 1
 
     def recall(self, store: RunReader, after_episode: int | None = None) -> None:
@@ -146,18 +150,21 @@ class RunTotals:
         if episode >= len(self.returns):
             return False
         rounds = self._rounds_of[episode]
+        if self._records_of[episode] < self._rounds * (len(self.agents) - len(self.gone)):
+            return False  # most records are not the last of an episode: to look at every agent at each would square
         return all(rounds[agent] == self._rounds for agent in self.agents if agent not in self.gone)
 
     def _add_round(self, agent: str, episode: int, partners: int, heard: int) -> None:
         self.round_records += 1
         self._rounds_of[episode][agent] += 1
+        self._records_of[episode] += 1
         self.heard += heard
         self.missing += partners - heard
 
     def _add_edge(self, record: EdgeRecord) -> None:
         self.rejected += record.rejected
         self.lost += record.lost
-        if record.source in self.agents and record.destination in self.agents:
+        if record.source in self._known and record.destination in self._known:
             for name in ("sent", "sent_bytes", "dropped", "late"):
                 self.edges[name] += getattr(record, name)
 
@@ -176,10 +183,10 @@ class RunTotals:
         """
         returns = np.array(self.returns, np.float64).reshape(len(self.returns), len(self.agents))
         tenth = max(1, len(returns) // 10)
-        team = returns.sum(axis=1)
+        team = total(returns, axis=1)
         with read_store(store) as reader:
             names, (faults, ledger_digest) = dict(reader.agent_names().by_id), _ledger(reader)
-        last = returns[-tenth:].mean(axis=0).tolist() if len(returns) else []
+        last = mean(returns[-tenth:]).tolist() if len(returns) else []
         return Summary(
             scenario=scenario,
             seed=seed,
@@ -187,8 +194,8 @@ class RunTotals:
             complete=len(returns) == episodes and {*self.weights, *self.gone}.issuperset(self.agents),
             episodes=len(returns),
             env_steps=self.env_steps,
-            team_return_first=float(team[:tenth].mean()) if len(returns) else None,
-            team_return_last=float(team[-tenth:].mean()) if len(returns) else None,
+            team_return_first=float(mean(team[:tenth])) if len(returns) else None,
+            team_return_last=float(mean(team[-tenth:])) if len(returns) else None,
             per_agent_return_last=dict(zip(self.agents, last, strict=False)),
             agent_names=names,
             rounds=self.round_records // len(self.agents),

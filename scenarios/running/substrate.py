@@ -96,6 +96,9 @@ class Life(Protocol):
     def go_on(self, episode: int) -> None:
         """Let the environment begin an episode before which it waits."""
 
+    def settle(self) -> None:
+        """Let everybody come to where it can go on from: a user wants the end."""
+
     def end(self, *, at_once: bool) -> None:
         """End whoever still works: in order, or at once where nothing that they would still say counts."""
 

@@ -13,7 +13,7 @@ WayName = Literal["simulate", "run"]
 def way_called(name: WayName) -> Way:
     """In this process and virtual time, or as processes of this host in real time."""
     if name == "simulate":
-        from scenarios.running.simulated.simulate import simulated  # noqa: PLC0415 - torch takes seconds
+        from scenarios.running.simulated.simulate import simulated  # noqa: PLC0415 - all participants come with it
 
         return simulated
     from scenarios.running.launched.launch import launched  # noqa: PLC0415

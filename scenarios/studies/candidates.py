@@ -6,10 +6,10 @@ to anticipation sharing alone; every algorithm has as many candidates.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from broker.arithmetic.scalars import exp, log
 from broker.seeding import choice, uniform
 from scenarios.document.scenario import Scenario
 from scenarios.running.batch.cell import Settings
@@ -97,4 +97,4 @@ def _draw(plain: Scenario, algorithm: str, number: int) -> Candidate:
 
 def _between(low: float, high: float, *name: str | int) -> float:
     """Log-uniform between two bounds."""
-    return low * math.exp(math.log(high / low) * uniform(_SEED, *name))
+    return low * exp(log(high / low) * uniform(_SEED, *name))

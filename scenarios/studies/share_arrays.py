@@ -44,7 +44,7 @@ class SharedArray:
 
 def share_layout(scenario: Scenario) -> tuple[SharedArray, ...]:
     """The arrays of the first share of a run without faults and skipped rounds; none where nothing is shared."""
-    from agent_node.build import make_agent  # noqa: PLC0415 - torch takes seconds that other commands need not pay
+    from agent_node.build import make_agent  # noqa: PLC0415 - what other commands need not import
     from env_service.build import make_environment  # noqa: PLC0415
 
     plan = make_plan(undisturbed(scenario))

@@ -42,7 +42,7 @@ def command(*arguments: str) -> list[str]:
 
 
 def foretell(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end, in a process that need not import torch anew: see warm.py."""
+    """Run the command to its end, in a process that need not import all anew: see warm.py."""
     with start(*arguments, **environment) as process:
         output, errors = process.communicate(timeout=LIMIT_S)
         assert process.returncode is not None
@@ -70,7 +70,7 @@ def need_mosquitto() -> None:
 
 
 def simulate_here(out: Path, *arguments: str) -> dict[str, Any]:
-    """`foretell simulate` in this process, which has torch already; gives the summary."""
+    """`foretell simulate` in this process, which has imported it all already; gives the summary."""
     from scenarios.commands.main import foretell as commands
 
     commands(["simulate", *arguments, "--out", str(out)], standalone_mode=False)
@@ -167,7 +167,7 @@ def _warm_server() -> socket.socket:
 
 
 def start(*arguments: str, **environment: str) -> Started:
-    """Start the command in a process group of its own, as a terminal would; it need not import torch anew."""
+    """Start the command in a process group of its own, as a terminal would; it need not import all anew."""
     sys.audit("foretell.start")  # see tests/conftest.py
     request = json.dumps([arguments, os.environ | environment, str(Path.cwd())]).encode()
     assert len(request) < LARGEST_REQUEST

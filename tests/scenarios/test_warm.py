@@ -1,4 +1,4 @@
-"""What the tests take for a run of the command is one: forked from a process that has torch, or started afresh."""
+"""What the tests take for a run of the command is one: forked from a process with the imports, or started afresh."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""A process that has imported what takes seconds (torch above all) and forks the command for the tests that start it.
+"""A process that has imported what takes its time, and forks the command for the tests that start it.
 
 Runs of one test session share the imports and nothing else: each command is a process of its own, in a session, a
 folder and an environment of its own, which executes `scenarios.commands.main` as `python -m` does and starts all that
 belongs to it in its own way. One thing is replaced: the fork server of a run is forked from the command instead of
-started as an interpreter, and so has torch too. What is claimed about a start itself is tested with a fresh
+started as an interpreter, and so has its imports too. What is claimed about a start itself is tested with a fresh
 interpreter: see `foretell_afresh` and `start_afresh` in runs.py.
 
 Run as a script, with the number of an inherited socket. Each request on it is a JSON list of words, environment and

@@ -99,6 +99,7 @@ class _Run:
             life.begin()
             while not self._interrupted() and not (moment := life.advance()).finished:
                 self._look_after(life, moment)
+            life.settle()
         except ParticipantDied as error:
             death = error
         finally:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from broker.faults.config import name_of_fault
-from broker.seeding import generator
+from broker.seeding import choice
 from broker.wire.records import ProcessFaultRecord
 from scenarios.document.process_faults import (
     CheckpointLossConfig,
@@ -174,11 +174,10 @@ class ProcessFaults:
         """The strike, if there is anybody left whom it can meet."""
         name, victims = name_of_fault(fault), matching(fault, self._names)
         if fault.pick == "one":
-            draw = generator(self._seed, "process-fault", name, occasion)
             victims = tuple(victim for victim in victims if victim not in self._gone)
             if not victims:
                 return None
-            victims = (victims[int(draw.integers(len(victims)))],)
+            victims = (victims[choice(len(victims), self._seed, "process-fault", name, occasion)],)
         return Strike(name, fault, occasion, victims)
 
 

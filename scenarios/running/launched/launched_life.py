@@ -116,6 +116,9 @@ class LaunchedLife:
         """Let the environment begin the episode."""
         self._taking.orders.go_on(episode)
 
+    def settle(self) -> None:
+        """Nothing to wait for: every process holds a copy of what it knew."""
+
     def end(self, *, at_once: bool) -> None:
         """End whoever still runs, and take in the last records."""
         if self._inbox is None:

@@ -45,6 +45,7 @@ class Speakers:
 
     def __init__(self, plan: Plan, after_episode: int) -> None:
         self._plan = plan
+        self._graph = plan.graph.neighbors
         self._episodes = range(after_episode + 1, plan.scenario.episodes)
         self._newest_episode = after_episode
         self._newest_round: dict[str, tuple[int, int]] = {}
@@ -55,7 +56,7 @@ class Speakers:
             case EpisodeRecord():
                 return speaker == ENVIRONMENT and self._is_next_episode(record)
             case RoundRecord():
-                return speaker == record.agent in self._plan.agents and self._is_next_round(record)
+                return speaker == record.agent and speaker in self._graph and self._is_next_round(record)
             case PausedRecord():
                 return speaker == ENVIRONMENT and record.episode in self._episodes
             case FinishedRecord():
@@ -90,7 +91,7 @@ class Speakers:
             record.episode in self._episodes
             and record.round < self._plan.scenario.learning.rounds
             and name > self._newest_round.get(agent, (-1, -1))
-            and record.heard <= record.partners <= len(self._plan.graph.neighbors[agent])
+            and record.heard <= record.partners <= len(self._graph[agent])
         )
         if possible:
             self._newest_round[agent] = name
@@ -104,11 +105,13 @@ class Speakers:
         return heard and not any(getattr(record, each) for each in _SENDERS)
 
     def _hears(self, speaker: str, peer: str) -> bool:
-        return peer == OBSERVER or peer in self._plan.peers(speaker)
+        if speaker == ENVIRONMENT:
+            return peer == OBSERVER or peer in self._graph
+        return peer in (OBSERVER, ENVIRONMENT) or peer in self._graph[speaker]
 
     def _is_name(self, peer: str) -> bool:
         """Whether somebody can have seemed to send something; strangers have one name for all."""
-        return peer in ("", UNKNOWN, OBSERVER, *self._plan.participants)
+        return peer in ("", UNKNOWN, OBSERVER, ENVIRONMENT) or peer in self._graph
 
 
 def _is_finite(record: FaultRecord | EndingRecord | DelayRecord | FaultCount | FateCount) -> bool:

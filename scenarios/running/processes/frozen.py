@@ -1,6 +1,6 @@
 """Imported last by the fork server: what it holds by then is never looked at by a collection in a child.
 
-A full collection writes to every object it looks at, and each agent would get a copy of its own of all of torch.
+A full collection writes to every object it looks at, and each agent would get a copy of its own of all imports.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from agent_node.build import make_agent
 from broker.driving.connect import connect, make_codec, refitted
 from broker.driving.driver import Driver
 from broker.driving.virtual_time import VirtualTime
-from broker.errors import ParticipantDied, UserCodeDied, UserCodeFailed, UserCodeRefused
+from broker.errors import ForetellError, ParticipantDied, UserCodeDied, UserCodeFailed, UserCodeRefused
 from broker.participants.checkpoint import Checkpoints, State
 from broker.participants.life import ParticipantLife, begin_life
 from broker.participants.link import LinkConfig
@@ -30,12 +30,15 @@ from scenarios.running.control.recovery import lose_newest
 from scenarios.running.substrate import CRASHED, GONE, THE_BROKER, Moment
 
 _LOG = Path("simulation")
+_STEPS_IN_A_MOMENT = 100
+"""However much is to be read at an instant, a user who interrupts is heard in between."""
 
 
 class SimulatedLife:
     """All participants of one life on one memory network, which is their own `ProcessControl`.
 
-    It pauses before every episode, when nothing is under way: what users want takes effect there.
+    It pauses before every episode, when nothing is under way: what users want takes effect there. A moment lasts until
+    there is something to look after: a pause, a death, or another instant, at which a fault may be due.
 
     Attributes:
         crashed: Whether a fault has killed anybody.
@@ -70,6 +73,8 @@ class SimulatedLife:
         self._hung_after_s = plan.scenario.recovery.hung_after_s
         self._names = [name for name in plan.participants if name not in wiring.life.gone]
         self._paused: int | None = None
+        self._looked_at: float | None = None
+        self._records: list[Record] = []
         self._deaths: list[ParticipantDied] = []
         self._killed: set[str] = set()
         self._down_s = 0.0
@@ -94,17 +99,26 @@ class SimulatedLife:
 
     def begin(self) -> None:
         """Let everybody begin who is not late."""
-        self._time.begin()
+        try:
+            self._time.begin()
+        finally:
+            self._hand_over()
 
     def advance(self) -> Moment:
-        """Let the next thing happen: a message is read, a deadline expires, or the clock jumps."""
-        self._paused = None
+        """Let messages be read, deadlines expire and the clock jump until there is something to look after."""
+        self._paused, goes_on = None, True
+        step, time, looked_at = self._time.step, self._time, self._looked_at
         try:
-            goes_on = self._time.step()
+            for _ in range(_STEPS_IN_A_MOMENT):
+                goes_on = step()
+                if not goes_on or self._paused is not None or time.now != looked_at:
+                    break
         except UserCodeFailed as failure:
             self._deaths.append(self._died_of(failure))
-            goes_on = True
-        return Moment(self._time.now, self._paused, finished=not goes_on)
+        finally:
+            self._hand_over()
+        self._looked_at = time.now
+        return Moment(time.now, self._paused, finished=not goes_on)
 
     def deaths(self) -> list[ParticipantDied]:
         """Whom faults, or code that somebody brought, have killed since the last look."""
@@ -125,12 +139,24 @@ class SimulatedLife:
         """Let the environment begin the episode."""
         self._orders.go_on(episode)
 
+    def settle(self) -> None:
+        """Go on to the end of the episode, if anybody learns: so nobody has to hold a copy of what it knew before."""
+        newest = {self._lives[name].newest for name in self._names}
+        if len(newest) == 1 and all(map(self._is_settled, self._names)):
+            return
+        with suppress(ForetellError):  # it is about to end, and goes on from what was kept before
+            while not (self._deaths or self._killed):
+                moment = self.advance()
+                if moment.finished or moment.paused is not None:
+                    return
+
     def end(self, *, at_once: bool) -> None:
         """Take in the totals of those that live, and what they know where it counts."""
         for name in self._names:
             self._drivers[name].finish()
-            if not at_once and name not in self._killed and not self._drivers[name].participant.done:
+            if not at_once and self._is_settled(name):
                 self._keep_last(name)
+        self._hand_over()
         for driver in self._drivers.values():
             driver.transport.close(0.0)
 
@@ -168,12 +194,16 @@ class SimulatedLife:
         """Delete the newest of its checkpoints."""
         return lose_newest(self._checkpoints[victim], newest)
 
+    def _is_settled(self, name: str) -> bool:
+        participant = self._drivers[name].participant
+        return participant.settled and not participant.done and name not in self._killed
+
     def _keep_last(self, name: str) -> None:
         try:
             self._lives[name].leave()
         except OSError as error:
             why = f"no checkpoint of the last episodes: {error.strerror or error}"
-            self._observer.take([EventRecord(name, EventKind.CHECKPOINT, "", why)])
+            self._take([EventRecord(name, EventKind.CHECKPOINT, "", why)])
 
     def _died_of(self, failure: UserCodeFailed) -> UserCodeDied:
         log = self._log(failure.participant)
@@ -186,7 +216,13 @@ class SimulatedLife:
         for record in records:
             if type(record) is PausedRecord:
                 self._paused = record.episode
-        self._observer.take(records)
+        self._records += records
+
+    def _hand_over(self) -> None:
+        """Give the observer what has been reported in this moment, in one go."""
+        records, self._records = self._records, []
+        if records:
+            self._observer.take(records)
 
     def _drive(self, plan: Plan, wiring: Wiring, network: MemoryNetwork, name: str) -> Driver:
         make: Callable[[State | None], Participant]
@@ -197,7 +233,7 @@ class SimulatedLife:
         else:
             environment = plan.environment(wiring)
             make, link = partial(make_environment, environment), environment.link
-        life, state = begin_life(link.life, self._checkpoints[name])
+        life, state = begin_life(link.life, self._checkpoints[name], lent=True)
         self._lives[name] = life
         transport = connect(link, network)
         return Driver(link.run, make(state), transport, self._take, life, refit=partial(refitted, link))

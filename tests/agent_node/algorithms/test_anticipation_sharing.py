@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from agent_cases import (
     Heard,
     Terms,
@@ -23,16 +22,18 @@ from agent_cases import (
     softmax,
     toy_episode,
 )
-from torch import Tensor
 
 from agent_node.algorithms.anticipation_sharing import AnticipationSharing
 from agent_node.algorithms.independent import Independent
 from agent_node.config import AlgorithmConfig, AnticipationSharingConfig, LearningConfig
+from agent_node.experience import masks
 from agent_node.learning.fields import ShareShape
 from agent_node.learning.round import Draws, Loss, Round
+from broker.arithmetic.chosen import kernels
+from broker.arithmetic.sizes import Sizes
 
 J, K = "agent-j", "agent-k"
-IMPOSSIBLE = -1e9
+NOTHING = np.zeros(0, np.float32)
 
 
 @dataclass
@@ -75,9 +76,10 @@ def settings(rho: float = 0.5, cap: float | None = None) -> AlgorithmConfig:
     )
 
 
-def padded(rows: list[list[float]], width: int) -> Tensor:
+def padded(rows: list[list[float]], width: int) -> np.ndarray:
     """Log-probabilities (B, A) with impossible actions as the networks give them."""
-    return torch.tensor([[math.log(p) for p in row] + [IMPOSSIBLE] * (width - len(row)) for row in rows])
+    logs = [[math.log(p) for p in row] + [masks.IMPOSSIBLE] * (width - len(row)) for row in rows]
+    return np.array(logs, np.float32)
 
 
 def as_shares(heard: Mapping[str, Heard]) -> dict[str, dict[str, np.ndarray]]:
@@ -92,11 +94,11 @@ def as_shares(heard: Mapping[str, Heard]) -> dict[str, dict[str, np.ndarray]]:
     }
 
 
-def in_range(heard: Mapping[str, Heard]) -> dict[str, Tensor | None]:
-    ranges: dict[str, Tensor | None] = {J: None, K: None}
+def in_range(heard: Mapping[str, Heard]) -> dict[str, np.ndarray | None]:
+    ranges: dict[str, np.ndarray | None] = {J: None, K: None}
     for j, said in heard.items():
         rows = [b for b, row in enumerate(said.policy) if row is not None]
-        ranges[j] = None if len(rows) == len(said.policy) else torch.tensor(rows)
+        ranges[j] = None if len(rows) == len(said.policy) else np.array(rows)
     return ranges
 
 
@@ -104,27 +106,27 @@ DRAWS = Draws(seed=1, agent="agent-0", episode=0, round=0)
 
 
 def hand_round(
-    partners: tuple[str, ...] = (J, K), ranges: dict[str, Tensor | None] | None = None, draws: Draws = DRAWS
+    partners: tuple[str, ...] = (J, K), ranges: dict[str, np.ndarray | None] | None = None, draws: Draws = DRAWS
 ) -> Round:
-    logs = [padded(Hand.own, 3)] + [padded(Hand.wished[j], 3) for j in partners]
+    logs = np.stack([padded(Hand.own, 3)] + [padded(Hand.wished[j], 3) for j in partners])
     return Round(
-        advantages=torch.tensor(Hand.advantages),
-        actions=torch.tensor(Hand.actions),
-        log_probabilities=torch.stack(logs).requires_grad_(),
-        log_old=old_policies(Hand.own_old, torch.stack(logs)),
+        advantages=np.array(Hand.advantages, np.float32),
+        actions=np.array(Hand.actions),
+        log_probabilities=logs,
+        log_old=old_policies(Hand.own_old, logs),
         partners=partners,
         rows_in_range=ranges or {J: None, K: None},
-        critic=torch.empty(0),
-        policies=torch.empty(0),
+        critic=NOTHING,
+        policies=NOTHING,
         weights={},
         draws=draws,
     )
 
 
-def old_policies(own_old: list[float], like: Tensor) -> Tensor:
+def old_policies(own_old: list[float], like: np.ndarray) -> np.ndarray:
     """Log-probabilities (R, B, A) that are `own_old` for every action of the own policy, and nothing for the others."""
-    old = torch.full_like(like, torch.nan)
-    old[0] = torch.tensor(own_old, dtype=like.dtype).log()[:, None]
+    old = np.full_like(like, np.nan)
+    old[0] = np.log(np.array(own_old))[:, None]
     return old
 
 
@@ -143,17 +145,16 @@ def hand_loss(
     cap: float | None = None,
     advantages: list[float] | None = None,
     **learning: float,
-) -> tuple[Loss, Round]:
+) -> Loss:
     now = hand_round(partners, in_range(heard))
     if advantages is not None:
-        now = replace(now, advantages=torch.tensor(advantages))
+        now = replace(now, advantages=np.array(advantages, np.float32))
     algorithm = AnticipationSharing(LearningConfig(**learning), settings(rho, cap))
-    return algorithm.loss(now, as_shares(heard)), now
+    return algorithm.loss(now, as_shares(heard))
 
 
 def values(loss: Loss) -> tuple[float, float | None, float]:
-    penalty = loss.parts.get("penalty")
-    return loss.parts["gain"].item(), None if penalty is None else penalty.item(), loss.total.item()
+    return loss.parts["gain"], loss.parts.get("penalty"), loss.total
 
 
 def only(*names: str) -> dict[str, Heard]:
@@ -164,7 +165,7 @@ def only(*names: str) -> dict[str, Heard]:
 
 
 def test_the_loss_of_two_steps_and_two_neighbors_is_the_one_computed_by_hand() -> None:
-    assert values(hand_loss()[0]) == pytest.approx((-0.8, 0.10125, 0.90125))
+    assert values(hand_loss()) == pytest.approx((-0.8, 0.10125, 0.90125))
 
 
 def test_the_scalar_oracle_gives_every_number_of_the_table() -> None:
@@ -185,24 +186,22 @@ def test_the_scalar_oracle_gives_every_number_of_the_table() -> None:
 
 
 def test_rho_0_leaves_the_gain_alone() -> None:
-    assert values(hand_loss(rho=0.0)[0]) == pytest.approx((-0.8, 0.0, 0.8))
+    assert values(hand_loss(rho=0.0)) == pytest.approx((-0.8, 0.0, 0.8))
 
 
 def test_rho_scales_both_penalties() -> None:
-    assert values(hand_loss(rho=5.0)[0]) == pytest.approx((-0.8, 1.0125, 1.8125))
+    assert values(hand_loss(rho=5.0)) == pytest.approx((-0.8, 1.0125, 1.8125))
 
 
 def test_kappa_is_the_mean_size_of_the_advantages_of_the_whole_batch() -> None:
     # A = (3, -2): kappa = 2.5, same signs. gain: 3 * .96 - 2.56 = .32 / 2; penalty: .10125 * 2.5 / 1.5
-    assert values(hand_loss(advantages=[3.0, -2.0])[0]) == pytest.approx((0.16, 0.16875, 0.00875), abs=1e-6)
+    assert values(hand_loss(advantages=[3.0, -2.0])) == pytest.approx((0.16, 0.16875, 0.00875), abs=1e-6)
 
 
 def test_advantages_of_0_give_neither_gain_nor_penalty_nor_gradient() -> None:
-    loss, now = hand_loss(advantages=[0.0, 0.0])
+    loss = hand_loss(advantages=[0.0, 0.0])
     assert values(loss) == pytest.approx((0.0, 0.0, 0.0))
-    loss.total.backward()  # type: ignore[no-untyped-call]
-    assert now.log_probabilities.grad is not None
-    assert not now.log_probabilities.grad.any()
+    assert not loss.gradient.any()
 
 
 @pytest.mark.parametrize(
@@ -220,8 +219,8 @@ def test_only_the_terms_of_neighbors_heard_are_in_the_loss(
     heard: tuple[str, ...], expected: tuple[float, float | None, float]
 ) -> None:
     """A share that did not arrive and a partner that was never asked come to the same."""
-    missing, _ = hand_loss(only(*heard))
-    chosen, _ = hand_loss(only(*heard), partners=heard)
+    missing = hand_loss(only(*heard))
+    chosen = hand_loss(only(*heard), partners=heard)
     assert values(missing) == pytest.approx(expected)
     assert values(chosen) == pytest.approx(expected)
 
@@ -238,15 +237,12 @@ def test_only_the_terms_of_neighbors_heard_are_in_the_loss(
 def test_a_neighbor_out_of_range_at_one_sample_drops_from_that_sample_alone(
     sample: int, expected: tuple[float, float, float]
 ) -> None:
-    loss, _ = hand_loss({J: out_of_range(Hand.heard[J], sample), K: Hand.heard[K]})
+    loss = hand_loss({J: out_of_range(Hand.heard[J], sample), K: Hand.heard[K]})
     assert values(loss) == pytest.approx(expected)
 
 
 def test_a_neighbor_out_of_range_at_a_sample_gets_no_gradient_there() -> None:
-    loss, now = hand_loss({J: out_of_range(Hand.heard[J], 0), K: Hand.heard[K]})
-    loss.total.backward()  # type: ignore[no-untyped-call]
-    gradient = now.log_probabilities.grad
-    assert gradient is not None
+    gradient = hand_loss({J: out_of_range(Hand.heard[J], 0), K: Hand.heard[K]}).gradient
     assert not gradient[1, 0].any()
     assert gradient[1, 1].any()
     assert gradient[2, 0].any()
@@ -254,16 +250,16 @@ def test_a_neighbor_out_of_range_at_a_sample_gets_no_gradient_there() -> None:
 
 def test_the_cap_bounds_the_neighbors_ratio_on_both_sides() -> None:
     # xi_N = (.8, 1.6) becomes (1 / 1.1, 1.1): gain (1.2 / 1.1 - .8 * 1.1 * 2) / 2; the penalty is the same
-    loss, _ = hand_loss(cap=math.log(1.1))
+    loss = hand_loss(cap=math.log(1.1))
     gain = (1.2 / 1.1 - 1.76) / 2
     assert values(loss) == pytest.approx((gain, 0.10125, 0.10125 - gain))
 
 
 def test_the_entropy_of_the_own_policy_alone_is_rewarded() -> None:
     # -(.6 ln .6 + .4 ln .4) = .673012 and ln 2 = .693147: mean .683079
-    loss, _ = hand_loss(entropy_bonus=0.1)
-    assert loss.parts["entropy"].item() == pytest.approx(0.6830794)
-    assert loss.total.item() == pytest.approx(0.90125 - 0.06830794)
+    loss = hand_loss(entropy_bonus=0.1)
+    assert loss.parts["entropy"] == pytest.approx(0.6830794)
+    assert loss.total == pytest.approx(0.90125 - 0.06830794)
 
 
 def test_independent_learning_is_ppo_on_the_own_ratio() -> None:
@@ -272,10 +268,11 @@ def test_independent_learning_is_ppo_on_the_own_ratio() -> None:
         assert values(loss) == pytest.approx((-0.2, None, 0.2))
 
 
-def test_parts_carry_no_gradient() -> None:
-    loss, _ = hand_loss(entropy_bonus=0.1)
-    assert loss.total.requires_grad
-    assert not any(part.requires_grad for part in loss.parts.values())
+def test_a_loss_is_a_plain_number_with_plain_parts_and_a_gradient_by_every_log_probability() -> None:
+    loss = hand_loss(entropy_bonus=0.1)
+    assert {type(number) for number in (loss.total, *loss.parts.values())} == {float}
+    assert loss.parts.keys() == {"gain", "penalty", "entropy"}
+    assert (loss.gradient.shape, loss.gradient.dtype) == ((3, 2, 3), np.float32)
 
 
 def test_a_share_holds_the_own_distributions_own_actions_and_the_anticipation_of_the_receiver() -> None:
@@ -293,17 +290,17 @@ def test_a_share_holds_the_own_distributions_own_actions_and_the_anticipation_of
 
 
 def test_a_share_is_about_the_samples_in_range_alone() -> None:
-    now = hand_round(ranges={J: torch.tensor([1]), K: None})
+    now = hand_round(ranges={J: np.array([1]), K: None})
     said = AnticipationSharing(LearningConfig(), settings()).share(now, J, ShareShape(1, 2, 3))
     np.testing.assert_allclose(said["policy"], Hand.own[1:], rtol=1e-6)
     np.testing.assert_allclose(said["anticipation"], Hand.wished[J][1:], rtol=1e-6)
     assert said["actions"].tolist() == [1]
 
 
-# The gradient, in double precision, against central differences of the scalar loop
+# The gradient by the networks' parameters, against central differences of the scalar loop
 
 
-SIZES = (2, 4, 3)
+SIZES = Sizes(2, (4,), 3)
 COUNTS = {"own": 2, J: 3, K: 2}
 
 
@@ -322,7 +319,9 @@ class Case:
     entropy_bonus: float
 
     def distributions(self, row: np.ndarray, count: int) -> list[list[float]]:
-        return [softmax(scalar_network(row.tolist(), SIZES, seen)[:count]) for seen in self.observations.tolist()]
+        return [
+            softmax(scalar_network(row.tolist(), SIZES.widths, seen)[:count]) for seen in self.observations.tolist()
+        ]
 
     def scalar(self, parameters: np.ndarray, heard: Mapping[str, Heard] | None = None) -> Terms:
         return scalar_loss(
@@ -337,37 +336,29 @@ class Case:
             entropy_bonus=self.entropy_bonus,
         )
 
-    def torch(self, heard: Mapping[str, Heard] | None = None) -> tuple[float, np.ndarray]:
-        """Loss and gradient (3, P) by the code under test."""
-        said = self.heard if heard is None else heard
-        leaf = torch.tensor(self.parameters, dtype=torch.float64, requires_grad=True)
-        logits = perceptrons(leaf, torch.tensor(self.observations, dtype=torch.float64))
-        impossible = torch.arange(3) >= torch.tensor([2, 3, 2])[:, None, None]
-        logs = torch.log_softmax(logits.masked_fill(impossible, IMPOSSIBLE), dim=-1)
+    def found(self, heard: Mapping[str, Heard] | None = None) -> tuple[float, np.ndarray]:
+        """Loss and gradient (3, P) by the code under test, from the networks on and back to them."""
+        said, rows = self.heard if heard is None else heard, range(3)
+        parameters = self.parameters.astype(np.float32)
+        passed = kernels.evaluate(SIZES, parameters, rows, self.observations.astype(np.float32))
+        impossible = np.arange(3) >= np.array([2, 3, 2])[:, None, None]
+        logs = kernels.log_softmax(np.where(impossible, np.float32(masks.IMPOSSIBLE), passed.outputs))
         now = Round(
-            advantages=torch.tensor(self.advantages, dtype=torch.float64),
-            actions=torch.tensor(self.actions),
+            advantages=np.array(self.advantages, np.float32),
+            actions=np.array(self.actions),
             log_probabilities=logs,
-            log_old=old_policies(self.own_old, logs.detach()),
+            log_old=old_policies(self.own_old, logs),
             partners=(J, K),
             rows_in_range=in_range(said),
-            critic=torch.empty(0),
-            policies=torch.empty(0),
+            critic=NOTHING,
+            policies=NOTHING,
             weights={},
             draws=DRAWS,
         )
         learning = LearningConfig(entropy_bonus=self.entropy_bonus)
         loss = AnticipationSharing(learning, settings(self.rho, self.cap)).loss(now, as_shares(said))
-        loss.total.backward()  # type: ignore[no-untyped-call]
-        assert leaf.grad is not None
-        return loss.total.item(), leaf.grad.numpy()
-
-
-def perceptrons(parameters: Tensor, inputs: Tensor) -> Tensor:
-    """Outputs (R, B, 3) of networks of `SIZES`, with gradient; `parameters` (R, P) laid out layer by layer."""
-    hidden_weight, hidden_bias, weight, bias = torch.split(parameters, [8, 4, 12, 3], dim=1)
-    hidden = torch.relu(inputs @ hidden_weight.view(-1, 2, 4) + hidden_bias[:, None])
-    return hidden @ weight.view(-1, 4, 3) + bias[:, None]
+        by_logits = kernels.log_softmax_gradient(logs, loss.gradient)
+        return loss.total, kernels.gradient(passed, parameters, rows, by_logits)
 
 
 def random_case(seed: int) -> Case:
@@ -385,7 +376,7 @@ def random_case(seed: int) -> Case:
         heard[J] = out_of_range(heard[J], int(draw.integers(samples)))
     return Case(
         observations=draw.normal(size=(samples, 2)),
-        parameters=draw.normal(size=(3, 2 * 4 + 4 + 4 * 3 + 3)),
+        parameters=draw.normal(size=(3, SIZES.size)),
         actions=draw.integers(0, 2, samples).tolist(),
         own_old=draw.uniform(0.2, 0.9, samples).tolist(),
         advantages=draw.normal(size=samples).tolist(),
@@ -437,7 +428,7 @@ def test_the_random_cases_reach_every_branch() -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=range(len(CASES)))
 def test_loss_and_gradient_equal_the_scalar_loop_and_its_difference_quotients(case: Case) -> None:
-    loss, gradient = case.torch()
+    loss, gradient = case.found()
     assert loss == pytest.approx(case.scalar(case.parameters).loss, rel=1e-5, abs=1e-6)
     expected = central_differences(lambda at: case.scalar(at).loss, case.parameters)
     np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=2e-5)
@@ -449,7 +440,7 @@ def test_loss_and_gradient_of_a_round_with_neighbors_missing_are_those_of_the_fo
     case: Case, heard: tuple[str, ...]
 ) -> None:
     said = {j: case.heard[j] for j in heard}
-    loss, gradient = case.torch(said)
+    loss, gradient = case.found(said)
     assert loss == pytest.approx(case.scalar(case.parameters, said).loss, rel=1e-5, abs=1e-6)
     expected = central_differences(lambda at: case.scalar(at, said).loss, case.parameters)
     np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=2e-5)
@@ -467,7 +458,7 @@ def noisy_share(noise: float, draws: Draws = DRAWS, neighbor: str = J) -> dict[s
 
 def test_without_noise_the_anticipation_is_shared_as_it_is() -> None:
     share = noisy_share(0.0)
-    assert share["anticipation"].tobytes() == hand_round().probabilities(J)[:, :3].numpy().tobytes()
+    assert share["anticipation"].tobytes() == hand_round().probabilities(J)[:, :3].tobytes()
 
 
 @pytest.mark.parametrize("noise", [0.1, 0.5, 1.0])

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from agent_cases import (
     Played,
     ScalarAdam,
@@ -360,18 +359,18 @@ def test_the_joint_ratio_and_its_clip_in_numbers() -> None:
 
     def losses(advantage: float, heard: dict[str, Arrays]) -> float:
         now = Round(
-            advantages=torch.tensor([advantage]),
-            actions=torch.tensor([0]),
-            log_probabilities=torch.tensor([[[0.6, 0.4]], [[0.5, 0.5]]]).log(),
-            log_old=torch.tensor([[[0.5, 0.5]], [[0.6, 0.4]]]).log(),
+            advantages=np.array([advantage], np.float32),
+            actions=np.array([0]),
+            log_probabilities=np.log(np.array([[[0.6, 0.4]], [[0.5, 0.5]]], np.float32)),
+            log_old=np.log(np.array([[[0.5, 0.5]], [[0.6, 0.4]]], np.float32)),
             partners=(A1,),
             rows_in_range={A1: None},
-            critic=torch.empty(0),
-            policies=torch.empty(0),
+            critic=np.zeros(0, np.float32),
+            policies=np.zeros(0, np.float32),
             weights={},
             draws=Draws(7, A0, 0, 0),
         )
-        return PolicySharing(LearningConfig(), AlgorithmConfig()).loss(now, heard).total.item()
+        return PolicySharing(LearningConfig(), AlgorithmConfig()).loss(now, heard).total
 
     said = {A1: {"actions": np.array([1], np.int32)}}
     assert losses(1.0, said) == pytest.approx(-1.2)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from agent_cases import Played, agent_config, make_learner, play, scalar_advantages, scalar_network, toy_episode
 from learner_cases import critic, policies
 
@@ -28,16 +27,16 @@ def valuing(name: str = A0, **settings: Any) -> AgentConfig:
 
 
 def hand_round(**parts: Any) -> Round:
-    zeros = torch.zeros(1, 3, 2)
+    zeros, nothing = np.zeros((1, 3, 2), np.float32), np.zeros(0, np.float32)
     known: dict[str, Any] = {
-        "advantages": torch.tensor([1.0, -2.0, 3.0]),
-        "actions": torch.tensor([0, 1, 0]),
+        "advantages": np.array([1, -2, 3], np.float32),
+        "actions": np.array([0, 1, 0]),
         "log_probabilities": zeros,
         "log_old": zeros,
         "partners": (A1, A2),
-        "rows_in_range": {A1: None, A2: torch.tensor([0, 2])},
-        "critic": torch.empty(0),
-        "policies": torch.empty(0),
+        "rows_in_range": {A1: None, A2: np.array([0, 2])},
+        "critic": nothing,
+        "policies": nothing,
         "weights": {},
         "draws": Draws(7, A0, 0, 0),
     }
@@ -109,7 +108,7 @@ def test_an_agent_learns_on_the_mean_as_an_independent_one_would_whose_own_advan
     alone, toy = lived(agent_config(algorithm="independent", normalize_advantages=normalize))
     before = policies(alone).copy()
     opened = alone.open_round(toy.episode, 0, ())
-    told = replace(opened.round, advantages=torch.from_numpy(mean.astype(np.float32)))
+    told = replace(opened.round, advantages=mean.astype(np.float32))
     alone.close_round(replace(opened, round=told), {})
     np.testing.assert_allclose(policies(learner), policies(alone), rtol=1e-5, atol=1e-6)
     assert not np.allclose(policies(learner), before, rtol=1e-5, atol=1e-3)

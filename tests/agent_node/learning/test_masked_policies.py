@@ -18,6 +18,7 @@ from agent_cases import (
     play,
     random_masks,
     restricted,
+    softmax,
     toy_episode,
 )
 from hypothesis import given, settings
@@ -33,6 +34,7 @@ from agent_node.learning.algorithm import Algorithm, Round
 from agent_node.learning.learner import Learner
 from agent_node.learning.losses import entropy
 from agent_node.registry import BUILT_IN
+from broker.arithmetic.chosen import kernels
 from broker.errors import ProtocolViolation
 
 Arrays = dict[str, np.ndarray]
@@ -49,19 +51,19 @@ def masked(name: str = A0, **settings: Any) -> AgentConfig:
 
 
 def test_a_distribution_over_what_is_possible_is_the_one_computed_by_hand() -> None:
-    logits = torch.tensor([[math.log(1), math.log(2), math.log(3)], [math.log(1), math.log(2), math.log(3)]])
-    possible = torch.tensor([[True, False, True], [False, True, False]])
+    logits = np.log(np.array([[1, 2, 3], [1, 2, 3]], np.float32))
+    possible = np.array([[True, False, True], [False, True, False]])
     logs = masks.among(logits, possible)
-    assert logs.exp().tolist() == [pytest.approx([0.25, 0, 0.75]), pytest.approx([0, 1, 0])]
-    assert logs.exp()[~possible].tolist() == [0.0] * 3  # exactly
+    assert np.exp(logs).tolist() == [pytest.approx([0.25, 0, 0.75]), pytest.approx([0, 1, 0])]
+    assert kernels.exponentials(logs)[~possible].tolist() == [0.0] * 3  # exactly
     np.testing.assert_allclose(masks.among(logs, possible), logs, rtol=1e-6)
     # H = -(.25 ln .25 + .75 ln .75), and of a single choice 0
-    assert entropy(logs).tolist() == pytest.approx([0.5623351, 0.0])
+    assert entropy(logs)[0].tolist() == pytest.approx([0.5623351, 0.0])
 
 
 def test_what_others_say_of_own_actions_is_kept_as_far_as_they_are_possible() -> None:
-    said = torch.tensor([[0.2, 0.3, 0.5], [0.0, 1.0, 0.0], [0.0, 1e-38, 1.0]])
-    possible = torch.tensor([[True, False, True], [True, False, True], [True, True, False]])
+    said = np.array([[0.2, 0.3, 0.5], [0.0, 1.0, 0.0], [0.0, 1e-38, 1.0]], np.float32)
+    possible = np.array([[True, False, True], [True, False, True], [True, True, False]])
     kept = masks.renormalized(said, possible).tolist()
     assert kept == [pytest.approx([2 / 7, 0, 5 / 7]), [0.5, 0, 0.5], [0, 1, 0]]
 
@@ -80,27 +82,34 @@ def rows(draw: st.DrawFn) -> tuple[list[float], list[bool]]:
 def test_the_logarithm_of_0_is_defined_and_no_gradient_is_nan(
     drawn: tuple[list[float], list[bool]], weight: float
 ) -> None:
-    logits, possible = torch.tensor(drawn[0], requires_grad=True), torch.tensor(drawn[1])
-    logs = masks.among(logits, possible)
-    other = masks.among(weight * logits.detach().flip(0), possible)
-    divergence = (logs.exp() * (logs - other)).sum()
-    total = entropy(logs) + divergence + logs.exp().square().sum()
+    """Entropy, Kullback-Leibler divergence and squared norm, with their slopes, against torch's autograd of them."""
+    logits, possible = np.array(drawn[0], np.float32), np.array(drawn[1])
+    logs, other = masks.among(logits, possible), masks.among(np.float32(weight) * logits[::-1], possible)
+    p = kernels.exponentials(logs)
+    divergence = p * (logs - other)
+    own_entropy, by_logs = entropy(logs)
+    gradient = kernels.log_softmax_gradient(logs, by_logs + divergence + p + 2 * p * p)
+    assert p.tolist() == pytest.approx(masked_softmax(drawn[0], drawn[1]), abs=1e-5)
+    assert np.isfinite(logs).all()
+    assert math.isfinite(own_entropy)
+    assert divergence.sum() >= -1e-4
+    assert not gradient[~possible].any()
+    assert not p[~possible].any()
+    leaf = torch.tensor(logits, dtype=torch.float64, requires_grad=True)
+    exact = leaf.masked_fill(~torch.from_numpy(possible), masks.IMPOSSIBLE).log_softmax(dim=-1)
+    q = torch.from_numpy(other).double()
+    total = -(exact.exp() * exact).sum() + (exact.exp() * (exact - q)).sum() + exact.exp().square().sum()
     total.backward()  # type: ignore[no-untyped-call]
-    assert logs.exp().tolist() == pytest.approx(masked_softmax(drawn[0], drawn[1]), abs=1e-5)
-    assert torch.isfinite(logs).all()
-    assert torch.isfinite(total)
-    assert float(divergence.detach()) >= -1e-4
-    assert logits.grad is not None
-    assert torch.isfinite(logits.grad).all()
-    assert not logits.grad[~possible].any()
-    assert not logs.exp()[~possible].any()
+    assert leaf.grad is not None
+    np.testing.assert_allclose(own_entropy + divergence.sum() + (p * p).sum(), total.item(), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(gradient, leaf.grad, rtol=1e-4, atol=1e-4)
 
 
 @given(rows())
 @settings(deadline=None)
 def test_a_distribution_cut_down_agrees_with_the_plain_loop(drawn: tuple[list[float], list[bool]]) -> None:
-    said = torch.tensor(drawn[0]).softmax(dim=0)
-    kept = masks.renormalized(said, torch.tensor(drawn[1]))
+    said = np.array(softmax(drawn[0]), np.float32)
+    kept = masks.renormalized(said, np.array(drawn[1]))
     assert kept.tolist() == pytest.approx(restricted(said.tolist(), [float(can) for can in drawn[1]]), abs=1e-5)
     assert float(kept.sum()) == pytest.approx(1)
 
@@ -122,8 +131,9 @@ class Extreme:
     def __init__(self, u: float) -> None:
         self.u = u
 
-    def random(self, shape: tuple[int, ...], dtype: type) -> np.ndarray:
-        return np.full(shape, self.u, dtype)
+    def random(self, out: np.ndarray, dtype: type) -> None:
+        assert out.dtype == dtype == np.float32
+        out[:] = self.u
 
 
 LARGEST = float(np.float32(1) - np.float32(2**-24))
@@ -330,12 +340,12 @@ def test_the_gradient_under_masks_is_the_slope_of_the_loss_and_0_where_nothing_w
         policy = masked_softmax(row.tolist(), possible)
         return policy[2] ** 2 - sum(p * math.log(p) for p in policy if p)
 
-    leaf = torch.tensor(logits, requires_grad=True)
-    logs = masks.among(leaf, torch.tensor(possible, dtype=torch.bool))
-    (logs[2].exp() ** 2 + entropy(logs)).backward()
-    assert leaf.grad is not None
-    assert leaf.grad.tolist() == pytest.approx(central_differences(slow, logits).tolist(), abs=1e-6)
-    assert leaf.grad[1] == 0
+    logs = masks.among(logits.astype(np.float32), np.array(possible, np.bool_))
+    _, slopes = entropy(logs)
+    slopes[2] += 2 * kernels.exponentials(logs)[2] ** 2
+    gradient = kernels.log_softmax_gradient(logs, slopes)
+    assert gradient.tolist() == pytest.approx(central_differences(slow, logits).tolist(), abs=1e-6)
+    assert gradient[1] == 0
 
 
 # Algorithms that other packages add
@@ -359,8 +369,8 @@ def test_an_algorithm_is_told_what_is_possible_for_itself_and_for_those_it_heard
     (now,) = seen
     assert now.possible is not None
     assert toy.masks is not None
-    np.testing.assert_array_equal(now.possible[0].numpy(), toy.masks[:-1].reshape(-1, 9))
-    assert now.possible[1].int().tolist() == [[1, 0, 1, 0, 0, 0, 0, 0, 0]] * 8
-    assert now.possible[2].int().tolist() == [[1, 1, 0, 0, 0, 0, 0, 0, 0]] * 8  # not heard: all that it has
-    assert not now.log_probabilities[~now.possible].exp().any()
-    np.testing.assert_allclose(now.log_probabilities.exp().sum(dim=-1).detach(), 1, rtol=1e-5)
+    np.testing.assert_array_equal(now.possible[0], toy.masks[:-1].reshape(-1, 9))
+    assert now.possible[1].astype(int).tolist() == [[1, 0, 1, 0, 0, 0, 0, 0, 0]] * 8
+    assert now.possible[2].astype(int).tolist() == [[1, 1, 0, 0, 0, 0, 0, 0, 0]] * 8  # not heard: all that it has
+    assert not now.distributions[~now.possible].any()
+    np.testing.assert_allclose(now.distributions.sum(axis=-1), 1, rtol=1e-5)

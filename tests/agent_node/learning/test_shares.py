@@ -5,8 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from agent_node.learning.fields import Field, Kind
-from agent_node.learning.shares import check_share, count_bits
+from agent_node.algorithms.anticipation_sharing import AnticipationSharing
+from agent_node.config import AlgorithmConfig, LearningConfig
+from agent_node.learning.fields import Field, Kind, ShareShape
+from agent_node.learning.shares import ShareFormat, check_share, count_bits
 from broker.errors import ProtocolViolation
 
 Arrays = dict[str, np.ndarray]
@@ -90,6 +92,94 @@ def test_what_no_correct_neighbor_sends_is_refused_and_named(change: Callable[[A
     change(arrays)
     with pytest.raises(ProtocolViolation, match=says):
         check_share(arrays, FIELDS)
+
+
+@pytest.mark.parametrize("actions", [2, 3])
+@pytest.mark.parametrize("name", ["policy", "anticipation"])
+@pytest.mark.parametrize(("value", "says"), [(-0.25, "non-negative"), (0.26, "sum to 1"), (np.nan, "non-negative")])
+def test_of_several_distributions_the_wrong_one_is_named(name: str, actions: int, value: float, says: str) -> None:
+    fields = (
+        Field("policy", Kind.DISTRIBUTION, (2, 2)),
+        Field("anticipation", Kind.DISTRIBUTION, (2, actions)),
+    )
+    arrays = {each.name: np.full(each.shape, 1 / each.shape[1], np.float32) for each in fields}
+    check_share(arrays, fields)
+    arrays[name][1, 0] = value
+    with pytest.raises(ProtocolViolation, match=f"{name}: expected .*{says}"):
+        check_share(arrays, fields)
+
+
+def test_what_is_wrong_first_is_named_though_distributions_are_looked_at_together() -> None:
+    fields = (*FIELDS[:2], Field("anticipation", Kind.DISTRIBUTION, (2, 3)))
+    arrays = {each.name: good()[each.name] for each in FIELDS[:2]} | {"anticipation": np.zeros((2, 3), np.float32)}
+    arrays["actions"][0] = 3
+    with pytest.raises(ProtocolViolation, match="actions"):
+        check_share(arrays, fields)
+
+
+def test_probabilities_are_added_up_in_order_on_every_machine() -> None:
+    rows = np.random.default_rng(1).dirichlet(np.ones(37), 400).astype(np.float32)
+    in_order = [np.float32(0)] * len(rows)
+    for column in rows.T:
+        in_order = [total + each for total, each in zip(in_order, column, strict=True)]
+    off = np.abs(np.array(in_order) - np.float32(1))
+    limit = np.float32(1e-3)
+    rows[:, 0] += limit - off  # at the limit, one rounding to this side of it or to that
+    in_order = [np.float32(0)] * len(rows)
+    for column in rows.T:
+        in_order = [total + each for total, each in zip(in_order, column, strict=True)]
+    expected = [bool(abs(total - np.float32(1)) <= limit) for total in in_order]
+    assert {*expected} == {True, False}
+    field = (Field("policy", Kind.DISTRIBUTION, (1, 37)),)
+    assert [_accepted({"policy": row[None]}, field) for row in rows] == expected
+
+
+def _accepted(arrays: Arrays, fields: tuple[Field, ...]) -> bool:
+    try:
+        check_share(arrays, fields)
+    except ProtocolViolation:
+        return False
+    return True
+
+
+class Asked(AnticipationSharing):
+    """Counts how often it is asked what crosses an edge."""
+
+    times = 0
+
+    def fields(self, edge: ShareShape) -> tuple[Field, ...]:
+        self.times += 1
+        return super().fields(edge)
+
+
+def test_an_algorithm_is_asked_once_for_each_shape_of_a_share_and_not_for_every_share() -> None:
+    algorithm = Asked(LearningConfig(), AlgorithmConfig(name="anticipation-sharing"))
+    format_ = ShareFormat(algorithm, 10, 2, masked=False)
+    for _ in range(3):
+        for rows in (4, 7):
+            edge = ShareShape(rows, 2, 3)
+            own = {
+                "policy": np.full((rows, 2), 0.5, np.float32),
+                "actions": np.zeros(rows, np.int32),
+                "anticipation": np.full((rows, 3), 1 / 3, np.float32),
+            }
+            share = format_.complete(own, edge, index=np.arange(rows), degree=1, possible=None)
+            assert [*share] == ["policy", "actions", "anticipation", "samples"]
+            format_.check(share, ShareShape(0, 2, 3))
+            assert format_.names_of_rows(edge) == own.keys()
+    assert algorithm.times == 3  # of 0 rows, before it is known how many a share has, of 4 and of 7
+    assert algorithm.fields(ShareShape(1, 9, 3)) != format_.fields(ShareShape(1, 2, 3))
+
+
+def test_shapes_that_come_and_go_fill_no_memory() -> None:
+    algorithm = Asked(LearningConfig(), AlgorithmConfig(name="anticipation-sharing"))
+    format_ = ShareFormat(algorithm, 1000, 2, masked=False)
+    for rows in range(1000):
+        assert format_.fields(ShareShape(rows, 2, 3))[0].shape == (rows, 2)
+    first = algorithm.times
+    for rows in range(1000):
+        format_.fields(ShareShape(rows, 2, 3))
+    assert algorithm.times > first + 900
 
 
 @pytest.mark.parametrize(

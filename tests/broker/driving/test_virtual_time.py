@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
-from broker_toys import Pong, Stage, Toy, quick_joining, share
+from broker_toys import Pong, Stage, Toy, property_test, quick_joining, share
+from hypothesis import given
+from hypothesis import strategies as st
 
 from broker.config import JoiningConfig
 from broker.driving.virtual_time import VirtualTime
@@ -185,3 +189,56 @@ def test_nobody_waits_for_who_is_taken_away_for_good():
     assert ear.done
     assert dead.heard == []
     assert dead.expired == []
+
+
+def test_an_instant_costs_what_happens_in_it_however_many_wait():
+    """Counted in questions to the drivers: asking all of them at every instant would square with their number."""
+
+    def questions(count):
+        toys = [Toy(f"toy-{number}", enough=1, deadlines=[1.0 + number]) for number in range(count)]
+        stage, asked = Stage(*toys), Counter()
+        for driver in stage.drivers:
+            driver.timer = lambda timer=driver.timer: (asked.update(["timer"]), timer())[1]
+        with pytest.raises(Deadlock):
+            play(stage)
+        assert [toy.expired for toy in toys] == [[1.0 + number] for number in range(count)]
+        return asked["timer"]
+
+    assert questions(200) == 10 * questions(20)
+
+
+@property_test
+@given(
+    st.lists(st.lists(st.sampled_from([0.0, 0.5, 1.0, 2.0, 7.0]), max_size=4).map(sorted), min_size=1, max_size=6),
+    st.lists(st.sampled_from([0.0, 0.5, 3.0, 20.0]), max_size=6),
+)
+def test_deadlines_expire_by_time_and_then_in_the_order_of_the_participants(deadlines, away):
+    toys = [Toy(f"toy-{number}", enough=1, deadlines=own) for number, own in enumerate(deadlines)]
+    log = []
+    for toy in toys:
+        toy.expire = lambda now, toy=toy, expire=toy.expire: (log.append((now, toy.name)), expire(now))[1]
+    stage = Stage(*toys)
+    time = VirtualTime(stage.drivers, stage.network)
+    gone = dict(zip((toy.name for toy in toys), away, strict=False))
+    for name, for_s in gone.items():
+        time.take_away(name, for_s)
+    with pytest.raises(Deadlock):
+        time.run()
+    assert [now for now, _ in log] == sorted(now for now, _ in log)
+    if not gone and all(len(set(own)) == len(own) for own in deadlines):
+        assert log == sorted(log)
+    for toy, own in zip(toys, deadlines, strict=True):
+        assert [now for now, name in log if name == toy.name] == [max(at, gone.get(toy.name, 0.0)) for at in own]
+
+
+def test_a_deadline_that_passes_while_one_is_away_expires_when_it_comes_back():
+    stopped, other = Toy("stopped", enough=1, deadlines=[1.0, 2.0]), Toy("other", enough=1, deadlines=[1.5, 3.0])
+    stage = Stage(stopped, other)
+    time = VirtualTime(stage.drivers, stage.network)
+    time.begin()
+    while not stopped.expired:
+        time.step()
+    time.take_away("stopped", 5.0)
+    while other.expired != [1.5, 3.0] or len(stopped.expired) < 2:
+        time.step()
+    assert (stopped.expired, other.expired) == ([1.0, 6.0], [1.5, 3.0])

@@ -12,6 +12,7 @@ from masked_toy import COUNTS, LASTS, parallel_env
 from pettingzoo import ParallelEnv
 from task_cases import step
 
+from broker.arithmetic.draws import integers
 from broker.errors import UserCodeRefused, UserError
 from broker.seeding import generator
 from broker.wire.messages import Ended
@@ -44,7 +45,7 @@ def test_masks_are_found_wherever_they_are_and_follow_the_environment_from_step_
     plain = [parallel_env(by="observation") for _ in range(2)]
     told = [
         environment.reset(seed=seed)[0]
-        for environment, seed in zip(plain, generator(5).integers(2**31, size=2).tolist(), strict=True)
+        for environment, seed in zip(plain, integers(generator(5), 2**31, (2,)).tolist(), strict=True)
     ]
     ended = np.zeros((2, 3), np.uint8)
     for time in range(max(LASTS.values())):

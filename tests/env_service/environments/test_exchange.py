@@ -239,3 +239,33 @@ def test_the_vectorized_game_agrees_with_the_scalar_one(seed):
         assert task.positions().tolist() == [[list(cell) for cell in game.agents] for game in games]
     assert all(game.ended for game in games)
     assert config.agents > 2 or Ended.TERMINATED in [game.ended for game in games]
+
+
+def test_a_thousand_agents_can_play():
+    agents, grid = 1000, 45
+    task = ExchangeTask(ExchangeTaskConfig(agents=agents, grid=grid), 1)
+    boxes = np.arange(agents)[None]
+    task.place(np.roll(boxes, 1, axis=1), boxes)  # each stands on the box of the one before
+    rewards = step(task, *[OPEN] * agents)[0]
+    assert rewards == pytest.approx([10 - 5 - 0.01] * agents)
+    assert closed(task) == [0] * agents
+
+
+def test_what_was_seen_at_a_step_stays_as_it_was_seen() -> None:
+    task = ExchangeTask(ExchangeTaskConfig(kind="exchange", agents=2, grid=2, steps=5), 1)
+    task.reset(np.random.default_rng(0))
+    seen = [task.observations()]
+    for action in (0, 1, 2, 3):
+        task.step(np.array([[action, STAY]]))
+        seen.append(task.observations())
+    kept = [each.copy() for each in seen]
+    task.reset(np.random.default_rng(1))
+    assert all(np.array_equal(one, other) for one, other in zip(seen, kept, strict=True))
+    assert len({each.tobytes() for each in seen}) > 1
+
+
+def test_a_time_that_costs_nothing_pays_exactly_nothing() -> None:
+    config = ExchangeTaskConfig(kind="exchange", agents=2, grid=2, steps=5, time_cost=0.0)
+    task = ExchangeTask(config, 1)
+    task.reset(np.random.default_rng(0))
+    assert task.step(np.array([[STAY, STAY]])).rewards.tobytes() == bytes(8)  # and no negative zero

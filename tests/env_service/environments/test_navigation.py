@@ -154,3 +154,10 @@ def test_the_vectorized_game_agrees_with_the_scalar_one(seed):
         assert (outcome.ended == (Ended.TRUNCATED if time == config.steps - 1 else Ended.RUNNING)).all()
         assert task.observations() == pytest.approx(np.array([game.observation() for game in games]), abs=1e-6)
         assert task.positions().tolist() == [[list(cell) for cell in game.agents] for game in games]
+
+
+def test_a_thousand_agents_can_play():
+    agents, grid = 1000, 32
+    task = NavigationTask(NavigationConfig(agents=agents, grid=grid), 1)
+    task.place(np.zeros((1, agents), np.int64), np.zeros((1, agents), np.int64))
+    assert step(task, *[STAY] * agents)[0] == [1.0 - agents] * agents

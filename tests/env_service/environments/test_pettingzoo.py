@@ -12,6 +12,7 @@ from pettingzoo import ParallelEnv
 from pydantic import ValidationError
 from task_cases import step
 
+from broker.arithmetic.draws import integers
 from broker.errors import ScenarioError
 from broker.seeding import generator
 from broker.wire.messages import Ended
@@ -310,7 +311,7 @@ def test_simple_spread_gives_what_it_gives_without_us():
     task = make_task(PettingZooConfig(env="mpe2.simple_spread_v3", options={"N": 2}), 2)
     task.reset(generator(5))
     plain = simple_spread_v3.parallel_env(N=2)
-    plain.reset(seed=generator(5).integers(2**31, size=2).tolist()[1])
+    plain.reset(seed=integers(generator(5), 2**31, (2,)).tolist()[1])
     for _ in range(25):
         assert task.observations()[1].tolist() == plain.state().tolist()
         rewards = plain.step({"agent_0": 1, "agent_1": 4})[1]

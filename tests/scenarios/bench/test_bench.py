@@ -18,9 +18,10 @@ from message_cases import seen_of
 from agent_node.experience.advantage import normalized
 from agent_node.experience.episode import Episode
 from agent_node.learning.learner import Learner
-from agent_node.learning.network_sizes import Sizes
-from agent_node.learning.networks import Evaluation, Stack
 from agent_node.registry import load_algorithm
+from broker.arithmetic.adam import Adam
+from broker.arithmetic.chosen import kernels
+from broker.arithmetic.sizes import Sizes
 from env_service.environments import make_task
 from scenarios.bench.bare import BareEpisode, BareTrial, Perceptrons
 from scenarios.bench.messages import measure_barriers
@@ -81,11 +82,11 @@ def played(learners: list[Learner], scenario) -> tuple[BareEpisode, list[Episode
 
 def give(networks: Perceptrons, rows: torch.Tensor, sizes: Sizes) -> None:
     """Put the parameters `rows` (R, P) into the bare script's networks."""
-    pieces = torch.split(rows, sizes.pieces, dim=1)
     with torch.no_grad():
-        for number, layer in enumerate(networks.layers):
-            for tensor, piece in zip(layer, pieces[2 * number : 2 * number + 2], strict=True):
-                tensor.copy_(piece.reshape(tensor.shape))
+        for number, row in enumerate(rows.numpy()):
+            for layer, parts in zip(networks.layers, sizes.layers_of(row), strict=True):
+                for tensor, part in zip(layer, parts, strict=True):
+                    tensor[number] = torch.from_numpy(part).reshape(tensor[number].shape)
 
 
 def gradient(networks: Perceptrons) -> torch.Tensor:
@@ -110,9 +111,9 @@ def test_the_bare_script_and_the_agents_have_the_same_advantages_and_gradients(a
     actor, critic = (Sizes(episode.observations.shape[1], tuple(TINY["learning.hidden"]), width) for width in (6, 1))
     before = [{name: array.copy() for name, array in learner.state().items()} for learner in learners]
     give(bare.actors, in_order_of_agents([state["actor/parameters"] for state in before]), actor)
-    critics = [torch.from_numpy(state["critic/parameters"]) for state in before]
-    values = torch.stack([Evaluation(critic, own, episode.observations).outputs[0, :, 0] for own in critics])
-    advantages = bare.advantages(episode, values.numpy())
+    seen, critics = episode.observations.numpy(), [state["critic/parameters"] for state in before]
+    values = np.stack([kernels.evaluate(critic, own, [0], seen).outputs[0, :, 0] for own in critics])
+    advantages = bare.advantages(episode, values)
     opened = {
         name: learner.open_round(own, 0, tuple(other for other in agents if other != name))
         for (name, learner), own in zip(agents.items(), lived, strict=True)
@@ -122,8 +123,8 @@ def test_the_bare_script_and_the_agents_have_the_same_advantages_and_gradients(a
         learner.close_round(opened[name], heard)
     bare.policy_losses(episode, advantages).sum().backward()
     moments = [learner.state()["actor/first"] for learner in learners]
-    ours = in_order_of_agents(moments) / (1 - Stack.BETA1)
-    own = [torch.from_numpy(normalized(one.round.advantages.numpy())) for one in opened.values()]
+    ours = in_order_of_agents(moments) / (1 - Adam.BETA1)
+    own = [torch.from_numpy(normalized(one.round.advantages)) for one in opened.values()]
     assert torch.allclose(advantages, torch.stack(own), atol=1e-5)
     assert ours.abs().max() > 1e-3
     assert torch.allclose(gradient(bare.actors), ours, rtol=1e-4, atol=1e-6)

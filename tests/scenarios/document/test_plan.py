@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from agent_node.config import AgentConfig
+from agent_node.partners import ExchangePlan
 from broker.arithmetic.version import ARITHMETIC
 from broker.config import LONGEST_KEEPALIVE_S, MqttConfig
 from broker.errors import ScenarioError
@@ -120,7 +122,7 @@ def test_all_are_told_the_same_about_the_run():
     assert agent.give_up_s == environment.service.give_up_s == 77
     assert (agent.episodes, agent.parallel_episodes, agent.steps) == (12, 3, 17)
     assert (environment.episodes, environment.parallel_episodes) == (12, 3)
-    assert agent.neighbors == environment.neighbors == LINE
+    assert environment.neighbors == LINE
     assert (agent.action_counts, agent.observation_size) == (dict.fromkeys(AGENTS, 6), 20)
 
 
@@ -264,3 +266,32 @@ def test_all_participants_say_which_arithmetic_they_expect_of_each_other():
     agents = [plan.agent(name, wiring).link for name in plan.agents]
     links = [plan.observer(wiring), plan.environment(wiring).link, *agents]
     assert {link.identity.arithmetic for link in links} == {ARITHMETIC}
+
+
+def test_an_agent_is_told_of_the_graph_what_its_rounds_depend_on():
+    told = make_plan(scenario()).agent("agent-0", WIRING)
+    assert told.neighbors == {"agent-0": LINE["agent-0"]}
+    plan = make_plan(scenario(exchange={"mode": "random-partner"}))
+    assert plan.agent("agent-0", WIRING).neighbors == {name: LINE[name] for name in ("agent-0", "agent-1")}
+    whole = ExchangePlan(plan.scenario.seed, LINE, plan.scenario.exchange)
+    for agent in AGENTS:
+        own = ExchangePlan(plan.scenario.seed, plan.agent(agent, WIRING).neighbors, plan.scenario.exchange)
+        rounds = [(episode, number) for episode in range(20) for number in range(3)]
+        assert [own.partners(agent, *each) for each in rounds] == [whole.partners(agent, *each) for each in rounds]
+
+
+def test_what_all_are_told_is_there_once_however_many_hear_it():
+    plan = make_plan(scenario())
+    slices = [plan.agent(agent, WIRING) for agent in AGENTS]
+    assert all(told.action_counts is plan.action_counts for told in slices)
+    assert all(told.neighbors[name] is plan.graph.neighbors[name] for told in slices for name in told.neighbors)
+    assert plan.environment(WIRING).neighbors is plan.graph.neighbors
+
+
+def test_what_is_not_right_as_it_is_is_still_checked_and_made_right():
+    told = make_plan(scenario()).agent("agent-0", WIRING)
+    again = AgentConfig.model_validate_json(told.model_dump_json())
+    assert again == told
+    assert type(again.neighbors["agent-0"]) is tuple
+    with pytest.raises(ValidationError, match="action_counts"):
+        AgentConfig.model_validate_json(told.model_dump_json().replace('"agent-3":', '"agent-3":"x","agent-3b":'))

@@ -71,8 +71,13 @@ def test_a_loaded_policy_gives_the_probabilities_that_the_agent_draws_from_bit_f
 
     def look(agent: str, data: memoryview, expected: np.ndarray) -> None:
         nonlocal compared
-        found = policies[agent](np.frombuffer(data, np.float32, 2 * 15).reshape(2, 15))
+        seen = np.frombuffer(data, np.float32, 2 * 15).reshape(2, 15)
+        found = policies[agent](seen)
         assert (found.dtype, found.tobytes()) == (expected.dtype, expected.tobytes())
+        one_by_one = np.concatenate([policies[agent](row[None]) for row in seen])
+        many = policies[agent](np.tile(seen, (20, 1)))  # of other sizes than the agent's
+        assert one_by_one.tobytes() == expected.tobytes()
+        assert many.tobytes() == np.tile(expected, (20, 1)).tobytes()
         np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
         compared += 1
 

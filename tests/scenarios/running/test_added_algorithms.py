@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
+from packages import install
 from runs import TINY, foretell_afresh, simulate_here, summary
 
+from agent_node.config import AlgorithmConfig, LearningConfig
+from agent_node.learning.round import Draws, Round
+from agent_node.registry import load_algorithm
+from broker.arithmetic.chosen import kernels
 from broker.errors import ScenarioError
 from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
@@ -19,16 +26,6 @@ PAGE = (Path(__file__).parents[3] / "docs" / "algorithms.md").read_text(encoding
 
 def block(language: str, number: int = 0) -> str:
     return re.findall(rf"^```{language}\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)[number]
-
-
-def install(folder: Path, source: str, entries: dict[str, str]) -> None:
-    """What pip leaves of a package with a single module `altruism`."""
-    (folder / "altruism.py").write_text(source)
-    info = folder / "altruism-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: altruism\nVersion: 1.0\n")
-    lines = "".join(f"{name} = {place}\n" for name, place in entries.items())
-    (info / "entry_points.txt").write_text(f"[foretell.algorithms]\n{lines}")
 
 
 @pytest.fixture
@@ -44,7 +41,7 @@ def test_the_example_of_the_docs_learns_simulated_and_as_processes(
 ) -> None:
     entries = tomllib.loads(block("toml"))["project"]["entry-points"]["foretell.algorithms"]
     install(packages, block("python"), entries)
-    assert len(block("python").splitlines()) <= 35
+    assert all(len(block("python", number).splitlines()) <= 40 for number in range(3))
     monkeypatch.syspath_prepend(packages)
     example = tomllib.loads(block("toml", 1))["algorithm"]
     run = ("exchange-quick", "--episodes", "4", *TINY, "--set", f"algorithm.name={example['name']}")
@@ -66,6 +63,78 @@ def test_the_example_of_the_docs_learns_simulated_and_as_processes(
         assert again["weights_digest"] != simulated["weights_digest"]
     alone = simulate_here(tmp_path / "alone", *run[:-1], "algorithm.name=independent")
     assert again["weights_digest"] == alone["weights_digest"]
+
+
+def with_losses_of_their_own(folder: Path) -> None:
+    """Install both examples with a loss of their own: one says its gradient, the other leaves it to torch."""
+    install(folder, block("python", 1), {"likeness": "likeness:Likeness"}, "likeness")
+    install(folder, block("python", 2), {"left-to-torch": "left_to_torch:LeftToTorch"}, "left_to_torch")
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("name", ["likeness", "left-to-torch"])
+def test_the_examples_with_a_loss_of_their_own_learn_simulated_and_as_processes(
+    tmp_path: Path, packages: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    with_losses_of_their_own(packages)
+    monkeypatch.syspath_prepend(packages)
+    run = ("exchange-quick", "--episodes", "3", *TINY, "--set")
+    simulated = simulate_here(tmp_path / "simulated", *run, f"algorithm.name={name}")
+    path = os.pathsep.join(filter(None, (str(packages), os.environ.get("PYTHONPATH"))))
+    arguments = ("run", *run, f"algorithm.name={name}", "--out", str(tmp_path / "run"))
+    done = foretell_afresh(*arguments, PYTHONPATH=path)
+    assert done.returncode == 0, done.stderr
+    processes = summary(tmp_path / "run")
+    assert (simulated["shares_heard"], simulated["rejected"]) == (6 * 3 * 3, 0)
+    for digest in ("curve_digest", "weights_digest"):
+        assert simulated[digest] == processes[digest]
+    alone = simulate_here(tmp_path / "alone", *run, "algorithm.name=independent")
+    assert alone["weights_digest"] != simulated["weights_digest"]
+
+
+def test_both_examples_with_a_loss_of_their_own_are_the_same_loss(
+    packages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the second round, which refers to the policy that acted; a neighbor was out of range now and then."""
+    with_losses_of_their_own(packages)
+    monkeypatch.syspath_prepend(packages)
+    draw = np.random.default_rng(4)
+    logs, old = kernels.log_softmax(draw.normal(size=(2, 1, 30, 4)).astype(np.float32))
+    rows = np.flatnonzero(draw.random(30) < 0.6)
+    now = Round(
+        advantages=draw.normal(size=30).astype(np.float32),
+        actions=draw.integers(0, 4, 30),
+        log_probabilities=logs,
+        log_old=old,
+        partners=("agent-1", "agent-2", "agent-3"),
+        rows_in_range={"agent-1": None, "agent-2": rows, "agent-3": None},
+        critic=np.zeros(0, np.float32),
+        policies=np.zeros(0, np.float32),
+        weights={},
+        draws=Draws(1, "agent-0", 0, 0),
+    )
+    shares = {
+        partner: {"policy": draw.dirichlet(np.ones(4), count).astype(np.float32)}
+        for partner, count in (("agent-2", len(rows)), ("agent-1", 30))
+    }
+    for heard in (shares, {}):
+        said, found = (
+            load_algorithm(name)(LearningConfig(), AlgorithmConfig()).loss(now, heard)
+            for name in ("likeness", "left-to-torch")
+        )
+        assert (said.total, said.parts) == (pytest.approx(found.total, rel=1e-5), pytest.approx(found.parts, rel=1e-5))
+        np.testing.assert_allclose(said.gradient, found.gradient, rtol=1e-5, atol=1e-7)
+        assert (said.parts["penalty"] > 0.1) == bool(heard)
+
+
+def test_the_launcher_reads_an_algorithm_that_leaves_its_gradient_to_torch_without_torch(
+    packages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_losses_of_their_own(packages)
+    monkeypatch.syspath_prepend(packages)
+    monkeypatch.setitem(sys.modules, "torch", None)  # an import would fail
+    plan = make_plan(load_scenario("exchange-quick", {"algorithm.name": "left-to-torch"}))
+    assert plan.scenario.algorithm.name == "left-to-torch"
 
 
 def refused(**settings: object) -> ScenarioError:

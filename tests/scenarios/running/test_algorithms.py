@@ -12,17 +12,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from runs import TINY, run_name, simulate_here
 from scipy.stats import binomtest
-from torch import Tensor
 
 from agent_node.experience.episode import Episode
 from agent_node.learning.learner import Learner
-from agent_node.learning.network_sizes import Sizes
-from agent_node.learning.networks import Evaluation
 from agent_node.learning.open_round import OpenRound
 from agent_node.registry import BUILT_IN
+from broker.arithmetic.chosen import kernels
+from broker.arithmetic.sizes import Sizes
 from broker.transports.journaled import read_journal
 from broker.wire.codec import Codec
 from broker.wire.messages import Hello, Share
@@ -203,32 +201,31 @@ class Secrets:
             name = now.draws.agent
             key = (name, self._rounds[name])
             self._rounds[name] += 1
-            raw, values = now.advantages.numpy().copy(), values_of(valuing, batch.observations)
+            raw, values = now.advantages.copy(), values_of(valuing, batch.observations)
             np.testing.assert_array_equal(batch.advantages(values, 0.99, 0.98), raw)  # values are what they are called
             self.values[key] = {
                 "rewards": batch.rewards.copy(),
-                "returns": batch.returns.numpy().copy(),
+                "returns": batch.returns.copy(),
                 "advantages": raw,
                 "normalized advantages": ((raw - raw.mean()) / raw.std()).astype(np.float32),
                 "values": values,
                 "critic": state["critic/parameters"].copy(),
                 "policies": state["actor/parameters"].copy(),
             }
-            self.own[key] = now.probabilities().numpy()
-            self.actions[key] = now.actions.numpy().copy()
+            self.own[key] = now.probabilities().copy()
+            self.actions[key] = now.actions.copy()
             for partner in partners if len(now.log_probabilities) > 1 else ():
-                self.held[name, partner, key[1]] = now.probabilities(partner).numpy()
+                self.held[name, partner, key[1]] = now.probabilities(partner).copy()
             return round_
 
         with patched(Learner, "open_round", note):
             yield
 
 
-def values_of(parameters: np.ndarray, observations: Tensor) -> np.ndarray:
+def values_of(parameters: np.ndarray, observations: np.ndarray) -> np.ndarray:
     """What a critic with TINY's hidden layer says."""
     sizes = Sizes(observations.shape[1], (8,), 1)
-    values: np.ndarray = Evaluation(sizes, torch.from_numpy(parameters), observations).outputs[0, :, 0].numpy()
-    return values
+    return kernels.evaluate(sizes, parameters, [0], observations).outputs[0, :, 0]
 
 
 def journaled(out: Path, name: str, rounds: int = 2) -> tuple[dict[tuple[str, str, int], Share], Secrets]:

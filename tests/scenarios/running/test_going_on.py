@@ -309,7 +309,7 @@ def test_an_agent_that_the_others_went_on_without_dies_again_where_it_died_when_
 
 def test_who_was_stopped_is_stopped_again_where_a_run_goes_back_behind_it(folders: Callable[[], RunFolder]) -> None:
     stop = {"kind": "stop", "participants": ["agent-0"], "at_episodes": [4], "for_s": 20.0}
-    settings = {"service.missing_action": "repeat", "recovery.checkpoint_every": 3}
+    settings = {"service.missing_action": "repeat", "recovery.checkpoint_every": 3, "parallel_episodes": 16}
     scenario = scenario_of([stop], **settings)
     folder = folders()
     expected, calm = go("simulate", scenario, folders()), go("simulate", scenario_of(**settings), folders())

@@ -113,6 +113,15 @@ def test_a_fault_that_is_added_strikes_from_then_on_and_a_healed_one_no_more(pla
     assert struck["added"] == set(range(added.added_after + 1, added.healed_after + 1))
 
 
+def test_whoever_interrupts_a_simulation_is_heard_in_the_middle_of_an_instant(tmp_path: Path) -> None:
+    plan = make_plan(scenario_of(environment__steps=300))  # all of an episode happens at one instant
+    folder = make_run_folder(tmp_path, "tiny", 1)
+    observer = Observer(plan, folder, "simulate", lambda _: None)
+    asked = iter(range(1000))
+    run(plan, folder, observer, simulated, lambda: next(asked) == 4)
+    assert observer.finish().episodes == 0
+
+
 def test_in_a_simulation_what_is_added_and_healed_takes_effect_between_two_episodes(play: Any) -> None:
     orders = {3: [{"add": LOSSES | {"name": "storm", "probability": 1.0}}], 6: [{"heal": "storm"}]}
     found = play("simulated", scenario_of(), orders)

@@ -65,6 +65,7 @@ def modules(tmp_path_factory):
     [
         "agent_node.learning.learner",
         "agent_node.algorithms.anticipation_sharing",
+        "broker.arithmetic.chosen",
         "broker.driving.real_time",
         "broker.transports.zeromq.direct",
         "broker.transports.zeromq.sockets",
@@ -72,7 +73,7 @@ def modules(tmp_path_factory):
         "env_service.environments.exchange",
         "env_service.protocol",
         "scenarios.running.processes.frozen",
-        *("msgspec", "numpy", "pydantic", "safetensors", "torch", "zmq"),
+        *("msgspec", "numpy", "pydantic", "safetensors", "zmq"),
     ],
 )
 def test_every_name_is_imported_and_brings_what_participants_run(modules, name):
@@ -84,6 +85,11 @@ def test_becoming_a_participant_imports_nothing_more_of_ours(modules):
     _, added = modules
     ours = ("agent_node", "broker", "env_service", "scenarios")
     assert [name for name in added if name.split(".")[0] in ours] == []
+
+
+def test_neither_the_fork_server_nor_a_participant_imports_torch(modules):
+    preloaded, added = modules
+    assert "torch" not in preloaded + added
 
 
 def test_the_leash_is_put_on_first_and_the_heap_frozen_last():

@@ -1,0 +1,12 @@
+"""What tells the weights of agents apart."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+import numpy as np
+
+
+def weights_digest(policies: np.ndarray, critic: np.ndarray) -> str:
+    """SHA-256 over all parameters of an agent: of its policies (R, P) and its critic (1, P)."""
+    return sha256(policies.tobytes() + critic.tobytes()).hexdigest()
