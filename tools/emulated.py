@@ -23,7 +23,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from packages import LOCK, ROOT, pip, without_torch
+from packages import LOCK, ROOT, pip, simulated_without_torch
 
 _TOOLS = {
     "qemu-aarch64-static": "qemu-user-static",
@@ -147,9 +147,7 @@ class Machine:
             pins = Path(folder) / "pins.txt"
             lines = LOCK.read_text(encoding="utf-8").splitlines()
             pins.write_text("\n".join(line for line in lines if not line.startswith("torch=")), encoding="utf-8")
-            pip(
-                "download", "-q", "-c", str(pins), "-d", str(self._wheels), *words, *without_torch(simulated_alone=True)
-            )
+            pip("download", "-q", "-c", str(pins), "-d", str(self._wheels), *words, *simulated_without_torch())
         shutil.rmtree(self.site, ignore_errors=True)
         for wheel in self._wheels.glob("*.whl"):
             with zipfile.ZipFile(wheel) as packed:

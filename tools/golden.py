@@ -11,6 +11,7 @@ nobody has this version yet.
 from __future__ import annotations
 
 import argparse
+import importlib
 import platform
 import sys
 import time
@@ -40,8 +41,11 @@ def main() -> int:
     options.add_argument("names", nargs="*", metavar="NAME", help="Golden scenarios; none: all.")
     options.add_argument("--renew", metavar="REASON", help="Write digests.toml anew.")
     options.add_argument("--unreleased", action="store_true", help="Nobody has this ARITHMETIC yet.")
+    options.add_argument("--first-import", metavar="MODULE", help="Import a library first that might reach into it.")
     options.add_argument("--quiet", action="store_true", help="Say only which part.")
     chosen = options.parse_args()
+    if chosen.first_import:
+        importlib.import_module(chosen.first_import)
     unknown = [name for name in chosen.names if name not in golden.names()]
     if unknown:
         options.error(f"no golden scenario is called {', '.join(unknown)}; see tests/golden/documents.toml")

@@ -16,10 +16,9 @@ _NOT_SIMULATED = ("aiomqtt", "cryptography", "matplotlib", "pyzmq", "rich", "sci
 """Dependencies that a simulation without a picture and a screen never imports."""
 
 
-def without_torch(*, simulated_alone: bool = False) -> list[str]:
-    """The project's requirements less torch; `simulated_alone`: less all that `foretell run` needs, too."""
-    left_out = ("torch", *(_NOT_SIMULATED if simulated_alone else ()))
-    return [each for each in _PROJECT["dependencies"] if _name(each) not in left_out]
+def simulated_without_torch() -> list[str]:
+    """Those of the project's requirements that a simulation needs, less torch."""
+    return [each for each in _PROJECT["dependencies"] if _name(each) not in ("torch", *_NOT_SIMULATED)]
 
 
 def oldest_numpy() -> str:

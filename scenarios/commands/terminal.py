@@ -140,6 +140,7 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder) -> None:
         stopped = interrupted()
     screen = Screen()
     screen.print(_figures(screen, summary, plan.names))
+    say(_digests(summary))
     say(_paths(folder))
     if stopped and not summary.complete:
         played = f"{summary.episodes} of {counted(scenario.episodes, 'episode')}"
@@ -263,9 +264,12 @@ def _figures(screen: Screen, summary: Summary, names: AgentNames) -> Table:
     trouble = f"{summary.rejected} rejected, {summary.dropped} dropped, {summary.lost} lost"
     table.add_row("messages", f"{trouble}, {counted(summary.faults_applied, 'fault')} applied")
     table.add_row("speed", f"{summary.env_steps_per_s:.0f} environment steps/s, {summary.wall_s:.1f} s")
-    table.add_row("curve digest", summary.curve_digest[:16])
-    table.add_row("weights digest", summary.weights_digest[:16])
     return table
+
+
+def _digests(summary: Summary) -> str:
+    """What any other machine ends with too, whole, never folded or cut."""
+    return f"{'curve digest':15}{summary.curve_digest}\n{'weights digest':15}{summary.weights_digest}"
 
 
 def _paths(folder: RunFolder) -> str:

@@ -120,9 +120,11 @@ def test_what_is_wider_than_the_screen_becomes_lists_that_nobody_cuts(shown, wid
 def test_the_figures_at_the_end_of_a_run_lose_nothing_on_a_narrow_screen(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "24")
     found = simulate_here(tmp_path / "run", "exchange-quick", "--episodes", "1", *TINY)
-    shown = "".join(line[17:].rstrip() for line in capsys.readouterr().out.splitlines())
-    assert found["curve_digest"][:16] in shown
-    assert found["weights_digest"][:16] in shown
+    lines = capsys.readouterr().out.splitlines()
+    assert f"curve digest   {found['curve_digest']}" in lines
+    assert f"weights digest {found['weights_digest']}" in lines
+    shown = "".join(line[17:] for line in lines).replace(" ", "")
+    assert f"{found['shares_sent']}sent,{found['shares_heard']}heard" in shown
 
 
 def test_a_bar_that_ends_ends_its_line(monkeypatch, capsys):
