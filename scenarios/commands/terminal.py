@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from agent_node.policy_folder import learned_until
+from broker.arithmetic.chosen import why_not_fast
 from broker.counting import counted
 from broker.errors import ForetellError, LedgerMismatch, UserError
 from broker.wire.messages import ENVIRONMENT
@@ -126,6 +127,8 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder) -> None:
     console.print(console.bold("", scenario.name, f"{said}, seed {scenario.seed}, {way}"))
     if plan.names.own:
         console.print(f"agents: {plan.names.listed(_AGENTS_SHOWN)}", style="dim", highlight=False)
+    if why := why_not_fast():
+        console.print(f"computed by the reference, many times slower than compiled kernels: {why}", style="dim")
     with held(folder), _bar(scenario.episodes, console) as show, interruptible() as interrupted:
         observer = Observer(plan, folder, way, show, partial(console.print, style="dim", highlight=False))
         try:
