@@ -61,3 +61,7 @@ class ShareShape(NamedTuple):
     destination_actions: int
     critic_shape: tuple[int, ...] = ()
     policies_shape: tuple[int, ...] = ()
+
+    def with_rows(self, rows: int) -> ShareShape:
+        """The same about so many samples."""
+        return ShareShape(rows, *self[1:])

@@ -273,7 +273,7 @@ class Learner:
         return possible
 
     def _outgoing(self, partner: str, rows: int) -> ShareShape:
-        return self._outgoing_shapes[partner]._replace(rows=rows)
+        return self._outgoing_shapes[partner].with_rows(rows)
 
 
 def _networks_of(config: AgentConfig, algorithm: Algorithm) -> Networks:

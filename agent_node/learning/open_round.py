@@ -46,10 +46,11 @@ class OpenRound:
         rows_in_range, aligned = dict(self.round.rows_in_range), {}
         for partner, arrays in shares.items():
             bits = arrays.get(samples.NAME)
-            theirs = None if bits is None else samples.unpack(bits, self.share_format.positions)
-            if theirs is None or np.array_equal(theirs, self.episode.index_for(partner)):
+            # What partners are told of the samples is what they tell, bit for bit, where both hold the same.
+            if bits is None or bits.tobytes() == self.outgoing[partner][samples.NAME].tobytes():
                 aligned[partner] = arrays
                 continue
+            theirs = samples.unpack(bits, self.share_format.positions)
             our_rows, their_rows = samples.common_rows(self.episode.batch.index, theirs)
             if not len(our_rows):
                 continue
@@ -104,7 +105,7 @@ def outgoing_shares(
         share_format: All that crosses an edge.
     """
     algorithm = share_format.algorithm
-    exchanging = {partner: edge for partner, edge in edges.items() if edge.rows > 0 and algorithm.fields(edge)}
+    exchanging = {partner: edge for partner, edge in edges.items() if edge.rows > 0 and share_format.fields(edge)}
     possible = episode.batch.possible
     return {
         partner: share_format.complete(

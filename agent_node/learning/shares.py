@@ -173,7 +173,7 @@ class ShareFormat:
             if each.kind is Kind.BITS:
                 rows = count_bits(arrays.get(each.name), each)
                 break
-        known = self._of(edge._replace(rows=rows))
+        known = self._of(edge.with_rows(rows))
         known.check(arrays)
         if masks.NAME in arrays:
             possible = masks.unpack(arrays[masks.NAME], edge.source_actions)

@@ -16,7 +16,9 @@ bias, or 0) and adds one product after the other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -24,13 +26,31 @@ from broker.arithmetic.adam import SMALLEST_MOMENT, Adam
 from broker.arithmetic.constants import EXP_COEFFICIENTS, LN2, LN2_HIGH, LN2_LOW, LOG_COEFFICIENTS, SQRT_HALF
 from broker.arithmetic.kernels import Acting, Array, Pass
 from broker.arithmetic.sizes import Sizes
+from broker.errors import FlushToZero
 
 _EXP_LIMIT = 150.0
 """Beyond it exp in float32 is infinite or 0, and in float64 still an ordinary number."""
 
 
-_QUIETLY = np.errstate(all="ignore")
-"""What overflows becomes infinite and what has no value NaN, as in all kernels, without a warning."""
+_SMALL, _HALF = np.float32(2.0**-126), np.float32(0.5)
+_Kernel = TypeVar("_Kernel", bound=Callable[..., object])
+
+
+def _as_ieee_754_says(kernel: _Kernel) -> _Kernel:
+    """A kernel in which numbers below 2^-126 count, what overflows becomes infinite and what has no value NaN.
+
+    Raises:
+        FlushToZero: Such numbers are taken as 0 in this thread.
+    """
+
+    @wraps(kernel)
+    def checked(*arguments: object) -> object:
+        if _SMALL * _HALF == 0:
+            raise FlushToZero
+        with np.errstate(all="ignore"):
+            return kernel(*arguments)
+
+    return cast("_Kernel", checked)
 
 
 class Reference:
@@ -38,32 +58,32 @@ class Reference:
 
     name = "reference"
 
-    @_QUIETLY
+    @_as_ieee_754_says
     def exponentials(self, x: Array) -> Array:
         """See `Kernels`."""
         return _exponential(x.astype(np.float64)).astype(np.float32)
 
-    @_QUIETLY
+    @_as_ieee_754_says
     def logarithms(self, x: Array) -> Array:
         """See `Kernels`."""
         return logarithm(x.astype(np.float64)).astype(np.float32)
 
-    @_QUIETLY
+    @_as_ieee_754_says
     def total(self, x: Array) -> float:
         """See `Kernels`."""
         return float(_total(x.reshape(-1).astype(np.float64)))
 
-    @_QUIETLY
+    @_as_ieee_754_says
     def summed_first(self, x: Array) -> Array:
         """See `Kernels`."""
         return _in_order(x, 0)
 
-    @_QUIETLY
+    @_as_ieee_754_says
     def summed_last(self, x: Array) -> Array:
         """See `Kernels`."""
         return _in_order(x, -1)
 
-    @_QUIETLY
+    @_as_ieee_754_says
     def normalized(self, x: Array, epsilon: float) -> Array:
         """See `Kernels`."""
         exact = x.astype(np.float64)
@@ -72,7 +92,7 @@ class Reference:
         normal: Array = (deviations / scale).astype(np.float32)
         return normal
 
-    @_QUIETLY
+    @_as_ieee_754_says
     def discounted(self, terms: Array, discounts: Array) -> Array:
         """See `Kernels`."""
         sums = terms.copy()
@@ -80,7 +100,7 @@ class Reference:
             sums[step] += discounts[step] * sums[step + 1]
         return sums
 
-    @_QUIETLY
+    @_as_ieee_754_says
     def log_softmax(self, x: Array) -> Array:
         """See `Kernels`."""
         shifted = x - _largest(x)
@@ -88,14 +108,14 @@ class Reference:
         normal: Array = shifted - self.logarithms(total)[..., None]
         return normal
 
-    @_QUIETLY
+    @_as_ieee_754_says
     def log_softmax_gradient(self, log_probabilities: Array, gradient: Array) -> Array:
         """See `Kernels`."""
         total = _in_order(gradient, -1)[..., None]
         logit_gradient: Array = gradient - self.exponentials(log_probabilities) * total
         return logit_gradient
 
-    @_QUIETLY
+    @_as_ieee_754_says
     def evaluate(self, sizes: Sizes, parameters: Array, rows: Sequence[int], inputs: Array) -> Pass:
         """See `Kernels`."""
         passed = Pass.empty(sizes, tuple(rows), inputs)
@@ -109,7 +129,7 @@ class Reference:
             passed.outputs[position] = x
         return passed
 
-    @_QUIETLY
+    @_as_ieee_754_says
     def gradient(self, passed: Pass, parameters: Array, positions: Sequence[int], output_gradient: Array) -> Array:
         """See `Kernels`."""
         sizes = passed.sizes
@@ -128,7 +148,7 @@ class Reference:
                     gradient = np.where(x > 0, through, np.float32(0))
         return gradients
 
-    @_QUIETLY
+    @_as_ieee_754_says
     def move(self, adam: Adam, rows: Sequence[int], gradient: Array) -> None:
         """See `Kernels`."""
         for row, own in zip(rows, gradient, strict=True):
@@ -141,7 +161,7 @@ class Reference:
             second[second < SMALLEST_MOMENT] = 0
             adam.parameters[row] -= size * (first / (np.sqrt(second) + added))
 
-    @_QUIETLY
+    @_as_ieee_754_says
     def descend(self, passed: Pass, adam: Adam, positions: Sequence[int], output_gradient: Array) -> bool:
         """See `Kernels`."""
         gradient = self.gradient(passed, adam.parameters, positions, output_gradient)
@@ -150,14 +170,14 @@ class Reference:
         self.move(adam, [passed.rows[position] for position in positions], gradient)
         return True
 
-    @_QUIETLY
+    @_as_ieee_754_says
     def weights(self, logits: Array, possible: np.ndarray | None) -> Array:
         """See `Kernels`."""
         if possible is not None:
             logits = np.where(possible, np.nan_to_num(logits), np.float32(-np.inf))
         return self.exponentials(logits - _largest(logits))
 
-    @_QUIETLY
+    @_as_ieee_754_says
     def act(self, acting: Acting, step: int) -> np.ndarray:
         """See `Kernels`."""
         observed = acting.observations[step]

@@ -55,9 +55,10 @@ class MemoryTransport(FrameTransport):
 
     def send_all(self, envelopes: Sequence[Envelope]) -> None:
         """Hand over envelopes; they arrive at once. See `Transport.send_all`."""
+        encode, deliver = self.codec.encode, self._network.deliver
         for envelope in envelopes:
-            frame, traffic = self.codec.encode(envelope), self.traffic[envelope.destination]
-            if not self._network.deliver(envelope.destination, frame):
+            frame, traffic = encode(envelope), self.traffic[envelope.destination]
+            if not deliver(envelope.destination, frame):
                 traffic.dropped += 1
             elif envelope.message.numbered:
                 traffic.sent += 1

@@ -91,13 +91,13 @@ class QueueingTransport(FrameTransport, Generic[EdgeT]):
     def _leave(self, edge: EdgeT, frame: bytes, kind: type[Message]) -> bool:
         """Hand on a frame, of a message of this type; False if it is not taken now."""
 
-    def _hello_refused(self, hello: Hello) -> None:
-        """A HELLO could not leave."""
+    def _hello_refused(self, edge: EdgeT, hello: Hello) -> None:
+        """A HELLO could not leave on an edge."""
 
     def _put_off(self, edge: EdgeT, frame: bytes, message: Message) -> bool:
         """Queue a frame that could not leave; False if it is not."""
         if type(message) is Hello:
-            self._hello_refused(message)
+            self._hello_refused(edge, message)
             return False
         if not edge.keep(frame, type(message)):
             return False

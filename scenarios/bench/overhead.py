@@ -1,7 +1,8 @@
-"""`foretell bench overhead`: where the processor time of `foretell simulate` goes.
+"""`foretell bench overhead` and `episode`: where the processor time of `foretell simulate` goes.
 
 Nothing is sampled: the functions that make up a part carry timers while the ordinary `simulate` runs, and what the
-timers cost is measured and taken off. Times are processor time, so other programs on the machine count little. A
+timers cost is measured and taken off. Where one calls another, the time of the inner one counts as its own alone.
+Times are processor time, so other programs on the machine count little; how a run begins and ends does not count. A
 second measurement runs our loop and a bare script of the same mathematics in turn.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from agent_node.learning.learner import Learner
+from agent_node.learning.shares import ShareFormat
+from agent_node.registry import load_algorithm
+from broker.participants.life import ParticipantLife
 from broker.wire.codec import Codec
 from env_service.environments import make_task
 from scenarios.bench.bare import BareTrial
@@ -26,13 +30,12 @@ from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
 from scenarios.results.folder import make_run_folder
 from scenarios.results.observer import Observer, Progress, ShowProgress
-from scenarios.results.store import Store
 from scenarios.results.temporary import temporary_folder
 from scenarios.running.control.run import run
 from scenarios.running.simulated.simulate import simulated
 
-_USEFUL = ("environment", "mathematics: acting", "mathematics: learning")
-_CLOSING, _BACKGROUND, _REST = "store: last batch", "background threads", "protocol and delivery"
+_USEFUL = ("environment", "mathematics: acting", "mathematics: learning", "mathematics: making shares")
+_BACKGROUND, _REST = "background threads", "protocol and delivery"
 _WARM_UP_EPISODES = 2
 _CALIBRATION_CALLS = 20_000
 
@@ -60,7 +63,7 @@ class Profile:
 
     Attributes:
         parts: All of them.
-        total_ms: The whole loop and the store's last batch, per episode, without the timers.
+        total_ms: The whole loop per episode, without the timers.
         timers_ms: What the timers cost per episode; taken off already.
     """
 
@@ -98,14 +101,19 @@ def measure_profile(scenario: Scenario, show: ShowProgress) -> Profile:
         scenario: Of any kind.
         show: Takes the progress, as in `foretell simulate`; what it costs counts as the store's.
     """
-    _simulate(make_plan(scenario.model_copy(update={"episodes": _WARM_UP_EPISODES})), lambda _: None)
-    plan = make_plan(scenario)
-    parts, loop, whole = _Meter(time.thread_time), _Meter(time.thread_time), _Meter(time.process_time)
+    last = _WARM_UP_EPISODES + scenario.episodes
+    plan = make_plan(scenario.model_copy(update={"episodes": last + 1}))
+    parts, loop = Meter(time.thread_time), _Between(_WARM_UP_EPISODES, last)
+
+    def shown(progress: Progress) -> None:
+        parts.counts = loop.at(progress)
+        show(progress)
+
     with ExitStack() as watching:
         for part, owner, names in _functions(plan):
             watching.enter_context(parts.watching(part, owner, names))
-        _simulate(plan, show, whole.timed("", loop.timed("", run)))
-    return _account(parts, loop.spent_s[""], whole.spent_s[""], scenario.episodes)
+        _simulate(plan, shown)
+    return _account(parts, loop.thread_s, loop.process_s, scenario.episodes)
 
 
 def measure_pace(scenario: Scenario, blocks: int, episodes: int) -> Pace:
@@ -127,34 +135,48 @@ def measure_pace(scenario: Scenario, blocks: int, episodes: int) -> Pace:
     )
 
 
-class _Meter:
-    """Time spent in functions, by part. The functions of one meter must not call each other.
+class Meter:
+    """Time spent in functions, by part, without that of other timed functions called from there.
 
     Attributes:
         spent_s: By part, on the meter's clock.
         calls: By part.
+        inner_calls: Of timed functions, by the part that they were called from.
+        counts: Whether what ends now is counted.
 
     Args:
         clock: In seconds.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self.spent_s: Counter[str] = Counter()
+        self.spent_s: defaultdict[str, float] = defaultdict(float)
         self.calls: Counter[str] = Counter()
+        self.inner_calls: Counter[str] = Counter()
+        self.counts = True
         self._clock = clock
+        self._under_way: list[tuple[str, list[float]]] = []
 
     def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """`function`, with its time counted as that of `part`."""
-        clock, spent_s, calls = self._clock, self.spent_s, self.calls
+        clock, spent_s, calls, under_way = self._clock, self.spent_s, self.calls, self._under_way
 
         @wraps(function)
-        def timed(*arguments: object) -> object:
+        def timed(*arguments: object, **named: object) -> object:
+            inner_s: list[float] = []
+            under_way.append((part, inner_s))
             began_at = clock()
             try:
-                return function(*arguments)
+                return function(*arguments, **named)
             finally:
-                spent_s[part] += clock() - began_at  # type: ignore[assignment]
-                calls[part] += 1
+                whole_s = clock() - began_at
+                under_way.pop()
+                if self.counts:
+                    spent_s[part] += whole_s - sum(inner_s)
+                    calls[part] += 1
+                if under_way:
+                    outer, within_s = under_way[-1]
+                    within_s.append(whole_s)
+                    self.inner_calls[outer] += self.counts
 
         return timed
 
@@ -202,47 +224,77 @@ class _Turns:
         self._began_at = now
 
 
+class _Between:
+    """The part of a loop between the ends of two episodes: how a run begins and ends is none of it.
+
+    Attributes:
+        thread_s: What it took on the clock of its thread.
+        process_s: The same on the clock of the process, so with all threads.
+
+    Args:
+        first: Episodes that are over when it begins.
+        last: And when it ends.
+    """
+
+    def __init__(self, first: int, last: int) -> None:
+        self.thread_s = self.process_s = 0.0
+        self._to_come = [first, last]
+
+    def at(self, progress: Progress) -> bool:
+        """Whether it is under way, now that so many episodes are over."""
+        while self._to_come and progress.episode >= self._to_come[0]:
+            del self._to_come[0]
+            self.thread_s, self.process_s = time.thread_time() - self.thread_s, time.process_time() - self.process_s
+        return len(self._to_come) == 1
+
+
 def _functions(plan: Plan) -> list[tuple[str, type, tuple[str, ...]]]:
     """What is timed: part, class and methods."""
-    environment, acting, learning = _USEFUL
+    environment, acting, learning, sharing = _USEFUL
+    algorithm = load_algorithm(plan.scenario.algorithm.name)
     task = make_task(plan.scenario.environment, 1)
     task.close()
     return [
         (environment, type(task), ("reset", "step", "observations", "positions")),
         (acting, Learner, ("begin_episode", "act", "see")),
         (learning, Learner, ("end_episode", "open_round", "close_round", "weights_digest")),
+        (sharing, ShareFormat, ("complete",)),
+        (sharing, algorithm, ("share",)),
         ("codec: encode", Codec, ("encode",)),
         ("codec: decode", Codec, ("decode",)),
         ("checks of shares", Learner, ("check",)),
+        ("checkpoints", ParticipantLife, ("keep",)),
         ("store: observer", Observer, ("take",)),
-        (_CLOSING, Store, ("close",)),
     ]
 
 
-def _simulate(plan: Plan, show: ShowProgress, lead: Callable[..., Any] = run) -> None:
-    """Let `lead`, in place of `run`, run `plan` as `foretell simulate` does, in a folder that is removed."""
+def _simulate(plan: Plan, show: ShowProgress) -> None:
+    """Run `plan` as `foretell simulate` does, in a folder that is removed."""
     with temporary_folder() as root:
         folder = make_run_folder(Path(root), plan.scenario.name, plan.scenario.seed)
         observer = Observer(plan, folder, "simulate", show)
         try:
-            lead(plan, folder, observer, simulated, lambda: False)
+            run(plan, folder, observer, simulated, lambda: False)
         finally:
             observer.finish()
 
 
-def _account(parts: _Meter, loop_s: float, whole_s: float, episodes: int) -> Profile:
+def _account(parts: Meter, loop_s: float, whole_s: float, episodes: int) -> Profile:
     """Take off the timers and find the rest.
 
     Args:
         parts: What was timed.
-        loop_s: The whole loop on the clock of its thread.
+        loop_s: The loop on the clock of its thread.
         whole_s: The same on the clock of the process, so with all threads.
         episodes: Over which it is spread.
     """
     inside_s, around_s = _timer_s()
-    spent_s = {part: max(0.0, spent - parts.calls[part] * inside_s) for part, spent in parts.spent_s.items()}
-    timers_s = (inside_s + around_s) * (parts.calls.total() - parts.calls[_CLOSING])
-    total_s = whole_s - timers_s + spent_s[_CLOSING]
+    spent_s = {
+        part: max(0.0, spent - parts.calls[part] * inside_s - parts.inner_calls[part] * around_s)
+        for part, spent in parts.spent_s.items()
+    }
+    timers_s = (inside_s + around_s) * parts.calls.total()
+    total_s = whole_s - timers_s
     spent_s[_BACKGROUND] = max(0.0, whole_s - loop_s)
     spent_s[_REST] = max(0.0, total_s - sum(spent_s.values()))
     per_episode_ms = 1e3 / episodes
@@ -260,7 +312,7 @@ def _account(parts: _Meter, loop_s: float, whole_s: float, episodes: int) -> Pro
 
 def _timer_s() -> tuple[float, float]:
     """What a timer adds to the time of what it times, and what it costs around that, in seconds a call."""
-    meter = _Meter(time.thread_time)
+    meter = Meter(time.thread_time)
     timed = meter.timed("", _nothing)
     began_at = time.thread_time()
     for _ in range(_CALIBRATION_CALLS):

@@ -47,6 +47,8 @@ MEMORY_100_LIMIT_MB = 1000.0
 _TRIPS = 300
 _RECOVERED = "recovered: an episode was recorded that was not before the kill; the phase is the last one reported"
 
+_EPISODES_OF = ("exchange", "navigation", "predation-12", "exchange-quick")
+_FIRST_EPISODES = 2
 _PROFILED = "exchange-quick"
 _PAIRS = 5
 
@@ -69,6 +71,28 @@ def overhead(episodes: int) -> None:
     say(f"overhead: {profile.overhead:.2f} of CPU time is neither environment nor mathematics (limit {OVERHEAD_LIMIT})")
     for pace in paces:
         say(f"pace: {pace.ratio:.2f} times the bare script at E={pace.copies} (limit {PACE_LIMIT})")
+
+
+@click.command()
+@click.option(
+    "--scenario", "names", multiple=True, default=_EPISODES_OF, show_default=True, help="Catalogue name or file."
+)
+@click.option("--seconds", type=click.FloatRange(min=0.1), default=10.0, show_default=True, help="Of each, about.")
+def episode(names: tuple[str, ...], seconds: float) -> None:
+    """Processor time of a simulated episode, by part, as one learns in `simulate`."""
+    from scenarios.bench.overhead import measure_profile  # noqa: PLC0415
+    from scenarios.document.loading import load_scenario  # noqa: PLC0415
+
+    found: dict[str, Profile] = {}
+    for name in names:
+        first = measure_profile(load_scenario(name, {"episodes": _FIRST_EPISODES}), lambda _: None)
+        episodes = max(_FIRST_EPISODES, int(1e3 * seconds / first.total_ms))
+        with _bar(episodes, f"episode of {name}") as show:
+            scenario = load_scenario(name, {"episodes": episodes})
+            found[name] = measure_profile(scenario, lambda progress, show=show: show(progress.episode))  # type: ignore[misc]
+    Screen().print(_episode_table(found))
+    for name, profile in found.items():
+        say(f"episode: {profile.total_ms:.2f} ms of processor time for one of {name}")
 
 
 @click.command()
@@ -229,6 +253,7 @@ def growth(agents: tuple[int, ...], blocks: int, episodes: int, processes: tuple
 
 
 COMMANDS: dict[str, click.Command] = {
+    "episode": episode,
     "faults": faults,
     "growth": growth,
     "messages": messages,
@@ -260,6 +285,17 @@ def _profile_table(profile: Profile, episodes: int) -> Table:
     table.add_row("neither environment nor mathematics", f"{overhead_ms:.3f}", f"{profile.overhead:.1%}", "")
     table.add_row("total", f"{profile.total_ms:.3f}", "100.0%", "")
     table.caption = f"timers: {profile.timers_ms:.3f} ms/episode, taken off already"
+    return table
+
+
+def _episode_table(found: dict[str, Profile]) -> Table:
+    table = _table("processor time of a simulated episode, ms", "part", *found)
+    times = {name: {part.name: part.ms for part in profile.parts} for name, profile in found.items()}
+    for part in dict.fromkeys(part for parts in times.values() for part in parts):
+        table.add_row(part, *(f"{parts.get(part, 0.0):.2f}" for parts in times.values()))
+    table.add_section()
+    table.add_row("total", *(f"{profile.total_ms:.2f}" for profile in found.values()))
+    table.caption = "timers are taken off already"
     return table
 
 

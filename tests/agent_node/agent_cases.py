@@ -149,6 +149,18 @@ def play(learner: Learner, played: Played, episode: int = 0, *, missed: Sequence
     return played
 
 
+class OneNumber:
+    """A stream all of whose float32 are `u`, of 24 bits, in the upper bits of either half of a raw number."""
+
+    def __init__(self, u: float) -> None:
+        half = int(u * 2**24) << 8
+        self.raw = half << 32 | half
+        self.bit_generator = self
+
+    def random_raw(self, count: int) -> np.ndarray:
+        return np.full(count, self.raw, np.uint64)
+
+
 # Oracle: which samples a share is about
 
 

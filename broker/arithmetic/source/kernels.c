@@ -366,7 +366,7 @@ static int check_acting(const struct acting *acting, ptrdiff_t step, object draw
     object seen = acting->observations;
     EXPECT(step >= 0 && step < steps, "step: from 0 to T - 1");
     EXPECT(is_array(seen, FLOAT32, 3) && length(seen, 0) > step && length(seen, 1) == copies &&
-               length(seen, 2) == inputs && (inputs == 1 || stride(seen, 2) == 4) &&
+               length(seen, 2) == inputs && (!copies || inputs == 1 || stride(seen, 2) == 4) &&
                (copies <= 1 || stride(seen, 1) == 4 * inputs),
            "observations: (T + 1, E, I) float32, contiguous but for the first axis");
     EXPECT(acting->actions_count > 0 && acting->actions_count <= net.widths[net.layers],
@@ -374,7 +374,7 @@ static int check_acting(const struct acting *acting, ptrdiff_t step, object draw
     object possible = acting->possible;
     EXPECT(!possible || (is_array(possible, BOOL, 3) && length(possible, 0) > step && length(possible, 1) == copies &&
                          length(possible, 2) == acting->actions_count &&
-                         (acting->actions_count == 1 || stride(possible, 2) == 1)),
+                         (!copies || acting->actions_count == 1 || stride(possible, 2) == 1)),
            "possible: (T + 1, E, A) bool, contiguous in the last axis");
     EXPECT(is_array(acting->uniforms, FLOAT32, 2) && length(acting->uniforms, 0) > step &&
                length(acting->uniforms, 1) == copies,

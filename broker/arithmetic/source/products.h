@@ -113,8 +113,10 @@ INLINE void narrow_block(const int rows, const struct product *p, const float *p
 
 static void narrow_columns(const struct product *p, float *panel, ptrdiff_t n)
 {
-    ptrdiff_t m = 0, count = p->n - n;
-    for (ptrdiff_t k = 0; k < p->k; k++) store(panel + k * LANES, load_some(p->b + k * p->n + n, count));
+    ptrdiff_t m = 0, k = 0, count = p->n - n;
+    /* A whole vector is read wherever B does not end within it: what lies behind these columns is computed and left. */
+    for (; (k + 1) * p->n - count + LANES <= p->k * p->n; k++) store(panel + k * LANES, load(p->b + k * p->n + n));
+    for (; k < p->k; k++) store(panel + k * LANES, load_some(p->b + k * p->n + n, count));
     for (; m + 8 <= p->m; m += 8) narrow_block(8, p, panel, m, n, count);
     for (; m + 2 <= p->m; m += 2) narrow_block(2, p, panel, m, n, count);
     if (m < p->m) narrow_block(1, p, panel, m, n, count);
@@ -124,7 +126,7 @@ static void narrow_columns(const struct product *p, float *panel, ptrdiff_t n)
 enum { VECTORS = WIDTH == 64 ? 4 : 2 };
 
 /* `panel` is room for k vectors, used where n is no multiple of a vector's length. */
-static void multiply(const struct product *p, float *panel)
+static __attribute__((noinline)) void multiply(const struct product *p, float *panel)
 {
     ptrdiff_t n = 0;
     if (p->m == 1)
@@ -136,36 +138,36 @@ static void multiply(const struct product *p, float *panel)
 
 typedef float four __attribute__((vector_size(16)));
 
+/* Four rows of four numbers, `columns` apart, become four columns, `rows` apart. */
+INLINE void turn_square(const float *from, ptrdiff_t columns, float *to, ptrdiff_t rows)
+{
+    four a, b, c, d;
+    memcpy(&a, from, sizeof a);
+    memcpy(&b, from + columns, sizeof b);
+    memcpy(&c, from + 2 * columns, sizeof c);
+    memcpy(&d, from + 3 * columns, sizeof d);
+    four ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5), ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    four cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5), cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    a = __builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5);
+    b = __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7);
+    c = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5);
+    d = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
+    memcpy(to, &a, sizeof a);
+    memcpy(to + rows, &b, sizeof b);
+    memcpy(to + 2 * rows, &c, sizeof c);
+    memcpy(to + 3 * rows, &d, sizeof d);
+}
+
 /* A matrix (rows, columns) turned: (columns, rows). */
 static void turn(const float *from, ptrdiff_t rows, ptrdiff_t columns, float *to)
 {
-    ptrdiff_t row = 0;
-    for (; row + 4 <= rows; row += 4) {
-        ptrdiff_t column = 0;
-        for (; column + 4 <= columns; column += 4) {
-            four a, b, c, d;
-            const float *corner = from + row * columns + column;
-            memcpy(&a, corner, sizeof a);
-            memcpy(&b, corner + columns, sizeof b);
-            memcpy(&c, corner + 2 * columns, sizeof c);
-            memcpy(&d, corner + 3 * columns, sizeof d);
-            four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), AB = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-            four cd = __builtin_shufflevector(c, d, 0, 4, 1, 5), CD = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-            a = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
-            b = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
-            c = __builtin_shufflevector(AB, CD, 0, 1, 4, 5);
-            d = __builtin_shufflevector(AB, CD, 2, 3, 6, 7);
-            float *turned = to + column * rows + row;
-            memcpy(turned, &a, sizeof a);
-            memcpy(turned + rows, &b, sizeof b);
-            memcpy(turned + 2 * rows, &c, sizeof c);
-            memcpy(turned + 3 * rows, &d, sizeof d);
-        }
-        for (; column < columns; column++)
-            for (int r = 0; r < 4; r++) to[column * rows + row + r] = from[(row + r) * columns + column];
-    }
-    for (; row < rows; row++)
-        for (ptrdiff_t column = 0; column < columns; column++) to[column * rows + row] = from[row * columns + column];
+    ptrdiff_t even_rows = rows / 4 * 4, even_columns = columns / 4 * 4;
+    for (ptrdiff_t column = 0; column < even_columns; column += 4)
+        for (ptrdiff_t row = 0; row < even_rows; row += 4)
+            turn_square(from + row * columns + column, columns, to + column * rows + row, rows);
+    for (ptrdiff_t column = 0; column < columns; column++)
+        for (ptrdiff_t row = column < even_columns ? even_rows : 0; row < rows; row++)
+            to[column * rows + row] = from[row * columns + column];
 }
 
 #endif

@@ -10,7 +10,7 @@ With keys (CURVE) only peers get in, and each may speak for itself alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -21,8 +21,8 @@ from broker.errors import UserError
 from broker.security.curve import CurveKeys, key_of
 from broker.transports.queueing import limit_of
 from broker.transports.transport import UNKNOWN
-from broker.transports.zeromq.doorkeeper import Doorkeeper, serve_with
-from broker.transports.zeromq.sockets import SocketEdge, SocketTransport, bind
+from broker.transports.zeromq.doorkeeper import Caller, Doorkeeper, serve_with
+from broker.transports.zeromq.sockets import Socket, SocketEdge, SocketTransport, bind
 from broker.wire.codec import Codec
 
 _SHOWN = 80
@@ -55,6 +55,7 @@ class ZeroMQTransport(SocketTransport[SocketEdge]):
         super().__init__(name, codec, config, keys, zmq.PULL)
         self._signed: dict[str, bytes] = {}
         self._doorkeeper: Doorkeeper | None = None
+        self._calling: dict[Socket, Caller] = {}
         peers = {peer: address for peer, address in addresses.items() if peer != name}
         try:
             if keys is not None:
@@ -65,8 +66,8 @@ class ZeroMQTransport(SocketTransport[SocketEdge]):
             self._close_sockets(0)
             raise
 
-    def _hear_refusals(self) -> None:
-        super()._hear_refusals()
+    def _hear_refusals(self, callers: Iterable[Caller] | None = None) -> None:
+        super()._hear_refusals(callers)
         while self._doorkeeper is not None and self._doorkeeper.refused:
             self.reject(UNKNOWN, f"refused at the door: the key {self._doorkeeper.refused.popleft()} is of no peer")
 
@@ -95,8 +96,11 @@ class ZeroMQTransport(SocketTransport[SocketEdge]):
     def _connect(self, peer: str, address: str) -> SocketEdge:
         socket = self._socket(zmq.PUSH)
         socket.setsockopt(zmq.IMMEDIATE, 1)
-        self._call(socket, peer, address)
+        self._calling[socket] = self._call(socket, peer, address)
         return SocketEdge(socket, limit_of(self._config, peer), self.traffic[peer])
+
+    def _callers_on(self, edge: SocketEdge) -> Iterable[Caller]:
+        return (self._calling[edge.socket],)
 
     def _watch_stuck(self, poller: zmq.Poller) -> None:
         for edge in self._stuck:

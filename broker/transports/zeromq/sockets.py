@@ -10,7 +10,7 @@ import math
 import socket as socket_module
 import time
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import zmq
@@ -188,22 +188,28 @@ class SocketTransport(QueueingTransport[SocketEdgeT]):
             socket.close(linger=linger_ms)
         self._context.term()
 
-    def _hear_refusals(self) -> None:
-        """Note which peers refuse this participant."""
-        for caller in self._callers:
+    def _hear_refusals(self, callers: Iterable[Caller] | None = None) -> None:
+        """Note which peers refuse this participant: those that these call, or any."""
+        for caller in self._callers if callers is None else callers:
             if caller.look():
                 self.noticed.append(EventRecord(self.name, EventKind.REFUSED, caller.peer, caller.reason))
 
-    def _call(self, socket: Socket, peer: str, address: str) -> None:
-        """Connect a socket to a peer, again and again if need be.
+    def _callers_on(self, edge: SocketEdgeT) -> Iterable[Caller]:  # noqa: ARG002 - all edges share what calls
+        """Who may be refused where a frame cannot leave on an edge."""
+        return self._callers
+
+    def _call(self, socket: Socket, peer: str, address: str) -> Caller:
+        """Connect a socket to a peer, again and again if need be; who watches it.
 
         Raises:
             UserError: The address makes no sense, or the peer's key is missing.
         """
         if self._keys is not None:
             call_with(socket, self._keys, self.name, peer)
-        self._callers.append(Caller(socket, self._context, self.name, peer, address, keyed=self._keys is not None))
+        caller = Caller(socket, self._context, self.name, peer, address, keyed=self._keys is not None)
+        self._callers.append(caller)
         reach(socket, self._config, address, self.name, peer)
+        return caller
 
     def _leave(self, edge: SocketEdgeT, frame: bytes, kind: type[Message]) -> bool:  # noqa: ARG002 - all leave alike
         try:
@@ -212,14 +218,15 @@ class SocketTransport(QueueingTransport[SocketEdgeT]):
             return False
         return True
 
-    def _hello_refused(self, hello: Hello) -> None:
-        """Find out why.
+    def _hello_refused(self, edge: SocketEdgeT, hello: Hello) -> None:
+        """Find out why, on this edge alone: while many are only coming, to look at all for each of them would square.
 
         Raises:
             UserError: A peer has refused this participant for a while, or the other way round, before it has joined.
         """
-        self._hear_refusals()
-        for caller in self._callers:
+        callers = self._callers_on(edge)
+        self._hear_refusals(callers)
+        for caller in callers:
             if hello.wants_reply and caller.refused_for_s() > _REFUSED_FOR_S:
                 raise UserError(caller.reason)
 

@@ -181,7 +181,7 @@ def random_case(number: int) -> Case:
     ranges: dict[str, np.ndarray | None] = dict.fromkeys(PARTNERS)
     ranges[PARTNERS[1]] = np.flatnonzero(draw.random(SAMPLES) < 0.7)
     rows = [possible_actions(draw, count, masked) for count in COUNTS[: 1 + len(partners)]]
-    heard = partners[: 1 + len(partners) // 2] if missing else partners
+    heard = [partner for partner in partners if draw.random() < 0.5] if missing else list(partners)
     shares = {}
     for partner, possible, count in zip(partners, rows[1:], COUNTS[1:], strict=False):
         where = slice(None) if ranges[partner] is None else ranges[partner]
@@ -261,7 +261,8 @@ def test_the_random_rounds_reach_every_branch() -> None:
         if case.settings.anticipation_sharing.log_ratio_cap:
             seen |= {("capped", int(np.sign(log) * (abs(log) > 0.8))) for log in log_xi}
         seen.add(("heard", len(case.heard), len(case.now.partners)))
+        seen.add(("the first is missing", bool(case.heard) and case.now.partners[0] not in case.shares))
     clips = {(side, good) for side in ("above", "below", "within") for good in (False, True)}
     assert seen >= clips | {(name, flag) for name in ("apart", "cut down") for flag in (False, True)}
-    assert seen >= {("capped", side) for side in (-1, 0, 1)}
-    assert seen >= {("heard", *counts) for counts in ((0, 2), (0, 4), (2, 2), (3, 4), (4, 4))}
+    assert seen >= {("capped", side) for side in (-1, 0, 1)} | {("the first is missing", True)}
+    assert seen >= {("heard", *counts) for counts in ((0, 2), (0, 4), (1, 2), (2, 2), (2, 4), (3, 4), (4, 4))}

@@ -13,6 +13,7 @@ from agent_cases import (
     TERMINATED,
     TRUNCATED,
     Heard,
+    OneNumber,
     Played,
     ScalarAdam,
     agent_config,
@@ -167,14 +168,9 @@ def test_actions_of_copies_and_steps_are_drawn_independently() -> None:
 
 @pytest.mark.parametrize("u", [0.0, float(np.float32(1) - np.float32(2**-24))])
 def test_the_extremes_of_a_draw_are_possible_actions(u: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Extreme:
-        def random(self, out: np.ndarray, dtype: type) -> None:
-            assert out.dtype == dtype == np.float32
-            out[:] = u
-
     config = agent_config(actions={A0: 2, A1: 4, A2: 4}, copies=50, steps=1)
     learner = make_learner(config)
-    monkeypatch.setattr(learner_module, "generator", lambda *_: Extreme())
+    monkeypatch.setattr(learner_module, "generator", lambda *_: OneNumber(u))
     learner.begin_episode(0)
     toy = toy_episode(config)
     drawn = learner.act(0, seen_of(toy.observations[0], toy.rewards[0], toy.ended[0])[1])
@@ -908,6 +904,7 @@ def test_an_agent_that_hears_nobody_learns_as_an_independent_one_bit_for_bit() -
     missing = whole_episodes(agent_config(), (A1, A2))
     alone = whole_episodes(agent_config(algorithm="independent"), ())
     assert np.array_equal(policies(missing)[0], policies(alone)[0])
+    assert steps(missing) == ([9, 0, 0], [9])
     assert np.array_equal(critic(missing), critic(alone))
     assert np.array_equal(policies(missing)[1:], policies(make_learner(agent_config()))[1:])
 

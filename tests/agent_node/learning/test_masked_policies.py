@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from agent_cases import (
+    OneNumber,
     Played,
     agent_config,
     central_differences,
@@ -125,17 +126,6 @@ def test_a_mask_survives_as_one_bit_for_each_action(possible: list[list[bool]]) 
 # Sampling
 
 
-class Extreme:
-    """A stream that gives one number."""
-
-    def __init__(self, u: float) -> None:
-        self.u = u
-
-    def random(self, out: np.ndarray, dtype: type) -> None:
-        assert out.dtype == dtype == np.float32
-        out[:] = self.u
-
-
 LARGEST = float(np.float32(1) - np.float32(2**-24))
 
 
@@ -152,7 +142,7 @@ def test_no_impossible_action_is_ever_drawn(seed: int, scale: float, u: float | 
     toy = toy_episode(config, state_seed=seed)
     with pytest.MonkeyPatch.context() as patch, np.errstate(all="ignore"):
         if u is not None:
-            patch.setattr(learner_module, "generator", lambda *_: Extreme(u))
+            patch.setattr(learner_module, "generator", lambda *_: OneNumber(u))
         policies(learner)[:] *= (
             scale  # logits so far apart that probabilities of possible actions vanish, or no numbers
         )

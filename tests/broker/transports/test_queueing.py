@@ -24,7 +24,7 @@ class Lane(QueueingTransport[OutEdge]):
             self.left.append((frame, kind))
         return self.open
 
-    def _hello_refused(self, hello):
+    def _hello_refused(self, edge, hello):
         self.refused.append(hello)
 
     def reopen(self):

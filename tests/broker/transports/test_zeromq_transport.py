@@ -24,6 +24,7 @@ from broker.errors import AddressInUse, FrameRejected, UserError
 from broker.participants.joining import Joining
 from broker.transports.transport import UNKNOWN
 from broker.transports.zeromq.direct import ZeroMQTransport
+from broker.transports.zeromq.doorkeeper import Caller
 from broker.wire.messages import OBSERVER, Envelope, Hello, Share, Stop
 from broker.wire.records import EdgeRecord
 
@@ -547,3 +548,13 @@ def test_who_fills_the_queue_of_a_busy_reader_and_dies_does_not_end_it(both_wire
                 wire.sendall(frame(make_codec("a", []).encode(envelope("a", "b", Stop("x" * 1000), number))))
     time.sleep(0.7)  # longer than ZeroMQ's pings would be apart, which end the process here
     listen_until(lambda: len(b.texts) >= 5, b)
+
+
+def test_while_many_are_only_coming_it_is_asked_of_each_alone_whether_it_refuses(wires, monkeypatch):
+    """To look at all of them for each HELLO that cannot leave would square with their number."""
+    peers = tuple(f"agent-{number}" for number in range(12))
+    ear, looked = wires.open("environment", *peers), []
+    look = Caller.look
+    monkeypatch.setattr(Caller, "look", lambda caller: (looked.append(caller.peer), look(caller))[1])
+    ear.transport.send_all([envelope("environment", peer, Hello(0, wants_reply=True)) for peer in peers])
+    assert looked == list(peers)

@@ -25,7 +25,7 @@ from broker.arithmetic.sizes import Sizes
 from env_service.environments import make_task
 from scenarios.bench.bare import BareEpisode, BareTrial, Perceptrons
 from scenarios.bench.messages import measure_barriers
-from scenarios.bench.overhead import measure_pace, measure_profile
+from scenarios.bench.overhead import Meter, measure_pace, measure_profile
 from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
 from scenarios.document.wiring import Wiring
@@ -151,10 +151,34 @@ def test_the_parts_of_the_profile_add_up_to_the_loop():
         "environment",
         "mathematics: acting",
         "mathematics: learning",
+        "mathematics: making shares",
     }
     assert named["environment"].ms > 0
-    assert named["mathematics: learning"].calls == 3 * (1 + 2 * 2) + 1  # each agent's digest, once in three episodes
+    assert named["mathematics: learning"].calls == 3 * (1 + 2 * 2)  # no digest of weights: how a run ends is left out
+    assert named["mathematics: making shares"].calls == 2 * 3 * 2 * 2  # made and completed, 2 partners in 2 rounds
     assert 0 < profile.overhead < 1
+
+
+class Ticking:
+    """A clock that goes on by a second with every look at it."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        self.now += 1
+        return self.now
+
+
+def test_what_a_timed_function_spends_in_another_counts_once():
+    clock = Ticking()
+    meter = Meter(clock)
+    inner = meter.timed("inner", clock)
+    outer = meter.timed("outer", lambda: (inner(), clock(), inner()))
+    outer()
+    assert meter.spent_s == {"inner": 4, "outer": 4}  # seven looks between the outer two, two seconds in each inner
+    assert meter.calls == {"inner": 2, "outer": 1}
+    assert meter.inner_calls == {"outer": 2}
 
 
 def test_after_a_profile_nothing_is_timed_any_more():

@@ -1,0 +1,1 @@
+"""By its place: all tests below find the helpers beside it."""

@@ -1,0 +1,95 @@
+"""What an agent costs in a simulation does not depend on how many there are: counted in calls, not in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from cProfile import Profile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scenarios.bench.growth import grown
+from scenarios.bench.pack import FEWEST, Pack
+from scenarios.document.planning import make_plan
+from scenarios.document.scenario import Scenario
+from scenarios.results.folder import make_run_folder
+from scenarios.results.observer import Observer, Progress
+from scenarios.running.control.run import run
+from scenarios.running.simulated.simulate import simulated
+
+JITTER = {"kind": "delay", "delay_s": {"distribution": "uniform", "low_s": 0.0, "high_s": 0.1}}
+
+
+class Calls:
+    """Counts calls of Python and C functions between the ends of two episodes."""
+
+    def __init__(self, first: int, last: int) -> None:
+        self._profile = Profile()
+        self._first, self._last = first, last
+        self._on = False
+
+    def __call__(self, progress: Progress) -> None:
+        wanted = self._first <= progress.episode < self._last
+        if wanted != self._on:
+            self._on = wanted
+            (self._profile.enable if wanted else self._profile.disable)()
+
+    @property
+    def count(self) -> int:
+        return sum(entry.callcount for entry in self._profile.getstats())
+
+
+def play(scenario: Scenario, root: Path, show: Callable[[Progress], None]) -> None:
+    plan = make_plan(scenario)
+    folder = make_run_folder(root, scenario.name, scenario.seed)
+    observer = Observer(plan, folder, "simulate", show)
+    try:
+        run(plan, folder, observer, simulated, lambda: False)
+    finally:
+        observer.finish()
+
+
+def calls_of_an_agent(agents: int, root: Path, faults: list[Any]) -> float:
+    whole = grown(agents, 3).model_dump()
+    scenario = Scenario.model_validate(whole | {"faults": faults, "environment": whole["environment"] | {"steps": 3}})
+    calls = Calls(1, 2)
+    play(scenario, root / str(agents), calls)
+    return calls.count / agents
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("faults", [[], [JITTER]], ids=["no faults", "a delay of its own for each message"])
+def test_an_agent_costs_as_many_calls_among_thirty_as_among_ten(tmp_path: Path, faults: list[Any]) -> None:
+    few, many = (calls_of_an_agent(agents, tmp_path, faults) for agents in (10, 30))
+    assert few > 1000
+    assert many <= 1.02 * few, f"{few:.0f} calls of each of 10, {many:.0f} of each of 30"
+
+
+# The environment that is played
+
+
+def test_a_pack_is_an_agent_and_two_to_either_side_of_a_circle() -> None:
+    task = Pack(7)
+    seen, _ = task.reset(seed=3)
+    own = [seen[agent][2] for agent in task.agents]
+    assert [seen["agent_0"].tolist(), seen["agent_5"].tolist()] == [
+        [own[number] for number in (5, 6, 0, 1, 2)],
+        [own[number] for number in (3, 4, 5, 6, 0)],
+    ]
+
+
+@pytest.mark.parametrize(("engaging", "rewards"), [(5, [-1] * 5), (0, [-3] * 5), (1, [-4, 0, 0, 0, 0])])
+def test_a_pack_is_paid_as_in_predation(engaging: int, rewards: list[float]) -> None:
+    task = Pack(FEWEST)
+    seen, _ = task.reset(seed=3)
+    toward = {agent: int(seen[agent][2] < 0) for agent in task.agents}
+    chosen = {agent: way if number < engaging else 1 - way for number, (agent, way) in enumerate(toward.items())}
+    _, paid, *_ = task.step(chosen)
+    assert list(paid.values()) == rewards
+
+
+def test_what_an_agent_sees_has_one_size_however_many_there_are() -> None:
+    sizes = {np.shape(Pack(agents).reset(seed=0)[0]["agent_4"]) for agents in (FEWEST, 50)}
+    assert sizes == {(5,)}
