@@ -17,6 +17,7 @@ from rich.table import Table
 
 from agent_node.policy_folder import learned_until
 from broker.arithmetic.chosen import why_not_fast
+from broker.arithmetic.version import ARITHMETIC
 from broker.counting import counted
 from broker.errors import ForetellError, LedgerMismatch, UserError
 from broker.wire.messages import ENVIRONMENT
@@ -78,6 +79,8 @@ def resume_processes(root: Path) -> None:
 
 def _go_on(way: WayName, folder: RunFolder, episodes: int | None) -> None:
     scenario = read_document(folder)
+    with read_store(folder.store) as store:
+        store.require_arithmetic(ARITHMETIC)
     wanted = scenario if episodes is None else lengthened(scenario, episodes)
     if wanted.episodes < scenario.episodes:
         begun = counted(scenario.episodes, "episode")
