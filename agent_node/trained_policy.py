@@ -74,7 +74,7 @@ class TrainedPolicy:
             expected = f"a mask of shape {shape}, a 1 or 0 for each action and a 1 in every row"
             msg = f"the policy of {self.agent} expects {expected}, found shape {mask.shape}"
             raise UserError(msg)
-        return mask.astype(np.bool_)
+        return np.ascontiguousarray(mask, np.bool_)
 
 
 def load_policies(folder: str | Path) -> dict[str, TrainedPolicy]:
