@@ -35,6 +35,13 @@ def numpy_versions(python: str) -> list[str]:
     return [version for version in found if _numbers(version) >= _numbers(oldest_numpy())]
 
 
+def has_wheel(python: Path, numpy: str) -> bool:
+    """Whether a version of numpy has a wheel for the interpreter `python`; versions that are listed need not."""
+    words = ["--python", str(python), "install", "-q", "--dry-run", "--no-deps", "--only-binary", ":all:"]
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *words, f"numpy=={numpy}"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
 def pip(*words: str) -> str:
     """What this interpreter's pip says to some words; ends with a sentence where it fails."""
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *words]

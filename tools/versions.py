@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
-from packages import LOCK, ROOT, numpy_versions, pip, simulated_without_torch
+from packages import LOCK, ROOT, has_wheel, numpy_versions, pip, simulated_without_torch
 
 _WANTED = ("3.11", "3.13")
 _RESULT = re.compile(
@@ -81,7 +81,8 @@ def trials(pythons: Sequence[Path], folder: Path, wheel: Path) -> Iterator[Trial
     first: Path | None = None
     for python in pythons:
         found = numpy_versions(_said(python, _ABOUT).split()[0])
-        for numpy in dict.fromkeys((found[0], found[-1])):
+        oldest = next(numpy for numpy in found if has_wheel(python, numpy))
+        for numpy in dict.fromkeys((oldest, found[-1])):
             made = _environment(python, numpy, folder, wheel)
             first = first or made
             yield Trial(made)
