@@ -351,7 +351,7 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
     def _share(self, ended_at: float, episode: EpisodeT, now: float) -> list[Command]:
         """Go on to the next round, and through all that need not wait; after the last, say that the agent is ready."""
         commands: list[Command] = []
-        for number in range(self._sharing.current.number + 1, self._config.learning.rounds):
+        for number in range(self._sharing.current.number + 1, self._config.rounds):
             opened, said = self._open_round(episode, number)
             commands += said
             if not self._sharing.complete:
@@ -378,7 +378,7 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
 
     def _take_share(self, source: str, message: Share, now: float) -> list[Command]:
         name, latest = RoundName(message.episode, message.round), self._latest.episode
-        if not (0 <= name.number < self._config.learning.rounds and 0 <= name.episode <= latest + 1):
+        if not (0 <= name.number < self._config.rounds and 0 <= name.episode <= latest + 1):
             raise ProtocolViolation(
                 f"{self._where()}: share of round {name.number} of episode {name.episode} from {source}"
             )

@@ -41,6 +41,7 @@ FLOORS = (
     ("scenarios/running/meeting", "scenarios/running/processes"),
     ("scenarios/running/simulated", "scenarios/running/launched"),
     ("scenarios/running/ways.py",),
+    ("scenarios/play",),
     ("scenarios/bench", "scenarios/trials", "scenarios/studies", "scenarios/studies/theory"),
     ("scenarios/studies/pages",),
     ("scenarios/commands",),

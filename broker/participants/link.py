@@ -43,7 +43,13 @@ class LinkConfig(Model):
     )
     name: str = Field(description="The participant.")
     peers: tuple[str, ...] = Field(description="Participants it sends to and hears from.")
-    seed: int = Field(description="The scenario's seed, for the faults.")
+    seed: int = Field(description="What every draw derives from: the scenario's seed, or that of its evaluation.")
+    episodes_before: int = Field(
+        default=0,
+        ge=0,
+        description="Training episodes that the policy it starts from has learned from: draws are named by episodes "
+        "counted on from there.",
+    )
     transport: TransportConfig
     joining: JoiningConfig
     life: LifeConfig = LifeConfig()

@@ -84,7 +84,7 @@ def _go_on(way: WayName, folder: RunFolder, episodes: int | None) -> None:
         raise UserError(msg)
     found = read_summary(folder)
     done = found is not None and found.episodes == wanted.episodes
-    if done and learned_until(folder.policy) == wanted.episodes - 1:
+    if done and (wanted.evaluation is not None or learned_until(folder.policy) == wanted.episodes - 1):
         msg = (
             f"{folder.root} is complete: there is nothing to go on with. To go on to more than its "
             f"{counted(wanted.episodes, 'episode')}: foretell resume {folder.root} --episodes N"
@@ -129,7 +129,7 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder) -> None:
     with held(folder), _bar(scenario.episodes, console) as show, interruptible() as interrupted:
         observer = Observer(plan, folder, way, show, partial(console.print, style="dim", highlight=False))
         try:
-            with _environment_heard(way, folder):
+            with environment_heard(way, folder):
                 run(plan, folder, observer, way_called(way), interrupted)
         except ForetellError:
             observer.finish()
@@ -141,7 +141,7 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder) -> None:
     screen = Screen()
     screen.print(_figures(screen, summary, plan.names))
     say(_digests(summary))
-    say(_paths(folder))
+    say(paths(folder))
     if stopped and not summary.complete:
         played = f"{summary.episodes} of {counted(scenario.episodes, 'episode')}"
         console.print(f"foretell: interrupted after {played}", style="yellow")
@@ -157,7 +157,7 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder) -> None:
 
 
 @contextmanager
-def _environment_heard(way: WayName, folder: RunFolder) -> Iterator[None]:
+def environment_heard(way: WayName, folder: RunFolder) -> Iterator[None]:
     """Let what the environment prints go to its log, as it does where it is a process of its own."""
     if way != "simulate":
         yield
@@ -272,7 +272,7 @@ def _digests(summary: Summary) -> str:
     return f"{'curve digest':15}{summary.curve_digest}\n{'weights digest':15}{summary.weights_digest}"
 
 
-def _paths(folder: RunFolder) -> str:
+def paths(folder: RunFolder) -> str:
     """Where the results are, never folded or cut."""
     lines = [f"results          {folder.root}"]
     if folder.learning_curve.exists():

@@ -16,6 +16,7 @@ from broker.errors import ScenarioError, UserError
 from broker.text_files import read_text
 from broker.user_code import on_one_line
 from scenarios.document.environment_file import with_environment_file
+from scenarios.document.initial_policy import with_initial_policy
 from scenarios.document.scenario import Scenario
 from scenarios.document.text.explained import explained
 from scenarios.document.text.toml_text import MOST_DEEP, parse_toml
@@ -46,7 +47,8 @@ def load_scenario(name_or_path: str, settings: Mapping[str, Any] | None = None) 
         ScenarioError: It is not a valid scenario; names the path.
     """
     scenario = parse_scenario(_read(name_or_path), settings or {})
-    return with_environment_file(scenario, None if name_or_path in catalogue_names() else Path(name_or_path).parent)
+    folder = None if name_or_path in catalogue_names() else Path(name_or_path).parent
+    return with_initial_policy(with_environment_file(scenario, folder), folder)
 
 
 def parse_scenario(text: str, settings: Mapping[str, Any]) -> Scenario:

@@ -8,11 +8,12 @@ from hashlib import sha256
 from typing import Annotated
 
 import tomli_w
-from pydantic import Field, TypeAdapter
+from pydantic import Field, JsonValue, TypeAdapter, field_validator, model_validator
 
-from agent_node.config import AlgorithmConfig, ExchangeConfig, LearningConfig
+from agent_node.config import AlgorithmConfig, EvaluationConfig, ExchangeConfig, InitialPolicyConfig, LearningConfig
 from broker.config import JoiningConfig, Model, TransportConfig
 from broker.faults.config import FaultConfig, MessageFaultConfig, name_of_fault
+from broker.seeding import derive
 from env_service.config import BarrierConfig, EnvironmentConfig
 from scenarios.document.process_faults import PROCESS_FAULTS, ProcessFaultConfig
 from scenarios.document.recovery_config import RecoveryConfig
@@ -22,7 +23,7 @@ AnyFaultConfig = Annotated[MessageFaultConfig | ProcessFaultConfig, Field(discri
 ANY_FAULT: TypeAdapter[AnyFaultConfig] = TypeAdapter(AnyFaultConfig)
 
 _OF_EACH_HOST = (
-    *("description", "environment.file", "transport.mqtt.address", "transport.mqtt.broker"),
+    *("description", "environment.file", "initial_policy.path", "transport.mqtt.address", "transport.mqtt.broker"),
     *("transport.mqtt.username", "transport.mqtt.password_file", "transport.mqtt.password_variable"),
     *("transport.zeromq.scheme", "transport.zeromq.host", "transport.zeromq.base_port"),
     *("transport.zeromq.addresses", "transport.zeromq.forwarder"),
@@ -61,6 +62,39 @@ class Scenario(Model):
         default=(), description="What goes wrong, with messages and with processes, in the order in which it applies."
     )
 
+    initial_policy: InitialPolicyConfig | None = Field(
+        default=None, description="A saved policy that agents begin with; none: they begin with draws."
+    )
+    evaluation: EvaluationConfig | None = Field(default=None, description="How agents act where they never learn.")
+
+    @field_validator("initial_policy", mode="before")
+    @classmethod
+    def _path_is_enough(cls, given: JsonValue) -> JsonValue:
+        return {"path": given} if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _has_what_it_evaluates(self) -> Scenario:
+        if self.evaluation is not None and self.initial_policy is None:
+            msg = "evaluation: expected initial_policy, the policy that agents act with"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def rounds(self) -> int:
+        """Communication rounds of an episode: none where nobody learns."""
+        return self.learning.rounds if self.evaluation is None else 0
+
+    @property
+    def stream_seed(self) -> int:
+        """What every draw derives from; an evaluation's streams have names that no training has."""
+        return self.seed if self.evaluation is None else derive(self.seed, "evaluation")
+
+    @property
+    def episodes_before(self) -> int:
+        """Episodes that were learned from before those of the run; an evaluation counts its own alone."""
+        started = self.initial_policy if self.evaluation is None else None
+        return 0 if started is None else started.episodes or 0
+
     @property
     def message_faults(self) -> tuple[FaultConfig, ...]:
         """What goes wrong with messages."""
@@ -79,7 +113,8 @@ class Scenario(Model):
     @property
     def digest(self) -> str:
         """SHA-256 of every setting that says what a run is: not how long it goes on, and not where its code lies."""
-        settings = self.model_dump(mode="json", exclude={"episodes": True, "environment": {"file"}}, exclude_none=True)
+        places = {"environment": {"file"}, "initial_policy": {"path"}}
+        settings = self.model_dump(mode="json", exclude={"episodes": True, **places}, exclude_none=True)
         return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -88,7 +123,7 @@ class Scenario(Model):
         settings = self.model_dump(mode="json", exclude_none=True)
         for path in _OF_EACH_HOST:
             *tables, name = path.split(".")
-            reduce(dict.__getitem__, tables, settings).pop(name, None)
+            reduce(lambda found, table: found.get(table, {}), tables, settings).pop(name, None)
         return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def to_toml(self) -> str:

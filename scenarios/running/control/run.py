@@ -85,12 +85,13 @@ class _Run:
             life.rest(self._interrupted)
 
     def keep_policy(self) -> None:
-        """Write down what has been learned, as far as everybody has kept it.
+        """Write down what has been learned, as far as everybody has kept it; in an evaluation that is nothing.
 
         Raises:
             UserError: It cannot be written.
         """
-        keep_policy(self._plan, self._folder, self._recovery.kept(), self._observer.gone)
+        if self._plan.scenario.evaluation is None:
+            keep_policy(self._plan, self._folder, self._recovery.kept(), self._observer.gone)
 
     def _lead(self, life: Life) -> ParticipantDied | None:
         """Lead one life to its end; the death that ended it, if one did."""

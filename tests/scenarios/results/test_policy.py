@@ -249,13 +249,13 @@ def harmed(folder: Path, how: str) -> None:
         case "no file":
             document.unlink()
         case "no JSON":
-            document.write_text('{"version": 1, "agents"')
+            document.write_text('{"version": 2, "agents"')
         case "no text":
             document.write_bytes(b"\xff\xfe")
         case "a list":
             document.write_text("[1]")
         case "another version":
-            document.write_text(json.dumps(found | {"version": 2}))
+            document.write_text(json.dumps(found | {"version": 1}))
         case "another field":
             document.write_text(json.dumps(found | {"more": 1}))
         case "no arrays":
@@ -277,7 +277,7 @@ def harmed(folder: Path, how: str) -> None:
         ("no JSON", "policy.json cannot be used: it is not what was written"),
         ("no text", "policy.json cannot be used: it is not what was written"),
         ("a list", "policy.json cannot be used: it is not what was written"),
-        ("another version", "policy.json is of version 2, and this Foretell reads version 1"),
+        ("another version", "policy.json is of version 1, and this Foretell reads version 2"),
         ("another field", "policy.json cannot be used: it is not what was written"),
         ("no arrays", "cannot be read ([Errno 2] No such file"),
         ("other arrays", "is not what was written"),

@@ -1,0 +1,152 @@
+"""Looks at the policy that agents begin with: it is noted which one it is, and what does not fit is refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from agent_node.config import InitialPolicyConfig
+from agent_node.learning.algorithm import Modeled
+from agent_node.policy_document import LearnedAgent, PolicyDocument
+from agent_node.policy_folder import read_document, read_policy, read_training
+from agent_node.saved_policy import SavedPolicy, misfit, open_policy, place_of_policy, sizes_of
+from broker.errors import ScenarioError, UserError
+from scenarios.document.plan import Plan
+from scenarios.document.scenario import Scenario
+
+_FIELD = "initial_policy"
+
+
+def with_initial_policy(scenario: Scenario, folder: Path | None) -> Scenario:
+    """The scenario with the absolute path of the policy that agents begin with, and which one that is.
+
+    Args:
+        scenario: The document.
+        folder: Of its file; None where a relative path counts from the working folder.
+
+    Raises:
+        ScenarioError: There is no policy, or it cannot be read.
+    """
+    config = scenario.initial_policy
+    if config is None:
+        return scenario
+    path = ((folder or Path()) / config.path.expanduser()).absolute()
+    noted = config.model_copy(update={"path": path})
+    if config.digest is None or config.episodes is None:
+        try:
+            document, digest = read_document(place_of_policy(path))
+        except UserError as error:
+            raise ScenarioError(f"{_FIELD}.path", str(error)) from None
+        noted = noted.model_copy(update={"digest": digest, "episodes": _learned_from(document)})
+    return scenario if noted == config else scenario.model_copy(update={_FIELD: noted})
+
+
+def require_acting_faults(scenario: Scenario) -> None:
+    """Refuse faults that could never strike where nobody learns.
+
+    Raises:
+        ScenarioError: Names the fault.
+    """
+    if scenario.evaluation is None:
+        return
+    for position, fault in enumerate(scenario.faults):
+        if "share" in getattr(fault, "messages", ()):
+            raise ScenarioError(
+                f"faults[{position}].messages",
+                f"expected timestep, action or both, found {', '.join(fault.messages)}: shares play no part in acting, "
+                "and an evaluation has none",
+            )
+
+
+def require_fit(plan: Plan, models: Modeled) -> None:
+    """Refuse a policy that the agents of a plan cannot begin with.
+
+    Args:
+        plan: What is to run.
+        models: For whom its algorithm keeps policies.
+
+    Raises:
+        ScenarioError: Names agent and reason.
+    """
+    config = plan.scenario.initial_policy
+    if config is None:
+        return
+    try:
+        saved = _whole(config)
+    except UserError as error:
+        raise ScenarioError(f"{_FIELD}.path", str(error)) from None
+    problem = next(_misfits(plan, models, saved.document), "")
+    if problem:
+        raise ScenarioError(_FIELD, f"the policy in {saved.folder} does not fit: {plan.names.tell(problem)}")
+
+
+def goes_on(plan: Plan, models: Modeled) -> bool:
+    """Whether all agents train on where their policy stopped, not with its networks alone."""
+    config, name = plan.scenario.initial_policy, plan.scenario.algorithm.name
+    if config is None or not (saved := _whole(config)).document.training:
+        return False
+    return all(saved.goes_on(agent, plan.networks(agent, models).modeled, name) for agent in plan.agents)
+
+
+def _whole(config: InitialPolicyConfig) -> SavedPolicy:
+    """The policy, after all of it was read once: each agent reads its own part alone."""
+    saved = open_policy(place_of_policy(config.path), config.digest or "")
+    read_policy(saved.folder)
+    read_training(saved.folder, saved.document)
+    return saved
+
+
+def _learned_from(document: PolicyDocument) -> int:
+    """Episodes that all agents but those that are gone have learned from."""
+    last = [agent.after_episode for agent in document.agents.values() if not agent.gone]
+    before = [episode for episode in last if episode is not None]
+    return min(before, default=-1) + 1 + _episodes_before(document)
+
+
+def _episodes_before(document: PolicyDocument) -> int:
+    """Those of the policy that it had itself begun with."""
+    begun_with = document.document.get(_FIELD)
+    episodes = begun_with.get("episodes") if isinstance(begun_with, dict) else None
+    return episodes if isinstance(episodes, int) else 0
+
+
+def _misfits(plan: Plan, models: Modeled, document: PolicyDocument) -> Iterator[str]:
+    """Why agents cannot begin with a policy."""
+    known, asked = set(document.agents), set(plan.agents)
+    if known != asked:
+        yield f"it is of {len(known)} agents ({_listed(known)}), and the scenario has {len(asked)} ({_listed(asked)})"
+        return
+    for agent in plan.agents:
+        learned = document.agents[agent]
+        problem = misfit(agent, learned, plan.observation_size, plan.action_counts[agent])
+        if not problem and plan.scenario.evaluation is None:
+            problem = _cannot_learn_on(plan, agent, learned, models, document.algorithm)
+        if problem:
+            yield problem
+
+
+def _cannot_learn_on(plan: Plan, agent: str, learned: LearnedAgent, models: Modeled, algorithm: str) -> str:
+    networks = plan.networks(agent, models)
+    missing = [other for other in networks.modeled if other not in learned.policies]
+    if missing:
+        return (
+            f"{agent} is to hold a policy for {missing[0]}, and has none: it has learned with {algorithm}, "
+            f"for {', '.join(learned.policies)}"
+        )
+    kinds = (("policies", networks.actor, learned.actor), ("critic", networks.critic, learned.critic))
+    for kind, needed, found in kinds:
+        if needed != sizes_of(found):
+            return (
+                f"the {kind} of {agent} have sizes {_sizes(found.inputs, found.hidden, found.outputs)}, expected "
+                f"{_sizes(needed.inputs, needed.hidden, needed.outputs)}"
+            )
+    return ""
+
+
+def _sizes(inputs: int, hidden: tuple[int, ...], outputs: int) -> str:
+    return "-".join(map(str, (inputs, *hidden, outputs)))
+
+
+def _listed(agents: set[str]) -> str:
+    shown = sorted(agents)
+    return ", ".join(shown[:4]) + (", ..." if len(shown) > 4 else "")

@@ -1,0 +1,123 @@
+"""Evaluation: a run of a scenario whose agents act with a saved policy and never learn.
+
+Its draws derive from a seed of its own, so no episode of training is played again; faults of its scenario touch
+timesteps and actions alone.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import JsonValue
+
+from agent_node.policy_folder import read_document
+from agent_node.saved_policy import place_of_policy
+from broker.arithmetic.sums import added
+from broker.errors import UserError
+from scenarios.document.environment_file import with_environment_file
+from scenarios.document.initial_policy import with_initial_policy
+from scenarios.document.loading import parse_scenario
+from scenarios.document.plan import Plan
+from scenarios.document.scenario import Scenario
+from scenarios.play.evaluation import Evaluation, ReturnInterval
+from scenarios.reports.statistics import mean_of
+from scenarios.results.folder import RunFolder
+from scenarios.results.reader import read_store
+from scenarios.results.summary import Summary
+
+_LEFT_BEHIND = ("faults", "initial_policy", "evaluation")
+"""What of a training's document says nothing about the policy."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What shall be evaluated, and how.
+
+    Attributes:
+        place: A run's folder, or that of a policy.
+        episodes: How many; each is played in one copy of the environment, if `settings` do not say otherwise.
+        greedy: Whether agents take their likeliest actions.
+        seed: Instead of the training's.
+        settings: Values by dotted path, put into the training's document; its own faults are not played.
+    """
+
+    place: Path
+    episodes: int
+    greedy: bool = False
+    seed: int | None = None
+    settings: Mapping[str, Any] | None = None
+
+
+def scenario_of(wish: Wish) -> Scenario:
+    """The scenario of an evaluation: the training's, without what is about learning alone.
+
+    Raises:
+        UserError: There is no policy, or it does not say where it comes from.
+        ScenarioError: A setting cannot be.
+    """
+    folder = place_of_policy(wish.place)
+    document, _ = read_document(folder)
+    if not document.document:
+        msg = f"the policy in {folder} does not say which scenario it is of"
+        raise UserError(msg)
+    trained = {name: value for name, value in document.document.items() if name not in _LEFT_BEHIND}
+    chosen: dict[str, JsonValue] = {
+        "episodes": wish.episodes,
+        "parallel_episodes": 1,
+        "initial_policy": str(folder.absolute()),
+        "evaluation": {"greedy": wish.greedy},
+    }
+    if wish.seed is not None:
+        chosen["seed"] = wish.seed
+    scenario = parse_scenario(tomli_w.dumps(trained), chosen | dict(wish.settings or {}))
+    return with_initial_policy(with_environment_file(scenario, None), None)
+
+
+def evaluation_of(plan: Plan, folder: RunFolder, summary: Summary) -> Evaluation:
+    """What came of a run that was an evaluation.
+
+    Args:
+        plan: What ran.
+        folder: Where.
+        summary: Its figures.
+    """
+    scenario = plan.scenario
+    policy = scenario.initial_policy
+    assert policy is not None  # noqa: S101 - no evaluation without one
+    returns: defaultdict[str, list[float]] = defaultdict(list)
+    team: defaultdict[int, list[float]] = defaultdict(list)
+    with read_store(folder.store) as store:
+        for row in store.episodes():
+            returns[row.agent].append(row.value)
+            team[row.episode].append(row.value)
+    means = {agent: mean_of(returns[agent], "evaluation", agent) for agent in plan.agents}
+    together = mean_of([added(own) for own in team.values()], "evaluation", "team")
+    return Evaluation(
+        scenario=summary.scenario,
+        policy=str(place_of_policy(policy.path)),
+        policy_digest=policy.digest or "",
+        learned_from=policy.episodes or 0,
+        algorithm=scenario.algorithm.name,
+        episodes=summary.episodes,
+        parallel_episodes=scenario.parallel_episodes,
+        greedy=scenario.evaluation is not None and scenario.evaluation.greedy,
+        seed=summary.seed,
+        substrate=summary.substrate,
+        team=ReturnInterval.of(together),
+        agents={agent: ReturnInterval.of(mean) for agent, mean in means.items()},
+        agent_names=summary.agent_names,
+        env_steps=summary.env_steps,
+        missing_actions=summary.missing_actions,
+        rejected=summary.rejected,
+        lost=summary.lost,
+        faults_applied=summary.faults_applied,
+        arithmetic=summary.arithmetic,
+        curve_digest=summary.curve_digest,
+        weights_digest=summary.weights_digest,
+        ledger_digest=summary.ledger_digest,
+    )
