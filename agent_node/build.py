@@ -26,8 +26,8 @@ def make_agent(config: AgentConfig, state: State | None = None) -> Agent:
     """
     saved = None if config.initial_policy is None else _opened(config.initial_policy)
     name = config.link.name
-    if config.evaluation is not None:
-        assert saved is not None  # noqa: S101 - no scenario has an evaluation without a policy
+    if config.acts_only is not None:
+        assert saved is not None  # noqa: S101 - no scenario has such agents without a policy
         digest = saved.document.agents[name].weights_digest or ""
         return AgentProtocol(config, FixedPolicy(config, *saved.own_policy(name), digest), state)
     named = load_algorithm(config.algorithm.name)

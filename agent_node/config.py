@@ -141,13 +141,8 @@ class InitialPolicyConfig(Model):
     )
 
 
-class EvaluationConfig(Model):
-    """Agents act with `initial_policy` and never learn; `foretell evaluate` writes this table."""
-
-    greedy: bool = Field(
-        default=False,
-        description="Whether an agent takes its likeliest action, the first of equal ones, instead of drawing one.",
-    )
+ActsOnly = Literal["drawn", "greedy"]
+"""How agents act that never learn."""
 
 
 class AgentConfig(Model):
@@ -172,9 +167,9 @@ class AgentConfig(Model):
     learning: LearningConfig
     algorithm: AlgorithmConfig
     initial_policy: InitialPolicyConfig | None = Field(default=None, description="What it begins with; none: draws.")
-    evaluation: EvaluationConfig | None = Field(default=None, description="How it acts where it never learns.")
+    acts_only: ActsOnly | None = Field(default=None, description="How it acts where it never learns.")
 
     @property
     def rounds(self) -> int:
         """Communication rounds, and so updates, after each episode."""
-        return self.learning.rounds if self.evaluation is None else 0
+        return self.learning.rounds if self.acts_only is None else 0

@@ -37,7 +37,7 @@ class FixedPolicy:
         near = len(config.neighbors[name]) if config.proximity else None
         actions = (counts[name], max(counts.values())) if config.masks else None
         self._rollout = Rollout(config.steps, config.parallel_episodes, config.observation_size, near, actions)
-        self._greedy = config.evaluation is not None and config.evaluation.greedy
+        self._greedy = config.acts_only == "greedy"
         self._acting = Acting(
             sizes=sizes,
             parameters=parameters,

@@ -85,7 +85,7 @@ def _begun_with(plan: Plan) -> Iterator[str]:
     if policy is None:
         return
     how = "with its networks alone; what else training needs begins anew"
-    if plan.scenario.evaluation is not None:
+    if plan.scenario.acts_only is not None:
         how = "as it is; nobody learns"
     elif goes_on(plan, make_algorithm(plan.scenario).models):
         how = "where its training stopped"

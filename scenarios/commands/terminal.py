@@ -84,7 +84,7 @@ def _go_on(way: WayName, folder: RunFolder, episodes: int | None) -> None:
         raise UserError(msg)
     found = read_summary(folder)
     done = found is not None and found.episodes == wanted.episodes
-    if done and (wanted.evaluation is not None or learned_until(folder.policy) == wanted.episodes - 1):
+    if done and (wanted.acts_only is not None or learned_until(folder.policy) == wanted.episodes - 1):
         msg = (
             f"{folder.root} is complete: there is nothing to go on with. To go on to more than its "
             f"{counted(wanted.episodes, 'episode')}: foretell resume {folder.root} --episodes N"

@@ -47,7 +47,7 @@ def require_acting_faults(scenario: Scenario) -> None:
     Raises:
         ScenarioError: Names the fault.
     """
-    if scenario.evaluation is None:
+    if scenario.acts_only is None:
         return
     for position, fault in enumerate(scenario.faults):
         if "share" in getattr(fault, "messages", ()):
@@ -68,11 +68,10 @@ def require_fit(plan: Plan, models: Modeled) -> None:
     Raises:
         ScenarioError: Names agent and reason.
     """
-    config = plan.scenario.initial_policy
-    if config is None:
+    if plan.scenario.initial_policy is None:
         return
     try:
-        saved = _whole(config)
+        saved = _whole(plan.scenario.initial_policy, learns=plan.scenario.acts_only is None)
     except UserError as error:
         raise ScenarioError(f"{_FIELD}.path", str(error)) from None
     problem = next(_misfits(plan, models, saved.document), "")
@@ -83,16 +82,17 @@ def require_fit(plan: Plan, models: Modeled) -> None:
 def goes_on(plan: Plan, models: Modeled) -> bool:
     """Whether all agents train on where their policy stopped, not with its networks alone."""
     config, name = plan.scenario.initial_policy, plan.scenario.algorithm.name
-    if config is None or not (saved := _whole(config)).document.training:
+    if config is None or not (saved := _whole(config, learns=True)).document.training:
         return False
     return all(saved.goes_on(agent, plan.networks(agent, models).modeled, name) for agent in plan.agents)
 
 
-def _whole(config: InitialPolicyConfig) -> SavedPolicy:
-    """The policy, after all of it was read once: each agent reads its own part alone."""
+def _whole(config: InitialPolicyConfig, *, learns: bool) -> SavedPolicy:
+    """The policy, after all of it that is needed was read once: each agent reads its own part alone."""
     saved = open_policy(place_of_policy(config.path), config.digest or "")
     read_policy(saved.folder)
-    read_training(saved.folder, saved.document)
+    if learns:
+        read_training(saved.folder, saved.document)
     return saved
 
 
@@ -119,7 +119,7 @@ def _misfits(plan: Plan, models: Modeled, document: PolicyDocument) -> Iterator[
     for agent in plan.agents:
         learned = document.agents[agent]
         problem = misfit(agent, learned, plan.observation_size, plan.action_counts[agent])
-        if not problem and plan.scenario.evaluation is None:
+        if not problem and plan.scenario.acts_only is None:
             problem = _cannot_learn_on(plan, agent, learned, models, document.algorithm)
         if problem:
             yield problem

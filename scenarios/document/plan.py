@@ -112,7 +112,7 @@ class Plan:
             learning=scenario.learning,
             algorithm=scenario.algorithm,
             initial_policy=scenario.initial_policy,
-            evaluation=scenario.evaluation,
+            acts_only=scenario.acts_only,
         )
 
     def environment(self, wiring: Wiring) -> ServiceConfig:

@@ -10,7 +10,7 @@ from typing import Annotated
 import tomli_w
 from pydantic import Field, JsonValue, TypeAdapter, field_validator, model_validator
 
-from agent_node.config import AlgorithmConfig, EvaluationConfig, ExchangeConfig, InitialPolicyConfig, LearningConfig
+from agent_node.config import ActsOnly, AlgorithmConfig, ExchangeConfig, InitialPolicyConfig, LearningConfig
 from broker.config import JoiningConfig, Model, TransportConfig
 from broker.faults.config import FaultConfig, MessageFaultConfig, name_of_fault
 from broker.seeding import derive
@@ -65,7 +65,11 @@ class Scenario(Model):
     initial_policy: InitialPolicyConfig | None = Field(
         default=None, description="A saved policy that agents begin with; none: they begin with draws."
     )
-    evaluation: EvaluationConfig | None = Field(default=None, description="How agents act where they never learn.")
+    acts_only: ActsOnly | None = Field(
+        default=None,
+        description="Whether agents act with `initial_policy` and never learn, as `foretell evaluate` has it. drawn: actions "
+        "are drawn, as in training. greedy: each takes its likeliest, the first of equal ones. None: they learn.",
+    )
 
     @field_validator("initial_policy", mode="before")
     @classmethod
@@ -74,25 +78,25 @@ class Scenario(Model):
 
     @model_validator(mode="after")
     def _has_what_it_evaluates(self) -> Scenario:
-        if self.evaluation is not None and self.initial_policy is None:
-            msg = "evaluation: expected initial_policy, the policy that agents act with"
+        if self.acts_only is not None and self.initial_policy is None:
+            msg = "acts_only: expected initial_policy, the policy that agents act with"
             raise ValueError(msg)
         return self
 
     @property
     def rounds(self) -> int:
         """Communication rounds of an episode: none where nobody learns."""
-        return self.learning.rounds if self.evaluation is None else 0
+        return self.learning.rounds if self.acts_only is None else 0
 
     @property
     def stream_seed(self) -> int:
         """What every draw derives from; an evaluation's streams have names that no training has."""
-        return self.seed if self.evaluation is None else derive(self.seed, "evaluation")
+        return self.seed if self.acts_only is None else derive(self.seed, "evaluation")
 
     @property
     def episodes_before(self) -> int:
         """Episodes that were learned from before those of the run; an evaluation counts its own alone."""
-        started = self.initial_policy if self.evaluation is None else None
+        started = self.initial_policy if self.acts_only is None else None
         return 0 if started is None else started.episodes or 0
 
     @property

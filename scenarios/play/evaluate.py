@@ -30,7 +30,7 @@ from scenarios.results.folder import RunFolder
 from scenarios.results.reader import read_store
 from scenarios.results.summary import Summary
 
-_LEFT_BEHIND = ("faults", "initial_policy", "evaluation")
+_LEFT_BEHIND = ("faults", "initial_policy", "acts_only")
 """What of a training's document says nothing about the policy."""
 
 
@@ -70,7 +70,7 @@ def scenario_of(wish: Wish) -> Scenario:
         "episodes": wish.episodes,
         "parallel_episodes": 1,
         "initial_policy": str(folder.absolute()),
-        "evaluation": {"greedy": wish.greedy},
+        "acts_only": "greedy" if wish.greedy else "drawn",
     }
     if wish.seed is not None:
         chosen["seed"] = wish.seed
@@ -105,7 +105,7 @@ def evaluation_of(plan: Plan, folder: RunFolder, summary: Summary) -> Evaluation
         algorithm=scenario.algorithm.name,
         episodes=summary.episodes,
         parallel_episodes=scenario.parallel_episodes,
-        greedy=scenario.evaluation is not None and scenario.evaluation.greedy,
+        greedy=scenario.acts_only == "greedy",
         seed=summary.seed,
         substrate=summary.substrate,
         team=ReturnInterval.of(together),

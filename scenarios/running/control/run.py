@@ -90,7 +90,7 @@ class _Run:
         Raises:
             UserError: It cannot be written.
         """
-        if self._plan.scenario.evaluation is None:
+        if self._plan.scenario.acts_only is None:
             keep_policy(self._plan, self._folder, self._recovery.kept(), self._observer.gone)
 
     def _lead(self, life: Life) -> ParticipantDied | None:

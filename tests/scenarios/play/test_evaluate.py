@@ -256,7 +256,7 @@ def test_what_is_no_policy_or_does_not_say_where_it_comes_from_is_refused(traine
 
 
 def test_an_evaluation_needs_a_policy(trained: Path) -> None:
-    with pytest.raises(ScenarioError, match="evaluation: expected initial_policy, the policy that agents act with"):
-        load_scenario("exchange-quick", {"evaluation.greedy": True})
+    with pytest.raises(ScenarioError, match="acts_only: expected initial_policy, the policy that agents act with"):
+        load_scenario("exchange-quick", {"acts_only": "greedy"})
     with pytest.raises(ScenarioError, match=r"it is of 3 agents .* and the scenario has 4"):
         make_plan(scenario_of(Wish(trained, 2, settings={"environment.agents": 4})))
