@@ -67,8 +67,8 @@ class Scenario(Model):
     )
     acts_only: ActsOnly | None = Field(
         default=None,
-        description="Whether agents act with `initial_policy` and never learn, as `foretell evaluate` has it. drawn: actions "
-        "are drawn, as in training. greedy: each takes its likeliest, the first of equal ones. None: they learn.",
+        description="Whether agents act with `initial_policy` and never learn, as `foretell evaluate` has it. drawn: "
+        "actions are drawn, as in training. greedy: each takes its likeliest, the first of equal ones.",
     )
 
     @field_validator("initial_policy", mode="before")
