@@ -417,8 +417,9 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
     # Lives
 
     def _save(self) -> list[Command]:
-        ended = self._latest.episode + 1
-        due = ended % self._config.link.life.checkpoint_every == 0 or ended == self._config.episodes
+        ended, life = self._latest.episode + 1, self._config.link.life
+        due = ended % life.checkpoint_every == 0 or ended == self._config.episodes
+        due = due or (life.kept_every is not None and ended % life.kept_every == 0)
         learned, sharing = self._learner.state(), self._sharing.state()
         if self._held:  # what waits is played before this is carried out, and may be a whole episode
             learned = {name: array.copy() for name, array in learned.items()}

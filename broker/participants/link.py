@@ -26,6 +26,9 @@ class LifeConfig(Model):
     )
     checkpoints: Path | None = Field(default=None, description="Folder of its checkpoints; none: it keeps none.")
     checkpoint_every: int = Field(default=20, ge=1, description="Episodes between two checkpoints.")
+    kept_every: int | None = Field(
+        default=None, ge=1, description="Episodes after which an agent writes a checkpoint besides; none: it does not."
+    )
     gone: tuple[str, ...] = Field(default=(), description="Agents that died in an earlier one and are not replaced.")
     breakpoints: tuple[int, ...] = Field(
         default=(), description="Episodes that the environment begins only when it is told to."

@@ -18,7 +18,7 @@ from scenarios.commands.terminal import environment_heard, interruptible, paths
 from scenarios.document.plan import Plan
 from scenarios.document.scenario import Scenario
 from scenarios.play.evaluate import Wish, evaluation_of, scenario_of
-from scenarios.play.evaluation import Evaluation, ReturnInterval
+from scenarios.results.evaluation import Evaluation, ReturnInterval
 from scenarios.results.folder import RunFolder, held, make_run_folder
 from scenarios.results.observer import Observer, ShowProgress
 from scenarios.results.proof import mismatches

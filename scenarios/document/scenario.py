@@ -15,6 +15,7 @@ from broker.config import JoiningConfig, Model, TransportConfig
 from broker.faults.config import FaultConfig, MessageFaultConfig, name_of_fault
 from broker.seeding import derive
 from env_service.config import BarrierConfig, EnvironmentConfig
+from scenarios.document.evaluation_config import EvaluationConfig
 from scenarios.document.process_faults import PROCESS_FAULTS, ProcessFaultConfig
 from scenarios.document.recovery_config import RecoveryConfig
 from scenarios.document.topology import TopologyConfig
@@ -71,6 +72,8 @@ class Scenario(Model):
         "actions are drawn, as in training. greedy: each takes its likeliest, the first of equal ones.",
     )
 
+    evaluation: EvaluationConfig | None = Field(default=None, description="What a training is evaluated by; none: not.")
+
     @field_validator("initial_policy", mode="before")
     @classmethod
     def _path_is_enough(cls, given: JsonValue) -> JsonValue:
@@ -80,6 +83,9 @@ class Scenario(Model):
     def _has_what_it_evaluates(self) -> Scenario:
         if self.acts_only is not None and self.initial_policy is None:
             msg = "acts_only: expected initial_policy, the policy that agents act with"
+            raise ValueError(msg)
+        if self.acts_only is not None and self.evaluation is not None:
+            msg = "evaluation: expected none with acts_only, where nobody learns"
             raise ValueError(msg)
         return self
 

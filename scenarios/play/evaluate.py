@@ -24,13 +24,13 @@ from scenarios.document.initial_policy import with_initial_policy
 from scenarios.document.loading import parse_scenario
 from scenarios.document.plan import Plan
 from scenarios.document.scenario import Scenario
-from scenarios.play.evaluation import Evaluation, ReturnInterval
 from scenarios.reports.statistics import mean_of
+from scenarios.results.evaluation import Evaluation, ReturnInterval
 from scenarios.results.folder import RunFolder
 from scenarios.results.reader import read_store
 from scenarios.results.summary import Summary
 
-_LEFT_BEHIND = ("faults", "initial_policy", "acts_only")
+_LEFT_BEHIND = ("faults", "initial_policy", "acts_only", "evaluation")
 """What of a training's document says nothing about the policy."""
 
 
@@ -95,8 +95,7 @@ def evaluation_of(plan: Plan, folder: RunFolder, summary: Summary) -> Evaluation
         for row in store.episodes():
             returns[row.agent].append(row.value)
             team[row.episode].append(row.value)
-    means = {agent: mean_of(returns[agent], "evaluation", agent) for agent in plan.agents}
-    together = mean_of([added(own) for own in team.values()], "evaluation", "team")
+    together = [added(own) for own in team.values()]
     return Evaluation(
         scenario=summary.scenario,
         policy=str(place_of_policy(policy.path)),
@@ -108,8 +107,9 @@ def evaluation_of(plan: Plan, folder: RunFolder, summary: Summary) -> Evaluation
         greedy=scenario.acts_only == "greedy",
         seed=summary.seed,
         substrate=summary.substrate,
-        team=ReturnInterval.of(together),
-        agents={agent: ReturnInterval.of(mean) for agent, mean in means.items()},
+        team=_interval(together, "team"),
+        agents={agent: _interval(returns[agent], agent) for agent in plan.agents},
+        team_returns=together,
         agent_names=summary.agent_names,
         env_steps=summary.env_steps,
         missing_actions=summary.missing_actions,
@@ -121,3 +121,8 @@ def evaluation_of(plan: Plan, folder: RunFolder, summary: Summary) -> Evaluation
         weights_digest=summary.weights_digest,
         ledger_digest=summary.ledger_digest,
     )
+
+
+def _interval(sample: list[float], name: str) -> ReturnInterval:
+    found = mean_of(sample, "evaluation", name)
+    return ReturnInterval(mean=found.value, low=found.low, high=found.high)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -25,15 +26,14 @@ from broker.arithmetic.sizes import Sizes
 from broker.errors import UserError
 from broker.participants.checkpoint import Kept
 from scenarios.document.plan import Plan
-from scenarios.results.folder import RunFolder
 
 
-def keep_policy(plan: Plan, folder: RunFolder, kept: Mapping[str, Kept], gone: tuple[str, ...]) -> None:
-    """Write what the agents have learned into the run's folder; nothing where no agent has kept anything.
+def keep_policy(plan: Plan, folder: Path, kept: Mapping[str, Kept], gone: tuple[str, ...]) -> None:
+    """Write what the agents have learned; nothing where no agent has kept anything.
 
     Args:
         plan: What ran.
-        folder: The run's.
+        folder: Where.
         kept: By agent, what it knows after which episode.
         gone: Agents that died, without which the others went on.
 
@@ -62,9 +62,9 @@ def keep_policy(plan: Plan, folder: RunFolder, kept: Mapping[str, Kept], gone: t
         agents=agents,
     )
     try:
-        write_policy(folder.policy, document, arrays, training)
+        write_policy(folder, document, arrays, training)
     except OSError as error:
-        msg = f"cannot write the run's policy to {folder.policy}: {error.strerror}"
+        msg = f"cannot write the run's policy to {folder}: {error.strerror}"
         raise UserError(msg) from None
 
 
