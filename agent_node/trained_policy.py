@@ -62,9 +62,8 @@ class TrainedPolicy:
         if seen.ndim != 2 or seen.shape[1:] != shape:
             msg = f"the policy of {self.agent} expects observations of shape (any, {shape[0]}), found {seen.shape}"
             raise UserError(msg)
-        logits = kernels.evaluate(self._sizes, self._parameters, (0,), seen).outputs[
-            0, :, : self.learned.action_space.n
-        ]
+        outputs = kernels.evaluate(self._sizes, self._parameters, (0,), seen).outputs[0]
+        logits = np.ascontiguousarray(outputs[:, : self.learned.action_space.n])
         weights = kernels.weights(logits, None if possible is None else self._mask(possible, len(seen)))
         probabilities: np.ndarray = weights / kernels.summed_last(weights)[:, None]
         return probabilities

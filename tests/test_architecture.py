@@ -337,13 +337,16 @@ def test_patience_is_counted_in_time_that_a_process_has_lived_through() -> None:
     assert {path.as_posix() for path in found} == PATIENT_BY_THE_CLOCK_OF_THE_HOST
 
 
-def test_torch_is_imported_where_it_finds_a_gradient_and_by_the_benchmark_of_torch_alone() -> None:
+BESIDE_TORCH = {"scenarios/bench/arithmetic.py", "scenarios/bench/bare.py"}
+
+
+def test_torch_is_imported_where_it_finds_a_gradient_and_by_benchmarks_beside_torch_alone() -> None:
     """And there late: a node of a built-in algorithm never imports it."""
     for path in modules():
         relative = path.relative_to(ROOT).as_posix()
-        if relative != "scenarios/bench/bare.py":
+        if relative not in BESIDE_TORCH:
             assert "torch" not in {name.split(".")[0] for name in top_level_imports(path)}, relative
-        if relative not in {"scenarios/bench/bare.py", "agent_node/learning/differentiated.py"}:
+        if relative not in BESIDE_TORCH | {"agent_node/learning/differentiated.py"}:
             late = {name.split(".")[0] for name in imports(path)} - annotations_alone(path)
             assert "torch" not in late, relative
 

@@ -2,11 +2,11 @@
 
     python tools/emulated.py [--folder FOLDER] [--kernels neon] [--kernels reference] [NAME ...]
 
-It unpacks Debian's arm64 Python and aarch64 wheels into FOLDER (kept, so that the next time only what changed is
-fetched), compiles the kernels with gcc-aarch64-linux-gnu and lets qemu's user emulation run tools/golden.py, without
-torch. Nothing is installed for arm64 on this host, and only apt-get needs root, where qemu or the compiler is missing.
-It prints the rows of a table for docs/results/portability.md, and ends with 1 where a scenario parts, with 2 where
-something is missing.
+It unpacks Debian's arm64 Python and aarch64 wheels into FOLDER (kept for the next time; remove it to fetch anew), lays
+this project beside them, compiles the kernels with gcc-aarch64-linux-gnu and lets qemu's user emulation run
+tools/golden.py, without torch. Nothing is installed for arm64 on this host, and only apt-get needs root, where qemu or
+the compiler is missing. It prints the rows of a table for docs/results/portability.md, and ends with 1 where a scenario
+parts, with 2 where something is missing.
 """
 
 from __future__ import annotations

@@ -138,7 +138,7 @@ def _environment(python: Path, numpy: str, folder: Path, wheel: Path) -> Path:
     made, pins = home / "bin" / "python", home / "pins.txt"
     lines = LOCK.read_text(encoding="utf-8").splitlines()
     pins.write_text("\n".join(line for line in lines if not line.startswith(("torch=", "numpy="))), encoding="utf-8")
-    words = ["--python", str(made), "install", "-q", "--only-binary", ":all:"]
+    words = ["--python", str(made), "install", "-q", "--no-compile", "--only-binary", ":all:"]
     pip(*words, "-c", str(pins), f"numpy=={numpy}", *simulated_without_torch())
     pip(*words, "--no-deps", str(wheel))
     return made

@@ -16,6 +16,7 @@ from broker.arithmetic.targets import TARGETS, Target, source_digest
 from broker.errors import UserError
 
 VARIABLE = "FORETELL_KERNELS"
+_REMEDY = "build them with `python -m broker.arithmetic.building`"
 
 
 def possible() -> dict[str, Kernels]:
@@ -47,14 +48,14 @@ def _load(target: Target, source: str) -> Native:
 
 
 def _choose(asked: str | None) -> tuple[Kernels, str]:
-    """The kernels to use, and why these are not fast, if they are not.
+    """The kernels to use, and why these are not fast, if somebody might want to know.
 
     Raises:
         UserError: What was asked for is not to be had here.
     """
     known = ["reference", *(target.name for target in TARGETS)]
     if asked == "reference":
-        return Reference(), f"{VARIABLE}=reference asks for it"
+        return Reference(), ""
     if asked is not None and asked not in known:
         msg = f"{VARIABLE}={asked}: expected one of {', '.join(known)}"
         raise UserError(msg)
@@ -62,8 +63,8 @@ def _choose(asked: str | None) -> tuple[Kernels, str]:
         usable = possible()
     except Unusable as why:
         if asked is None:
-            return Reference(), str(why)
-        msg = f"{VARIABLE}={asked}: {why}; build them with `python -m broker.arithmetic.building`"
+            return Reference(), f"{why}; {_REMEDY}"
+        msg = f"{VARIABLE}={asked}: {why}; {_REMEDY}"
         raise UserError(msg) from None
     if asked is None:
         return next(iter(usable.values())), ""
@@ -74,7 +75,7 @@ def _choose(asked: str | None) -> tuple[Kernels, str]:
 
 
 def why_not_fast() -> str:
-    """Why the reference is used, a clause; empty where a library is."""
+    """Why nothing faster than the reference is used, a clause; empty where a library is, or nobody wants one."""
     return _WHY_NOT_FAST
 
 

@@ -41,6 +41,7 @@ MQTT_TARGET = 0.6
 TRIP_LIMITS = {CURVE: 1.5, FORWARDER: 2.5}
 QOS_1_LIMIT_MS = 5.0
 FAULTS_LIMIT_US = 5.0
+ARITHMETIC_LIMIT = 0.55
 GROWTH_LIMIT = 1.3
 JOINED_100_LIMIT_S = 6.0
 MEMORY_100_LIMIT_MB = 1000.0
@@ -252,7 +253,27 @@ def growth(agents: tuple[int, ...], blocks: int, episodes: int, processes: tuple
     )
 
 
+@click.command()
+@click.option("--calls", type=click.IntRange(min=1), default=100, show_default=True, help="Rounds of calls.")
+def arithmetic(calls: int) -> None:
+    """Microseconds a call of every set of kernels that can be used here, beside torch and the reference."""
+    from broker.arithmetic.chosen import possible  # noqa: PLC0415
+    from scenarios.bench.arithmetic import TORCH, measure_kernels  # noqa: PLC0415
+
+    usable = possible()
+    costs = measure_kernels(usable, calls)
+    table = _table("the least of all calls, us", "call", TORCH, *usable)
+    for cost in costs:
+        table.add_row(cost.call, *(f"{cost.least_us[name]:.1f}" for name in (TORCH, *usable)))
+    Screen().print(table)
+    for cost in costs:
+        limit = f" (limit {ARITHMETIC_LIMIT})" if cost.call.startswith("evaluate") else ""
+        fast = ", ".join(f"{cost.ratio(name):.2f} with {name}" for name in usable if name != "reference")
+        say(f"arithmetic: {cost.call}: of torch's time {fast}{limit}")
+
+
 COMMANDS: dict[str, click.Command] = {
+    "arithmetic": arithmetic,
     "episode": episode,
     "faults": faults,
     "growth": growth,

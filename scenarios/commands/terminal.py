@@ -16,6 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from agent_node.policy_folder import learned_until
+from broker.arithmetic.chosen import why_not_fast
+from broker.arithmetic.version import ARITHMETIC
 from broker.counting import counted
 from broker.errors import ForetellError, LedgerMismatch, UserError
 from broker.wire.messages import ENVIRONMENT
@@ -79,6 +81,8 @@ def resume_processes(root: Path) -> None:
 
 def _go_on(way: WayName, folder: RunFolder, episodes: int | None) -> None:
     scenario = read_document(folder)
+    with read_store(folder.store) as store:
+        store.require_arithmetic(ARITHMETIC)
     wanted = scenario if episodes is None else lengthened(scenario, episodes)
     if wanted.episodes < scenario.episodes:
         begun = counted(scenario.episodes, "episode")
@@ -129,6 +133,8 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder) -> None:
     console.print(console.bold("", scenario.name, f"{said}, seed {scenario.seed}, {way}"))
     if plan.names.own:
         console.print(f"agents: {plan.names.listed(_AGENTS_SHOWN)}", style="dim", highlight=False)
+    if why := why_not_fast():
+        console.print(f"computed by the reference, many times slower than compiled kernels: {why}", style="dim")
     with held(folder), _bar(scenario.episodes, console) as show, interruptible() as interrupted:
         tell = partial(console.print, style="dim", highlight=False)
         observer = Observer(plan, folder, way, show, tell)

@@ -130,11 +130,13 @@ class DocumentRow(NamedTuple):
         digest: `Scenario.digest` of it.
         episodes: How many there are to be.
         substrate: On what it runs: `simulate` or `run`.
+        arithmetic: Version of the arithmetic that it computes with.
     """
 
     digest: str
     episodes: int
     substrate: str
+    arithmetic: int
 
 
 class LifeRow(NamedTuple):

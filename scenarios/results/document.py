@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from agent_node.saved_policy import place_of_policy
+from broker.arithmetic.version import ARITHMETIC
 from broker.errors import UserError
 from broker.files import sync, write_whole
 from broker.text_files import read_text
@@ -56,11 +57,13 @@ def go_on(folder: RunFolder, scenario: Scenario, substrate: str) -> None:
     """Let a run go on: the figures it had are not those it will have, and its document may ask for more episodes.
 
     Raises:
-        UserError: It was begun with another document or on another substrate, or its folder cannot be written.
+        UserError: It was begun with another document, on another substrate or by another arithmetic, or its folder
+            cannot be written.
     """
     with read_store(folder.store) as store:
         store.require_document(scenario.digest, scenario.episodes)
         store.require_substrate(substrate)
+        store.require_arithmetic(ARITHMETIC)
         begun = store.begun()
     try:
         folder.summary.unlink(missing_ok=True)

@@ -102,7 +102,7 @@ class RunReader:
         """With which document the run was begun, and on what; None if it was killed before it could say so."""
         if self.is_empty():
             return None
-        return next(self._rows(DocumentRow, "SELECT digest, episodes, substrate FROM document"), None)
+        return next(self._rows(DocumentRow, "SELECT digest, episodes, substrate, arithmetic FROM document"), None)
 
     def require_substrate(self, substrate: str) -> None:
         """See that a run goes on as what it was begun as.
@@ -117,6 +117,24 @@ class RunReader:
         if begun is not None and begun.substrate != substrate:
             root = self._path.parent
             msg = f"{root} was begun with `foretell {begun.substrate}`: go on with `foretell resume {root}`"
+            raise UserError(msg)
+
+    def require_arithmetic(self, arithmetic: int) -> None:
+        """See that a run goes on with the numbers that it was begun with.
+
+        Args:
+            arithmetic: Version of the arithmetic here.
+
+        Raises:
+            UserError: It was begun with another.
+        """
+        begun = self.begun()
+        if begun is not None and begun.arithmetic != arithmetic:
+            msg = (
+                f"the run in {self._path.parent} was begun with arithmetic {begun.arithmetic}, and this Foretell "
+                f"computes with arithmetic {arithmetic}: go on with the Foretell that began it, or begin its "
+                "scenario.toml anew"
+            )
             raise UserError(msg)
 
     def require_document(self, digest: str, episodes: int) -> None:

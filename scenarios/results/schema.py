@@ -2,7 +2,7 @@
 
 | table    | a row is                                                                                   |
 |----------|--------------------------------------------------------------------------------------------|
-| document | which document the run was begun with: SHA-256 of all but `episodes`; its name, on what |
+| document | with what the run was begun: SHA-256 of all but `episodes`, name, on what, arithmetic    |
 | agents   | an agent, and what its environment calls it: its id where that has no names              |
 | episodes | one agent's return in one episode                                                          |
 | rounds   | one communication round of one agent: partners, heard, losses as JSON                      |
@@ -23,11 +23,11 @@
 
 from __future__ import annotations
 
-VERSION = 3
+VERSION = 4
 """Of tables and columns; whoever changes them adds one. Stores made before there were versions say 0."""
 
 _TABLES = """
-CREATE TABLE document (digest TEXT, episodes INTEGER, run TEXT, substrate TEXT);
+CREATE TABLE document (digest TEXT, episodes INTEGER, run TEXT, substrate TEXT, arithmetic INTEGER);
 CREATE TABLE agents (agent TEXT PRIMARY KEY, name TEXT);
 CREATE TABLE episodes (episode INTEGER, agent TEXT, return REAL, steps INTEGER, missing_actions INTEGER);
 CREATE TABLE rounds (episode INTEGER, round INTEGER, agent TEXT, partners INTEGER, heard INTEGER, losses TEXT);

@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec.structs import astuple
 
+from broker.arithmetic.version import ARITHMETIC
 from broker.errors import UserError
 from broker.run_name import new_run_name
 from broker.wire.records import (
@@ -41,6 +42,7 @@ _STATUS = (
     "INSERT INTO status VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET seen = excluded.seen, "
     "since = CASE waits_for WHEN excluded.waits_for THEN since ELSE excluded.since END, waits_for = excluded.waits_for"
 )
+_BEGUN = "INSERT INTO document VALUES (?, ?, ?, ?, ?)"
 _HEAL = (
     "INSERT INTO live_faults VALUES (?, NULL, NULL, ?) ON CONFLICT DO UPDATE SET healed_after = excluded.healed_after"
 )
@@ -148,15 +150,16 @@ class Store:
             The name that the run has from its beginning on.
 
         Raises:
-            UserError: The run was begun with another document or on another substrate, or the file cannot be written.
+            UserError: The run was begun with another document, substrate or arithmetic, or the file cannot be written.
         """
         self.reader.require_document(digest, episodes)
         self.reader.require_substrate(substrate)
+        self.reader.require_arithmetic(ARITHMETIC)
         run = self.reader.run_name() or new_run_name(scenario)
         try:
             with self._database:
                 self._database.execute("DELETE FROM document")
-                self._database.execute("INSERT INTO document VALUES (?, ?, ?, ?)", (digest, episodes, run, substrate))
+                self._database.execute(_BEGUN, (digest, episodes, run, substrate, ARITHMETIC))
         except sqlite3.Error as error:
             raise _unwritable(error) from None
         return run

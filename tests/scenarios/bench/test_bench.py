@@ -20,9 +20,10 @@ from agent_node.experience.episode import Episode
 from agent_node.learning.learner import Learner
 from agent_node.registry import load_algorithm
 from broker.arithmetic.adam import Adam
-from broker.arithmetic.chosen import kernels
+from broker.arithmetic.chosen import kernels, possible
 from broker.arithmetic.sizes import Sizes
 from env_service.environments import make_task
+from scenarios.bench.arithmetic import measure_kernels
 from scenarios.bench.bare import BareEpisode, BareTrial, Perceptrons
 from scenarios.bench.messages import measure_barriers
 from scenarios.bench.overhead import Meter, measure_pace, measure_profile
@@ -235,4 +236,13 @@ def environment_of(process: Path) -> str:
 @pytest.mark.processes
 def test_help_lists_the_benchmarks():
     told = bench("--help").stdout
-    assert all(name in told for name in ("messages", "overhead", "startup"))
+    assert all(name in told for name in ("arithmetic", "messages", "overhead", "startup"))
+    assert "kernels" in bench("arithmetic", "--help").stdout
+
+
+@pytest.mark.long
+def test_kernels_are_measured_beside_torch_in_every_call():
+    costs = measure_kernels({"fast": next(iter(possible().values()))}, 1)
+    kinds = [cost.call.split(":")[0] for cost in costs]
+    assert kinds == ["evaluate, descend", "log_softmax"] * 4 + ["act"] * 2
+    assert all(set(cost.least_us) == {"torch", "fast"} and 0 < cost.ratio("fast") < float("inf") for cost in costs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
+from broker.arithmetic.version import ARITHMETIC
 from scenarios.commands.main import main
 from scenarios.document.loading import load_scenario, parse_scenario
 from scenarios.results.folder import RunFolder, held
@@ -153,3 +155,19 @@ def test_a_folder_without_a_run_is_a_sentence(tmp_path: Path, foretell: Callable
     answer = foretell("resume", tmp_path)
     assert answer.code == 2
     assert "holds no run to go on with: expected scenario.toml and run.sqlite" in answer.said
+
+
+def test_a_run_that_was_begun_with_another_arithmetic_is_refused_and_stays_as_it_is(
+    folder: RunFolder, foretell: Callable[..., Answer]
+) -> None:
+    with sqlite3.connect(folder.store) as store:
+        store.execute("UPDATE document SET arithmetic = 7")
+    store.close()
+    before = contents(folder)
+    answer = foretell("resume", folder.root, "--episodes", 6)
+    assert answer.code == 2
+    assert answer.said == (
+        f"foretell: the run in {folder.root} was begun with arithmetic 7, and this Foretell computes with arithmetic "
+        f"{ARITHMETIC}: go on with the Foretell that began it, or begin its scenario.toml anew\n"
+    )
+    assert contents(folder) == before

@@ -32,6 +32,7 @@ KNOWN = (
     (1, "bfffb1f80de1363d3b989cb2831f59780e2046e69122a5609c02b234c386b46f"),
     (2, "e715ac151450a46ee41429778112bd646766682daef78d2175aed7d25cd3e615"),
     (3, "9f200e8976b5961ee4f693dbb6b9e2313969243db294288bbba4fcfa09b5c281"),
+    (4, "7333e9e42a6d5993d50d104d91faa9759f0e53e99ddd2c0e625c2fc42f20d469"),
 )
 """Versions of the store, with SHA-256 over what made their tables."""
 
