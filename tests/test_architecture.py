@@ -54,6 +54,7 @@ PURE = (
     "agent_node/learning",
     "agent_node/algorithms",
     "agent_node/protocol.py",
+    "agent_node/fixed_policy.py",
     "agent_node/sharing.py",
     "agent_node/partners.py",
     "agent_node/in_edge.py",

@@ -15,7 +15,6 @@ from broker.config import JoiningConfig, Model, TransportConfig
 from broker.faults.config import FaultConfig, MessageFaultConfig, name_of_fault
 from broker.seeding import derive
 from env_service.config import BarrierConfig, EnvironmentConfig
-from scenarios.document.evaluation_config import EvaluationConfig
 from scenarios.document.process_faults import PROCESS_FAULTS, ProcessFaultConfig
 from scenarios.document.recovery_config import RecoveryConfig
 from scenarios.document.topology import TopologyConfig
@@ -31,6 +30,23 @@ _OF_EACH_HOST = (
     *("transport.security", "transport.scheduling", "transport.journal"),
 )
 """Where things are, and how a host goes about it: none of it changes a number."""
+
+
+class EvaluationConfig(Model):
+    """Policies are kept on the way, and evaluated when the training has ended; nothing of the training changes."""
+
+    every: int = Field(
+        ge=1, description="Training episodes between two policies that are kept; the last one is evaluated in any case."
+    )
+    episodes: int = Field(
+        default=20,
+        ge=1,
+        description="Episodes that each policy acts in, in one copy of the environment, with the same draws for all; "
+        "the best of them is then judged by ten times as many others.",
+    )
+    greedy: bool = Field(
+        default=False, description="Whether agents take their likeliest actions, instead of drawing them."
+    )
 
 
 class Scenario(Model):

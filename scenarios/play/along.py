@@ -9,9 +9,9 @@ from pathlib import Path
 from broker.counting import counted
 from broker.errors import UserError
 from broker.seeding import derive
-from scenarios.document.evaluation_config import EvaluationConfig
 from scenarios.document.plan import Plan
 from scenarios.document.planning import make_plan
+from scenarios.document.scenario import EvaluationConfig
 from scenarios.play.evaluate import Wish, evaluation_of, scenario_of
 from scenarios.results.evaluation import Evaluation, place_of_best, read_evaluations, waiting
 from scenarios.results.folder import RunFolder, make_run_folder
