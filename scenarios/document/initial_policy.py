@@ -10,8 +10,10 @@ from agent_node.learning.algorithm import Modeled
 from agent_node.policy_document import LearnedAgent, PolicyDocument
 from agent_node.policy_folder import read_document, read_policy, read_training
 from agent_node.saved_policy import SavedPolicy, misfit, open_policy, place_of_policy, sizes_of
+from broker.arithmetic.sizes import Sizes
 from broker.errors import ScenarioError, UserError
 from scenarios.document.plan import Plan
+from scenarios.document.process_faults import PROCESS_FAULTS
 from scenarios.document.scenario import Scenario
 
 _FIELD = "initial_policy"
@@ -50,7 +52,7 @@ def require_acting_faults(scenario: Scenario) -> None:
     if scenario.acts_only is None:
         return
     for position, fault in enumerate(scenario.faults):
-        if "share" in getattr(fault, "messages", ()):
+        if not isinstance(fault, PROCESS_FAULTS) and "share" in fault.messages:
             raise ScenarioError(
                 f"faults[{position}].messages",
                 f"expected timestep, action or both, found {', '.join(fault.messages)}: shares play no part in acting, "
@@ -133,18 +135,16 @@ def _cannot_learn_on(plan: Plan, agent: str, learned: LearnedAgent, models: Mode
             f"{agent} is to hold a policy for {missing[0]}, and has none: it has learned with {algorithm}, "
             f"for {', '.join(learned.policies)}"
         )
-    kinds = (("policies", networks.actor, learned.actor), ("critic", networks.critic, learned.critic))
-    for kind, needed, found in kinds:
-        if needed != sizes_of(found):
-            return (
-                f"the {kind} of {agent} have sizes {_sizes(found.inputs, found.hidden, found.outputs)}, expected "
-                f"{_sizes(needed.inputs, needed.hidden, needed.outputs)}"
-            )
+    kinds = (("policies", networks.actor, learned.actor), ("a critic", networks.critic, learned.critic))
+    for kind, needed, layout in kinds:
+        found = sizes_of(layout)
+        if needed != found:
+            return f"{agent} has {kind} of sizes {_sizes(found)}, and is to have {_sizes(needed)}"
     return ""
 
 
-def _sizes(inputs: int, hidden: tuple[int, ...], outputs: int) -> str:
-    return "-".join(map(str, (inputs, *hidden, outputs)))
+def _sizes(sizes: Sizes) -> str:
+    return "-".join(map(str, sizes.widths))
 
 
 def _listed(agents: set[str]) -> str:

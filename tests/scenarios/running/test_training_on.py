@@ -201,7 +201,7 @@ def damaged(folder: Path, pattern: str) -> None:
             {"environment": {"kind": "navigation", "steps": 4}},
             "agent-0 sees observations of 12 numbers here, and has learned from 15",
         ),
-        ({"learning.hidden": [7]}, "the policies of agent-0 have sizes 15-5-6, expected 15-7-6"),
+        ({"learning.hidden": [7]}, "agent-0 has policies of sizes 15-5-6, and is to have 15-7-6"),
     ],
 )
 def test_a_policy_that_does_not_fit_is_refused_by_name(first: Path, settings: dict[str, Any], said: str) -> None:
