@@ -32,7 +32,10 @@ def with_initial_policy(scenario: Scenario, folder: Path | None) -> Scenario:
     config = scenario.initial_policy
     if config is None:
         return scenario
-    path = ((folder or Path()) / config.path.expanduser()).absolute()
+    try:
+        path = ((folder or Path()) / config.path.expanduser()).absolute()
+    except RuntimeError:
+        raise ScenarioError(f"{_FIELD}.path", f"expected the home of a user, found {config.path}") from None
     noted = config.model_copy(update={"path": path})
     if config.digest is None or config.episodes is None:
         try:

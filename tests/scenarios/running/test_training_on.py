@@ -237,6 +237,11 @@ def test_a_policy_that_cannot_be_begun_with_is_refused(first: Path, harm: Callab
     assert said in str(caught.value)
 
 
+def test_the_home_of_nobody_is_no_place_for_a_policy() -> None:
+    with pytest.raises(ScenarioError, match=r"^initial_policy\.path: expected the home of a user, found ~no-one/x$"):
+        scenario_of(2, {"initial_policy": "~no-one/x"})
+
+
 def test_a_policy_that_has_changed_since_it_was_noted_is_refused(first: Path) -> None:
     scenario = scenario_of(2, {"initial_policy": str(first)})
     trained(first.parent / "other", 2, {"seed": 3})
