@@ -68,6 +68,15 @@ class PolicyDocument(Model):
     )
     training_sha256: str = Field(default="", description="Of that file.")
 
+    @property
+    def learned_from(self) -> int:
+        """Training episodes that all agents but those that are gone have learned from, in this run and those before."""
+        last = [agent.after_episode for agent in self.agents.values() if not agent.gone]
+        here = min((episode for episode in last if episode is not None), default=-1) + 1
+        begun_with = self.document.get("initial_policy")
+        before = begun_with.get("episodes") if isinstance(begun_with, dict) else None
+        return here + (before if isinstance(before, int) else 0)
+
 
 def name_of_policy(agent: str, held_for: str) -> str:
     """What the names of the arrays of a policy begin with."""

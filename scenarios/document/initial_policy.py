@@ -1,14 +1,13 @@
-"""Looks at the policy that agents begin with: it is noted which one it is, and what does not fit is refused by name."""
+"""Whether agents can begin with a policy: what does not fit is refused by name."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from agent_node.config import InitialPolicyConfig
 from agent_node.learning.algorithm import Modeled
 from agent_node.policy_document import LearnedAgent, PolicyDocument
-from agent_node.policy_folder import read_document, read_policy, read_training
+from agent_node.policy_folder import read_policy, read_training
 from agent_node.saved_policy import SavedPolicy, misfit, open_policy, place_of_policy, sizes_of
 from broker.arithmetic.sizes import Sizes
 from broker.errors import ScenarioError, UserError
@@ -17,33 +16,6 @@ from scenarios.document.process_faults import PROCESS_FAULTS
 from scenarios.document.scenario import Scenario
 
 _FIELD = "initial_policy"
-
-
-def with_initial_policy(scenario: Scenario, folder: Path | None) -> Scenario:
-    """The scenario with the absolute path of the policy that agents begin with, and which one that is.
-
-    Args:
-        scenario: The document.
-        folder: Of its file; None where a relative path counts from the working folder.
-
-    Raises:
-        ScenarioError: There is no policy, or it cannot be read.
-    """
-    config = scenario.initial_policy
-    if config is None:
-        return scenario
-    try:
-        path = ((folder or Path()) / config.path.expanduser()).absolute()
-    except RuntimeError:
-        raise ScenarioError(f"{_FIELD}.path", f"expected the home of a user, found {config.path}") from None
-    noted = config.model_copy(update={"path": path})
-    if config.digest is None or config.episodes is None:
-        try:
-            document, digest = read_document(place_of_policy(path))
-        except UserError as error:
-            raise ScenarioError(f"{_FIELD}.path", str(error)) from None
-        noted = noted.model_copy(update={"digest": digest, "episodes": _learned_from(document)})
-    return scenario if noted == config else scenario.model_copy(update={_FIELD: noted})
 
 
 def require_acting_faults(scenario: Scenario) -> None:
@@ -99,20 +71,6 @@ def _whole(config: InitialPolicyConfig, *, learns: bool) -> SavedPolicy:
     if learns:
         read_training(saved.folder, saved.document)
     return saved
-
-
-def _learned_from(document: PolicyDocument) -> int:
-    """Episodes that all agents but those that are gone have learned from."""
-    last = [agent.after_episode for agent in document.agents.values() if not agent.gone]
-    before = [episode for episode in last if episode is not None]
-    return min(before, default=-1) + 1 + _episodes_before(document)
-
-
-def _episodes_before(document: PolicyDocument) -> int:
-    """Those of the policy that it had itself begun with."""
-    begun_with = document.document.get(_FIELD)
-    episodes = begun_with.get("episodes") if isinstance(begun_with, dict) else None
-    return episodes if isinstance(episodes, int) else 0
 
 
 def _misfits(plan: Plan, models: Modeled, document: PolicyDocument) -> Iterator[str]:

@@ -20,7 +20,8 @@ from scenarios.document.addressing import with_ids
 from scenarios.document.agent_names import AgentNames
 from scenarios.document.delay_traces import with_traces
 from scenarios.document.graph import Graph, build_graph
-from scenarios.document.initial_policy import require_acting_faults, require_fit, with_initial_policy
+from scenarios.document.initial_policy import require_acting_faults, require_fit
+from scenarios.document.loading import with_initial_policy
 from scenarios.document.plan import Plan
 from scenarios.document.process_faults import PROCESS_FAULTS, LateJoinConfig, matching
 from scenarios.document.scenario import Scenario

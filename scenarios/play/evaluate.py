@@ -20,8 +20,7 @@ from agent_node.saved_policy import place_of_policy
 from broker.arithmetic.sums import added
 from broker.errors import UserError
 from scenarios.document.environment_file import with_environment_file
-from scenarios.document.initial_policy import with_initial_policy
-from scenarios.document.loading import parse_scenario
+from scenarios.document.loading import parse_scenario, with_initial_policy
 from scenarios.document.plan import Plan
 from scenarios.document.scenario import Scenario
 from scenarios.reports.statistics import mean_of

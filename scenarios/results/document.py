@@ -13,8 +13,7 @@ from broker.arithmetic.version import ARITHMETIC
 from broker.errors import UserError
 from broker.files import sync, write_whole
 from broker.text_files import read_text
-from scenarios.document.initial_policy import with_initial_policy
-from scenarios.document.loading import MOST_BYTES, parse_scenario
+from scenarios.document.loading import MOST_BYTES, parse_scenario, with_initial_policy
 from scenarios.document.scenario import Scenario
 from scenarios.results.folder import RunFolder
 from scenarios.results.reader import read_store
