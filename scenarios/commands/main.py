@@ -270,9 +270,9 @@ def evaluate(
     """Let trained agents act without learning, and show what they earn, with intervals."""
     from scenarios.commands.play import evaluate as play  # noqa: PLC0415
     from scenarios.document.loading import parse_settings  # noqa: PLC0415
-    from scenarios.play.evaluate import Wish  # noqa: PLC0415
+    from scenarios.play.evaluate import EvaluationWish  # noqa: PLC0415
 
-    wish = Wish(place, episodes, greedy=greedy, seed=seed, settings=parse_settings(assignments))
+    wish = EvaluationWish(place, episodes, greedy=greedy, seed=seed, settings=parse_settings(assignments))
     play(wish, "run" if processes else "simulate", out, as_json=as_json)
 
 

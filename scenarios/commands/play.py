@@ -17,7 +17,7 @@ from scenarios.commands.screen import say
 from scenarios.commands.terminal import environment_heard, interruptible, paths
 from scenarios.document.plan import Plan
 from scenarios.document.scenario import Scenario
-from scenarios.play.evaluate import Wish, evaluation_of, scenario_of
+from scenarios.play.evaluate import EvaluationWish, evaluation_of, scenario_of
 from scenarios.results.evaluation import Evaluation, ReturnInterval
 from scenarios.results.folder import RunFolder, held, make_run_folder
 from scenarios.results.observer import Observer, ShowProgress
@@ -30,7 +30,7 @@ from scenarios.running.ways import WayName, way_called
 _AGENTS_SHOWN = 20
 
 
-def evaluate(wish: Wish, way: WayName, out: Path | None, *, as_json: bool) -> None:
+def evaluate(wish: EvaluationWish, way: WayName, out: Path | None, *, as_json: bool) -> None:
     """Let trained agents act, and show what they earn.
 
     Args:

@@ -139,8 +139,11 @@ class Scenario(Model):
     @property
     def digest(self) -> str:
         """SHA-256 of every setting that says what a run is: not how long it goes on, and not where its code lies."""
-        left_out = {"episodes": True, "environment": {"file": True}, "initial_policy": {"path": True}}
-        settings = self.model_dump(mode="json", exclude=left_out, exclude_none=True)
+        settings = self.model_dump(
+            mode="json",
+            exclude={"episodes": True, "environment": {"file"}, "initial_policy": {"path"}},
+            exclude_none=True,
+        )
         return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     @property

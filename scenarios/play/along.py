@@ -12,7 +12,7 @@ from broker.seeding import derive
 from scenarios.document.plan import Plan
 from scenarios.document.planning import make_plan
 from scenarios.document.scenario import EvaluationConfig
-from scenarios.play.evaluate import Wish, evaluation_of, scenario_of
+from scenarios.play.evaluate import EvaluationWish, evaluation_of, scenario_of
 from scenarios.results.evaluation import Evaluation, place_of_best, read_evaluations, waiting
 from scenarios.results.folder import RunFolder, make_run_folder
 from scenarios.results.observer import Observer
@@ -45,7 +45,7 @@ def evaluate_training(
     for place in waiting(folder):
         if place.with_suffix(".json").exists():
             continue
-        found = _evaluated(Wish(place, config.episodes, greedy=config.greedy), way, interrupted)
+        found = _evaluated(EvaluationWish(place, config.episodes, greedy=config.greedy), way, interrupted)
         if found is None:
             return
         found.write(place.with_suffix(".json"))
@@ -67,7 +67,7 @@ def _choose(folder: RunFolder, config: EvaluationConfig, way: WayName, interrupt
     if found.best is None or found.best.policy_digest != best.policy_digest:
         _put(folder.evaluations / Path(best.policy).name, folder.best_policy)
         episodes, seed = _TIMES_AS_MANY * config.episodes, derive(best.seed, "best") >> 1
-        wish = Wish(folder.best_policy, episodes, greedy=config.greedy, seed=seed)
+        wish = EvaluationWish(folder.best_policy, episodes, greedy=config.greedy, seed=seed)
         judged = _evaluated(wish, way, interrupted)
         if judged is None:
             return
@@ -88,7 +88,7 @@ def _put(policy: Path, best: Path) -> None:
         raise UserError(msg) from None
 
 
-def _evaluated(wish: Wish, way: WayName, interrupted: Interrupted) -> Evaluation | None:
+def _evaluated(wish: EvaluationWish, way: WayName, interrupted: Interrupted) -> Evaluation | None:
     """An evaluation without a trace; None where a user wanted the end."""
     plan = make_plan(scenario_of(wish))
     with temporary_folder() as place:

@@ -34,7 +34,7 @@ _LEFT_BEHIND = ("faults", "initial_policy", "acts_only", "evaluation")
 
 
 @dataclass(frozen=True)
-class Wish:
+class EvaluationWish:
     """What shall be evaluated, and how.
 
     Attributes:
@@ -52,7 +52,7 @@ class Wish:
     settings: Mapping[str, Any] | None = None
 
 
-def scenario_of(wish: Wish) -> Scenario:
+def scenario_of(wish: EvaluationWish) -> Scenario:
     """The scenario of an evaluation: the training's, without what is about learning alone.
 
     Raises:

@@ -30,7 +30,7 @@ DIGESTS = ("curve_digest", "weights_digest", "ledger_digest")
 
 def arguments(*settings: str, episodes: int = 5) -> list[str]:
     listed = [part for each in (*SETTINGS, *settings) for part in ("--set", each)]
-    return ["exchange-quick", "--episodes", str(episodes), *listed]
+    return ["navigation-quick", "--episodes", str(episodes), *listed]
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_what_was_not_evaluated_yet_is_when_the_run_is_resumed(trained: Path, tm
     """As after Ctrl-C between training and evaluations: then only the policies are there."""
     settings = dict(each.split("=", 1) for each in (*SETTINGS, *EVALUATED))
     values = {name: json.loads(value) for name, value in settings.items()}
-    try_out(load_scenario("exchange-quick", values | {"episodes": 5}), tmp_path / "run")
+    try_out(load_scenario("navigation-quick", values | {"episodes": 5}), tmp_path / "run")
     kept = sorted(place.name for place in (tmp_path / "run" / "evaluations").iterdir())
     assert kept == ["after-00000002", "after-00000004", "after-00000005"]
     commands(["resume", str(tmp_path / "run")], standalone_mode=False)
@@ -136,7 +136,7 @@ def test_reports_show_them_and_marl_eval_takes_them(trained: Path, capsys: pytes
     commands(["report", str(trained)], standalone_mode=False)
     assert "evaluated team return" in capsys.readouterr().out
     exported = json.loads(to_marl_eval([run]))
-    (steps,) = exported["exchange"]["exchange-quick"]["anticipation-sharing"].values()
+    (steps,) = exported["navigation"]["navigation-quick"]["anticipation-sharing"].values()
     assert steps["absolute_metrics"]["return"] == found.best.team_returns
     assert [steps[f"step_{number}"]["return"] for number in (1, 2, 3)] == [
         each.team_returns for each in found.on_the_way

@@ -18,7 +18,7 @@ from broker.errors import ScenarioError, UserError
 from scenarios.commands.main import foretell as commands
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.document.planning import make_plan
-from scenarios.play.evaluate import Wish, scenario_of
+from scenarios.play.evaluate import EvaluationWish, scenario_of
 from scenarios.results.folder import RunFolder
 from scenarios.results.reader import read_store
 from scenarios.trials.quiet_run import try_out
@@ -36,7 +36,7 @@ LOST = 'faults=[{kind="drop",probability=0.2,messages=["timestep","action"]}]'
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("trained") / "run"
-    try_out(load_scenario("exchange-quick", TINY), out)
+    try_out(load_scenario("navigation-quick", TINY), out)
     return out
 
 
@@ -95,7 +95,7 @@ def test_policies_of_processes_and_of_a_simulation_evaluate_to_one_digest_on_eit
     trained: Path, tmp_path: Path, evaluated: Callable[..., dict[str, Any]]
 ) -> None:
     settings = [word for name, value in TINY.items() for word in ("--set", f"{name}={value}")]
-    done = foretell("run", "exchange-quick", *settings, "--out", str(tmp_path / "processes"))
+    done = foretell("run", "navigation-quick", *settings, "--out", str(tmp_path / "processes"))
     assert done.returncode == 0, done.stderr
     expected = evaluated(trained)
     for place, options in ((tmp_path / "processes", []), (trained, ["--processes"])):
@@ -109,10 +109,10 @@ def test_policies_of_processes_and_of_a_simulation_evaluate_to_one_digest_on_eit
 def test_no_episode_of_training_is_played_again(tmp_path: Path, evaluated: Callable[..., dict[str, Any]]) -> None:
     """The policy hardly moves, so equal streams would give equal episodes."""
     unmoved = {"learning.actor_learning_rate": 1e-30, "parallel_episodes": 1, "episodes": 6}
-    try_out(load_scenario("exchange-quick", TINY | unmoved), tmp_path / "run")
+    try_out(load_scenario("navigation-quick", TINY | unmoved), tmp_path / "run")
     before = json.loads((tmp_path / "run" / "summary.json").read_text(encoding="utf-8"))
     assert evaluated(tmp_path / "run")["curve_digest"] != before["curve_digest"]
-    one, other = scenario_of(Wish(tmp_path / "run", 6)), load_scenario("exchange-quick", TINY)
+    one, other = scenario_of(EvaluationWish(tmp_path / "run", 6)), load_scenario("navigation-quick", TINY)
     assert one.seed == other.seed
     assert one.stream_seed != other.stream_seed
 
@@ -131,7 +131,7 @@ def acting(place: Path, *, greedy: bool) -> dict[str, list[tuple[bytes, bytes]]]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(FixedPolicy, "act", act)
-        scenario = scenario_of(Wish(place, 2, greedy=greedy))
+        scenario = scenario_of(EvaluationWish(place, 2, greedy=greedy))
         try_out(scenario, place.parent / f"acting-{greedy}")
     return seen
 
@@ -143,7 +143,7 @@ def test_greedy_agents_take_their_likeliest_action_and_others_draw(trained: Path
         seen = acting(trained, greedy=greedy)
         assert set(seen) == set(policies)
         pairs = [
-            (policies[agent](np.frombuffer(data, np.float32, 15)[None]).argmax(), np.frombuffer(done, np.int32)[0])
+            (policies[agent](np.frombuffer(data, np.float32, 12)[None]).argmax(), np.frombuffer(done, np.int32)[0])
             for agent, steps in seen.items()
             for data, done in steps
         ]
@@ -217,7 +217,7 @@ def test_actions_that_are_lost_and_asked_for_again_cost_nothing_on_either_substr
 
 @pytest.mark.parametrize("fault", ['{kind="drop",probability=0.3}', '{kind="byzantine",lie="uniform",probability=1}'])
 def test_faults_of_shares_are_refused_with_the_reason(trained: Path, fault: str) -> None:
-    wish = Wish(trained, 2, settings=parse_settings([f"faults=[{fault}]"]))
+    wish = EvaluationWish(trained, 2, settings=parse_settings([f"faults=[{fault}]"]))
     with pytest.raises(ScenarioError) as caught:
         make_plan(scenario_of(wish))
     assert str(caught.value) == (
@@ -228,14 +228,14 @@ def test_faults_of_shares_are_refused_with_the_reason(trained: Path, fault: str)
 
 def test_faults_of_the_training_are_not_played(tmp_path: Path) -> None:
     faults = {"faults": [{"kind": "drop", "probability": 0.3}]}
-    try_out(load_scenario("exchange-quick", TINY | faults), tmp_path / "run")
-    assert scenario_of(Wish(tmp_path / "run", 2)).faults == ()
+    try_out(load_scenario("navigation-quick", TINY | faults), tmp_path / "run")
+    assert scenario_of(EvaluationWish(tmp_path / "run", 2)).faults == ()
 
 
 def test_who_died_while_acting_is_replaced_and_acts_on(trained: Path, tmp_path: Path) -> None:
     crash = {"kind": "crash", "participants": ["agent-1"], "at_episodes": [2, 4]}
     calm, struck = (
-        try_out(scenario_of(Wish(trained, 6, settings=settings)), tmp_path / name)
+        try_out(scenario_of(EvaluationWish(trained, 6, settings=settings)), tmp_path / name)
         for name, settings in (("calm", None), ("struck", {"faults": [crash]}))
     )
     assert struck.curve_digest == calm.curve_digest
@@ -248,15 +248,15 @@ def test_who_died_while_acting_is_replaced_and_acts_on(trained: Path, tmp_path: 
 
 def test_what_is_no_policy_or_does_not_say_where_it_comes_from_is_refused(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"holds no policy: expected policy\.json in it"):
-        scenario_of(Wish(tmp_path, 2))
+        scenario_of(EvaluationWish(tmp_path, 2))
     document, _ = read_document(trained / "policy")
     (tmp_path / "policy.json").write_text(document.model_copy(update={"document": {}}).model_dump_json())
     with pytest.raises(UserError, match="does not say which scenario it is of"):
-        scenario_of(Wish(tmp_path, 2))
+        scenario_of(EvaluationWish(tmp_path, 2))
 
 
 def test_an_evaluation_needs_a_policy(trained: Path) -> None:
     with pytest.raises(ScenarioError, match="acts_only: expected initial_policy, the policy that agents act with"):
-        load_scenario("exchange-quick", {"acts_only": "greedy"})
+        load_scenario("navigation-quick", {"acts_only": "greedy"})
     with pytest.raises(ScenarioError, match=r"it is of 3 agents .* and the scenario has 4"):
-        make_plan(scenario_of(Wish(trained, 2, settings={"environment.agents": 4})))
+        make_plan(scenario_of(EvaluationWish(trained, 2, settings={"environment.agents": 4})))

@@ -102,9 +102,7 @@ def test_it_is_trained_on_as_processes_as_it_is_simulated(tmp_path: Path, first:
 
 def test_another_seed_plays_other_episodes_with_the_same_networks(tmp_path: Path, first: Path) -> None:
     same, other = tmp_path / "same", tmp_path / "other"
-    trained(same, 1, {}, first)
-    trained(other, 1, {"seed": 9}, first)
-    assert returns(same) != returns(other)
+    assert trained(same, 1, {}, first).weights_digest != trained(other, 1, {"seed": 9}, first).weights_digest
     assert read_document(RunFolder(same)).initial_policy == read_document(RunFolder(other)).initial_policy.model_copy(
         update={"path": same / "initial-policy"}
     )
