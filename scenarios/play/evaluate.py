@@ -32,6 +32,9 @@ from scenarios.results.summary import Summary
 _LEFT_BEHIND = ("faults", "initial_policy", "acts_only", "evaluation")
 """What of a training's document says nothing about the policy."""
 
+_READY = "service.ready_patience_s"
+"""Nobody learns after an episode, so nobody needs more time there than for an action."""
+
 
 @dataclass(frozen=True)
 class EvaluationWish:
@@ -73,7 +76,11 @@ def scenario_of(wish: EvaluationWish) -> Scenario:
     }
     if wish.seed is not None:
         chosen["seed"] = wish.seed
-    scenario = parse_scenario(tomli_w.dumps(trained), chosen | dict(wish.settings or {}))
+    settings = chosen | dict(wish.settings or {})
+    scenario = parse_scenario(tomli_w.dumps(trained), settings)
+    if _READY not in settings:
+        settings[_READY] = scenario.service.action_patience_s
+        scenario = parse_scenario(tomli_w.dumps(trained), settings)
     return with_initial_policy(with_environment_file(scenario, None), None)
 
 

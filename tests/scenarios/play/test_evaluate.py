@@ -186,7 +186,7 @@ options = {{by = "observation"}}
     "fault",
     [
         '{kind="drop",probability=0.2,messages=["timestep","action"]}',
-        '{kind="bit-flip",probability=0.3,messages=["timestep"]}',
+        '{kind="bit-flip",probability=0.5,bits=99,messages=["timestep"]}',
         '{kind="delay",delay_s={distribution="constant",value_s=0.2},messages=["action"]}',
     ],
     ids=["lost", "wrong", "late"],
