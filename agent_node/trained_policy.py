@@ -57,7 +57,7 @@ class TrainedPolicy:
         Raises:
             UserError: The observations have another shape, or `possible` is no mask of them.
         """
-        seen = np.ascontiguousarray(observations, np.float32)
+        seen = np.require(observations, np.float32, ("C", "ALIGNED"))
         shape = self.learned.observation_space.shape
         if seen.ndim != 2 or seen.shape[1:] != shape:
             msg = f"the policy of {self.agent} expects observations of shape (any, {shape[0]}), found {seen.shape}"
@@ -74,7 +74,7 @@ class TrainedPolicy:
             expected = f"a mask of shape {shape}, a 1 or 0 for each action and a 1 in every row"
             msg = f"the policy of {self.agent} expects {expected}, found shape {mask.shape}"
             raise UserError(msg)
-        return mask.astype(np.bool_)
+        return np.ascontiguousarray(mask, np.bool_)
 
 
 def load_policies(folder: str | Path) -> dict[str, TrainedPolicy]:

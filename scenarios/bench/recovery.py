@@ -169,6 +169,8 @@ class _Run:
             kill = Kill(victim, _phase(folder, name if victim in (AGENT, ENVIRONMENT) else ENVIRONMENT))
             episodes = _recorded(folder)
             if victim == LAUNCHER:
+                if not _has_begun(folder):  # nothing is there to be resumed yet
+                    return None
                 self._kill_launcher(folder)
             else:
                 pid = next(writers_of(folder.log(name)), None)
@@ -221,6 +223,11 @@ def _figures_of(out: Path, command: Sequence[str]) -> dict[str, Any]:
 def _read_figures(out: Path) -> dict[str, Any]:
     found = json.loads(RunFolder(out).summary.read_text(encoding="utf-8"))
     return {name: found[name] for name in _FIGURES}
+
+
+def _has_begun(folder: RunFolder) -> bool:
+    with read_store(folder.store) as store:
+        return store.begun() is not None
 
 
 def _recorded(folder: RunFolder) -> int:

@@ -32,7 +32,7 @@ def drawn_from(acting: Acting, step: int, actions: np.ndarray) -> np.ndarray:
     """The probabilities (B, A) that `actions` (B,) were drawn from: with these, the draws of the step give them."""
     seen = np.ascontiguousarray(acting.observations[step])
     logits = kernels.evaluate(acting.sizes, acting.parameters[None], [0], seen).outputs[0, :, : acting.count]
-    possible = None if acting.possible is None else acting.possible[step]
+    possible = None if acting.possible is None else np.ascontiguousarray(acting.possible[step])
     weights = kernels.weights(np.ascontiguousarray(logits), possible)
     sums = np.add.accumulate(weights, axis=1)
     below = sums[:, :-1] <= acting.uniforms[step][:, None] * sums[:, -1:]

@@ -30,7 +30,7 @@ from scenarios.running.control.recovery import lose_newest
 from scenarios.running.substrate import CRASHED, GONE, THE_BROKER, Moment
 
 _LOG = Path("simulation")
-_STEPS_IN_A_MOMENT = 100
+_STEPS_IN_A_MOMENT = 10
 """However much is to be read at an instant, a user who interrupts is heard in between."""
 
 

@@ -146,7 +146,7 @@ def test_strangers_at_a_run_with_keys_hear_and_say_nothing(
     wrong = {"curve_publickey": stranger.public.encode(), "curve_secretkey": stranger.secret.encode()}
 
     def begin() -> None:
-        until((tmp_path / "run" / "keys" / "environment" / "curve.secret").exists, "the keys of the environment")
+        until((tmp_path / "run" / "keys" / "environment" / "run").exists, "a whole set of keys")
         served_by = read_curve_keys(tmp_path / "run" / "keys" / "environment").public.encode()  # no secret
         attackers.begin(flood(f"tcp://127.0.0.1:{base}"))  # no key
         attackers.begin(flood(f"tcp://127.0.0.1:{base}", curve_serverkey=served_by, **wrong))

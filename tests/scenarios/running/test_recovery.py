@@ -15,6 +15,7 @@ from scenarios.document.planning import make_plan
 from scenarios.results.folder import make_run_folder
 from scenarios.results.observer import Observer
 from scenarios.running.control.run import run
+from scenarios.running.simulated import simulated_life
 from scenarios.running.simulated.simulate import simulated
 
 TINY = {
@@ -44,7 +45,9 @@ def play(folder, settings, disturb=lambda _: None):
         return False
 
     observer = Observer(plan, folder, "simulate", lambda _: None)
-    run(plan, folder, observer, simulated, interrupted)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simulated_life, "_STEPS_IN_A_MOMENT", 1)  # so that somebody may die after any message
+        run(plan, folder, observer, simulated, interrupted)
     summary = observer.finish()
     return next(moments), {name: getattr(summary, name) for name in FIGURES}
 

@@ -19,6 +19,7 @@ from scenarios.results.folder import RunFolder, make_run_folder
 from scenarios.results.observer import Observer
 from scenarios.results.summary import Summary
 from scenarios.running.control.run import run
+from scenarios.running.simulated import simulated_life
 from scenarios.running.simulated.simulate import simulated
 from scenarios.running.simulated.simulated_life import SimulatedLife
 
@@ -45,7 +46,9 @@ def play(folder: RunFolder, interrupted: Callable[[], bool] = lambda: False, **s
     plan = make_plan(load_scenario("exchange-quick", TINY | dotted))
     observer = Observer(plan, folder, "simulate", lambda _: None)
     try:
-        run(plan, folder, observer, simulated, interrupted)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(simulated_life, "_STEPS_IN_A_MOMENT", 1)  # so that a run may be ended after any message
+            run(plan, folder, observer, simulated, interrupted)
     finally:
         summary = observer.finish()
     return summary

@@ -132,7 +132,7 @@ def test_shrink_leaves_a_scenario_that_shows_it(tmp_path: Path) -> None:
     assert [fault.kind for fault in left.faults] == ["drop"]
     refused = command(*words, "--until", "shares_missng > 5")
     assert refused.returncode == 2
-    assert "there is no 'shares_missng'. A run has agent_names, complete, curve_digest" in refused.stderr
+    assert "there is no 'shares_missng'. A run has agent_names, arithmetic, complete, curve_digest" in refused.stderr
 
 
 # Twin
