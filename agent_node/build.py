@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
-from agent_node.config import AgentConfig
+from typing import NoReturn
+
+from agent_node.config import AgentConfig, InitialPolicyConfig
 from agent_node.experience.episode import Episode
+from agent_node.fixed_policy import FixedPolicy
 from agent_node.learning.learner import Learner
 from agent_node.learning.open_round import OpenRound
 from agent_node.protocol import AgentProtocol
 from agent_node.registry import load_algorithm
+from agent_node.saved_policy import SavedPolicy, open_policy, place_of_policy
 from broker.participants.checkpoint import State
 from broker.user_code import UserCode
 
+Agent = AgentProtocol[Episode, OpenRound] | AgentProtocol[None, NoReturn]
 
-def make_agent(config: AgentConfig, state: State | None = None) -> AgentProtocol[Episode, OpenRound]:
-    """The agent, with fresh networks or, with the state of an earlier life, as it was then."""
+
+def make_agent(config: AgentConfig, state: State | None = None) -> Agent:
+    """The agent, with fresh networks or those of a saved policy or, with the state of an earlier life, as it was then.
+
+    Raises:
+        UserError: The policy is not there, or not what it was.
+    """
+    saved = None if config.initial_policy is None else _opened(config.initial_policy)
+    name = config.link.name
+    if config.acts_only is not None:
+        assert saved is not None  # noqa: S101 - no scenario has such agents without a policy
+        digest = saved.document.agents[name].weights_digest or ""
+        return AgentProtocol(config, FixedPolicy(config, *saved.own_policy(name), digest), state)
     named = load_algorithm(config.algorithm.name)
-    with UserCode(config.link.name, config.algorithm.name, named.__module__).calling("the making"):
+    with UserCode(name, config.algorithm.name, named.__module__).calling("the making"):
         algorithm = named(config.learning, config.algorithm)
         algorithm.make_ready()
-    return AgentProtocol(config, Learner(config, algorithm), state)
+    learner = Learner(config, algorithm)
+    if saved is not None and state is None:
+        learner.restore(saved.state(name, learner.modeled, config.algorithm.name, learner.state()))
+    return AgentProtocol(config, learner, state)
+
+
+def _opened(config: InitialPolicyConfig) -> SavedPolicy:
+    return open_policy(place_of_policy(config.path), config.digest or "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
@@ -120,6 +121,30 @@ class LearningConfig(Model):
     )
 
 
+class InitialPolicyConfig(Model):
+    """A saved policy: agents begin with its networks."""
+
+    path: Path = Field(
+        description="`policy/` of a run, or the run's folder. A relative path counts from the scenario's folder; a run "
+        'keeps a copy in its own. `initial_policy = "PATH"` says the same as `initial_policy.path`.',
+    )
+    digest: str | None = Field(
+        default=None,
+        pattern=r"^[0-9a-f]{64}$",
+        description="SHA-256 of its `policy.json`, which has those of all arrays; noted when the scenario is loaded.",
+    )
+    episodes: int | None = Field(
+        default=None,
+        ge=0,
+        description="Training episodes it has learned from, noted when the scenario is loaded. Draws are named by "
+        "episodes counted on from there: with the same settings, training goes on as if it had never ended.",
+    )
+
+
+ActsOnly = Literal["drawn", "greedy"]
+"""How agents act that never learn."""
+
+
 class AgentConfig(Model):
     """All that one agent's process needs to know."""
 
@@ -141,3 +166,10 @@ class AgentConfig(Model):
     exchange: ExchangeConfig
     learning: LearningConfig
     algorithm: AlgorithmConfig
+    initial_policy: InitialPolicyConfig | None = Field(default=None, description="What it begins with; none: draws.")
+    acts_only: ActsOnly | None = Field(default=None, description="How it acts where it never learns.")
+
+    @property
+    def rounds(self) -> int:
+        """Communication rounds, and so updates, after each episode."""
+        return self.learning.rounds if self.acts_only is None else 0

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from broker.model import Model
 
-VERSION = 1
+VERSION = 2
 """Of the format; whoever changes it adds one."""
 
 
@@ -54,19 +54,38 @@ class LearnedAgent(Model):
 class PolicyDocument(Model):
     """The whole of `policy.json`."""
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     scenario: str = Field(description="Name of the scenario.")
     scenario_digest: str = Field(description="SHA-256 of every setting of the scenario but `episodes`.")
+    document: dict[str, JsonValue] = Field(default={}, description="The scenario, every setting spelled out.")
     episodes: int = Field(ge=1, description="Training episodes that there were to be.")
     algorithm: str
     agents: dict[str, LearnedAgent] = Field(description="All agents of the run, in their order.")
     arrays: str = Field(default="", description="The file beside this one that holds the arrays.")
     sha256: str = Field(default="", description="Of that file.")
+    training: str = Field(
+        default="", description="The file beside this one with what training needs, beside the networks, to go on."
+    )
+    training_sha256: str = Field(default="", description="Of that file.")
+
+    @property
+    def learned_from(self) -> int:
+        """Training episodes that all agents but those that are gone have learned from, in this run and those before."""
+        last = [agent.after_episode for agent in self.agents.values() if not agent.gone]
+        here = min((episode for episode in last if episode is not None), default=-1) + 1
+        begun_with = self.document.get("initial_policy")
+        before = begun_with.get("episodes") if isinstance(begun_with, dict) else None
+        return here + (before if isinstance(before, int) else 0)
 
 
 def name_of_policy(agent: str, held_for: str) -> str:
     """What the names of the arrays of a policy begin with."""
     return f"{agent}/actor/{held_for}"
+
+
+def name_of_training(agent: str, part: str) -> str:
+    """Name of an array that training needs beside the networks; `part` is what the agent's checkpoints call it."""
+    return f"{agent}/{part}"
 
 
 def name_of_critic(agent: str) -> str:

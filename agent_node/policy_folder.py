@@ -3,8 +3,9 @@
     policy.json                  what the arrays are: `agent_node.policy_document`
     weights-DIGEST.safetensors   AGENT/actor/HELD_FOR/LAYER/weight (inputs, outputs) and .../bias (outputs,),
                                  AGENT/critic/LAYER/weight and .../bias; float32, layers from 0
+    training-DIGEST.safetensors  AGENT/PART: what training needs beside these to go on, as checkpoints of agents have it
 
-The JSON names the file of arrays that it is about, and is written last: until then the policy that was there before is
+The JSON names the files of arrays that it is about, and is written last: until then the policy that was there before is
 there, whole.
 """
 
@@ -30,6 +31,8 @@ from broker.files import sync, write_whole
 
 _DOCUMENT = "policy.json"
 _ARRAYS = "weights-{}.safetensors"
+_TRAINING = "training-{}.safetensors"
+_NOTHING: Mapping[str, np.ndarray] = {}
 
 
 def arrays_of(agent: str, networks: Networks, policies: np.ndarray, critic: np.ndarray) -> Arrays:
@@ -49,24 +52,29 @@ def arrays_of(agent: str, networks: Networks, policies: np.ndarray, critic: np.n
     return {name: array for prefix, network in held.items() for name, array in _layers(prefix, *network).items()}
 
 
-def write_policy(folder: Path, document: PolicyDocument, arrays: Mapping[str, np.ndarray]) -> None:
+def write_policy(
+    folder: Path,
+    document: PolicyDocument,
+    arrays: Mapping[str, np.ndarray],
+    training: Mapping[str, np.ndarray] = _NOTHING,
+) -> None:
     """Put a policy into the place of the one that was there.
 
     Args:
         folder: Made if it is not there.
-        document: What the arrays are; it is told of their file here.
+        document: What the arrays are; it is told of their files here.
         arrays: By name, see above.
+        training: The same.
 
     Raises:
         OSError: It cannot be written; what was there before is there still.
     """
-    content = tensors.save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
-    digest = sha256(content).hexdigest()
-    path = folder / _ARRAYS.format(digest[:16])
-    document = document.model_copy(update={"arrays": path.name, "sha256": digest})
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        write_whole(path, content)
+        name, digest = _write_arrays(folder, _ARRAYS, arrays)
+        document = document.model_copy(update={"arrays": name, "sha256": digest})
+        name, digest = _write_arrays(folder, _TRAINING, training) if training else ("", "")
+        document = document.model_copy(update={"training": name, "training_sha256": digest})
         write_whole(folder / _DOCUMENT, (json.dumps(document.model_dump(mode="json"), indent=2) + "\n").encode())
         sync(folder)
     finally:
@@ -74,10 +82,29 @@ def write_policy(folder: Path, document: PolicyDocument, arrays: Mapping[str, np
 
 
 def read_policy(folder: Path) -> tuple[PolicyDocument, Arrays]:
-    """What `write_policy` wrote.
+    """The document and the networks that `write_policy` wrote.
 
     Raises:
         UserError: There is no policy, it is of another version, or it is damaged.
+    """
+    document, _ = read_document(folder)
+    return document, _read_arrays(folder, document.arrays, document.sha256)
+
+
+def read_training(folder: Path, document: PolicyDocument) -> Arrays:
+    """What training needs beside the networks; nothing where the policy was written without.
+
+    Raises:
+        UserError: It is damaged.
+    """
+    return _read_arrays(folder, document.training, document.training_sha256) if document.training else {}
+
+
+def read_document(folder: Path) -> tuple[PolicyDocument, str]:
+    """What a folder's policy is, and SHA-256 of what says so.
+
+    Raises:
+        UserError: There is no policy, or it is of another version.
     """
     path = folder / _DOCUMENT
     try:
@@ -85,15 +112,28 @@ def read_policy(folder: Path) -> tuple[PolicyDocument, Arrays]:
     except OSError as error:
         msg = f"{folder} holds no policy: expected {_DOCUMENT} in it ({error.strerror}). A run leaves one in `policy/`"
         raise UserError(msg) from None
-    document = _parsed(path, text)
+    return _parsed(path, text), sha256(text).hexdigest()
+
+
+def _write_arrays(folder: Path, name: str, arrays: Mapping[str, np.ndarray]) -> tuple[str, str]:
+    """Write a file of arrays; what it is called, and its SHA-256."""
+    content = tensors.save({each: np.ascontiguousarray(array) for each, array in arrays.items()})
+    digest = sha256(content).hexdigest()
+    path = folder / name.format(digest[:16])
+    write_whole(path, content)
+    return path.name, digest
+
+
+def _read_arrays(folder: Path, name: str, digest: str) -> Arrays:
+    path = folder / _DOCUMENT
     try:
-        content = (folder / Path(document.arrays).name).read_bytes()
-        if sha256(content).hexdigest() != document.sha256:
-            msg = f"{path} cannot be used: {document.arrays} is not what was written"
+        content = (folder / Path(name).name).read_bytes()
+        if sha256(content).hexdigest() != digest:
+            msg = f"{path} cannot be used: {name} is not what was written"
             raise UserError(msg)
-        return document, tensors.load(content)
+        return tensors.load(content)
     except (OSError, SafetensorError) as error:
-        msg = f"{path} cannot be used: {document.arrays or 'its file of arrays'} cannot be read ({error})"
+        msg = f"{path} cannot be used: {name or 'its file of arrays'} cannot be read ({error})"
         raise UserError(msg) from None
 
 
@@ -101,6 +141,7 @@ def learned_until(folder: Path) -> int:
     """The last episode that all agents but those that are gone have learned from; -1 where there is no such policy."""
     try:
         document, _ = read_policy(folder)
+        read_training(folder, document)
     except UserError:
         return -1
     episodes = [agent.after_episode for agent in document.agents.values() if not agent.gone]
@@ -132,9 +173,10 @@ def _tidy(folder: Path) -> None:
     """Delete arrays that no document is about: those that were replaced, or those that were not finished."""
     with suppress(OSError, UserError):
         text = (folder / _DOCUMENT).read_bytes() if (folder / _DOCUMENT).exists() else b""
-        used = _parsed(folder / _DOCUMENT, text).arrays if text else ""
-        for path in folder.glob(_ARRAYS.format("*")):
-            if path.name != used:
+        document = _parsed(folder / _DOCUMENT, text) if text else None
+        used = {document.arrays, document.training} if document is not None else set()
+        for path in (*folder.glob(_ARRAYS.format("*")), *folder.glob(_TRAINING.format("*"))):
+            if path.name not in used:
                 path.unlink()
         if not used:
             folder.rmdir()

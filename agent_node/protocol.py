@@ -351,7 +351,7 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
     def _share(self, ended_at: float, episode: EpisodeT, now: float) -> list[Command]:
         """Go on to the next round, and through all that need not wait; after the last, say that the agent is ready."""
         commands: list[Command] = []
-        for number in range(self._sharing.current.number + 1, self._config.learning.rounds):
+        for number in range(self._sharing.current.number + 1, self._config.rounds):
             opened, said = self._open_round(episode, number)
             commands += said
             if not self._sharing.complete:
@@ -378,7 +378,7 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
 
     def _take_share(self, source: str, message: Share, now: float) -> list[Command]:
         name, latest = RoundName(message.episode, message.round), self._latest.episode
-        if not (0 <= name.number < self._config.learning.rounds and 0 <= name.episode <= latest + 1):
+        if not (0 <= name.number < self._config.rounds and 0 <= name.episode <= latest + 1):
             raise ProtocolViolation(
                 f"{self._where()}: share of round {name.number} of episode {name.episode} from {source}"
             )
@@ -417,8 +417,9 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
     # Lives
 
     def _save(self) -> list[Command]:
-        ended = self._latest.episode + 1
-        due = ended % self._config.link.life.checkpoint_every == 0 or ended == self._config.episodes
+        ended, life = self._latest.episode + 1, self._config.link.life
+        due = ended % life.checkpoint_every == 0 or ended == self._config.episodes
+        due = due or (life.kept_every is not None and ended % life.kept_every == 0)
         learned, sharing = self._learner.state(), self._sharing.state()
         if self._held:  # what waits is played before this is carried out, and may be a whole episode
             learned = {name: array.copy() for name, array in learned.items()}

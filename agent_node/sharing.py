@@ -26,6 +26,11 @@ from broker.wire.records import EdgeRecord
 _NEWEST = "newest/"
 
 
+def is_of_edges(name: str) -> bool:
+    """Whether an array of an agent's state was heard on an in-edge; the others are its learner's."""
+    return name.startswith(_NEWEST)
+
+
 class RoundName(NamedTuple):
     """Which round, in the order of time.
 
@@ -86,6 +91,7 @@ class Sharing:
         self.reuses = config.exchange.late_shares == "reuse"
         self._name = config.link.name
         self._plan = ExchangePlan(config.link.seed, config.neighbors, config.exchange)
+        self._episodes_before = config.link.episodes_before
         self._check = check
         self._open = False
         self._partners: tuple[str, ...] = ()
@@ -95,7 +101,7 @@ class Sharing:
 
     def partners(self, name: RoundName) -> tuple[str, ...]:
         """With whom the agent exchanges in a round, in the order of its neighbors."""
-        return self._plan.partners(self._name, *name)
+        return self._plan.partners(self._name, self._episodes_before + name.episode, name.number)
 
     def begin_episode(self, episode: int) -> None:
         """Forget what was kept for rounds of earlier ones."""
@@ -192,7 +198,7 @@ class Sharing:
             own = f"{_NEWEST}{neighbor}/"
             newest = {name.removeprefix(own): each for name, each in state.arrays.items() if name.startswith(own)}
             self.edges[neighbor].restore(facts, newest)
-        return {name: each for name, each in state.arrays.items() if not name.startswith(_NEWEST)}
+        return {name: each for name, each in state.arrays.items() if not is_of_edges(name)}
 
     def _hear_now(self, source: str, arrays: Arrays) -> None:
         if source not in self._partners:

@@ -203,7 +203,8 @@ class EnvironmentProtocol:
         number = self._episode.number + 1
         self._episode = EpisodeUnderWay.begin(number, self._config.parallel_episodes, len(self._barrier.rows))
         self._barrier.begin_episode()
-        self._task.reset(generator(self._config.link.seed, "environment", number))
+        link = self._config.link
+        self._task.reset(generator(link.seed, "environment", link.episodes_before + number))
         return self._open_step(now)
 
     def _open_step(self, now: float) -> list[Command]:

@@ -82,13 +82,19 @@ class Learner:
             count=own,
         )
 
+    @property
+    def modeled(self) -> tuple[str, ...]:
+        """The agents it holds a policy for, in the order of the rows of `actor/parameters` in its state."""
+        return self._networks.modeled
+
     # Acting
 
     def begin_episode(self, episode: int) -> None:
         """Get ready to act in `episode`."""
         self._episode = episode
         self._rollout.begin()
-        stream = generator(self._config.link.seed, self._name, "actions", episode)
+        link = self._config.link
+        stream = generator(link.seed, self._name, "actions", link.episodes_before + episode)
         self._acting.uniforms[...] = single_uniforms(stream, self._acting.uniforms.shape)
 
     def see(self, step: int, data: memoryview) -> None:
@@ -128,7 +134,8 @@ class Learner:
         Raises:
             UserCodeFailed: The algorithm raised, or the critic's loss is not finite.
         """
-        draws = Draws(self._config.link.seed, self._name, episode.number, number)
+        link = self._config.link
+        draws = Draws(link.seed, self._name, episode.number, number, link.episodes_before)
         advantages, losses = self._update_critic(episode.batch, draws)
         modeled = (self._name,) if self._algorithm.models == "self" else (self._name, *partners)
         rows = [self._rows[agent] for agent in modeled]

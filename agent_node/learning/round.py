@@ -24,16 +24,19 @@ class Draws:
         agent: Who draws.
         episode: From 0.
         round: From 0.
+        episodes_before: Of the run that it goes on from; a stream is named by all episodes.
     """
 
     seed: int
     agent: str
     episode: int
     round: int
+    episodes_before: int = 0
 
     def stream(self, purpose: str, neighbor: str) -> Generator:
         """The stream for `purpose` toward `neighbor`."""
-        return generator(self.seed, self.agent, purpose, self.episode, self.round, neighbor)
+        episode = self.episodes_before + self.episode
+        return generator(self.seed, self.agent, purpose, episode, self.round, neighbor)
 
 
 @dataclass(frozen=True)

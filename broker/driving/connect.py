@@ -49,7 +49,7 @@ def connect(link: LinkConfig, network: MemoryNetwork | None = None) -> Transport
         UserError: An address is missing or makes no sense.
         ScenarioError: Two faults have one name.
     """
-    judge = Judge(link.faults, link.seed)
+    judge = Judge(link.faults, link.seed, link.episodes_before)
     codec = make_codec(link)
     transport: Transport
     transport = MemoryTransport(link.name, network, codec) if network is not None else open_transport(link, codec)
@@ -70,7 +70,7 @@ def refitted(link: LinkConfig, transport: Transport, faults: str) -> Transport:
         UserError: They make no sense.
     """
     try:
-        judge = Judge(_FAULTS.validate_json(faults), link.seed)
+        judge = Judge(_FAULTS.validate_json(faults), link.seed, link.episodes_before)
     except ValidationError as error:
         msg = f"{link.name} was told of faults that make no sense: {error}"
         raise UserError(msg) from None

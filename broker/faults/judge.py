@@ -48,14 +48,16 @@ class Judge:
 
     Args:
         faults: In the order in which they apply.
-        seed: The scenario's.
+        seed: What draws derive from.
+        episodes_before: Draws are named by episodes counted on from there; windows in episodes are those of the run.
 
     Raises:
         ScenarioError: Two faults have one name.
     """
 
-    def __init__(self, faults: Sequence[FaultConfig], seed: int) -> None:
+    def __init__(self, faults: Sequence[FaultConfig], seed: int, episodes_before: int = 0) -> None:
         self._seed = seed
+        self._episodes_before = episodes_before
         self._chains = Chains(seed)
         self._links: defaultdict[tuple[str, str, str], Link] = defaultdict(Link)
         self._faults = [Examining(name_of_fault(fault), fault, has_window(fault)) for fault in faults]
@@ -92,13 +94,15 @@ class Judge:
             at_s: When it came, in seconds since the receiver began to listen.
             size_bytes: Of its arrays.
         """
-        verdict, looks, true_s = UNTOUCHED, [], at_s
+        verdict, looks, true_s, named = UNTOUCHED, [], at_s, message
+        if self._episodes_before:
+            named = message._replace(episode=self._episodes_before + message.episode)
         for name, config, windowed in self.examining(source, destination, message.kind):
             if windowed and not in_window(config, message, at_s):
                 continue
             edge = (source, destination)
             met_s = true_s if isinstance(config, RateLimitConfig) else at_s  # bytes take their time by any clock
-            case = Case(self._seed, self._chains, name, edge, message, at_s=met_s, size_bytes=size_bytes)
+            case = Case(self._seed, self._chains, name, edge, named, at_s=met_s, size_bytes=size_bytes)
             if isinstance(config, CONTENT):
                 looks.append(Look(name, verdict, verdict, config, case, 0))
                 continue

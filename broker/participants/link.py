@@ -26,6 +26,9 @@ class LifeConfig(Model):
     )
     checkpoints: Path | None = Field(default=None, description="Folder of its checkpoints; none: it keeps none.")
     checkpoint_every: int = Field(default=20, ge=1, description="Episodes between two checkpoints.")
+    kept_every: int | None = Field(
+        default=None, ge=1, description="Episodes after which an agent writes a checkpoint besides; none: it does not."
+    )
     gone: tuple[str, ...] = Field(default=(), description="Agents that died in an earlier one and are not replaced.")
     breakpoints: tuple[int, ...] = Field(
         default=(), description="Episodes that the environment begins only when it is told to."
@@ -43,7 +46,13 @@ class LinkConfig(Model):
     )
     name: str = Field(description="The participant.")
     peers: tuple[str, ...] = Field(description="Participants it sends to and hears from.")
-    seed: int = Field(description="The scenario's seed, for the faults.")
+    seed: int = Field(description="What every draw derives from: the scenario's seed, or that of its evaluation.")
+    episodes_before: int = Field(
+        default=0,
+        ge=0,
+        description="Training episodes that the policy it starts from has learned from: draws are named by episodes "
+        "counted on from there.",
+    )
     transport: TransportConfig
     joining: JoiningConfig
     life: LifeConfig = LifeConfig()

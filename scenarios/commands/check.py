@@ -14,8 +14,10 @@ from broker.wire.messages import ENVIRONMENT, OBSERVER
 from env_service.config import PettingZooConfig
 from env_service.trial import play_once
 from scenarios.commands.planned import planned
+from scenarios.document.initial_policy import goes_on
 from scenarios.document.needs import needs_of, shown_bytes
 from scenarios.document.plan import Plan
+from scenarios.document.planning import make_algorithm
 from scenarios.document.scenario import Scenario
 from scenarios.document.wiring import Wiring
 from scenarios.results.temporary import own_folder, temporary_place
@@ -69,11 +71,26 @@ def describe(plan: Plan) -> str:
         lines.append("# actions are masked: the environment says at every step which are possible")
     if plan.graph.proximity_distance is not None:
         lines.append("# neighbors are those of the above that are in range, decided anew at every step")
+    lines += _begun_with(plan)
     components = plan.graph.components()
     if components > 1:
         lines.append(f"# note: the graph falls into {components} parts that never exchange anything")
     lines += _of_the_machine(plan)
     return "\n".join(lines)
+
+
+def _begun_with(plan: Plan) -> Iterator[str]:
+    """What becomes of the policy that agents begin with."""
+    policy = plan.scenario.initial_policy
+    if policy is None:
+        return
+    how = "with its networks alone; what else training needs begins anew"
+    if plan.scenario.acts_only is not None:
+        how = "as it is; nobody learns"
+    elif goes_on(plan, make_algorithm(plan.scenario).models):
+        how = "where its training stopped"
+    learned = counted(policy.episodes or 0, "episode")
+    yield f"# agents begin with the policy in {policy.path}, after {learned}, {how}"
 
 
 def _of_the_machine(plan: Plan) -> Iterator[str]:

@@ -241,6 +241,41 @@ def simulate(
     execute("simulate", _load(scenario, seed, episodes, assignments), out)
 
 
+@foretell.command()
+@click.argument("place", metavar="RUN|POLICY", type=click.Path(path_type=Path))
+@click.option("--episodes", type=click.IntRange(min=1), default=100, show_default=True, help="How many are played.")
+@click.option("--greedy", is_flag=True, help="Agents take their likeliest actions, instead of drawing them.")
+@click.option("--seed", type=int, help="Instead of the training's; no episode of training is played either way.")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="PATH=VALUE",
+    help="Any setting, such as faults of timesteps and actions; repeatable.",
+)
+@click.option("--processes", is_flag=True, help="A process each, in real time, instead of simulated.")
+@click.option("--json", "as_json", is_flag=True, help="Show the result as JSON.")
+@click.option("--out", type=click.Path(path_type=Path), help="Keep all that a run leaves, and evaluation.json, there.")
+def evaluate(
+    *,
+    place: Path,
+    episodes: int,
+    greedy: bool,
+    seed: int | None,
+    assignments: tuple[str, ...],
+    processes: bool,
+    as_json: bool,
+    out: Path | None,
+) -> None:
+    """Let trained agents act without learning, and show what they earn, with intervals."""
+    from scenarios.commands.play import evaluate as play  # noqa: PLC0415
+    from scenarios.document.loading import parse_settings  # noqa: PLC0415
+    from scenarios.play.evaluate import EvaluationWish  # noqa: PLC0415
+
+    wish = EvaluationWish(place, episodes, greedy=greedy, seed=seed, settings=parse_settings(assignments))
+    play(wish, "run" if processes else "simulate", out, as_json=as_json)
+
+
 class _Study(click.Command):
     """A command whose help names what its options may choose from, read from the pages of the studies."""
 

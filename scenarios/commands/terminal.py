@@ -28,8 +28,10 @@ from scenarios.commands.screen import output_lent, say
 from scenarios.document.agent_names import AgentNames
 from scenarios.document.plan import Plan
 from scenarios.document.scenario import Scenario
+from scenarios.play.along import evaluate_training
 from scenarios.results import observer as observing
 from scenarios.results.document import lengthened, read_document
+from scenarios.results.evaluation import Evaluation, read_evaluations, waiting
 from scenarios.results.folder import RunFolder, held, make_run_folder, open_run_folder, require_text
 from scenarios.results.observer import Observer
 from scenarios.results.proof import mismatches
@@ -88,7 +90,8 @@ def _go_on(way: WayName, folder: RunFolder, episodes: int | None) -> None:
         raise UserError(msg)
     found = read_summary(folder)
     done = found is not None and found.episodes == wanted.episodes
-    if done and learned_until(folder.policy) == wanted.episodes - 1:
+    done = done and not waiting(folder)
+    if done and (wanted.acts_only is not None or learned_until(folder.policy) == wanted.episodes - 1):
         msg = (
             f"{folder.root} is complete: there is nothing to go on with. To go on to more than its "
             f"{counted(wanted.episodes, 'episode')}: foretell resume {folder.root} --episodes N"
@@ -133,22 +136,28 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder) -> None:
     if why := why_not_fast():
         console.print(f"computed by the reference, many times slower than compiled kernels: {why}", style="dim")
     with held(folder), _bar(scenario.episodes, console) as show, interruptible() as interrupted:
-        observer = Observer(plan, folder, way, show, partial(console.print, style="dim", highlight=False))
+        tell = partial(console.print, style="dim", highlight=False)
+        observer = Observer(plan, folder, way, show, tell)
         try:
-            with _environment_heard(way, folder):
+            with environment_heard(way, folder):
                 run(plan, folder, observer, way_called(way), interrupted)
         except ForetellError:
             observer.finish()
             _draw(plan, folder, observer, way)
             raise
         summary = observer.finish()
+        if summary.complete:
+            with environment_heard("simulate", folder):
+                evaluate_training(plan, folder, way, interrupted, tell)
         _draw(plan, folder, observer, way)
         stopped = interrupted()
     screen = Screen()
     screen.print(_figures(screen, summary, plan.names))
+    if (best := read_evaluations(folder).best) is not None:
+        say(_best(best))
     say(_digests(summary))
-    say(_paths(folder))
-    if stopped and not summary.complete:
+    say(paths(folder))
+    if stopped and (not summary.complete or waiting(folder)):
         played = f"{summary.episodes} of {counted(scenario.episodes, 'episode')}"
         console.print(f"foretell: interrupted after {played}", style="yellow")
         console.print(f"go on with: foretell resume {folder.root}", style="yellow", soft_wrap=True)
@@ -163,7 +172,7 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder) -> None:
 
 
 @contextmanager
-def _environment_heard(way: WayName, folder: RunFolder) -> Iterator[None]:
+def environment_heard(way: WayName, folder: RunFolder) -> Iterator[None]:
     """Let what the environment prints go to its log, as it does where it is a process of its own."""
     if way != "simulate":
         yield
@@ -193,7 +202,9 @@ def _draw(plan: Plan, folder: RunFolder, observer: Observer, way: WayName) -> No
         from scenarios.reports.learning_curve import draw_learning_curve  # noqa: PLC0415 - matplotlib takes half a second
 
         title = f"{scenario.name}, {scenario.algorithm.name}, seed {scenario.seed} ({way})"
-        draw_learning_curve(folder.learning_curve, title, tuple(map(plan.names.told, plan.agents)), returns)
+        told, before = tuple(map(plan.names.told, plan.agents)), scenario.episodes_before
+        evaluations = [(each.learned_from - before, each.team) for each in read_evaluations(folder).on_the_way]
+        draw_learning_curve(folder.learning_curve, title, told, returns, evaluations)
 
 
 @contextmanager
@@ -273,12 +284,19 @@ def _figures(screen: Screen, summary: Summary, names: AgentNames) -> Table:
     return table
 
 
+def _best(best: Evaluation) -> str:
+    """What the best of the policies on the way is worth."""
+    team = best.team
+    interval = "" if team.low is None or team.high is None else f" ({team.low:.2f} to {team.high:.2f})"
+    return f"best policy    after {counted(best.learned_from, 'episode')}: team return {team.mean:.2f}{interval}"
+
+
 def _digests(summary: Summary) -> str:
     """What any other machine ends with too, whole, never folded or cut."""
     return f"{'curve digest':15}{summary.curve_digest}\n{'weights digest':15}{summary.weights_digest}"
 
 
-def _paths(folder: RunFolder) -> str:
+def paths(folder: RunFolder) -> str:
     """Where the results are, never folded or cut."""
     lines = [f"results          {folder.root}"]
     if folder.learning_curve.exists():

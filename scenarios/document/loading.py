@@ -46,7 +46,38 @@ def load_scenario(name_or_path: str, settings: Mapping[str, Any] | None = None) 
         ScenarioError: It is not a valid scenario; names the path.
     """
     scenario = parse_scenario(_read(name_or_path), settings or {})
-    return with_environment_file(scenario, None if name_or_path in catalogue_names() else Path(name_or_path).parent)
+    folder = None if name_or_path in catalogue_names() else Path(name_or_path).parent
+    return with_initial_policy(with_environment_file(scenario, folder), folder)
+
+
+def with_initial_policy(scenario: Scenario, folder: Path | None) -> Scenario:
+    """The scenario with the absolute path of the policy that agents begin with, and which one that is.
+
+    Args:
+        scenario: The document.
+        folder: Of its file; None where a relative path counts from the working folder.
+
+    Raises:
+        ScenarioError: There is no policy, or it cannot be read.
+    """
+    config = scenario.initial_policy
+    if config is None:
+        return scenario
+    from agent_node.policy_folder import read_document  # noqa: PLC0415 - safetensors comes with it
+    from agent_node.saved_policy import place_of_policy  # noqa: PLC0415
+
+    try:
+        path = ((folder or Path()) / config.path.expanduser()).absolute()
+    except RuntimeError:
+        raise ScenarioError("initial_policy.path", f"expected the home of a user, found {config.path}") from None
+    noted = config.model_copy(update={"path": path})
+    if config.digest is None or config.episodes is None:
+        try:
+            document, digest = read_document(place_of_policy(path))
+        except UserError as error:
+            raise ScenarioError("initial_policy.path", str(error)) from None
+        noted = noted.model_copy(update={"digest": digest, "episodes": document.learned_from})
+    return scenario if noted == config else scenario.model_copy(update={"initial_policy": noted})
 
 
 def parse_scenario(text: str, settings: Mapping[str, Any]) -> Scenario:

@@ -111,6 +111,8 @@ class Plan:
             exchange=scenario.exchange,
             learning=scenario.learning,
             algorithm=scenario.algorithm,
+            initial_policy=scenario.initial_policy,
+            acts_only=scenario.acts_only,
         )
 
     def environment(self, wiring: Wiring) -> ServiceConfig:
@@ -157,7 +159,8 @@ class Plan:
             identity=Identity(wiring.name, self._shared_digest, FORETELL, ARITHMETIC),
             name=name,
             peers=peers,
-            seed=scenario.seed,
+            seed=scenario.stream_seed,
+            episodes_before=scenario.episodes_before,
             transport=self._transport,
             joining=scenario.joining,
             faults=scenario.message_faults,

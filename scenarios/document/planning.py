@@ -20,6 +20,8 @@ from scenarios.document.addressing import with_ids
 from scenarios.document.agent_names import AgentNames
 from scenarios.document.delay_traces import with_traces
 from scenarios.document.graph import Graph, build_graph
+from scenarios.document.initial_policy import require_acting_faults, require_fit
+from scenarios.document.loading import with_initial_policy
 from scenarios.document.plan import Plan
 from scenarios.document.process_faults import PROCESS_FAULTS, LateJoinConfig, matching
 from scenarios.document.scenario import Scenario
@@ -33,8 +35,8 @@ def make_plan(scenario: Scenario) -> Plan:
     Raises:
         ScenarioError: Something in the document cannot work; names the path.
     """
-    scenario = with_traces(scenario)
-    Judge(scenario.message_faults, scenario.seed)
+    scenario = with_initial_policy(with_traces(scenario), None)
+    Judge(scenario.message_faults, scenario.stream_seed)
     algorithm = make_algorithm(scenario)
     task = make_task(scenario.environment, 1)
     try:
@@ -56,6 +58,8 @@ def make_plan(scenario: Scenario) -> Plan:
         largest_bytes = max(_size_of_shares(plan, algorithm), HEAD_BYTES + plan.timestep_bytes)
         _check_patience(plan, algorithm)
         _check_process_faults(plan)
+        require_acting_faults(scenario)
+        require_fit(plan, algorithm.models)
         return replace(plan, largest_bytes=largest_bytes)
     finally:
         task.close()

@@ -8,11 +8,12 @@ from hashlib import sha256
 from typing import Annotated
 
 import tomli_w
-from pydantic import Field, TypeAdapter
+from pydantic import Field, JsonValue, TypeAdapter, field_validator, model_validator
 
-from agent_node.config import AlgorithmConfig, ExchangeConfig, LearningConfig
+from agent_node.config import ActsOnly, AlgorithmConfig, ExchangeConfig, InitialPolicyConfig, LearningConfig
 from broker.config import JoiningConfig, Model, TransportConfig
 from broker.faults.config import FaultConfig, MessageFaultConfig, name_of_fault
+from broker.seeding import derive
 from env_service.config import BarrierConfig, EnvironmentConfig
 from scenarios.document.process_faults import PROCESS_FAULTS, ProcessFaultConfig
 from scenarios.document.recovery_config import RecoveryConfig
@@ -22,13 +23,30 @@ AnyFaultConfig = Annotated[MessageFaultConfig | ProcessFaultConfig, Field(discri
 ANY_FAULT: TypeAdapter[AnyFaultConfig] = TypeAdapter(AnyFaultConfig)
 
 _OF_EACH_HOST = (
-    *("description", "environment.file", "transport.mqtt.address", "transport.mqtt.broker"),
+    *("description", "environment.file", "initial_policy.path", "transport.mqtt.address", "transport.mqtt.broker"),
     *("transport.mqtt.username", "transport.mqtt.password_file", "transport.mqtt.password_variable"),
     *("transport.zeromq.scheme", "transport.zeromq.host", "transport.zeromq.base_port"),
     *("transport.zeromq.addresses", "transport.zeromq.forwarder"),
     *("transport.security", "transport.scheduling", "transport.journal"),
 )
 """Where things are, and how a host goes about it: none of it changes a number."""
+
+
+class EvaluationConfig(Model):
+    """Policies are kept on the way, and evaluated when the training has ended; nothing of the training changes."""
+
+    every: int = Field(
+        ge=1, description="Training episodes between two policies that are kept; the last one is evaluated in any case."
+    )
+    episodes: int = Field(
+        default=20,
+        ge=1,
+        description="Episodes that each policy acts in, in one copy of the environment, with the same draws for all; "
+        "the best of them is then judged by ten times as many others.",
+    )
+    greedy: bool = Field(
+        default=False, description="Whether agents take their likeliest actions, instead of drawing them."
+    )
 
 
 class Scenario(Model):
@@ -61,6 +79,48 @@ class Scenario(Model):
         default=(), description="What goes wrong, with messages and with processes, in the order in which it applies."
     )
 
+    initial_policy: InitialPolicyConfig | None = Field(
+        default=None, description="A saved policy that agents begin with; none: they begin with draws."
+    )
+    acts_only: ActsOnly | None = Field(
+        default=None,
+        description="Whether agents act with `initial_policy` and never learn, as `foretell evaluate` has it. drawn: "
+        "actions are drawn, as in training. greedy: each takes its likeliest, the first of equal ones.",
+    )
+
+    evaluation: EvaluationConfig | None = Field(default=None, description="What a training is evaluated by; none: not.")
+
+    @field_validator("initial_policy", mode="before")
+    @classmethod
+    def _path_is_enough(cls, given: JsonValue) -> JsonValue:
+        return {"path": given} if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _has_what_it_evaluates(self) -> Scenario:
+        if self.acts_only is not None and self.initial_policy is None:
+            msg = "acts_only: expected initial_policy, the policy that agents act with"
+            raise ValueError(msg)
+        if self.acts_only is not None and self.evaluation is not None:
+            msg = "evaluation: expected none with acts_only, where nobody learns"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def rounds(self) -> int:
+        """Communication rounds of an episode: none where nobody learns."""
+        return self.learning.rounds if self.acts_only is None else 0
+
+    @property
+    def stream_seed(self) -> int:
+        """What every draw derives from; an evaluation's streams have names that no training has."""
+        return self.seed if self.acts_only is None else derive(self.seed, "evaluation")
+
+    @property
+    def episodes_before(self) -> int:
+        """Episodes that were learned from before those of the run; an evaluation counts its own alone."""
+        started = self.initial_policy if self.acts_only is None else None
+        return 0 if started is None else started.episodes or 0
+
     @property
     def message_faults(self) -> tuple[FaultConfig, ...]:
         """What goes wrong with messages."""
@@ -79,7 +139,11 @@ class Scenario(Model):
     @property
     def digest(self) -> str:
         """SHA-256 of every setting that says what a run is: not how long it goes on, and not where its code lies."""
-        settings = self.model_dump(mode="json", exclude={"episodes": True, "environment": {"file"}}, exclude_none=True)
+        settings = self.model_dump(
+            mode="json",
+            exclude={"episodes": True, "environment": {"file"}, "initial_policy": {"path"}},
+            exclude_none=True,
+        )
         return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -88,7 +152,7 @@ class Scenario(Model):
         settings = self.model_dump(mode="json", exclude_none=True)
         for path in _OF_EACH_HOST:
             *tables, name = path.split(".")
-            reduce(dict.__getitem__, tables, settings).pop(name, None)
+            reduce(lambda found, table: found.get(table, {}), tables, settings).pop(name, None)
         return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def to_toml(self) -> str:

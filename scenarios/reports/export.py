@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from broker.errors import UserError
+from scenarios.results.evaluation import Evaluation
 from scenarios.results.run_result import RunResult
 
 COLUMNS = (
@@ -62,8 +63,10 @@ def to_parquet(runs: Sequence[RunResult]) -> bytes:
 def to_marl_eval(runs: Sequence[RunResult]) -> bytes:
     """JSON as marl-eval reads it.
 
-    There are no evaluation episodes apart from training: a step's list holds the team returns of the last training
-    episodes before it, and the absolute metric, one number, is the mean over the last tenth of the run.
+    Where the training was evaluated, a step's list holds the team returns of the evaluation there, and the absolute
+    metric those of the best policy in episodes that did not choose it. Where it was not, a step's list holds the team
+    returns of the last training episodes before it, and the absolute metric, one number, is the mean over the last
+    tenth of the run.
 
     Raises:
         UserError: Two runs are the same run of marl-eval's, or runs have too few or different numbers of episodes.
@@ -81,7 +84,8 @@ def to_marl_eval(runs: Sequence[RunResult]) -> bytes:
         if name in seeds:
             msg = f"marl-eval can hold one run of {scenario.name}, {scenario.algorithm.name}, {name}; found two"
             raise UserError(msg)
-        seeds[name] = _steps(run)
+        best = run.evaluations.best
+        seeds[name] = _steps(run) if best is None else _evaluated(run, best)
     return (json.dumps(document, indent=1) + "\n").encode()
 
 
@@ -113,6 +117,18 @@ def _rows(runs: Sequence[RunResult]) -> Iterator[Row]:
         for episode, (returns, steps) in enumerate(zip(run.returns.tolist(), run.steps.tolist(), strict=True)):
             for agent, value in zip(run.agents, returns, strict=True):
                 yield (*head, episode, steps, agent, run.names.by_id[agent], value)
+
+
+def _evaluated(run: RunResult, best: Evaluation) -> dict[str, Any]:
+    """The training's evaluations as marl-eval's."""
+    done = np.cumsum(run.steps)
+    before = run.scenario.episodes_before
+    steps: dict[str, Any] = {
+        f"step_{number}": {"step_count": int(done[each.learned_from - before - 1]), "return": each.team_returns}
+        for number, each in enumerate(run.evaluations.on_the_way, 1)
+    }
+    steps["absolute_metrics"] = {"return": best.team_returns}
+    return steps
 
 
 def _steps(run: RunResult) -> dict[str, Any]:

@@ -17,12 +17,19 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from broker.errors import UserError
+from scenarios.results.evaluation import ReturnInterval
 
-_TEAM = "#1b4f72"
+_TEAM, _EVALUATED = "#1b4f72", "#000000"
 _AGENTS = ("#d35400", "#7d3c98", "#1e8449", "#b7950b", "#c0392b", "#117a65", "#5d6d7e", "#a04000")
 
 
-def draw_learning_curve(path: Path, title: str, agents: tuple[str, ...], returns: np.ndarray) -> None:
+def draw_learning_curve(
+    path: Path,
+    title: str,
+    agents: tuple[str, ...],
+    returns: np.ndarray,
+    evaluations: Sequence[tuple[int, ReturnInterval]] = (),
+) -> None:
     """Team return (and single agents' if there are few) against episodes, raw and smoothed.
 
     Args:
@@ -30,6 +37,7 @@ def draw_learning_curve(path: Path, title: str, agents: tuple[str, ...], returns
         title: Above the axes.
         agents: What people are told of each.
         returns: (episodes, N) float64.
+        evaluations: Team returns of policies on the way, by the episodes that they have learned from.
 
     Raises:
         UserError: The file cannot be written.
@@ -48,6 +56,8 @@ def draw_learning_curve(path: Path, title: str, agents: tuple[str, ...], returns
         for column, agent in enumerate(agents):
             own = _smoothed(episodes, returns[:, column], window)
             lines += axes.plot(*own, color=_AGENTS[column], linewidth=1, marker=alone, label=agent)
+    if evaluations:
+        lines.append(_evaluated(axes, evaluations))
     axes.set_xlabel("training episode")
     axes.set_ylabel("return per episode")
     axes.set_title(title, parse_math=False)
@@ -61,6 +71,18 @@ def draw_learning_curve(path: Path, title: str, agents: tuple[str, ...], returns
         except OSError as error:
             msg = f"cannot write the learning curve {path}: {error.strerror}"
             raise UserError(msg) from None
+
+
+def _evaluated(axes: Axes, evaluations: Sequence[tuple[int, ReturnInterval]]) -> Line2D:
+    """Points with their intervals."""
+    episodes = [learned_from for learned_from, _ in evaluations]
+    means = [team.mean for _, team in evaluations]
+    for learned_from, team in evaluations:
+        if team.low is not None and team.high is not None:
+            axes.plot([learned_from] * 2, [team.low, team.high], color=_EVALUATED, linewidth=1.2)
+    label = "team, evaluated (95% interval)"
+    (line,) = axes.plot(episodes, means, color=_EVALUATED, linestyle=":", marker="D", markersize=4, label=label)
+    return line
 
 
 def _explain(axes: Axes, lines: Sequence[Line2D]) -> None:

@@ -20,6 +20,8 @@ def tables(runs: Sequence[RunResult]) -> Iterator[Table]:
     yield _agents(runs)
     yield _communication(runs)
     yield _trouble(runs)
+    if any(run.evaluations.best is not None for run in runs):
+        yield _evaluations(runs)
     groups = [_one_a_seed(group) for group in _groups(runs)]
     if any(len(group) > 1 for group in groups):
         yield _statistics(groups)
@@ -95,6 +97,26 @@ def _trouble(runs: Sequence[RunResult]) -> Table:
         counts = (summary.faults_applied, summary.shares_missing, summary.rejected, summary.dropped, summary.lost)
         digests = (summary.curve_digest, summary.weights_digest, summary.ledger_digest)
         table.add_row(_name(run), *map(str, counts), *(digest[:_DIGITS] for digest in digests))
+    return table
+
+
+def _evaluations(runs: Sequence[RunResult]) -> Table:
+    table = _table("evaluated team return", "run", "policies", "first", "last", "best after", "best", "95% interval")
+    for run in runs:
+        found, best = run.evaluations.on_the_way, run.evaluations.best
+        if not found or best is None:
+            continue
+        team = best.team
+        table.add_row(
+            _name(run),
+            str(len(found)),
+            f"{found[0].team.mean:.2f}",
+            f"{found[-1].team.mean:.2f}",
+            str(best.learned_from),
+            f"{team.mean:.2f}",
+            "" if team.low is None else f"{team.low:.2f} to {team.high:.2f}",
+        )
+    table.caption = "policies on the way, acting without learning; the best one in episodes that did not choose it"
     return table
 
 

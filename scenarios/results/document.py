@@ -5,11 +5,15 @@ The one change of it that is allowed is a larger number of episodes.
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
+from agent_node.saved_policy import place_of_policy
 from broker.arithmetic.version import ARITHMETIC
 from broker.errors import UserError
 from broker.files import sync, write_whole
 from broker.text_files import read_text
-from scenarios.document.loading import MOST_BYTES, parse_scenario
+from scenarios.document.loading import MOST_BYTES, parse_scenario, with_initial_policy
 from scenarios.document.scenario import Scenario
 from scenarios.results.folder import RunFolder
 from scenarios.results.reader import read_store
@@ -22,11 +26,30 @@ def write_document(folder: RunFolder, scenario: Scenario) -> None:
         UserError: It cannot be written; what was there before is there still.
     """
     try:
-        write_whole(folder.scenario, scenario.to_toml().encode())
+        kept = _with_policy_kept(folder, scenario)
+        write_whole(folder.scenario, kept.to_toml().encode())
         sync(folder.root)
     except OSError as error:
         msg = f"cannot write the run's document {folder.scenario}: {error.strerror}"
         raise UserError(msg) from None
+
+
+def _with_policy_kept(folder: RunFolder, scenario: Scenario) -> Scenario:
+    """The document with the policy that agents begin with beside it: where that came from, another one may be soon.
+
+    Raises:
+        OSError: It cannot be copied.
+    """
+    if scenario.initial_policy is None:
+        return scenario
+    if not folder.initial_policy.exists():
+        copied = folder.initial_policy.with_suffix(".new")
+        shutil.copytree(place_of_policy(scenario.initial_policy.path), copied, dirs_exist_ok=True)
+        copied.rename(folder.initial_policy)
+    here = Path(folder.initial_policy.name)
+    return scenario.model_copy(
+        update={"initial_policy": scenario.initial_policy.model_copy(update={"path": here})},
+    )
 
 
 def go_on(folder: RunFolder, scenario: Scenario, substrate: str) -> None:
@@ -70,7 +93,7 @@ def read_document(folder: RunFolder) -> Scenario:
     except OSError as error:
         msg = f"cannot read the run in {folder.root}: {folder.scenario.name}: {error.strerror}"
         raise UserError(msg) from None
-    scenario = parse_scenario(text, {})
+    scenario = with_initial_policy(parse_scenario(text, {}), folder.root)
     with read_store(folder.store) as store:
         store.require_document(scenario.digest, scenario.episodes)
     return scenario

@@ -8,6 +8,10 @@ tensorboard/         the same for TensorBoard, with the losses
 logs/                one file per process
 journal/             every frame, if the scenario asks for it
 policy/              what the agents have learned, for whoever wants to use it
+initial-policy/      a copy of the policy that they began with, if there was one
+evaluations/         what policies on the way were worth, if the scenario asks for it; `best.json`: the best of them
+best-policy/         that one
+evaluation.json      what came of it, if they acted and did not learn
 checkpoints/         states of all participants, from which a run goes on after a crash or when it is resumed
 orders/              faults to be added or healed, until the launcher has taken them
 lock                 held by who works on the run
@@ -87,6 +91,26 @@ class RunFolder:
     def policy(self) -> Path:
         """What the agents have learned."""
         return self.root / "policy"
+
+    @property
+    def initial_policy(self) -> Path:
+        """What they began with."""
+        return self.root / "initial-policy"
+
+    @property
+    def evaluations(self) -> Path:
+        """Of policies on the way, and these until they are evaluated."""
+        return self.root / "evaluations"
+
+    @property
+    def best_policy(self) -> Path:
+        """The best of the policies on the way."""
+        return self.root / "best-policy"
+
+    @property
+    def evaluation(self) -> Path:
+        """What came of an evaluation."""
+        return self.root / "evaluation.json"
 
     @property
     def keys(self) -> Path:

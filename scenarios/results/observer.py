@@ -217,7 +217,7 @@ class Observer:
         self._show_sentence(self._plan.names.tell(sentence))
 
     def _recalled(self, after_episode: int | None = None) -> RunTotals:
-        totals = RunTotals(self._plan.agents, self._plan.scenario.learning.rounds)
+        totals = RunTotals(self._plan.agents, self._plan.scenario.rounds)
         totals.recall(self._store.reader, after_episode)
         return totals
 

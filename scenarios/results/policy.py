@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
 from agent_node.learning.fields import Arrays
 from agent_node.learning.network_sizes import Networks
 from agent_node.learning.weights_digest import weights_digest
-from agent_node.policy_document import ActionSpace, LearnedAgent, NetworkLayout, ObservationSpace, PolicyDocument
+from agent_node.policy_document import (
+    ActionSpace,
+    LearnedAgent,
+    NetworkLayout,
+    ObservationSpace,
+    PolicyDocument,
+    name_of_training,
+)
 from agent_node.policy_folder import arrays_of, write_policy
 from agent_node.registry import load_algorithm
+from agent_node.saved_policy import ACTOR, CRITIC
+from agent_node.sharing import is_of_edges
 from broker.arithmetic.sizes import Sizes
 from broker.errors import UserError
 from broker.participants.checkpoint import Kept
 from scenarios.document.plan import Plan
-from scenarios.results.folder import RunFolder
 
 
-def keep_policy(plan: Plan, folder: RunFolder, kept: Mapping[str, Kept], gone: tuple[str, ...]) -> None:
-    """Write what the agents have learned into the run's folder; nothing where no agent has kept anything.
+def keep_policy(plan: Plan, folder: Path, kept: Mapping[str, Kept], gone: tuple[str, ...]) -> None:
+    """Write what the agents have learned; nothing where no agent has kept anything.
 
     Args:
         plan: What ran.
-        folder: The run's.
+        folder: Where.
         kept: By agent, what it knows after which episode.
         gone: Agents that died, without which the others went on.
 
@@ -36,23 +45,26 @@ def keep_policy(plan: Plan, folder: RunFolder, kept: Mapping[str, Kept], gone: t
     scenario = plan.scenario
     models = load_algorithm(scenario.algorithm.name).models
     arrays: Arrays = {}
+    training: Arrays = {}
     agents = {}
     for agent in plan.agents:
         networks, found = plan.networks(agent, models), kept.get(agent)
         agents[agent] = _about(plan, agent, networks, found, gone=agent in gone)
         if found is not None:
             arrays |= arrays_of(agent, networks, *_parameters(found))
+            training |= _training(agent, found)
     document = PolicyDocument(
         scenario=scenario.name,
         scenario_digest=scenario.digest,
+        document=scenario.model_dump(mode="json", exclude_none=True),
         episodes=scenario.episodes,
         algorithm=scenario.algorithm.name,
         agents=agents,
     )
     try:
-        write_policy(folder.policy, document, arrays)
+        write_policy(folder, document, arrays, training)
     except OSError as error:
-        msg = f"cannot write the run's policy to {folder.policy}: {error.strerror}"
+        msg = f"cannot write the run's policy to {folder}: {error.strerror}"
         raise UserError(msg) from None
 
 
@@ -71,7 +83,13 @@ def _about(plan: Plan, agent: str, networks: Networks, kept: Kept | None, *, gon
 
 def _parameters(kept: Kept) -> tuple[np.ndarray, np.ndarray]:
     """Policies (R, P) and critic (1, P) of what a learner keeps; see `Learner.state`."""
-    return kept.state.arrays["actor/parameters"], kept.state.arrays["critic/parameters"]
+    return kept.state.arrays[ACTOR], kept.state.arrays[CRITIC]
+
+
+def _training(agent: str, kept: Kept) -> Arrays:
+    """What else the learner keeps: not what it heard, which is of rounds that are over."""
+    own = {name: array for name, array in kept.state.arrays.items() if not is_of_edges(name)}
+    return {name_of_training(agent, name): array for name, array in own.items() if name not in (ACTOR, CRITIC)}
 
 
 def _layout(sizes: Sizes) -> NetworkLayout:

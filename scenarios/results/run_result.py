@@ -18,6 +18,7 @@ from scenarios.document.agent_names import AgentNames
 from scenarios.document.scenario import Scenario
 from scenarios.results.answers import EpisodeRow
 from scenarios.results.document import read_document
+from scenarios.results.evaluation import NOT_EVALUATED, TrainingEvaluations, read_evaluations
 from scenarios.results.folder import RunFolder
 from scenarios.results.reader import read_store, require_version
 from scenarios.results.summary import Summary
@@ -67,6 +68,7 @@ class RunResult:
         returns: (episodes, N) float64, undiscounted, mean over parallel copies.
         steps: (episodes,) int64, environment steps of each episode over all its copies.
         traffic: What crossed the edges between agents.
+        evaluations: Of policies on the way, and of the best of them.
     """
 
     folder: Path
@@ -77,6 +79,7 @@ class RunResult:
     returns: NDArray[np.float64]
     steps: NDArray[np.int64]
     traffic: EdgeTraffic
+    evaluations: TrainingEvaluations = NOT_EVALUATED
 
     @property
     def team(self) -> NDArray[np.float64]:
@@ -105,7 +108,8 @@ def read_run(folder: Path) -> RunResult:
         agents, returns, steps = _episodes(list(store.episodes()))
         names = store.agent_names()
         traffic = _traffic(store.edges(), agents, summary.rounds)
-    return RunResult(folder, scenario, summary, agents, names, returns, steps, traffic)
+    evaluations = read_evaluations(run)
+    return RunResult(folder, scenario, summary, agents, names, returns, steps, traffic, evaluations)
 
 
 def read_summary(run: RunFolder) -> Summary | None:

@@ -43,7 +43,7 @@ def _problem(error: ErrorDetails) -> str:
             return f"expected a list, found {_shown(found)}"
         case "model_type" | "model_attributes_type" | "dict_type":
             return f"expected a table, found {_shown(found)}"
-        case "string_type":
+        case "string_type" | "path_type":
             return f"expected text, found {_shown(found)}"
         case _:
             message = error["msg"].removeprefix("Input should be ")

@@ -34,6 +34,8 @@ class Recovery:
         self._observer = observer
         self._agents = plan.agents
         self._episodes = plan.scenario.episodes
+        evaluation = plan.scenario.evaluation
+        self._kept_every = None if evaluation is None else evaluation.every
         self._checkpoints = checkpoints
         self._tidy_at = 0
         self._deaths = 0
@@ -74,6 +76,7 @@ class Recovery:
             incarnation=incarnation,
             after_episode=after,
             checkpoint_every=self._settings.checkpoint_every,
+            kept_every=self._kept_every,
             gone=self._observer.gone,
         )
 
@@ -106,15 +109,20 @@ class Recovery:
         self._of_user_code.add(place)
         return death.final or came_before
 
-    def tidy(self) -> None:
-        """Bring to the disk what has been recorded, and then delete checkpoints that nobody will go back to."""
+    def tidy(self, needed_from: int | None = None) -> None:
+        """Bring to the disk what has been recorded, and then delete checkpoints that nobody will go back to.
+
+        Args:
+            needed_from: Of this episode, and of later ones, somebody else needs them.
+        """
         every = self._settings.checkpoint_every
         if self._observer.recorded < self._tidy_at + every:
             return
         self._tidy_at = self._observer.recorded // every * every
         self._observer.flush()
+        oldest = self._tidy_at - every - 1
         for checkpoints in self._living():
-            checkpoints.prune(self._tidy_at - every - 1)
+            checkpoints.prune(oldest if needed_from is None else min(oldest, needed_from))
 
     def kept(self) -> dict[str, Kept]:
         """What each agent knows where another life would begin; of one that is gone, the last that it kept.

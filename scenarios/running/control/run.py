@@ -12,6 +12,7 @@ from scenarios.results.folder import RunFolder
 from scenarios.results.observer import Observer
 from scenarios.results.policy import keep_policy
 from scenarios.running.control.live_faults import LiveFaults
+from scenarios.running.control.milestones import Milestones
 from scenarios.running.control.recovery import Recovery
 from scenarios.running.control.supervisor import Supervisor
 from scenarios.running.substrate import Life, Moment, Substrate, Way
@@ -70,6 +71,7 @@ class _Run:
         self._interrupted = interrupted
         self._recovery = Recovery(plan, observer, substrate.checkpoints)
         self._supervisor = Supervisor(plan, observer)
+        self._milestones = Milestones(plan, folder, observer, substrate.checkpoints)
         self._live = LiveFaults(plan, folder, observer, self._supervisor)
 
     def lead_lives(self) -> None:
@@ -85,12 +87,14 @@ class _Run:
             life.rest(self._interrupted)
 
     def keep_policy(self) -> None:
-        """Write down what has been learned, as far as everybody has kept it.
+        """Write down what has been learned, as far as everybody has kept it; in an evaluation that is nothing.
 
         Raises:
             UserError: It cannot be written.
         """
-        keep_policy(self._plan, self._folder, self._recovery.kept(), self._observer.gone)
+        if self._plan.scenario.acts_only is None:
+            keep_policy(self._plan, self._folder.policy, self._recovery.kept(), self._observer.gone)
+            self._milestones.look(ended=True)
 
     def _lead(self, life: Life) -> ParticipantDied | None:
         """Lead one life to its end; the death that ended it, if one did."""
@@ -122,4 +126,5 @@ class _Run:
                 life.leave(death.participant)
         if moment.paused is not None:
             life.go_on(moment.paused)
-        self._recovery.tidy()
+        self._milestones.look()
+        self._recovery.tidy(self._milestones.needed_from)

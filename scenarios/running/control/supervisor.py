@@ -22,7 +22,7 @@ class Supervisor:
         scenario = plan.scenario
         self._hung_after_s = scenario.recovery.hung_after_s
         self._observer = observer
-        self._faults = ProcessFaults(scenario.process_faults, scenario.seed, plan.strikable, observer.strikes())
+        self._faults = ProcessFaults(scenario.process_faults, scenario.stream_seed, plan.strikable, observer.strikes())
         self._began_at: float | None = None
 
     def late(self) -> dict[str, float]:

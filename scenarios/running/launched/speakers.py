@@ -89,7 +89,7 @@ class Speakers:
         agent, name = record.agent, (record.episode, record.round)
         possible = (
             record.episode in self._episodes
-            and record.round < self._plan.scenario.learning.rounds
+            and record.round < self._plan.scenario.rounds
             and name > self._newest_round.get(agent, (-1, -1))
             and record.heard <= record.partners <= len(self._graph[agent])
         )

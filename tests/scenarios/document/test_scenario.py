@@ -48,6 +48,7 @@ TOPOLOGIES = [
     {"kind": "proximity", "distance": 1.5},
 ]
 DELAYS = [UNIFORM, {"distribution": "constant", "value_s": 0.5}, {"distribution": "exponential", "mean_s": 0.5}]
+TABLES = {"initial_policy": {"path": "a-run"}, "evaluation": {"every": 5}}
 FAULTS = [DROP, *({"kind": "delay", "delay_s": delay} for delay in DELAYS)]
 
 
@@ -58,7 +59,7 @@ def document(**parts):
 DOCUMENTS = {
     **{f"environment {part['kind']}": document(environment=part) for part in ENVIRONMENTS},
     **{f"topology {part['kind']}": document(topology=part) for part in TOPOLOGIES},
-    **{f"faults {number}": document(faults=[part]) for number, part in enumerate(FAULTS)},
+    **{f"faults {number}": document(faults=[part], **TABLES) for number, part in enumerate(FAULTS)},
 }
 
 
@@ -191,6 +192,7 @@ def test_a_value_out_of_range_is_refused_at_its_own_path(document, shown, value)
     [
         *((DOCUMENTS["faults 0"], table) for table in ("", "exchange", "algorithm", "algorithm.anticipation_sharing")),
         *((DOCUMENTS["faults 0"], table) for table in ("learning", "service", "joining", "transport")),
+        *((DOCUMENTS["faults 0"], table) for table in TABLES),
         (DOCUMENTS["faults 0"], "transport.zeromq"),
         *((DOCUMENTS[f"environment {part['kind']}"], "environment") for part in ENVIRONMENTS),
         *((DOCUMENTS[f"topology {part['kind']}"], "topology") for part in TOPOLOGIES),

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import trim_mean
 
-from scenarios.reports.statistics import Estimate, band, difference, estimate, iqm, stratified
+from scenarios.reports.statistics import Estimate, band, difference, estimate, iqm, mean_of, stratified
 
 numbers = st.floats(-1e6, 1e6, allow_subnormal=False)
 samples = st.lists(numbers, min_size=1, max_size=12)
@@ -48,6 +48,22 @@ def test_an_interval_holds_its_estimate_and_stays_within_the_sample(sample):
     found = estimate(sample, "test")
     assert min(sample) <= found.low <= found.value <= found.high <= max(sample)
     assert found.value == iqm(sample)
+
+
+@settings(deadline=None, max_examples=5)
+@given(pairs)
+def test_the_interval_of_a_mean_holds_it_and_stays_within_the_sample(sample):
+    found = mean_of(sample, "test")
+    assert found.value == np.mean(sample)
+    assert min(sample) - 1e-6 <= found.low <= found.value <= found.high <= max(sample) + 1e-6
+    assert found == mean_of(sample, "test")
+    assert mean_of(sample[:1], "test") == Estimate(sample[0], None, None)
+
+
+def test_the_interval_of_a_mean_is_as_wide_as_its_standard_error_says():
+    sample = np.random.default_rng(1).normal(3.0, 2.0, 400)
+    found = mean_of(sample.tolist(), "test")
+    assert (found.high - found.low) / 2 == pytest.approx(1.96 * sample.std() / 20, rel=0.1)
 
 
 @settings(deadline=None, max_examples=20)

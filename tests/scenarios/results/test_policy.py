@@ -19,7 +19,7 @@ from acting_spy import spy_on_acting
 
 from agent_node.learning.network_sizes import Networks, Sizes
 from agent_node.policy_document import ActionSpace, LearnedAgent, NetworkLayout, ObservationSpace, PolicyDocument
-from agent_node.policy_folder import arrays_of, read_policy, write_policy
+from agent_node.policy_folder import arrays_of, read_policy, read_training, write_policy
 from agent_node.trained_policy import load_policies
 from broker.errors import UserError
 from broker.participants.checkpoint import FileCheckpoints, State
@@ -156,26 +156,29 @@ def test_a_policy_is_written_whole_or_not_at_all_whenever_the_disk_is_full_or_po
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: BaseException, *, first: bool
 ) -> None:
     document, arrays = read_policy(finished / "policy")
+    training = read_training(finished / "policy", document)
     other = {name: array + 1 for name, array in arrays.items()}
     moments = 0
     while True:
         folder = tmp_path / str(moments)
         if not first:
-            write_policy(folder, document, arrays)
+            write_policy(folder, document, arrays, training)
         with monkeypatch.context() as patch:
             lose(patch, moments, how)
             try:
-                write_policy(folder, document.model_copy(update={"episodes": 99}), other)
+                write_policy(folder, document.model_copy(update={"episodes": 99}), other, other)
                 break
             except (PowerLost, OSError):
                 pass
         if not first or (folder / "policy.json").exists():
             found = read_policy(folder)
             assert same(found[1], arrays if found[0] == document else other)
+            assert same(read_training(folder, found[0]), training if found[0] == document else other)
         if isinstance(how, OSError):
             left = contents(folder).keys() if folder.exists() else set()
-            assert left == ({"policy.json", read_policy(folder)[0].arrays} if left else set())
-        write_policy(folder, document.model_copy(update={"episodes": 99}), other)
+            there = read_policy(folder)[0] if left else None
+            assert left == (set() if there is None else {"policy.json", there.arrays, there.training})
+        write_policy(folder, document.model_copy(update={"episodes": 99}), other, other)
         assert same(read_policy(folder)[1], other), "another try finds nothing in its way"
         moments += 1
     assert moments >= 6
@@ -249,13 +252,13 @@ def harmed(folder: Path, how: str) -> None:
         case "no file":
             document.unlink()
         case "no JSON":
-            document.write_text('{"version": 1, "agents"')
+            document.write_text('{"version": 2, "agents"')
         case "no text":
             document.write_bytes(b"\xff\xfe")
         case "a list":
             document.write_text("[1]")
         case "another version":
-            document.write_text(json.dumps(found | {"version": 2}))
+            document.write_text(json.dumps(found | {"version": 1}))
         case "another field":
             document.write_text(json.dumps(found | {"more": 1}))
         case "no arrays":
@@ -277,7 +280,7 @@ def harmed(folder: Path, how: str) -> None:
         ("no JSON", "policy.json cannot be used: it is not what was written"),
         ("no text", "policy.json cannot be used: it is not what was written"),
         ("a list", "policy.json cannot be used: it is not what was written"),
-        ("another version", "policy.json is of version 2, and this Foretell reads version 1"),
+        ("another version", "policy.json is of version 1, and this Foretell reads version 2"),
         ("another field", "policy.json cannot be used: it is not what was written"),
         ("no arrays", "cannot be read ([Errno 2] No such file"),
         ("other arrays", "is not what was written"),

@@ -1,0 +1,106 @@
+"""What acts for an agent that never learns: one policy, as it was saved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NoReturn
+
+import numpy as np
+
+from agent_node.config import AgentConfig
+from agent_node.experience import masks
+from agent_node.experience.rollout import Rollout
+from agent_node.learning.fields import Arrays
+from broker.arithmetic.chosen import kernels
+from broker.arithmetic.draws import single_uniforms
+from broker.arithmetic.kernels import Acting
+from broker.arithmetic.sizes import Sizes
+from broker.errors import ProtocolViolation
+from broker.seeding import generator
+
+
+class FixedPolicy:
+    """The place of a learner in an agent that is evaluated; see `agent_node.protocol.Learns`.
+
+    Drawn actions have the streams of a learner's, but those of an evaluation derive from a seed of its own.
+
+    Args:
+        config: The agent's slice of the scenario.
+        sizes: Of the policy.
+        parameters: Of the policy (P,).
+        weights_digest: Of all networks that the agent had when it was saved.
+    """
+
+    def __init__(self, config: AgentConfig, sizes: Sizes, parameters: np.ndarray, weights_digest: str) -> None:
+        self._config, self._weights_digest = config, weights_digest
+        name, counts = config.link.name, config.action_counts
+        near = len(config.neighbors[name]) if config.proximity else None
+        actions = (counts[name], max(counts.values())) if config.masks else None
+        self._rollout = Rollout(config.steps, config.parallel_episodes, config.observation_size, near, actions)
+        self._greedy = config.acts_only == "greedy"
+        self._acting = Acting(
+            sizes=sizes,
+            parameters=parameters,
+            observations=self._rollout.observed,
+            possible=self._rollout.possible,
+            uniforms=np.zeros((config.steps, config.parallel_episodes), np.float32),
+            actions=self._rollout.actions,
+            count=counts[name],
+        )
+
+    def begin_episode(self, episode: int) -> None:
+        """Get ready to act in `episode`."""
+        self._rollout.begin()
+        link = self._config.link
+        stream = generator(link.seed, link.name, "actions", link.episodes_before + episode)
+        self._acting.uniforms[...] = single_uniforms(stream, self._acting.uniforms.shape)
+
+    def see(self, step: int, data: memoryview) -> None:
+        """Note a timestep without acting on it."""
+        self._rollout.see(step, data)
+
+    def act(self, step: int, data: memoryview) -> np.ndarray:
+        """Actions (E,) int32: drawn from the policy, or the likeliest ones."""
+        self._rollout.see(step, data)
+        return self._likeliest(step) if self._greedy else kernels.act(self._acting, step)
+
+    def _likeliest(self, step: int) -> np.ndarray:
+        acting = self._acting
+        outputs = kernels.evaluate(acting.sizes, acting.parameters[None], (0,), acting.observations[step]).outputs
+        logits = outputs[0, :, : acting.count]
+        if acting.possible is not None:
+            logits = np.where(acting.possible[step], logits, np.float32(masks.IMPOSSIBLE))
+        likeliest: np.ndarray = logits.argmax(axis=1).astype(np.int32)
+        return likeliest
+
+    def end_episode(self) -> None:
+        """Nothing is learned from it."""
+
+    def open_round(self, episode: None, number: int, partners: tuple[str, ...]) -> NoReturn:  # noqa: ARG002
+        """There is none."""
+        msg = f"{self._config.link.name} is evaluated, and has no round {number}"
+        raise AssertionError(msg)
+
+    def check(self, source: str, arrays: Mapping[str, np.ndarray]) -> None:  # noqa: ARG002
+        """Refuse every share."""
+        raise ProtocolViolation(f"{source} shares with an agent that is evaluated")
+
+    def close_round(
+        self,
+        opened: NoReturn,
+        shares: Mapping[str, Arrays],  # noqa: ARG002
+        stale: Mapping[str, Arrays],  # noqa: ARG002
+    ) -> dict[str, float]:
+        """There is none."""
+        return opened
+
+    def weights_digest(self) -> str:
+        """That of the agent whose policy it is, when it was saved."""
+        return self._weights_digest
+
+    def state(self) -> Arrays:
+        """Nothing changes."""
+        return {}
+
+    def restore(self, state: Arrays) -> None:
+        """Nothing has changed."""

@@ -1,0 +1,122 @@
+"""`foretell evaluate` from the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from broker.counting import counted
+from broker.errors import ForetellError, LedgerMismatch
+from scenarios.commands.planned import planned
+from scenarios.commands.rich_screen import Screen
+from scenarios.commands.screen import say
+from scenarios.commands.terminal import environment_heard, interruptible, paths
+from scenarios.document.plan import Plan
+from scenarios.document.scenario import Scenario
+from scenarios.play.evaluate import EvaluationWish, evaluation_of, scenario_of
+from scenarios.results.evaluation import Evaluation, ReturnInterval
+from scenarios.results.folder import RunFolder, held, make_run_folder
+from scenarios.results.observer import Observer, ShowProgress
+from scenarios.results.proof import mismatches
+from scenarios.results.temporary import temporary_folder
+from scenarios.running.control.run import run
+from scenarios.running.machine import make_ready
+from scenarios.running.ways import WayName, way_called
+
+_AGENTS_SHOWN = 20
+
+
+def evaluate(wish: EvaluationWish, way: WayName, out: Path | None, *, as_json: bool) -> None:
+    """Let trained agents act, and show what they earn.
+
+    Args:
+        wish: What is evaluated.
+        way: On what it runs.
+        out: Folder for all that a run leaves, or None to keep nothing.
+        as_json: Whether the result is shown as JSON alone.
+
+    Raises:
+        ForetellError: It could not run to its end.
+        LedgerMismatch: It did, but its faults are not those that were asked for.
+    """
+    scenario = scenario_of(wish)
+    plan = planned(scenario)
+    make_ready(plan, as_processes=way == "run")
+    with _folder(out, scenario) as folder:
+        found = _played(plan, folder, way)
+        found.write(folder.evaluation)
+        if as_json:
+            say(found.as_json(), nl=False)
+        else:
+            _show(plan, found)
+        if out is not None and not as_json:
+            say(paths(folder))
+        if sentences := mismatches(plan, folder.store):
+            raise LedgerMismatch([*map(plan.names.tell, sentences)])
+
+
+@contextmanager
+def _folder(out: Path | None, scenario: Scenario) -> Iterator[RunFolder]:
+    """The folder that was asked for, or one that is gone afterwards."""
+    if out is not None:
+        yield make_run_folder(out, scenario.name, scenario.seed)
+        return
+    with temporary_folder() as place:
+        yield make_run_folder(place / "evaluation", scenario.name, scenario.seed)
+
+
+def _played(plan: Plan, folder: RunFolder, way: WayName) -> Evaluation:
+    console, episodes = Screen(stderr=True), plan.scenario.episodes
+    with held(folder), _bar(episodes, console) as show, interruptible() as interrupted:
+        observer = Observer(plan, folder, way, show, lambda note: console.print(note, style="dim", highlight=False))
+        try:
+            with environment_heard(way, folder):
+                run(plan, folder, observer, way_called(way), interrupted)
+        finally:
+            summary = observer.finish()
+        stopped = interrupted()
+    if not summary.complete:
+        if stopped:
+            raise KeyboardInterrupt
+        raise ForetellError(f"only {summary.episodes} of {counted(episodes, 'episode')} were recorded")
+    return evaluation_of(plan, folder, summary)
+
+
+@contextmanager
+def _bar(episodes: int, console: Screen) -> Iterator[ShowProgress]:
+    columns = (TextColumn("episode", markup=False), MofNCompleteColumn(), BarColumn(bar_width=24))
+    with Progress(
+        *columns, console=console, refresh_per_second=4, transient=True, redirect_stdout=False, redirect_stderr=False
+    ) as progress:
+        task = progress.add_task("", total=episodes)
+        yield lambda now: progress.update(task, completed=now.episode)
+
+
+def _show(plan: Plan, found: Evaluation) -> None:
+    screen = Screen()
+    how = "likeliest actions" if found.greedy else "drawn actions"
+    learned = f"after {counted(found.learned_from, 'episode')} of {found.algorithm}"
+    say(f"{found.scenario}: {learned}, {how}, seed {found.seed}, {found.substrate}")
+    table = Table.grid(padding=(0, 2))
+    for _ in range(3):
+        table.add_column(no_wrap=True)
+    table.add_row("team return", screen.bold("", f"{found.team.mean:.2f}", ""), _interval(found.team))
+    for agent, own in list(found.agents.items())[:_AGENTS_SHOWN]:
+        table.add_row(plan.names.told(agent), f"{own.mean:.2f}", _interval(own))
+    screen.print(table)
+    if len(found.agents) > _AGENTS_SHOWN:
+        say("...")
+    copies = f" of {found.parallel_episodes} copies each" if found.parallel_episodes > 1 else ""
+    say(f"means of {counted(found.episodes, 'episode')}{copies}, with 95% bootstrap intervals")
+    if plan.scenario.faults:
+        struck = f"{counted(found.faults_applied, 'fault')} applied, {found.missing_actions} actions filled in"
+        say(f"{struck}, {found.rejected} messages rejected, {found.lost} lost")
+    say(f"{'curve digest':15}{found.curve_digest}\n{'weights digest':15}{found.weights_digest}")
+
+
+def _interval(of: ReturnInterval) -> str:
+    return "" if of.low is None or of.high is None else f"{of.low:.2f} to {of.high:.2f}"

@@ -1,0 +1,113 @@
+"""Whether agents can begin with a policy: what does not fit is refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from agent_node.config import InitialPolicyConfig
+from agent_node.learning.algorithm import Modeled
+from agent_node.policy_document import LearnedAgent, PolicyDocument
+from agent_node.policy_folder import read_policy, read_training
+from agent_node.saved_policy import SavedPolicy, misfit, open_policy, place_of_policy, sizes_of
+from broker.arithmetic.sizes import Sizes
+from broker.errors import ScenarioError, UserError
+from scenarios.document.plan import Plan
+from scenarios.document.process_faults import PROCESS_FAULTS
+from scenarios.document.scenario import Scenario
+
+_FIELD = "initial_policy"
+
+
+def require_acting_faults(scenario: Scenario) -> None:
+    """Refuse faults that could never strike where nobody learns.
+
+    Raises:
+        ScenarioError: Names the fault.
+    """
+    if scenario.acts_only is None:
+        return
+    for position, fault in enumerate(scenario.faults):
+        if not isinstance(fault, PROCESS_FAULTS) and "share" in fault.messages:
+            raise ScenarioError(
+                f"faults[{position}].messages",
+                f"expected timestep, action or both, found {', '.join(fault.messages)}: shares play no part in acting, "
+                "and an evaluation has none",
+            )
+
+
+def require_fit(plan: Plan, models: Modeled) -> None:
+    """Refuse a policy that the agents of a plan cannot begin with.
+
+    Args:
+        plan: What is to run.
+        models: For whom its algorithm keeps policies.
+
+    Raises:
+        ScenarioError: Names agent and reason.
+    """
+    if plan.scenario.initial_policy is None:
+        return
+    try:
+        saved = _whole(plan.scenario.initial_policy, learns=plan.scenario.acts_only is None)
+    except UserError as error:
+        raise ScenarioError(f"{_FIELD}.path", str(error)) from None
+    problem = next(_misfits(plan, models, saved.document), "")
+    if problem:
+        raise ScenarioError(_FIELD, f"the policy in {saved.folder} does not fit: {plan.names.tell(problem)}")
+
+
+def goes_on(plan: Plan, models: Modeled) -> bool:
+    """Whether all agents train on where their policy stopped, not with its networks alone."""
+    config, name = plan.scenario.initial_policy, plan.scenario.algorithm.name
+    if config is None or not (saved := _whole(config, learns=True)).document.training:
+        return False
+    return all(saved.goes_on(agent, plan.networks(agent, models).modeled, name) for agent in plan.agents)
+
+
+def _whole(config: InitialPolicyConfig, *, learns: bool) -> SavedPolicy:
+    """The policy, after all of it that is needed was read once: each agent reads its own part alone."""
+    saved = open_policy(place_of_policy(config.path), config.digest or "")
+    read_policy(saved.folder)
+    if learns:
+        read_training(saved.folder, saved.document)
+    return saved
+
+
+def _misfits(plan: Plan, models: Modeled, document: PolicyDocument) -> Iterator[str]:
+    """Why agents cannot begin with a policy."""
+    known, asked = set(document.agents), set(plan.agents)
+    if known != asked:
+        yield f"it is of {len(known)} agents ({_listed(known)}), and the scenario has {len(asked)} ({_listed(asked)})"
+        return
+    for agent in plan.agents:
+        learned = document.agents[agent]
+        problem = misfit(agent, learned, plan.observation_size, plan.action_counts[agent])
+        if not problem and plan.scenario.acts_only is None:
+            problem = _cannot_learn_on(plan, agent, learned, models, document.algorithm)
+        if problem:
+            yield problem
+
+
+def _cannot_learn_on(plan: Plan, agent: str, learned: LearnedAgent, models: Modeled, algorithm: str) -> str:
+    networks = plan.networks(agent, models)
+    missing = [other for other in networks.modeled if other not in learned.policies]
+    if missing:
+        return (
+            f"{agent} is to hold a policy for {missing[0]}, and has none: it has learned with {algorithm}, "
+            f"for {', '.join(learned.policies)}"
+        )
+    kinds = (("policies", networks.actor, learned.actor), ("a critic", networks.critic, learned.critic))
+    for kind, needed, layout in kinds:
+        found = sizes_of(layout)
+        if needed != found:
+            return f"{agent} has {kind} of sizes {_sizes(found)}, and is to have {_sizes(needed)}"
+    return ""
+
+
+def _sizes(sizes: Sizes) -> str:
+    return "-".join(map(str, sizes.widths))
+
+
+def _listed(agents: set[str]) -> str:
+    shown = sorted(agents)
+    return ", ".join(shown[:4]) + (", ..." if len(shown) > 4 else "")

@@ -1,0 +1,1 @@
+"""What trained agents do: they act, and nobody learns."""

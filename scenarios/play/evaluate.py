@@ -1,0 +1,134 @@
+"""Evaluation: a run of a scenario whose agents act with a saved policy and never learn.
+
+Its draws derive from a seed of its own, so no episode of training is played again; faults of its scenario touch
+timesteps and actions alone.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import JsonValue
+
+from agent_node.policy_folder import read_document
+from agent_node.saved_policy import place_of_policy
+from broker.arithmetic.sums import added
+from broker.errors import UserError
+from scenarios.document.environment_file import with_environment_file
+from scenarios.document.loading import parse_scenario, with_initial_policy
+from scenarios.document.plan import Plan
+from scenarios.document.scenario import Scenario
+from scenarios.reports.statistics import mean_of
+from scenarios.results.evaluation import Evaluation, ReturnInterval
+from scenarios.results.folder import RunFolder
+from scenarios.results.reader import read_store
+from scenarios.results.summary import Summary
+
+_LEFT_BEHIND = ("faults", "initial_policy", "acts_only", "evaluation")
+"""What of a training's document says nothing about the policy."""
+
+_READY = "service.ready_patience_s"
+"""Nobody learns after an episode, so nobody needs more time there than for an action."""
+
+
+@dataclass(frozen=True)
+class EvaluationWish:
+    """What shall be evaluated, and how.
+
+    Attributes:
+        place: A run's folder, or that of a policy.
+        episodes: How many; each is played in one copy of the environment, if `settings` do not say otherwise.
+        greedy: Whether agents take their likeliest actions.
+        seed: Instead of the training's.
+        settings: Values by dotted path, put into the training's document; its own faults are not played.
+    """
+
+    place: Path
+    episodes: int
+    greedy: bool = False
+    seed: int | None = None
+    settings: Mapping[str, Any] | None = None
+
+
+def scenario_of(wish: EvaluationWish) -> Scenario:
+    """The scenario of an evaluation: the training's, without what is about learning alone.
+
+    Raises:
+        UserError: There is no policy, or it does not say where it comes from.
+        ScenarioError: A setting cannot be.
+    """
+    folder = place_of_policy(wish.place)
+    document, _ = read_document(folder)
+    if not document.document:
+        msg = f"the policy in {folder} does not say which scenario it is of"
+        raise UserError(msg)
+    trained = {name: value for name, value in document.document.items() if name not in _LEFT_BEHIND}
+    chosen: dict[str, JsonValue] = {
+        "episodes": wish.episodes,
+        "parallel_episodes": 1,
+        "initial_policy": str(folder.absolute()),
+        "acts_only": "greedy" if wish.greedy else "drawn",
+    }
+    if wish.seed is not None:
+        chosen["seed"] = wish.seed
+    settings = chosen | dict(wish.settings or {})
+    scenario = parse_scenario(tomli_w.dumps(trained), settings)
+    if _READY not in settings:
+        settings[_READY] = scenario.service.action_patience_s
+        scenario = parse_scenario(tomli_w.dumps(trained), settings)
+    return with_initial_policy(with_environment_file(scenario, None), None)
+
+
+def evaluation_of(plan: Plan, folder: RunFolder, summary: Summary) -> Evaluation:
+    """What came of a run that was an evaluation.
+
+    Args:
+        plan: What ran.
+        folder: Where.
+        summary: Its figures.
+    """
+    scenario = plan.scenario
+    policy = scenario.initial_policy
+    assert policy is not None  # noqa: S101 - no evaluation without one
+    returns: defaultdict[str, list[float]] = defaultdict(list)
+    team: defaultdict[int, list[float]] = defaultdict(list)
+    with read_store(folder.store) as store:
+        for row in store.episodes():
+            returns[row.agent].append(row.value)
+            team[row.episode].append(row.value)
+    together = [added(own) for own in team.values()]
+    return Evaluation(
+        scenario=summary.scenario,
+        policy=str(place_of_policy(policy.path)),
+        policy_digest=policy.digest or "",
+        learned_from=policy.episodes or 0,
+        algorithm=scenario.algorithm.name,
+        episodes=summary.episodes,
+        parallel_episodes=scenario.parallel_episodes,
+        greedy=scenario.acts_only == "greedy",
+        seed=summary.seed,
+        substrate=summary.substrate,
+        team=_interval(together, "team"),
+        agents={agent: _interval(returns[agent], agent) for agent in plan.agents},
+        team_returns=together,
+        agent_names=summary.agent_names,
+        env_steps=summary.env_steps,
+        missing_actions=summary.missing_actions,
+        rejected=summary.rejected,
+        lost=summary.lost,
+        faults_applied=summary.faults_applied,
+        arithmetic=summary.arithmetic,
+        curve_digest=summary.curve_digest,
+        weights_digest=summary.weights_digest,
+        ledger_digest=summary.ledger_digest,
+    )
+
+
+def _interval(sample: list[float], name: str) -> ReturnInterval:
+    found = mean_of(sample, "evaluation", name)
+    return ReturnInterval(mean=found.value, low=found.low, high=found.high)
