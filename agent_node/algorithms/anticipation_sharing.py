@@ -62,7 +62,7 @@ class AnticipationSharing(Algorithm):
         if cls is AnticipationSharing and settings.anticipation_sharing.weights == "calibrated":
             from agent_node.algorithms.calibrated_weights import CalibratedWeights  # noqa: PLC0415 - it stands on this
 
-            return cast("Self", super().__new__(cast("type[Self]", CalibratedWeights)))
+            return super().__new__(cast("type[Self]", CalibratedWeights))
         return super().__new__(cls)
 
     def fields(self, edge: ShareShape) -> tuple[Field, ...]:
