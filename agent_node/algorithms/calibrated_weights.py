@@ -100,7 +100,7 @@ class CalibratedWeights(AnticipationSharing):
         """Also beta_ij, as far as the cap lets it count."""
         settings = self.settings.anticipation_sharing
         slope = SlopeEstimate(*now.kept[neighbor].tolist()).slope(settings.calibration.standard_errors)
-        told = np.array([min(slope, float(np.float32(settings.largest_slope)))], np.float32)
+        told = np.array([min(slope, settings.largest_slope)], np.float32)  # rounded as the limit of the field is
         return {**super().share(now, neighbor, edge), "slope": told}
 
     def remember(self, now: Round, shares: Mapping[str, Arrays]) -> None:
