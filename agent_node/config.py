@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
 
 from broker.config import Model
 from broker.model import LONGEST_S, SHARED
@@ -44,6 +44,40 @@ class ExchangeConfig(Model):
     )
 
 
+class CalibrationConfig(Model):
+    """Settings of calibrated weights (ours), one for all tasks: tried on Exchange, Navigation and Predation."""
+
+    pull: float = Field(
+        default=6.0,
+        gt=0,
+        le=1000,
+        description="c, without unit: kappa_j rho'_ji = (c/2) beta_ij, so that at a gap of x the penalty pulls with "
+        "c beta_ij x: c times the advantage that the sender has by such a gap. 4 is slower in Exchange; 9 does worse "
+        "in Navigation.",
+    )
+    standard_errors: float = Field(
+        default=2.0,
+        ge=0,
+        le=100,
+        description="z: how many standard errors are taken off a measured slope, so that what may be noise does not "
+        "pull; 0 lets it pull.",
+    )
+    memory: float = Field(
+        default=0.95,
+        ge=0,
+        lt=1,
+        description="What the estimate so far counts against an episode in which the neighbor was heard in round 0; "
+        "0.95 remembers about 20 of them: fewer are noisy, more lag behind policies that learn.",
+    )
+    cap: float = Field(
+        default=24.0,
+        ge=0,
+        le=1e6,
+        description="Largest rho' that a neighbor can ask for, in multiples of rho; four times what c makes of the "
+        "slope it starts at, and all that a neighbor that lies can get.",
+    )
+
+
 class AnticipationSharingConfig(Model):
     """Settings of anticipation sharing alone."""
 
@@ -53,10 +87,23 @@ class AnticipationSharingConfig(Model):
         description="Weight of both discrepancy penalties (Eq. 15). The paper uses 0.1 in Predation and prints 1e4 for "
         "the discrete tasks; large batches learn best with 5 to 8 (ours).",
     )
+    rho_own: float | None = Field(
+        default=None,
+        ge=0,
+        description="rho': weight of the own policy's penalty alone, against what neighbors suggest (Eq. 15); unset: "
+        "as rho, as the paper has it. rho' / rho is what the interests of others weigh.",
+    )
+    weights: Literal["fixed", "calibrated"] = Field(
+        default="fixed",
+        description="fixed: rho and rho' as set. calibrated (ours): rho' of each edge is measured as the run goes on, "
+        "by one number more in each share; rho = 3 was tried (docs/algorithms.md).",
+    )
+    calibration: CalibrationConfig = CalibrationConfig()
     log_ratio_cap: float = Field(
         default=5.0,
         ge=0,
-        description="Largest |log xi_N|, so that a product over many neighbors stays finite (ours); 0 leaves it free.",
+        description="Largest |log xi_N|, so that a product over many neighbors stays finite (ours); 0 leaves it free. "
+        "With calibrated weights, of each neighbor's ratio.",
     )
     anticipation_noise: float = Field(
         default=0.0,
@@ -65,6 +112,23 @@ class AnticipationSharingConfig(Model):
         description="How inaccurate shared anticipations are (ours): q in (1 - q) pi_ij + q d, with d drawn for every "
         "sample from all distributions alike (Dirichlet with ones). 0 shares them as they are.",
     )
+
+    @property
+    def rho_prime(self) -> float:
+        """The rho' of Eq. 15, where weights are fixed."""
+        return self.rho if self.rho_own is None else self.rho_own
+
+    @property
+    def largest_slope(self) -> float:
+        """The largest slope that a neighbor may tell: where advantages are of size 1, rho' is then at the cap."""
+        return 2 * self.calibration.cap * self.rho / self.calibration.pull
+
+    @model_validator(mode="after")
+    def _one_source_of_rho_prime(self) -> Self:
+        if self.weights == "calibrated" and self.rho_own is not None:
+            msg = "expected no rho_own: with calibrated weights rho' is measured. Leave it out, or set weights to fixed"
+            raise ValueError(msg)
+        return self
 
 
 class AlgorithmConfig(Model):
@@ -107,7 +171,8 @@ class LearningConfig(Model):
     )
     ratio_reference: Literal["round", "behaviour"] = Field(
         default="round",
-        description="The policy xi_i refers to: at the round's start (Algorithm 1, literally) or the one that acted.",
+        description="The policies that the ratios xi_i and xi_N refer to: as they are shared in the round (Algorithm "
+        "1, literally) or as they acted.",
     )
     normalize_advantages: bool = Field(
         default=True, description="Shift and scale each agent's advantages to mean 0 and deviation 1 (ours)."

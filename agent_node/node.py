@@ -6,6 +6,7 @@ from functools import partial
 
 from agent_node.algorithms import (
     anticipation_sharing,
+    calibrated_weights,
     independent,
     policy_sharing,
     value_parameter_sharing,
@@ -17,7 +18,7 @@ from broker.driving.process import serve
 from broker.transports.zeromq import direct
 
 PRELOADED = (
-    *(anticipation_sharing, independent, policy_sharing, value_parameter_sharing, value_sharing),
+    *(anticipation_sharing, calibrated_weights, independent, policy_sharing, value_parameter_sharing, value_sharing),
     direct,
 )
 """What a parent imports once so that its forked agents need not."""

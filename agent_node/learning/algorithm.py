@@ -3,7 +3,7 @@
 One round of an agent, in order:
 
     open   advantages with the critic as it is, one step of the critic, `share` with each partner
-    close  `mix` what was heard, normalize the advantages, `loss`, one step of the policies
+    close  `mix` what was heard, normalize the advantages, `remember`, `loss`, one step of the policies
 
 Axes: B samples, R policies in use this round (own first, then one per partner if the algorithm models others), N all
 policies the agent holds, A actions (the most any of them has; impossible ones have probability 0), P parameters.
@@ -23,7 +23,17 @@ import numpy as np
 from agent_node.config import AlgorithmConfig, LearningConfig
 from agent_node.learning.fields import Arrays, Field, Kind, ShareShape
 from agent_node.learning.losses import clipped_gain, entropy
-from agent_node.learning.round import Draws, Loss, Mixed, Round, placed, spread_actions, spread_rows, taken
+from agent_node.learning.round import (
+    Draws,
+    Loss,
+    Mixed,
+    Round,
+    placed,
+    spread_actions,
+    spread_numbers,
+    spread_rows,
+    taken,
+)
 from broker.arithmetic.chosen import kernels
 from broker.config import Model
 
@@ -41,6 +51,7 @@ __all__ = [
     "objective",
     "placed",
     "spread_actions",
+    "spread_numbers",
     "spread_rows",
     "taken",
 ]
@@ -74,6 +85,17 @@ class Algorithm(ABC):
     def make_ready(self) -> None:  # noqa: B027 - most have nothing to do
         """What takes long, in an agent that has yet to join; nothing unless an algorithm says otherwise."""
 
+    def keeps(self, neighbors: tuple[str, ...]) -> Arrays:  # noqa: ARG002
+        """What is kept from round to round and through all episodes, as it begins; nothing unless an algorithm says so.
+
+        Each agent has such arrays of its own. They are part of its state: in its checkpoints, and after a crash or in a
+        run that is resumed as they were. Their shapes and types stay what they are.
+
+        Args:
+            neighbors: All that the agent may ever exchange with.
+        """
+        return {}
+
     @abstractmethod
     def fields(self, edge: ShareShape) -> tuple[Field, ...]:
         """The arrays that cross an edge in a round; none at all means that nothing is sent."""
@@ -90,6 +112,14 @@ class Algorithm(ABC):
             shares: By partner; of a share reused from an older round only the fields without rows.
         """
         return Mixed()
+
+    def remember(self, now: Round, shares: Mapping[str, Arrays]) -> None:  # noqa: B027 - most keep nothing
+        """Change, in place, what is kept in `now.kept`; once a round, before the loss is taken of it.
+
+        Args:
+            now: The round, `advantages` being mixed and normalized.
+            shares: By partner; a partner that is missing was not heard in this round.
+        """
 
     def loss(self, now: Round, shares: Mapping[str, Arrays]) -> Loss:  # noqa: ARG002
         """The loss after hearing `shares`; a PPO step on own actions unless an algorithm says otherwise.

@@ -17,6 +17,7 @@ class Kind(Enum):
     DISTRIBUTION = "distribution"  # (rows, actions) float32, non-negative, each row sums to 1
     ACTIONS = "actions"  # (rows,) int32, from 0 to the number of actions - 1
     REAL = "real"  # any finite float32
+    BOUNDED = "bounded"  # float32, from 0 to a largest number
     BITS = "bits"  # uint8, one bit for each sample an episode can have
     COUNT = "count"  # int32, from 1 to a limit
     MASK = "mask"  # (rows, bytes) uint8, one bit for each action, in each row at least one that is set
@@ -32,6 +33,7 @@ class Field:
         shape: Its exact shape.
         limit: For `Kind.ACTIONS` and `Kind.MASK` the number of actions, for `Kind.BITS` the number of bits that may be
             set, for `Kind.COUNT` the largest count.
+        most: For `Kind.BOUNDED` the largest number, which both ends round to float32.
         per_sample: Whether it has a row per sample. A share with such a field also says which samples it is about.
         own_choice: Whether it is about what the sender itself does: where a share says which actions its sender could
             take, an impossible one among such actions, or a probability for it, is refused.
@@ -41,6 +43,7 @@ class Field:
     kind: Kind
     shape: tuple[int, ...]
     limit: int = 0
+    most: float = 0.0
     per_sample: bool = True
     own_choice: bool = False
 

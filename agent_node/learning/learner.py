@@ -39,6 +39,8 @@ from broker.user_code import UserCode
 
 _NOBODY: Mapping[str, Arrays] = {}
 _NOTHING = np.zeros(0, np.float32)
+_KEPT = "algorithm"
+"""What arrays that the algorithm keeps are called by in the state."""
 _OVERFLOW = np.errstate(over="ignore", invalid="ignore")
 """What is beyond float32 becomes infinite, without a warning: it is refused by name (`finite` beside this page)."""
 
@@ -68,6 +70,8 @@ class Learner:
         self._actor = Stack(self._networks.actor, policies, learning.actor_learning_rate, learning.adam_epsilon)
         self._critic = Stack(self._networks.critic, [critic], learning.critic_learning_rate, learning.adam_epsilon)
         self._impossible = _impossible_actions(config, self._networks)
+        with self._user_code.calling("keeps()"):
+            self._kept = algorithm.keeps(neighbors)
         near = len(neighbors) if config.proximity else None
         actions = (own, max(counts.values())) if config.masks else None
         self._rollout = Rollout(config.steps, config.parallel_episodes, config.observation_size, near, actions)
@@ -155,6 +159,7 @@ class Learner:
             weights={},
             draws=draws,
             possible=possible,
+            kept=self._kept,
         )
         edges = {partner: self._outgoing(partner, episode.rows_for(partner)) for partner in partners}
         with self._user_code.calling("share()"):
@@ -189,9 +194,11 @@ class Learner:
         with self._user_code.calling("mix()"):
             now, heard = opened.aligned(shares)
             mixed = opened.mix(now, heard, stale)
-            advantages = self._advantages(opened, mixed)
+            now = replace(now, advantages=self._advantages(opened, mixed))
+        with self._user_code.calling("remember()"):
+            self._algorithm.remember(now, heard)
         with self._user_code.calling("loss()"):
-            loss = self._algorithm.loss(replace(now, advantages=advantages), heard)
+            loss = self._algorithm.loss(now, heard)
             losses = {name: float(part) for name, part in loss.parts.items()}
             require_finite(now.draws, self._algorithm.name, losses | {"loss": float(loss.total)})
             updated = [self._rows[agent] for agent in (self._name, *now.heard(heard)) if agent in self._rows]
@@ -208,16 +215,15 @@ class Learner:
 
     def state(self) -> Arrays:
         """All that the next episode needs of those before it, by name; views, not copies."""
-        return {
-            f"{network}/{name}": array
-            for network, stack in (("actor", self._actor), ("critic", self._critic))
-            for name, array in stack.state().items()
-        }
+        parts = {"actor": self._actor.state(), "critic": self._critic.state(), _KEPT: self._kept}
+        return {f"{part}/{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
 
     def restore(self, state: Arrays) -> None:
         """Take up what `state` once gave."""
         for network, stack in (("actor", self._actor), ("critic", self._critic)):
             stack.restore({name: state[f"{network}/{name}"] for name in stack.state()})
+        for name, array in self._kept.items():
+            array[...] = state[f"{_KEPT}/{name}"]
 
     # Parts
 

@@ -41,11 +41,19 @@ def neighbor_ratio(log_ratios: np.ndarray, cap: float) -> Term:
     Returns:
         xi_N (B,), and by how much its log follows that of any of its factors (B,): 1, or 0 beyond the cap.
     """
-    total = kernels.summed_first(log_ratios)
+    return bounded_ratio(kernels.summed_first(log_ratios), cap)
+
+
+def bounded_ratio(log_ratio: np.ndarray, cap: float) -> Term:
+    """A ratio of any shape from its log, which is held within -cap and cap, or left free with a cap of 0.
+
+    Returns:
+        The ratio, and by how much its log follows `log_ratio`: 1, or 0 beyond the cap.
+    """
     if not cap:
-        return kernels.exponentials(total), np.ones_like(total)
-    within = np.minimum(np.maximum(total, np.float32(-cap)), np.float32(cap))
-    return kernels.exponentials(within), (within == total).astype(np.float32)
+        return kernels.exponentials(log_ratio), np.ones_like(log_ratio)
+    within = np.minimum(np.maximum(log_ratio, np.float32(-cap)), np.float32(cap))
+    return kernels.exponentials(within), (within == log_ratio).astype(np.float32)
 
 
 def pushes_apart(log_ratio: np.ndarray, advantages: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -41,7 +41,9 @@ class Draws:
 
 @dataclass(frozen=True)
 class Round:
-    """What an agent knows in one communication round. Arrays are float32 unless it says otherwise; none may be changed.
+    """What an agent knows in one communication round. Arrays are float32 unless it says otherwise.
+
+    None may be changed, but for those in `kept`, by `Algorithm.remember`.
 
     Attributes:
         advantages: A_i (B,) with the critic as it was when the round opened; when the loss is taken, what `mix` made of
@@ -59,6 +61,7 @@ class Round:
         draws: For what an algorithm shares at random.
         possible: (R, B, A) bool, which actions were possible: own ones; when the loss is taken, also those of partners
             whose shares say so. None where the environment masks none; nothing need then be left out.
+        kept: What the algorithm keeps from round to round, as `Algorithm.keeps` laid it out.
     """
 
     advantages: np.ndarray
@@ -72,6 +75,7 @@ class Round:
     weights: Mapping[str, float]
     draws: Draws
     possible: np.ndarray | None = None
+    kept: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def samples(self) -> int:
@@ -191,6 +195,15 @@ def spread_rows(now: Round, shares: Mapping[str, Arrays], heard: Sequence[str], 
     for target, partner in zip(out, heard, strict=True):
         source, index = shares[partner][name], now.rows_in_range[partner]
         target[slice(None) if index is None else index, : source.shape[1]] = source
+    return out
+
+
+def spread_numbers(now: Round, shares: Mapping[str, Arrays], heard: Sequence[str], name: str) -> np.ndarray:
+    """Numbers, one a sample, that partners shared under `name` as (m, B): zeros where there is none."""
+    out = np.zeros((len(heard), now.samples), np.float32)
+    for target, partner in zip(out, heard, strict=True):
+        index = now.rows_in_range[partner]
+        target[slice(None) if index is None else index] = shares[partner][name]
     return out
 
 

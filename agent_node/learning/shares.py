@@ -24,6 +24,7 @@ _DTYPES = {
         (Kind.DISTRIBUTION, np.float32),
         (Kind.ACTIONS, np.int32),
         (Kind.REAL, np.float32),
+        (Kind.BOUNDED, np.float32),
         (Kind.BITS, np.uint8),
         (Kind.COUNT, np.int32),
         (Kind.MASK, np.uint8),
@@ -231,8 +232,17 @@ def _check(array: np.ndarray, field: Field) -> None:
         raise ProtocolViolation(msg)
     elif kind is Kind.MASK:
         _check_mask(array, field)
+    elif kind is Kind.BOUNDED:
+        _check_bounds(array, field)
     elif kind is Kind.REAL and not np.isfinite(array).all():
         msg = f"{field.name}: expected finite numbers, found NaN or infinity"
+        raise ProtocolViolation(msg)
+
+
+def _check_bounds(array: np.ndarray, field: Field) -> None:
+    most = np.float32(field.most)
+    if not (array.min() >= 0 and array.max() <= most):  # NaN is neither
+        msg = f"{field.name}: expected numbers from 0 to {most:.9g}, found {array.min():.9g} to {array.max():.9g}"
         raise ProtocolViolation(msg)
 
 

@@ -73,7 +73,8 @@ class BareTrial:
     """A scenario of Exchange with anticipation sharing on a complete graph.
 
     Args:
-        scenario: Gives task, sizes and learning settings; entropy bonus and bootstrapping are left out.
+        scenario: Gives task, sizes and learning settings; entropy bonus, bootstrapping and calibrated weights are left
+            out.
     """
 
     def __init__(self, scenario: Scenario) -> None:
@@ -160,7 +161,8 @@ class BareTrial:
         gap_back = (own[:, None] - said.transpose(0, 1)).square().sum(dim=-1)
         gap_back = gap_back * (back.detach() * advantages[:, None] > 0)
         kappa = advantages.abs().mean(dim=1, keepdim=True)
-        penalty = self.sharing.rho * kappa * (gap_toward + gap_back).sum(dim=1)
+        gaps = self.sharing.rho * gap_toward + self.sharing.rho_prime * gap_back
+        penalty = kappa * gaps.sum(dim=1)
         return (penalty - gain).mean(dim=1)
 
 

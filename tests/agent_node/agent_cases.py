@@ -287,6 +287,23 @@ class ScalarAdam:
         return out
 
 
+# Oracle: what a neighbor's actions are worth (SPEC section 8)
+
+
+def scalar_slope(
+    episodes: Sequence[tuple[float, float, int]], memory: float, first_slope: float
+) -> tuple[float, float, float]:
+    """m, v and 1 / n_eff as weighted sums over all episodes at once, each (mean of x A, mean of x^2, rows)."""
+    fresh, (_, begun_at, begun_rows) = 1 - memory, episodes[0]
+    old = memory ** len(episodes)
+    weights = [fresh * memory**age for age in range(len(episodes) - 1, -1, -1)]
+    pairs = list(zip(weights, episodes, strict=True))
+    m = old * first_slope * begun_at + sum(weight * xa for weight, (xa, _, _) in pairs)
+    v = old * begun_at + sum(weight * xx for weight, (_, xx, _) in pairs)
+    spread = old**2 * fresh / (1 + memory) / begun_rows + sum(weight**2 / rows for weight, (_, _, rows) in pairs)
+    return m, v, spread
+
+
 # Oracle: the loss of agent i (SPEC section 2, Eqs. 12 to 15)
 
 
@@ -297,6 +314,7 @@ class Heard:
     policy: list[list[float] | None]  # pi_jj(.|s)
     actions: list[int | None]  # a_j
     anticipation: list[list[float] | None]  # pi_ji(.|s)
+    acted: list[float | None] | None = None  # pi_jj,old(a_j|s), where ratios refer to the policies that acted
 
 
 @dataclass
@@ -312,6 +330,11 @@ class Terms:
     ratio_ji: dict[str, list[float | None]]  # pi_ii(a_i|s) / pi_ji(a_i|s)
 
 
+def capped(ratio: float, cap: float | None) -> float:
+    """A ratio whose log is held within the cap, if there is one."""
+    return ratio if not cap else math.exp(min(max(math.log(ratio), -cap), cap))
+
+
 def scalar_loss(
     own: list[list[float]],
     anticipations: Mapping[str, list[list[float]]],
@@ -322,10 +345,15 @@ def scalar_loss(
     advantages: Sequence[float],
     epsilon: float = 0.2,
     rho: float = 1.0,
+    rho_own: float | None = None,
+    told: Mapping[str, float] | None = None,
     cap: float | None = None,
     entropy_bonus: float = 0.0,
 ) -> Terms:
-    """SPEC section 2, line by line; `own_old` is pi_ii_behaviour(a_i|s), the sums run over those `heard`."""
+    """SPEC section 2, line by line; `own_old` is pi_ii_behaviour(a_i|s), the sums run over those `heard`.
+
+    `rho_own` is rho' where it is not rho. With `told`, what each neighbor told as kappa rho', it is SPEC section 8.
+    """
     samples = len(actions)
     kappa = sum(abs(a) for a in advantages) / samples
     ratio_ij: dict[str, list[float | None]] = {j: [None] * samples for j in heard}
@@ -335,24 +363,30 @@ def scalar_loss(
     for b in range(samples):
         advantage = advantages[b]
         xi_own = own[b][actions[b]] / own_old[b]
-        xi_others, penalty = 1.0, 0.0
+        xi_others, penalty, apart = 1.0, 0.0, 0.0
         for j, said in heard.items():
             policy, action, anticipation = said.policy[b], said.actions[b], said.anticipation[b]
             if policy is None or action is None or anticipation is None:
                 continue
             mine = anticipations[j][b]
             ratio = mine[action] / policy[action]
-            xi_others *= ratio
+            acted = said.acted[b] if said.acted is not None else policy[action]
+            assert acted is not None
+            xi_others *= mine[action] / acted
+            apart += capped(mine[action] / acted, cap) * advantage
             if (ratio - 1) * advantage > 0:
                 penalty += kappa * rho * sum((p - q) ** 2 for p, q in zip(mine, policy, strict=True))
             wish = own[b][actions[b]] / anticipation[actions[b]]
-            if (wish - 1) * advantage > 0:
-                penalty += kappa * rho * sum((p - q) ** 2 for p, q in zip(own[b], anticipation, strict=True))
+            parted = sum((p - q) ** 2 for p, q in zip(own[b], anticipation, strict=True))
+            if told is not None:
+                penalty += told[j] * parted
+            elif (wish - 1) * advantage > 0:
+                penalty += kappa * (rho if rho_own is None else rho_own) * parted
             ratio_ij[j][b], ratio_ji[j][b] = ratio, wish
-        if cap is not None:
-            xi_others = math.exp(min(max(math.log(xi_others), -cap), cap))
+        xi_others = 1.0 if told is not None else capped(xi_others, cap)
         clipped = min(max(xi_own, 1 - epsilon), 1 + epsilon)
-        terms.gain.append(min(xi_own * xi_others * advantage, clipped * xi_others * advantage))
+        gain = min(xi_own * xi_others * advantage, clipped * xi_others * advantage)
+        terms.gain.append(gain + apart if told is not None else gain)
         terms.penalty.append(penalty)
         terms.own_ratio.append(xi_own)
         terms.neighbor_ratio.append(xi_others)

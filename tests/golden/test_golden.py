@@ -71,6 +71,8 @@ def test_golden_scenarios_reach_every_algorithm_fault_and_distribution() -> None
     assert_reached(delays, kinds(DelayDistribution, "distribution"))
     assert_reached({scenario.exchange.skip_scope for scenario in skipping(scenarios)}, {"system", "agent", "edge"})
     assert_reached({scenario.learning.ratio_reference for scenario in scenarios}, {"round", "behaviour"})
+    weights = {each.algorithm.anticipation_sharing.weights for each in scenarios}
+    assert_reached(weights, {"fixed", "calibrated"})
 
 
 def test_a_document_that_changes_changes_its_digest(monkeypatch: pytest.MonkeyPatch) -> None:

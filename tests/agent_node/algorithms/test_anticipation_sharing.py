@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,7 +27,7 @@ from agent_node.algorithms.anticipation_sharing import AnticipationSharing
 from agent_node.algorithms.independent import Independent
 from agent_node.config import AlgorithmConfig, AnticipationSharingConfig, LearningConfig
 from agent_node.experience import masks
-from agent_node.learning.fields import ShareShape
+from agent_node.learning.fields import Arrays, ShareShape
 from agent_node.learning.round import Draws, Loss, Round
 from broker.arithmetic.chosen import kernels
 from broker.arithmetic.sizes import Sizes
@@ -69,10 +69,10 @@ class Hand:
     }
 
 
-def settings(rho: float = 0.5, cap: float | None = None) -> AlgorithmConfig:
+def settings(rho: float = 0.5, cap: float | None = None, **more: Any) -> AlgorithmConfig:
     """A scenario says 0 for no cap, the formula None."""
     return AlgorithmConfig.model_validate(
-        {"anticipation_sharing": {"rho": rho, "log_ratio_cap": 0.0 if cap is None else cap}}
+        {"anticipation_sharing": {"rho": rho, "log_ratio_cap": 0.0 if cap is None else cap, **more}}
     )
 
 
@@ -82,16 +82,24 @@ def padded(rows: list[list[float]], width: int) -> np.ndarray:
     return np.array(logs, np.float32)
 
 
-def as_shares(heard: Mapping[str, Heard]) -> dict[str, dict[str, np.ndarray]]:
-    """What crosses the edge: only the rows of samples in range."""
-    return {
-        j: {
-            "policy": np.array([row for row in said.policy if row is not None], np.float32),
-            "actions": np.array([action for action in said.actions if action is not None], np.int32),
-            "anticipation": np.array([row for row in said.anticipation if row is not None], np.float32),
+def as_shares(heard: Mapping[str, Heard], slopes: Mapping[str, float] | None = None) -> dict[str, Arrays]:
+    """What crosses the edge: only the rows of samples in range, and the slopes of senders with calibrated weights."""
+
+    def rows(of_all: Sequence[Any], dtype: type) -> np.ndarray:
+        return np.array([each for each in of_all if each is not None], dtype)
+
+    shares: dict[str, Arrays] = {}
+    for j, said in heard.items():
+        shares[j] = {
+            "policy": rows(said.policy, np.float32),
+            "actions": rows(said.actions, np.int32),
+            "anticipation": rows(said.anticipation, np.float32),
         }
-        for j, said in heard.items()
-    }
+        if said.acted is not None:
+            shares[j]["acted"] = rows(said.acted, np.float32)
+        if slopes is not None:
+            shares[j]["slope"] = np.array([slopes[j]], np.float32)
+    return shares
 
 
 def in_range(heard: Mapping[str, Heard]) -> dict[str, np.ndarray | None]:
@@ -134,7 +142,8 @@ def out_of_range(said: Heard, sample: int) -> Heard:
     def without(rows: list[Any]) -> list[Any]:
         return [None if b == sample else row for b, row in enumerate(rows)]
 
-    return Heard(without(said.policy), without(said.actions), without(said.anticipation))
+    acted = None if said.acted is None else without(said.acted)
+    return Heard(without(said.policy), without(said.actions), without(said.anticipation), acted)
 
 
 def hand_loss(
@@ -143,13 +152,14 @@ def hand_loss(
     partners: tuple[str, ...] = (J, K),
     rho: float = 0.5,
     cap: float | None = None,
+    rho_own: float | None = None,
     advantages: list[float] | None = None,
-    **learning: float,
+    **learning: Any,
 ) -> Loss:
     now = hand_round(partners, in_range(heard))
     if advantages is not None:
         now = replace(now, advantages=np.array(advantages, np.float32))
-    algorithm = AnticipationSharing(LearningConfig(**learning), settings(rho, cap))
+    algorithm = AnticipationSharing(LearningConfig(**learning), settings(rho, cap, rho_own=rho_own))
     return algorithm.loss(now, as_shares(heard))
 
 
@@ -191,6 +201,46 @@ def test_rho_0_leaves_the_gain_alone() -> None:
 
 def test_rho_scales_both_penalties() -> None:
     assert values(hand_loss(rho=5.0)) == pytest.approx((-0.8, 1.0125, 1.8125))
+
+
+def test_rho_own_scales_the_penalty_of_the_own_policy_alone() -> None:
+    # (.75 * .105 + 1.5 * .02 + 1.5 * .125 + .75 * .02) / 2
+    assert values(hand_loss(rho_own=1.0)) == pytest.approx((-0.8, 0.155625, 0.955625))
+    # (.75 * .105 + .75 * .02) / 2
+    assert values(hand_loss(rho_own=0.0)) == pytest.approx((-0.8, 0.046875, 0.846875))
+
+
+def test_without_rho_own_it_is_rho_as_in_the_paper() -> None:
+    assert hand_loss().gradient.tobytes() == hand_loss(rho_own=0.5).gradient.tobytes()
+
+
+def as_acted(acted: Mapping[str, list[float]]) -> dict[str, Heard]:
+    return {j: replace(said, acted=list(acted[j])) for j, said in Hand.heard.items()}
+
+
+def test_with_reference_behaviour_xi_n_refers_to_the_policies_that_acted_and_indicators_to_those_shared() -> None:
+    # xi_N = (.5 / .5 * .3 / .6, .5 / 1 * .4 / .2) = (.5, 1): gain 1.2 * .5 - .8 * 1 * 2 = -1; the penalty is the same
+    acted = as_acted({J: [0.5, 1.0], K: [0.6, 0.2]})
+    assert values(hand_loss(acted, ratio_reference="behaviour")) == pytest.approx((-0.5, 0.10125, 0.60125))
+    terms = scalar_loss(
+        Hand.own,
+        Hand.wished,
+        acted,
+        actions=Hand.actions,
+        own_old=Hand.own_old,
+        advantages=Hand.advantages,
+        rho=0.5,
+    )
+    assert (terms.neighbor_ratio, terms.loss) == (pytest.approx([0.5, 1.0]), pytest.approx(0.60125))
+
+
+def test_a_share_says_how_likely_the_actions_were_where_ratios_refer_to_the_policies_that_acted() -> None:
+    for reference in ("round", "behaviour"):
+        algorithm = AnticipationSharing(LearningConfig(ratio_reference=reference), settings())
+        said = algorithm.share(hand_round(), J, ShareShape(2, 2, 3))
+        assert said.keys() == {field.name for field in algorithm.fields(ShareShape(2, 2, 3))}
+        assert ("acted" in said) == (reference == "behaviour")
+    np.testing.assert_allclose(said["acted"], Hand.own_old, rtol=1e-6)
 
 
 def test_kappa_is_the_mean_size_of_the_advantages_of_the_whole_batch() -> None:
@@ -317,6 +367,8 @@ class Case:
     rho: float
     cap: float | None
     entropy_bonus: float
+    rho_own: float | None = None
+    slopes: dict[str, float] | None = None  # by neighbor; weights are calibrated then, else fixed
 
     def distributions(self, row: np.ndarray, count: int) -> list[list[float]]:
         return [
@@ -332,9 +384,18 @@ class Case:
             own_old=self.own_old,
             advantages=self.advantages,
             rho=self.rho,
+            rho_own=self.rho_own,
+            told=self.told(),
             cap=self.cap,
             entropy_bonus=self.entropy_bonus,
         )
+
+    def told(self) -> dict[str, float] | None:
+        """kappa rho' of each neighbor: half of c = 6 times what it tells, at most 24 kappa rho."""
+        if self.slopes is None:
+            return None
+        kappa = sum(map(abs, self.advantages)) / len(self.advantages)
+        return {j: min(3 * slope, 24 * self.rho * kappa) for j, slope in self.slopes.items()}
 
     def found(self, heard: Mapping[str, Heard] | None = None) -> tuple[float, np.ndarray]:
         """Loss and gradient (3, P) by the code under test, from the networks on and back to them."""
@@ -355,8 +416,12 @@ class Case:
             weights={},
             draws=DRAWS,
         )
-        learning = LearningConfig(entropy_bonus=self.entropy_bonus)
-        loss = AnticipationSharing(learning, settings(self.rho, self.cap)).loss(now, as_shares(said))
+        behaves = any(each.acted is not None for each in self.heard.values())
+        reference = "behaviour" if behaves else "round"
+        learning = LearningConfig(entropy_bonus=self.entropy_bonus, ratio_reference=reference)
+        weights = "fixed" if self.slopes is None else "calibrated"
+        own = settings(self.rho, self.cap, rho_own=self.rho_own, weights=weights)
+        loss = AnticipationSharing(learning, own).loss(now, as_shares(said, self.slopes))
         by_logits = kernels.log_softmax_gradient(logs, loss.gradient)
         return loss.total, kernels.gradient(passed, parameters, rows, by_logits)
 
@@ -387,6 +452,18 @@ def random_case(seed: int) -> Case:
     )
 
 
+def neighbor_factors(case: Case, b: int) -> list[float]:
+    """The factors of xi_N at a sample."""
+    factors = []
+    for row, (j, said) in enumerate(case.heard.items(), 1):
+        action, policy = said.actions[b], said.policy[b]
+        if action is not None and policy is not None:
+            acted = policy[action] if said.acted is None else said.acted[b]
+            assert acted is not None
+            factors.append(case.distributions(case.parameters[row], COUNTS[j])[b][action] / acted)
+    return factors
+
+
 def is_smooth(case: Case) -> bool:
     """Whether no kink (ReLU, clip, indicator, cap) lies so near that a difference quotient would cross it."""
     terms = case.scalar(case.parameters)
@@ -394,16 +471,32 @@ def is_smooth(case: Case) -> bool:
     distances = [abs(xi - edge) for xi in terms.own_ratio for edge in (0.8, 1.2)]
     for ratios in (*terms.ratio_ij.values(), *terms.ratio_ji.values()):
         distances += [abs(ratio - 1) for ratio in ratios if ratio is not None]
-    for b in range(len(case.actions)):
-        log = math.log(math.prod(terms.ratio_ij[j][b] or 1.0 for j in case.heard))
-        distances.append(abs(abs(log) - case.cap) if case.cap is not None else 1.0)
+    if case.cap is not None:
+        for b in range(len(case.actions)):
+            factors = neighbor_factors(case, b)
+            logs = list(map(math.log, [math.prod(factors)] if case.slopes is None else factors))
+            distances += [abs(abs(log) - case.cap) for log in logs]
     for row, seen in itertools.product(case.parameters, case.observations):
         hidden = row[:8].reshape(2, 4).T @ seen + row[8:12]
         distances += np.abs(hidden).tolist()
     return min(distances) > margin
 
 
+def with_its_own(case: Case, seed: int) -> Case:
+    """The same with a rho' of its own, or calibrated weights, and ratios that refer to the policies that acted."""
+    draw = np.random.default_rng([seed, 19])
+    heard = {
+        j: replace(said, acted=[None if a is None else float(draw.uniform(0.1, 0.9)) for a in said.actions])
+        for j, said in case.heard.items()
+    }
+    case = replace(case, heard=heard if seed % 2 else case.heard)
+    if seed % 3 == 0:
+        return replace(case, rho_own=case.rho * float(draw.uniform(0.2, 4)))
+    return replace(case, slopes={j: case.rho * float(draw.uniform(0, 12)) for j in case.heard})
+
+
 CASES = [case for case in map(random_case, range(60)) if is_smooth(case)][:10]
+OWN_CASES = [case for seed in range(60) if is_smooth(case := with_its_own(random_case(seed), seed))][:14]
 
 
 def test_the_random_cases_reach_every_branch() -> None:
@@ -426,7 +519,15 @@ def test_the_random_cases_reach_every_branch() -> None:
         assert signs == {True, False}
 
 
-@pytest.mark.parametrize("case", CASES, ids=range(len(CASES)))
+def test_the_cases_of_our_own_reach_what_they_add() -> None:
+    assert len(OWN_CASES) == 14
+    seen = {(case.slopes is not None, any(h.acted is not None for h in case.heard.values())) for case in OWN_CASES}
+    assert len(seen) == 4
+    told = [(j, case) for case in OWN_CASES for j in case.slopes or ()]
+    assert {3 * case.slopes[j] > case.told()[j] + 1e-9 for j, case in told} == {True, False}  # type: ignore[index]
+
+
+@pytest.mark.parametrize("case", [*CASES, *OWN_CASES], ids=range(len(CASES) + len(OWN_CASES)))
 def test_loss_and_gradient_equal_the_scalar_loop_and_its_difference_quotients(case: Case) -> None:
     loss, gradient = case.found()
     assert loss == pytest.approx(case.scalar(case.parameters).loss, rel=1e-5, abs=1e-6)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -110,7 +111,9 @@ def anticipation_sharing(case: Case, logs: Tensor) -> dict[str, Tensor]:
     now, advantages = case.now, case.advantages()
     assert now.possible is not None
     own, old = (of_action(each[0], now.actions) for each in (logs, case.old(logs)))
-    log_xi, penalty = torch.zeros_like(own), torch.zeros_like(own)
+    settings = case.settings.anticipation_sharing
+    kappa, cap = advantages.abs().mean(), settings.log_ratio_cap or math.inf
+    log_xi, penalty, apart = (torch.zeros_like(own) for _ in range(3))
     for partner in case.heard:
         row, rows, said = 1 + now.partners.index(partner), case.rows(partner), case.shares[partner]
         pi_jj, pi_ji = (torch.zeros(len(said["actions"]), logs.shape[-1], dtype=torch.float64) for _ in range(2))
@@ -121,17 +124,27 @@ def anticipation_sharing(case: Case, logs: Tensor) -> dict[str, Tensor]:
         total = kept.sum(dim=-1, keepdim=True)
         pi_ji = torch.where(total > 0, kept / total, possible / possible.sum(dim=-1, keepdim=True))
         pi_ij, pi_ii, a_i, a = logs[row][rows].exp(), logs[0][rows].exp(), now.actions[rows], advantages[rows]
-        toward = of_action(logs[row][rows], said["actions"]) - of_action(pi_jj, said["actions"]).clamp_min(1e-8).log()
+        log_pi_ij, log_pi_jj = of_action(logs[row][rows], said["actions"]), of_action(pi_jj, said["actions"])
+        toward = log_pi_ij - log_pi_jj.clamp_min(1e-8).log()
         back = of_action(logs[0][rows], a_i) - of_action(pi_ji, a_i).clamp_min(1e-8).log()
-        apart = (toward.detach() * a > 0) * (pi_ij - pi_jj).square().sum(dim=-1)
-        apart = apart + (back.detach() * a > 0) * (pi_ii - pi_ji).square().sum(dim=-1)
-        log_xi = log_xi.index_add(0, torch.arange(SAMPLES)[rows], toward)
-        penalty = penalty.index_add(0, torch.arange(SAMPLES)[rows], apart)
-    settings = case.settings.anticipation_sharing
-    if settings.log_ratio_cap:
-        log_xi = log_xi.clamp(-settings.log_ratio_cap, settings.log_ratio_cap)
-    gain = ppo((own - old).exp(), log_xi.exp(), advantages, case.learning.clip)
-    return {"gain": gain, "penalty": settings.rho * advantages.abs().mean() * penalty.mean()}
+        acted = torch.from_numpy(said["acted"]).double() if case.behaving() else log_pi_jj
+        log_xi_ij = log_pi_ij - acted.clamp_min(1e-8).log()
+        at = torch.arange(SAMPLES)[rows]
+        log_xi = log_xi.index_add(0, at, log_xi_ij)
+        apart = apart.index_add(0, at, log_xi_ij.clamp(-cap, cap).exp() * a)
+        gap, own_gap = (pi_ij - pi_jj).square().sum(dim=-1), (pi_ii - pi_ji).square().sum(dim=-1)
+        penalty = penalty.index_add(0, at, settings.rho * kappa * (toward.detach() * a > 0) * gap)
+        if settings.weights == "calibrated":
+            asked, most = settings.calibration.pull / 2 * said["slope"].item(), settings.calibration.cap * settings.rho
+            penalty = penalty.index_add(0, at, min(asked, most * kappa.item()) * own_gap)
+        else:
+            rho_own = settings.rho if settings.rho_own is None else settings.rho_own
+            penalty = penalty.index_add(0, at, rho_own * kappa * (back.detach() * a > 0) * own_gap)
+    if settings.weights == "calibrated":
+        own_gain = ppo((own - old).exp(), torch.ones(()), advantages, case.learning.clip)
+        return {"gain": own_gain + apart.mean(), "penalty": penalty.mean()}
+    gain = ppo((own - old).exp(), log_xi.clamp(-cap, cap).exp(), advantages, case.learning.clip)
+    return {"gain": gain, "penalty": penalty.mean()}
 
 
 TORCH: Mapping[str, Callable[[Case, Tensor], dict[str, Tensor]]] = {
@@ -170,6 +183,8 @@ def share_of(draw: np.random.Generator, possible: np.ndarray, count: int, rows: 
         "policy": distributions(draw, possible)[rows, :count],
         "actions": actions_among(draw, possible).astype(np.int32)[rows],
         "anticipation": distributions(draw, wished)[rows],
+        "acted": draw.uniform(0.05, 1, SAMPLES).astype(np.float32)[rows],
+        "slope": draw.uniform(0, 2, 1).astype(np.float32),
     }
 
 
@@ -207,9 +222,14 @@ def random_case(number: int) -> Case:
             possible=possible,
         ),
         shares=dict(reversed(shares.items())),  # arrivals have no order
-        learning=LearningConfig(entropy_bonus=0.1 if bonus else 0.0),
+        learning=LearningConfig(
+            entropy_bonus=0.1 if bonus else 0.0, ratio_reference="behaviour" if behaves else "round"
+        ),
         settings=AlgorithmConfig.model_validate(
-            {"anticipation_sharing": {"rho": 0.7, "log_ratio_cap": 0.8 if capped else 0.0}}
+            {
+                "anticipation_sharing": {"rho": 0.7, "log_ratio_cap": 0.8 if capped else 0.0}
+                | ({"rho_own": 1.9} if number % 3 == 0 else {})
+            }
         ),
     )
 
@@ -220,16 +240,30 @@ def nobody_heard(number: int) -> Case:
     return case
 
 
+def with_calibrated_weights(case: Case) -> Case:
+    fixed = case.settings.anticipation_sharing
+    own = {"weights": "calibrated", "rho": fixed.rho, "log_ratio_cap": fixed.log_ratio_cap}
+    return replace(
+        case,
+        settings=AlgorithmConfig.model_validate({"anticipation_sharing": own | {"calibration": {"cap": 5.0}}}),
+    )
+
+
 CASES = [*map(random_case, range(64)), *map(nobody_heard, range(0, 64, 9))]
+CALIBRATED = list(map(with_calibrated_weights, CASES))
 
 
 def test_every_algorithm_that_ships_has_its_loss_here() -> None:
     assert TORCH.keys() == BUILT_IN.keys()
 
 
-@pytest.mark.parametrize("algorithm", sorted(BUILT_IN))
-def test_the_gradient_that_an_algorithm_says_is_the_one_that_autograd_finds(algorithm: str) -> None:
-    for case in CASES:
+@pytest.mark.parametrize(
+    ("algorithm", "cases"),
+    [*((name, CASES) for name in sorted(BUILT_IN)), ("anticipation-sharing", CALIBRATED)],
+    ids=[*sorted(BUILT_IN), "calibrated-weights"],
+)
+def test_the_gradient_that_an_algorithm_says_is_the_one_that_autograd_finds(algorithm: str, cases: list[Case]) -> None:
+    for case in cases:
         loss, by_logits = case.found(algorithm)
         parts, expected, expected_by_logits = case.torch(algorithm)
         assert {"loss": loss.total, **loss.parts} == pytest.approx(parts, rel=WITHIN, abs=WITHIN)
@@ -254,6 +288,8 @@ def test_the_random_rounds_reach_every_branch() -> None:
             at = np.arange(len(own)), said["actions"]
             toward = own[at] - np.log(said["policy"][at])
             log_xi[rows] += toward
+            most = 5 * 0.7 * np.abs(case.now.advantages).mean()
+            seen.add(("asked beyond the cap", bool(3 * said["slope"].item() > most)))
             seen |= {("apart", bool(push)) for push in toward * case.now.advantages[rows] > 0}
             assert case.now.possible is not None
             wished = said["anticipation"] * case.now.possible[0][rows, : COUNTS[0]]
@@ -262,7 +298,8 @@ def test_the_random_rounds_reach_every_branch() -> None:
             seen |= {("capped", int(np.sign(log) * (abs(log) > 0.8))) for log in log_xi}
         seen.add(("heard", len(case.heard), len(case.now.partners)))
         seen.add(("the first is missing", bool(case.heard) and case.now.partners[0] not in case.shares))
+    both = ("apart", "cut down", "asked beyond the cap")
     clips = {(side, good) for side in ("above", "below", "within") for good in (False, True)}
-    assert seen >= clips | {(name, flag) for name in ("apart", "cut down") for flag in (False, True)}
+    assert seen >= clips | {(name, flag) for name in both for flag in (False, True)}
     assert seen >= {("capped", side) for side in (-1, 0, 1)} | {("the first is missing", True)}
     assert seen >= {("heard", *counts) for counts in ((0, 2), (0, 4), (1, 2), (2, 2), (2, 4), (3, 4), (4, 4))}

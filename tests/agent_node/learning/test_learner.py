@@ -27,6 +27,7 @@ from agent_cases import (
     scalar_loss,
     scalar_network,
     scalar_returns,
+    scalar_slope,
     softmax,
     toy_episode,
 )
@@ -438,6 +439,7 @@ class ScalarLearner:
         self.actor_adams = [ScalarAdam(learning.actor_learning_rate, learning.adam_epsilon) for _ in self.actor]
         self.critic_adam = ScalarAdam(learning.critic_learning_rate, learning.adam_epsilon)
         self.behaviour: list[float] | None = None
+        self.measured: dict[str, tuple[float, float, float]] | None = None
         steps, copies = config.steps, config.parallel_episodes
         grid = [(t, e) for t in range(steps) for e in range(copies)]
         self.places = [
@@ -500,7 +502,32 @@ class ScalarLearner:
         wished = [
             said and restricted(said, possible) for said, possible in zip(anticipation, self.possible[A0], strict=True)
         ]
-        return Heard(policy, actions, wished)
+        acted = [None if row is None else float(arrays["acted"][row]) for row in rows] if "acted" in arrays else None
+        return Heard(policy, actions, wished, acted)
+
+    def told(self, heard: dict[str, Arrays], advantages: list[float]) -> dict[str, float] | None:
+        """kappa rho' as each neighbor asks for it, or None where weights are fixed."""
+        sharing = self.config.algorithm.anticipation_sharing
+        if sharing.weights == "fixed":
+            return None
+        kappa = sum(map(abs, advantages)) / len(advantages)
+        return {j: min(3 * float(said["slope"][0]), 24 * sharing.rho * kappa) for j, said in heard.items()}
+
+    def measure(self, said: dict[str, Heard], advantages: list[float]) -> dict[str, tuple[float, float, float]]:
+        """What a first round shows of the worth of each anticipation: m, v and 1 / n (SPEC section 8)."""
+        found, kappa = {}, sum(map(abs, advantages)) / len(advantages)
+        for row, j in ((1, A1), (2, A2)):
+            if j in said:
+                mine, about = self.distributions(self.actor[row], j), said[j]
+                pairs = [
+                    (mine[b][action] - policy[action], advantages[b])
+                    for b, (policy, action) in enumerate(zip(about.policy, about.actions, strict=True))
+                    if policy is not None and action is not None
+                ]
+                xa, xx = (sum(x * y for x, y in each) / len(pairs) for each in (pairs, [(x, x) for x, _ in pairs]))
+                rho = self.config.algorithm.anticipation_sharing.rho
+                found[j] = scalar_slope([(xa, xx, len(pairs))], 0.95, 2 * rho * kappa)
+        return found
 
     def masks_at_own_places(self, arrays: Arrays, count: int) -> list[list[float]]:
         """What a neighbor could do at each own sample; all there is, where it said nothing."""
@@ -527,7 +554,9 @@ class ScalarLearner:
             self.behaviour = now
         old = self.behaviour
         said = {j: self.at_own_places(arrays) for j, arrays in heard.items()}
-        settings = self.config.algorithm.anticipation_sharing
+        settings, told = self.config.algorithm.anticipation_sharing, self.told(heard, advantages)
+        if self.measured is None:
+            self.measured = self.measure(said, advantages)
 
         def terms(actor: np.ndarray) -> Any:
             return scalar_loss(
@@ -539,6 +568,8 @@ class ScalarLearner:
                 advantages=advantages,
                 epsilon=self.config.learning.clip,
                 rho=settings.rho,
+                rho_own=settings.rho_own,
+                told=told,
                 cap=settings.log_ratio_cap,
                 entropy_bonus=self.config.learning.entropy_bonus,
             )
@@ -584,8 +615,20 @@ def unmasked_shares(config: AgentConfig, seed: int) -> dict[str, Arrays]:
             "anticipation": draw.dirichlet(np.full(counts[A0], 3.0), count).astype(np.float32),
             "samples": samples.pack(np.arange(count), count),
         }
+        | more(config, draw, count)
         for j in (A1, A2)
     }
+
+
+def more(config: AgentConfig, draw: np.random.Generator, count: int) -> Arrays:
+    """What is shared under some settings alone."""
+    behaves = config.learning.ratio_reference == "behaviour"
+    calibrated = config.algorithm.anticipation_sharing.weights == "calibrated"
+    acted = {"acted": draw.uniform(0.1, 1, count).astype(np.float32)} if behaves else {}
+    return acted | ({"slope": draw.uniform(0, 9, 1).astype(np.float32)} if calibrated else {})
+
+
+CALIBRATED = {"weights": "calibrated", "rho": 0.5}
 
 
 @pytest.mark.parametrize(
@@ -598,6 +641,12 @@ def unmasked_shares(config: AgentConfig, seed: int) -> dict[str, Arrays]:
         ([((A1,), ()), ((A1,), (A1,)), ((A1, A2), (A1, A2))], {"bootstrap_at_time_limit": True, "clip": 0.01}),
         ([((A1, A2), (A1, A2)), ((A1, A2), (A2,)), ((), ())], {"masks": True, "entropy_bonus": 0.05}),
         ([((A1, A2), (A1, A2)), ((A1,), (A1,)), ((A1, A2), ())], {"masks": True, "ratio_reference": "behaviour"}),
+        ([((A1, A2), (A2,)), ((A1, A2), (A1, A2))], {"ratio_reference": "behaviour", "sharing": {"rho_own": 4.0}}),
+        ([((A1, A2), (A1, A2)), ((A1,), ()), ((A1, A2), (A1, A2))], {"sharing": CALIBRATED}),
+        (
+            [((A1, A2), (A2,)), ((A1, A2), (A1, A2)), ((), ())],
+            {"sharing": CALIBRATED, "masks": True, "ratio_reference": "behaviour"},
+        ),
     ],
     ids=[
         "all",
@@ -606,6 +655,9 @@ def unmasked_shares(config: AgentConfig, seed: int) -> dict[str, Arrays]:
         "nobody, one, all",
         "masks",
         "masks, behaviour",
+        "behaviour, the first missing, a rho' of its own",
+        "calibrated",
+        "calibrated, masks, behaviour, the first missing",
     ],
 )
 def test_whole_rounds_equal_algorithm_1_done_in_scalars(
@@ -636,6 +688,10 @@ def test_whole_rounds_equal_algorithm_1_done_in_scalars(
         assert ("penalty" in losses) == bool(heard)
         np.testing.assert_allclose(critic(learner), scalar.critic, rtol=1e-3, atol=1e-4)
         np.testing.assert_allclose(policies(learner), scalar.actor, rtol=1e-3, atol=1e-4)
+        if config.algorithm.anticipation_sharing.weights == "calibrated":
+            for j in (A1, A2):
+                expected_estimate = (scalar.measured or {}).get(j, (0.0, 0.0, 0.0))
+                np.testing.assert_allclose(learner.state()[f"algorithm/{j}"], expected_estimate, rtol=1e-4)
 
 
 @dataclass

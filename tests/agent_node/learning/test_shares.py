@@ -16,6 +16,7 @@ FIELDS = (
     Field("policy", Kind.DISTRIBUTION, (2, 3)),
     Field("actions", Kind.ACTIONS, (2,), 3),
     Field("advantage", Kind.REAL, (2,)),
+    Field("slope", Kind.BOUNDED, (1,), most=0.8, per_sample=False),
     Field("samples", Kind.BITS, (2,), 10),
 )
 BITS = FIELDS[-1]
@@ -26,6 +27,7 @@ def good() -> Arrays:
         "policy": np.array([[0.2, 0.3, 0.5], [1, 0, 0]], np.float32),
         "actions": np.array([0, 2], np.int32),
         "advantage": np.array([-1e30, 7], np.float32),
+        "slope": np.array([0.8], np.float32),  # above 0.8 itself
         "samples": np.array([0x81, 0x40], np.uint8),  # positions 0, 7 and 9
     }
 
@@ -80,6 +82,12 @@ def test_a_share_about_no_sample_is_accepted() -> None:
         (put("actions", (1,), 3), "0 to 2"),
         (put("advantage", (0,), np.nan), "finite"),
         (put("advantage", (1,), -np.inf), "finite"),
+        (put("slope", (0,), 0.8000001), "slope: expected numbers from 0 to 0.800000012, found 0.8000000"),
+        (put("slope", (0,), -1e-45), "slope: expected numbers from 0 to 0.800000012, found -1.4"),
+        (put("slope", (0,), np.nan), "slope: expected numbers from 0"),
+        (put("slope", (0,), np.inf), "slope: expected numbers from 0"),
+        (replace("slope", np.zeros(2, np.float32)), r"slope: expected \(1,\)"),
+        (replace("slope", np.zeros(1, np.float64)), "slope: .*float32"),
         (lambda arrays: arrays.pop("samples"), "samples"),
         (replace("samples", np.zeros(1, np.uint8)), r"samples: expected \(2,\)"),
         (replace("samples", np.zeros(3, np.uint8)), r"samples: expected \(2,\)"),

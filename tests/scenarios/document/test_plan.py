@@ -232,6 +232,15 @@ def test_late_shares_are_reused_only_where_parameters_are_shared(name):
     assert error.problem.startswith(f"expected drop: {name} shares no parameters")
 
 
+def test_calibrated_weights_are_refused_where_advantages_are_not_normalized():
+    calibrated = {"anticipation_sharing": {"weights": "calibrated"}}
+    make_plan(scenario(algorithm=calibrated))
+    error = refused(algorithm=calibrated, learning={"normalize_advantages": False})
+    assert error.path == "learning.normalize_advantages"
+    assert error.problem.startswith("expected true: with calibrated weights")
+    make_plan(scenario(algorithm=calibrated | {"name": "value-sharing"}, learning={"normalize_advantages": False}))
+
+
 @pytest.mark.parametrize("name", ["value-parameter-sharing", "policy-sharing"])
 def test_agents_that_share_parameters_cannot_start_from_their_own(name):
     make_plan(scenario(algorithm={"name": name}, exchange={"late_shares": "reuse"}))

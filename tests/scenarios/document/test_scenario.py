@@ -482,6 +482,19 @@ def test_the_ratio_cap_can_be_switched_off_in_a_document():
     assert parse_scenario(scenario.to_toml(), {}) == scenario
 
 
+def test_the_weight_of_the_own_penalty_is_that_of_the_other_unless_a_document_says_it():
+    for sharing, rho_prime in (({"rho": 3.0}, 3.0), ({"rho": 3.0, "rho_own": 0.0}, 0.0), ({"rho_own": 7.0}, 7.0)):
+        scenario = parse(document(algorithm={"anticipation_sharing": sharing}))
+        assert scenario.algorithm.anticipation_sharing.rho_prime == rho_prime
+        assert parse_scenario(scenario.to_toml(), {}) == scenario
+
+
+def test_a_weight_that_is_measured_cannot_be_set_too():
+    error = refused(document(algorithm={"anticipation_sharing": {"weights": "calibrated", "rho_own": 2.0}}))
+    assert error.path == "algorithm.anticipation_sharing"
+    assert error.problem.startswith("expected no rho_own: with calibrated weights rho' is measured.")
+
+
 # Catalogue
 
 

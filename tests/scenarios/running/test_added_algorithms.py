@@ -92,6 +92,20 @@ def test_the_examples_with_a_loss_of_their_own_learn_simulated_and_as_processes(
     assert alone["weights_digest"] != simulated["weights_digest"]
 
 
+def test_what_an_example_keeps_outlives_a_crash(
+    tmp_path: Path, packages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(packages, block("python", 3), {"equals": "equals:Equals"}, "equals")
+    monkeypatch.syspath_prepend(packages)
+    run = ("exchange-quick", "--episodes", "4", *TINY, "--set", "algorithm.name=equals")
+    crash = 'faults=[{kind="crash",participants=["agent-1"],at_episodes=[3]}]'
+    undisturbed = simulate_here(tmp_path / "undisturbed", *run)
+    crashed = simulate_here(tmp_path / "crashed", *run, "--set", crash, "--set", "recovery.checkpoint_every=1")
+    assert undisturbed["weights_digest"] == crashed["weights_digest"]
+    alone = simulate_here(tmp_path / "alone", *run[:-1], "algorithm.name=value-sharing")
+    assert alone["weights_digest"] != undisturbed["weights_digest"]
+
+
 def test_both_examples_with_a_loss_of_their_own_are_the_same_loss(
     packages: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

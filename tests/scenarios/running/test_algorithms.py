@@ -228,10 +228,10 @@ def values_of(parameters: np.ndarray, observations: np.ndarray) -> np.ndarray:
     return kernels.evaluate(sizes, parameters, [0], observations).outputs[0, :, 0]
 
 
-def journaled(out: Path, name: str, rounds: int = 2) -> tuple[dict[tuple[str, str, int], Share], Secrets]:
+def journaled(out: Path, name: str, *more: str, rounds: int = 2) -> tuple[dict[tuple[str, str, int], Share], Secrets]:
     """All shares on the edges between agents by (source, destination, number of the round), and all secrets."""
     secrets = Secrets()
-    arguments = settings(f"algorithm.name={name}", "transport.journal=true", f"learning.rounds={rounds}")
+    arguments = settings(f"algorithm.name={name}", "transport.journal=true", f"learning.rounds={rounds}", *more)
     with secrets.noted():
         simulate_here(out, "exchange-quick", "--episodes", "3", *TINY, *arguments)
     shares = {}
@@ -275,6 +275,25 @@ def test_under_anticipation_sharing_nothing_crosses_an_edge_but_policies_actions
         (third,) = set(AGENTS) - {source, destination}
         assert not np.allclose(share.arrays["anticipation"], secrets.held[source, third, number], atol=1e-3)
         assert share.arrays["samples"].dtype == np.uint8
+    assert leaks(shares, secrets) == set()
+
+
+def test_under_calibrated_weights_one_number_more_crosses_an_edge_and_it_is_none_of_the_secrets(tmp_path: Path) -> None:
+    table = "algorithm.anticipation_sharing"
+    more = (
+        f"{table}.weights=calibrated",
+        f"{table}.calibration.standard_errors=0",
+        "learning.ratio_reference=behaviour",
+    )
+    shares, secrets = journaled(tmp_path / "run", "anticipation-sharing", *more)
+    slopes = [share.arrays["slope"] for share in shares.values()]
+    for (source, _, number), share in shares.items():
+        assert share.arrays.keys() == {"policy", "actions", "anticipation", "samples", "acted", "slope"}
+        first = secrets.own[source, number - number % 2]  # the policy that acted is that of the episode's round 0
+        acted = np.take_along_axis(first, share.arrays["actions"][:, None].astype(np.int64), axis=1)[:, 0]
+        np.testing.assert_array_equal(share.arrays["acted"], acted)
+    assert {slope.shape for slope in slopes} == {(1,)}
+    assert sum(slope.item() > 0 for slope in slopes) > len(slopes) // 2
     assert leaks(shares, secrets) == set()
 
 

@@ -87,6 +87,7 @@ def test_lost_and_delayed_messages_are_the_same_ones_on_both_substrates(tmp_path
     ("algorithm", "late"),
     [
         ("anticipation-sharing", "drop"),
+        ("anticipation-sharing,algorithm.anticipation_sharing.weights=calibrated", "drop"),
         ("value-sharing", "drop"),
         ("value-parameter-sharing", "drop"),
         ("value-parameter-sharing", "reuse"),
@@ -97,7 +98,8 @@ def test_lost_and_delayed_messages_are_the_same_ones_on_both_substrates(tmp_path
 def test_every_algorithm_learns_the_same_of_what_is_left_when_messages_are_lost(
     tmp_path: Path, algorithm: str, late: str
 ) -> None:
-    settings = (f"algorithm.name={algorithm}", f"exchange.late_shares={late}", "exchange.patience_s=0.5", DROPS)
+    own = f"algorithm.name={algorithm}".split(",")
+    settings = (*own, f"exchange.late_shares={late}", "exchange.patience_s=0.5", DROPS)
     rounds = ("--set", "learning.rounds=2", *(part for setting in settings for part in ("--set", setting)))
     arguments = ["exchange-quick", "--episodes", "3", *rounds]
     first = simulated(tmp_path / "simulate", *arguments)

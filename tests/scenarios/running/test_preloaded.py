@@ -65,6 +65,7 @@ def modules(tmp_path_factory):
     [
         "agent_node.learning.learner",
         "agent_node.algorithms.anticipation_sharing",
+        "agent_node.algorithms.calibrated_weights",
         "broker.arithmetic.chosen",
         "broker.driving.real_time",
         "broker.transports.zeromq.direct",

@@ -124,11 +124,27 @@ def test_a_thousand_crashes_at_random_moments_change_no_result(folders, undistur
         crashes, seed = crashes + len(dying.deaths), seed + 1
 
 
+CALIBRATED = {
+    "algorithm.name": "anticipation-sharing",
+    "algorithm.anticipation_sharing.weights": "calibrated",
+    "algorithm.anticipation_sharing.calibration.standard_errors": 0.0,
+}
+
+
+def test_what_was_measured_on_edges_is_as_it_was_after_a_crash(folders):
+    moments, figures = play(folders(), CALIBRATED)
+    assert play(folders(), CALIBRATED, dying_at(moments * 3 // 4))[1] == figures
+    forgetful = {**CALIBRATED, "algorithm.anticipation_sharing.calibration.memory": 0.0}
+    assert play(folders(), forgetful)[1] != figures  # so what is remembered matters
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("algorithm", ["value-sharing", "value-parameter-sharing", "policy-sharing"])
+@pytest.mark.parametrize("algorithm", ["value-sharing", "value-parameter-sharing", "policy-sharing", "calibrated"])
 def test_every_algorithm_goes_on_as_if_nothing_had_been(folders, algorithm):
     settings = {"faults": LOSSY, "algorithm.name": algorithm}
-    if algorithm != "value-sharing":
+    if algorithm == "calibrated":
+        settings |= CALIBRATED
+    elif algorithm != "value-sharing":
         settings["exchange.late_shares"] = "reuse"
     moments, figures = play(folders(), settings)
     for moment in range(5, moments, moments // 6):

@@ -1,0 +1,334 @@
+"""Calibrated weights: the estimate by hand and against plain sums, what is told of it, and what a liar can do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from agent_cases import agent_config, make_learner, play, scalar_slope, toy_episode
+from hypothesis import given
+from hypothesis import strategies as st
+from learner_cases import policies
+from test_anticipation_sharing import DRAWS, Hand, J, K, as_shares, hand_round, out_of_range, settings
+
+from agent_node.algorithms.anticipation_sharing import AnticipationSharing
+from agent_node.algorithms.calibrated_weights import CalibratedWeights, SlopeEstimate
+from agent_node.config import AgentConfig, LearningConfig
+from agent_node.learning.fields import Arrays, ShareShape
+from agent_node.learning.learner import Learner
+from agent_node.learning.round import Loss, Round
+from broker.errors import ProtocolViolation, ScenarioError
+
+A0, A1, A2 = "agent-0", "agent-1", "agent-2"
+NOTHING_YET = SlopeEstimate(0.0, 0.0, 0.0)
+
+
+def page(rho: float = 0.5, **calibration: float) -> AnticipationSharing:
+    """Anticipation sharing as a scenario with calibrated weights has it."""
+    return AnticipationSharing(LearningConfig(), settings(rho, weights="calibrated", calibration=calibration))
+
+
+def column(*numbers: float) -> np.ndarray:
+    return np.array(numbers, np.float32)
+
+
+# The estimate
+
+
+def test_two_episodes_give_the_estimate_computed_by_hand() -> None:
+    """With a memory of 1/2, begun at a slope of 4:
+
+    |         | x                | A            | mean x A | mean x^2 | rows |
+    |---------|------------------|--------------|----------|----------|------|
+    | first   | .2, -.2, .4, 0   | 1, -1, 1, -1 | .2       | .06      | 4    |
+    | second  | .1, .3           | -1, 1        | .1       | .05      | 2    |
+
+    m = (4 * .06 + .2) / 2 = .22, then (.22 + .1) / 2 = .16; v = .06, then (.06 + .05) / 2 = .055;
+    n = 4 * 1.5 / .5 = 12, so 1 / n = 1/12, then (1/12 + 1/2) / 4 = 7/48.
+    """
+    first = NOTHING_YET.after(column(0.2, -0.2, 0.4, 0), column(1, -1, 1, -1), 0.5, 4.0)
+    assert first == pytest.approx((0.22, 0.06, 1 / 12))
+    assert first.slope(0.0) == pytest.approx(0.22 / 0.06)
+    assert first.slope(1.0) == pytest.approx((0.22 - math.sqrt(0.06 / 12)) / 0.06)
+    second = first.after(column(0.1, 0.3), column(-1, 1), 0.5, 99.0)
+    assert second == pytest.approx((0.16, 0.055, 7 / 48))
+    assert second.slope(1.0) == pytest.approx((0.16 - math.sqrt(0.055 * 7 / 48)) / 0.055)
+    assert second.slope(2.0) == 0.0  # .16 is less than two standard errors of .0896
+
+
+def test_of_what_was_never_seen_to_differ_the_slope_is_0() -> None:
+    assert NOTHING_YET.slope(2.0) == 0.0
+    equal = NOTHING_YET.after(column(0, 0), column(1, -1), 0.95, 4.0)
+    assert (equal.m, equal.v, equal.slope(0.0)) == (0.0, 0.0, 0.0)
+
+
+NUMBERS = st.floats(-1, 1, width=32)
+EPISODE = st.lists(st.tuples(NUMBERS, st.floats(-3, 3, width=32)), min_size=1, max_size=8)
+
+
+@given(st.lists(EPISODE, min_size=1, max_size=6), st.floats(0, 0.99), st.floats(0, 50))
+def test_the_estimate_is_the_weighted_sum_over_all_episodes(
+    episodes: list[list[tuple[float, float]]], memory: float, first_slope: float
+) -> None:
+    estimate, history = NOTHING_YET, []
+    for pairs in episodes:
+        x, a = (column(*each) for each in zip(*pairs, strict=True))
+        estimate = estimate.after(x, a, memory, first_slope)
+        products, squares = (x * a).tolist(), (x * x).tolist()
+        history.append((sum(products) / len(pairs), sum(squares) / len(pairs), len(pairs)))
+    assert estimate == pytest.approx(scalar_slope(history, memory, first_slope), rel=1e-6, abs=1e-9)
+
+
+@given(st.integers(1, 1000), st.floats(0, 0.99), st.integers(1, 5))
+def test_with_equally_many_samples_the_effective_number_is_theirs_times_what_memory_makes_of_it(
+    rows: int, memory: float, episodes: int
+) -> None:
+    estimate = NOTHING_YET
+    for _ in range(episodes):
+        estimate = estimate.after(np.ones(rows, np.float32), np.ones(rows, np.float32), memory, 1.0)
+    assert 1 / estimate.spread == pytest.approx(rows * (1 + memory) / (1 - memory))
+
+
+@given(EPISODE, st.floats(0, 5), st.floats(0, 5))
+def test_a_slope_is_never_negative_nor_more_than_measured_and_falls_with_the_standard_errors_taken_off(
+    pairs: list[tuple[float, float]], fewer: float, more: float
+) -> None:
+    x, a = (column(*each) for each in zip(*pairs, strict=True))
+    estimate = NOTHING_YET.after(x, a, 0.9, 3.0)
+    low, high = sorted((fewer, more))
+    assert 0 <= estimate.slope(high) <= estimate.slope(low)
+    if estimate.v:
+        assert estimate.slope(low) <= max(0.0, estimate.m / estimate.v)
+
+
+def test_of_noise_nothing_is_told_and_of_what_an_advantage_follows_nearly_all() -> None:
+    draw = np.random.default_rng(5)
+    noise = follows = NOTHING_YET
+    for _ in range(200):
+        x, a = draw.normal(scale=0.05, size=100), draw.normal(size=100)
+        noise = noise.after(x.astype(np.float32), a.astype(np.float32), 0.95, 5.0)
+        worth = 8 * x + a
+        follows = follows.after(x.astype(np.float32), worth.astype(np.float32), 0.95, 5.0)
+    assert noise.slope(2.0) == 0.0
+    assert 6.5 < follows.slope(2.0) < 8.0
+
+
+# The loss
+
+
+def loss(slopes: Mapping[str, float], rho: float = 0.5, now: Round | None = None, **calibration: float) -> Loss:
+    return page(rho, **calibration).loss(now or hand_round(), as_shares(Hand.heard, slopes))
+
+
+def test_the_loss_of_two_steps_and_two_neighbors_is_the_one_computed_by_hand() -> None:
+    """Of the table of `Hand`; c = 6, so kappa rho' is .3 for j and .6 for k:
+
+    |         | step 0                                  | step 1                                   |
+    |---------|-----------------------------------------|------------------------------------------|
+    | gain    | min(1.5, 1.2) * 1 + (2 + .4) * 1 = 3.6  | min(-1.25, -1.6) + (2 + .8) * -2 = -7.2  |
+    | gated   | .75 * .105 = .07875                     | .75 * .02 = .015                         |
+    | not     | .3 * .045 + .6 * .02 = .0255            | .3 * .125 + .6 * .02 = .0495             |
+    """
+    found = loss({J: 0.1, K: 0.2})
+    assert (found.parts["gain"], found.parts["penalty"]) == pytest.approx((-1.8, 0.084375))
+    assert found.total == pytest.approx(1.884375)
+
+
+def test_what_is_asked_beyond_the_cap_counts_as_the_cap() -> None:
+    # .2 * rho * kappa = .15 for both: (.09375 + .15 * (.045 + .02 + .125 + .02)) / 2
+    found = loss({J: 0.1, K: 0.2}, cap=0.2)
+    assert found.parts["penalty"] == pytest.approx((0.09375 + 0.15 * 0.21) / 2)
+
+
+def test_nobody_heard_is_an_independent_step() -> None:
+    found = page().loss(hand_round(()), {})
+    assert (found.parts.keys(), found.total) == ({"gain"}, pytest.approx(0.2))
+
+
+def test_the_scenario_says_which_page_it_is() -> None:
+    assert type(page()) is CalibratedWeights
+    assert type(AnticipationSharing(LearningConfig(), settings())) is AnticipationSharing
+    assert page().name == "anticipation-sharing"
+
+
+def test_advantages_that_are_not_normalized_are_refused() -> None:
+    with pytest.raises(ScenarioError, match=r"learning.normalize_advantages: expected true: with calibrated weights"):
+        AnticipationSharing(LearningConfig(normalize_advantages=False), settings(weights="calibrated"))
+
+
+# Liars
+
+
+@given(st.floats(0, 1, width=32), st.floats(0.1, 100), st.floats(0.1, 20), st.floats(0, 60))
+def test_no_slope_that_a_receiver_takes_weighs_more_than_the_cap(
+    part: float, rho: float, pull: float, cap: float
+) -> None:
+    algorithm, now = page(rho, pull=pull, cap=cap), hand_round()
+    told = part * algorithm.settings.anticipation_sharing.largest_slope
+    shares = as_shares(Hand.heard, {J: told, K: 0.0})
+    pairs = algorithm.pairs(now, shares, [J, K])
+    _, w_ji = algorithm.weights(now, shares, pairs)
+    assert w_ji.max() <= np.float32(cap * rho * 1.5)  # kappa is 1.5
+    assert not w_ji[1].any()
+
+
+def said_by(learner: Learner, config: AgentConfig) -> dict[str, Arrays]:
+    """What two neighbors could share with agent-0."""
+    rows, draw = config.steps * config.parallel_episodes, np.random.default_rng(3)
+    return {
+        j: {
+            "policy": draw.dirichlet(np.ones(3), rows).astype(np.float32),
+            "actions": draw.integers(0, 3, rows).astype(np.int32),
+            "anticipation": draw.dirichlet(np.ones(3), rows).astype(np.float32),
+            "samples": np.array([0xFF], np.uint8),
+            "slope": column(1.0),
+        }
+        for j in config.neighbors[A0]
+    }
+
+
+def config_of(**more: Any) -> AgentConfig:
+    sharing = {"weights": "calibrated", "rho": 3.0, **more.pop("sharing", {})}
+    return agent_config(**{"sharing": sharing, "adam_epsilon": 1.0, **more})
+
+
+def test_a_slope_is_refused_beyond_what_may_be_told_below_0_and_where_it_is_no_number() -> None:
+    config = config_of()
+    learner = make_learner(config)
+    said = said_by(learner, config)[A1]
+    most = np.float32(2 * 24 * 3 / 6)
+    for slope in (column(most), column(0.0)):
+        learner.check(A1, said | {"slope": slope})
+    for slope in (np.nextafter(most, np.float32(np.inf)), -1e-30, np.nan, np.inf, 1e30):
+        with pytest.raises(ProtocolViolation, match="slope: expected numbers from 0 to 24, found"):
+            learner.check(A1, said | {"slope": column(slope)})
+    for slope in (column(1.0, 1.0), np.array([1.0]), np.array([1], np.int32)):
+        with pytest.raises(ProtocolViolation, match=r"slope: expected \(1,\) float32, found"):
+            learner.check(A1, said | {"slope": slope})
+    with pytest.raises(ProtocolViolation, match="expected arrays"):
+        learner.check(A1, {name: array for name, array in said.items() if name != "slope"})
+
+
+@pytest.mark.parametrize("rho", [0.1, 0.3, 3.0, 1e4 / 3])
+def test_the_largest_slope_that_is_told_is_one_that_is_taken(rho: float) -> None:
+    config = config_of(sharing={"rho": rho, "calibration": {"cap": 1.7, "pull": 0.7}})
+    learner = make_learner(config)
+    learner.state()[f"algorithm/{A1}"][:] = 1e30, 1.0, 1e-9
+    episode = play(learner, toy_episode(config)).episode
+    told = learner.open_round(episode, 0, (A1, A2)).outgoing
+    assert told[A1]["slope"][0] == np.float32(2 * 1.7 * rho / 0.7)
+    assert told[A2]["slope"][0] == 0
+    learner.check(A1, said_by(learner, config)[A1] | {"slope": told[A1]["slope"]})
+
+
+def test_a_liar_moves_the_receiver_no_further_than_the_cap() -> None:
+    """The most that is taken is a slope of 2 * 2 * 3 / 6 = 2, which the cap cuts to 2 kappa, and kappa is below .95."""
+    config = config_of(sharing={"calibration": {"cap": 2.0, "pull": 6.0}})
+    moved = {}
+    for slope in (0.0, 0.4, 1.2, 1.95, 2.0):
+        learner = make_learner(config)
+        episode = play(learner, toy_episode(config)).episode
+        before, said = policies(learner)[0].copy(), said_by(learner, config)
+        for j, number in ((A1, slope), (A2, 0.0)):
+            said[j]["slope"] = column(number)
+            learner.check(j, said[j])
+        learner.close_round(learner.open_round(episode, 0, (A1, A2)), said)
+        moved[slope] = policies(learner)[0] - before
+    pull = {slope: float(np.abs(step - moved[0.0]).sum()) for slope, step in moved.items()}
+    assert 0 < pull[0.4] < pull[1.2] < pull[2.0]
+    assert moved[1.95].tobytes() == moved[2.0].tobytes()
+
+
+# What is kept
+
+
+def live(learner: Learner, config: AgentConfig, episode: int, heard: list[tuple[str, ...]]) -> None:
+    played = play(learner, toy_episode(config, episode), episode).episode
+    for k, partners in enumerate(heard):
+        said = said_by(learner, config)
+        learner.close_round(learner.open_round(played, k, (A1, A2)), {j: said[j] for j in partners})
+
+
+def estimates(learner: Learner) -> dict[str, tuple[float, ...]]:
+    return {j: tuple(learner.state()[f"algorithm/{j}"].tolist()) for j in (A1, A2)}
+
+
+def test_only_the_first_round_of_an_episode_is_measured_and_only_of_those_heard_in_it() -> None:
+    config = config_of()
+    learner = make_learner(config)
+    live(learner, config, 0, [(), (A1, A2)])
+    assert estimates(learner) == {A1: (0.0, 0.0, 0.0), A2: (0.0, 0.0, 0.0)}
+    live(learner, config, 1, [(A2,), (A1, A2)])
+    first = estimates(learner)
+    assert first[A1] == (0.0, 0.0, 0.0)
+    assert min(first[A2]) > 0
+    live(learner, config, 2, [(A1,), (A2,)])
+    assert estimates(learner)[A2] == first[A2]
+
+
+def test_what_is_measured_in_round_0_is_told_from_round_1_on() -> None:
+    config = config_of(sharing={"calibration": {"standard_errors": 0.0}})
+    learner = make_learner(config)
+    episode = play(learner, toy_episode(config)).episode
+    opened = learner.open_round(episode, 0, (A1, A2))
+    assert {said["slope"].item() for said in opened.outgoing.values()} == {0.0}
+    learner.close_round(opened, said_by(learner, config))
+    opened = learner.open_round(episode, 1, (A1, A2))
+    for j, (m, v, _) in estimates(learner).items():
+        assert opened.outgoing[j]["slope"].item() == pytest.approx(max(0.0, m / v), rel=1e-6)
+    assert any(said["slope"].item() > 0 for said in opened.outgoing.values())
+
+
+def test_a_learner_that_is_restored_goes_on_bit_for_bit_and_without_its_estimates_it_does_not() -> None:
+    config = config_of(sharing={"calibration": {"standard_errors": 0.0}})
+    learner = make_learner(config)
+    live(learner, config, 0, [(A1, A2), (A1,)])
+    kept = {name: array.copy() for name, array in learner.state().items()}
+    assert {name for name in kept if name.startswith("algorithm/")} == {f"algorithm/{A1}", f"algorithm/{A2}"}
+    told = []
+    for forgets in (False, True):
+        later = make_learner(config)
+        later.restore(kept)
+        if forgets:
+            later.state()[f"algorithm/{A1}"][:] = 0
+        else:
+            assert estimates(later) == estimates(learner)
+        episode = play(later, toy_episode(config, 1), 1).episode
+        told.append(later.open_round(episode, 0, (A1, A2)).outgoing[A1]["slope"].tobytes())
+    episode = play(learner, toy_episode(config, 1), 1).episode
+    opened = learner.open_round(episode, 0, (A1, A2))
+    assert told[0] == opened.outgoing[A1]["slope"].tobytes() != told[1]
+
+
+def test_fixed_weights_keep_nothing_and_share_no_slope() -> None:
+    learner = make_learner(agent_config())
+    assert not any(name.startswith("algorithm/") for name in learner.state())
+    fields = AnticipationSharing(LearningConfig(), settings()).fields(ShareShape(2, 2, 3))
+    assert "slope" not in {field.name for field in fields}
+
+
+def test_rounds_after_the_first_leave_the_estimate_as_it_is() -> None:
+    algorithm = page()
+    kept = algorithm.keeps((J, K))
+    shares = as_shares(Hand.heard, {J: 0.0, K: 0.0})
+    algorithm.remember(replace(hand_round(draws=replace(DRAWS, round=1)), kept=kept), shares)
+    assert not kept[J].any()
+    algorithm.remember(replace(hand_round(), kept=kept), shares)
+    # x = (.5 - .25, .5 - .25), A = (1, -2): mean x A = -.125, x^2 = .0625; begun at 2 * .5 * 1.5 = 1.5
+    assert kept[J].tolist() == pytest.approx([0.95 * 1.5 * 0.0625 - 0.05 * 0.125, 0.0625, 0.05 / 1.95 / 2])
+
+
+def test_the_effective_number_is_that_of_the_samples_a_share_is_about() -> None:
+    algorithm = page()
+    kept = algorithm.keeps((J, K))
+    heard = {J: out_of_range(Hand.heard[J], 0), K: Hand.heard[K]}
+    now = replace(hand_round(ranges={J: np.array([1]), K: None}), kept=kept)
+    algorithm.remember(now, as_shares(heard, {J: 0.0, K: 0.0}))
+    assert kept[J][2] == pytest.approx(0.05 / 1.95)
+    assert kept[K][2] == pytest.approx(0.05 / 1.95 / 2)
+    # x = .5 - .25 at the second sample, where A = -2
+    assert kept[J].tolist()[:2] == pytest.approx([0.95 * 1.5 * 0.0625 - 0.05 * 0.5, 0.0625])
