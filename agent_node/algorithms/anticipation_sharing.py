@@ -25,6 +25,7 @@ class AnticipationSharing(Algorithm):
     """Algorithm 1 of the paper."""
 
     name = "anticipation-sharing"
+    tells = "own policy and actions, and what it wishes of this neighbor: no reward, value or parameter"
     models = "neighbors"
 
     def fields(self, edge: ShareShape) -> tuple[Field, ...]:

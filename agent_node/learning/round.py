@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.random import Generator
 
 from agent_node.experience import masks
+from agent_node.learning.estimators import Estimated
 from agent_node.learning.fields import Arrays
 from broker.arithmetic.chosen import kernels
 from broker.seeding import generator
@@ -56,6 +57,8 @@ class Round:
         draws: For what an algorithm shares at random.
         possible: (R, B, A) bool, which actions were possible: own ones; when the loss is taken, also those of partners
             whose shares say so. None where the environment masks none; nothing need then be left out.
+        rewards: r_i (B,), the agent's own.
+        estimators: The algorithm's own networks, by name.
     """
 
     advantages: np.ndarray
@@ -69,6 +72,8 @@ class Round:
     weights: Mapping[str, float]
     draws: Draws
     possible: np.ndarray | None = None
+    rewards: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    estimators: Mapping[str, Estimated] = field(default_factory=dict)
 
     @property
     def samples(self) -> int:
@@ -134,11 +139,15 @@ class Mixed:
         advantages: (B,), instead of the agent's own; before they are normalized.
         critic: (P,), instead of its own parameters; the advantages are then taken anew with it, unless they are given.
         policies: (N, P), what is added to the policies' parameters after the round's step.
+        rewards: (B,), instead of the agent's own; the advantages are then taken anew of them, unless they are given.
+        estimators: (P,) by name, instead of their own parameters.
     """
 
     advantages: np.ndarray | None = None
     critic: np.ndarray | None = None
     policies: np.ndarray | None = None
+    rewards: np.ndarray | None = None
+    estimators: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

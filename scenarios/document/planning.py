@@ -164,4 +164,4 @@ def _shapes(plan: Plan, algorithm: Algorithm) -> Iterator[ShareShape]:
     """The largest share of every agent."""
     positions, widest = plan.steps * plan.scenario.parallel_episodes, max(plan.action_counts.values())
     for agent in plan.agents:
-        yield plan.networks(agent, algorithm.models).edge(positions, plan.action_counts[agent], widest)
+        yield plan.networks(agent, type(algorithm)).edge(positions, plan.action_counts[agent], widest)

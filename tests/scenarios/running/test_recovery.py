@@ -122,10 +122,13 @@ def test_a_thousand_crashes_at_random_moments_change_no_result(folders, undistur
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("algorithm", ["value-sharing", "value-parameter-sharing", "policy-sharing"])
+@pytest.mark.parametrize(
+    "algorithm",
+    ["value-sharing", "reward-sharing", "value-parameter-sharing", "networked-actor-critic", "policy-sharing"],
+)
 def test_every_algorithm_goes_on_as_if_nothing_had_been(folders, algorithm):
     settings = {"faults": LOSSY, "algorithm.name": algorithm}
-    if algorithm != "value-sharing":
+    if algorithm not in {"value-sharing", "reward-sharing"}:
         settings["exchange.late_shares"] = "reuse"
     moments, figures = play(folders(), settings)
     for moment in range(5, moments, moments // 6):
