@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -24,7 +23,7 @@ class Foreseeing(Independent):
     """Independent learning, and three networks that nobody asks."""
 
     name = "foreseeing"
-    estimators: ClassVar = (
+    estimators = (
         Estimator("next", sees="transition", learns="rewards"),
         Estimator("now", sees="state", learns="rewards"),
         Estimator("later", sees="state", learns="returns"),

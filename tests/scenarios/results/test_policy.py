@@ -341,7 +341,7 @@ def test_agents_with_fewer_actions_than_their_neighbors_have_probabilities_of_th
 
 def made(actions: int, outputs: int) -> tuple[PolicyDocument, dict[str, np.ndarray]]:
     """The policy of one agent by hand."""
-    networks = Networks(("agent-0",), Sizes(2, (3,), outputs), Sizes(2, (3,), 1))
+    networks = Networks(("agent-0",), Sizes(2, (3,), outputs), Sizes(2, (3,), 1), {})
     draw = np.random.default_rng(1)
     policies, critic = (
         draw.normal(size=(1, each.size)).astype(np.float32) for each in (networks.actor, networks.critic)

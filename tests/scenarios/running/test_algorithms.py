@@ -211,7 +211,7 @@ class Secrets:
                 "values": values,
                 "critic": state["critic/parameters"].copy(),
                 "policies": state["actor/parameters"].copy(),
-                "team reward": now.estimators["team_reward"].parameters if now.estimators else np.zeros(0),
+                **{name: estimated.parameters for name, estimated in now.estimators.items()},
             }
             self.own[key] = now.probabilities().copy()
             self.actions[key] = now.actions.copy()
@@ -284,7 +284,7 @@ def test_under_anticipation_sharing_nothing_crosses_an_edge_but_policies_actions
     [
         ("value-sharing", {"advantages"}),
         ("value-parameter-sharing", {"critic"}),
-        ("networked-actor-critic", {"critic", "team reward"}),
+        ("networked-actor-critic", {"critic", "team_reward"}),
         ("reward-sharing", {"rewards"}),
         ("policy-sharing", {"policies"}),
     ],
