@@ -131,15 +131,28 @@ class AnticipationSharingConfig(Model):
         return self
 
 
+class RewardSharingConfig(Model):
+    """Settings of reward sharing alone."""
+
+    weight: float = Field(
+        default=1.0,
+        ge=0,
+        description="What a neighbor's reward counts beside the own one (ours: as much, so that an agent learns for "
+        "its neighborhood as a whole); 0 makes independent learning of it.",
+    )
+
+
 class AlgorithmConfig(Model):
     """Which algorithm learns, and the settings of its own; those of an algorithm that is not chosen wait unused."""
 
     name: str = Field(
         default="anticipation-sharing",
-        description="Which algorithm learns: `anticipation-sharing`, `value-sharing`, `value-parameter-sharing`, "
-        "`policy-sharing`, `independent`, or one that an installed package adds (docs/algorithms.md).",
+        description="Which algorithm learns: `anticipation-sharing`, `value-sharing`, `reward-sharing`, "
+        "`value-parameter-sharing`, `networked-actor-critic`, `policy-sharing`, `independent`, or one that an "
+        "installed package adds (docs/algorithms.md).",
     )
     anticipation_sharing: AnticipationSharingConfig = AnticipationSharingConfig()
+    reward_sharing: RewardSharingConfig = RewardSharingConfig()
     settings: dict[str, JsonValue] = Field(
         default={}, description="Settings of an algorithm that another package adds; checked by its own model."
     )

@@ -48,6 +48,7 @@ class LearnedAgent(Model):
     policies: tuple[str, ...] = Field(description="Agents for which it holds a policy: itself, and those it models.")
     actor: NetworkLayout = Field(description="Of each of its policies.")
     critic: NetworkLayout
+    estimators: dict[str, NetworkLayout] = Field(default={}, description="Networks of the algorithm's own, by name.")
     weights_digest: str | None = Field(description="SHA-256 over all its parameters, as it tells it when it is done.")
 
 
@@ -91,3 +92,8 @@ def name_of_training(agent: str, part: str) -> str:
 def name_of_critic(agent: str) -> str:
     """What the names of the arrays of a critic begin with."""
     return f"{agent}/critic"
+
+
+def name_of_estimator(agent: str, name: str) -> str:
+    """What the names of the arrays of an algorithm's own network begin with."""
+    return f"{agent}/estimator/{name}"

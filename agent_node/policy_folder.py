@@ -2,7 +2,8 @@
 
     policy.json                  what the arrays are: `agent_node.policy_document`
     weights-DIGEST.safetensors   AGENT/actor/HELD_FOR/LAYER/weight (inputs, outputs) and .../bias (outputs,),
-                                 AGENT/critic/LAYER/weight and .../bias; float32, layers from 0
+                                 AGENT/critic/LAYER/weight and .../bias; float32, layers from 0;
+                                 AGENT/estimator/NAME/LAYER/..., where the algorithm has networks of its own
     training-DIGEST.safetensors  AGENT/PART: what training needs beside these to go on, as checkpoints of agents have it
 
 The JSON names the files of arrays that it is about, and is written last: until then the policy that was there before is
@@ -24,7 +25,7 @@ from safetensors import SafetensorError
 
 from agent_node.learning.fields import Arrays
 from agent_node.learning.network_sizes import Networks
-from agent_node.policy_document import VERSION, PolicyDocument, name_of_critic, name_of_policy
+from agent_node.policy_document import VERSION, PolicyDocument, name_of_critic, name_of_estimator, name_of_policy
 from broker.arithmetic.sizes import Sizes
 from broker.errors import UserError
 from broker.files import sync, write_whole
@@ -35,7 +36,9 @@ _TRAINING = "training-{}.safetensors"
 _NOTHING: Mapping[str, np.ndarray] = {}
 
 
-def arrays_of(agent: str, networks: Networks, policies: np.ndarray, critic: np.ndarray) -> Arrays:
+def arrays_of(
+    agent: str, networks: Networks, policies: np.ndarray, critic: np.ndarray, *estimators: np.ndarray
+) -> Arrays:
     """The arrays of one agent, by name; views.
 
     Args:
@@ -43,12 +46,15 @@ def arrays_of(agent: str, networks: Networks, policies: np.ndarray, critic: np.n
         networks: What it holds.
         policies: (R, P) float32, a policy for each agent that it models.
         critic: (1, P) float32.
+        estimators: (1, P) float32, each.
     """
     held = {
         name_of_policy(agent, other): (networks.actor, row)
         for other, row in zip(networks.modeled, policies, strict=True)
     }
     held[name_of_critic(agent)] = (networks.critic, critic[0])
+    for (name, sizes), estimator in zip(networks.estimators.items(), estimators, strict=True):
+        held[name_of_estimator(agent, name)] = (sizes, estimator[0])
     return {name: array for prefix, network in held.items() for name, array in _layers(prefix, *network).items()}
 
 

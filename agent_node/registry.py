@@ -17,7 +17,9 @@ BUILT_IN = {
     for name, class_name in (
         ("anticipation-sharing", "AnticipationSharing"),
         ("independent", "Independent"),
+        ("networked-actor-critic", "NetworkedActorCritic"),
         ("policy-sharing", "PolicySharing"),
+        ("reward-sharing", "RewardSharing"),
         ("value-parameter-sharing", "ValueParameterSharing"),
         ("value-sharing", "ValueSharing"),
     )

@@ -15,6 +15,14 @@ from broker.counting import counted
 from broker.model import LONGEST_S, SHARED
 from broker.participants.link import LinkConfig
 
+ObserveTime = Annotated[
+    bool,
+    Field(
+        description="Whether agents see how far an episode has run: one number more, the step over the time limit, "
+        "scaled to [-1, 1] (ours); without it, as in the paper, what is left of an episode does not show."
+    ),
+]
+
 
 class ExchangeTaskConfig(Model):
     """Exchange: every agent's food lies in a box that only another agent can open, at a cost."""
@@ -38,6 +46,7 @@ class ExchangeTaskConfig(Model):
     time_cost: float = Field(
         default=0.01, ge=0, le=1e6, description="Reward points every agent loses each step; the paper's value."
     )
+    observe_time: ObserveTime = False
 
     @model_validator(mode="after")
     def _fits(self) -> ExchangeTaskConfig:
@@ -63,6 +72,7 @@ class NavigationConfig(Model):
     )
     grid: int = Field(default=5, ge=2, le=100, description="Cells along one side of the square; ours.")
     steps: int = Field(default=25, ge=1, le=1_000_000, description="Steps of an episode; ours, as in MPE.")
+    observe_time: ObserveTime = False
 
     @model_validator(mode="after")
     def _fits(self) -> NavigationConfig:
@@ -90,6 +100,7 @@ class PredationConfig(Model):
     line_length: float = Field(
         default=30.0, gt=0, le=1e6, description="Units from one end of the line to the other; the paper's value."
     )
+    observe_time: ObserveTime = False
 
     @model_validator(mode="after")
     def _can_be_missed(self) -> PredationConfig:

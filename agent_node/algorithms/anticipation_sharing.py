@@ -55,6 +55,7 @@ class AnticipationSharing(Algorithm):
     """Algorithm 1 of the paper; with `weights = "calibrated"` an instance of `CalibratedWeights`, a page beside it."""
 
     name = "anticipation-sharing"
+    tells = "own policy and actions, and what it wishes of this neighbor: no reward, value or parameter"
     models = "neighbors"
 
     def __new__(cls, learning: LearningConfig, settings: AlgorithmConfig) -> Self:  # noqa: ARG004 - as `__init__`

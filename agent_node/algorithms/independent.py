@@ -11,6 +11,7 @@ class Independent(Algorithm):
     """The baseline without communication."""
 
     name = "independent"
+    tells = "nothing"
 
     def fields(self, edge: ShareShape) -> tuple[Field, ...]:  # noqa: ARG002 - the same for every edge: nothing
         """Nothing."""

@@ -22,6 +22,7 @@ class PolicySharing(Algorithm):
     """PPO on the joint ratio, then consensus on the joint policy."""
 
     name = "policy-sharing"
+    tells = "its policies for everybody, and own actions: no reward or value"
     models = "everyone"
     shares_parameters = True
 

@@ -1,7 +1,11 @@
-"""Value-parameter sharing (VPS): agents agree on a critic of the mean return (Zhang et al., 2018, algorithm 2).
+"""Value-parameter sharing (VPS): agents agree on a critic of the mean return, and each acts on its own rewards.
 
 Each critic takes a step toward the agent's own returns, then a step toward the critics of the neighbors heard. The
 policy learns on own rewards, valued by the critic that came of it.
+
+This is the critic's consensus of Zhang et al. (2018, algorithm 2) alone. There the actor learns on a team-average TD
+error, and no own reward reaches it: that is `networked_actor_critic`. Here the others' rewards reach it as a baseline
+only, which changes what its gradient varies by and hardly where it points: VPS is nearly independent learning.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ class ValueParameterSharing(Algorithm):
     """PPO on own rewards with a critic mixed over the graph."""
 
     name = "value-parameter-sharing"
+    tells = "a critic just learned from own returns: what states are worth to it"
     shares_parameters = True
 
     def fields(self, edge: ShareShape) -> tuple[Field, ...]:

@@ -18,6 +18,7 @@ class ValueSharing(Algorithm):
     """PPO on the mean of the advantages of the agent itself and of the neighbors heard."""
 
     name = "value-sharing"
+    tells = "what every step was worth to it: the own reward in all but name"
 
     def fields(self, edge: ShareShape) -> tuple[Field, ...]:
         """The advantages, a number per sample."""

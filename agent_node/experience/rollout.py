@@ -32,6 +32,8 @@ class Batch:
         boundary: (b,) positions of the samples whose successors stand at the end of `observations`.
         rewards: (T, E) float32.
         continues: (T, E) float32, 1 where the next step belongs to the same trajectory.
+        transitions: (B, 2 S) float32, the observation of each sample and the one after it, the last of a trajectory
+            included; None unless somebody asked for them.
     """
 
     observations: np.ndarray
@@ -43,23 +45,48 @@ class Batch:
     boundary: np.ndarray
     rewards: np.ndarray
     continues: np.ndarray
+    transitions: np.ndarray | None = None
 
     @property
     def samples(self) -> int:
         """B."""
         return len(self.index)
 
-    def advantages(self, values: np.ndarray, gamma: float, gae_lambda: float) -> np.ndarray:
-        """Advantages (B,) of the samples, from `values` (B + b,) of all observations (Eq. 16)."""
-        grid = np.zeros(self.rewards.shape, np.float32)
-        grid.reshape(-1)[self.index] = values[: self.samples]
+    @property
+    def own_rewards(self) -> np.ndarray:
+        """Rewards (B,) of the samples."""
+        return self._of_samples(self.rewards)
+
+    def advantages(
+        self, values: np.ndarray, gamma: float, gae_lambda: float, rewards: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Advantages (B,) of the samples, from `values` (B + b,) of all observations (Eq. 16).
+
+        Args:
+            values: By the critic.
+            gamma: Discount.
+            gae_lambda: Weight of longer sums.
+            rewards: (B,), in place of the agent's own.
+        """
+        grid = self._on_grid(values[: self.samples])
         following = np.zeros_like(grid)
         following[:-1] = grid[1:] * self.continues[:-1]
         following.reshape(-1)[self.boundary] = values[self.samples :]
-        advantages = generalized_advantages(
-            self.rewards, grid, following, self.continues, gamma=gamma, gae_lambda=gae_lambda
-        )
-        samples: np.ndarray = advantages.reshape(-1)[self.index]
+        paid = self.rewards if rewards is None else self._on_grid(rewards)
+        advantages = generalized_advantages(paid, grid, following, self.continues, gamma=gamma, gae_lambda=gae_lambda)
+        return self._of_samples(advantages)
+
+    def returns_of(self, rewards: np.ndarray, gamma: float) -> np.ndarray:
+        """Discounted returns (B,) as in `returns`, of `rewards` (B,) in place of the agent's own."""
+        return self._of_samples(monte_carlo_returns(self._on_grid(rewards), self.continues, gamma))
+
+    def _on_grid(self, of_samples: np.ndarray) -> np.ndarray:
+        grid = np.zeros(self.rewards.shape, np.float32)
+        grid.reshape(-1)[self.index] = of_samples
+        return grid
+
+    def _of_samples(self, grid: np.ndarray) -> np.ndarray:
+        samples: np.ndarray = grid.reshape(-1)[self.index]
         return samples
 
 
@@ -77,6 +104,7 @@ class Rollout:
         observation_size: S.
         neighbors: n where neighbors change from step to step, None where the graph is fixed.
         actions: A, and the most that any agent has, where the environment masks actions; else None.
+        follows: Whether a batch also holds transitions.
     """
 
     def __init__(
@@ -86,6 +114,8 @@ class Rollout:
         observation_size: int,
         neighbors: int | None,
         actions: tuple[int, int] | None,
+        *,
+        follows: bool = False,
     ) -> None:
         layout = timestep_layout(copies, observation_size, neighbors, actions[1] if actions else None)
         self._size = layouts[layout].size_bytes
@@ -102,6 +132,7 @@ class Rollout:
         self._seen = bytearray(steps + 1)
         self._acted = bytearray(steps)
         self._played = 0
+        self._follows = follows
 
     def begin(self) -> None:
         """Forget the last episode."""
@@ -151,7 +182,14 @@ class Rollout:
             boundary=boundary,
             rewards=rewards,
             continues=weights,
+            transitions=self._transitions_at(index),
         )
+
+    def _transitions_at(self, index: np.ndarray) -> np.ndarray | None:
+        if not self._follows:
+            return None
+        steps, copy = np.divmod(index, self.observed.shape[1])
+        return np.concatenate([self.observed[steps, copy], self.observed[steps + 1, copy]], axis=1)
 
     def _possible_at(self, index: np.ndarray) -> np.ndarray | None:
         if self.possible is None:

@@ -2,7 +2,7 @@
 
 One round of an agent, in order:
 
-    open   advantages with the critic as it is, one step of the critic, `share` with each partner
+    open   advantages with the critic as it is, one step of the critic and of each estimator, `share` with each partner
     close  `mix` what was heard, normalize the advantages, `remember`, `loss`, one step of the policies
 
 Axes: B samples, R policies in use this round (own first, then one per partner if the algorithm models others), N all
@@ -21,6 +21,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from agent_node.config import AlgorithmConfig, LearningConfig
+from agent_node.learning.estimators import Estimator
 from agent_node.learning.fields import Arrays, Field, Kind, ShareShape
 from agent_node.learning.losses import clipped_gain, entropy
 from agent_node.learning.round import (
@@ -41,6 +42,7 @@ __all__ = [
     "Algorithm",
     "Arrays",
     "Draws",
+    "Estimator",
     "Field",
     "Kind",
     "Loss",
@@ -74,6 +76,13 @@ class Algorithm(ABC):
     shares_parameters: ClassVar[bool] = False
     """Whether parameters cross an edge: all agents then start from the same ones, a share also says its sender's
     degree, and where one is missing the last one heard may stand in for it (`exchange.late_shares`)."""
+    estimators: ClassVar[tuple[Estimator, ...]] = ()
+    """Networks of its own, beside policies and critic."""
+    critic_waits: ClassVar[bool] = False
+    """Whether the critic takes its step as the round closes, toward the returns of the rewards that `mix` gives; else
+    it does as the round opens, toward own returns."""
+    tells: ClassVar[str] = ""
+    """What a neighbor learns of the sender, in a few words, for reports; only its author can say it."""
     settings_model: ClassVar[type[Model]] = Model
     """What may stand in the table `algorithm.settings`; without a model of its own, nothing."""
 

@@ -57,6 +57,8 @@ class ShareShape(NamedTuple):
         destination_actions: Number of actions of the receiver.
         critic_shape: (P,) of a critic's parameters.
         policies_shape: (N, P) of the parameters of all policies the sender holds.
+        estimator_shapes: (P,) of the parameters of each of the algorithm's estimators, in the order in which it names
+            them.
     """
 
     rows: int
@@ -64,6 +66,7 @@ class ShareShape(NamedTuple):
     destination_actions: int
     critic_shape: tuple[int, ...] = ()
     policies_shape: tuple[int, ...] = ()
+    estimator_shapes: tuple[tuple[int, ...], ...] = ()
 
     def with_rows(self, rows: int) -> ShareShape:
         """The same about so many samples."""

@@ -11,7 +11,7 @@ between the two the agent waits for its neighbors. The forward pass made to shar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +22,7 @@ from agent_node.experience.advantage import normalized
 from agent_node.experience.episode import Episode, rows_in_range
 from agent_node.experience.rollout import Batch, Rollout
 from agent_node.learning.algorithm import Algorithm
+from agent_node.learning.estimators import Estimators, squared_error
 from agent_node.learning.fields import Arrays, ShareShape
 from agent_node.learning.finite import require_finite, require_finite_gradient
 from agent_node.learning.network_sizes import Networks, networks_of
@@ -32,7 +33,7 @@ from agent_node.learning.shares import ShareFormat
 from agent_node.learning.weights_digest import weights_digest
 from broker.arithmetic.chosen import kernels
 from broker.arithmetic.draws import single_uniforms
-from broker.arithmetic.kernels import Acting
+from broker.arithmetic.kernels import Acting, Pass
 from broker.arithmetic.sizes import Sizes
 from broker.seeding import generator
 from broker.user_code import UserCode
@@ -66,15 +67,22 @@ class Learner:
         self._incoming = {source: self._networks.edge(0, counts[source], own) for source in neighbors}
         self._outgoing_shapes = {partner: self._networks.edge(0, own, counts[partner]) for partner in neighbors}
         self._format = ShareFormat(algorithm, positions, len(config.action_counts), config.masks)
-        policies, critic = _initial_networks(config, algorithm, self._networks)
-        self._actor = Stack(self._networks.actor, policies, learning.actor_learning_rate, learning.adam_epsilon)
-        self._critic = Stack(self._networks.critic, [critic], learning.critic_learning_rate, learning.adam_epsilon)
+        policies, initial = _initial_policies(config, algorithm, self._networks)
+        critic = [initial(self._networks.critic, "critic")]
+        rate, epsilon = learning.critic_learning_rate, learning.adam_epsilon
+        self._actor = Stack(self._networks.actor, policies, learning.actor_learning_rate, epsilon)
+        self._critic = Stack(self._networks.critic, critic, rate, epsilon)
+        self._estimators = Estimators(algorithm.estimators, self._networks.estimators, initial, rate, epsilon)
+        self._stacks = {"actor": self._actor, "critic": self._critic, **self._estimators.stacks()}
         self._impossible = _impossible_actions(config, self._networks)
         with self._user_code.calling("keeps()"):
             self._kept = algorithm.keeps(neighbors)
         near = len(neighbors) if config.proximity else None
         actions = (own, max(counts.values())) if config.masks else None
-        self._rollout = Rollout(config.steps, config.parallel_episodes, config.observation_size, near, actions)
+        self._rollout = Rollout(
+            *(config.steps, config.parallel_episodes, config.observation_size, near, actions),
+            follows=any(each.sees == "transition" for each in algorithm.estimators),
+        )
         self._episode = -1
         self._acting = Acting(
             sizes=self._networks.actor,
@@ -128,7 +136,7 @@ class Learner:
 
     @_OVERFLOW
     def open_round(self, episode: Episode, number: int, partners: tuple[str, ...]) -> OpenRound:
-        """Update the critic, and say what each partner shall hear.
+        """Update critic and estimators, and say what each partner shall hear.
 
         Args:
             episode: What to learn from.
@@ -136,11 +144,11 @@ class Learner:
             partners: Neighbors to exchange with in this round.
 
         Raises:
-            UserCodeFailed: The algorithm raised, or the critic's loss is not finite.
+            UserCodeFailed: The algorithm raised, or the loss of critic or estimators is not finite.
         """
         link = self._config.link
         draws = Draws(link.seed, self._name, episode.number, number, link.episodes_before)
-        advantages, losses = self._update_critic(episode.batch, draws)
+        advantages, losses = self._valued(episode.batch, draws)
         modeled = (self._name,) if self._algorithm.models == "self" else (self._name, *partners)
         rows = [self._rows[agent] for agent in modeled]
         passed = self._actor.evaluate(rows, episode.batch.observations[: episode.batch.samples])
@@ -160,6 +168,8 @@ class Learner:
             draws=draws,
             possible=possible,
             kept=self._kept,
+            rewards=episode.batch.own_rewards,
+            estimators=self._estimators.in_round(episode.batch),
         )
         edges = {partner: self._outgoing(partner, episode.rows_for(partner)) for partner in partners}
         with self._user_code.calling("share()"):
@@ -189,12 +199,15 @@ class Learner:
         Raises:
             UserCodeFailed: The algorithm raised, or its loss or gradient is not finite.
         """
-        if opened.episode.batch.samples == 0:
+        batch, known = opened.episode.batch, dict(opened.losses)
+        if batch.samples == 0:
             return {}
         with self._user_code.calling("mix()"):
             now, heard = opened.aligned(shares)
             mixed = opened.mix(now, heard, stale)
             now = replace(now, advantages=self._advantages(opened, mixed))
+            if self._algorithm.critic_waits:
+                known |= self._update_critic(batch, now.draws, self._returns(batch, mixed.rewards))
         with self._user_code.calling("remember()"):
             self._algorithm.remember(now, heard)
         with self._user_code.calling("loss()"):
@@ -207,20 +220,20 @@ class Learner:
         require_finite_gradient(now.draws, self._algorithm.name, finite)
         if mixed.policies is not None:
             self._actor.parameters += mixed.policies
-        return {**opened.losses, **losses}
+        return {**known, **losses}
 
     def weights_digest(self) -> str:
-        """SHA-256 over all parameters of actor and critic."""
-        return weights_digest(self._actor.parameters, self._critic.parameters)
+        """SHA-256 over all parameters of actor, critic and estimators."""
+        return weights_digest(*(stack.parameters for stack in self._stacks.values()))
 
     def state(self) -> Arrays:
         """All that the next episode needs of those before it, by name; views, not copies."""
-        parts = {"actor": self._actor.state(), "critic": self._critic.state(), _KEPT: self._kept}
+        parts = {network: stack.state() for network, stack in self._stacks.items()} | {_KEPT: dict(self._kept)}
         return {f"{part}/{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
 
     def restore(self, state: Arrays) -> None:
         """Take up what `state` once gave."""
-        for network, stack in (("actor", self._actor), ("critic", self._critic)):
+        for network, stack in self._stacks.items():
             stack.restore({name: state[f"{network}/{name}"] for name in stack.state()})
         for name, array in self._kept.items():
             array[...] = state[f"{_KEPT}/{name}"]
@@ -230,32 +243,46 @@ class Learner:
     def _advantages(self, opened: OpenRound, mixed: Mixed) -> np.ndarray:
         """Advantages (B,) to learn from, after what was mixed has taken its place."""
         advantages, batch = opened.round.advantages, opened.episode.batch
+        self._estimators.take(mixed.estimators)
         if mixed.critic is not None:
             self._critic.parameters[0] = mixed.critic
+        if mixed.critic is not None or mixed.rewards is not None:
             values = self._critic.evaluate([0], batch.observations).outputs[0, :, 0]
-            advantages = self._advantages_of(batch, values)
+            advantages = self._advantages_of(batch, values, mixed.rewards)
         if mixed.advantages is not None:
             advantages = mixed.advantages
         return normalized(advantages) if self._config.learning.normalize_advantages else advantages
 
-    def _update_critic(self, batch: Batch, now: Draws) -> tuple[np.ndarray, dict[str, float]]:
-        """Advantages (B,) with the critic as it was, and one step of it toward the returns (Eqs. 16 and 17)."""
+    def _valued(self, batch: Batch, now: Draws) -> tuple[np.ndarray, dict[str, float]]:
+        """Advantages (B,) with the critic as it was, and a step of critic and estimators (Eqs. 16 and 17)."""
         if batch.samples == 0:
             return np.zeros(0, np.float32), {}
         passed = self._critic.evaluate([0], batch.observations)
-        values = passed.outputs[0, :, 0]
-        errors = values[: batch.samples] - batch.returns
-        losses = {"critic_loss": kernels.total(errors * errors) / batch.samples}
-        require_finite(now, self._algorithm.name, losses)
-        gradient = np.zeros(passed.outputs.shape, np.float32)
-        gradient[0, : batch.samples, 0] = errors * np.float32(2 / batch.samples)
-        advantages = self._advantages_of(batch, values)
-        require_finite_gradient(now, self._algorithm.name, self._critic.descend(passed, [0], gradient))
-        return advantages, losses
+        advantages = self._advantages_of(batch, passed.outputs[0, :, 0])
+        losses = {} if self._algorithm.critic_waits else self._update_critic(batch, now, batch.returns, passed)
+        of_estimators, finite = self._estimators.learn(batch)
+        require_finite(now, self._algorithm.name, of_estimators)
+        require_finite_gradient(now, self._algorithm.name, finite)
+        return advantages, losses | of_estimators
 
-    def _advantages_of(self, batch: Batch, values: np.ndarray) -> np.ndarray:
+    def _update_critic(
+        self, batch: Batch, now: Draws, returns: np.ndarray, passed: Pass | None = None
+    ) -> dict[str, float]:
+        """One step of the critic toward `returns` (B,) (Eq. 17)."""
+        passed = self._critic.evaluate([0], batch.observations) if passed is None else passed
+        loss, gradient = squared_error(passed.outputs, returns)
+        losses = {"critic_loss": loss}
+        require_finite(now, self._algorithm.name, losses)
+        require_finite_gradient(now, self._algorithm.name, self._critic.descend(passed, [0], gradient))
+        return losses
+
+    def _returns(self, batch: Batch, rewards: np.ndarray | None) -> np.ndarray:
+        """(B,), of the agent's own rewards, or of what has taken their place."""
+        return batch.returns if rewards is None else batch.returns_of(rewards, self._config.learning.gamma)
+
+    def _advantages_of(self, batch: Batch, values: np.ndarray, rewards: np.ndarray | None = None) -> np.ndarray:
         learning = self._config.learning
-        return batch.advantages(values, learning.gamma, learning.gae_lambda)
+        return batch.advantages(values, learning.gamma, learning.gae_lambda, rewards)
 
     def _log_old(
         self, episode: Episode, rows: list[int], log_probabilities: np.ndarray, possible: np.ndarray | None
@@ -292,7 +319,7 @@ class Learner:
 def _networks_of(config: AgentConfig, algorithm: Algorithm) -> Networks:
     return networks_of(
         config.link.name,
-        algorithm.models,
+        type(algorithm),
         config.neighbors[config.link.name],
         action_counts=config.action_counts,
         observation_size=config.observation_size,
@@ -300,24 +327,27 @@ def _networks_of(config: AgentConfig, algorithm: Algorithm) -> Networks:
     )
 
 
-def _initial_networks(
+def _initial_policies(
     config: AgentConfig, algorithm: Algorithm, networks: Networks
-) -> tuple[list[np.ndarray], np.ndarray]:
-    """Parameters (P,) of each policy, and of the critic.
+) -> tuple[list[np.ndarray], Callable[..., np.ndarray]]:
+    """Parameters (P,) of each policy, and what draws those of any other network, given its sizes and what it is.
 
     A policy is drawn in its agent's own layout, so that a neighbor with more actions changes nothing but the width.
     """
     name, asked = config.link.name, config.learning.initial_parameters
     common = asked == "common" or (asked == "auto" and algorithm.shares_parameters)
 
-    def initial(sizes: Sizes, *role: str) -> np.ndarray:
+    def drawn(sizes: Sizes, *role: str) -> np.ndarray:
         return initial_parameters(sizes, generator(config.link.seed, *role))
+
+    def initial(sizes: Sizes, *role: str) -> np.ndarray:
+        return drawn(sizes, *(() if common else (name,)), *role)
 
     policies = []
     for agent in networks.modeled:
         own = Sizes(networks.actor.inputs, networks.actor.hidden, config.action_counts[agent])
-        policies.append(widened(own, initial(own, agent if common else name, "actor", agent), networks.actor.outputs))
-    return policies, initial(networks.critic, *(() if common else (name,)), "critic")
+        policies.append(widened(own, drawn(own, agent if common else name, "actor", agent), networks.actor.outputs))
+    return policies, initial
 
 
 def _impossible_actions(config: AgentConfig, networks: Networks) -> np.ndarray | None:

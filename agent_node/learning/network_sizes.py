@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from agent_node.learning.algorithm import Modeled
+from agent_node.learning.algorithm import Algorithm
 from agent_node.learning.fields import ShareShape
 from broker.arithmetic.sizes import Sizes
 
@@ -18,21 +18,24 @@ class Networks:
         modeled: The agents it holds a policy for, one a row.
         actor: Sizes of every policy, as wide as the most actions that any of them has.
         critic: Sizes of the critic.
+        estimators: Sizes of the algorithm's own networks, by name, in its order.
     """
 
     modeled: tuple[str, ...]
     actor: Sizes
     critic: Sizes
+    estimators: Mapping[str, Sizes]
 
     def edge(self, rows: int, source_actions: int, destination_actions: int) -> ShareShape:
         """An edge of a graph in which sender and receiver hold equally many networks, if they share parameters."""
         policies = (len(self.modeled), self.actor.size)
-        return ShareShape(rows, source_actions, destination_actions, (self.critic.size,), policies)
+        estimators = tuple((sizes.size,) for sizes in self.estimators.values())
+        return ShareShape(rows, source_actions, destination_actions, (self.critic.size,), policies, estimators)
 
 
 def networks_of(
     agent: str,
-    models: Modeled,
+    algorithm: type[Algorithm],
     neighbors: tuple[str, ...],
     *,
     action_counts: Mapping[str, int],
@@ -43,13 +46,13 @@ def networks_of(
 
     Args:
         agent: Whose networks.
-        models: For whom the algorithm keeps a policy.
+        algorithm: Says for whom it keeps a policy, and which networks of its own it has.
         neighbors: Of the agent.
         action_counts: Number of actions of every agent, in the agents' order.
         observation_size: Length of an observation.
         hidden: Widths of the hidden layers.
     """
-    match models:
+    match algorithm.models:
         case "self":
             modeled: tuple[str, ...] = (agent,)
         case "neighbors":
@@ -57,4 +60,5 @@ def networks_of(
         case "everyone":
             modeled = tuple(action_counts)
     width = max(action_counts[other] for other in modeled)
-    return Networks(modeled, Sizes(observation_size, hidden, width), Sizes(observation_size, hidden, 1))
+    estimators = {each.name: each.sizes(observation_size, hidden) for each in algorithm.estimators}
+    return Networks(modeled, Sizes(observation_size, hidden, width), Sizes(observation_size, hidden, 1), estimators)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.random import Generator
 
 from agent_node.experience import masks
+from agent_node.learning.estimators import Estimated
 from agent_node.learning.fields import Arrays
 from broker.arithmetic.chosen import kernels
 from broker.seeding import generator
@@ -62,6 +63,8 @@ class Round:
         possible: (R, B, A) bool, which actions were possible: own ones; when the loss is taken, also those of partners
             whose shares say so. None where the environment masks none; nothing need then be left out.
         kept: What the algorithm keeps from round to round, as `Algorithm.keeps` laid it out.
+        rewards: r_i (B,), the agent's own.
+        estimators: The algorithm's own networks, by name.
     """
 
     advantages: np.ndarray
@@ -76,6 +79,8 @@ class Round:
     draws: Draws
     possible: np.ndarray | None = None
     kept: Mapping[str, np.ndarray] = field(default_factory=dict)
+    rewards: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    estimators: Mapping[str, Estimated] = field(default_factory=dict)
 
     @property
     def samples(self) -> int:
@@ -141,11 +146,15 @@ class Mixed:
         advantages: (B,), instead of the agent's own; before they are normalized.
         critic: (P,), instead of its own parameters; the advantages are then taken anew with it, unless they are given.
         policies: (N, P), what is added to the policies' parameters after the round's step.
+        rewards: (B,), instead of the agent's own; the advantages are then taken anew of them, unless they are given.
+        estimators: (P,) by name, instead of their own parameters.
     """
 
     advantages: np.ndarray | None = None
     critic: np.ndarray | None = None
     policies: np.ndarray | None = None
+    rewards: np.ndarray | None = None
+    estimators: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

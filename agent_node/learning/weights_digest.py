@@ -7,6 +7,6 @@ from hashlib import sha256
 import numpy as np
 
 
-def weights_digest(policies: np.ndarray, critic: np.ndarray) -> str:
-    """SHA-256 over all parameters of an agent: of its policies (R, P) and its critic (1, P)."""
-    return sha256(policies.tobytes() + critic.tobytes()).hexdigest()
+def weights_digest(policies: np.ndarray, critic: np.ndarray, *estimators: np.ndarray) -> str:
+    """SHA-256 over all parameters of an agent: of its policies (R, P), its critic (1, P) and its estimators."""
+    return sha256(b"".join(array.tobytes() for array in (policies, critic, *estimators))).hexdigest()

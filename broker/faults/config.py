@@ -255,7 +255,9 @@ class ScaledConfig(_ShareContent):
     kind: Literal["scaled"]
     factor: float = Field(description="What each number is multiplied by; -1 turns it around.")
     arrays: Patterns = Field(
-        default=("critic", "policies", "advantages"), min_length=1, description="Which arrays, shell patterns."
+        default=("critic", "team_reward", "policies", "advantages", "rewards"),
+        min_length=1,
+        description="Which arrays, shell patterns.",
     )
 
 

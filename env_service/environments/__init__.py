@@ -11,6 +11,7 @@ from env_service.environments.exchange import ExchangeTask
 from env_service.environments.navigation import NavigationTask
 from env_service.environments.predation import PredationTask
 from env_service.environments.task import Task
+from env_service.environments.timed import timed
 
 
 def make_task(config: EnvironmentConfig, copies: int, seed: int = 0, *, masks: bool | None = None) -> Task:
@@ -30,11 +31,11 @@ def make_task(config: EnvironmentConfig, copies: int, seed: int = 0, *, masks: b
         UserCodeFailed: It raised.
     """
     if isinstance(config, ExchangeTaskConfig):
-        return ExchangeTask(config, copies)
+        return timed(ExchangeTask(config, copies), observed=config.observe_time)
     if isinstance(config, NavigationConfig):
-        return NavigationTask(config, copies)
+        return timed(NavigationTask(config, copies), observed=config.observe_time)
     if isinstance(config, PredationConfig):
-        return PredationTask(config, copies)
+        return timed(PredationTask(config, copies), observed=config.observe_time)
     from env_service.environments.pettingzoo import PettingZooTask  # noqa: PLC0415 - pulls in gymnasium
 
     return PettingZooTask(config, copies, seed, masks=masks)

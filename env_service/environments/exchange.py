@@ -16,6 +16,7 @@ from broker.wire.messages import Ended
 from env_service.config import ExchangeTaskConfig
 from env_service.environments.grid import Grid
 from env_service.environments.task import Flags, Float, Integer, Outcome, Task
+from env_service.environments.timed import timed
 
 if TYPE_CHECKING:
     from env_service.environments.parallel import TaskParallelEnv
@@ -156,4 +157,5 @@ def parallel_env(**settings: object) -> TaskParallelEnv:
     """Exchange as a PettingZoo parallel environment; `settings` are the fields of `ExchangeTaskConfig`."""
     from env_service.environments.parallel import TaskParallelEnv  # noqa: PLC0415 - only PettingZoo users need gymnasium
 
-    return TaskParallelEnv(ExchangeTask(ExchangeTaskConfig.model_validate(settings), 1), "exchange_v0")
+    config = ExchangeTaskConfig.model_validate(settings)
+    return TaskParallelEnv(timed(ExchangeTask(config, 1), observed=config.observe_time), "exchange_v0")

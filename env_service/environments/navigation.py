@@ -16,6 +16,7 @@ from broker.wire.messages import Ended
 from env_service.config import NavigationConfig
 from env_service.environments.grid import Grid
 from env_service.environments.task import Float, Integer, Outcome, Task
+from env_service.environments.timed import timed
 
 if TYPE_CHECKING:
     from env_service.environments.parallel import TaskParallelEnv
@@ -101,4 +102,5 @@ def parallel_env(**settings: object) -> TaskParallelEnv:
     """Cooperative navigation as a PettingZoo parallel environment; `settings` are the fields of `NavigationConfig`."""
     from env_service.environments.parallel import TaskParallelEnv  # noqa: PLC0415 - only PettingZoo users need gymnasium
 
-    return TaskParallelEnv(NavigationTask(NavigationConfig.model_validate(settings), 1), "navigation_v0")
+    config = NavigationConfig.model_validate(settings)
+    return TaskParallelEnv(timed(NavigationTask(config, 1), observed=config.observe_time), "navigation_v0")

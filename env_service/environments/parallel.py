@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
@@ -13,16 +11,9 @@ from broker.errors import UserError
 from broker.seeding import generator
 from broker.wire.messages import Ended
 from env_service.environments.action_masks import MASK
-from env_service.environments.task import Float, Task
+from env_service.environments.task import DrawableTask, Float
 
 _Step = tuple[dict[str, Float], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, object]]]
-
-
-class DrawableTask(Task, Protocol):
-    """A task whose agents all see the same state, scaled to [-1, 1], and that can be shown as text."""
-
-    def render(self) -> str:
-        """The first copy as text."""
 
 
 class TaskParallelEnv(ParallelEnv):  # type: ignore[misc]  # PettingZoo has no types

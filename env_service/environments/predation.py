@@ -17,6 +17,7 @@ from broker.arithmetic.draws import uniforms
 from broker.wire.messages import Ended
 from env_service.config import PredationConfig
 from env_service.environments.task import Float, Integer, Outcome, Task
+from env_service.environments.timed import timed
 
 if TYPE_CHECKING:
     from env_service.environments.parallel import TaskParallelEnv
@@ -117,4 +118,5 @@ def parallel_env(**settings: object) -> TaskParallelEnv:
     """Cooperative predation as a PettingZoo parallel environment; `settings` are the fields of `PredationConfig`."""
     from env_service.environments.parallel import TaskParallelEnv  # noqa: PLC0415 - only PettingZoo users need gymnasium
 
-    return TaskParallelEnv(PredationTask(PredationConfig.model_validate(settings), 1), "predation_v0")
+    config = PredationConfig.model_validate(settings)
+    return TaskParallelEnv(timed(PredationTask(config, 1), observed=config.observe_time), "predation_v0")

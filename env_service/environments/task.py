@@ -72,6 +72,13 @@ class Task(Protocol):
         """Release what the copies hold (windows, files)."""
 
 
+class DrawableTask(Task, Protocol):
+    """A task whose agents all see the same state, scaled to [-1, 1], and that can be shown as text."""
+
+    def render(self) -> str:
+        """The first copy as text."""
+
+
 def all_possible(action_counts: tuple[int, ...]) -> Flags:
     """(N, A) uint8: 1 for each action that an agent has, 0 behind them."""
     has: Flags = (np.arange(max(action_counts)) < np.array(action_counts)[:, None]).astype(np.uint8)

@@ -87,7 +87,7 @@ def _begun_with(plan: Plan) -> Iterator[str]:
     how = "with its networks alone; what else training needs begins anew"
     if plan.scenario.acts_only is not None:
         how = "as it is; nobody learns"
-    elif goes_on(plan, make_algorithm(plan.scenario).models):
+    elif goes_on(plan, type(make_algorithm(plan.scenario))):
         how = "where its training stopped"
     learned = counted(policy.episodes or 0, "episode")
     yield f"# agents begin with the policy in {policy.path}, after {learned}, {how}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from agent_node.config import InitialPolicyConfig
-from agent_node.learning.algorithm import Modeled
+from agent_node.learning.algorithm import Algorithm
 from agent_node.policy_document import LearnedAgent, PolicyDocument
 from agent_node.policy_folder import read_policy, read_training
 from agent_node.saved_policy import SavedPolicy, misfit, open_policy, place_of_policy, sizes_of
@@ -35,12 +35,12 @@ def require_acting_faults(scenario: Scenario) -> None:
             )
 
 
-def require_fit(plan: Plan, models: Modeled) -> None:
+def require_fit(plan: Plan, algorithm: type[Algorithm]) -> None:
     """Refuse a policy that the agents of a plan cannot begin with.
 
     Args:
         plan: What is to run.
-        models: For whom its algorithm keeps policies.
+        algorithm: What its agents learn by.
 
     Raises:
         ScenarioError: Names agent and reason.
@@ -51,17 +51,17 @@ def require_fit(plan: Plan, models: Modeled) -> None:
         saved = _whole(plan.scenario.initial_policy, learns=plan.scenario.acts_only is None)
     except UserError as error:
         raise ScenarioError(f"{_FIELD}.path", str(error)) from None
-    problem = next(_misfits(plan, models, saved.document), "")
+    problem = next(_misfits(plan, algorithm, saved.document), "")
     if problem:
         raise ScenarioError(_FIELD, f"the policy in {saved.folder} does not fit: {plan.names.tell(problem)}")
 
 
-def goes_on(plan: Plan, models: Modeled) -> bool:
+def goes_on(plan: Plan, algorithm: type[Algorithm]) -> bool:
     """Whether all agents train on where their policy stopped, not with its networks alone."""
     config, name = plan.scenario.initial_policy, plan.scenario.algorithm.name
     if config is None or not (saved := _whole(config, learns=True)).document.training:
         return False
-    return all(saved.goes_on(agent, plan.networks(agent, models).modeled, name) for agent in plan.agents)
+    return all(saved.goes_on(agent, plan.networks(agent, algorithm).modeled, name) for agent in plan.agents)
 
 
 def _whole(config: InitialPolicyConfig, *, learns: bool) -> SavedPolicy:
@@ -73,7 +73,7 @@ def _whole(config: InitialPolicyConfig, *, learns: bool) -> SavedPolicy:
     return saved
 
 
-def _misfits(plan: Plan, models: Modeled, document: PolicyDocument) -> Iterator[str]:
+def _misfits(plan: Plan, algorithm: type[Algorithm], document: PolicyDocument) -> Iterator[str]:
     """Why agents cannot begin with a policy."""
     known, asked = set(document.agents), set(plan.agents)
     if known != asked:
@@ -83,17 +83,17 @@ def _misfits(plan: Plan, models: Modeled, document: PolicyDocument) -> Iterator[
         learned = document.agents[agent]
         problem = misfit(agent, learned, plan.observation_size, plan.action_counts[agent])
         if not problem and plan.scenario.acts_only is None:
-            problem = _cannot_learn_on(plan, agent, learned, models, document.algorithm)
+            problem = _cannot_learn_on(plan, agent, learned, algorithm, document.algorithm)
         if problem:
             yield problem
 
 
-def _cannot_learn_on(plan: Plan, agent: str, learned: LearnedAgent, models: Modeled, algorithm: str) -> str:
-    networks = plan.networks(agent, models)
+def _cannot_learn_on(plan: Plan, agent: str, learned: LearnedAgent, algorithm: type[Algorithm], learned_by: str) -> str:
+    networks = plan.networks(agent, algorithm)
     missing = [other for other in networks.modeled if other not in learned.policies]
     if missing:
         return (
-            f"{agent} is to hold a policy for {missing[0]}, and has none: it has learned with {algorithm}, "
+            f"{agent} is to hold a policy for {missing[0]}, and has none: it has learned with {learned_by}, "
             f"for {', '.join(learned.policies)}"
         )
     kinds = (("policies", networks.actor, learned.actor), ("a critic", networks.critic, learned.critic))

@@ -61,7 +61,7 @@ def _environment(plan: Plan) -> int:
 
 def _agent(plan: Plan, agent: str, algorithm: Algorithm) -> int:
     scenario, neighbors = plan.scenario, plan.graph.neighbors[agent]
-    networks = plan.networks(agent, algorithm.models)
+    networks = plan.networks(agent, type(algorithm))
     positions = plan.steps * scenario.parallel_episodes
     edge = networks.edge(positions, plan.action_counts[agent], max(plan.action_counts.values()))
     share = ShareFormat(algorithm, positions, len(plan.agents), plan.masks).size_bytes(edge)
@@ -72,6 +72,7 @@ def _agent(plan: Plan, agent: str, algorithm: Algorithm) -> int:
 def _learning(networks: Networks, positions: int) -> int:
     """Parameters, and what an update computes from all samples of an episode."""
     actor, critic, policies = networks.actor, networks.critic, len(networks.modeled)
-    parameters = _OF_A_PARAMETER * (policies * actor.size + critic.size)
+    own = sum(sizes.size for sizes in networks.estimators.values())
+    parameters = _OF_A_PARAMETER * (policies * actor.size + critic.size + own)
     widest = policies * sum((*actor.hidden, actor.outputs))
     return _NUMBER_BYTES * (parameters + _OF_A_LAYER * positions * widest)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from agent_node.config import AgentConfig
-from agent_node.learning.algorithm import Modeled
+from agent_node.learning.algorithm import Algorithm
 from agent_node.learning.network_sizes import Networks, networks_of
 from broker.arithmetic.version import ARITHMETIC
 from broker.config import LONGEST_KEEPALIVE_S, TransportConfig
@@ -82,11 +82,11 @@ class Plan:
         """Whom participant `name` sends to and hears from, the observer aside."""
         return self.agents if name == ENVIRONMENT else (ENVIRONMENT, *self.graph.neighbors[name])
 
-    def networks(self, agent: str, models: Modeled) -> Networks:
-        """What `agent` holds with an algorithm that keeps policies for those that `models` says."""
+    def networks(self, agent: str, algorithm: type[Algorithm]) -> Networks:
+        """What `agent` holds with an algorithm."""
         return networks_of(
             agent,
-            models,
+            algorithm,
             self.graph.neighbors[agent],
             action_counts=self.action_counts,
             observation_size=self.observation_size,

@@ -59,7 +59,7 @@ def make_plan(scenario: Scenario) -> Plan:
         _check_patience(plan, algorithm)
         _check_process_faults(plan)
         require_acting_faults(scenario)
-        require_fit(plan, algorithm.models)
+        require_fit(plan, type(algorithm))
         return replace(plan, largest_bytes=largest_bytes)
     finally:
         task.close()
@@ -168,4 +168,4 @@ def _shapes(plan: Plan, algorithm: Algorithm) -> Iterator[ShareShape]:
     """The largest share of every agent."""
     positions, widest = plan.steps * plan.scenario.parallel_episodes, max(plan.action_counts.values())
     for agent in plan.agents:
-        yield plan.networks(agent, algorithm.models).edge(positions, plan.action_counts[agent], widest)
+        yield plan.networks(agent, type(algorithm)).edge(positions, plan.action_counts[agent], widest)

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
+from agent_node.registry import load_algorithm
+from broker.errors import ScenarioError
 from scenarios.reports.statistics import Estimate, estimate
 from scenarios.results.run_result import RunResult
 
@@ -15,10 +17,11 @@ _AGENTS_SHOWN = 8
 
 
 def tables(runs: Sequence[RunResult]) -> Iterator[Table]:
-    """Returns, communication, faults and digests of every run, and statistics where runs differ in the seed alone."""
+    """Returns, communication, what it told, faults and digests of runs; statistics where only the seed differs."""
     yield _returns(runs)
     yield _agents(runs)
     yield _communication(runs)
+    yield _privacy(runs)
     yield _trouble(runs)
     if any(run.evaluations.best is not None for run in runs):
         yield _evaluations(runs)
@@ -86,6 +89,24 @@ def _communication(runs: Sequence[RunResult]) -> Table:
         )
     table.caption = "directed edges over which anything was sent; bytes of whole frames, as counted by the senders"
     return table
+
+
+def _privacy(runs: Sequence[RunResult]) -> Table:
+    table = Table(title="what a neighbor is told of the sender", title_justify="left", caption_justify="left")
+    for column in ("algorithm", "told"):
+        table.add_column(column, overflow="fold")
+    for name in dict.fromkeys(run.scenario.algorithm.name for run in runs):
+        table.add_row(name, told(name))
+    table.caption = "by what the algorithm shares; faults and attackers aside"
+    return table
+
+
+def told(algorithm: str) -> str:
+    """What a neighbor learns of the sender with an algorithm, as its page says it."""
+    try:
+        return load_algorithm(algorithm).tells or "unknown: its author has not said"
+    except ScenarioError:
+        return "unknown: it is not installed here"
 
 
 def _trouble(runs: Sequence[RunResult]) -> Table:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from agent_node.learning.estimators import state_name
 from agent_node.learning.fields import Arrays
 from agent_node.learning.network_sizes import Networks
 from agent_node.learning.weights_digest import weights_digest
@@ -43,15 +44,15 @@ def keep_policy(plan: Plan, folder: Path, kept: Mapping[str, Kept], gone: tuple[
     if not kept:
         return
     scenario = plan.scenario
-    models = load_algorithm(scenario.algorithm.name).models
+    algorithm = load_algorithm(scenario.algorithm.name)
     arrays: Arrays = {}
     training: Arrays = {}
     agents = {}
     for agent in plan.agents:
-        networks, found = plan.networks(agent, models), kept.get(agent)
+        networks, found = plan.networks(agent, algorithm), kept.get(agent)
         agents[agent] = _about(plan, agent, networks, found, gone=agent in gone)
         if found is not None:
-            arrays |= arrays_of(agent, networks, *_parameters(found))
+            arrays |= arrays_of(agent, networks, *_parameters(found, networks))
             training |= _training(agent, found)
     document = PolicyDocument(
         scenario=scenario.name,
@@ -77,13 +78,15 @@ def _about(plan: Plan, agent: str, networks: Networks, kept: Kept | None, *, gon
         policies=networks.modeled,
         actor=_layout(networks.actor),
         critic=_layout(networks.critic),
-        weights_digest=weights_digest(*_parameters(kept)) if kept is not None else None,
+        estimators={name: _layout(sizes) for name, sizes in networks.estimators.items()},
+        weights_digest=weights_digest(*_parameters(kept, networks)) if kept is not None else None,
     )
 
 
-def _parameters(kept: Kept) -> tuple[np.ndarray, np.ndarray]:
-    """Policies (R, P) and critic (1, P) of what a learner keeps; see `Learner.state`."""
-    return kept.state.arrays[ACTOR], kept.state.arrays[CRITIC]
+def _parameters(kept: Kept, networks: Networks) -> tuple[np.ndarray, ...]:
+    """Policies (R, P), critic (1, P) and estimators (1, P) of what a learner keeps; see `Learner.state`."""
+    stacks = ("actor", "critic", *map(state_name, networks.estimators))
+    return tuple(kept.state.arrays[f"{stack}/parameters"] for stack in stacks)
 
 
 def _training(agent: str, kept: Kept) -> Arrays:

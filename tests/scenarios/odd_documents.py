@@ -76,7 +76,10 @@ _FAULTS: tuple[dict[str, Any], ...] = (
     {"kind": "checkpoint-loss", "participants": ["*"], "at_episodes": [0]},
     {"kind": "late-join", "participants": ["environment"], "by_s": 2.0},
 )
-_ALGORITHMS = ("anticipation-sharing", "value-sharing", "value-parameter-sharing", "policy-sharing", "independent")
+_ALGORITHMS = (
+    *("anticipation-sharing", "value-sharing", "reward-sharing"),
+    *("value-parameter-sharing", "networked-actor-critic", "policy-sharing", "independent"),
+)
 _BEYOND: tuple[Any, ...] = (
     *(0, 1, -1, 2, 3, 7, 63, 1 << 31, (1 << 63) - 1, 1 << 63, -(1 << 70), 10**400, True, False),
     *(0.0, -0.0, 0.5, 1.0, 1e-300, 5e-324, 1e300, 1e-9, -1.5, float("nan"), float("inf"), float("-inf")),

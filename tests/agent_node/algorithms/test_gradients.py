@@ -150,7 +150,9 @@ def anticipation_sharing(case: Case, logs: Tensor) -> dict[str, Tensor]:
 TORCH: Mapping[str, Callable[[Case, Tensor], dict[str, Tensor]]] = {
     "anticipation-sharing": anticipation_sharing,
     "independent": alone,
+    "networked-actor-critic": alone,
     "policy-sharing": policy_sharing,
+    "reward-sharing": alone,
     "value-parameter-sharing": alone,
     "value-sharing": alone,
 }

@@ -27,6 +27,7 @@ from env_service.environments.task import all_possible
 CONFIGS = {
     "exchange": ExchangeTaskConfig(steps=20),
     "exchange-small": ExchangeTaskConfig(agents=2, grid=2, steps=40),
+    "exchange-timed": ExchangeTaskConfig(steps=20, observe_time=True),
     "navigation": NavigationConfig(),
     "predation-approach": PredationConfig(),
     "predation-capture": PredationConfig(agents=3, engagement="capture"),

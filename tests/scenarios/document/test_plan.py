@@ -15,6 +15,7 @@ from broker.errors import ScenarioError
 from broker.wire.messages import ENVIRONMENT, OBSERVER
 from env_service.config import ServiceConfig
 from scenarios.document import planning
+from scenarios.document.needs import needs_of
 from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
 from scenarios.document.wiring import Wiring
@@ -216,7 +217,7 @@ def test_faults_with_names_of_their_own_are_taken():
 def test_an_algorithm_that_does_not_exist_is_refused_with_those_that_do():
     error = refused(algorithm={"name": "telepathy"})
     assert error.path == "algorithm.name"
-    assert error.problem.startswith("expected one of anticipation-sharing, independent, policy-sharing, ")
+    assert error.problem.startswith("expected one of anticipation-sharing, independent, networked-actor-critic, ")
     assert error.problem.endswith(", found 'telepathy'")
 
 
@@ -225,7 +226,7 @@ def test_an_algorithm_of_our_own_takes_no_settings_of_others():
     assert (error.path, error.problem.split(".")[0]) == ("algorithm.settings.boldness", "there is no such setting")
 
 
-@pytest.mark.parametrize("name", ["anticipation-sharing", "value-sharing", "independent"])
+@pytest.mark.parametrize("name", ["anticipation-sharing", "value-sharing", "reward-sharing", "independent"])
 def test_late_shares_are_reused_only_where_parameters_are_shared(name):
     error = refused(algorithm={"name": name}, exchange={"late_shares": "reuse"})
     assert error.path == "exchange.late_shares"
@@ -241,7 +242,7 @@ def test_calibrated_weights_are_refused_where_advantages_are_not_normalized():
     make_plan(scenario(algorithm=calibrated | {"name": "value-sharing"}, learning={"normalize_advantages": False}))
 
 
-@pytest.mark.parametrize("name", ["value-parameter-sharing", "policy-sharing"])
+@pytest.mark.parametrize("name", ["value-parameter-sharing", "networked-actor-critic", "policy-sharing"])
 def test_agents_that_share_parameters_cannot_start_from_their_own(name):
     make_plan(scenario(algorithm={"name": name}, exchange={"late_shares": "reuse"}))
     make_plan(scenario(algorithm={"name": name}, learning={"initial_parameters": "common"}))
@@ -261,6 +262,19 @@ def test_shares_too_large_for_the_transport_are_refused_before_anything_starts()
     assert error.problem == expected
     make_plan(scenario(**crowded | {"transport": {"max_message_bytes": needed}}))
     make_plan(scenario(**crowded | {"algorithm": {"name": "value-sharing"}}))
+
+
+def test_networks_of_an_algorithms_own_are_in_what_a_share_may_take_and_in_the_bill():
+    """Critic 20 -> 128 -> 64 -> 1 and team reward 40 -> 128 -> 64 -> 1, degree, head."""
+    critic, team = ((inputs * 128 + 128) + (128 * 64 + 64) + (64 + 1) for inputs in (20, 40))
+    needed = 4 * (critic + team) + 4 + 1024
+    networked = {"algorithm": {"name": "networked-actor-critic"}}
+    error = refused(**networked | {"transport": {"max_message_bytes": needed - 1}})
+    assert error.problem.startswith(f"expected at least {needed}, which a share of networked-actor-critic may take")
+    make_plan(scenario(**networked | {"transport": {"max_message_bytes": needed}}))
+    alike = scenario(algorithm={"name": "value-parameter-sharing"})
+    bills = [needs_of(make_plan(each)).by_participant["agent-1"] for each in (scenario(**networked), alike)]
+    assert bills[0] - bills[1] == 2 * 4 * team + 4 * 4 * team  # two neighbors' shares; itself, moments and gradient
 
 
 def test_the_joint_policy_of_twenty_agents_fits_into_a_message_of_default_size():

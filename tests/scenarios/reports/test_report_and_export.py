@@ -16,8 +16,11 @@ import numpy as np
 import pytest
 from runs import simulate_here
 
+from agent_node.algorithms.anticipation_sharing import AnticipationSharing
+from agent_node.registry import BUILT_IN, load_algorithm
 from broker.errors import UserError
 from scenarios.reports.export import COLUMNS, to_csv, to_marl_eval, to_parquet
+from scenarios.reports.report import told
 from scenarios.results.run_result import read_run
 
 pytestmark = pytest.mark.long
@@ -70,6 +73,27 @@ def test_report_shows_returns_bill_faults_and_equal_digests(folders, capsys, mon
     assert f"{summary.team_return_last:.2f}" in text
     assert f"{summary.edge_bytes / 1e6:.2f}" in text
     assert summary.curve_digest[:8] in text
+
+
+def test_report_says_what_a_neighbor_is_told_by_each_algorithm_once(folders, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    shown = said(capsys, "report", *folders.values())
+    block = shown.partition("what a neighbor is told")[2].partition("faults and attackers")[0]
+    rows = [line.strip("│ \n") for line in block.splitlines() if line.startswith("│")]
+    assert [re.split(r"\s*│\s*", row) for row in rows] == [
+        ["anticipation-sharing", AnticipationSharing.tells],
+        ["independent", "nothing"],
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(BUILT_IN))
+def test_every_algorithm_of_our_own_says_what_it_tells(name):
+    assert load_algorithm(name).tells
+    assert "unknown" not in told(name)
+
+
+def test_of_an_algorithm_that_is_gone_nobody_knows_what_it_told():
+    assert told("telepathy") == "unknown: it is not installed here"
 
 
 def test_the_screen_at_the_end_of_a_run_says_what_went_wrong_with_messages(capsys, tmp_path):

@@ -59,7 +59,9 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("algorithm", ["anticipation-sharing", "independent", "policy-sharing"])
+@pytest.mark.parametrize(
+    "algorithm", ["anticipation-sharing", "independent", "networked-actor-critic", "policy-sharing"]
+)
 def test_a_loaded_policy_gives_the_probabilities_that_the_agent_draws_from_bit_for_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, algorithm: str
 ) -> None:
@@ -120,8 +122,20 @@ def test_its_document_says_all_that_is_needed_to_use_it_without_the_run(finished
         "policies": ["agent-1", "agent-0", "agent-2"],
         "actor": {"inputs": 15, "hidden": [6, 5], "outputs": 6},
         "critic": {"inputs": 15, "hidden": [6, 5], "outputs": 1},
+        "estimators": {},
         "weights_digest": "",
     }
+
+
+def test_networks_of_an_algorithms_own_are_in_it_with_their_sizes_and_its_digest_is_of_them_too(tmp_path: Path) -> None:
+    try_out(scenario_of(algorithm__name="networked-actor-critic"), tmp_path / "run")
+    document, arrays = read_policy(tmp_path / "run" / "policy")
+    for agent, learned in document.agents.items():
+        sizes = learned.estimators["team_reward"]
+        assert (sizes.inputs, sizes.hidden, sizes.outputs) == (30, (6, 5), 1)
+        prefixes = (f"{agent}/actor/{agent}", f"{agent}/critic", f"{agent}/estimator/team_reward")
+        bits = [arrays[f"{each}/{layer}/{part}"].tobytes() for each in prefixes for layer, part in parts_of(learned)]
+        assert learned.weights_digest == sha256(b"".join(bits)).hexdigest()
 
 
 # Written whole or not at all
@@ -330,7 +344,7 @@ def test_agents_with_fewer_actions_than_their_neighbors_have_probabilities_of_th
 
 def made(actions: int, outputs: int) -> tuple[PolicyDocument, dict[str, np.ndarray]]:
     """The policy of one agent by hand."""
-    networks = Networks(("agent-0",), Sizes(2, (3,), outputs), Sizes(2, (3,), 1))
+    networks = Networks(("agent-0",), Sizes(2, (3,), outputs), Sizes(2, (3,), 1), {})
     draw = np.random.default_rng(1)
     policies, critic = (
         draw.normal(size=(1, each.size)).astype(np.float32) for each in (networks.actor, networks.critic)

@@ -28,7 +28,7 @@ from scenarios.document.loading import load_scenario
 from scenarios.trials.quiet_run import try_out
 
 ALGORITHMS = sorted(BUILT_IN)
-PARAMETER_SHARING = ["policy-sharing", "value-parameter-sharing"]
+PARAMETER_SHARING = ["networked-actor-critic", "policy-sharing", "value-parameter-sharing"]
 AGENTS = ("agent-0", "agent-1", "agent-2")
 LOST = 'faults=[{kind="drop",probability=0.4}]'
 
@@ -69,7 +69,7 @@ def test_with_every_round_skipped_all_algorithms_are_independent_learning(tmp_pa
     for name in ALGORITHMS:
         assert found[name, "auto"]["curve_digest"] == (common if name in PARAMETER_SHARING else own)
         assert found[name, "common"]["curve_digest"] == common
-    for name in ("value-sharing", "value-parameter-sharing"):  # who hold no networks but their own
+    for name in ("value-sharing", "reward-sharing", "value-parameter-sharing"):  # who hold no networks but their own
         assert found[name, "common"]["weights_digest"] == found["independent", "common"]["weights_digest"]
 
 
@@ -211,6 +211,7 @@ class Secrets:
                 "values": values,
                 "critic": state["critic/parameters"].copy(),
                 "policies": state["actor/parameters"].copy(),
+                **{name: estimated.parameters for name, estimated in now.estimators.items()},
             }
             self.own[key] = now.probabilities().copy()
             self.actions[key] = now.actions.copy()
@@ -302,6 +303,8 @@ def test_under_calibrated_weights_one_number_more_crosses_an_edge_and_it_is_none
     [
         ("value-sharing", {"advantages"}),
         ("value-parameter-sharing", {"critic"}),
+        ("networked-actor-critic", {"critic", "team_reward"}),
+        ("reward-sharing", {"rewards"}),
         ("policy-sharing", {"policies"}),
     ],
 )

@@ -139,12 +139,18 @@ def test_what_was_measured_on_edges_is_as_it_was_after_a_crash(folders):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("algorithm", ["value-sharing", "value-parameter-sharing", "policy-sharing", "calibrated"])
+@pytest.mark.parametrize(
+    "algorithm",
+    [
+        *("value-sharing", "reward-sharing", "value-parameter-sharing", "networked-actor-critic", "policy-sharing"),
+        "calibrated",
+    ],
+)
 def test_every_algorithm_goes_on_as_if_nothing_had_been(folders, algorithm):
     settings = {"faults": LOSSY, "algorithm.name": algorithm}
     if algorithm == "calibrated":
         settings |= CALIBRATED
-    elif algorithm != "value-sharing":
+    elif algorithm not in {"value-sharing", "reward-sharing"}:
         settings["exchange.late_shares"] = "reuse"
     moments, figures = play(folders(), settings)
     for moment in range(5, moments, moments // 6):
