@@ -232,6 +232,12 @@ def test_sums_are_taken_in_order(kernels: Kernels) -> None:
     assert kernels.discounted(x.T.copy(), np.ones((4, 2), np.float32))[0].tolist() == [2**24 + 4, 2**24]
 
 
+def test_a_total_in_double_precision_is_taken_in_order_too(kernels: Kernels) -> None:
+    """From the first on, each 1 is lost beside 2^53; from the last on, both would count."""
+    assert kernels.total(np.array([2.0**53, 1, 1, -(2.0**53)], np.float32)) == 0
+    assert kernels.total(np.array([-(2.0**53), 2.0**53, 1, 1], np.float32)) == 2
+
+
 def test_actions_are_drawn_in_proportion_to_their_weights(kernels: Kernels) -> None:
     """With weights 1 : 1/2 : 1/4 an action changes at uniforms of 4/7 and 6/7; behind the own ones nobody draws."""
     sizes = Sizes(1, (), 4)
