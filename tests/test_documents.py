@@ -162,7 +162,8 @@ def test_the_table_of_results_shows_the_committed_figures() -> None:
     table = (RESULTS / "quick.md").read_text(encoding="utf-8")
     for (scenario, algorithm, seed), figures in runs().items():
         returns = f"{figures['team_return_first']:.2f} | {figures['team_return_last']:.2f}"
-        assert f"| {scenario} | {algorithm} | {seed} | {returns} |" in table
+        arithmetic = figures.get("arithmetic", "")
+        assert f"| {scenario} | {algorithm} | {seed} | {arithmetic} | {returns} |" in table
 
 
 @pytest.mark.processes
