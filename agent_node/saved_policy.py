@@ -22,6 +22,7 @@ from agent_node.policy_document import (
 )
 from agent_node.policy_folder import read_document
 from broker.arithmetic.sizes import Sizes
+from broker.counting import counted
 from broker.errors import UserError
 
 ACTOR, CRITIC = "actor/parameters", "critic/parameters"
@@ -146,7 +147,9 @@ def misfit(agent: str, learned: LearnedAgent, observation_size: int, actions: in
         return f"{agent} died before it kept anything, so there is no policy of it"
     seen, known = learned.observation_space.shape, learned.action_space.n
     if seen != (observation_size,):
-        return f"{agent} sees observations of {observation_size} numbers here, and has learned from {seen[0]}"
+        return (
+            f"{agent} sees observations of {counted(observation_size, 'number')} here, and has learned from {seen[0]}"
+        )
     if known != actions:
         return f"{agent} has {actions} actions here, and has learned with {known}"
     return ""

@@ -110,11 +110,13 @@ def _show(plan: Plan, found: Evaluation) -> None:
     screen.print(table)
     if len(found.agents) > _AGENTS_SHOWN:
         say("...")
-    copies = f" of {found.parallel_episodes} copies each" if found.parallel_episodes > 1 else ""
+    copies = f" of {counted(found.parallel_episodes, 'copy', 'copies')} each" if found.parallel_episodes > 1 else ""
     say(f"means of {counted(found.episodes, 'episode')}{copies}, with 95% bootstrap intervals")
     if plan.scenario.faults:
-        struck = f"{counted(found.faults_applied, 'fault')} applied, {found.missing_actions} actions filled in"
-        say(f"{struck}, {found.rejected} messages rejected, {found.lost} lost")
+        struck = (
+            f"{counted(found.faults_applied, 'fault')} applied, {counted(found.missing_actions, 'action')} filled in"
+        )
+        say(f"{struck}, {counted(found.rejected, 'message')} rejected, {found.lost} lost")
     say(f"{'curve digest':15}{found.curve_digest}\n{'weights digest':15}{found.weights_digest}")
 
 

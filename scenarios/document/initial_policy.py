@@ -10,6 +10,7 @@ from agent_node.policy_document import LearnedAgent, PolicyDocument
 from agent_node.policy_folder import read_policy, read_training
 from agent_node.saved_policy import SavedPolicy, misfit, open_policy, place_of_policy, sizes_of
 from broker.arithmetic.sizes import Sizes
+from broker.counting import counted
 from broker.errors import ScenarioError, UserError
 from scenarios.document.plan import Plan
 from scenarios.document.process_faults import PROCESS_FAULTS
@@ -77,7 +78,8 @@ def _misfits(plan: Plan, algorithm: type[Algorithm], document: PolicyDocument) -
     """Why agents cannot begin with a policy."""
     known, asked = set(document.agents), set(plan.agents)
     if known != asked:
-        yield f"it is of {len(known)} agents ({_listed(known)}), and the scenario has {len(asked)} ({_listed(asked)})"
+        has = counted(len(known), "agent")
+        yield f"it is of {has} ({_listed(known)}), and the scenario has {len(asked)} ({_listed(asked)})"
         return
     for agent in plan.agents:
         learned = document.agents[agent]

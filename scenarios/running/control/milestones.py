@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from broker.counting import counted
 from broker.participants.checkpoint import Checkpoints, Kept
 from scenarios.document.plan import Plan
 from scenarios.results.evaluation import place_of_evaluation
@@ -46,7 +47,8 @@ class Milestones:
             if not self._keep(self._next - 1):
                 if ended and self._observer.recorded < self._plan.scenario.episodes:
                     return  # it is played again when the run is resumed
-                self._observer.tell(f"the policy after {self._next} episodes is not evaluated: not everybody kept it")
+                played = counted(self._next, "episode")
+                self._observer.tell(f"the policy after {played} is not evaluated: not everybody kept it")
             self._go_on()
 
     def _go_on(self) -> None:

@@ -131,9 +131,10 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], dic
 
 
 def ending_of(out: Path) -> dict[str, Any]:
-    """Figures, and the policy to the last byte."""
+    """Figures, and the policy to the last byte but for the place of the environment's file."""
     figures = {name: summary(out)[name] for name in FIGURES}
-    return figures | {path.name: path.read_bytes() for path in (out / "policy").iterdir()}
+    policy = {path.name: path.read_bytes() for path in (out / "policy").iterdir()}
+    return figures | policy | {"policy.json": policy["policy.json"].replace(bytes(out.parent), b"")}
 
 
 def lives(out: Path) -> list[int]:
