@@ -17,6 +17,7 @@ from agent_node.policy_document import (
     NetworkLayout,
     PolicyDocument,
     name_of_critic,
+    name_of_estimator,
     name_of_policy,
     name_of_training,
 )
@@ -50,10 +51,10 @@ class SavedPolicy:
         learned = self.document.agents[agent]
         held = [_layers(name_of_policy(agent, other), learned.actor) for other in learned.policies]
         critic = _layers(name_of_critic(agent), learned.critic)
-        found = self._read(self.document.arrays, [*(name for each in held for name in each), *critic])
-        policies = np.stack([_joined(found, each) for each in held])
-        networks = policies, _joined(found, critic)[None]
-        if weights_digest(*networks) != learned.weights_digest:
+        estimators = [_layers(name_of_estimator(agent, name), layout) for name, layout in learned.estimators.items()]
+        found = self._read(self.document.arrays, [name for each in (*held, critic, *estimators) for name in each])
+        networks = np.stack([_joined(found, each) for each in held]), _joined(found, critic)[None]
+        if weights_digest(*networks, *(_joined(found, each) for each in estimators)) != learned.weights_digest:
             msg = f"{self.folder} cannot be used: the networks of {agent} are not what was written"
             raise UserError(msg)
         return networks

@@ -13,6 +13,7 @@ from runs import foretell
 
 from agent_node.fixed_policy import FixedPolicy
 from agent_node.policy_folder import read_document
+from agent_node.registry import BUILT_IN
 from agent_node.trained_policy import load_policies
 from broker.errors import ScenarioError, UserError
 from scenarios.commands.main import foretell as commands
@@ -71,6 +72,16 @@ def test_it_prints_returns_with_intervals_and_learns_nothing(
     assert found["curve_digest"] != before["curve_digest"]
     assert not (out / "policy").exists()
     assert sum(found["agents"][agent]["mean"] for agent in found["agents"]) == pytest.approx(found["team"]["mean"])
+
+
+@pytest.mark.parametrize("algorithm", sorted(BUILT_IN))
+def test_what_any_algorithm_has_learned_is_evaluated(
+    algorithm: str, tmp_path: Path, evaluated: Callable[..., dict[str, Any]]
+) -> None:
+    summary = try_out(load_scenario("navigation-quick", TINY | {"algorithm.name": algorithm}), tmp_path / "run")
+    found = evaluated(tmp_path / "run")
+    assert found["algorithm"] == algorithm
+    assert found["weights_digest"] == summary.weights_digest
 
 
 def test_a_single_episode_has_no_interval(trained: Path, evaluated: Callable[..., dict[str, Any]]) -> None:

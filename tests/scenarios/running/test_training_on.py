@@ -70,8 +70,11 @@ def first(tmp_path: Path) -> Path:
             "faults": [{"kind": "gilbert-elliott", "to_bad": 0.4, "to_good": 0.4}],
             "learning.ratio_reference": "behaviour",
         },
+        {"algorithm.name": "networked-actor-critic"},
+        {"algorithm.name": "reward-sharing", "environment.observe_time": True},
+        {"algorithm.anticipation_sharing.weights": "calibrated"},
     ],
-    ids=["anticipations", "policies", "skipped", "noise", "losses", "bursts"],
+    ids=["anticipations", "policies", "skipped", "noise", "losses", "bursts", "networked", "rewards", "calibrated"],
 )
 def test_a_policy_is_trained_on_bit_for_bit_where_the_run_stopped_if_nothing_else_changed(
     tmp_path: Path, settings: dict[str, Any]
