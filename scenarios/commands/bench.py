@@ -33,8 +33,8 @@ OVERHEAD_LIMIT = 0.35
 PACE_LIMIT = 1.5
 REFERENCE_MS = {4: 21.0, 32: 65.0}
 """What such a bare script once needed per episode, by number of copies, on a machine of this kind."""
-JOINED_LIMIT_S = 5.0
-MEMORY_LIMIT_MB = 450.0
+JOINED_LIMIT_S = 1.5
+MEMORY_LIMIT_MB = 250.0
 LIMITS_AGENTS = 20
 BARRIER_TARGET = 0.7
 MQTT_TARGET = 0.6

@@ -18,10 +18,12 @@ from broker.servers import leash
 from broker.wire.messages import ENVIRONMENT
 
 PRELOADED = [
-    *("scenarios.running.processes.fork_server", "scenarios.running.processes.child", "click"),
-    *("agent_node.node", "env_service.service", "scenarios.running.processes.frozen"),
+    *("scenarios.running.processes.fork_server", "scenarios.running.processes.child"),
+    *("agent_node.node", "env_service.service"),
+    "encodings.idna",
+    "scenarios.running.processes.frozen",
 ]
-"""Modules that the fork server imports once; click because every child imports the command line's script again."""
+"""Modules that the fork server imports once; the standard library imports `encodings.idna` at the first address."""
 
 FOR_THE_LAUNCHER = (signal.SIGINT, signal.SIGHUP)
 """Ctrl-C and the end of the terminal: the launcher takes them, and ends its processes in order."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext
+from types import ModuleType
 
 from broker.isolated import isolated_interpreters
 from broker.threads import limit_threads
@@ -41,16 +43,21 @@ def forking() -> Iterator[None]:
     """What a server inherits that is started meanwhile: forking starts another where the last one was killed.
 
     Ctrl-C and the end of the terminal wait until it is over; ignored here, they would be lost to the launcher.
+    The main module is empty meanwhile: multiprocessing has every child import the main module of its parent, which
+    would cost each agent 3 MB, and start a run within the run where a user's script starts one.
     """
     with isolated_interpreters():
         resource_tracker.ensure_running()  # which would end the block, did multiprocessing start it later
     before = signal.pthread_sigmask(signal.SIG_BLOCK, FOR_THE_LAUNCHER)
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
     tuned = {name: os.environ.get(name) for name in _ALLOCATOR}
     os.environ.update(_ALLOCATOR)
     try:
         with isolated_interpreters():
             yield
     finally:
+        sys.modules["__main__"] = main
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         for name, value in tuned.items():
             os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)

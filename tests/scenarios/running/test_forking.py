@@ -32,3 +32,23 @@ def test_what_is_started_meanwhile_does_not_end_of_them():
         said = subprocess.run([sys.executable, "-c", MASK], check=True, capture_output=True).stdout
     assert set(SIGNALS) <= set(json.loads(said))
     assert not set(SIGNALS) & signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+SCRIPT = """
+import os, sys
+from scenarios.running.processes.fork_server_start import forking, start_fork_server
+
+print("the script is executed", flush=True)
+server = start_fork_server(["os"])
+with forking():
+    process = server.Process(target=os.mkdir, args=(sys.argv[1],))
+    process.start()
+process.join()
+"""
+
+
+def test_a_script_that_starts_processes_is_not_executed_again_in_each_of_them(tmp_path):
+    script, made = tmp_path / "script.py", tmp_path / "made"
+    script.write_text(SCRIPT)
+    said = subprocess.run([sys.executable, script, made], capture_output=True, text=True, check=False)
+    assert (said.stdout.count("executed"), said.stderr, made.is_dir()) == (1, "", True)
