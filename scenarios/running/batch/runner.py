@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from broker.arithmetic.version import ARITHMETIC
 from broker.errors import ForetellError, UserError
 from broker.servers.leash import leashed
 from broker.text_files import read_text
@@ -166,12 +167,19 @@ class Runner:
         """Whether the cell's run is complete.
 
         Raises:
-            UserError: It is, but with other settings, or by another version of Foretell.
+            UserError: It is, but with other settings, by another version of Foretell or by another arithmetic.
         """
         run = self._folder.run(cell)
-        if read_summary(run) is None:
+        summary = read_summary(run)
+        if summary is None:
             return False
         require_version(run.store)
+        if summary.arithmetic != ARITHMETIC:
+            msg = (
+                f"cell {cell.id} was run with arithmetic {summary.arithmetic}, and this Foretell computes with "
+                f"{ARITHMETIC}: results would be mixed. Choose another --out, or remove {run.root}."
+            )
+            raise UserError(msg)
         try:
             found: Scenario | None = parse_scenario(read_text(run.scenario, MOST_BYTES), {})
         except (OSError, UserError):

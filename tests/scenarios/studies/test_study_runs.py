@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 
 import pytest
 from limits import LIMIT_S
-from runs import children_of, command, foretell, start, start_afresh, until
 
 from broker.errors import ForetellError, UserError
+from runs import children_of, command, foretell, start, start_afresh, until
 from scenarios.commands.command_line import FORETELL
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.runner import Folder, Runner
@@ -131,6 +132,17 @@ def test_a_study_that_is_done_only_writes_its_files_again_and_other_settings_are
     assert said.startswith("foretell: cell exchange--anticipation-sharing--seed1 was run with other settings before")
     assert "(episodes: 80 then, 81 now)" in said
     assert finished(uninterrupted) == before
+
+
+def test_cells_of_another_arithmetic_are_refused(uninterrupted, tmp_path):
+    study = tmp_path / "study"
+    shutil.copytree(uninterrupted, study)
+    summary = study / "runs" / "exchange--anticipation-sharing--seed1" / "summary.json"
+    said = json.loads(summary.read_text())
+    summary.write_text(json.dumps(said | {"arithmetic": said["arithmetic"] + 1}))
+    again = foretell(*FIG1, "--set", "episodes=80", "--out", str(study))
+    assert again.returncode == 2
+    assert f"was run with arithmetic {said['arithmetic'] + 1}" in again.stderr.replace("\n", " ")
 
 
 @pytest.mark.parametrize(
