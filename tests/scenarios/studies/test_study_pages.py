@@ -281,7 +281,13 @@ def test_references_are_the_payoffs_of_the_tasks():
 
 def test_a_share_of_anticipation_sharing_holds_policy_actions_anticipation_and_samples_and_nothing_else():
     scenario = load_scenario(
-        "exchange-quick", {"parallel_episodes": 2, "learning.hidden": [8], "exchange.skip_probability": 1.0}
+        "exchange-quick",
+        {
+            "parallel_episodes": 2,
+            "algorithm.anticipation_sharing.weights": "fixed",
+            "learning.hidden": [8],
+            "exchange.skip_probability": 1.0,
+        },
     )
     found = {array.name: array for array in share_layout(scenario)}
     assert set(found) == {"policy", "actions", "anticipation", "samples"}
