@@ -38,6 +38,7 @@ def numpy_versions(python: str) -> list[str]:
 def has_wheel(python: Path, numpy: str) -> bool:
     """Whether a version of numpy has a wheel for the interpreter `python`; versions that are listed need not."""
     words = ["--python", str(python), "install", "-q", "--dry-run", "--no-deps", "--only-binary", ":all:"]
+    words += ["--target", "nowhere"]  # or Debian's own Python refuses, as if something were to be installed
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *words, f"numpy=={numpy}"]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
