@@ -142,17 +142,37 @@ class RewardSharingConfig(Model):
     )
 
 
+class DnaMarlConfig(Model):
+    """Settings of DNA-MARL alone."""
+
+    n_steps: int = Field(
+        default=5,
+        ge=1,
+        le=1000,
+        description="n, in steps of the environment: so many own rewards count before the team's value stands for the "
+        "rest. 5 is its author's; 1 leans most on the team's value, and with as many as an episode has there is none.",
+    )
+    target_rate: float = Field(
+        default=0.01,
+        gt=0,
+        le=1,
+        description="What part of the way to the critic its target goes in each round. 0.01, its author's, takes about "
+        "100 rounds: less lags behind, more lets the critic chase itself; 1 is no target of its own.",
+    )
+
+
 class AlgorithmConfig(Model):
     """Which algorithm learns, and the settings of its own; those of an algorithm that is not chosen wait unused."""
 
     name: str = Field(
         default="anticipation-sharing",
         description="Which algorithm learns: `anticipation-sharing`, `value-sharing`, `reward-sharing`, "
-        "`value-parameter-sharing`, `networked-actor-critic`, `policy-sharing`, `independent`, or one that an "
-        "installed package adds (docs/algorithms.md).",
+        "`value-parameter-sharing`, `networked-actor-critic`, `dna-marl`, `policy-sharing`, `independent`, or one that "
+        "an installed package adds (docs/algorithms.md).",
     )
     anticipation_sharing: AnticipationSharingConfig = AnticipationSharingConfig()
     reward_sharing: RewardSharingConfig = RewardSharingConfig()
+    dna_marl: DnaMarlConfig = DnaMarlConfig()
     settings: dict[str, JsonValue] = Field(
         default={}, description="Settings of an algorithm that another package adds; checked by its own model."
     )

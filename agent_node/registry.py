@@ -16,6 +16,7 @@ BUILT_IN = {
     name: f"agent_node.algorithms.{name.replace('-', '_')}:{class_name}"
     for name, class_name in (
         ("anticipation-sharing", "AnticipationSharing"),
+        ("dna-marl", "DnaMarl"),
         ("independent", "Independent"),
         ("networked-actor-critic", "NetworkedActorCritic"),
         ("policy-sharing", "PolicySharing"),

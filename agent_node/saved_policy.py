@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from agent_node.learning.algorithm import is_kept
 from agent_node.learning.fields import Arrays
 from agent_node.learning.weights_digest import weights_digest
 from agent_node.policy_document import (
@@ -86,7 +87,9 @@ class SavedPolicy:
         learned, (policies, critic) = self.document.agents[agent], self.networks(agent)
         rows = [learned.policies.index(other) for other in modeled]
         state = {**drawn, ACTOR: policies[rows], CRITIC: critic}
-        if self.document.training and self.goes_on(agent, modeled, algorithm):
+        if not self.goes_on(agent, modeled, algorithm):
+            return {name: array for name, array in state.items() if not is_kept(name)}
+        if self.document.training:
             names = {name_of_training(agent, part): part for part in drawn if part not in (ACTOR, CRITIC)}
             found = self._read(self.document.training, list(names))
             state |= {names[name]: array for name, array in found.items()}

@@ -87,7 +87,7 @@ class CalibratedWeights(AnticipationSharing):
                 "compare, and hide how large rewards are, only where advantages are normalized",
             )
 
-    def keeps(self, neighbors: tuple[str, ...]) -> Arrays:
+    def keeps(self, neighbors: tuple[str, ...], critic: np.ndarray) -> Arrays:  # noqa: ARG002
         """Of each neighbor j the `SlopeEstimate` (3,) float64."""
         return {neighbor: np.zeros(3) for neighbor in neighbors}
 

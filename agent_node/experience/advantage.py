@@ -35,6 +35,26 @@ def monte_carlo_returns(rewards: Grid, continues: Grid, gamma: float) -> Grid:
     return kernels.discounted(rewards, np.float32(gamma) * continues)
 
 
+@_OVERFLOW
+def n_step_returns(rewards: Grid, values: Grid, beyond: Grid, continues: Grid, *, gamma: float, steps: int) -> Grid:
+    """Discounted rewards (T, E) of so many steps and, where the trajectory still lasts, the value of where they lead.
+
+    Args:
+        rewards: (T, E), of the action taken at each step.
+        values: (T, E), of the state at each step.
+        beyond: (T, E), of the state after a trajectory that was cut off, at its last step; else 0.
+        continues: (T, E), 1 where the next step belongs to the same trajectory, else 0.
+        gamma: Discount.
+        steps: n, at least 1.
+    """
+    returns = values
+    for _ in range(min(steps, len(rewards))):
+        following = beyond.copy()
+        following[:-1] += continues[:-1] * returns[1:]
+        returns = rewards + np.float32(gamma) * following
+    return returns
+
+
 def normalized(advantages: np.ndarray) -> np.ndarray:
     """The advantages (B,) shifted and scaled to mean 0 and standard deviation 1; all equal ones become 0."""
     return kernels.normalized(advantages, 1e-8)

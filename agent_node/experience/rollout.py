@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agent_node.experience.advantage import generalized_advantages, monte_carlo_returns
+from agent_node.experience.advantage import generalized_advantages, monte_carlo_returns, n_step_returns
 from broker.wire.arrays import layouts, views
 from broker.wire.messages import Ended, timestep_layout
 
@@ -69,9 +69,8 @@ class Batch:
             rewards: (B,), in place of the agent's own.
         """
         grid = self._on_grid(values[: self.samples])
-        following = np.zeros_like(grid)
-        following[:-1] = grid[1:] * self.continues[:-1]
-        following.reshape(-1)[self.boundary] = values[self.samples :]
+        following = self._beyond(values)
+        following[:-1] += grid[1:] * self.continues[:-1]
         paid = self.rewards if rewards is None else self._on_grid(rewards)
         advantages = generalized_advantages(paid, grid, following, self.continues, gamma=gamma, gae_lambda=gae_lambda)
         return self._of_samples(advantages)
@@ -79,6 +78,18 @@ class Batch:
     def returns_of(self, rewards: np.ndarray, gamma: float) -> np.ndarray:
         """Discounted returns (B,) as in `returns`, of `rewards` (B,) in place of the agent's own."""
         return self._of_samples(monte_carlo_returns(self._on_grid(rewards), self.continues, gamma))
+
+    def n_step_returns(self, values: np.ndarray, gamma: float, steps: int) -> np.ndarray:
+        """Discounted own rewards of so many steps, and from there on `values` (B + b,) of all observations: (B,)."""
+        grid, beyond = self._on_grid(values[: self.samples]), self._beyond(values)
+        returns = n_step_returns(self.rewards, grid, beyond, self.continues, gamma=gamma, steps=steps)
+        return self._of_samples(returns)
+
+    def _beyond(self, values: np.ndarray) -> np.ndarray:
+        """(T, E) of `values` (B + b,): those of the b states behind cut-off trajectories, where these end; else 0."""
+        grid = np.zeros(self.rewards.shape, np.float32)
+        grid.reshape(-1)[self.boundary] = values[self.samples :]
+        return grid
 
     def _on_grid(self, of_samples: np.ndarray) -> np.ndarray:
         grid = np.zeros(self.rewards.shape, np.float32)

@@ -2,7 +2,8 @@
 
 One round of an agent, in order:
 
-    open   advantages with the critic as it is, one step of the critic and of each estimator, `share` with each partner
+    open   `critic_targets`, advantages with the critic as it is, one step of the critic and of each estimator, `share`
+           with each partner
     close  `mix` what was heard, normalize the advantages, `remember`, `loss`, one step of the policies
 
 Axes: B samples, R policies in use this round (own first, then one per partner if the algorithm models others), N all
@@ -35,6 +36,7 @@ from agent_node.learning.round import (
     spread_rows,
     taken,
 )
+from agent_node.learning.valuing import Valuing
 from broker.arithmetic.chosen import kernels
 from broker.config import Model
 
@@ -50,6 +52,7 @@ __all__ = [
     "Modeled",
     "Round",
     "ShareShape",
+    "Valuing",
     "objective",
     "placed",
     "spread_actions",
@@ -58,6 +61,8 @@ __all__ = [
     "taken",
 ]
 
+KEPT = "algorithm"
+"""What the names of arrays that an algorithm keeps begin with in the state of a learner."""
 
 Modeled = Literal["self", "neighbors", "everyone"]
 """For whom an agent holds a policy: itself, its neighbors too, or every agent there is."""
@@ -80,7 +85,7 @@ class Algorithm(ABC):
     """Networks of its own, beside policies and critic."""
     critic_waits: ClassVar[bool] = False
     """Whether the critic takes its step as the round closes, toward the returns of the rewards that `mix` gives; else
-    it does as the round opens, toward own returns."""
+    it does as the round opens, toward `critic_targets`."""
     tells: ClassVar[str] = ""
     """What a neighbor learns of the sender, in a few words, for reports; only its author can say it."""
     settings_model: ClassVar[type[Model]] = Model
@@ -94,7 +99,7 @@ class Algorithm(ABC):
     def make_ready(self) -> None:  # noqa: B027 - most have nothing to do
         """What takes long, in an agent that has yet to join; nothing unless an algorithm says otherwise."""
 
-    def keeps(self, neighbors: tuple[str, ...]) -> Arrays:  # noqa: ARG002
+    def keeps(self, neighbors: tuple[str, ...], critic: np.ndarray) -> Arrays:  # noqa: ARG002
         """What is kept from round to round and through all episodes, as it begins; nothing unless an algorithm says so.
 
         Each agent has such arrays of its own. They are part of its state: in its checkpoints, and after a crash or in a
@@ -102,8 +107,17 @@ class Algorithm(ABC):
 
         Args:
             neighbors: All that the agent may ever exchange with.
+            critic: (P,), the parameters that its critic begins with; a view, so whoever keeps them takes a copy.
         """
         return {}
+
+    def critic_targets(self, now: Valuing) -> np.ndarray | None:  # noqa: ARG002
+        """What the critic takes its step toward as a round opens, (B,) float32; None: own returns.
+
+        Where an algorithm says so itself, the round's advantages are what these targets are above the critic's values
+        from before the step, which is the TD error, and not those of Eq. 16.
+        """
+        return None
 
     @abstractmethod
     def fields(self, edge: ShareShape) -> tuple[Field, ...]:
@@ -167,3 +181,8 @@ def objective(
         slopes[0] += by_own * np.float32(learning.entropy_bonus)
     slopes *= np.float32(-1 / now.samples)
     return Loss(total, slopes, parts)
+
+
+def is_kept(name: str) -> bool:
+    """Whether an array in the state of a learner is one that its algorithm keeps."""
+    return name.startswith(f"{KEPT}/")

@@ -21,7 +21,7 @@ from agent_node.experience import masks
 from agent_node.experience.advantage import normalized
 from agent_node.experience.episode import Episode, rows_in_range
 from agent_node.experience.rollout import Batch, Rollout
-from agent_node.learning.algorithm import Algorithm
+from agent_node.learning.algorithm import KEPT, Algorithm, is_kept
 from agent_node.learning.estimators import Estimators, squared_error
 from agent_node.learning.fields import Arrays, ShareShape
 from agent_node.learning.finite import require_finite, require_finite_gradient
@@ -30,6 +30,7 @@ from agent_node.learning.networks import Stack, initial_parameters, widened
 from agent_node.learning.open_round import OpenRound, outgoing_shares
 from agent_node.learning.round import Draws, Mixed, Round
 from agent_node.learning.shares import ShareFormat
+from agent_node.learning.valuing import Valuing
 from agent_node.learning.weights_digest import weights_digest
 from broker.arithmetic.chosen import kernels
 from broker.arithmetic.draws import single_uniforms
@@ -40,8 +41,6 @@ from broker.user_code import UserCode
 
 _NOBODY: Mapping[str, Arrays] = {}
 _NOTHING = np.zeros(0, np.float32)
-_KEPT = "algorithm"
-"""What arrays that the algorithm keeps are called by in the state."""
 _OVERFLOW = np.errstate(over="ignore", invalid="ignore")
 """What is beyond float32 becomes infinite, without a warning: it is refused by name (`finite` beside this page)."""
 
@@ -75,8 +74,7 @@ class Learner:
         self._estimators = Estimators(algorithm.estimators, self._networks.estimators, initial, rate, epsilon)
         self._stacks = {"actor": self._actor, "critic": self._critic, **self._estimators.stacks()}
         self._impossible = _impossible_actions(config, self._networks)
-        with self._user_code.calling("keeps()"):
-            self._kept = algorithm.keeps(neighbors)
+        self._kept = self._kept_anew()
         near = len(neighbors) if config.proximity else None
         actions = (own, max(counts.values())) if config.masks else None
         self._rollout = Rollout(
@@ -205,7 +203,8 @@ class Learner:
         with self._user_code.calling("mix()"):
             now, heard = opened.aligned(shares)
             mixed = opened.mix(now, heard, stale)
-            now = replace(now, advantages=self._advantages(opened, mixed))
+            critic = now.critic if mixed.critic is None else mixed.critic
+            now = replace(now, critic=critic, advantages=self._advantages(opened, mixed))
             if self._algorithm.critic_waits:
                 known |= self._update_critic(batch, now.draws, self._returns(batch, mixed.rewards))
         with self._user_code.calling("remember()"):
@@ -228,17 +227,25 @@ class Learner:
 
     def state(self) -> Arrays:
         """All that the next episode needs of those before it, by name; views, not copies."""
-        parts = {network: stack.state() for network, stack in self._stacks.items()} | {_KEPT: dict(self._kept)}
+        parts = {network: stack.state() for network, stack in self._stacks.items()} | {KEPT: dict(self._kept)}
         return {f"{part}/{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
 
     def restore(self, state: Arrays) -> None:
-        """Take up what `state` once gave."""
+        """Take up what `state` once gave; what the algorithm keeps begins anew where nothing of it is there."""
         for network, stack in self._stacks.items():
             stack.restore({name: state[f"{network}/{name}"] for name in stack.state()})
+        if not any(is_kept(name) for name in state):
+            self._kept = self._kept_anew()
+            return
         for name, array in self._kept.items():
-            array[...] = state[f"{_KEPT}/{name}"]
+            array[...] = state[f"{KEPT}/{name}"]
 
     # Parts
+
+    def _kept_anew(self) -> Arrays:
+        """What the algorithm keeps, as it begins."""
+        with self._user_code.calling("keeps()"):
+            return self._algorithm.keeps(self._config.neighbors[self._name], self._critic.parameters[0])
 
     def _advantages(self, opened: OpenRound, mixed: Mixed) -> np.ndarray:
         """Advantages (B,) to learn from, after what was mixed has taken its place."""
@@ -258,12 +265,22 @@ class Learner:
         if batch.samples == 0:
             return np.zeros(0, np.float32), {}
         passed = self._critic.evaluate([0], batch.observations)
-        advantages = self._advantages_of(batch, passed.outputs[0, :, 0])
-        losses = {} if self._algorithm.critic_waits else self._update_critic(batch, now, batch.returns, passed)
+        targets, values = self._critic_targets(batch), passed.outputs[0, :, 0]
+        if targets is None:
+            targets, advantages = batch.returns, self._advantages_of(batch, values)
+        else:
+            advantages = targets - values[: batch.samples]
+        losses = {} if self._algorithm.critic_waits else self._update_critic(batch, now, targets, passed)
         of_estimators, finite = self._estimators.learn(batch)
         require_finite(now, self._algorithm.name, of_estimators)
         require_finite_gradient(now, self._algorithm.name, finite)
         return advantages, losses | of_estimators
+
+    def _critic_targets(self, batch: Batch) -> np.ndarray | None:
+        """(B,), what the critic steps toward where the algorithm says so itself."""
+        now = Valuing(batch, self._networks.critic, self._config.learning.gamma, self._kept)
+        with self._user_code.calling("critic_targets()"):
+            return self._algorithm.critic_targets(now)
 
     def _update_critic(
         self, batch: Batch, now: Draws, returns: np.ndarray, passed: Pass | None = None

@@ -56,7 +56,8 @@ class Round:
         partners: Neighbors to exchange with in this round, in the order of the rows behind the first.
         rows_in_range: For each partner the samples at which it was in range (int64 indices), or None for all; when
             shares are mixed and learned from, those that its share is about.
-        critic: (P,), its parameters after this round's step; a copy. Empty unless the algorithm shares parameters.
+        critic: (P,), its parameters after this round's step, and once shares are mixed what `mix` made of them; a copy.
+            Empty unless the algorithm shares parameters.
         policies: (N, P), all parameters as the round opened; a copy. Empty unless the algorithm shares parameters.
         weights: c_ij of those heard. Empty when the round opens, and unless the algorithm shares parameters.
         draws: For what an algorithm shares at random.

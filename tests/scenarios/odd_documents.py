@@ -78,7 +78,7 @@ _FAULTS: tuple[dict[str, Any], ...] = (
 )
 _ALGORITHMS = (
     *("anticipation-sharing", "value-sharing", "reward-sharing"),
-    *("value-parameter-sharing", "networked-actor-critic", "policy-sharing", "independent"),
+    *("value-parameter-sharing", "networked-actor-critic", "dna-marl", "policy-sharing", "independent"),
 )
 _BEYOND: tuple[Any, ...] = (
     *(0, 1, -1, 2, 3, 7, 63, 1 << 31, (1 << 63) - 1, 1 << 63, -(1 << 70), 10**400, True, False),

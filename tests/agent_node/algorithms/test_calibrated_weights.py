@@ -313,7 +313,7 @@ def test_fixed_weights_keep_nothing_and_share_no_slope() -> None:
 
 def test_rounds_after_the_first_leave_the_estimate_as_it_is() -> None:
     algorithm = page()
-    kept = algorithm.keeps((J, K))
+    kept = algorithm.keeps((J, K), np.zeros(0, np.float32))
     shares = as_shares(Hand.heard, {J: 0.0, K: 0.0})
     algorithm.remember(replace(hand_round(draws=replace(DRAWS, round=1)), kept=kept), shares)
     assert not kept[J].any()
@@ -324,7 +324,7 @@ def test_rounds_after_the_first_leave_the_estimate_as_it_is() -> None:
 
 def test_the_effective_number_is_that_of_the_samples_a_share_is_about() -> None:
     algorithm = page()
-    kept = algorithm.keeps((J, K))
+    kept = algorithm.keeps((J, K), np.zeros(0, np.float32))
     heard = {J: out_of_range(Hand.heard[J], 0), K: Hand.heard[K]}
     now = replace(hand_round(ranges={J: np.array([1]), K: None}), kept=kept)
     algorithm.remember(now, as_shares(heard, {J: 0.0, K: 0.0}))

@@ -149,6 +149,7 @@ def anticipation_sharing(case: Case, logs: Tensor) -> dict[str, Tensor]:
 
 TORCH: Mapping[str, Callable[[Case, Tensor], dict[str, Tensor]]] = {
     "anticipation-sharing": anticipation_sharing,
+    "dna-marl": alone,
     "independent": alone,
     "networked-actor-critic": alone,
     "policy-sharing": policy_sharing,

@@ -1,12 +1,10 @@
 """Networked actor-critic: whole rounds against algorithm 2 of Zhang et al. (2018), in floats and loops.
 
-The oracle knows nothing of grids, kernels and stacks; its gradients are difference quotients. Adam's epsilon is 1, so
-that a step shows the size of the gradient.
+Adam's epsilon is 1, so that a step shows the size of the gradient.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,14 +15,13 @@ from agent_cases import (
     Played,
     ScalarAdam,
     agent_config,
-    central_differences,
     make_learner,
     play,
     scalar_network,
-    softmax,
     toy_episode,
 )
 from learner_cases import critic, policies, steps
+from scalar_agent import ScalarAgent, consensus
 
 from agent_node.config import AgentConfig
 from agent_node.learning.fields import Arrays
@@ -75,37 +72,17 @@ def canned(learner: Learner, seed: int, degree: int) -> Arrays:
     }
 
 
-class Oracle:
-    """Agent 0, its samples one after the other: (copy, step) of those at which the copy ran."""
+class Oracle(ScalarAgent):
+    """Agent 0, with a team reward."""
 
     def __init__(self, learner: Learner, config: AgentConfig, toy: Played) -> None:
-        self.learning = config.learning
-        self.actor, self.critic, self.team = (
-            parameters.astype(np.float64)
-            for parameters in (policies(learner)[0], critic(learner), team_reward(learner))
-        )
-        rate, epsilon = self.learning.critic_learning_rate, self.learning.adam_epsilon
-        self.adams = {name: ScalarAdam(rate, epsilon) for name in ("critic", "team")}
-        self.adams["actor"] = ScalarAdam(self.learning.actor_learning_rate, epsilon)
-        self.state = toy.observations.tolist()
-        self.reward = toy.rewards.tolist()
-        copies = range(len(self.state[0]))
-        self.runs = [[t for t in range(len(self.state) - 1) if not toy.ended[t][e]] for e in copies]
-        self.samples = [(t, e) for e in copies for t in self.runs[e]]
-        self.action = {(t, e): int(toy.actions[t][e]) for t, e in self.samples}
-
-    def value(self, parameters: np.ndarray, t: int, e: int) -> float:
-        return scalar_network(parameters.tolist(), (SEEN, HIDDEN, 1), self.state[t][e])[0]
+        super().__init__(learner, config, toy)
+        self.team = team_reward(learner).astype(np.float64)
+        self.adams["team"] = ScalarAdam(self.learning.critic_learning_rate, self.learning.adam_epsilon)
 
     def rbar(self, parameters: np.ndarray, t: int, e: int) -> float:
         transition = self.state[t][e] + self.state[t + 1][e]
         return scalar_network(parameters.tolist(), (2 * SEEN, HIDDEN, 1), transition)[0]
-
-    def own_reward(self, t: int, e: int) -> float:
-        return float(self.reward[t + 1][e])
-
-    def own_return(self, t: int, e: int) -> float:
-        return sum(GAMMA ** (u - t) * self.own_reward(u, e) for u in self.runs[e] if u >= t)
 
     def advantages(self, reward: Callable[[int, int], float], critic_: np.ndarray) -> dict[tuple[int, int], float]:
         """The sum over l of (gamma lambda)^l delta_{t+l}, shifted and scaled; no value after an episode's end."""
@@ -116,25 +93,13 @@ class Oracle:
                 following = self.value(critic_, u + 1, e) if u + 1 in self.runs[e] else 0.0
                 delta = reward(u, e) + GAMMA * following - self.value(critic_, u, e)
                 found[t, e] += (GAMMA * lam) ** (u - t) * delta
-        if not self.learning.normalize_advantages:
-            return found
-        mean = sum(found.values()) / len(found)
-        deviation = math.sqrt(sum((a - mean) ** 2 for a in found.values()) / len(found))
-        return {sample: (a - mean) / deviation for sample, a in found.items()}
-
-    def moved(self, name: str, parameters: np.ndarray, loss: Callable[[np.ndarray], float]) -> np.ndarray:
-        gradient = central_differences(loss, parameters)
-        return np.array(self.adams[name].step(parameters.tolist(), gradient.tolist()))
+        return self.shifted_and_scaled(found)
 
     def open(self) -> None:
         """v_i toward own returns, lambda_i toward own rewards."""
         count = len(self.samples)
         self.before = self.advantages(self.own_reward, self.critic)
-        self.critic = self.moved(
-            "critic",
-            self.critic,
-            lambda v: sum((self.value(v, t, e) - self.own_return(t, e)) ** 2 for t, e in self.samples) / count,
-        )
+        self.value_toward(self.own_return)
         self.team = self.moved(
             "team",
             self.team,
@@ -145,24 +110,11 @@ class Oracle:
         """Consensus on both, then the actor on the team-average TD error; with nobody heard on its own rewards."""
         advantages = self.before
         if heard:
-            rest = 1 - weight * len(heard)
-            self.critic = rest * self.critic + sum(weight * said["critic"].astype(float) for said in heard.values())
-            self.team = rest * self.team + sum(weight * said["team_reward"].astype(float) for said in heard.values())
+            self.critic = consensus(self.critic, [said["critic"] for said in heard.values()], weight)
+            self.team = consensus(self.team, [said["team_reward"] for said in heard.values()], weight)
             team = self.team
             advantages = self.advantages(lambda t, e: self.rbar(team, t, e), self.critic)
-        old = self.actor.copy()
-
-        def loss(actor: np.ndarray) -> float:
-            return -sum(a * self.ratio(actor, old, *sample) for sample, a in advantages.items()) / len(advantages)
-
-        self.actor = self.moved("actor", self.actor, loss)  # at ratio 1 no clip bites
-
-    def ratio(self, actor: np.ndarray, old: np.ndarray, t: int, e: int) -> float:
-        now, then = (
-            softmax(scalar_network(each.tolist(), (SEEN, HIDDEN, ACTIONS), self.state[t][e]))[self.action[t, e]]
-            for each in (actor, old)
-        )
-        return now / then
+        self.act_on(advantages)
 
 
 ROUNDS = [{A1: 2, A2: 1}, {A2: 2}, {}, {A1: 1, A2: 2}]

@@ -8,7 +8,7 @@ from agent_cases import scalar_advantages, scalar_returns
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent_node.experience.advantage import generalized_advantages, monte_carlo_returns, normalized
+from agent_node.experience.advantage import generalized_advantages, monte_carlo_returns, n_step_returns, normalized
 
 unit = st.sampled_from([0.0, 0.5, 0.9, 0.98, 0.99, 1.0])
 numbers = st.floats(-10, 10, width=32)
@@ -61,6 +61,36 @@ def test_returns_are_the_sums_of_equation_17(case: Case, gamma: float) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
 
 
+@settings(deadline=None)
+@given(cases(), unit, st.integers(1, 20))
+def test_n_step_returns_are_rewards_as_far_as_n_or_the_trajectory_reaches_and_then_value(
+    case: Case, gamma: float, n: int
+) -> None:
+    """`next_values` stand for the states behind trajectories that were cut off."""
+    beyond = np.where(case.continues == 0, case.next_values, np.float32(0))
+    found = n_step_returns(case.rewards, case.values, beyond, case.continues, gamma=gamma, steps=n)
+    assert found.dtype == np.float32
+    last = len(case.rewards) - 1
+    for (t, e), total in np.ndenumerate(found):
+        expected, k = 0.0, 0
+        while k < n:
+            expected += gamma**k * float(case.rewards[t + k, e])
+            k += 1
+            if not case.continues[t + k - 1, e] or t + k > last:
+                expected += gamma**k * float(beyond[t + k - 1, e])
+                break
+        else:
+            expected += gamma**n * float(case.values[t + n, e])
+        assert total == pytest.approx(expected, rel=1e-4, abs=1e-3)
+
+
+def test_n_step_returns_of_three_steps_by_hand() -> None:
+    # by halves: r = 1, 2, 4; V = 8, 16, 32; behind the last step 64
+    column = [np.array(each, np.float32)[:, None] for each in ([1, 2, 4], [8, 16, 32], [0, 0, 64], [1, 1, 0])]
+    found = {n: n_step_returns(*column, gamma=0.5, steps=n)[:, 0].tolist() for n in (1, 2, 3, 1000)}
+    assert found == {1: [9, 18, 36], 2: [10, 20, 36], 3: [11, 20, 36], 1000: [11, 20, 36]}
+
+
 def test_advantages_of_two_steps_by_hand() -> None:
     # delta_1 = 2 + .5*0 - 3 = -1; delta_0 = 1 + .5*3 - 2 = .5; A_0 = .5 + .5*.8*(-1) = .1
     column = [np.array(pair, np.float32)[:, None] for pair in ([1, 2], [2, 3], [3, 0], [1, 0])]
@@ -74,6 +104,7 @@ def test_arguments_stay_as_they_were(case: Case) -> None:
     before = [array.copy() for array in (case.rewards, case.values, case.next_values, case.continues)]
     generalized_advantages(case.rewards, case.values, case.next_values, case.continues, gamma=0.9, gae_lambda=0.9)
     monte_carlo_returns(case.rewards, case.continues, 0.9)
+    n_step_returns(case.rewards, case.values, case.next_values, case.continues, gamma=0.9, steps=3)
     for was, array in zip(before, (case.rewards, case.values, case.next_values, case.continues), strict=True):
         np.testing.assert_array_equal(was, array)
 

@@ -217,7 +217,7 @@ def test_faults_with_names_of_their_own_are_taken():
 def test_an_algorithm_that_does_not_exist_is_refused_with_those_that_do():
     error = refused(algorithm={"name": "telepathy"})
     assert error.path == "algorithm.name"
-    assert error.problem.startswith("expected one of anticipation-sharing, independent, networked-actor-critic, ")
+    assert error.problem.startswith("expected one of anticipation-sharing, dna-marl, independent, networked-actor-")
     assert error.problem.endswith(", found 'telepathy'")
 
 
@@ -242,7 +242,7 @@ def test_calibrated_weights_are_refused_where_advantages_are_not_normalized():
     make_plan(scenario(algorithm=calibrated | {"name": "value-sharing"}, learning={"normalize_advantages": False}))
 
 
-@pytest.mark.parametrize("name", ["value-parameter-sharing", "networked-actor-critic", "policy-sharing"])
+@pytest.mark.parametrize("name", ["value-parameter-sharing", "networked-actor-critic", "dna-marl", "policy-sharing"])
 def test_agents_that_share_parameters_cannot_start_from_their_own(name):
     make_plan(scenario(algorithm={"name": name}, exchange={"late_shares": "reuse"}))
     make_plan(scenario(algorithm={"name": name}, learning={"initial_parameters": "common"}))
@@ -275,6 +275,15 @@ def test_networks_of_an_algorithms_own_are_in_what_a_share_may_take_and_in_the_b
     alike = scenario(algorithm={"name": "value-parameter-sharing"})
     bills = [needs_of(make_plan(each)).by_participant["agent-1"] for each in (scenario(**networked), alike)]
     assert bills[0] - bills[1] == 2 * 4 * team + 4 * 4 * team  # two neighbors' shares; itself, moments and gradient
+
+
+@pytest.mark.parametrize("name", ["value-parameter-sharing", "dna-marl"])
+def test_of_what_an_algorithm_keeps_nothing_is_in_a_share(name):
+    """Critic 20 -> 128 -> 64 -> 1, degree, head; no target critic."""
+    needed = 4 * (20 * 128 + 128 + 128 * 64 + 64 + 64 + 1) + 4 + 1024
+    error = refused(algorithm={"name": name}, transport={"max_message_bytes": needed - 1})
+    assert error.problem.startswith(f"expected at least {needed}, which a share of {name} may take here")
+    make_plan(scenario(algorithm={"name": name}, transport={"max_message_bytes": needed}))
 
 
 def test_the_joint_policy_of_twenty_agents_fits_into_a_message_of_default_size():

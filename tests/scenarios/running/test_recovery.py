@@ -143,7 +143,7 @@ def test_what_was_measured_on_edges_is_as_it_was_after_a_crash(folders):
     "algorithm",
     [
         *("value-sharing", "reward-sharing", "value-parameter-sharing", "networked-actor-critic", "policy-sharing"),
-        "calibrated",
+        *("dna-marl", "calibrated"),
     ],
 )
 def test_every_algorithm_goes_on_as_if_nothing_had_been(folders, algorithm):

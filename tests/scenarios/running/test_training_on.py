@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import safetensors.numpy as tensors
 from runs import foretell
@@ -71,10 +72,22 @@ def first(tmp_path: Path) -> Path:
             "learning.ratio_reference": "behaviour",
         },
         {"algorithm.name": "networked-actor-critic"},
+        {"algorithm.name": "dna-marl", "algorithm.dna_marl.n_steps": 1, "algorithm.dna_marl.target_rate": 0.3},
         {"algorithm.name": "reward-sharing", "environment.observe_time": True},
         {"algorithm.anticipation_sharing.weights": "calibrated"},
     ],
-    ids=["anticipations", "policies", "skipped", "noise", "losses", "bursts", "networked", "rewards", "calibrated"],
+    ids=[
+        "anticipations",
+        "policies",
+        "skipped",
+        "noise",
+        "losses",
+        "bursts",
+        "networked",
+        "target",
+        "rewards",
+        "calibrated",
+    ],
 )
 def test_a_policy_is_trained_on_bit_for_bit_where_the_run_stopped_if_nothing_else_changed(
     tmp_path: Path, settings: dict[str, Any]
@@ -169,6 +182,18 @@ def test_another_algorithm_begins_with_the_networks_alone(tmp_path: Path, first:
     assert {name: array.tobytes() for name, array in after.items()} == {name: before[name].tobytes() for name in after}
     steps = read_training(tmp_path / "run" / "policy", document)["agent-0/actor/steps"]
     assert steps.tolist() == [2], "Adam counts the two rounds of this run alone"
+
+
+def test_what_an_algorithm_keeps_of_its_critic_begins_with_the_critic_it_was_given(tmp_path: Path, first: Path) -> None:
+    unmoved = {"learning.actor_learning_rate": 1e-30, "learning.critic_learning_rate": 1e-30}
+    settings = {"initial_policy": str(first), "algorithm.name": "dna-marl", "exchange.skip_probability": 1.0}
+    try_out(scenario_of(1, settings | unmoved), tmp_path / "run")
+    document, after = read_policy(tmp_path / "run" / "policy")
+    training = read_training(tmp_path / "run" / "policy", document)
+    for agent in document.agents:
+        target = training[f"{agent}/algorithm/target_critic"]
+        critic = [after[f"{agent}/critic/{layer}/{part}"].ravel() for layer in range(2) for part in ("weight", "bias")]
+        np.testing.assert_array_equal(target, np.concatenate(critic))
 
 
 # What does not fit
