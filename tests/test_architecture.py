@@ -39,7 +39,7 @@ FLOORS = (
     ("scenarios/reports", "scenarios/running"),
     ("scenarios/running/control", "scenarios/running/batch"),
     ("scenarios/running/meeting", "scenarios/running/processes"),
-    ("scenarios/running/simulated", "scenarios/running/launched"),
+    ("scenarios/running/simulated", "scenarios/running/launched", "scenarios/running/hosts"),
     ("scenarios/running/ways.py",),
     ("scenarios/play",),
     ("scenarios/bench", "scenarios/trials", "scenarios/studies", "scenarios/studies/theory"),

@@ -109,6 +109,8 @@ def open_transport(link: LinkConfig, codec: Codec, connect_within_s: float | Non
         msg = f"{link.name} has no address of {', '.join(missing)}: its slice must name them under link.addresses"
         raise UserError(msg)
     addresses = {name: link.addresses[name] for name in names}
+    if link.listen:
+        addresses[link.name] = link.listen
     return ZeroMQTransport(link.name, addresses, codec, link.transport, keys=_keys(link))
 
 

@@ -59,7 +59,10 @@ class LinkConfig(Model):
     faults: tuple[FaultConfig, ...] = ()
     observed: bool = Field(default=False, description="Whether an observer takes its records.")
     addresses: dict[str, str] = Field(
-        default={}, description="ZeroMQ, direct: where it, its peers and the observer listen."
+        default={}, description="ZeroMQ, direct: where it, its peers and the observer are dialled."
+    )
+    listen: str = Field(
+        default="", description="ZeroMQ, direct: where it listens, if that is not where others dial it: behind NAT."
     )
     largest_bytes: int = Field(
         default=0, ge=0, description="The largest frame that anybody in the run may send, as far as its plan knows."

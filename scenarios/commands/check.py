@@ -131,7 +131,7 @@ def write_slices(plan: Plan, folder: Path) -> str:
     del addresses[OBSERVER]
     keys = transport.security.keys if needs_keys(transport) else None
     run = run_of_keys(keys) if keys is not None else new_run_name(plan.scenario.name)
-    wiring = Wiring(run, addresses, run, between, keys=keys)
+    wiring = Wiring(run, addresses, name=run, broker=between, keys=keys)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if transport.zeromq.scheme == "ipc":

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -156,6 +156,8 @@ _TRANSPORT = click.option(
     metavar="DIR",
     help="Go on with the run in this folder; `foretell resume` does so with simulated ones, too.",
 )
+@click.option("--on", "carrier", type=click.Choice(("ssh", "here")), help="Reach the hosts of --hosts so.")
+@click.option("--hosts", type=click.Path(path_type=Path), metavar="FILE", help="Who lives on which host, in TOML.")
 def run(
     *,
     scenario: str | None,
@@ -165,9 +167,12 @@ def run(
     transport: str | None,
     out: Path | None,
     resume: Path | None,
+    carrier: Literal["ssh", "here"] | None,
+    hosts: Path | None,
 ) -> None:
     """Run a scenario as processes, one per participant, in real time."""
-    if (resume is not None and (scenario, seed, episodes, transport, out) != (None,) * 5) or (resume and assignments):
+    given = (scenario, seed, episodes, transport, out, carrier, hosts)
+    if resume is not None and (any(each is not None for each in given) or assignments):
         raise click.UsageError("--resume goes on with a run as it was begun: it takes no scenario and no other option")
     if scenario is None and resume is None:
         raise click.UsageError("expected a scenario, or --resume DIR")
@@ -178,7 +183,20 @@ def run(
         terminal.resume_processes(resume)
         return
     chosen = _TRANSPORTS[transport] if transport is not None else ()
-    terminal.execute("run", _load(scenario, seed, episodes, (*assignments, *chosen)), out)
+    if (carrier is None) != (hosts is None):
+        raise click.UsageError("--on says how the hosts of --hosts are reached: expected both, or neither")
+    document = _load(scenario, seed, episodes, (*assignments, *chosen))
+    terminal.execute("run", document, out, hosts=None if hosts is None or carrier is None else (carrier, hosts))
+
+
+@foretell.command()
+@click.option("--stdio", is_flag=True, required=True, help="A launcher drives it over standard input and output.")
+@click.option("--folder", type=click.Path(path_type=Path), default=Path("foretell-runs"), help="Where runs are kept.")
+def host(*, stdio: bool, folder: Path) -> None:  # noqa: ARG001 - there is no other way yet
+    """Be a host of a run, as `foretell run --on ssh` starts it there."""
+    from scenarios.running.hosts.process import serve_stdio  # noqa: PLC0415
+
+    serve_stdio(folder)
 
 
 @foretell.command()

@@ -40,8 +40,10 @@ from scenarios.results.run_result import read_summary
 from scenarios.results.summary import Summary
 from scenarios.results.temporary import temporary_file
 from scenarios.running.control.run import run
+from scenarios.running.fleet import load_fleet
+from scenarios.running.housing import Carrier, Housing, housing, read_housing, write_housing
 from scenarios.running.machine import make_ready
-from scenarios.running.ways import WayName, way_called, way_named
+from scenarios.running.ways import WayName, way_called, way_named, way_over
 
 _AGENTS_SHOWN = 8
 
@@ -99,17 +101,19 @@ def _go_on(way: WayName, folder: RunFolder, episodes: int | None) -> None:
         raise UserError(msg)
     with _log_of_environment(folder) as said:
         plan = planned(wanted, said)
-    make_ready(plan, as_processes=way == "run")
-    _execute(way, plan, folder)
+    housed = read_housing(folder)
+    make_ready(plan, as_processes=way == "run" and housed is None)
+    _execute(way, plan, folder, housed)
 
 
-def execute(way: WayName, scenario: Scenario, out: Path | None) -> None:
+def execute(way: WayName, scenario: Scenario, out: Path | None, hosts: tuple[Carrier, Path] | None = None) -> None:
     """Run a scenario, show it and keep its results.
 
     Args:
         way: On what it runs.
         scenario: The document.
         out: The run's folder, or None for the next free one.
+        hosts: How hosts are reached, and the document that names them; None for this host alone.
 
     Raises:
         ForetellError: It could not run to its end; what was recorded is kept.
@@ -117,15 +121,18 @@ def execute(way: WayName, scenario: Scenario, out: Path | None) -> None:
     """
     with temporary_file() as said:
         plan = planned(scenario, said)  # first: a wrong scenario leaves no folder behind
-        make_ready(plan, as_processes=way == "run")
+        housed = None if hosts is None else housing(hosts[0], load_fleet(hosts[1]), plan.participants)
+        make_ready(plan, as_processes=way == "run" and housed is None)
         folder = make_run_folder(out, scenario.name, scenario.seed)
+        if housed is not None:
+            write_housing(folder, housed)
         said.seek(0)
         with _log_of_environment(folder) as log:
             shutil.copyfileobj(said, log)
-    _execute(way, plan, folder)
+    _execute(way, plan, folder, housed)
 
 
-def _execute(way: WayName, plan: Plan, folder: RunFolder) -> None:
+def _execute(way: WayName, plan: Plan, folder: RunFolder, housed: Housing | None) -> None:
     scenario = plan.scenario
     console = Screen(stderr=True)
     agents, edges = counted(len(plan.agents), "agent"), counted(len(plan.graph.edges), "edge")
@@ -140,7 +147,7 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder) -> None:
         observer = Observer(plan, folder, way, show, tell)
         try:
             with environment_heard(way, folder):
-                run(plan, folder, observer, way_called(way), interrupted)
+                run(plan, folder, observer, way_called(way) if housed is None else way_over(housed), interrupted)
         except ForetellError:
             observer.finish()
             _draw(plan, folder, observer, way)

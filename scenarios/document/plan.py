@@ -166,6 +166,7 @@ class Plan:
             faults=scenario.message_faults,
             observed=wiring.observed and name != OBSERVER,
             addresses={who: wiring.addresses[who] for who in known if who in wiring.addresses},
+            listen=wiring.listens.get(name, ""),
             largest_bytes=self.largest_bytes,
             broker=wiring.broker,
             credentials=wiring.keys / name if wiring.keys else None,

@@ -18,7 +18,8 @@ class Wiring:
     Attributes:
         run: The second part of every topic: the run's name or, with keys that were made beforehand, the one of those.
         name: Name of the run, with its id.
-        addresses: Where each participant and the observer listen, with ZeroMQ direct.
+        addresses: Where each participant and the observer are dialled, with ZeroMQ direct.
+        listens: Where those listen that are dialled elsewhere.
         broker: Where everybody connects to, with MQTT or a forwarder.
         observed: Whether an observer takes records.
         keys: Folder with a folder of keys for each participant and the observer, or None without security.
@@ -29,6 +30,7 @@ class Wiring:
 
     run: str
     addresses: Mapping[str, str] = field(default_factory=dict)
+    listens: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
     broker: str = ""
     observed: bool = False

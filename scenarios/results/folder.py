@@ -14,6 +14,7 @@ best-policy/         that one
 evaluation.json      what came of it, if they acted and did not learn
 checkpoints/         states of all participants, from which a run goes on after a crash or when it is resumed
 orders/              faults to be added or healed, until the launcher has taken them
+hosts.json           the hosts it ran on, if it did not run on this one alone
 lock                 held by who works on the run
 keys/                everybody's keys, if the run needs them and the scenario names none
 """
@@ -71,6 +72,11 @@ class RunFolder:
     def journals(self) -> Path:
         """Journals."""
         return self.root / "journal"
+
+    @property
+    def hosts(self) -> Path:
+        """The hosts it ran on, and how they are reached."""
+        return self.root / "hosts.json"
 
     @property
     def lock(self) -> Path:

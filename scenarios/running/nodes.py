@@ -6,6 +6,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from broker.participants.checkpoint import Checkpoints
+from scenarios.document.wiring import Wiring
+
 
 class NodeEnd(NamedTuple):
     """How a process ended.
@@ -41,3 +44,24 @@ class Nodes(Protocol):
 
     def end(self) -> None:
         """End whoever still runs: ask, then insist. Nobody is left afterwards."""
+
+
+class Site(Protocol):
+    """Where the processes of a run live."""
+
+    @property
+    def nodes(self) -> Nodes:
+        """The processes."""
+
+    @property
+    def checkpoints(self) -> Mapping[str, Checkpoints]:
+        """What each participant keeps there."""
+
+    def wired(self, wiring: Wiring) -> Wiring:
+        """The same, with the addresses that hold between its hosts."""
+
+    def there(self, wiring: Wiring) -> Wiring:
+        """The same, as a participant finds it where it lives."""
+
+    def broker_at(self) -> str:
+        """Where what stands between the participants shall listen; empty for where it would by itself."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal, get_args
 
 from broker.errors import UserError
+from scenarios.running.housing import Housing
 from scenarios.running.substrate import Way
 
 WayName = Literal["simulate", "run"]
@@ -17,9 +19,21 @@ def way_called(name: WayName) -> Way:
 
         return simulated
     from scenarios.running.launched.launch import launched  # noqa: PLC0415
-    from scenarios.running.processes.forked_nodes import ForkedNodes  # noqa: PLC0415
+    from scenarios.running.processes.this_host import this_host  # noqa: PLC0415
 
-    return launched(ForkedNodes)
+    return launched(this_host)
+
+
+def way_over(housed: Housing) -> Way:
+    """As processes of other hosts."""
+    from scenarios.running.hosts.fleet_site import fleet_plan, fleet_site, over_ssh, right_here  # noqa: PLC0415
+    from scenarios.running.launched.launch import launched  # noqa: PLC0415
+
+    command = over_ssh if housed.carrier == "ssh" else right_here
+    return launched(
+        lambda plan, folder, observer: fleet_site(housed.fleet, plan, folder, observer.run_name, command),
+        partial(fleet_plan, housed.fleet),
+    )
 
 
 def way_named(name: str) -> WayName:

@@ -11,10 +11,12 @@ import socket as socket_module
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import zmq
 
+from broker.addresses import parse_address
 from broker.config import TransportConfig
 from broker.errors import AddressInUse, UserError
 from broker.own_clock import OwnClock
@@ -271,9 +273,17 @@ def bind(socket: Socket, name: str, address: str, setting: str) -> None:
     if address.startswith("tcp://") and port.isdecimal() and int(port) > _LAST_PORT:
         msg = f"{name} cannot listen on {address}: ports end at {_LAST_PORT}. Choose a lower port in {setting}."
         raise UserError(msg)  # ZeroMQ would take it modulo 65536
-    _allow_ipv6(socket, address)
     try:
-        socket.bind(address)
+        resolved = _resolved(address)
+    except OSError as error:
+        msg = (
+            f"{name} cannot listen on {address}: the name does not resolve here ({error.strerror or error}). "
+            "Say under `listen` which address of this host is meant, such as 0.0.0.0, or mend the name."
+        )
+        raise UserError(msg) from None
+    _allow_ipv6(socket, resolved)
+    try:
+        socket.bind(resolved)
     except zmq.ZMQError as error:
         if error.errno == zmq.EADDRINUSE:
             raise AddressInUse(name, address, setting) from None
@@ -283,6 +293,21 @@ def bind(socket: Socket, name: str, address: str, setting: str) -> None:
             why = f"{error.strerror or error}. Check transport.zeromq in the scenario"
         msg = f"{name} cannot listen on {address}: {why}."
         raise UserError(msg) from None
+
+
+def _resolved(address: str) -> str:
+    """An address with numbers for a name: ZeroMQ listens on interfaces and numbers alone.
+
+    Raises:
+        OSError: The name does not resolve.
+    """
+    try:
+        at = parse_address(address, "tcp", least_port=0)
+    except ValueError:  # ipc, or what ZeroMQ itself says no to
+        return address
+    found = socket_module.getaddrinfo(at.host, at.port, type=socket_module.SOCK_STREAM)
+    numbers = [str(place[0]) for _, _, _, _, place in found]
+    return str(replace(at, host=at.host if at.host in numbers else numbers[0]))
 
 
 def _allow_ipv6(socket: Socket, address: str) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from broker.own_clock import OwnClock
-from broker.participants.checkpoint import FileCheckpoints
+from broker.participants.checkpoint import Checkpoints
 from broker.participants.link import LifeConfig
 from scenarios.document.plan import Plan
 from scenarios.results.folder import RunFolder
@@ -16,26 +16,33 @@ from scenarios.results.observer import Observer
 from scenarios.results.temporary import temporary_folder
 from scenarios.running.launched.launched_life import LaunchedLife
 from scenarios.running.meeting.meeting import Meeting, meeting
-from scenarios.running.nodes import Nodes
+from scenarios.running.nodes import Site
 from scenarios.running.substrate import Way
 
-MakeNodes = Callable[[RunFolder], Nodes]
+MakeSite = Callable[[Plan, RunFolder, Observer], AbstractContextManager[Site]]
 
 
-def launched(make_nodes: MakeNodes) -> Way:
-    """The way that `foretell run` goes, over any kind of nodes.
+Fit = Callable[[Plan], Plan]
+
+
+def launched(make_site: MakeSite, fit: Fit = lambda plan: plan) -> Way:
+    """The way that `foretell run` goes, wherever its processes live.
 
     Args:
-        make_nodes: Gives the nodes of a run, whose logs belong in its folder.
+        make_site: Gives the place of a run's processes, whose logs belong in its folder.
+        fit: Makes a plan fit for that place; its participants decide what they would decide anywhere.
     """
 
     @contextmanager
     def way(plan: Plan, folder: RunFolder, observer: Observer) -> Iterator[Launched]:
+        fitting = fit(plan)
         with (
             temporary_folder() as sockets,
-            meeting(plan, folder, Path(sockets), observer.run_name, observer.tell) as found,
+            meeting(fitting, folder, Path(sockets), observer.run_name, observer.tell) as found,
+            make_site(fitting, folder, observer) as site,
         ):
-            yield Launched(folder, observer, make_nodes(folder), found, plan.participants)
+            found.move(site.wired(found.wiring), site.broker_at())
+            yield Launched(folder, observer, site, found, fit)
 
     return way
 
@@ -46,20 +53,16 @@ class Launched:
     Args:
         folder: Where checkpoints are.
         observer: Takes the records.
-        nodes: The processes.
+        site: Where the processes live.
         found: Where they meet.
-        participants: Everybody who keeps checkpoints.
+        fit: See `launched`.
     """
 
-    def __init__(
-        self, folder: RunFolder, observer: Observer, nodes: Nodes, found: Meeting, participants: tuple[str, ...]
-    ) -> None:
+    def __init__(self, folder: RunFolder, observer: Observer, site: Site, found: Meeting, fit: Fit) -> None:
         self._folder = folder.checkpoints.absolute()
-        self.checkpoints: Mapping[str, FileCheckpoints] = {
-            name: FileCheckpoints(self._folder / name) for name in participants
-        }
+        self.checkpoints: Mapping[str, Checkpoints] = site.checkpoints
         self._observer = observer
-        self._nodes = nodes
+        self._site, self._fit = site, fit
         self._found = found
         self._clock = OwnClock()
 
@@ -67,12 +70,11 @@ class Launched:
         """A life over the same meeting place as the one before."""
         wiring = replace(self._found.wiring, checkpoints=self._folder, life=config)
         return LaunchedLife(
-            plan,
+            self._fit(plan),
             wiring,
             self._observer,
-            nodes=self._nodes,
+            site=self._site,
             found=self._found,
-            checkpoints=self.checkpoints,
             late=late,
             clock=self._clock,
         )

@@ -9,7 +9,6 @@ from dataclasses import replace
 from broker.driving.process import DONE, RAISED, REFUSED, WRONG
 from broker.errors import ParticipantDied, Unreachable, UserCodeDied, UserError
 from broker.own_clock import OwnClock
-from broker.participants.checkpoint import Checkpoints
 from broker.wire.messages import ENVIRONMENT
 from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
@@ -17,7 +16,7 @@ from scenarios.results.observer import Observer
 from scenarios.running.launched.inbox import Inbox
 from scenarios.running.launched.node_control import NodeControl
 from scenarios.running.meeting.meeting import Meeting
-from scenarios.running.nodes import NodeEnd, Nodes
+from scenarios.running.nodes import NodeEnd, Site
 from scenarios.running.substrate import THE_BROKER, Moment
 
 _LOOK_EVERY_S = 0.1
@@ -33,9 +32,8 @@ class LaunchedLife:
         plan: What each participant is told.
         wiring: Where they find each other, and which life it is; what stands between them may still have to be started.
         observer: Takes the records.
-        nodes: The processes; none of these participants runs there now.
+        site: Where the processes live; none of these participants runs there now.
         found: What stands between them.
-        checkpoints: What each participant keeps.
         late: Seconds by which some start later than the others.
         clock: The launcher's own.
     """
@@ -48,18 +46,17 @@ class LaunchedLife:
         wiring: Wiring,
         observer: Observer,
         *,
-        nodes: Nodes,
+        site: Site,
         found: Meeting,
-        checkpoints: Mapping[str, Checkpoints],
         late: Mapping[str, float],
         clock: OwnClock,
     ) -> None:
-        self.control = NodeControl(nodes, found, checkpoints, clock)
+        self.control = NodeControl(site.nodes, found, site.checkpoints, clock)
         self._clock = clock
         self._plan = plan
         self._wiring = wiring
         self._observer = observer
-        self._nodes = nodes
+        self._site, self._nodes = site, site.nodes
         self._found = found
         self._late = late
         self._inbox: Inbox | None = None
@@ -153,9 +150,10 @@ class LaunchedLife:
 
     def _start_who_is_due(self) -> None:
         now = self._clock()
+        there = self._site.there(self._wiring)
         for name in [name for name, starts_at in self._starts_at.items() if starts_at <= now]:
             del self._starts_at[name]
-            told = self._plan.environment(self._wiring) if name == ENVIRONMENT else self._plan.agent(name, self._wiring)
+            told = self._plan.environment(there) if name == ENVIRONMENT else self._plan.agent(name, there)
             self._nodes.start(name, told.model_dump_json())
 
     def _kill_hung(self, silent: Mapping[str, float]) -> None:

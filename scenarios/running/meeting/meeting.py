@@ -46,6 +46,16 @@ class Meeting:
         self._tell = tell
         self._deaths: list[float] = []
         self._asked = False
+        self._first_at = ""
+
+    def move(self, wiring: Wiring, broker_at: str) -> None:
+        """Meet elsewhere.
+
+        Args:
+            wiring: What participants are told.
+            broker_at: Where what stands between them shall listen; empty for where it would by itself.
+        """
+        self.wiring, self._first_at = wiring, broker_at
 
     @property
     def log(self) -> Path:
@@ -60,7 +70,7 @@ class Meeting:
             UserError: It is not installed, or its address is in use.
         """
         if self._between is None and self._start is not None:
-            self._between = self._start("")
+            self._between = self._start(self._first_at)
             self._tell(self._between.note)
         return self.wiring.broker if self._between is None else self._between.address
 

@@ -224,6 +224,17 @@ def test_an_address_that_cannot_be_listened_on_is_told_in_a_sentence(wires, addr
         wires.open("a", addresses={"a": address})
 
 
+def test_a_name_is_listened_on_where_it_resolves_to(wires):
+    port = free_port()
+    wires.open("a", addresses={"a": f"tcp://localhost:{port}"})
+    socket.create_connection(("localhost", port), timeout=LIMIT_S).close()
+
+
+def test_a_name_that_does_not_resolve_cannot_be_listened_on(wires):
+    with pytest.raises(UserError, match=r"a cannot listen on tcp://no\.such:5670: the name does not resolve here"):
+        wires.open("a", addresses={"a": "tcp://no.such:5670"})
+
+
 def test_a_port_beyond_65535_is_refused(wires):
     with pytest.raises(UserError, match="a cannot listen on"):
         wires.open("a", addresses={"a": "tcp://127.0.0.1:99999"})

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
+from hosted_nodes import HostedNodes
 from runs import until
 from thread_nodes import ThreadNodes
 
@@ -20,8 +23,13 @@ from scenarios.running.meeting.addresses import make_addresses
 from scenarios.running.nodes import Nodes
 from scenarios.running.processes.forked_nodes import ForkedNodes
 
-KINDS: dict[str, Callable[[RunFolder], Nodes]] = {"forked": ForkedNodes, "threads": ThreadNodes}
-IN_PROCESSES = {"forked"}
+KINDS: dict[str, Callable[[RunFolder], Nodes] | None] = {
+    "forked": ForkedNodes,
+    "threads": ThreadNodes,
+    "hosts": None,
+    "hosts over SSH": None,
+}
+IN_PROCESSES = {"forked", "hosts", "hosts over SSH"}
 TINY = {"parallel_episodes": 1, "environment.agents": 2, "environment.steps": 2, "learning.hidden": [4]}
 
 
@@ -47,11 +55,26 @@ class Stage:
         return {name: self.nodes.ended()[name].code for name in names}
 
 
+@pytest.fixture(scope="module")
+def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Nodes]]:
+    """Nodes that stand on hosts, which are there for all tests."""
+    with ExitStack() as stack:
+
+        @cache
+        def standing(kind: str) -> Nodes:
+            nodes = HostedNodes(tmp_path_factory.mktemp("hosts"), over_ssh=kind == "hosts over SSH")
+            stack.callback(nodes.close)
+            return nodes
+
+        yield standing
+
+
 @pytest.fixture(params=[pytest.param(kind, marks=[pytest.mark.processes] * (kind in IN_PROCESSES)) for kind in KINDS])
-def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
+def stage(request: pytest.FixtureRequest, tmp_path: Path, hosts: Callable[[str], Nodes]) -> Iterator[Stage]:
     folder = RunFolder(tmp_path)
     folder.logs.mkdir()
-    nodes = KINDS[request.param](folder)
+    make = KINDS[request.param]
+    nodes = hosts(request.param) if make is None else make(folder)
     yield Stage(nodes, tmp_path)
     nodes.end()
 
@@ -75,7 +98,7 @@ def test_a_slice_that_cannot_work_ends_with_2_and_a_sentence(stage: Stage) -> No
     stage.nodes.start("agent-0", stage.plan().agent("agent-0", Wiring("tiny")).model_dump_json())
     assert stage.until_ended("agent-0") == {"agent-0": WRONG}
     assert "agent-0 has no address of agent-0, environment" in stage.nodes.ended()["agent-0"].said
-    assert stage.nodes.ended()["agent-0"].log.exists()
+    assert stage.nodes.ended()["agent-0"].log.read_text()
 
 
 def test_who_gives_up_ends_with_1_and_its_last_line_says_why(stage: Stage) -> None:
@@ -135,5 +158,6 @@ def test_who_is_asked_to_end_does_so_in_order(stage: Stage) -> None:
     stage.start(stage.plan(episodes=1_000_000), "agent-0")
     until(lambda: stage.folder.joinpath("agent-0").exists(), "the socket of agent-0")
     stage.nodes.end()
-    log = RunFolder(stage.folder).log("agent-0").read_text()
-    assert "interrupted: agent-0 in JOINING" in log
+    nodes = stage.nodes
+    log = nodes.log("agent-0") if isinstance(nodes, HostedNodes) else RunFolder(stage.folder).log("agent-0")
+    assert "interrupted: agent-0 in JOINING" in log.read_text()

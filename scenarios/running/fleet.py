@@ -1,0 +1,145 @@
+"""The hosts of a run: a document of its own, so that a scenario and its digest are the same wherever it runs."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from pydantic import Field, ValidationError, field_validator
+
+from broker.addresses import parse_host
+from broker.errors import ScenarioError, UserError
+from broker.model import LONGEST_S, Model
+from broker.text_files import read_text
+from scenarios.document.text.explained import explained
+from scenarios.document.text.toml_text import parse_toml
+
+LAUNCHER = "launcher"
+"""The table that says where the launcher itself is dialled; it is no host."""
+
+_MOST_BYTES = 1 << 20
+_HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+
+
+class Place(Model):
+    """Where somebody is reached over the network."""
+
+    dial: str = Field(default="", description="The name or address that others use; the launcher's: found if unset.")
+    listen: str = Field(
+        default="", description="The address that it listens on itself, where that is another: behind NAT, in a pod."
+    )
+
+    @field_validator("dial", "listen")
+    @classmethod
+    def _host_can_be_meant(cls, host: str) -> str:
+        return parse_host(host) if host else ""
+
+
+class HostConfig(Place):
+    """One host of a fleet."""
+
+    ssh: str = Field(default="", description="How `ssh` reaches it, such as pi@pi1.local; none: nobody dials it so.")
+    participants: tuple[str, ...] = Field(
+        min_length=1, description="Who lives there: names or shell patterns such as agent-*; everybody exactly once."
+    )
+    memory_mb: int | None = Field(default=None, ge=1, description="Memory that its participants may take, in MB.")
+    python: str = Field(default="python3", min_length=1, description="The Python there that has Foretell.")
+    folder: str = Field(
+        default="foretell-runs",
+        min_length=1,
+        description="Where its runs are kept there; relative: in its home.",
+    )
+    lease_s: float = Field(
+        default=60.0,
+        gt=0,
+        le=LONGEST_S,
+        description="Seconds for which its participants work on when the launcher is gone; then they are ended, and go "
+        "on from their checkpoints when it comes back.",
+    )
+
+    @field_validator("participants")
+    @classmethod
+    def _patterns_say_who(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
+            if "[" in pattern or "]" in pattern:
+                msg = (
+                    f"expected names or patterns with * and ?, found {pattern!r}: brackets mean one character of "
+                    "several, not a range of numbers. Name each participant"
+                )
+                raise ValueError(msg)
+        return patterns
+
+
+class Fleet(Model):
+    """All hosts of a run."""
+
+    launcher: Place = Place()
+    hosts: dict[str, HostConfig] = Field(min_length=1)
+
+    def homes(self, participants: tuple[str, ...]) -> dict[str, str]:
+        """The host of each participant, in the order of `participants`.
+
+        Raises:
+            UserError: Somebody lives nowhere or twice, or a pattern means nobody.
+        """
+        found: dict[str, str] = {}
+        for name, host in self.hosts.items():
+            for pattern in host.participants:
+                meant = [each for each in participants if fnmatchcase(each, pattern)]
+                if not meant:
+                    msg = f"{name}.participants: {pattern!r} means nobody; expected some of {_listed(participants)}"
+                    raise UserError(msg)
+                for each in meant:
+                    if found.setdefault(each, name) != name:
+                        msg = f"{each} lives on two hosts, {found[each]} and {name}; expected everybody exactly once"
+                        raise UserError(msg)
+        if homeless := [each for each in participants if each not in found]:
+            msg = f"no host has {_listed(tuple(homeless))}; expected everybody exactly once"
+            raise UserError(msg)
+        return {each: found[each] for each in participants}
+
+
+def load_fleet(path: Path) -> Fleet:
+    """The fleet of a file.
+
+    Raises:
+        UserError: There is none, or it makes no sense; names file and place.
+    """
+    try:
+        return parse_fleet(read_text(path, _MOST_BYTES))
+    except OSError as error:
+        msg = f"cannot read the hosts in {path}: {error.strerror or error}"
+        raise UserError(msg) from None
+    except UserError as error:
+        msg = f"{path}: {error}"
+        raise UserError(msg) from None
+
+
+def parse_fleet(text: str) -> Fleet:
+    """The fleet of a TOML document: a table for each host, and `[launcher]` where it needs one.
+
+    Raises:
+        UserError: It makes no sense; names the place.
+    """
+    try:
+        tables = parse_toml(text)
+    except tomllib.TOMLDecodeError as error:
+        msg = f"expected TOML: {error}"
+        raise UserError(msg) from None
+    for name in tables:
+        if not _HOST_NAME.fullmatch(name):
+            msg = f"expected a host's name of letters, digits, -, _ and ., found {name!r}"
+            raise UserError(msg)
+    launcher, hosts = tables.pop(LAUNCHER, {}), tables
+    try:
+        return Fleet.model_validate({"launcher": launcher, "hosts": hosts})
+    except ValidationError as error:
+        found = explained(error)
+        raise ScenarioError(found.path.removeprefix("hosts."), found.problem) from None
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    shown = ", ".join(names[:8])
+    return f"{shown} and {len(names) - 8} more" if len(names) > 8 else shown

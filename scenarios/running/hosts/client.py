@@ -1,0 +1,280 @@
+"""The launcher's end of the pipe to one host."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from broker.errors import ForetellError, UserError
+from broker.own_clock import OwnClock
+from broker.servers.leash import end_of_input, leashed
+from scenarios.running.hosts import frames
+from scenarios.running.hosts.frames import (
+    Answer,
+    Asked,
+    Frames,
+    LeaveHost,
+    NodeEnded,
+    OpenRun,
+    Refusal,
+    RenewLease,
+    Request,
+    StartNode,
+)
+from scenarios.running.nodes import NodeEnd
+
+LOST = 254
+"""The exit code of participants whose host is lost: nobody knows how they ended."""
+
+_RENEW_EVERY_S = 1.0
+_ANSWER_WITHIN_S = 30.0
+_CHUNK = 1 << 20
+_TRY_EVERY_S = 1.0
+_ENDS_WITHIN_S = 3.0
+
+
+class HostLost(ForetellError):
+    """A host cannot be reached any more."""
+
+
+class HostClient:
+    """One host of a run; a lost connection is made anew when something is asked.
+
+    Args:
+        name: The host, as the fleet calls it.
+        command: Starts `foretell host --stdio` there.
+        opening: What is said first.
+        log: Takes what the command says on its standard error.
+        explain: Makes a sentence of that, where the command has failed.
+        try_for_s: Seconds for which a lost connection is tried again.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        opening: OpenRun,
+        log: Path,
+        *,
+        explain: Callable[[str], str],
+        try_for_s: float,
+    ) -> None:
+        self.name = name
+        self.about: dict[str, Any] = {}
+        self._command, self._opening, self._log = command, opening, log
+        self._explain, self._try_for_s = explain, try_for_s
+        self._clock = OwnClock()
+        self._connection: _Connection | None = None
+        self._ended: dict[str, NodeEnd] = {}
+        self._running: set[str] = set()
+
+    def dial(self) -> None:
+        """Start what carries the connection: in a thread that lives as long, since it ends with it."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = _Connection(self._command, self._log)
+
+    def greet(self) -> None:
+        """Open the run there.
+
+        Raises:
+            UserError: It cannot be reached, or refuses the run.
+        """
+        connection = self._connection
+        assert connection is not None  # noqa: S101 - it was dialled
+        try:
+            self.about = connection.ask(self._opening)
+        except HostLost as error:
+            connection.close()
+            msg = f"host {self.name} cannot be used: {self._explain(connection.said()) or error}"
+            raise UserError(msg) from None
+        except ForetellError as error:
+            connection.close()
+            msg = f"host {self.name}: {error}"
+            raise UserError(msg) from None
+
+    def ask(self, request: Request) -> Any:
+        """Ask, once more over a new connection if the one there was is lost.
+
+        Raises:
+            UserError: The host cannot be reached any more, or refuses.
+            HostLost: It was lost just now.
+        """
+        connection = self._connection
+        if connection is None or connection.lost:
+            connection = self._again()
+        if isinstance(request, StartNode):
+            self._ended.pop(request.name, None)
+            connection.ended.pop(request.name, None)
+            self._running.add(request.name)
+        try:
+            return connection.ask(request)
+        except UserError as error:
+            msg = f"host {self.name}: {error}"
+            raise UserError(msg) from None
+
+    def ended(self) -> dict[str, NodeEnd]:
+        """Those that have ended there; with the host, everybody has."""
+        connection = self._connection
+        if connection is not None:
+            self._ended |= connection.ended
+            self._running -= connection.ended.keys()
+            if connection.lost:
+                said = f"host {self.name} is lost: {self._explain(connection.said()) or connection.lost}"
+                self._ended |= {name: NodeEnd(LOST, said, self._log) for name in self._running}
+                self._running.clear()
+        return self._ended
+
+    def forget(self) -> None:
+        """Nobody runs there now."""
+        self._ended.clear()
+        self._running.clear()
+        if self._connection is not None:
+            self._connection.ended.clear()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it would have to be reached anew."""
+        return self._connection is None or bool(self._connection.lost)
+
+    def close(self) -> None:
+        """Let the host end with what it does."""
+        if self._connection is not None:
+            self._connection.close()
+
+    def _again(self) -> _Connection:
+        give_up_at = self._clock() + self._try_for_s
+        while True:
+            try:
+                self.dial()
+                self.greet()
+            except UserError:
+                if self._clock() > give_up_at:
+                    raise
+                threading.Event().wait(_TRY_EVERY_S)
+            else:
+                assert self._connection is not None  # noqa: S101 - it is open
+                return self._connection
+
+
+class _Connection:
+    """One process that carries frames, and the threads that read it and keep the lease."""
+
+    def __init__(self, command: Sequence[str], log: Path) -> None:
+        self.lost = ""
+        self.ended: dict[str, NodeEnd] = {}
+        self._log = log
+        self._said_before = log.stat().st_size if log.exists() else 0
+        with log.open("ab") as said:
+            self._process = subprocess.Popen(  # noqa: S603 - our own command line
+                leashed(command, "inherit"),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                start_new_session=True,
+            )
+        self._answers: dict[int, Answer | Refusal] = {}
+        self._changed = threading.Condition()
+        self._writing = threading.Lock()
+        self._number = 0
+        self._closed = threading.Event()
+        self._threads = [
+            threading.Thread(target=work, name=f"foretell.host-{work.__name__}", daemon=True)
+            for work in (self._read, self._keep)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def ask(self, request: Request) -> Any:
+        """Ask and wait for the answer.
+
+        Raises:
+            HostLost: There is none.
+            UserError: The host refuses, and the user can mend it.
+            ForetellError: It refuses.
+        """
+        answer = self._answer_to(self._send(request))
+        if answer is None:
+            raise HostLost(self.lost)
+        if isinstance(answer, Refusal):
+            raise (UserError if answer.mistake else ForetellError)(answer.text)
+        return answer.value
+
+    def said(self) -> str:
+        """What the command has said on its standard error."""
+        try:
+            with self._log.open("rb") as file:
+                file.seek(self._said_before)
+                return file.read(_CHUNK).decode(errors="replace")
+        except OSError:
+            return ""
+
+    def close(self) -> None:
+        """End the connection; the host ends by itself."""
+        self._closed.set()
+        if not self.lost:
+            self._send(LeaveHost())
+        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
+        with suppress(OSError):  # it is broken already
+            self._process.stdin.close()
+        end_of_input(self._process, _ENDS_WITHIN_S)
+        for thread in self._threads:
+            thread.join(_ENDS_WITHIN_S)
+        assert self._process.stdout is not None  # noqa: S101 - it is a pipe
+        self._process.stdout.close()
+
+    def _send(self, request: Request) -> int:
+        with self._writing:
+            self._number += 1
+            frame = memoryview(frames.packed(Asked(self._number, request)))
+            assert self._process.stdin is not None  # noqa: S101 - it is a pipe
+            try:
+                self._process.stdin.write(frame)
+                self._process.stdin.flush()
+            except (OSError, ValueError):
+                self._lose("its connection is broken")
+            return self._number
+
+    def _read(self) -> None:
+        cutter = Frames()
+        assert self._process.stdout is not None  # noqa: S101 - it is a pipe
+        try:
+            while arrived := self._process.stdout.read1(_CHUNK):  # type: ignore[attr-defined]  # it is buffered
+                for frame in cutter.cut(arrived):
+                    self._take(frames.told(frame))
+            self._lose("its connection has ended")
+        except ForetellError as error:
+            self._lose(str(error))
+        except (OSError, ValueError):
+            self._lose("its connection is broken")
+
+    def _take(self, told: frames.Told) -> None:
+        if isinstance(told, NodeEnded):
+            self.ended[told.name] = NodeEnd(told.code, told.said, Path(told.log))
+            return
+        with self._changed:
+            self._answers[told.number] = told
+            self._changed.notify_all()
+
+    def _keep(self) -> None:
+        """Say again and again that the launcher is there."""
+        while not self._closed.wait(_RENEW_EVERY_S) and not self.lost:
+            self._answer_to(self._send(RenewLease()))
+
+    def _answer_to(self, number: int) -> Answer | Refusal | None:
+        """Wait for it; without one the host is lost."""
+        with self._changed:
+            in_time = self._changed.wait_for(lambda: number in self._answers or self.lost, _ANSWER_WITHIN_S)
+            answer = self._answers.pop(number, None)
+        if not in_time and not self._closed.is_set():
+            self._lose(f"no answer within {_ANSWER_WITHIN_S:.0f} s")
+        return answer
+
+    def _lose(self, why: str) -> None:
+        with self._changed:
+            self.lost = self.lost or why
+            self._changed.notify_all()

@@ -1,0 +1,188 @@
+"""The hosts of a run as the launcher sees them: reached together, and told of each other's addresses."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from broker.addresses import Address, parse_address
+from broker.arithmetic.version import ARITHMETIC
+from broker.errors import UserError
+from broker.participants.checkpoint import Checkpoints
+from broker.release import FORETELL
+from broker.wire.messages import OBSERVER
+from scenarios.document.plan import Plan
+from scenarios.document.wiring import Wiring
+from scenarios.results.folder import RunFolder
+from scenarios.running.fleet import Fleet, HostConfig, Place
+from scenarios.running.hosts.client import HostClient
+from scenarios.running.hosts.frames import OpenRun
+from scenarios.running.hosts.remote_checkpoints import RemoteCheckpoints
+from scenarios.running.hosts.remote_nodes import CODE, POLICY, RemoteNodes
+from scenarios.running.hosts.ssh import explained, local_command, ssh_command
+from scenarios.running.nodes import Nodes
+
+Command = Callable[[str, HostConfig], list[str]]
+_KEYS, _JOURNALS, _CHECKPOINTS = "keys", "journal", "checkpoints"
+_SOME_PORT = 9
+
+
+class FleetSite:
+    """Where the processes of a run live; see `scenarios.running.nodes.Site`.
+
+    Args:
+        plan: What runs.
+        fleet: The hosts.
+        homes: The host of each participant.
+        clients: The hosts, by name.
+    """
+
+    def __init__(self, plan: Plan, fleet: Fleet, homes: Mapping[str, str], clients: Mapping[str, HostClient]) -> None:
+        self._plan, self._fleet, self._homes = plan, fleet, homes
+        self.nodes: Nodes = RemoteNodes({name: clients[home] for name, home in homes.items()})
+        self.checkpoints: Mapping[str, Checkpoints] = {
+            name: RemoteCheckpoints(name, clients[home].ask) for name, home in homes.items()
+        }
+
+    def wired(self, wiring: Wiring) -> Wiring:
+        """With where those listen that are dialled elsewhere."""
+        listens = {}
+        for name, address in wiring.addresses.items():
+            if listen := _place(self._fleet, self._homes, name).listen:
+                listens[name] = str(replace(parse_address(address, "tcp"), host=listen))
+        return replace(wiring, listens=listens)
+
+    def there(self, wiring: Wiring) -> Wiring:
+        """As a participant sees it: what is a folder here is one in the run's folder there."""
+        return replace(
+            wiring,
+            keys=None if wiring.keys is None else Path(_KEYS),
+            journals=None if wiring.journals is None else Path(_JOURNALS),
+            checkpoints=None if wiring.checkpoints is None else Path(_CHECKPOINTS),
+            broker=self._dialled(wiring.broker),
+        )
+
+    def broker_at(self) -> str:
+        """Where what stands between participants listens, when this launcher starts it; empty where nothing does."""
+        transport = self._plan.scenario.transport
+        if not self._plan.has_own_broker:
+            return ""
+        host = self._fleet.launcher.listen or transport.zeromq.host
+        if transport.kind == "mqtt":
+            return str(Address("mqtt", host, 0))
+        return str(Address("tcp", host, transport.zeromq.base_port))
+
+    def _dialled(self, broker: str) -> str:
+        if not broker or not self._plan.has_own_broker:
+            return broker
+        at = parse_address(broker, "mqtt", "mqtts", "tcp", "ipc")
+        return str(replace(at, host=self._plan.scenario.transport.zeromq.host))
+
+
+def fleet_plan(fleet: Fleet, plan: Plan) -> Plan:
+    """A plan whose participants meet over a network: everybody at the address of its host.
+
+    Raises:
+        UserError: Somebody lives nowhere or twice, or this host's own address cannot be found.
+    """
+    homes, transport = fleet.homes(plan.participants), plan.scenario.transport
+    zeromq, own = transport.zeromq, fleet.launcher.dial or _own_address(fleet)
+    addresses = {
+        name: str(Address("tcp", _place(fleet, homes, name).dial or own, port))
+        for port, name in enumerate((*plan.participants, OBSERVER), zeromq.base_port)
+    }
+    met = {"scheme": "tcp", "host": own, "addresses": addresses | zeromq.addresses}
+    transport = transport.model_copy(update={"zeromq": zeromq.model_copy(update=met)})
+    return replace(plan, scenario=plan.scenario.model_copy(update={"transport": transport}))
+
+
+def _place(fleet: Fleet, homes: Mapping[str, str], name: str) -> Place:
+    return fleet.launcher if name == OBSERVER else fleet.hosts[homes[name]]
+
+
+def _own_address(fleet: Fleet) -> str:
+    """The address of this host on the way to another one."""
+    for host in fleet.hosts.values():
+        if host.dial and (address := _source_address(host.dial)) is not None:
+            return address
+    msg = "cannot find this host's own address: expected `dial` in the table [launcher] of the hosts"
+    raise UserError(msg)
+
+
+@contextmanager
+def fleet_site(fleet: Fleet, plan: Plan, folder: RunFolder, run: str, command: Command) -> Iterator[FleetSite]:
+    """Reach all hosts of a run, and let go of them afterwards.
+
+    Args:
+        fleet: The hosts.
+        plan: What runs.
+        folder: The run's, for what the hosts say.
+        run: Its name, with its id.
+        command: Starts `foretell host --stdio` on a host.
+
+    Raises:
+        UserError: Somebody lives nowhere or twice, or a host cannot be reached, or refuses.
+    """
+    homes = fleet.homes(plan.participants)
+    try_for_s = plan.scenario.joining.give_up_s
+    clients = {}
+    for name, host in fleet.hosts.items():
+        theirs = tuple(each for each, home in homes.items() if home == name)
+        opening = OpenRun(run, FORETELL, ARITHMETIC, theirs, host.lease_s, _files(plan, folder, theirs))
+        log = folder.logs / f"host-{name}.log"
+        explain = partial(explained, ssh=host.ssh)
+        clients[name] = HostClient(name, command(name, host), opening, log, explain=explain, try_for_s=try_for_s)
+    try:
+        for client in clients.values():
+            client.dial()
+        with ThreadPoolExecutor(len(clients)) as pool:
+            list(pool.map(HostClient.greet, clients.values()))
+        yield FleetSite(plan, fleet, homes, clients)
+    finally:
+        for client in clients.values():
+            client.close()
+
+
+def over_ssh(_name: str, host: HostConfig) -> list[str]:
+    """The command that starts `foretell host` over SSH."""
+    return ssh_command(host.ssh, host.python, host.folder)
+
+
+def right_here(name: str, host: HostConfig) -> list[str]:
+    """The command that starts it as a process of this host, with a folder of its own."""
+    return local_command(str(Path(host.folder) / name))
+
+
+def _files(plan: Plan, folder: RunFolder, participants: tuple[str, ...]) -> dict[str, bytes]:
+    """What the participants of one host need to have there."""
+    found: dict[str, bytes] = {}
+    environment = plan.scenario.environment
+    if getattr(environment, "file", None) is not None and "environment" in participants:
+        found[f"{CODE}/{Path(environment.file).name}"] = Path(environment.file).read_bytes()  # type: ignore[union-attr, arg-type]
+    if plan.scenario.initial_policy is not None:
+        found |= _under(folder.initial_policy, POLICY)
+    keys = plan.scenario.transport.security.keys or folder.keys
+    for name in participants:
+        found |= _under(keys / name, f"{_KEYS}/{name}")
+    return found
+
+
+def _under(folder: Path, there: str) -> dict[str, bytes]:
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()] if folder.is_dir() else []
+    return {f"{there}/{path.relative_to(folder)}": path.read_bytes() for path in files}
+
+
+def _source_address(host: str) -> str | None:
+    """The address from which this host would reach another; nothing is sent."""
+    try:
+        family, kind, protocol, _, to = socket.getaddrinfo(host, _SOME_PORT, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.connect(to)
+            return str(probe.getsockname()[0])
+    except OSError:
+        return None

@@ -1,0 +1,51 @@
+"""Reaching a host with the system's own `ssh`: its configuration, agent and jump hosts are the user's."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+
+from broker.isolated import isolated_module
+
+_OPTIONS = ("-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=10")
+_SHOWN = 300
+_KNOWN = (
+    ("Unknown option: -P", "its Python is older than 3.11. Set the host's `python`"),
+    ("No module named", "its Python has no Foretell. Install it there, or set the host's `python`"),
+    ("No such file or directory", "there is no such Python. Set the host's `python`"),
+    ("not found", "there is no such Python. Set the host's `python`"),
+    ("Host key verification failed", "its key is not known here. Look at it once: ssh {ssh}"),
+    ("Could not resolve hostname", "its name does not resolve. Check the host's `ssh`"),
+    ("Permission denied", "it lets nobody in without a password. Set a key up: ssh-copy-id {ssh}"),
+)
+
+
+def ssh_command(ssh: str, python: str, folder: str) -> list[str]:
+    """The command line that starts `foretell host --stdio` on another host.
+
+    Args:
+        ssh: The host, as `ssh` knows it.
+        python: The Python there; `~/` is the home folder there.
+        folder: Where it keeps its runs.
+    """
+    words = ["-P", "-m", "scenarios.running.hosts", folder]
+    home = "~/" if python.startswith("~/") else ""
+    remote = f"{home}{shlex.quote(python.removeprefix('~/'))} {shlex.join(words)}"
+    return ["ssh", *_OPTIONS, ssh, remote]
+
+
+def local_command(folder: str) -> list[str]:
+    """The command line that starts it on this host."""
+    assert sys.executable  # noqa: S101 - this is a Python
+    return isolated_module("scenarios.running.hosts", folder)
+
+
+def explained(said: str, ssh: str) -> str:
+    """A sentence from what `ssh`, or the shell there, said; empty if it said nothing."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    if not lines:
+        return ""
+    for mark, sentence in _KNOWN:
+        if any(mark in line for line in lines):
+            return f"{sentence.format(ssh=ssh)} ({lines[-1][:_SHOWN]})"
+    return f"`ssh {ssh}` said: {lines[-1][:_SHOWN]}"

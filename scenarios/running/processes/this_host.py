@@ -1,0 +1,46 @@
+"""This host alone, as the place where the processes of a run live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from broker.participants.checkpoint import Checkpoints, FileCheckpoints
+from scenarios.document.plan import Plan
+from scenarios.document.wiring import Wiring
+from scenarios.results.folder import RunFolder
+from scenarios.results.observer import Observer
+from scenarios.running.nodes import Nodes
+from scenarios.running.processes.forked_nodes import ForkedNodes
+
+
+class ThisHost:
+    """See `scenarios.running.nodes.Site`.
+
+    Args:
+        plan: What runs.
+        folder: The run's.
+    """
+
+    def __init__(self, plan: Plan, folder: RunFolder) -> None:
+        self.nodes: Nodes = ForkedNodes(folder)
+        kept = folder.checkpoints.absolute()
+        self.checkpoints: Mapping[str, Checkpoints] = {name: FileCheckpoints(kept / name) for name in plan.participants}
+
+    def wired(self, wiring: Wiring) -> Wiring:
+        """Where everybody lives together, nothing has to change."""
+        return wiring
+
+    def there(self, wiring: Wiring) -> Wiring:
+        """All folders are here."""
+        return wiring
+
+    def broker_at(self) -> str:
+        """Where it would listen by itself."""
+        return ""
+
+
+@contextmanager
+def this_host(plan: Plan, folder: RunFolder, observer: Observer) -> Iterator[ThisHost]:  # noqa: ARG001
+    """The place of a run's processes."""
+    yield ThisHost(plan, folder)

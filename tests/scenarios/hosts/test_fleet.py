@@ -1,0 +1,84 @@
+"""Who lives on which host: a document, its mistakes, and the command that reaches a host."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from broker.errors import UserError
+from scenarios.running.fleet import parse_fleet
+from scenarios.running.hosts.ssh import explained, ssh_command
+
+EVERYBODY = ("environment", "agent-0", "agent-1", "agent-10")
+
+
+def homes(**participants: str) -> dict[str, str]:
+    text = "".join(f'[{host}]\ndial = "10.0.0.1"\nparticipants = {who}\n' for host, who in participants.items())
+    return parse_fleet(text).homes(EVERYBODY)
+
+
+def test_participants_are_meant_by_name_or_pattern():
+    found = homes(a='["environment"]', b='["agent-?"]', c='["agent-1*0"]')
+    assert found == {"environment": "a", "agent-0": "b", "agent-1": "b", "agent-10": "c"}
+
+
+def test_who_is_meant_twice_by_one_host_lives_there_once():
+    assert set(homes(a='["*", "agent-0"]').values()) == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("participants", "said"),
+    [
+        ({"a": '["*"]', "b": '["agent-1"]'}, "agent-1 lives on two hosts, a and b; expected everybody exactly once"),
+        ({"a": '["agent-*"]'}, "no host has environment; expected everybody exactly once"),
+        ({"a": '["*", "agent-7"]'}, "a.participants: 'agent-7' means nobody; expected some of environment, agent-0"),
+        ({"a": '["agent-[0-2]"]'}, "a.participants: expected names or patterns with * and ?, found 'agent-[0-2]'"),
+        ({"a": "[]"}, "a.participants: "),
+        ({"-rf": '["*"]'}, "expected a host's name of letters, digits, -, _ and ., found '-rf'"),
+    ],
+)
+def test_a_fleet_that_cannot_work_is_told_in_a_sentence(participants, said):
+    with pytest.raises(UserError) as raised:
+        homes(**participants)
+    assert str(raised.value).startswith(said)
+
+
+def test_unknown_settings_of_a_host_are_refused_by_their_place():
+    with pytest.raises(UserError, match=r"^pi1\.wat: there is no such setting"):
+        parse_fleet('[pi1]\nparticipants = ["*"]\nwat = 1\n')
+
+
+@pytest.mark.parametrize("python", ["/opt/foretell/bin/python", "~/my tools/python", "python3; rm -rf ."])
+def test_the_shell_of_a_host_takes_its_python_for_one_word(python):
+    (*_, remote) = ssh_command("pi1", python, "runs; true")
+    home = python.startswith("~/")
+    assert remote.startswith("~/" if home else "")
+
+    words = shlex.split(remote.removeprefix("~/") if home else remote)
+    assert words[0] == python.removeprefix("~/")
+    assert words[-1] == "runs; true"
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ("Unknown option: -P\nusage: python3", "its Python is older than 3.11"),
+        ("python3: Error: No module named 'scenarios'", "its Python has no Foretell"),
+        ("/bin/sh: 1: /no/python: not found", "there is no such Python"),
+        ("Host key verification failed.", "its key is not known here. Look at it once: ssh pi1"),
+        (
+            "root@pi1: Permission denied (publickey).",
+            "it lets nobody in without a password. Set a key up: ssh-copy-id pi1",
+        ),
+        (
+            "ssh: connect to host pi1 port 22: Connection refused",
+            "`ssh pi1` said: ssh: connect to host pi1 port 22: Conn",
+        ),
+        ("", ""),
+    ],
+)
+def test_what_ssh_says_becomes_a_sentence(said, sentence):
+    found = explained(said, "pi1")
+    assert found.startswith(sentence)
+    assert bool(found) == bool(said)

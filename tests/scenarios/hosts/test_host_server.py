@@ -1,0 +1,141 @@
+"""What a host does with requests that are wrong, early, late or somebody else's; in this process, over pipes."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from runs import until
+
+from broker.arithmetic.version import ARITHMETIC
+from broker.errors import ForetellError
+from broker.release import FORETELL
+from scenarios.running.hosts.claim import claimed
+from scenarios.running.hosts.frames import (
+    Answer,
+    Asked,
+    Frames,
+    IntactKept,
+    KillNodes,
+    OpenRun,
+    ReadLog,
+    Refusal,
+    Request,
+    StopNode,
+    packed,
+    told,
+)
+from scenarios.running.hosts.server import Host
+
+
+class Pipe:
+    """A host in a thread, and the launcher's end of its pipe."""
+
+    def __init__(self, base: Path) -> None:
+        (requests, self._asking), (self._hearing, answers) = os.pipe(), os.pipe()
+        self._descriptors = [requests, answers, self._hearing]
+        self.wants_end = False
+        self.host = Host(requests, answers, base, lambda: self.wants_end)
+        self.raised: list[BaseException] = []
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+        self._number, self._frames = 0, Frames()
+
+    def ask(self, request: Request) -> Any:
+        self._number += 1
+        self.write(packed(Asked(self._number, request)))
+        return self.hear()
+
+    def write(self, content: bytes) -> None:
+        os.write(self._asking, content)
+
+    def hear(self) -> Any:
+        while True:
+            for frame in self._frames.cut(os.read(self._hearing, 1 << 16)):
+                return told(frame)
+
+    def leave(self) -> None:
+        if self._asking >= 0:
+            os.close(self._asking)
+            self._asking = -1
+
+    def has_ended(self) -> bool:
+        return not self._thread.is_alive()
+
+    def close(self) -> None:
+        self.wants_end = True
+        self.leave()
+        self._thread.join()
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+
+    def _serve(self) -> None:
+        try:
+            self.host.serve()
+        except ForetellError as error:
+            self.raised.append(error)
+
+
+@pytest.fixture
+def pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipe]:
+    monkeypatch.chdir(tmp_path)  # the host goes into its folder, and this process with it
+    made = Pipe(tmp_path)
+    yield made
+    made.close()
+
+
+def opening(run: str = "tiny", lease_s: float = 20.0, **changes: Any) -> OpenRun:
+    said = {"version": FORETELL, "arithmetic": ARITHMETIC, "files": {}} | changes
+    return OpenRun(run=run, participants=(), lease_s=lease_s, **said)
+
+
+def test_nothing_is_done_before_a_run_is_opened(pipe):
+    assert pipe.ask(StopNode("agent-0")) == Refusal(1, mistake=False, text="expected a launcher to open a run first")
+
+
+@pytest.mark.parametrize("changes", [{"version": "0.0.9"}, {"arithmetic": ARITHMETIC + 1}])
+def test_another_foretell_is_refused_by_both_versions(pipe, changes):
+    answer = pipe.ask(opening(**changes))
+    assert answer.mistake
+    assert f"found {FORETELL} with arithmetic {ARITHMETIC}. Install one version for all" in answer.text
+
+
+@pytest.mark.parametrize("path", ["../outside", "/etc/passwd", "a/../../b", ""])
+def test_no_file_and_no_run_lies_outside_of_the_folder(pipe, tmp_path, path):
+    assert "expected a path inside the run's folder" in pipe.ask(opening(files={path: b"x"})).text
+    assert not (tmp_path.parent / "outside").exists()
+
+
+def test_files_lie_in_the_folder_of_the_run(pipe, tmp_path):
+    answer = pipe.ask(opening(files={"keys/agent-0/secret": b"s"}))
+    assert isinstance(answer, Answer)
+    assert (tmp_path / "tiny" / "keys" / "agent-0" / "secret").read_bytes() == b"s"
+
+
+def test_who_is_not_there_is_neither_stopped_nor_killed_and_has_kept_and_said_nothing(pipe):
+    pipe.ask(opening())
+    requests = (StopNode("agent-0"), KillNodes(("agent-0",)), IntactKept("agent-0"), ReadLog("agent-0", 0))
+    assert [pipe.ask(request).value for request in requests] == [None, {}, [], b""]
+
+
+def test_what_is_no_frame_ends_the_host_with_a_sentence(pipe):
+    pipe.write(b"Welcome to Raspberry Pi OS!\n")
+    until(pipe.has_ended, "the end of the host")
+    assert "expected frames of `foretell host`, found b'Welcome" in str(pipe.raised)
+
+
+def test_without_a_launcher_a_host_ends_when_its_lease_is_over(pipe):
+    pipe.ask(opening(lease_s=0.3))
+    assert not pipe.has_ended()
+    pipe.leave()
+    until(pipe.has_ended, "the end of the host")
+
+
+def test_a_second_launcher_is_refused_while_the_first_is_there(pipe, tmp_path):
+    pipe.ask(opening())
+    with pytest.raises(ForetellError, match="another launcher works on this run"), claimed(tmp_path / "tiny"):
+        pass
