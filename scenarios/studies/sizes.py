@@ -9,9 +9,12 @@ from __future__ import annotations
 
 QUICK_SEEDS = 3
 FULL_SEEDS = 5
+MAP_SEEDS = 2
+"""Of a quick study that has many cells for each group of another."""
 
 QUICK_EPISODES = {
     "exchange-quick": 1200,  # 80 s
+    "exchange-near-quick": 1200,  # 75 s
     "navigation-quick": 500,  # 30 s
     "predation-6-quick": 1000,  # 115 s
     "predation-8-quick": 600,  # 45 s
@@ -22,14 +25,14 @@ QUICK_EPISODES = {
 """Training episodes of a quick scenario in a study that takes it whole."""
 
 QUICK_FRACTION = {
-    "fig1": 0.6,  # 75 runs
-    "fig3": 0.5,  # 135 runs
-    "fig4": 1.0,  # 36 runs
-    "fig5": 1.0,  # 30 runs
-    "latency": 0.4,  # 150 runs
-    "loss": 0.4,  # 150 runs
-    "inaccurate": 0.5,  # 42 runs
-    "search": 0.5,  # 225 runs, most of them short
+    "fig1": 0.6,  # 126 runs
+    "fig3": 0.5,  # 189 runs
+    "fig4": 0.5,  # 148 runs
+    "fig5": 1.0,  # 42 runs
+    "latency": 0.4,  # 222 runs
+    "loss": 0.4,  # 222 runs
+    "inaccurate": 0.5,  # 78 runs
+    "search": 0.5,  # 630 runs, most of them short
 }
 """Part of these episodes that a study plays; the more cells, the less."""
 
