@@ -32,7 +32,7 @@ from scenarios.studies.study import SEARCHED, Choice, Study
 
 PAGES = {
     name: f"scenarios.studies.pages.{name}"
-    for name in ("fig1", "fig3", "fig4", "fig5", "latency", "loss", "inaccurate")
+    for name in ("fig1", "fig3", "fig4", "fig5", "latency", "loss", "inaccurate", "calibrated")
 }
 _OF_THE_SEARCH = ("search", SEARCHED)
 

@@ -66,7 +66,11 @@ class Comparison:
     @property
     def expected(self) -> str:
         """What is expected, in words."""
-        return self.expectation.value if self.margin == MARGIN else f"{self.expectation.value} by {self.margin:g}"
+        return (
+            self.expectation.value
+            if self.margin == MARGIN
+            else f"{self.expectation.value} by more than {self.margin:g}"
+        )
 
 
 @dataclass(frozen=True)

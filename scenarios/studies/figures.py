@@ -22,12 +22,15 @@ from scenarios.reports.statistics import band, estimate, stratified
 from scenarios.running.batch.cell import Group
 from scenarios.studies.outcome import StudyFindings
 from scenarios.studies.study import (
+    ALL_PULLS,
     ALONE,
     AS,
     AS_CALIBRATED,
     AS_TWO,
     CONTENDERS,
     NAC,
+    NO_MEMORY,
+    NOT_MEASURED,
     PS,
     VPS,
     VS,
@@ -40,6 +43,9 @@ _COLORS = {
     AS: "#0072B2",
     AS_TWO: "#000000",
     AS_CALIBRATED: "#56B4E9",
+    ALL_PULLS: "#000000",
+    NO_MEMORY: "#8c2d04",
+    NOT_MEASURED: "#003b5c",
     VS: "#E69F00",
     VPS: "#009E73",
     PS: "#CC79A7",
@@ -54,6 +60,7 @@ _DASHES: dict[str, Dashes] = {
     NAC: (0, (1, 1)),
 }  # a second way to tell lines apart; all others are solid
 _GREY = "#777777"
+_COLUMNS = 4  # of panels, where a study has a panel a task and nothing more
 _FIT = 5  # so many names stand beside each other below a panel; more are slanted
 _DARK = 0.5  # cells below are dark: their figures are white
 _CURVES = "Curves: mean and 95% bootstrap band over seeds."
@@ -90,6 +97,7 @@ def draw_study(path: Path, findings: StudyFindings) -> None:
         "finals": _finals,
         "overlay": _finals,
         "grid": _grid,
+        "points": _points_alone,
         "strength": _strength,
         "map": _map,
     }
@@ -157,6 +165,22 @@ def _strength(findings: StudyFindings) -> Figure:
     panels[0, 0].set_ylabel("final team return\n(sum over agents)")
     panels[1, 0].set_ylabel("part of the shares\nheard in time")
     _legend(figure, panels[0, 0])
+    return figure
+
+
+def _points_alone(findings: StudyFindings) -> Figure:
+    """Normalized final returns, a panel a task, in rows."""
+    tasks = findings.study.tasks
+    columns = min(_COLUMNS, len(tasks))
+    rows = -(-len(tasks) // columns)
+    figure, panels = _panels(findings, rows, columns)
+    for axes in panels.flat[len(tasks) :]:
+        axes.axis("off")
+    for axes, task in zip(panels.flat, tasks, strict=False):
+        _points(axes, findings, [(line, [line.group]) for line in _lines(findings, task)])
+        axes.set_title(task.label, fontsize=10)
+    for row in range(rows):
+        panels[row, 0].set_ylabel("normalized final\nteam return")
     return figure
 
 
@@ -309,18 +333,20 @@ def _foot(findings: StudyFindings, width: int) -> str:
     study = findings.study
     seeds = counted(len(study.seeds), "seed")
     curves, finals = (_CURVES, _FINALS) if len(study.seeds) > 1 else (_ONE_CURVE, _ONE_FINAL)
-    meaning = {"grid": (curves,), "strength": (finals,), "map": (_CELLS,)}.get(
+    meaning = {"grid": (curves,), "strength": (finals,), "map": (_CELLS,), "points": (finals, "Dots are runs.")}.get(
         study.arrangement, (curves, finals, "Dots are runs.")
     )
     lines = [" ".join((f"{seeds}.", *meaning, _OURS))]
-    if study.arrangement in ("finals", "overlay", "map"):
+    if study.arrangement in ("finals", "overlay", "map", "points"):
         lines += [f"{task.label}: {findings.references[task.key].formula}" for task in study.tasks]
     return "\n".join(wrapped for line in lines for wrapped in textwrap.wrap(line, width))
 
 
 def _legend(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
-    height = figure.get_figheight()
+    height, width = figure.get_figheight(), figure.get_figwidth()
+    needed = sum(map(len, labels)) * 1.3 * _LETTER + len(labels) * 0.6  # inches, at size 9
+    narrow: dict[str, Any] = {"fontsize": 7.5, "handlelength": 1.2, "handletextpad": 0.4, "columnspacing": 0.9}
     figure.legend(
         handles,
         labels,
@@ -328,7 +354,7 @@ def _legend(figure: Figure, axes: Axes) -> None:
         bbox_to_anchor=(0.5, 1 - 0.26 / height),
         ncols=len(labels),
         frameon=False,
-        fontsize=9,
+        **(narrow if needed > width else {"fontsize": 9}),
     )
 
 

@@ -248,11 +248,12 @@ learning rates, rounds, parallel copies and what ratios refer to; for anticipati
 the same rho, and rho' / rho from 1/4 to 4), for value sharing what a neighbor's advantage counts (1/4 to 4), and
 for those that mix parameters more choice of rounds, since every round is one step of consensus (1, 2, 3, 5 or 8
 instead of 2, 3 or 5). Anticipation sharing thus competes twice, each time with the whole budget; calibrated weights
-have one setting for all tasks and are not searched. Candidates of a rung
-start anew; those with the highest final team return (sum over agents, last tenth of training, mean over the search's
-seeds) go on, and candidate 0 in any case, since short runs favor fast starters. Environment steps differ where
-episodes end early. The search's seeds begin at 101; studies are evaluated on others. A best of nine by one seed is
-partly luck: what counts is the evaluation."""
+have one setting for all tasks and are not searched.
+
+Candidates of a rung start anew; those with the highest final team return (sum over agents, last tenth of training, mean
+over the search's seeds) go on, and candidate 0 in any case, since short runs favor fast starters. Environment steps
+differ where episodes end early. The search's seeds begin at 101; studies are evaluated on others. A best of nine by one
+seed is partly luck: what counts is the evaluation."""
 
 
 _NEXT = """\

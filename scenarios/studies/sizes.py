@@ -19,8 +19,10 @@ QUICK_EPISODES = {
     "predation-6-quick": 1000,  # 115 s
     "predation-8-quick": 600,  # 45 s
     "predation-12-quick": 400,  # 50 s
+    "predation-20-quick": 200,  # 45 s
     "predation-20-random-partner-quick": 200,  # 40 s
     "predation-20-skip-quick": 200,  # 30 s
+    "predation-6": 6000,  # 150 s: the paper's settings, one copy
 }
 """Training episodes of a quick scenario in a study that takes it whole."""
 
@@ -32,6 +34,7 @@ QUICK_FRACTION = {
     "latency": 0.4,  # 222 runs
     "loss": 0.4,  # 222 runs
     "inaccurate": 0.5,  # 78 runs
+    "calibrated": 0.5,  # 159 runs
     "search": 0.5,  # 630 runs, most of them short
 }
 """Part of these episodes that a study plays; the more cells, the less."""

@@ -21,6 +21,7 @@ AS, VS, VPS, PS, NAC, ALONE = (
     "independent",
 )
 AS_TWO, AS_CALIBRATED = (f"{AS}-two-weights", f"{AS}-calibrated")
+ALL_PULLS, NO_MEMORY, NOT_MEASURED = (f"{AS_CALIBRATED}-{part}" for part in ("all-pulls", "no-memory", "not-measured"))
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Contender:
 
 
 _OF_AS = "algorithm.anticipation_sharing"
+_CALIBRATED: Settings = ((f"{_OF_AS}.weights", '"calibrated"'), (f"{_OF_AS}.rho", "3.0"))
 CONTENDERS = {
     each.key: each
     for each in (
@@ -58,8 +60,29 @@ CONTENDERS = {
             AS_CALIBRATED,
             "AS calibrated",
             AS,
-            ((f"{_OF_AS}.weights", '"calibrated"'), (f"{_OF_AS}.rho", "3.0")),
+            _CALIBRATED,
             "AS calibrated measures rho' as it learns (ours), with rho = 3 in all tasks; nothing of it is searched.",
+        ),
+        Contender(
+            ALL_PULLS,
+            "all pulls",
+            AS,
+            (*_CALIBRATED, (f"{_OF_AS}.calibration.standard_errors", "0.0")),
+            "All pulls: AS calibrated that takes no standard errors off its slopes.",
+        ),
+        Contender(
+            NO_MEMORY,
+            "no memory",
+            AS,
+            (*_CALIBRATED, (f"{_OF_AS}.calibration.memory", "0.0")),
+            "No memory: AS calibrated with slopes of the last episode alone.",
+        ),
+        Contender(
+            NOT_MEASURED,
+            "not measured",
+            AS,
+            (*_CALIBRATED, (f"{_OF_AS}.calibration.memory", "0.999999")),
+            "Not measured: AS calibrated with slopes that stay where they begin, so that rho' is about 6 rho for all.",
         ),
         Contender(VS, "VS", VS),
         Contender(VPS, "VPS", VPS),
@@ -69,9 +92,9 @@ CONTENDERS = {
     )
 }
 """By key, in the house's order."""
-SEARCHED = tuple(key for key in CONTENDERS if key != AS_CALIBRATED)
+SEARCHED = (AS, AS_TWO, VS, VPS, PS, NAC, ALONE)
 """Contenders with settings to search, each with the same budget."""
-COMPARED = tuple(key for key in CONTENDERS if key != AS_TWO)
+COMPARED = (AS, AS_CALIBRATED, VS, VPS, PS, NAC, ALONE)
 """Contenders that need no search: every figure has them, unless its page says otherwise."""
 
 
@@ -131,8 +154,9 @@ class Study:
         conditions: What is compared, in the order of the figure.
         claims: What the paper says about them, or what we ask.
         arrangement: finals: curves above normalized final returns. grid: tasks by variants. overlay: variants are lines
-            in one panel a task. strength: final return and heard share against the variants' strength. map: normalized
-            final returns over the variants' places, a panel a task.
+            in one panel a task. points: normalized final returns, a panel a task. strength: final return and heard
+            share against the variants' strength. map: normalized final returns over the variants' places, a panel a
+            task.
         seeds: Seeds of every group.
         strength_label: Below the axis, where there is a strength.
         map_labels: At the horizontal and the vertical axis, where there are places.
@@ -144,7 +168,7 @@ class Study:
     about: str
     conditions: tuple[StudyCondition, ...]
     claims: tuple[Claim, ...]
-    arrangement: Literal["finals", "grid", "overlay", "strength", "map"]
+    arrangement: Literal["finals", "grid", "overlay", "points", "strength", "map"]
     seeds: tuple[int, ...]
     strength_label: str = ""
     map_labels: tuple[str, str] = ("", "")

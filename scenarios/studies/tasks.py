@@ -15,6 +15,7 @@ PREDATION_6 = StudyTask("predation-6", "Pred. N=6", "predation-6", "predation-6-
 PREDATION_8 = StudyTask("predation-8", "Pred. N=8", "predation-8", "predation-8-quick")
 PREDATION_12 = StudyTask("predation-12", "Pred. N=12", "predation-12", "predation-12-quick")
 PREDATION = (PREDATION_6, PREDATION_8, PREDATION_12)
+PREDATION_20 = StudyTask("predation-20", "Pred. N=20", "predation-20", "predation-20-quick")
 RANDOM_PARTNER = StudyTask(
     "random-partner",
     "Pred. N=20, random partner",

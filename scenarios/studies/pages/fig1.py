@@ -14,6 +14,7 @@ from scenarios.studies.study import (
     CONTENDERS,
     NAC,
     PS,
+    SEARCHED,
     VPS,
     VS,
     Choice,
@@ -58,7 +59,7 @@ episodes), so a difference between them says nothing about N; at full size N alo
 def make(choice: Choice) -> Study:
     """The study at the chosen size."""
     tasks = (EXCHANGE, EXCHANGE_NEAR, *_TASKS[1:]) if choice.quick else _TASKS
-    contenders = COMPARED if choice.tuned is None else tuple(CONTENDERS)
+    contenders = COMPARED if choice.tuned is None else tuple(key for key in CONTENDERS if key in (*COMPARED, *SEARCHED))
     tuned = (_TUNED,) if choice.tuned is not None else ()
     return Study(
         name="fig1",

@@ -12,6 +12,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from agent_node.algorithms.calibrated_weights import SlopeEstimate
 from broker.errors import UserError
 from env_service.config import ExchangeTaskConfig, NavigationConfig, PredationConfig
 from scenarios.commands.study import PAGES, make_study
@@ -42,6 +43,7 @@ from scenarios.studies.search import FIRST_SEED, contests, count_cells, count_ga
 from scenarios.studies.share_arrays import SharedArray, share_layout
 from scenarios.studies.sizes import QUICK_EPISODES, QUICK_FRACTION, SEARCH_RUNGS, quick_episodes
 from scenarios.studies.study import (
+    ALL_PULLS,
     ALONE,
     AS,
     AS_CALIBRATED,
@@ -49,6 +51,8 @@ from scenarios.studies.study import (
     COMPARED,
     CONTENDERS,
     NAC,
+    NO_MEMORY,
+    NOT_MEASURED,
     PS,
     SEARCHED,
     VPS,
@@ -134,7 +138,7 @@ def test_figure_1_has_five_tasks_and_a_near_one_when_quick_seven_contenders_and_
     assert near.model_copy(update=same) == plain
 
 
-@pytest.mark.parametrize("key", CONTENDERS)
+@pytest.mark.parametrize("key", [key for key in CONTENDERS if key in (*COMPARED, *SEARCHED)])
 def test_a_contender_is_an_algorithm_with_settings_that_can_run(key):
     contender = CONTENDERS[key]
     tuned = {("exchange", each): () for each in SEARCHED}
@@ -159,7 +163,7 @@ def test_what_a_contender_sets_cannot_be_overridden_where_it_runs():
 def test_two_weights_run_where_a_search_found_them_and_only_there():
     tuned = {(kind, each): () for each in SEARCHED for kind in ("exchange", "navigation", "predation")}
     assert AS_TWO not in make_study("fig1", QUICK).contenders
-    assert set(make_study("fig1", Choice(quick=True, tuned=tuned)).contenders) == set(CONTENDERS)
+    assert set(make_study("fig1", Choice(quick=True, tuned=tuned)).contenders) == {*COMPARED, *SEARCHED}
 
 
 def test_anticipation_sharing_is_asked_for_less_than_the_paper_claims_in_every_setting():
@@ -178,6 +182,44 @@ def test_anticipation_sharing_is_asked_for_less_than_the_paper_claims_in_every_s
         assert {each.margin for each in everywhere.comparisons} == {0.02}
         [vs] = on_exchange.comparisons
         assert (vs.other, vs.margin) == (Group("exchange", "", VS), 0.03)
+
+
+def test_each_part_of_calibrated_weights_is_left_out_once_and_nothing_else_is_changed():
+    choice = Choice(quick=True, seeds=1, tasks=("exchange",))
+    cells = study_cells(make_study("calibrated", choice), choice)
+    found = {cell.group.contender: document(cell) for cell in cells}
+    whole = found[AS_CALIBRATED].algorithm.anticipation_sharing.calibration.model_dump()
+    changed = {
+        key: found[key].algorithm.anticipation_sharing.calibration.model_dump().items() - whole.items()
+        for key in (ALL_PULLS, NO_MEMORY, NOT_MEASURED)
+    }
+    assert changed == {
+        ALL_PULLS: {("standard_errors", 0.0)},
+        NO_MEMORY: {("memory", 0.0)},
+        NOT_MEASURED: {("memory", 0.999999)},
+    }
+    assert all(found[key].algorithm.anticipation_sharing.weights == "calibrated" for key in changed)
+    assert all(found[key].algorithm.anticipation_sharing.rho == 3 for key in changed)
+
+
+def test_slopes_that_are_not_measured_stay_where_they_begin():
+    estimate, random = SlopeEstimate(0.0, 0.0, 0.0), np.random.default_rng(1)
+    for _ in range(600):
+        x, advantages = random.normal(size=(2, 640)).astype(np.float32)
+        estimate = estimate.after(x, advantages, 0.999999, first_slope=4.8)
+    assert estimate.slope(2.0) == pytest.approx(4.8, rel=0.01)
+
+
+def test_calibrated_weights_are_tried_where_they_were_not_made():
+    cells = study_cells(make_study("calibrated", QUICK), QUICK)
+    found = {cell.group.task: document(cell) for cell in cells if cell.group.contender == AS_CALIBRATED}
+    assert (found["predation-12"].environment.agents, found["predation-20"].environment.agents) == (12, 20)
+    assert found["random-partner"].exchange.mode == "random-partner"
+    assert found["random-skip"].exchange.skip_probability == 0.5
+    assert found["exchange-near"].topology.kind == "proximity"
+    assert found["lossy"].faults[0].probability == 0.3
+    assert found["late"].faults[0].delay_s.mean_s == found["late"].exchange.patience_s / 2
+    assert (found["one-copy"].parallel_episodes, found["one-copy"].learning.actor_learning_rate) == (1, 1e-4)
 
 
 def test_figure_4_maps_both_weights_and_keeps_the_paper_s_tied_ones_as_a_row():
