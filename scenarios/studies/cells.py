@@ -70,7 +70,8 @@ def _size(study: str, task: StudyTask, choice: Choice, contender: Contender) -> 
     kind = plain.environment.kind
     tuned = choice.tuned.get((task.key, contender.key), choice.tuned.get((kind, contender.key)))
     if tuned is None:
-        msg = f"--tuned {choice.tuned_from}: there are no settings for {contender.key} in {task.key} or {kind}"
+        where = " or ".join(dict.fromkeys((task.key, kind)))
+        msg = f"--tuned {choice.tuned_from}: there are no settings for {contender.key} in {where}"
         raise UserError(msg)
     copies = int(dict(tuned).get("parallel_episodes", plain.parallel_episodes))
     return (*tuned, ("episodes", str(episodes_of(episodes * plain.parallel_episodes, copies))))

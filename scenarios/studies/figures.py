@@ -229,6 +229,7 @@ def _against_strength(above: Axes, below: Axes, findings: StudyFindings, task: S
         color=color,
         marker=marker,
         markersize=4,
+        linestyle=_DASHES.get(contender, "-"),
         label=CONTENDERS[contender].label,
     )
     above.fill_between(strengths, low, high, color=color, alpha=0.15, linewidth=0)
