@@ -131,6 +131,18 @@ class AnticipationSharingConfig(Model):
         return self
 
 
+class ValueSharingConfig(Model):
+    """Settings of value sharing alone."""
+
+    weight: float = Field(
+        default=1.0,
+        ge=0,
+        le=1000,
+        description="What a neighbor's advantage counts beside the own one in the mean; 1: as much, as Du et al. have "
+        "it. 0 makes independent learning of it.",
+    )
+
+
 class RewardSharingConfig(Model):
     """Settings of reward sharing alone."""
 
@@ -171,6 +183,7 @@ class AlgorithmConfig(Model):
         "an installed package adds (docs/algorithms.md).",
     )
     anticipation_sharing: AnticipationSharingConfig = AnticipationSharingConfig()
+    value_sharing: ValueSharingConfig = ValueSharingConfig()
     reward_sharing: RewardSharingConfig = RewardSharingConfig()
     dna_marl: DnaMarlConfig = DnaMarlConfig()
     settings: dict[str, JsonValue] = Field(

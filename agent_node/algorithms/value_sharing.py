@@ -1,6 +1,9 @@
 """Value sharing (VS): agents tell their neighbors their advantages, and each learns on the mean (Du et al., 2022).
 
-One number a step crosses an edge. It says what the step was worth to the sender, so the reward is private in name only.
+    (A_i + w sum over neighbors j heard of A_j) / (1 + w times their number)
+
+The source has w = 1; other weights are ours. One number a step crosses an edge. It says what the step was worth to the
+sender, so the reward is private in name only.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from agent_node.learning.round import Mixed, Round
 
 
 class ValueSharing(Algorithm):
-    """PPO on the mean of the advantages of the agent itself and of the neighbors heard."""
+    """PPO on the weighted mean of the advantages of the agent itself and of the neighbors heard."""
 
     name = "value-sharing"
     tells = "what every step was worth to it: the own reward in all but name"
@@ -29,14 +32,15 @@ class ValueSharing(Algorithm):
         return {"advantages": now.select(now.advantages, neighbor)}
 
     def mix(self, now: Round, shares: Mapping[str, Arrays]) -> Mixed:
-        """The mean of A_i and those A_j that are about the same sample."""
+        """The mean of A_i and those A_j that are about the same sample, these weighted with w."""
         heard = now.heard(shares)
         if not heard:
             return Mixed()
-        total, count = now.advantages.copy(), np.ones(now.samples, np.float32)
+        weight = np.float32(self.settings.value_sharing.weight)
+        total, weights = now.advantages.copy(), np.ones(now.samples, np.float32)
         for partner in heard:
             rows = now.rows_in_range[partner]
             where = slice(None) if rows is None else rows
-            total[where] += shares[partner]["advantages"]
-            count[where] += 1
-        return Mixed(advantages=total / count)
+            total[where] += weight * shares[partner]["advantages"]
+            weights[where] += weight
+        return Mixed(advantages=total / weights)

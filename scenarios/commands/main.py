@@ -24,7 +24,7 @@ limit_threads()  # before a command imports numpy or torch
 if TYPE_CHECKING:
     from scenarios.document.scenario import Scenario
 
-STUDIES = ("fig1", "fig3", "fig4", "fig5", "latency", "loss", "inaccurate", "search", "theory")
+STUDIES = ("fig1", "fig3", "fig4", "fig5", "latency", "loss", "inaccurate", "calibrated", "search", "theory")
 _SURROUNDINGS = frozenset(
     (
         *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO),

@@ -25,16 +25,16 @@ from scenarios.running.batch.runner import Folder, Runner, ShowStanding, Standin
 from scenarios.studies.cells import study_cells
 from scenarios.studies.conduct import write_study
 from scenarios.studies.names import check_algorithms, check_tasks
-from scenarios.studies.search import TASKS as SEARCHED
-from scenarios.studies.search import count_cells, read_tuned, search, write_search
+from scenarios.studies.search import TASKS as SEARCH_TASKS
+from scenarios.studies.search import count_cells, count_games, read_tuned, search, write_search
 from scenarios.studies.sizes import THEORY_SEED
-from scenarios.studies.study import ALGORITHMS, Choice, Study
+from scenarios.studies.study import SEARCHED, Choice, Study
 
 PAGES = {
     name: f"scenarios.studies.pages.{name}"
-    for name in ("fig1", "fig3", "fig4", "fig5", "latency", "loss", "inaccurate")
+    for name in ("fig1", "fig3", "fig4", "fig5", "latency", "loss", "inaccurate", "calibrated")
 }
-_OF_THE_SEARCH = ("search", ALGORITHMS)
+_OF_THE_SEARCH = ("search", SEARCHED)
 
 
 @dataclass(frozen=True)
@@ -90,22 +90,22 @@ def make_study(name: str, choice: Choice) -> Study:
         UserError: The user chose tasks or algorithms that it has not.
     """
     make: Callable[[Choice], Study] = import_module(PAGES[name]).make
-    whole = make(Choice(quick=choice.quick))
+    whole = make(Choice(quick=choice.quick, tuned=choice.tuned))
     check_tasks(name, choice.tasks, whole.tasks)
-    check_algorithms(name, choice.algorithms, whole.algorithms)
+    check_algorithms(name, choice.algorithms, whole.contenders)
     return make(choice)
 
 
 def task_names() -> dict[str, tuple[str, ...]]:
     """The tasks of every study, by its name."""
-    found = {name: study.tasks for name, study in _whole_studies().items()} | {"search": SEARCHED}
+    found = {name: study.tasks for name, study in _whole_studies().items()} | {"search": SEARCH_TASKS}
     return {name: tuple(task.key for task in tasks) for name, tasks in found.items()} | {"theory": ("random problems",)}
 
 
 def algorithm_names() -> dict[tuple[str, ...], list[str]]:
     """For each choice of algorithms, the studies that have it."""
     found: dict[tuple[str, ...], list[str]] = {}
-    for name, algorithms in [*((name, each.algorithms) for name, each in _whole_studies().items()), _OF_THE_SEARCH]:
+    for name, algorithms in [*((name, each.contenders) for name, each in _whole_studies().items()), _OF_THE_SEARCH]:
         found.setdefault(algorithms, []).append(name)
     return found
 
@@ -168,10 +168,10 @@ def _run(wish: Wish, console: Screen) -> list[Path]:
     choice = make_choice(wish)
     study = make_study(wish.name, choice)
     cells = study_cells(study, choice)
-    for cell in cells:
-        document(cell)  # refuses before anything is made
+    scenarios = [document(cell) for cell in cells]  # refuses before anything is made
     folder = Folder(wish.folder)
-    _announce(console, study.title, len(cells), wish)
+    games = sum(scenario.episodes * scenario.parallel_episodes for scenario in scenarios)
+    _announce(console, study.title, len(cells), games, wish)
     with folder.held(), interruptible() as interrupted:
         with bar(console) as show:
             Runner(FORETELL, folder, wish.parallel, show, interrupted).run(cells)
@@ -182,7 +182,7 @@ def _search(wish: Wish, console: Screen) -> list[Path]:
     choice = make_choice(wish)
     folder = Folder(wish.folder)
     count, before = count_cells(choice), 0
-    _announce(console, "Search", count, wish)
+    _announce(console, "Search", count, count_games(choice), wish)
     with folder.held(), interruptible() as interrupted:
         with bar(console) as show:
 
@@ -213,10 +213,9 @@ def _check_theory(wish: Wish, console: Screen) -> list[Path]:
     return [wish.folder / f"theory.{ending}" for ending in ("png", "md", "json")]
 
 
-def _announce(console: Screen, title: str, cells: int, wish: Wish) -> None:
-    said = Text.assemble(
-        (plain(title), "bold"), plain(f": {counted(cells, 'run')}, {wish.parallel} at a time, in {wish.folder}")
-    )
+def _announce(console: Screen, title: str, cells: int, games: int, wish: Wish) -> None:
+    size = f"{counted(cells, 'run')}, {games:,} episodes (all copies)"
+    said = Text.assemble((plain(title), "bold"), plain(f": {size}, {wish.parallel} at a time, in {wish.folder}"))
     console.print(said, highlight=False, soft_wrap=True)
 
 

@@ -49,14 +49,14 @@ class BillLine:
 
 def bill(findings: StudyFindings, layouts: Layouts) -> tuple[BillLine, ...]:
     """A line for every group of the study that shares anything."""
-    groups = [group for _, group in findings.study.groups() if group.algorithm != ALONE]
+    groups = [group for _, group in findings.study.groups() if group.contender != ALONE]
     return tuple(_line(findings, group, layouts[group]) for group in groups)
 
 
 def alone(findings: StudyFindings, group: Group) -> Group | None:
     """The independent learners to compare with: those of the same variant, or else the only ones of the task."""
     same = Group(group.task, group.variant, ALONE)
-    others = [each for each in findings.outcomes if each.task == group.task and each.algorithm == ALONE]
+    others = [each for each in findings.outcomes if each.task == group.task and each.contender == ALONE]
     return same if same in others else others[0] if len(others) == 1 else None
 
 
@@ -89,4 +89,4 @@ def _heard_share(outcomes: tuple[RunOutcome, ...]) -> float | None:
 
 
 def _name(group: Group) -> tuple[str, str, str]:
-    return group.task, group.variant, group.algorithm
+    return group.task, group.variant, group.contender

@@ -8,8 +8,8 @@ from broker.errors import UserError
 from scenarios.document.loading import load_scenario
 from scenarios.running.batch.cell import Cell, Settings
 from scenarios.studies.candidates import episodes_of
-from scenarios.studies.sizes import quick_episodes
-from scenarios.studies.study import Choice, Study
+from scenarios.studies.sizes import TIED_RHO, quick_episodes
+from scenarios.studies.study import CONTENDERS, FIXED, RHO, SEARCHED, Choice, Contender, Study, StudyTask
 
 
 def study_cells(study: Study, choice: Choice) -> tuple[Cell, ...]:
@@ -23,10 +23,20 @@ def study_cells(study: Study, choice: Choice) -> tuple[Cell, ...]:
     for seed in study.seeds:
         for condition, group in study.groups():
             scenario = condition.task.quick if choice.quick else condition.task.scenario
-            settings = (("algorithm.name", group.algorithm), *condition.variant.settings)
-            size = _size(study.name, scenario, choice, group.algorithm)
+            contender = CONTENDERS[group.contender]
+            own = contender_settings(contender, scenario, condition.variant.settings)
+            settings = (("algorithm.name", contender.algorithm), *own, *condition.variant.settings)
+            size = _size(study.name, condition.task, choice, contender)
             cells.append(Cell(group, seed, scenario, (*settings, *size, *choice.settings)))
     return tuple(cells)
+
+
+def contender_settings(contender: Contender, scenario: str, varied: Settings = ()) -> Settings:
+    """What makes a contender of a scenario, before what a study varies; rho too where its weights are fixed."""
+    tied = TIED_RHO.get(scenario)
+    if contender.settings != FIXED or tied is None or RHO in dict(varied):
+        return contender.settings
+    return (*contender.settings, (RHO, f"{tied:g}"))
 
 
 def refuse_overrides(choice: Choice, own: Iterable[str]) -> None:
@@ -47,28 +57,30 @@ def refuse_overrides(choice: Choice, own: Iterable[str]) -> None:
 
 
 def _own_paths(study: Study, choice: Choice) -> list[str]:
-    """What variants set, and what a search found.
+    """What contenders and variants set, and what a search found.
 
     The plain number of episodes is not among them: all runs of a task have the same one, and the page shows it.
     """
-    paths = [path for condition in study.conditions for path, _ in condition.variant.settings]
+    paths = [path for contender in study.contenders for path, _ in CONTENDERS[contender].settings]
+    paths += [path for condition in study.conditions for path, _ in condition.variant.settings]
     if choice.tuned is not None:
         paths += ["episodes", *(path for settings in choice.tuned.values() for path, _ in settings)]
     return paths
 
 
-def _size(study: str, scenario: str, choice: Choice, algorithm: str) -> Settings:
+def _size(study: str, task: StudyTask, choice: Choice, contender: Contender) -> Settings:
     """Number of episodes of the quick size, and what a search found, with as many episodes played as without it."""
     if not choice.quick:
         return ()
-    episodes = quick_episodes(study, scenario)
-    if choice.tuned is None:
+    episodes = quick_episodes(study, task.quick)
+    if choice.tuned is None or contender.key not in SEARCHED:
         return (("episodes", str(episodes)),)
-    plain = load_scenario(scenario)
+    plain = load_scenario(task.quick)
     kind = plain.environment.kind
-    if (kind, algorithm) not in choice.tuned:
-        msg = f"--tuned {choice.tuned_from}: there are no settings for {algorithm} in {kind}"
+    tuned = choice.tuned.get((task.key, contender.key), choice.tuned.get((kind, contender.key)))
+    if tuned is None:
+        where = " or ".join(dict.fromkeys((task.key, kind)))
+        msg = f"--tuned {choice.tuned_from}: there are no settings for {contender.key} in {where}"
         raise UserError(msg)
-    tuned = choice.tuned[kind, algorithm]
     copies = int(dict(tuned).get("parallel_episodes", plain.parallel_episodes))
     return (*tuned, ("episodes", str(episodes_of(episodes * plain.parallel_episodes, copies))))

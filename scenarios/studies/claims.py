@@ -10,8 +10,8 @@ difference of their normalized final returns and by nothing else:
 | not above   | the whole interval is <= m     | the whole interval is > m      |
 | near        | it lies within [-m, m]         | it lies wholly outside         |
 
-m is `MARGIN`, ours. In between a comparison is undecided, and so it is without an interval (one run). A claim holds
-when all its comparisons hold and fails as soon as one fails.
+m is the comparison's margin, ours: `MARGIN` unless it says otherwise. In between a comparison is undecided, and so it
+is without an interval (one run). A claim holds when all its comparisons hold and fails as soon as one fails.
 """
 
 from __future__ import annotations
@@ -54,12 +54,50 @@ class Comparison:
         expectation: Of the one's final return minus the other's.
         from_start: Take the other's return at the start of training instead of its final one; where both are one group,
             run by run.
+        margin: Differences up to this count as none.
     """
 
     group: Group
     other: Group
     expectation: Expectation = Expectation.ABOVE
     from_start: bool = False
+    margin: float = MARGIN
+
+    @property
+    def expected(self) -> str:
+        """What is expected, in words."""
+        return (
+            self.expectation.value
+            if self.margin == MARGIN
+            else f"{self.expectation.value} by more than {self.margin:g}"
+        )
+
+
+@dataclass(frozen=True)
+class MapComparison:
+    """What one axis of a map changes against what the other one changes, run by run.
+
+    The standard deviation of normalized final returns along each line of the map, mean over all lines of one
+    direction, minus the same of the other direction.
+
+    Attributes:
+        rows: Groups of a whole map: along a row the one axis varies, from row to row the other.
+        one: The axis along a row, in words.
+        other: The other axis, in words.
+        expectation: Of the one's mean deviation minus the other's.
+        margin: Differences up to this count as none.
+    """
+
+    rows: tuple[tuple[Group, ...], ...]
+    one: str
+    other: str
+    expectation: Expectation = Expectation.ABOVE
+    margin: float = MARGIN
+
+    @property
+    def expected(self) -> str:
+        """What is expected, in words."""
+        return self.expectation.value
 
 
 @dataclass(frozen=True)
@@ -75,7 +113,7 @@ class Claim:
 
     text: str
     source: str
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[Comparison | MapComparison, ...]
     not_comparable: str = ""
 
 
@@ -83,12 +121,12 @@ class Claim:
 class Decided:
     """A comparison with its outcome; the estimate is None where a group was not run."""
 
-    comparison: Comparison
+    comparison: Comparison | MapComparison
     estimate: Estimate | None
     verdict: Verdict
 
 
-def decide(expectation: Expectation, found: Estimate | None) -> Verdict:
+def decide(expectation: Expectation, found: Estimate | None, margin: float = MARGIN) -> Verdict:
     """What the interval of a difference says about an expectation."""
     if found is None:
         return Verdict.NOT_RUN
@@ -99,11 +137,11 @@ def decide(expectation: Expectation, found: Estimate | None) -> Verdict:
         case Expectation.ABOVE:
             holds, fails = low > 0, high < 0
         case Expectation.NOT_BELOW:
-            holds, fails = low >= -MARGIN, high < -MARGIN
+            holds, fails = low >= -margin, high < -margin
         case Expectation.NOT_ABOVE:
-            holds, fails = high <= MARGIN, low > MARGIN
+            holds, fails = high <= margin, low > margin
         case Expectation.NEAR:
-            holds, fails = low >= -MARGIN and high <= MARGIN, high < -MARGIN or low > MARGIN
+            holds, fails = low >= -margin and high <= margin, high < -margin or low > margin
     return Verdict.HOLDS if holds else Verdict.FAILS if fails else Verdict.UNDECIDED
 
 

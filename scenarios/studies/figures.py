@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -20,15 +21,51 @@ from scenarios.reports.references import References
 from scenarios.reports.statistics import band, estimate, stratified
 from scenarios.running.batch.cell import Group
 from scenarios.studies.outcome import StudyFindings
-from scenarios.studies.study import ALONE, AS, PS, SHORT, VPS, VS, StudyCondition, StudyTask
+from scenarios.studies.study import (
+    ALL_PULLS,
+    ALONE,
+    AS,
+    AS_CALIBRATED,
+    AS_TWO,
+    CONTENDERS,
+    NAC,
+    NO_MEMORY,
+    NOT_MEASURED,
+    PS,
+    VPS,
+    VS,
+    StudyCondition,
+    StudyTask,
+)
 
 # Okabe and Ito's colors, which color-blind readers can tell apart.
-_COLORS = {AS: "#0072B2", VS: "#E69F00", VPS: "#009E73", PS: "#CC79A7", ALONE: "#555555"}
+_COLORS = {
+    AS: "#0072B2",
+    AS_TWO: "#000000",
+    AS_CALIBRATED: "#56B4E9",
+    ALL_PULLS: "#000000",
+    NO_MEMORY: "#8c2d04",
+    NOT_MEASURED: "#003b5c",
+    VS: "#E69F00",
+    VPS: "#009E73",
+    PS: "#CC79A7",
+    NAC: "#D55E00",
+    ALONE: "#555555",
+}
 _SHADES = ("#56B4E9", "#0072B2", "#003b5c", "#D55E00", "#8c2d04", "#222222")
-_MARKERS = {AS: "o", VS: "s", VPS: "^", PS: "D", ALONE: "v"}
+_MARKERS = {AS: "o", AS_TWO: "P", AS_CALIBRATED: "X", VS: "s", VPS: "^", PS: "D", NAC: "<", ALONE: "v"}
+Dashes = str | tuple[int, tuple[float, ...]]
+_DASHES: dict[str, Dashes] = {
+    AS_TWO: (0, (4, 1.5)),
+    NAC: (0, (1, 1)),
+}  # a second way to tell lines apart; all others are solid
 _GREY = "#777777"
+_COLUMNS = 4  # of panels, where a study has a panel a task and nothing more
+_FIT = 5  # so many names stand beside each other below a panel; more are slanted
+_DARK = 0.5  # cells below are dark: their figures are white
 _CURVES = "Curves: mean and 95% bootstrap band over seeds."
 _FINALS = "Final: last tenth of training, interquartile mean and 95% bootstrap interval over seeds."
+_CELLS = "Final: last tenth of training, interquartile mean over seeds."
 _ONE_CURVE = "Curves: of this seed, without a band."
 _ONE_FINAL = "Final: last tenth of training, without an interval."
 _OURS = "Episodes, T, grids and normalization are ours; the paper gives none."
@@ -43,6 +80,11 @@ class _Line:
     color: str
     group: Group
 
+    @property
+    def dashes(self) -> Dashes:
+        """How it is drawn."""
+        return _DASHES.get(self.group.contender, "-")
+
 
 def draw_study(path: Path, findings: StudyFindings) -> None:
     """Draw a study's figure as a PNG.
@@ -55,7 +97,9 @@ def draw_study(path: Path, findings: StudyFindings) -> None:
         "finals": _finals,
         "overlay": _finals,
         "grid": _grid,
+        "points": _points_alone,
         "strength": _strength,
+        "map": _map,
     }
     figure = arrangements[findings.study.arrangement](findings)
     figure.savefig(path, metadata={"Software": "Foretell"})
@@ -96,7 +140,7 @@ def _grid(findings: StudyFindings) -> Figure:
         conditions = [condition for condition in study.conditions if condition.task == task]
         for column, condition in enumerate(conditions):
             axes = panels[row, column]
-            lines = [_of_algorithm(condition, name) for name in condition.algorithms]
+            lines = [_of_contender(condition, name) for name in condition.contenders]
             _curves(axes, findings, task, lines)
             axes.set_title(f"{task.label}, {condition.variant.label}", fontsize=10)
             if column:
@@ -112,7 +156,7 @@ def _strength(findings: StudyFindings) -> Figure:
     figure, panels = _panels(findings, 2, len(study.tasks))
     for column, task in enumerate(study.tasks):
         above, below = panels[:, column]
-        for name in study.algorithms:
+        for name in study.contenders:
             _against_strength(above, below, findings, task, name)
         _reference_lines(above, findings.references[task.key])
         above.set_title(task.label, fontsize=10)
@@ -124,10 +168,53 @@ def _strength(findings: StudyFindings) -> Figure:
     return figure
 
 
-def _against_strength(above: Axes, below: Axes, findings: StudyFindings, task: StudyTask, algorithm: str) -> None:
-    conditions = [each for each in findings.study.conditions if each.task == task and algorithm in each.algorithms]
-    color, marker = _COLORS[algorithm], _MARKERS[algorithm]
-    groups = [Group(task.key, each.variant.key, algorithm) for each in conditions]
+def _points_alone(findings: StudyFindings) -> Figure:
+    """Normalized final returns, a panel a task, in rows."""
+    tasks = findings.study.tasks
+    columns = min(_COLUMNS, len(tasks))
+    rows = -(-len(tasks) // columns)
+    figure, panels = _panels(findings, rows, columns)
+    for axes in panels.flat[len(tasks) :]:
+        axes.axis("off")
+    for axes, task in zip(panels.flat, tasks, strict=False):
+        _points(axes, findings, [(line, [line.group]) for line in _lines(findings, task)])
+        axes.set_title(task.label, fontsize=10)
+    for row in range(rows):
+        panels[row, 0].set_ylabel("normalized final\nteam return")
+    return figure
+
+
+def _map(findings: StudyFindings) -> Figure:
+    """Normalized final returns over two numbers, as colors and figures, a panel a task."""
+    study = findings.study
+    figure, panels = _panels(findings, 1, len(study.tasks))
+    places = [each.place for each in study.variants if each.place is not None]
+    across, up = (sorted({place[axis] for place in places}) for axis in (0, 1))
+    for axes, task in zip(panels[0], study.tasks, strict=True):
+        cells = np.full((len(up), len(across)), np.nan)
+        for condition in (each for each in study.conditions if each.task == task):
+            if condition.variant.place is not None:
+                [contender] = condition.contenders
+                value = findings.final_normalized(Group(task.key, condition.variant.key, contender)).value
+                cells[up.index(condition.variant.place[1]), across.index(condition.variant.place[0])] = value
+        shades = axes.imshow(cells, cmap="cividis", vmin=0, vmax=1, origin="lower", aspect="auto")
+        for row, column in np.argwhere(~np.isnan(cells)):
+            ink = "white" if cells[row, column] < _DARK else "black"
+            axes.text(column, row, f"{cells[row, column]:.2f}", color=ink, fontsize=7, ha="center", va="center")
+        axes.grid(visible=False)
+        axes.set_xticks(range(len(across)), [f"{value:g}" for value in across])
+        axes.set_yticks(range(len(up)), [f"{value:g}" for value in up])
+        axes.set_xlabel(study.map_labels[0])
+        axes.set_title(task.label, fontsize=10)
+    panels[0, 0].set_ylabel(study.map_labels[1])
+    figure.colorbar(shades, ax=panels[0].tolist(), label="normalized final\nteam return", extend="both")
+    return figure
+
+
+def _against_strength(above: Axes, below: Axes, findings: StudyFindings, task: StudyTask, contender: str) -> None:
+    conditions = [each for each in findings.study.conditions if each.task == task and contender in each.contenders]
+    color, marker = _COLORS[contender], _MARKERS[contender]
+    groups = [Group(task.key, each.variant.key, contender) for each in conditions]
     found = [estimate(findings.finals(group), "final", *_key(group)) for group in groups]
     strengths = [each.variant.strength or 0.0 for each in conditions]
     if len(conditions) == 1:  # nothing is shared, so no fault can touch it
@@ -137,7 +224,13 @@ def _against_strength(above: Axes, below: Axes, findings: StudyFindings, task: S
     low = [each.value if each.low is None else each.low for each in found]
     high = [each.value if each.high is None else each.high for each in found]
     above.plot(
-        strengths, [each.value for each in found], color=color, marker=marker, markersize=4, label=SHORT[algorithm]
+        strengths,
+        [each.value for each in found],
+        color=color,
+        marker=marker,
+        markersize=4,
+        linestyle=_DASHES.get(contender, "-"),
+        label=CONTENDERS[contender].label,
     )
     above.fill_between(strengths, low, high, color=color, alpha=0.15, linewidth=0)
     heard = [
@@ -157,8 +250,9 @@ def _curves(axes: Axes, findings: StudyFindings, task: StudyTask, lines: Sequenc
         mean, low, high = band(np.array([each.curve for each in outcomes]), "curve", *_key(line.group))
         axes.fill_between(played, low, high, color=line.color, alpha=0.2, linewidth=0)
         # Learning alone lies beneath, wider: what shares in vain learns just so, and would be hidden.
-        width, alpha, order = (3.0, 0.45, 1.8) if line.group.algorithm == ALONE else (1.4, 1.0, 2.0)
-        axes.plot(played, mean, color=line.color, label=line.label, linewidth=width, alpha=alpha, zorder=order)
+        width, alpha, order = (3.0, 0.45, 1.8) if line.group.contender == ALONE else (1.4, 1.0, 2.0)
+        style: dict[str, Any] = {"linewidth": width, "linestyle": line.dashes, "alpha": alpha, "zorder": order}
+        axes.plot(played, mean, color=line.color, label=line.label, **style)
     _reference_lines(axes, findings.references[task.key])
     axes.set_xlabel("episodes played (thousands, all copies)")
 
@@ -184,7 +278,7 @@ def _points(axes: Axes, findings: StudyFindings, lines: Sequence[tuple[_Line, li
     for position, (line, groups) in enumerate(lines):
         samples = [findings.normalized(group) for group in groups]
         name = "all" if len(groups) > 1 else groups[0].task
-        found = stratified(samples, "final", name, line.group.variant, line.group.algorithm)
+        found = stratified(samples, "final", name, line.group.variant, line.group.contender)
         runs = [value for sample in samples for value in sample]
         spread = position + np.linspace(-0.18, 0.18, len(runs)) if len(runs) > 1 else [position]
         axes.plot(spread, runs, ".", color=line.color, alpha=0.5, markersize=6, markeredgewidth=0)
@@ -192,7 +286,9 @@ def _points(axes: Axes, findings: StudyFindings, lines: Sequence[tuple[_Line, li
             ends = [[found.value - found.low], [found.high - found.value]]
             axes.errorbar(position, found.value, ends, color=line.color, elinewidth=1.6, capsize=5, capthick=1.6)
         axes.plot(position, found.value, "o", color=line.color, markersize=4)
-    axes.set_xticks(range(len(lines)), [line.label.replace("independent", "indep.") for line, _ in lines], fontsize=8)
+    names = [line.label.replace("independent", "indep.") for line, _ in lines]
+    slant: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if len(lines) > _FIT else {}
+    axes.set_xticks(range(len(lines)), names, fontsize=8, **slant)
     axes.set_xlim(-0.5, len(lines) - 0.5)
     for value in (0.0, 1.0):
         axes.axhline(value, color=_GREY, linestyle=":", linewidth=1)
@@ -204,14 +300,14 @@ def _lines(findings: StudyFindings, task: StudyTask) -> list[_Line]:
         return [
             _Line(each.variant.label, _SHADES[position % len(_SHADES)], Group(task.key, each.variant.key, name))
             for position, each in enumerate(conditions)
-            for name in each.algorithms
+            for name in each.contenders
         ]
-    return [_of_algorithm(each, name) for each in conditions for name in each.algorithms]
+    return [_of_contender(each, name) for each in conditions for name in each.contenders]
 
 
-def _of_algorithm(condition: StudyCondition, algorithm: str) -> _Line:
-    group = Group(condition.task.key, condition.variant.key, algorithm)
-    return _Line(SHORT[algorithm], _COLORS[algorithm], group)
+def _of_contender(condition: StudyCondition, contender: str) -> _Line:
+    group = Group(condition.task.key, condition.variant.key, contender)
+    return _Line(CONTENDERS[contender].label, _COLORS[contender], group)
 
 
 def _panels(findings: StudyFindings, rows: int, columns: int) -> tuple[Figure, np.ndarray]:
@@ -238,16 +334,20 @@ def _foot(findings: StudyFindings, width: int) -> str:
     study = findings.study
     seeds = counted(len(study.seeds), "seed")
     curves, finals = (_CURVES, _FINALS) if len(study.seeds) > 1 else (_ONE_CURVE, _ONE_FINAL)
-    meaning = {"grid": (curves,), "strength": (finals,)}.get(study.arrangement, (curves, finals, "Dots are runs."))
+    meaning = {"grid": (curves,), "strength": (finals,), "map": (_CELLS,), "points": (finals, "Dots are runs.")}.get(
+        study.arrangement, (curves, finals, "Dots are runs.")
+    )
     lines = [" ".join((f"{seeds}.", *meaning, _OURS))]
-    if study.arrangement in ("finals", "overlay"):
+    if study.arrangement in ("finals", "overlay", "map", "points"):
         lines += [f"{task.label}: {findings.references[task.key].formula}" for task in study.tasks]
     return "\n".join(wrapped for line in lines for wrapped in textwrap.wrap(line, width))
 
 
 def _legend(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
-    height = figure.get_figheight()
+    height, width = figure.get_figheight(), figure.get_figwidth()
+    needed = sum(map(len, labels)) * 1.3 * _LETTER + len(labels) * 0.6  # inches, at size 9
+    narrow: dict[str, Any] = {"fontsize": 7.5, "handlelength": 1.2, "handletextpad": 0.4, "columnspacing": 0.9}
     figure.legend(
         handles,
         labels,
@@ -255,9 +355,9 @@ def _legend(figure: Figure, axes: Axes) -> None:
         bbox_to_anchor=(0.5, 1 - 0.26 / height),
         ncols=len(labels),
         frameon=False,
-        fontsize=9,
+        **(narrow if needed > width else {"fontsize": 9}),
     )
 
 
 def _key(group: Group) -> tuple[str, str, str]:
-    return group.task, group.variant, group.algorithm
+    return group.task, group.variant, group.contender

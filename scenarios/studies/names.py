@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 
 from broker.errors import UserError
-from scenarios.studies.study import SHORT, StudyTask
+from scenarios.studies.study import CONTENDERS, StudyTask
 
 
 def check_tasks(study: str, wanted: Iterable[str], tasks: Sequence[StudyTask]) -> None:
@@ -25,7 +25,7 @@ def check_algorithms(study: str, wanted: Iterable[str], algorithms: Sequence[str
     Raises:
         UserError: Says which algorithm is meant, if one is, and which there are.
     """
-    _check(study, "--algorithm", wanted, algorithms, {SHORT[name]: name for name in algorithms})
+    _check(study, "--algorithm", wanted, algorithms, {CONTENDERS[name].label: name for name in algorithms})
 
 
 def _check(study: str, option: str, wanted: Iterable[str], known: Sequence[str], meant: Mapping[str, str]) -> None:

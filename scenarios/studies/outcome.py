@@ -12,7 +12,7 @@ from scenarios.reports.references import References
 from scenarios.reports.statistics import Estimate, difference, estimate, paired
 from scenarios.results.run_result import EdgeTraffic, RunResult
 from scenarios.running.batch.cell import Cell, Group
-from scenarios.studies.claims import Claim, Comparison, Decided, decide
+from scenarios.studies.claims import Claim, Comparison, Decided, MapComparison, decide
 from scenarios.studies.study import Study
 
 _POINTS = 100
@@ -101,16 +101,38 @@ class StudyFindings:
         """Every comparison of a claim with its outcome."""
         return tuple(self._decide(comparison) for comparison in claim.comparisons)
 
-    def _decide(self, comparison: Comparison) -> Decided:
+    def _decide(self, comparison: Comparison | MapComparison) -> Decided:
+        found = self._map_estimate(comparison) if isinstance(comparison, MapComparison) else self._estimate(comparison)
+        return Decided(comparison, found, decide(comparison.expectation, found, comparison.margin))
+
+    def _estimate(self, comparison: Comparison) -> Estimate | None:
         group, other = comparison.group, comparison.other
         if group not in self.outcomes or other not in self.outcomes:
-            found = None
-        else:
-            before = self.normalized(other, start=comparison.from_start)
-            apart = paired if group == other else difference  # start and end of a group are of the same runs
-            found = apart(self.normalized(group), before, "difference", *_name(group), *_name(other))
-        return Decided(comparison, found, decide(comparison.expectation, found))
+            return None
+        before = self.normalized(other, start=comparison.from_start)
+        apart = paired if group == other else difference  # start and end of a group are of the same runs
+        return apart(self.normalized(group), before, "difference", *_name(group), *_name(other))
+
+    def _map_estimate(self, comparison: MapComparison) -> Estimate | None:
+        if any(group not in self.outcomes for row in comparison.rows for group in row):
+            return None
+        finals = np.array([[self.normalized(group) for group in row] for row in comparison.rows])
+        apart = along_rows(finals) - along_rows(finals.swapaxes(0, 1))
+        return estimate([float(each) for each in apart], "map", comparison.rows[0][0].task)
+
+
+def along_rows(finals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What a map changes along its rows: the standard deviation in each row, mean over rows.
+
+    Args:
+        finals: (rows, columns, runs), at least two columns.
+
+    Returns:
+        (runs,).
+    """
+    spread: NDArray[np.float64] = finals.std(axis=1, ddof=1).mean(axis=0)
+    return spread
 
 
 def _name(group: Group) -> tuple[str, str, str]:
-    return group.task, group.variant, group.algorithm
+    return group.task, group.variant, group.contender

@@ -1,6 +1,6 @@
-"""`foretell study search`: settings for every algorithm by successive halving, each with the same budget.
+"""`foretell study search`: settings for every contender by successive halving, each with the same budget.
 
-Every algorithm gets on every task as many candidates, the same rungs, and as many episodes played; candidates that try
+Every contender gets on every task as many candidates, the same rungs, and as many episodes played; candidates that try
 other numbers of parallel copies have fewer or more training episodes instead. The seeds are others than those that
 studies are evaluated with. The cells of a rung are cells like any other: done ones are not run again.
 """
@@ -16,35 +16,38 @@ from typing import Any
 
 from broker.errors import UserError
 from broker.text_files import read_text
-from scenarios.document.loading import MOST_BYTES, load_scenario
+from scenarios.document.loading import MOST_BYTES, load_scenario, parse_settings
 from scenarios.document.text.toml_text import parse_toml
 from scenarios.results.run_result import read_run
 from scenarios.running.batch.cell import Cell, Group, Settings
 from scenarios.running.batch.runner import Folder
 from scenarios.studies.candidates import Candidate, draw_candidates, episodes_of, survivors
-from scenarios.studies.cells import refuse_overrides
+from scenarios.studies.cells import contender_settings, refuse_overrides
 from scenarios.studies.names import check_algorithms, check_tasks
 from scenarios.studies.outcome import outcome
 from scenarios.studies.provenance import versions, write_provenance
 from scenarios.studies.sizes import SEARCH_RUNGS, quick_episodes
-from scenarios.studies.study import ALGORITHMS, Choice, StudyTask
+from scenarios.studies.study import CONTENDERS, SEARCHED, Choice, StudyTask
 from scenarios.studies.tables import markdown_table
-from scenarios.studies.tasks import EXCHANGE, NAVIGATION, PREDATION_6
+from scenarios.studies.tasks import EXCHANGE, EXCHANGE_NEAR, NAVIGATION, PREDATION, PREDATION_6
 
-TASKS = (EXCHANGE, NAVIGATION, PREDATION_6)
-_FIRST_SEED = 101
+TASKS = (EXCHANGE, EXCHANGE_NEAR, NAVIGATION, *PREDATION)
+FIRST_SEED = 101
+"""Studies are evaluated on seeds from 1 on."""
+_FIRST_OF_KIND = (EXCHANGE, NAVIGATION, PREDATION_6)
+_SERVES = "# A table named after a kind of environment serves each of its tasks that has none of its own."
 RunCells = Callable[[Sequence[Cell]], None]
 
 
 @dataclass(frozen=True)
 class Contest:
-    """One algorithm on one task.
+    """One contender on one task.
 
     Attributes:
         task: The task.
         kind: Of its environment.
         scenario: Catalogue name of what is searched around.
-        algorithm: The algorithm.
+        contender: Key of the contender.
         candidates: All that are tried, by number.
         games: Episodes that a candidate of the last rung plays, copies counted.
     """
@@ -52,9 +55,14 @@ class Contest:
     task: StudyTask
     kind: str
     scenario: str
-    algorithm: str
+    contender: str
     candidates: tuple[Candidate, ...]
     games: int
+
+    @property
+    def table(self) -> str:
+        """Names its tables in `tuned.toml`: the first task of a kind of environment serves all of that kind."""
+        return self.kind if self.task in _FIRST_OF_KIND else self.task.key
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ class Tried:
     """One candidate in one rung.
 
     Attributes:
-        contest: Of which algorithm and task.
+        contest: Of which contender and task.
         rung: From 0.
         candidate: Which.
         returns: Final team return of each run.
@@ -84,19 +92,20 @@ class Tried:
 
 
 def contests(choice: Choice) -> tuple[Contest, ...]:
-    """Every algorithm on every task, as far as the user chose them.
+    """Every contender on every task, as far as the user chose them.
 
     Raises:
         UserError: The user chose what the search has not, or sets what it varies.
     """
-    check_tasks("search", choice.tasks, TASKS)
-    check_algorithms("search", choice.algorithms, ALGORITHMS)
+    tasks = TASKS if choice.quick else tuple(task for task in TASKS if task != EXCHANGE_NEAR)
+    check_tasks("search", choice.tasks, tasks)
+    check_algorithms("search", choice.algorithms, SEARCHED)
     found = tuple(
-        _contest(task, algorithm, quick=choice.quick)
-        for task in TASKS
+        _contest(task, contender, quick=choice.quick)
+        for task in tasks
         if not choice.tasks or task.key in choice.tasks
-        for algorithm in ALGORITHMS
-        if not choice.algorithms or algorithm in choice.algorithms
+        for contender in SEARCHED
+        if not choice.algorithms or contender in choice.algorithms
     )
     tried = {path for contest in found for candidate in contest.candidates for path, _ in candidate.settings}
     refuse_overrides(choice, ("episodes", *sorted(tried)))
@@ -106,6 +115,12 @@ def contests(choice: Choice) -> tuple[Contest, ...]:
 def count_cells(choice: Choice) -> int:
     """How many runs the whole search has."""
     return len(contests(choice)) * len(_seeds(choice)) * sum(count for count, _ in SEARCH_RUNGS)
+
+
+def count_games(choice: Choice) -> int:
+    """About how many episodes the whole search plays, copies counted: each run rounds its own."""
+    games = sum(contest.games for contest in contests(choice))
+    return round(games * len(_seeds(choice)) * sum(count * part for count, part in SEARCH_RUNGS))
 
 
 def search(folder: Folder, choice: Choice, run: RunCells) -> tuple[list[Tried], list[Cell]]:
@@ -156,7 +171,7 @@ def write_search(folder: Folder, tried: Sequence[Tried], cells: Sequence[Cell], 
 
 
 def read_tuned(path: Path) -> Mapping[tuple[str, str], Settings]:
-    """Settings by kind of environment and algorithm, as a search left them.
+    """Settings by task or kind of environment, and contender, as a search left them.
 
     Raises:
         UserError: The file cannot be read or is no such file.
@@ -164,31 +179,34 @@ def read_tuned(path: Path) -> Mapping[tuple[str, str], Settings]:
     try:
         document = parse_toml(read_text(path, MOST_BYTES))
         return {
-            (kind, algorithm): tuple((name, json.dumps(value)) for name, value in settings.items())
-            for kind, algorithms in document.items()
-            for algorithm, settings in algorithms.items()
+            (task, contender): tuple((name, json.dumps(value)) for name, value in settings.items())
+            for task, contenders in document.items()
+            for contender, settings in contenders.items()
         }
     except OSError as error:
         msg = f"cannot read {path}: {error.strerror}"
         raise UserError(msg) from None
     except (tomllib.TOMLDecodeError, AttributeError, TypeError):
-        msg = f"{path} is not what `foretell study search` writes: expected tables [environment.algorithm] of settings"
+        msg = f"{path} is not what `foretell study search` writes: expected tables [task.algorithm] of settings"
         raise UserError(msg) from None
 
 
-def _contest(task: StudyTask, algorithm: str, *, quick: bool) -> Contest:
+def _contest(task: StudyTask, contender: str, *, quick: bool) -> Contest:
     scenario = task.quick if quick else task.scenario
-    plain = load_scenario(scenario, {"algorithm.name": algorithm})
+    own = contender_settings(CONTENDERS[contender], scenario)
+    chosen = {"algorithm.name": CONTENDERS[contender].algorithm}
+    plain = load_scenario(scenario, chosen | parse_settings(map("=".join, own)))
     episodes = quick_episodes("search", scenario) if quick else plain.episodes
-    candidates = draw_candidates(plain, algorithm, SEARCH_RUNGS[0][0])
-    return Contest(task, plain.environment.kind, scenario, algorithm, candidates, episodes * plain.parallel_episodes)
+    candidates = draw_candidates(plain, contender, SEARCH_RUNGS[0][0])
+    return Contest(task, plain.environment.kind, scenario, contender, candidates, episodes * plain.parallel_episodes)
 
 
 def _cells(contest: Contest, rung: int, candidate: Candidate, part: float, choice: Choice) -> list[Cell]:
-    group = Group(contest.task.key, f"rung{rung}-candidate{candidate.number}", contest.algorithm)
+    group = Group(contest.task.key, f"rung{rung}-candidate{candidate.number}", contest.contender)
     episodes = episodes_of(round(contest.games * part), candidate.copies)
     settings = (
-        ("algorithm.name", contest.algorithm),
+        ("algorithm.name", CONTENDERS[contest.contender].algorithm),
+        *CONTENDERS[contest.contender].settings,
         *candidate.settings,
         ("episodes", str(episodes)),
         *choice.settings,
@@ -198,7 +216,7 @@ def _cells(contest: Contest, rung: int, candidate: Candidate, part: float, choic
 
 def _seeds(choice: Choice) -> range:
     count = choice.seeds if choice.seeds is not None else 1 if choice.quick else 2
-    return range(_FIRST_SEED, _FIRST_SEED + count)
+    return range(FIRST_SEED, FIRST_SEED + count)
 
 
 def _tried(folder: Folder, contest: Contest, rung: int, candidate: Candidate, cells: Sequence[Cell]) -> Tried:
@@ -218,20 +236,26 @@ def _by_contest(tried: Sequence[Tried]) -> Iterator[tuple[Contest, list[Tried], 
 
 
 def _tuned(tried: Sequence[Tried]) -> str:
-    lines = ["# Settings found by `foretell study search`, by kind of environment and algorithm."]
+    lines = ["# Settings found by `foretell study search`, by task and algorithm.", _SERVES]
     for contest, _, best in _by_contest(tried):
-        lines += ["", f"[{contest.kind}.{contest.algorithm}]"]
+        lines += ["", f"[{contest.table}.{contest.contender}]"]
         lines += [f'"{path}" = {value}' for path, value in best.candidate.settings]
     return "\n".join(lines) + "\n"
 
 
 _ABOUT = """\
 Every algorithm got on every task the same number of candidates, the same rungs and the same number of episodes played
-(parallel copies counted); candidates were drawn by name, candidate 0 is the scenario as it is. Candidates of a rung
-start anew; those with the highest final team return (sum over agents, last tenth of training, mean over the search's
-seeds) go on, and candidate 0 in any case, since short runs favor fast starters. Environment steps differ where
-episodes end early. The search's seeds begin at 101; studies are evaluated on others. A best of nine by one seed is
-partly luck: what counts is the evaluation."""
+(parallel copies counted); candidates were drawn by name, candidate 0 is the scenario as it is. Varied are for all both
+learning rates, rounds, parallel copies and what ratios refer to; for anticipation sharing also rho (with two weights:
+the same rho, and rho' / rho from 1/4 to 4), for value sharing what a neighbor's advantage counts (1/4 to 4), and
+for those that mix parameters more choice of rounds, since every round is one step of consensus (1, 2, 3, 5 or 8
+instead of 2, 3 or 5). Anticipation sharing thus competes twice, each time with the whole budget; calibrated weights
+have one setting for all tasks and are not searched.
+
+Candidates of a rung start anew; those with the highest final team return (sum over agents, last tenth of training, mean
+over the search's seeds) go on, and candidate 0 in any case, since short runs favor fast starters. Environment steps
+differ where episodes end early. The search's seeds begin at 101; studies are evaluated on others. A best of nine by one
+seed is partly luck: what counts is the evaluation."""
 
 
 _NEXT = """\
@@ -248,7 +272,7 @@ def _page(tried: Sequence[Tried], command: str) -> str:
         best_rows.append(
             (
                 contest.task.label,
-                contest.algorithm,
+                contest.contender,
                 str(best.candidate.number),
                 *(f"{score:.2f}" for score in scores),
                 *(settings.get(path, "").strip('"') for path in paths),
@@ -256,7 +280,7 @@ def _page(tried: Sequence[Tried], command: str) -> str:
         )
         tries = [str(len([e for e in own if e.rung == rung])) for rung in rungs]
         games, steps = sum(e.games for e in own), sum(e.env_steps for e in own)
-        budget_rows.append((contest.task.label, contest.algorithm, ", ".join(tries), str(games), str(steps)))
+        budget_rows.append((contest.task.label, contest.contender, ", ".join(tries), str(games), str(steps)))
     rung_heads = [f"return, rung {rung}" for rung in range(len(SEARCH_RUNGS))]
     parts = [
         "# Search: settings of every algorithm at equal budget",
@@ -279,7 +303,7 @@ def _page(tried: Sequence[Tried], command: str) -> str:
 def _numbers(each: Tried) -> dict[str, Any]:
     return {
         "task": each.contest.task.key,
-        "algorithm": each.contest.algorithm,
+        "contender": each.contest.contender,
         "rung": each.rung,
         "candidate": each.candidate.number,
         "settings": dict(each.candidate.settings),

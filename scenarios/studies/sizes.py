@@ -9,27 +9,46 @@ from __future__ import annotations
 
 QUICK_SEEDS = 3
 FULL_SEEDS = 5
+MAP_SEEDS = 2
+"""Of a quick study that has many cells for each group of another."""
 
 QUICK_EPISODES = {
     "exchange-quick": 1200,  # 80 s
+    "exchange-near-quick": 1200,  # 75 s
     "navigation-quick": 500,  # 30 s
     "predation-6-quick": 1000,  # 115 s
     "predation-8-quick": 600,  # 45 s
     "predation-12-quick": 400,  # 50 s
+    "predation-20-quick": 200,  # 45 s
     "predation-20-random-partner-quick": 200,  # 40 s
     "predation-20-skip-quick": 200,  # 30 s
+    "predation-6": 6000,  # 150 s: the paper's settings, one copy
 }
 """Training episodes of a quick scenario in a study that takes it whole."""
 
+TIED_RHO = {
+    "exchange-quick": 8.0,
+    "exchange-near-quick": 8.0,
+    "navigation-quick": 8.0,
+    "predation-6-quick": 5.0,
+    "predation-8-quick": 5.0,
+    "predation-12-quick": 5.0,
+    "predation-20-quick": 5.0,
+    "predation-20-random-partner-quick": 5.0,
+    "predation-20-skip-quick": 5.0,
+}
+"""The rho of fixed weights in the quick scenarios, which are calibrated themselves; full scenarios have the paper's."""
+
 QUICK_FRACTION = {
-    "fig1": 0.6,  # 75 runs
-    "fig3": 0.5,  # 135 runs
-    "fig4": 1.0,  # 36 runs
-    "fig5": 1.0,  # 30 runs
-    "latency": 0.4,  # 150 runs
-    "loss": 0.4,  # 150 runs
-    "inaccurate": 0.5,  # 42 runs
-    "search": 0.5,  # 225 runs, most of them short
+    "fig1": 0.6,  # 126 runs
+    "fig3": 0.5,  # 189 runs
+    "fig4": 0.5,  # 148 runs
+    "fig5": 1.0,  # 42 runs
+    "latency": 0.4,  # 222 runs
+    "loss": 0.4,  # 222 runs
+    "inaccurate": 0.5,  # 78 runs
+    "calibrated": 0.5,  # 159 runs
+    "search": 0.5,  # 630 runs, most of them short
 }
 """Part of these episodes that a study plays; the more cells, the less."""
 

@@ -12,15 +12,92 @@ from typing import Literal
 from scenarios.running.batch.cell import Group, Settings
 from scenarios.studies.claims import Claim
 
-AS, VS, VPS, PS, ALONE = (
+AS, VS, VPS, PS, NAC, ALONE = (
     "anticipation-sharing",
     "value-sharing",
     "value-parameter-sharing",
     "policy-sharing",
+    "networked-actor-critic",
     "independent",
 )
-ALGORITHMS = (AS, VS, VPS, PS, ALONE)
-SHORT = {AS: "AS", VS: "VS", VPS: "VPS", PS: "PS", ALONE: "independent"}
+AS_TWO, AS_CALIBRATED = (f"{AS}-two-weights", f"{AS}-calibrated")
+ALL_PULLS, NO_MEMORY, NOT_MEASURED = (f"{AS_CALIBRATED}-{part}" for part in ("all-pulls", "no-memory", "not-measured"))
+
+
+@dataclass(frozen=True)
+class Contender:
+    """What is compared: an algorithm, as its scenario has it or in a setting of its own.
+
+    Attributes:
+        key: In ids, options and tuned settings; the algorithm's name where that is all.
+        label: In figures and tables, the paper's abbreviation.
+        algorithm: Its name in a document.
+        settings: Put into the document, before a study's variant.
+        about: What a reader has to know of it, a sentence, or nothing.
+    """
+
+    key: str
+    label: str
+    algorithm: str
+    settings: Settings = ()
+    about: str = ""
+
+
+_OF_AS = "algorithm.anticipation_sharing"
+RHO = f"{_OF_AS}.rho"
+FIXED: Settings = ((f"{_OF_AS}.weights", '"fixed"'),)
+_CALIBRATED: Settings = ((f"{_OF_AS}.weights", '"calibrated"'), (f"{_OF_AS}.rho", "3.0"))
+CONTENDERS = {
+    each.key: each
+    for each in (
+        Contender(AS, "AS", AS, FIXED, "AS weighs both penalties of Eq. 15 with one rho, as the paper does."),
+        Contender(
+            AS_TWO,
+            "AS two weights",
+            AS,
+            FIXED,
+            "AS two weights has a rho and a rho' of its own (ours), found by the search.",
+        ),
+        Contender(
+            AS_CALIBRATED,
+            "AS calibrated",
+            AS,
+            _CALIBRATED,
+            "AS calibrated measures rho' as it learns (ours), with rho = 3 in all tasks; nothing of it is searched.",
+        ),
+        Contender(
+            ALL_PULLS,
+            "all pulls",
+            AS,
+            (*_CALIBRATED, (f"{_OF_AS}.calibration.standard_errors", "0.0")),
+            "All pulls: AS calibrated that takes no standard errors off its slopes.",
+        ),
+        Contender(
+            NO_MEMORY,
+            "no memory",
+            AS,
+            (*_CALIBRATED, (f"{_OF_AS}.calibration.memory", "0.0")),
+            "No memory: AS calibrated with slopes of the last episode alone.",
+        ),
+        Contender(
+            NOT_MEASURED,
+            "not measured",
+            AS,
+            (*_CALIBRATED, (f"{_OF_AS}.calibration.memory", "0.999999")),
+            "Not measured: AS calibrated with slopes that stay where they begin, so that rho' is about 6 rho for all.",
+        ),
+        Contender(VS, "VS", VS),
+        Contender(VPS, "VPS", VPS),
+        Contender(PS, "PS", PS),
+        Contender(NAC, "NAC", NAC),
+        Contender(ALONE, "independent", ALONE),
+    )
+}
+"""By key, in the house's order."""
+SEARCHED = (AS, AS_TWO, VS, VPS, PS, NAC, ALONE)
+"""Contenders with settings to search, each with the same budget."""
+COMPARED = (AS, AS_CALIBRATED, VS, VPS, PS, NAC, ALONE)
+"""Contenders that need no search: every figure has them, unless its page says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -49,21 +126,23 @@ class Variant:
         label: In figures and tables.
         settings: Put into the document.
         strength: Where the study varies one number: that number.
+        place: Where it varies two: those numbers, along the map's horizontal and vertical axis.
     """
 
     key: str = ""
     label: str = ""
     settings: Settings = ()
     strength: float | None = None
+    place: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
 class StudyCondition:
-    """A task in a variant, and the algorithms that run there."""
+    """A task in a variant, and the contenders that run there."""
 
     task: StudyTask
     variant: Variant
-    algorithms: tuple[str, ...]
+    contenders: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -77,9 +156,12 @@ class Study:
         conditions: What is compared, in the order of the figure.
         claims: What the paper says about them, or what we ask.
         arrangement: finals: curves above normalized final returns. grid: tasks by variants. overlay: variants are lines
-            in one panel a task. strength: final return and heard share against the variants' strength.
+            in one panel a task. points: normalized final returns, a panel a task. strength: final return and heard
+            share against the variants' strength. map: normalized final returns over the variants' places, a panel a
+            task.
         seeds: Seeds of every group.
         strength_label: Below the axis, where there is a strength.
+        map_labels: At the horizontal and the vertical axis, where there are places.
         notes: What a reader has to know, a line each.
     """
 
@@ -88,9 +170,10 @@ class Study:
     about: str
     conditions: tuple[StudyCondition, ...]
     claims: tuple[Claim, ...]
-    arrangement: Literal["finals", "grid", "overlay", "strength"]
+    arrangement: Literal["finals", "grid", "overlay", "points", "strength", "map"]
     seeds: tuple[int, ...]
     strength_label: str = ""
+    map_labels: tuple[str, str] = ("", "")
     notes: tuple[str, ...] = ()
 
     @property
@@ -104,15 +187,15 @@ class Study:
         return tuple({condition.variant.key: condition.variant for condition in self.conditions}.values())
 
     @property
-    def algorithms(self) -> tuple[str, ...]:
-        """Its algorithms, in the house's order."""
-        return tuple(name for name in ALGORITHMS if any(name in each.algorithms for each in self.conditions))
+    def contenders(self) -> tuple[str, ...]:
+        """Its contenders, in the house's order."""
+        return tuple(key for key in CONTENDERS if any(key in each.contenders for each in self.conditions))
 
     def groups(self) -> Iterator[tuple[StudyCondition, Group]]:
         """Every group with its condition."""
         for condition in self.conditions:
-            for algorithm in condition.algorithms:
-                yield condition, Group(condition.task.key, condition.variant.key, algorithm)
+            for contender in condition.contenders:
+                yield condition, Group(condition.task.key, condition.variant.key, contender)
 
 
 @dataclass(frozen=True)
@@ -122,10 +205,10 @@ class Choice:
     Attributes:
         quick: The quick scenarios instead of the paper's.
         seeds: How many seeds, or None for the study's own number.
-        algorithms: These only; empty for all.
+        algorithms: Keys of these contenders only; empty for all.
         tasks: Keys of these only; empty for all.
         settings: Put into every document, last.
-        tuned: Settings by kind of environment and algorithm, from a search.
+        tuned: Settings by task or kind of environment, and contender, from a search.
         tuned_from: The file they are from, as the user called it.
     """
 

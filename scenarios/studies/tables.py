@@ -12,10 +12,10 @@ from scenarios.document.scenario import Scenario
 from scenarios.reports.statistics import Estimate
 from scenarios.running.batch.cell import Group
 from scenarios.studies.bill import BillLine
-from scenarios.studies.claims import MARGIN, Claim, Decided, Verdict, conclude
+from scenarios.studies.claims import MARGIN, Claim, Comparison, Decided, MapComparison, Verdict, conclude
 from scenarios.studies.origins import settings
 from scenarios.studies.outcome import START, RunOutcome, StudyFindings
-from scenarios.studies.study import SHORT, Study
+from scenarios.studies.study import CONTENDERS, Study
 
 _RETURNS = f"""\
 Returns are team returns: the undiscounted return of an episode summed over all agents, mean over parallel copies,
@@ -33,8 +33,8 @@ show, not as a proof."""
 _DECIDED = f"""\
 Each claim is decided by the 95% intervals of these differences of normalized final returns, and by nothing else:
 *above* holds when the whole interval is above 0 and fails when it is below; *near*, *not above* and *not below*
-allow {MARGIN:g} either way (ours); otherwise a comparison is undecided. A claim holds when all its comparisons
-hold and fails as soon as one fails."""
+allow {MARGIN:g} either way, or as much as they say (ours); otherwise a comparison is undecided. A claim holds when all
+its comparisons hold and fails as soon as one fails."""
 _UNDECIDED = """\
 With one seed there are no intervals, so no claim can be decided: run more with `--seeds`."""
 _BILLED = """\
@@ -123,7 +123,7 @@ def group_label(study: Study, group: Group) -> str:
     """A group in words, as short as its study allows."""
     variants = {condition.variant.key: condition.variant.label for condition in study.conditions}
     tasks = {task.key: task.label for task in study.tasks}
-    parts = [SHORT[group.algorithm]]
+    parts = [CONTENDERS[group.contender].label]
     if variants.get(group.variant):
         parts.append(variants[group.variant])
     return f"{', '.join(parts)} ({tasks.get(group.task, group.task)})"
@@ -141,11 +141,14 @@ def _what_ran(report: StudyReport) -> str:
     ran = (
         f"{counted(runs, 'run')} of `foretell simulate`: {counted(len(study.tasks), 'task')}, "
         f"{counted(len(study.variants), 'variant')}, "
-        f"{counted(len(study.algorithms), 'algorithm')} ({', '.join(study.algorithms)}), "
+        f"{counted(len(study.contenders), 'algorithm')} ({', '.join(study.contenders)}), "
         f"{counted(len(study.seeds), 'seed')} "
         f"({', '.join(map(str, study.seeds))})."
     )
-    return "\n\n".join((ran, _RETURNS, _about_intervals(len(study.seeds)), _OURS, *study.notes))
+    who = [CONTENDERS[key].about for key in study.contenders if CONTENDERS[key].about]
+    about = " ".join(who) if len(who) > 1 else ""
+    parts = (ran, about, _RETURNS, _about_intervals(len(study.seeds)), _OURS, *study.notes)
+    return "\n\n".join(part for part in parts if part)
 
 
 def _about_intervals(seeds: int) -> str:
@@ -171,8 +174,8 @@ def _claims(report: StudyReport) -> str:
         details += [
             (
                 str(number),
-                f"{group_label(findings.study, each.comparison.group)} minus {_other(findings.study, each)}",
-                each.comparison.expectation.value,
+                _difference(findings.study, each.comparison),
+                each.comparison.expected,
                 "" if each.estimate is None else interval(each.estimate),
                 each.verdict.value,
             )
@@ -188,9 +191,14 @@ def _claims(report: StudyReport) -> str:
     )
 
 
-def _other(study: Study, each: Decided) -> str:
-    label = group_label(study, each.comparison.other)
-    return f"{label} at the start" if each.comparison.from_start else label
+def _difference(study: Study, comparison: Comparison | MapComparison) -> str:
+    """What minus what."""
+    if isinstance(comparison, MapComparison):
+        [task] = {task.label for task in study.tasks if task.key == comparison.rows[0][0].task}
+        return f"deviation along {comparison.one} minus along {comparison.other} ({task})"
+    other = group_label(study, comparison.other)
+    start = " at the start" if comparison.from_start else ""
+    return f"{group_label(study, comparison.group)} minus {other}{start}"
 
 
 def _measured(decided: tuple[Decided, ...]) -> str:
@@ -208,7 +216,7 @@ def _finals(report: StudyReport) -> str:
             (
                 condition.task.label,
                 *((condition.variant.label,) if len(findings.study.variants) > 1 else ()),
-                group.algorithm,
+                group.contender,
                 f"{sum(starts) / len(starts):.2f}",
                 interval(findings.final(group)),
                 interval(findings.final_normalized(group)),
@@ -265,7 +273,8 @@ def _group_numbers(findings: StudyFindings, group: Group) -> dict[str, Any]:
     return {
         "task": group.task,
         "variant": group.variant,
-        "algorithm": group.algorithm,
+        "contender": group.contender,
+        "algorithm": CONTENDERS[group.contender].algorithm,
         "final": _estimate(findings.final(group)),
         "final_normalized": _estimate(findings.final_normalized(group)),
         "runs": [_run_numbers(each) for each in findings.outcomes[group]],
@@ -304,15 +313,25 @@ def _claim_numbers(findings: StudyFindings, claim: Claim) -> dict[str, Any]:
         "not_comparable": claim.not_comparable,
         "comparisons": [
             {
-                "group": _key(each.comparison.group),
-                "other": _key(each.comparison.other),
-                "other_at_start": each.comparison.from_start,
+                **_compared(each.comparison),
                 "expected": each.comparison.expectation.value,
+                "margin": each.comparison.margin,
                 "difference": None if each.estimate is None else _estimate(each.estimate),
                 "verdict": each.verdict.value,
             }
             for each in decided
         ],
+    }
+
+
+def _compared(comparison: Comparison | MapComparison) -> dict[str, Any]:
+    if isinstance(comparison, MapComparison):
+        rows = [[_key(group) for group in row] for row in comparison.rows]
+        return {"map": rows, "along_rows": comparison.one, "along_columns": comparison.other}
+    return {
+        "group": _key(comparison.group),
+        "other": _key(comparison.other),
+        "other_at_start": comparison.from_start,
     }
 
 
@@ -335,7 +354,7 @@ def _estimate(found: Estimate) -> dict[str, float | None]:
 
 
 def _key(group: Group) -> list[str]:
-    return [group.task, group.variant, group.algorithm]
+    return [group.task, group.variant, group.contender]
 
 
 def _number(value: float | None, digits: int) -> str:

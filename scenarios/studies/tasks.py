@@ -6,14 +6,16 @@ from collections.abc import Iterable
 
 from scenarios.running.batch.cell import Group
 from scenarios.studies.claims import Comparison, Expectation
-from scenarios.studies.study import ALGORITHMS, AS, PS, VPS, VS, Choice, StudyCondition, StudyTask, Variant
+from scenarios.studies.study import AS, COMPARED, PS, VPS, VS, Choice, StudyCondition, StudyTask, Variant
 
 EXCHANGE = StudyTask("exchange", "Exc. N=3", "exchange", "exchange-quick")
+EXCHANGE_NEAR = StudyTask("exchange-near", "Exc. N=3, near", "exchange", "exchange-near-quick")
 NAVIGATION = StudyTask("navigation", "Navi. N=3", "navigation", "navigation-quick")
 PREDATION_6 = StudyTask("predation-6", "Pred. N=6", "predation-6", "predation-6-quick")
 PREDATION_8 = StudyTask("predation-8", "Pred. N=8", "predation-8", "predation-8-quick")
 PREDATION_12 = StudyTask("predation-12", "Pred. N=12", "predation-12", "predation-12-quick")
 PREDATION = (PREDATION_6, PREDATION_8, PREDATION_12)
+PREDATION_20 = StudyTask("predation-20", "Pred. N=20", "predation-20", "predation-20-quick")
 RANDOM_PARTNER = StudyTask(
     "random-partner",
     "Pred. N=20, random partner",
@@ -30,7 +32,7 @@ def conditions(
     choice: Choice,
     tasks: Iterable[StudyTask],
     variants: Iterable[Variant] = (PLAIN,),
-    only: tuple[str, ...] = ALGORITHMS,
+    only: tuple[str, ...] = COMPARED,
 ) -> tuple[StudyCondition, ...]:
     """Every task in every variant, as far as the user chose them."""
     wanted = tuple(name for name in only if not choice.algorithms or name in choice.algorithms)

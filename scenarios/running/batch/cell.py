@@ -16,12 +16,12 @@ class Group:
     Attributes:
         task: Key of the task.
         variant: Key of the variant, empty where a study has one only.
-        algorithm: Name of the algorithm.
+        contender: Key of the algorithm, or of one of its settings, that is compared.
     """
 
     task: str
     variant: str
-    algorithm: str
+    contender: str
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Cell:
     """One run.
 
     Attributes:
-        group: Task, variant and algorithm.
+        group: Task, variant and contender.
         seed: The run's seed.
         scenario: Catalogue name of the document it starts from.
         settings: What is changed in that document, algorithm and number of episodes included, the seed not.
@@ -43,7 +43,7 @@ class Cell:
     @property
     def id(self) -> str:
         """Names the cell's folder; readable, and the same as long as the study asks for the same cell."""
-        parts = (self.group.task, self.group.variant, self.group.algorithm, f"seed{self.seed}")
+        parts = (self.group.task, self.group.variant, self.group.contender, f"seed{self.seed}")
         return "--".join(_slug(part) for part in parts if part)
 
     @property

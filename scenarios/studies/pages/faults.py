@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from scenarios.running.batch.cell import Group, Settings
 from scenarios.studies.claims import Claim, Comparison, Expectation
-from scenarios.studies.study import ALGORITHMS, ALONE, AS, SHORT, Choice, StudyCondition, Variant
+from scenarios.studies.study import ALONE, AS, COMPARED, CONTENDERS, Choice, StudyCondition, Variant
 from scenarios.studies.tasks import EXCHANGE, PREDATION_6, conditions
 
 TASKS = (EXCHANGE, PREDATION_6)
@@ -21,7 +21,7 @@ def strengths(what: str, values: Sequence[float], settings: Callable[[float], Se
 
 
 def fault_conditions(
-    choice: Choice, variants: tuple[Variant, ...], only: tuple[str, ...] = ALGORITHMS
+    choice: Choice, variants: tuple[Variant, ...], only: tuple[str, ...] = COMPARED
 ) -> tuple[StudyCondition, ...]:
     """Every task at every strength; independent learning without fault alone."""
     talking = tuple(name for name in only if name != ALONE)
@@ -30,7 +30,7 @@ def fault_conditions(
     for task in TASKS:
         for variant in variants:
             wanted = only if variant is quiet else talking
-            every += [each for each in conditions(choice, (task,), (variant,), wanted) if each.algorithms]
+            every += [each for each in conditions(choice, (task,), (variant,), wanted) if each.contenders]
     return tuple(every)
 
 
@@ -46,7 +46,7 @@ def fault_claims(
     keys = [task.key for task in TASKS]
     keeps = tuple(
         Claim(
-            f"{SHORT[name]} loses little at {what} {mild:g}",
+            f"{CONTENDERS[name].label} loses little at {what} {mild:g}",
             "ours",
             tuple(Comparison(of(key, mild, name), of(key, 0, name), Expectation.NOT_BELOW) for key in keys),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from scenarios.running.batch.cell import Settings
 from scenarios.studies.pages.faults import fault_claims, fault_conditions, strengths
 from scenarios.studies.sizes import FULL_SEEDS, QUICK_SEEDS
-from scenarios.studies.study import ALONE, AS, Choice, Study
+from scenarios.studies.study import ALONE, AS, AS_CALIBRATED, Choice, Study
 
 _NOISES = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
 _ABOUT = """\
@@ -20,8 +20,8 @@ def make(choice: Choice) -> Study:
         name="inaccurate",
         title="Inaccurate anticipations: final return against their noise",
         about=_ABOUT,
-        conditions=fault_conditions(choice, variants, only=(AS, ALONE)),
-        claims=fault_claims(variants, 0.25, 1.0, "noise", (AS,)),
+        conditions=fault_conditions(choice, variants, only=(AS, AS_CALIBRATED, ALONE)),
+        claims=fault_claims(variants, 0.25, 1.0, "noise", (AS, AS_CALIBRATED)),
         arrangement="strength",
         seeds=choice.first_seeds(QUICK_SEEDS, FULL_SEEDS),
         strength_label="part of the shared anticipation that is random",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from scenarios.running.batch.cell import Settings
 from scenarios.studies.pages.faults import NOTES, fault_claims, fault_conditions, strengths
 from scenarios.studies.sizes import FULL_SEEDS, QUICK_SEEDS
-from scenarios.studies.study import AS, PS, VPS, VS, Choice, Study
+from scenarios.studies.study import AS, AS_CALIBRATED, NAC, PS, VPS, VS, Choice, Study
 
 _PATIENCE_S = 2.0
 _MEANS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0)
@@ -23,7 +23,7 @@ def make(choice: Choice) -> Study:
         title="Latency: final return against the mean delay of shares",
         about=_ABOUT,
         conditions=fault_conditions(choice, variants),
-        claims=fault_claims(variants, 0.25, 2.0, "mean delay over patience", (AS, VS, VPS, PS)),
+        claims=fault_claims(variants, 0.25, 2.0, "mean delay over patience", (AS, AS_CALIBRATED, VS, VPS, PS, NAC)),
         arrangement="strength",
         seeds=choice.first_seeds(QUICK_SEEDS, FULL_SEEDS),
         strength_label="mean delay / patience",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from scenarios.running.batch.cell import Settings
 from scenarios.studies.pages.faults import NOTES, fault_claims, fault_conditions, strengths
 from scenarios.studies.sizes import FULL_SEEDS, QUICK_SEEDS
-from scenarios.studies.study import AS, PS, VPS, VS, Choice, Study
+from scenarios.studies.study import AS, AS_CALIBRATED, NAC, PS, VPS, VS, Choice, Study
 
 _PROBABILITIES = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
 _ABOUT = """\
@@ -21,7 +21,7 @@ def make(choice: Choice) -> Study:
         title="Loss: final return against the probability that a share is lost",
         about=_ABOUT,
         conditions=fault_conditions(choice, variants),
-        claims=fault_claims(variants, 0.3, 0.9, "loss probability", (AS, VS, VPS, PS)),
+        claims=fault_claims(variants, 0.3, 0.9, "loss probability", (AS, AS_CALIBRATED, VS, VPS, PS, NAC)),
         arrangement="strength",
         seeds=choice.first_seeds(QUICK_SEEDS, FULL_SEEDS),
         strength_label="probability that a share is lost",

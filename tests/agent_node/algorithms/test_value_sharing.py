@@ -1,4 +1,4 @@
-"""Value sharing: PPO on the mean of the advantages over the agent itself and the neighbors heard."""
+"""Value sharing: PPO on the weighted mean of the advantages over the agent itself and the neighbors heard."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from agent_cases import Played, agent_config, make_learner, play, scalar_advantages, scalar_network, toy_episode
 from learner_cases import critic, policies
+from pydantic import ValidationError
 
 from agent_node.algorithms.value_sharing import ValueSharing
 from agent_node.config import AgentConfig, AlgorithmConfig, LearningConfig
@@ -61,6 +62,40 @@ def test_the_mean_of_three_advantages_is_the_one_computed_by_hand() -> None:
     one = algorithm.mix(hand_round(), {A2: shares[A2]})
     assert one.advantages is not None
     assert one.advantages.tolist() == [3.0, -2.0, 5.0]
+
+
+def slow_mean(own: list[float], others: dict[str, dict[int, float]], weight: float) -> list[float]:
+    """Sample by sample, in plain numbers: what each who was in range says counts `weight`, the own advantage 1."""
+    means = []
+    for index, advantage in enumerate(own):
+        heard = [said[index] for said in others.values() if index in said]
+        means.append((advantage + weight * sum(heard)) / (1 + weight * len(heard)))
+    return means
+
+
+@pytest.mark.parametrize("weight", [0.25, 0.5, 1.0, 3.0])
+def test_a_weighted_mean_is_that_of_a_slow_version(weight: float) -> None:
+    algorithm = ValueSharing(LearningConfig(), AlgorithmConfig.model_validate({"value_sharing": {"weight": weight}}))
+    shares = {A1: about([0, 1, 2], [3, 0, 5]), A2: about([0, 2], [5, 7])}
+    mixed = algorithm.mix(hand_round(), shares)
+    assert mixed.advantages is not None
+    assert mixed.advantages.dtype == np.float32
+    slow = slow_mean([1, -2, 3], {A1: {0: 3, 1: 0, 2: 5}, A2: {0: 5, 2: 7}}, weight)
+    np.testing.assert_allclose(mixed.advantages, slow, rtol=1e-6)
+
+
+def test_with_weight_0_what_neighbors_say_counts_nothing_bit_for_bit() -> None:
+    algorithm = ValueSharing(LearningConfig(), AlgorithmConfig.model_validate({"value_sharing": {"weight": 0}}))
+    said = np.array([0.1, -2.3, 3.7], np.float32)
+    mixed = algorithm.mix(hand_round(advantages=said), {A1: about([0, 1, 2], [3, 0, 5])})
+    assert mixed.advantages is not None
+    assert mixed.advantages.tolist() == said.tolist()
+
+
+@pytest.mark.parametrize("weight", [-0.1, 1001, float("nan"), float("inf"), "much"])
+def test_a_weight_that_is_none_is_refused(weight: object) -> None:
+    with pytest.raises(ValidationError, match="weight"):
+        AlgorithmConfig.model_validate({"value_sharing": {"weight": weight}})
 
 
 def test_a_neighbor_hears_the_advantages_at_the_samples_at_which_it_was_in_range() -> None:

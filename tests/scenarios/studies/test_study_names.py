@@ -10,9 +10,9 @@ from click.testing import CliRunner
 from broker.errors import UserError
 from scenarios.commands.main import STUDIES, foretell
 from scenarios.commands.study import PAGES, make_study
-from scenarios.studies.search import TASKS as SEARCHED
+from scenarios.studies.search import TASKS as SEARCH_TASKS
 from scenarios.studies.search import contests
-from scenarios.studies.study import ALGORITHMS, Choice
+from scenarios.studies.study import COMPARED, SEARCHED, Choice
 
 
 def test_the_help_of_studies_lists_every_task_and_every_algorithm_of_each() -> None:
@@ -23,9 +23,9 @@ def test_the_help_of_studies_lists_every_task_and_every_algorithm_of_each() -> N
     for name, page in PAGES.items():
         study = import_module(page).make(Choice(quick=True))
         assert all(task.key in lines[name] for task in study.tasks)
-    assert all(task.key in lines["search"] for task in SEARCHED)
+    assert all(task.key in lines["search"] for task in SEARCH_TASKS)
     algorithms = " ".join(help_.split("Their algorithms:")[1].split())
-    assert all(algorithm in algorithms for algorithm in ALGORITHMS)
+    assert all(algorithm in algorithms for algorithm in (*COMPARED, *SEARCHED))
     assert "fig4 anticipation-sharing" in algorithms
 
 
@@ -36,6 +36,10 @@ def test_the_help_of_studies_lists_every_task_and_every_algorithm_of_each() -> N
         (Choice(quick=True, tasks=("Pred. N=12",)), "Did you mean --task predation-12?"),
         (Choice(quick=True, tasks=("navigaton",)), "Did you mean --task navigation?"),
         (Choice(quick=True, algorithms=("AS",)), "Did you mean --algorithm anticipation-sharing?"),
+        (
+            Choice(quick=True, algorithms=("AS calibrated",)),
+            "Did you mean --algorithm anticipation-sharing-calibrated?",
+        ),
         (Choice(quick=True, algorithms=("value_sharing",)), "Did you mean --algorithm value-sharing?"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 import types
 
@@ -10,6 +12,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from agent_node.algorithms.calibrated_weights import SlopeEstimate
 from broker.errors import UserError
 from env_service.config import ExchangeTaskConfig, NavigationConfig, PredationConfig
 from scenarios.commands.study import PAGES, make_study
@@ -28,20 +31,40 @@ from scenarios.studies.claims import (
     Comparison,
     Decided,
     Expectation,
+    MapComparison,
     Verdict,
     conclude,
     decide,
 )
 from scenarios.studies.figures import draw_study
 from scenarios.studies.origins import settings
-from scenarios.studies.outcome import RunOutcome, StudyFindings, outcome
+from scenarios.studies.outcome import RunOutcome, StudyFindings, along_rows, outcome
+from scenarios.studies.search import FIRST_SEED, contests, count_cells, count_games
 from scenarios.studies.share_arrays import SharedArray, share_layout
 from scenarios.studies.sizes import QUICK_EPISODES, QUICK_FRACTION, SEARCH_RUNGS, quick_episodes
-from scenarios.studies.study import ALGORITHMS, ALONE, AS, Choice
+from scenarios.studies.study import (
+    ALL_PULLS,
+    ALONE,
+    AS,
+    AS_CALIBRATED,
+    AS_TWO,
+    COMPARED,
+    CONTENDERS,
+    NAC,
+    NO_MEMORY,
+    NOT_MEASURED,
+    PS,
+    SEARCHED,
+    VPS,
+    VS,
+    Choice,
+)
 from scenarios.studies.tables import Made, StudyReport, numbers, page
 
 FULL, QUICK = Choice(quick=False), Choice(quick=True)
 NAMES = sorted(PAGES)
+RHO = "algorithm.anticipation_sharing.rho"
+WEIGHT = "algorithm.value_sharing.weight"
 TINY = {"parallel_episodes": 2, "learning.hidden": [8]}
 
 
@@ -63,7 +86,9 @@ def test_claims_speak_of_groups_that_run(name):
     assert study.claims
     for claim in study.claims:
         for comparison in claim.comparisons:
-            assert {comparison.group, comparison.other} <= groups, claim.text
+            of_map = isinstance(comparison, MapComparison)
+            named = sum(comparison.rows, ()) if of_map else (comparison.group, comparison.other)
+            assert set(named) <= groups, claim.text
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -87,7 +112,8 @@ def test_the_paper_s_conditions_are_what_the_pages_ask_for():
         "predation-8",
     ]
     assert [each.topology.distance for each in of("fig3")] == [1.0, 1.5, 2.0, 1.0, 1.5, 2.0, 0.9, 3.0, 9.0]
-    assert [each.algorithm.anticipation_sharing.rho for each in of("fig4")][:3] == [0.03, 0.1, 0.3]
+    rhos = [each.algorithm.anticipation_sharing for each in of("fig4") if each.name == "predation-8"]
+    assert [(each.rho, each.rho_own) for each in rhos][:3] == [(0.03, None), (0.1, None), (0.3, None)]
     partner, skip = of("fig5")
     assert (partner.environment.agents, partner.exchange.mode) == (20, "random-partner")
     assert (skip.environment.agents, skip.exchange.skip_probability) == (20, 0.5)
@@ -100,11 +126,124 @@ def test_the_paper_s_conditions_are_what_the_pages_ask_for():
     assert noise == [0, 0.1, 0.25, 0.5, 0.75, 1]
 
 
-def test_figure_1_has_five_tasks_five_algorithms_and_five_seeds():
+def test_figure_1_has_five_tasks_and_a_near_one_when_quick_seven_contenders_and_five_seeds():
     cells = study_cells(make_study("fig1", FULL), FULL)
-    assert len(cells) == 5 * 5 * 5
-    assert len(study_cells(make_study("fig1", QUICK), QUICK)) == 5 * 5 * 3
-    assert {cell.group.algorithm for cell in cells} == set(ALGORITHMS)
+    assert len(cells) == 5 * 7 * 5
+    assert len(study_cells(make_study("fig1", QUICK), QUICK)) == 6 * 7 * 3
+    assert {cell.group.contender for cell in cells} == set(COMPARED)
+    near = load_scenario("exchange-near-quick")
+    assert (near.topology.kind, near.topology.distance) == ("proximity", load_scenario("exchange").topology.distance)
+    plain = load_scenario("exchange-quick")
+    same = {"topology": plain.topology, "name": plain.name, "description": plain.description}
+    assert near.model_copy(update=same) == plain
+
+
+@pytest.mark.parametrize("key", [key for key in CONTENDERS if key in (*COMPARED, *SEARCHED)])
+def test_a_contender_is_an_algorithm_with_settings_that_can_run(key):
+    contender = CONTENDERS[key]
+    tuned = {("exchange", each): () for each in SEARCHED}
+    choice = Choice(quick=True, seeds=1, tasks=("exchange",), algorithms=(key,), tuned=tuned)
+    [cell] = study_cells(make_study("fig1", choice), choice)
+    assert (cell.group.contender, document(cell).algorithm.name) == (key, contender.algorithm)
+    assert f"exchange--{key}--seed1" == cell.id
+    sharing = document(cell).algorithm.anticipation_sharing
+    if key in (AS, AS_TWO):
+        assert (sharing.weights, sharing.rho) == ("fixed", 8.0)
+    elif key == AS_CALIBRATED:
+        assert (sharing.weights, sharing.rho) == ("calibrated", 3.0)
+
+
+def test_what_a_contender_sets_cannot_be_overridden_where_it_runs():
+    settings = (("algorithm.anticipation_sharing.rho", "2.0"),)
+    choice = Choice(quick=True, seeds=1, tasks=("exchange",), settings=settings)
+    with pytest.raises(UserError, match=r"--set algorithm.anticipation_sharing.rho: the study sets "):
+        study_cells(make_study("fig1", choice), choice)
+    alone = Choice(quick=True, seeds=1, tasks=("exchange",), algorithms=(AS,), settings=settings)
+    [cell] = study_cells(make_study("fig1", alone), alone)
+    assert document(cell).algorithm.anticipation_sharing.rho == 2.0
+
+
+def test_two_weights_run_where_a_search_found_them_and_only_there():
+    tuned = {(kind, each): () for each in SEARCHED for kind in ("exchange", "navigation", "predation")}
+    assert AS_TWO not in make_study("fig1", QUICK).contenders
+    assert set(make_study("fig1", Choice(quick=True, tuned=tuned)).contenders) == {*COMPARED, *SEARCHED}
+
+
+def test_anticipation_sharing_is_asked_for_less_than_the_paper_claims_in_every_setting():
+    tuned = {(kind, each): () for each in SEARCHED for kind in ("exchange", "navigation", "predation")}
+    study = make_study("fig1", Choice(quick=True, tuned=tuned))
+    paper = study.claims[0]
+    assert "Machine Learning 114:190 (2025), claims less" in paper.source
+    asked = [claim for claim in study.claims if " at most " in claim.text]
+    assert len(asked) == 6
+    for claims, key in zip((asked[:2], asked[2:4], asked[4:]), (AS, AS_CALIBRATED, AS_TWO), strict=True):
+        everywhere, on_exchange = claims
+        assert {each.group.contender for claim in claims for each in claim.comparisons} == {key}
+        assert {(each.other.task, each.other.contender) for each in everywhere.comparisons} == {
+            (task.key, other) for task in study.tasks for other in (PS, VPS, NAC, ALONE)
+        }
+        assert {each.margin for each in everywhere.comparisons} == {0.02}
+        [vs] = on_exchange.comparisons
+        assert (vs.other, vs.margin) == (Group("exchange", "", VS), 0.03)
+
+
+def test_each_part_of_calibrated_weights_is_left_out_once_and_nothing_else_is_changed():
+    choice = Choice(quick=True, seeds=1, tasks=("exchange",))
+    cells = study_cells(make_study("calibrated", choice), choice)
+    found = {cell.group.contender: document(cell) for cell in cells}
+    whole = found[AS_CALIBRATED].algorithm.anticipation_sharing.calibration.model_dump()
+    changed = {
+        key: found[key].algorithm.anticipation_sharing.calibration.model_dump().items() - whole.items()
+        for key in (ALL_PULLS, NO_MEMORY, NOT_MEASURED)
+    }
+    assert changed == {
+        ALL_PULLS: {("standard_errors", 0.0)},
+        NO_MEMORY: {("memory", 0.0)},
+        NOT_MEASURED: {("memory", 0.999999)},
+    }
+    assert all(found[key].algorithm.anticipation_sharing.weights == "calibrated" for key in changed)
+    assert all(found[key].algorithm.anticipation_sharing.rho == 3 for key in changed)
+
+
+def test_slopes_that_are_not_measured_stay_where_they_begin():
+    estimate, random = SlopeEstimate(0.0, 0.0, 0.0), np.random.default_rng(1)
+    for _ in range(600):
+        x, advantages = random.normal(size=(2, 640)).astype(np.float32)
+        estimate = estimate.after(x, advantages, 0.999999, first_slope=4.8)
+    assert estimate.slope(2.0) == pytest.approx(4.8, rel=0.01)
+
+
+def test_calibrated_weights_are_tried_where_they_were_not_made():
+    cells = study_cells(make_study("calibrated", QUICK), QUICK)
+    found = {cell.group.task: document(cell) for cell in cells if cell.group.contender == AS_CALIBRATED}
+    assert (found["predation-12"].environment.agents, found["predation-20"].environment.agents) == (12, 20)
+    assert found["random-partner"].exchange.mode == "random-partner"
+    assert found["random-skip"].exchange.skip_probability == 0.5
+    assert found["exchange-near"].topology.kind == "proximity"
+    assert found["lossy"].faults[0].probability == 0.3
+    assert found["late"].faults[0].delay_s.mean_s == found["late"].exchange.patience_s / 2
+    assert (found["one-copy"].parallel_episodes, found["one-copy"].learning.actor_learning_rate) == (1, 1e-4)
+
+
+def test_figure_4_maps_both_weights_and_keeps_the_paper_s_tied_ones_as_a_row():
+    study = make_study("fig4", QUICK)
+    mapped = {task.key: set() for task in study.tasks}
+    for condition in study.conditions:
+        rho, ratio = condition.variant.place
+        mapped[condition.task.key].add((rho, ratio))
+        settings = (*CONTENDERS[AS].settings, *condition.variant.settings)
+        found = load_scenario(condition.task.quick, parse_settings("=".join(each) for each in settings))
+        sharing = found.algorithm.anticipation_sharing
+        assert (sharing.rho, sharing.rho_prime) == (rho, pytest.approx(rho * ratio))
+    whole = {(rho, ratio) for rho in (0.3, 1, 3, 10) for ratio in (0.25, 0.5, 1, 2, 4)}
+    row = {(rho, 1) for rho in (0.03, 0.1, 0.3, 1, 3, 10)}
+    assert mapped == {
+        "exchange": whole,
+        "navigation": whole,
+        "predation-6": whole | row,
+        "predation-8": row,
+        "predation-12": row,
+    }
 
 
 def test_only_scenarios_that_differ_in_the_number_of_agents_alone_decide_claims_about_it():
@@ -131,7 +270,7 @@ def test_quick_figure_5_says_that_partners_are_drawn_from_four_neighbors():
 
 
 def test_independent_learning_runs_once_where_faults_touch_shares_alone():
-    groups = [group for _, group in make_study("loss", FULL).groups() if group.algorithm == ALONE]
+    groups = [group for _, group in make_study("loss", FULL).groups() if group.contender == ALONE]
     assert [(group.task, group.variant) for group in groups] == [("exchange", "loss0"), ("predation-6", "loss0")]
 
 
@@ -203,6 +342,28 @@ def test_tuned_settings_cannot_be_overridden():
 )
 def test_the_interval_alone_decides(expectation, low, high, verdict):
     assert decide(expectation, Estimate((low + high) / 2, low, high)) is verdict
+
+
+def test_a_comparison_has_a_margin_of_its_own():
+    assert decide(Expectation.NOT_BELOW, Estimate(0.0, -0.05, 0.1)) is Verdict.HOLDS
+    assert decide(Expectation.NOT_BELOW, Estimate(0.0, -0.05, 0.1), 0.02) is Verdict.UNDECIDED
+    assert decide(Expectation.NOT_BELOW, Estimate(-0.05, -0.06, -0.03), 0.02) is Verdict.FAILS
+    assert decide(Expectation.NOT_BELOW, Estimate(0.0, -0.02, 0.1), 0.02) is Verdict.HOLDS
+
+
+def test_what_a_map_changes_along_its_rows_is_the_mean_of_their_deviations():
+    """Rows (0, 2) and (1, 1): deviations sqrt(2) and 0. Columns (0, 1) and (2, 1): sqrt(1/2) each. Run 2 has none."""
+    finals = np.array([[[0.0, 3.0], [2.0, 3.0]], [[1.0, 3.0], [1.0, 3.0]]])
+    assert along_rows(finals).tolist() == pytest.approx([math.sqrt(2) / 2, 0])
+    assert along_rows(finals.swapaxes(0, 1)).tolist() == pytest.approx([math.sqrt(0.5), 0])
+
+
+@pytest.mark.parametrize(("by_ratio", "by_rho", "verdict"), [(1, 0.1, "holds"), (0.1, 1, "fails")])
+def test_the_map_alone_decides_whether_the_ratio_matters_more(by_ratio, by_rho, verdict):
+    findings = made_map(by_ratio, by_rho)
+    [claim] = [each for each in findings.study.claims if "matters more" in each.text]
+    decided = findings.decide(claim)
+    assert [each.verdict.value for each in decided] == [verdict, "not run", "not run"]
 
 
 def test_one_run_decides_nothing():
@@ -308,13 +469,45 @@ def made_findings(finals):
     study = make_study("fig1", choice)
     outcomes = {}
     for cell in study_cells(study, choice):
-        last = finals[cell.group.algorithm][cell.seed - 1]
-        talks = cell.group.algorithm != ALONE
+        last = finals[cell.group.contender][cell.seed - 1]
+        talks = cell.group.contender != ALONE
         traffic = EdgeTraffic(6, 50, 100, 100_000, 80, 20, 5) if talks else EdgeTraffic(0, 50, 0, 0, 0, 0, 0)
         played, curve = np.linspace(1, 100, 10), np.linspace(0, last, 10)
         outcomes.setdefault(cell.group, []).append(RunOutcome(cell, 0.0, last, played, curve, 1000, traffic, "c", "w"))
     scales = {"exchange": references(load_scenario("exchange-quick").environment)}
     return StudyFindings(study, {group: tuple(found) for group, found in outcomes.items()}, scales)
+
+
+def made_map(by_ratio, by_rho):
+    """Fig. 4 on Exchange alone, with made-up final returns that follow the place in the map; run 2 is a bit off."""
+    choice = Choice(quick=True, seeds=2, tasks=("exchange",))
+    study = make_study("fig4", choice)
+    places = {condition.variant.key: condition.variant.place for condition in study.conditions}
+    outcomes = {}
+    for cell in study_cells(study, choice):
+        rho, ratio = places[cell.group.variant]
+        last = 5 + by_ratio * math.log2(ratio) + by_rho * math.log2(rho) + 0.1 * cell.seed * math.sin(7 * rho + ratio)
+        played, curve = np.linspace(1, 100, 10), np.linspace(0, last, 10)
+        traffic = EdgeTraffic(6, 50, 100, 100_000, 80, 20, 5)
+        outcomes.setdefault(cell.group, []).append(RunOutcome(cell, 0.0, last, played, curve, 1000, traffic, "c", "w"))
+    scales = {"exchange": references(load_scenario("exchange-quick").environment)}
+    return StudyFindings(study, {group: tuple(found) for group, found in outcomes.items()}, scales)
+
+
+def test_the_map_s_figure_and_page_show_every_cell(monkeypatch, tmp_path):
+    drawn = []
+    write = Axes.text
+    monkeypatch.setattr(Axes, "text", lambda *words, **how: (drawn.append(words[3]), write(*words, **how))[1])
+    findings = made_map(1, 0.1)
+    draw_study(tmp_path / "fig4.png", findings)
+    cells = [f"{findings.final_normalized(group).value:.2f}" for _, group in findings.study.groups()]
+    assert sorted(drawn) == sorted(cells)
+    assert len(cells) == 20
+    text = page(made_page(findings))
+    assert "| Exc. N=3 | rho = 0.3, rho' = 0.25 rho | anticipation-sharing |" in text
+    assert "deviation along rho' / rho minus along rho (Exc. N=3) | above |" in text
+    claims = json.loads(numbers(made_page(findings)))["claims"]
+    assert len(claims[-1]["comparisons"][0]["map"]) == 4
 
 
 def test_the_bill_counts_wire_bytes_per_edge_and_round_and_gain_over_learning_alone():
@@ -337,7 +530,7 @@ def test_the_page_decides_claims_says_what_was_not_run_and_never_says_significan
     report = made_page(made_findings({AS: (10.0, 11.0, 12.0), ALONE: (1.0, 1.0, 1.0)}))
     text = page(report)
     claim = "AS ends above learning alone on every task (ours)"
-    assert f"| 4 | {claim} | of 5 comparisons: 1 holds, 4 not run | **undecided** |" in text
+    assert f"| 4 | {claim} | of 6 comparisons: 1 holds, 5 not run | **undecided** |" in text
     [number] = [line for line in text.splitlines() if "| 2 | PS converges more slowly" in line]
     assert "it ends lower" in number
     assert "| Not comparable: the quick scenarios of N=6 and N=12 differ in more than N" in number
@@ -394,25 +587,100 @@ def test_settings_are_marked_the_paper_s_or_ours():
 # Search
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_every_algorithm_tries_as_many_settings_and_plays_as_much(algorithm):
+@pytest.mark.parametrize("contender", SEARCHED)
+def test_every_contender_tries_as_many_settings_and_plays_as_much(contender):
     plain = load_scenario("exchange-quick")
-    candidates = draw_candidates(plain, algorithm, 9)
+    candidates = draw_candidates(plain, contender, 9)
     assert len({candidate.settings for candidate in candidates}) == 9
     for candidate in candidates:
-        assert ("algorithm.anticipation_sharing.rho" in dict(candidate.settings)) == (algorithm == AS)
+        own = {path.split(".")[-1] for path, _ in candidate.settings if path.startswith("algorithm.")}
+        assert own == {AS: {"rho"}, AS_TWO: {"rho", "rho_own"}, VS: {"weight"}}.get(contender, set())
         games = 1000 * plain.parallel_episodes
         assert episodes_of(games, candidate.copies) * candidate.copies == pytest.approx(games, rel=0.01)
         assert dict(candidate.settings)["parallel_episodes"] == str(candidate.copies)
 
 
 def test_candidate_0_is_the_scenario_as_it_is_and_draws_have_names():
-    plain = load_scenario("exchange-quick")
-    [first, *_] = draw_candidates(plain, AS, 1)
-    changed = load_scenario("exchange-quick", parse_settings(f"{path}={value}" for path, value in first.settings))
-    assert changed == plain
+    own = {"algorithm.anticipation_sharing.weights": "fixed", RHO: 8.0}
+    plain = load_scenario("exchange-quick", own)
+    for contender in SEARCHED:
+        [first] = draw_candidates(plain, contender, 1)
+        changed = load_scenario("exchange-quick", own | parse_settings("=".join(each) for each in first.settings))
+        assert changed.algorithm.anticipation_sharing.rho_prime == 8.0
+        assert contender == AS_TWO or changed == plain
     assert draw_candidates(plain, AS, 9)[:3] == draw_candidates(plain, AS, 3)
     assert draw_candidates(plain, AS, 9)[1:] != draw_candidates(load_scenario("navigation-quick"), AS, 9)[1:]
+
+
+def test_both_weights_are_searched_around_the_same_candidates_as_one():
+    """So that two weights gain over one by the ratio alone."""
+    plain = load_scenario("exchange-quick")
+    ratios = []
+    for one, two in zip(draw_candidates(plain, AS, 9), draw_candidates(plain, AS_TWO, 9), strict=True):
+        tied, both = dict(one.settings), dict(two.settings)
+        ratios.append(float(both.pop("algorithm.anticipation_sharing.rho_own")) / float(tied[RHO]))
+        assert tied == both
+    assert ratios[0] == 1
+    assert all(0.24 < ratio < 4.1 for ratio in ratios)
+    assert min(ratios) < 1 < max(ratios)
+    assert len(set(ratios)) == 9
+
+
+def test_a_neighbor_s_advantage_weighs_as_differently_as_others_interests_do():
+    weights = [float(dict(each.settings)[WEIGHT]) for each in draw_candidates(load_scenario("exchange-quick"), VS, 60)]
+    assert weights[0] == 1
+    assert 0.25 <= min(weights) < 0.4
+    assert 2.5 < max(weights) <= 4
+
+
+@pytest.mark.parametrize("contender", SEARCHED)
+def test_those_that_mix_parameters_have_more_choice_of_rounds(contender):
+    drawn = draw_candidates(load_scenario("exchange-quick"), contender, 60)
+    rounds = {int(dict(each.settings)["learning.rounds"]) for each in drawn}
+    assert rounds == ({1, 2, 3, 5, 8} if contender in (VPS, PS, NAC) else {2, 3, 5})
+
+
+def test_the_search_never_sees_a_seed_that_a_study_is_evaluated_on():
+    evaluated = {
+        cell.seed
+        for name in NAMES
+        for choice in (FULL, QUICK)
+        for cell in study_cells(make_study(name, choice), choice)
+    }
+    assert evaluated == {1, 2, 3, 4, 5}
+    assert max(evaluated) < FIRST_SEED
+
+
+def test_every_contender_is_searched_on_every_task_with_the_same_budget():
+    found = contests(QUICK)
+    assert {each.scenario for each in found} >= {"exchange-near-quick", "predation-8-quick", "predation-12-quick"}
+    for task in {each.task for each in found}:
+        own = [each for each in found if each.task == task]
+        assert [each.contender for each in own] == list(SEARCHED)
+        assert len({(each.games, len(each.candidates)) for each in own}) == 1
+    rungs = sum(count for count, _ in SEARCH_RUNGS)
+    assert count_cells(QUICK) == len(found) * rungs
+    [contest] = contests(Choice(quick=True, tasks=("exchange",), algorithms=(AS,)))
+    games = count_games(Choice(quick=True, tasks=("exchange",), algorithms=(AS,)))
+    assert games == round(contest.games * (1 + 4 / 3 + 2))
+
+
+def test_a_task_s_own_tuned_settings_go_before_those_of_its_kind():
+    tables = {each.task.key: each.table for each in contests(QUICK)}
+    assert tables == {
+        "exchange": "exchange",
+        "exchange-near": "exchange-near",
+        "navigation": "navigation",
+        "predation-6": "predation",
+        "predation-8": "predation-8",
+        "predation-12": "predation-12",
+    }
+    tuned = {("exchange", AS): (("learning.rounds", "5"),), ("exchange-near", AS): (("learning.rounds", "2"),)}
+    choice = Choice(quick=True, seeds=1, tasks=("exchange", "exchange-near"), algorithms=(AS,), tuned=tuned)
+    cells = study_cells(make_study("fig1", choice), choice)
+    assert [document(cell).learning.rounds for cell in cells] == [5, 2]
+    del tuned["exchange-near", AS]
+    assert [document(cell).learning.rounds for cell in study_cells(make_study("fig1", choice), choice)] == [5, 5]
 
 
 def test_those_with_the_highest_scores_go_on_and_of_equals_the_first():

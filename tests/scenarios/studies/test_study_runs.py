@@ -150,7 +150,7 @@ def test_cells_of_another_arithmetic_are_refused(uninterrupted, tmp_path):
     [
         (["fig1", "--task", "chess"], "--task chess: fig1 has exchange, navigation, predation-6, "),
         (["fig1", "--algorithm", "magic"], "--algorithm magic: fig1 has anticipation-sharing, "),
-        (["fig4", "--set", "learning.wat=1"], "cell predation-6--rho0.03--anticipation-sharing--seed1: learning.wat: "),
+        (["fig4", "--set", "learning.wat=1"], "cell exchange--rho0.3--anticipation-sharing--seed1: learning.wat: "),
         (["fig4", "--set", "rho"], "--set expects path=value"),
         (
             ["fig4", "--set", "algorithm.anticipation_sharing.rho=1"],
