@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from scenarios.reports.references import references
+from scenarios.reports.references import References, references
 from scenarios.results.run_result import read_run
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.runner import Folder, document
@@ -50,14 +50,17 @@ def write_study(folder: Folder, study: Study, cells: Sequence[Cell], jobs: int, 
 
 
 def gather(folder: Folder, study: Study, cells: Sequence[Cell]) -> StudyFindings:
-    """The outcomes of all cells, by group."""
+    """The outcomes of all cells, by group, and the references of tasks that have the same ones in all their cells."""
     outcomes: dict[Group, list[RunOutcome]] = {}
-    scales = {}
+    scales: dict[str, list[References | None]] = {}
     for cell in cells:
         run = read_run(folder.run(cell).root)
         outcomes.setdefault(cell.group, []).append(outcome(cell, run))
-        scales[cell.group.task] = references(run.scenario.environment)
-    return StudyFindings(study, {group: tuple(found) for group, found in outcomes.items()}, scales)
+        scales.setdefault(cell.group.task, []).append(references(run.scenario.environment))
+    known = {
+        task: found[0] for task, found in scales.items() if found[0] is not None and found.count(found[0]) == len(found)
+    }
+    return StudyFindings(study, {group: tuple(found) for group, found in outcomes.items()}, known)
 
 
 def layouts(cells: Sequence[Cell]) -> Layouts:

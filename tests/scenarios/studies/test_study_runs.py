@@ -201,7 +201,7 @@ def test_a_failed_cell_is_named_with_its_log_and_the_others_are_run(tmp_path):
 
 
 def test_two_studies_never_work_in_one_folder(tmp_path):
-    with Folder(tmp_path).held(), pytest.raises(UserError, match="another study works in"), Folder(tmp_path).held():
+    with Folder(tmp_path).held(), pytest.raises(UserError, match="another process works in"), Folder(tmp_path).held():
         pass
 
 
