@@ -113,9 +113,7 @@ def _check_paths(place: str, table: Mapping[str, JsonValue]) -> None:
             if path == own or path.startswith(f"{own}."):
                 raise ScenarioError(f"{place}.{path}", problem)
         if path in seen:
-            raise ScenarioError(
-                f"{place}.{path}", "expected one value, found two: one with quotation marks, one without"
-            )
+            raise ScenarioError(f"{place}.{path}", "expected it once, found it with quotation marks and without")
         seen.append(path)
 
 

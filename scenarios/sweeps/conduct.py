@@ -26,7 +26,7 @@ def write_sweep(folder: Folder, sweep: Sweep, jobs: int, command: str) -> list[P
         The files, the picture first.
     """
     findings = gather(folder, sweep.study, sweep.told)
-    report = SweepReport(sweep, findings, bill(findings, layouts(sweep.cells)), Made(command, versions()))
+    report = SweepReport(sweep, findings, bill(findings, layouts(folder, sweep.cells)), Made(command, versions()))
     name = sweep.study.name
     files = [folder.root / each for each in (f"{name}.png", f"{name}.md", f"{name}.json", "provenance.json")]
     picture, text, data, provenance = files

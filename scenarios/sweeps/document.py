@@ -88,11 +88,11 @@ def flat(table: Mapping[str, JsonValue], path: str = "") -> Iterator[tuple[str, 
     """The settings in a table, by dotted path.
 
     A table that names its `kind` is one value, and takes the place of the scenario's: one of another kind has other
-    settings. Of any other table each setting is set by itself.
+    settings. Of any other table each setting is set by itself, also where its kind is a list of a grid.
     """
     for name, value in table.items():
         inner = f"{path}.{name}" if path else name
-        if isinstance(value, dict) and "kind" not in value:
+        if isinstance(value, dict) and not isinstance(value.get("kind"), str):
             yield from flat(value, inner)
         else:
             yield inner, value

@@ -31,13 +31,17 @@ def shown(value: JsonValue) -> str:
     """A value in a label, on one line: as in TOML, but text and keys without quotation marks."""
     match value:
         case str():
-            return " ".join("".join(each if each.isprintable() else " " for each in value).split())
+            return _on_one_line(value)
         case list():
             return f"[{', '.join(map(shown, value))}]"
         case dict():
-            return f"{{{', '.join(f'{key} = {shown(inner)}' for key, inner in value.items())}}}"
+            return f"{{{', '.join(f'{_on_one_line(key)} = {shown(inner)}' for key, inner in value.items())}}}"
         case _:
             return inline(value)
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
 
 
 def _text(text: str) -> str:
