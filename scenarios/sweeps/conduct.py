@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from broker.errors import UserError
+from broker.files import write_whole
 from scenarios.running.batch.runner import Folder
 from scenarios.studies.bill import bill
 from scenarios.studies.conduct import gather, layouts
@@ -24,6 +26,9 @@ def write_sweep(folder: Folder, sweep: Sweep, jobs: int, command: str) -> list[P
 
     Returns:
         The files, the picture first.
+
+    Raises:
+        UserError: They cannot be written.
     """
     findings = gather(folder, sweep.study, sweep.told)
     report = SweepReport(sweep, findings, bill(findings, layouts(folder, sweep.cells)), Made(command, versions()))
@@ -32,8 +37,12 @@ def write_sweep(folder: Folder, sweep: Sweep, jobs: int, command: str) -> list[P
     picture, text, data, provenance = files
     from scenarios.sweeps.figures import draw_sweep  # noqa: PLC0415 - matplotlib takes half a second
 
-    text.write_text(page(report), encoding="utf-8")
-    data.write_text(numbers(report), encoding="utf-8")
-    draw_sweep(picture, sweep, findings)
-    write_provenance(provenance, folder, sweep.cells, jobs)
+    try:
+        write_whole(text, page(report).encode())
+        write_whole(data, numbers(report).encode())
+        write_whole(picture, draw_sweep(sweep, findings))
+        write_provenance(provenance, folder, sweep.cells, jobs)
+    except OSError as error:
+        msg = f"cannot write the sweep's files in {folder.root}: {error.strerror}. The runs are done"
+        raise UserError(msg) from None
     return files

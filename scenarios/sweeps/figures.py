@@ -10,8 +10,8 @@ import textwrap
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import accumulate
-from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -78,17 +78,18 @@ class _Row:
 _Groups = Sequence[tuple[_Row, Group]]
 
 
-def draw_sweep(path: Path, sweep: Sweep, findings: StudyFindings) -> None:
-    """Draw a sweep's figure as a PNG.
+def draw_sweep(sweep: Sweep, findings: StudyFindings) -> bytes:
+    """A sweep's figure as a PNG.
 
     Args:
-        path: Where it goes.
         sweep: What was asked.
         findings: What came out.
     """
+    drawn = BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a label may be in any script
-        sweep_figure(sweep, findings).savefig(path, metadata={"Software": "Foretell"})
+        sweep_figure(sweep, findings).savefig(drawn, format="png", metadata={"Software": "Foretell"})
+    return drawn.getvalue()
 
 
 def sweep_figure(sweep: Sweep, findings: StudyFindings) -> Figure:

@@ -31,6 +31,7 @@ _COMPARED = """\
 *Minus the baseline* is the difference of the interquartile means of final returns; both groups are resampled, each by
 itself. Where its interval has 0 in it, these runs do not tell the two apart; no correction is made for the number of
 comparisons."""
+_COMPARED_ONCE = "*Minus the baseline* is the difference of final returns, without an interval."
 _NORMALIZED = "Normalized (ours), R the team return:"
 _BARE = "Nothing is normalized: no scenario here has reference returns that are known and the same in all its runs."
 
@@ -149,7 +150,8 @@ def _finals(report: SweepReport) -> str:
         for task in study.tasks
         if task.key in findings.references
     ]
-    said = [_COMPARED] if several_lines else []
+    compares = _COMPARED if len(study.seeds) > 1 else _COMPARED_ONCE
+    said = [compares] if several_lines else []
     said += [f"{_NORMALIZED}\n\n" + "\n".join(formulas)] if formulas else [_BARE]
     return "\n\n".join((markdown_table(head, rows), *said))
 

@@ -20,12 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from broker.errors import ForetellError, UserError
+from broker.files import write_whole
 from broker.servers.leash import leashed
 from broker.text_files import read_text
 from scenarios.document.delay_traces import with_traces
 from scenarios.document.loading import MOST_BYTES, load_scenario, parse_scenario, parse_settings
 from scenarios.document.scenario import Scenario
-from scenarios.results.folder import RunFolder, locked
+from scenarios.results.folder import RunFolder, locked, require_text
 from scenarios.results.reader import read_store, require_version
 from scenarios.results.run_result import read_summary
 from scenarios.running.batch.cell import Cell
@@ -83,6 +84,7 @@ class Folder:
         Raises:
             UserError: It cannot be made, or another process works in it.
         """
+        require_text(self.root)
         try:
             for part in ("runs", "logs", "documents"):
                 (self.root / part).mkdir(parents=True, exist_ok=True)
@@ -210,9 +212,14 @@ class Runner:
     def _start(self, cell: Cell, wanted: Scenario) -> None:
         run, given = self._folder.run(cell), self._folder.document(cell)
         shutil.rmtree(run.root, ignore_errors=True)  # a run that did not come to its end
-        given.write_text(wanted.to_toml(), encoding="utf-8")  # what was checked, whatever becomes of its sources
+        try:
+            write_whole(given, wanted.to_toml().encode())  # what was checked, whatever becomes of its sources
+            log_file = self._folder.log(cell).open("wb")
+        except OSError as error:
+            msg = f"cannot write what cell {cell.id} is given and says in {self._folder.root}: {error.strerror}"
+            raise UserError(msg) from None
         self._played[cell] = 0
-        with self._folder.log(cell).open("wb") as log:
+        with log_file as log:
             # A session of its own: Ctrl-C in the terminal reaches the study, which ends its processes itself.
             self._processes[cell] = subprocess.Popen(  # noqa: S603 - our own command line
                 leashed([*self._foretell, "simulate", str(given), "--out", str(run.root)], "inherit"),
