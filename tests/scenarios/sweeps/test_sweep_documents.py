@@ -8,7 +8,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sweep_cases import ONE, documents, made
 
@@ -184,6 +184,7 @@ values = st.recursive(
 
 
 @given(values)
+@example('a \x7f, a " and a \\ \n')
 def test_a_value_on_one_line_is_that_value_and_its_label_stays_on_one_line(value):
     assert parse_toml(f"value = {inline(value)}") == {"value": value}
     assert shown(value) == "" or shown(value).isprintable()

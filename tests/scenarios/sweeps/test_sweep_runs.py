@@ -105,6 +105,15 @@ def test_two_sweeps_never_work_in_one_folder(tmp_path):
     assert list(tmp_path.glob("out/runs/*")) == []
 
 
+def test_a_folder_that_cannot_be_written_is_named_with_the_reason(tmp_path):
+    file, out = Path(write_documents(tmp_path)), tmp_path / "out"
+    (out / "documents" / "task--anticipation-sharing--seed1.toml").mkdir(parents=True)
+    with pytest.raises(UserError) as refused:
+        conduct(file, 1, out)
+    what = "cannot write what cell task--anticipation-sharing--seed1 is given and says"
+    assert str(refused.value) == f"{what} in {out}: Is a directory"
+
+
 def test_what_cannot_work_and_what_is_only_listed_leaves_nothing_behind(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     file = Path(write_documents(tmp_path))
@@ -139,6 +148,10 @@ def test_the_example_of_the_docs_gives_its_files(tmp_path, capsys):
     summaries = [json.loads((folder.run(cell).summary).read_text(encoding="utf-8")) for cell in sweep.cells]
     lasts = [summary["team_return_last"] for summary in summaries]
     assert finals == [[pytest.approx(last)] for last in lasts]
+    (folder.root / "interests.md").unlink()
+    (folder.root / "interests.md").mkdir()
+    with pytest.raises(UserError, match=r"cannot write the sweep's files in .*: Is a directory\. The runs are done"):
+        conduct(file, 2, folder.root)
     assert [group["label"] for group in groups] == ["rho' = rho", "rho' = rho / 4", "rho' = 2 rho", "independent"]
 
 
