@@ -18,6 +18,7 @@ from scenarios.commands.experiments.sweep import conduct, show
 from scenarios.document.loading import CATALOGUE, load_scenario
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.runner import Folder, Runner, is_done, resolved
+from scenarios.studies.conduct import gather
 from scenarios.sweeps.reading import read_sweep
 
 EXAMPLE = Path(__file__).parent.parent.parent.parent / "docs" / "examples" / "interests.toml"
@@ -181,3 +182,16 @@ def test_a_run_that_names_a_policy_and_a_trace_is_known_again_and_one_that_went_
     commands(["resume", str(folder.run(cell).root), "--episodes", "2"], standalone_mode=False)
     with pytest.raises(UserError, match=r"\(episodes: 2 then, 1 now\)"):
         is_done(folder, cell, resolved(cell))
+
+
+@pytest.mark.long
+def test_returns_of_one_scenario_in_environments_that_differ_are_not_normalized(tmp_path):
+    file = tmp_path / "mine.toml"
+    settings = f"[settings]\nepisodes = 1\n{SMALL}"
+    grids = {"": {"exchange-quick"}, "[grid]\nenvironment.agents = [2, 3]\n": set()}
+    for number, (grid, known) in enumerate(grids.items()):
+        file.write_text(f'scenarios = ["exchange-quick"]\nseeds = [1]\n{settings}{grid}', encoding="utf-8")
+        folder, sweep = Folder(tmp_path / str(number)), read_sweep(file)
+        for cell in sweep.cells:
+            simulate_here(folder.run(cell).root, *cell.arguments()[1:])
+        assert set(gather(folder, sweep.study, sweep.told).references) == known
