@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 
@@ -24,9 +25,9 @@ def keys_of(labels: Sequence[str]) -> Mapping[str, str]:
     stays the same whatever stands beside it.
     """
     plain = {label: _plain(label) for label in labels}
-    keys = list(plain.values())
+    count = Counter(plain.values())
     return {
-        label: key if key and keys.count(key) == 1 and len(key) <= _LONGEST else _with_digest(key, label)
+        label: key if key and count[key] == 1 and len(key) <= _LONGEST else _with_digest(key, label)
         for label, key in plain.items()
     }
 
