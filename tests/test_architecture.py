@@ -43,7 +43,7 @@ FLOORS = (
     ("scenarios/running/ways.py",),
     ("scenarios/play",),
     ("scenarios/bench", "scenarios/trials", "scenarios/studies", "scenarios/studies/theory"),
-    ("scenarios/studies/pages",),
+    ("scenarios/studies/pages", "scenarios/sweeps"),
     ("scenarios/commands",),
 )
 """The order among the rooms, the lowest floor first. A room is a folder without the rooms in it, or a file that stands
@@ -134,6 +134,12 @@ PURE = (
     "scenarios/studies/study.py",
     "scenarios/studies/tasks.py",
     "scenarios/studies/tables.py",
+    "scenarios/sweeps/combining.py",
+    "scenarios/sweeps/document.py",
+    "scenarios/sweeps/inline_toml.py",
+    "scenarios/sweeps/labels.py",
+    "scenarios/sweeps/page.py",
+    "scenarios/sweeps/sweep.py",
     "scenarios/studies/theory/bounds.py",
     "scenarios/studies/theory/cases.py",
     "scenarios/studies/theory/mmdp.py",

@@ -338,6 +338,21 @@ def study(
 
 
 @foretell.command()
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--jobs", type=click.IntRange(min=1), help="Runs at a time; default one per core.")
+@click.option("--out", type=click.Path(path_type=Path), help="The sweep's folder; default sweeps/NAME.")
+@click.option("--dry-run", "--list", "only_shown", is_flag=True, help="Check all, list the runs, and run none.")
+def sweep(*, file: Path, jobs: int | None, out: Path | None, only_shown: bool) -> None:
+    """Run and compare scenarios, settings, algorithms and seeds of your own; what is done already is not run again."""
+    from scenarios.commands.experiments.sweep import conduct, show  # noqa: PLC0415
+
+    if only_shown:
+        show(file, out)
+    else:
+        conduct(file, jobs, out)
+
+
+@foretell.command()
 @_with_scenario()
 @click.option(
     "--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="How many, from the scenario's."

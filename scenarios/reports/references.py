@@ -46,20 +46,15 @@ class References:
         return (team_return - self.zero) / (self.one - self.zero)
 
 
-def references(environment: EnvironmentConfig) -> References:
-    """The reference lines of a task.
-
-    Raises:
-        ValueError: A PettingZoo environment, about whose returns nothing is known.
-    """
+def references(environment: EnvironmentConfig) -> References | None:
+    """The reference lines of a task; None for a PettingZoo environment, about whose returns nothing is known."""
     if isinstance(environment, ExchangeTaskConfig):
         return _exchange(environment)
     if isinstance(environment, NavigationConfig):
         return _navigation(environment)
     if isinstance(environment, PredationConfig):
         return _predation(environment)
-    msg = f"no reference returns are known for {environment.env}"
-    raise ValueError(msg)
+    return None
 
 
 def _exchange(config: ExchangeTaskConfig) -> References:

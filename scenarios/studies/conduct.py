@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from scenarios.reports.references import references
+from scenarios.reports.references import References, references
+from scenarios.results.document import read_document
 from scenarios.results.run_result import read_run
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.runner import Folder, document
@@ -35,7 +36,7 @@ def write_study(folder: Folder, study: Study, cells: Sequence[Cell], jobs: int, 
     for task in study.tasks:
         cell = next(cell for cell in cells if cell.group.task == task.key)
         documents[task.label] = document(cell)
-    report = StudyReport(findings, bill(findings, layouts(cells)), documents, Made(command, versions()))
+    report = StudyReport(findings, bill(findings, layouts(folder, cells)), documents, Made(command, versions()))
     picture, text, data, provenance = (
         folder.root / name
         for name in (f"{study.name}.png", f"{study.name}.md", f"{study.name}.json", "provenance.json")
@@ -50,23 +51,26 @@ def write_study(folder: Folder, study: Study, cells: Sequence[Cell], jobs: int, 
 
 
 def gather(folder: Folder, study: Study, cells: Sequence[Cell]) -> StudyFindings:
-    """The outcomes of all cells, by group."""
+    """The outcomes of all cells, by group, and the references of tasks that have the same ones in all their cells."""
     outcomes: dict[Group, list[RunOutcome]] = {}
-    scales = {}
+    scales: dict[str, list[References | None]] = {}
     for cell in cells:
         run = read_run(folder.run(cell).root)
         outcomes.setdefault(cell.group, []).append(outcome(cell, run))
-        scales[cell.group.task] = references(run.scenario.environment)
-    return StudyFindings(study, {group: tuple(found) for group, found in outcomes.items()}, scales)
+        scales.setdefault(cell.group.task, []).append(references(run.scenario.environment))
+    known = {
+        task: found[0] for task, found in scales.items() if found[0] is not None and found.count(found[0]) == len(found)
+    }
+    return StudyFindings(study, {group: tuple(found) for group, found in outcomes.items()}, known)
 
 
-def layouts(cells: Sequence[Cell]) -> Layouts:
-    """What a share of every group holds; groups that differ in faults alone are looked at once."""
+def layouts(folder: Folder, cells: Sequence[Cell]) -> Layouts:
+    """What a share of every group holds, by the documents of its runs; groups that differ in faults alone are one."""
     seen: dict[str, tuple[SharedArray, ...]] = {}
     found: dict[Group, tuple[SharedArray, ...]] = {}
     for cell in cells:
         if cell.group not in found:
-            scenario = undisturbed(document(cell))
+            scenario = undisturbed(read_document(folder.run(cell)))
             key = scenario.model_dump_json()
             if key not in seen:
                 seen[key] = share_layout(scenario)

@@ -59,31 +59,34 @@ _DASHES: dict[str, Dashes] = {
     AS_TWO: (0, (4, 1.5)),
     NAC: (0, (1, 1)),
 }  # a second way to tell lines apart; all others are solid
-_GREY = "#777777"
+GREY = "#777777"
 _COLUMNS = 4  # of panels, where a study has a panel a task and nothing more
 _FIT = 5  # so many names stand beside each other below a panel; more are slanted
 _DARK = 0.5  # cells below are dark: their figures are white
-_CURVES = "Curves: mean and 95% bootstrap band over seeds."
-_FINALS = "Final: last tenth of training, interquartile mean and 95% bootstrap interval over seeds."
+CURVES = "Curves: mean and 95% bootstrap band over seeds."
+FINALS = "Final: last tenth of training, interquartile mean and 95% bootstrap interval over seeds."
 _CELLS = "Final: last tenth of training, interquartile mean over seeds."
-_ONE_CURVE = "Curves: of this seed, without a band."
-_ONE_FINAL = "Final: last tenth of training, without an interval."
+ONE_CURVE = "Curves: of this seed, without a band."
+ONE_FINAL = "Final: last tenth of training, without an interval."
 _OURS = "Episodes, T, grids and normalization are ours; the paper gives none."
-_PANEL_WIDTH, _PANEL_HEIGHT, _HEAD, _LETTER = 3.1, 2.6, 0.55, 0.053  # inches; the head holds title and legend
+_PANEL_WIDTH, _PANEL_HEIGHT, _HEAD, LETTER = 3.1, 2.6, 0.55, 0.053  # inches; the head holds title and legend
 
 
 @dataclass(frozen=True)
-class _Line:
-    """One line of a panel."""
+class DrawnLine:
+    """One line of a panel.
+
+    Attributes:
+        label: In the legend.
+        color: Of line and band.
+        group: Whose runs.
+        style: Of the line, as matplotlib has it.
+    """
 
     label: str
     color: str
     group: Group
-
-    @property
-    def dashes(self) -> Dashes:
-        """How it is drawn."""
-        return _DASHES.get(self.group.contender, "-")
+    dashes: Dashes = "-"
 
 
 def draw_study(path: Path, findings: StudyFindings) -> None:
@@ -111,7 +114,7 @@ def _finals(findings: StudyFindings) -> Figure:
     together = len(columns) > 2 and findings.study.arrangement == "finals"
     figure, panels = _panels(findings, 2, len(columns) + together)
     for column, (task, lines) in enumerate(columns):
-        _curves(panels[0, column], findings, task, lines)
+        draw_curves(panels[0, column], findings, task, lines)
         _points(panels[1, column], findings, [(line, [line.group]) for line in lines])
         panels[0, column].set_title(task.label, fontsize=10)
     panels[0, 0].set_ylabel("team return\n(sum over agents)")
@@ -121,7 +124,7 @@ def _finals(findings: StudyFindings) -> Figure:
         names = [(line.label, line.color) for line in columns[0][1]]
         of_all = [
             (
-                _Line(label, color, columns[0][1][position].group),
+                DrawnLine(label, color, columns[0][1][position].group),
                 [lines[position].group for _, lines in columns],
             )
             for position, (label, color) in enumerate(names)
@@ -141,7 +144,7 @@ def _grid(findings: StudyFindings) -> Figure:
         for column, condition in enumerate(conditions):
             axes = panels[row, column]
             lines = [_of_contender(condition, name) for name in condition.contenders]
-            _curves(axes, findings, task, lines)
+            draw_curves(axes, findings, task, lines)
             axes.set_title(f"{task.label}, {condition.variant.label}", fontsize=10)
             if column:
                 axes.sharey(panels[row, 0])
@@ -242,24 +245,35 @@ def _against_strength(above: Axes, below: Axes, findings: StudyFindings, task: S
         below.plot(strengths, heard, color=color, marker=marker, markersize=4)
 
 
-def _curves(axes: Axes, findings: StudyFindings, task: StudyTask, lines: Sequence[_Line]) -> None:
-    """Mean over seeds and its bootstrap band, and the task's reference lines."""
+def draw_curves(
+    axes: Axes, findings: StudyFindings, task: StudyTask, lines: Sequence[DrawnLine], shade: float = 0.2
+) -> None:
+    """Draw means over seeds, their bootstrap bands, and the task's reference lines.
+
+    Args:
+        axes: Where.
+        findings: What came out.
+        task: Whose.
+        lines: Of the panel.
+        shade: How opaque a band is, from 0 to 1.
+    """
     for line in lines:
         outcomes = findings.outcomes[line.group]
         played = outcomes[0].played / 1e3
         mean, low, high = band(np.array([each.curve for each in outcomes]), "curve", *_key(line.group))
-        axes.fill_between(played, low, high, color=line.color, alpha=0.2, linewidth=0)
+        axes.fill_between(played, low, high, color=line.color, alpha=shade, linewidth=0)
         # Learning alone lies beneath, wider: what shares in vain learns just so, and would be hidden.
         width, alpha, order = (3.0, 0.45, 1.8) if line.group.contender == ALONE else (1.4, 1.0, 2.0)
         style: dict[str, Any] = {"linewidth": width, "linestyle": line.dashes, "alpha": alpha, "zorder": order}
         axes.plot(played, mean, color=line.color, label=line.label, **style)
-    _reference_lines(axes, findings.references[task.key])
+    if task.key in findings.references:
+        _reference_lines(axes, findings.references[task.key])
     axes.set_xlabel("episodes played (thousands, all copies)")
 
 
 def _reference_lines(axes: Axes, references: References) -> None:
     for line in references.lines:
-        axes.axhline(line.value, color=_GREY, linestyle=":", linewidth=1)
+        axes.axhline(line.value, color=GREY, linestyle=":", linewidth=1)
         axes.annotate(
             line.label,
             (1.0, line.value),
@@ -268,12 +282,12 @@ def _reference_lines(axes: Axes, references: References) -> None:
             textcoords="offset points",
             ha="right",
             fontsize=7,
-            color=_GREY,
+            color=GREY,
             bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.7},
         )
 
 
-def _points(axes: Axes, findings: StudyFindings, lines: Sequence[tuple[_Line, list[Group]]]) -> None:
+def _points(axes: Axes, findings: StudyFindings, lines: Sequence[tuple[DrawnLine, list[Group]]]) -> None:
     """Normalized final returns: IQM with interval, and every run as a small dot."""
     for position, (line, groups) in enumerate(lines):
         samples = [findings.normalized(group) for group in groups]
@@ -291,49 +305,54 @@ def _points(axes: Axes, findings: StudyFindings, lines: Sequence[tuple[_Line, li
     axes.set_xticks(range(len(lines)), names, fontsize=8, **slant)
     axes.set_xlim(-0.5, len(lines) - 0.5)
     for value in (0.0, 1.0):
-        axes.axhline(value, color=_GREY, linestyle=":", linewidth=1)
+        axes.axhline(value, color=GREY, linestyle=":", linewidth=1)
 
 
-def _lines(findings: StudyFindings, task: StudyTask) -> list[_Line]:
+def _lines(findings: StudyFindings, task: StudyTask) -> list[DrawnLine]:
     conditions = [each for each in findings.study.conditions if each.task == task]
     if findings.study.arrangement == "overlay":
         return [
-            _Line(each.variant.label, _SHADES[position % len(_SHADES)], Group(task.key, each.variant.key, name))
+            DrawnLine(each.variant.label, _SHADES[position % len(_SHADES)], Group(task.key, each.variant.key, name))
             for position, each in enumerate(conditions)
             for name in each.contenders
         ]
     return [_of_contender(each, name) for each in conditions for name in each.contenders]
 
 
-def _of_contender(condition: StudyCondition, contender: str) -> _Line:
+def _of_contender(condition: StudyCondition, contender: str) -> DrawnLine:
     group = Group(condition.task.key, condition.variant.key, contender)
-    return _Line(CONTENDERS[contender].label, _COLORS[contender], group)
+    return DrawnLine(CONTENDERS[contender].label, _COLORS[contender], group, _DASHES.get(contender, "-"))
 
 
 def _panels(findings: StudyFindings, rows: int, columns: int) -> tuple[Figure, np.ndarray]:
     """An empty figure with its title and, at the foot, what a reader must know."""
     width = max(columns * _PANEL_WIDTH, 5.5)
-    foot = _foot(findings, round(width / _LETTER))
+    foot = _foot(findings, round(width / LETTER))
     height = rows * _PANEL_HEIGHT + _HEAD + 0.3 + 0.14 * foot.count("\n")
     figure = Figure(figsize=(width, height), dpi=150)
     bottom, top = (0.13 * (foot.count("\n") + 1) + 0.12) / height, _HEAD / height
     figure.set_layout_engine("constrained", rect=(0, bottom, 1, 1 - bottom - top))
     figure.text(0.5, 1 - 0.08 / height, findings.study.title, fontsize=11, ha="center", va="top")
-    figure.text(0.01, 0.06 / height, foot, fontsize=7, color=_GREY, va="bottom")
+    figure.text(0.01, 0.06 / height, foot, fontsize=7, color=GREY, va="bottom")
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes in panels.flat:
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(labelsize=8)
-        axes.xaxis.label.set_size(8)
-        axes.yaxis.label.set_size(9)
+        dress(axes)
     return figure, panels
+
+
+def dress(axes: Axes) -> None:
+    """Give a panel the look of all of them."""
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8)
+    axes.xaxis.label.set_fontsize(8)
+    axes.yaxis.label.set_fontsize(9)
 
 
 def _foot(findings: StudyFindings, width: int) -> str:
     study = findings.study
     seeds = counted(len(study.seeds), "seed")
-    curves, finals = (_CURVES, _FINALS) if len(study.seeds) > 1 else (_ONE_CURVE, _ONE_FINAL)
+    curves, finals = (CURVES, FINALS) if len(study.seeds) > 1 else (ONE_CURVE, ONE_FINAL)
     meaning = {"grid": (curves,), "strength": (finals,), "map": (_CELLS,), "points": (finals, "Dots are runs.")}.get(
         study.arrangement, (curves, finals, "Dots are runs.")
     )
@@ -346,7 +365,7 @@ def _foot(findings: StudyFindings, width: int) -> str:
 def _legend(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
     height, width = figure.get_figheight(), figure.get_figwidth()
-    needed = sum(map(len, labels)) * 1.3 * _LETTER + len(labels) * 0.6  # inches, at size 9
+    needed = sum(map(len, labels)) * 1.3 * LETTER + len(labels) * 0.6  # inches, at size 9
     narrow: dict[str, Any] = {"fontsize": 7.5, "handlelength": 1.2, "handletextpad": 0.4, "columnspacing": 0.9}
     figure.legend(
         handles,

@@ -73,7 +73,7 @@ class StudyFindings:
     Attributes:
         study: What was asked.
         outcomes: By group, in the order of seeds.
-        references: By key of the task.
+        references: By key of the task; none of a task whose returns nothing is known about.
     """
 
     study: Study

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from broker.counting import counted
@@ -17,7 +19,7 @@ from scenarios.studies.origins import settings
 from scenarios.studies.outcome import START, RunOutcome, StudyFindings
 from scenarios.studies.study import CONTENDERS, Study
 
-_RETURNS = f"""\
+RETURNS = f"""\
 Returns are team returns: the undiscounted return of an episode summed over all agents, mean over parallel copies,
 of the policies as they act in training. *Final* is the mean over the last tenth of the training episodes, *start*
 over the first {START} of them, parallel copies included."""
@@ -86,7 +88,7 @@ def page(report: StudyReport) -> str:
         "## Final returns",
         _finals(report),
         "## The communication bill",
-        _bill(report),
+        bill_table(report.bill, partial(group_label, study)),
         "## Settings",
         _settings(report),
         "## How it was made",
@@ -103,18 +105,10 @@ def numbers(report: StudyReport) -> str:
         "command": report.made.command,
         "versions": dict(report.made.versions),
         "margin": MARGIN,
-        "references": {
-            task: {
-                "lines": {line.label: line.value for line in scale.lines},
-                "zero": scale.zero,
-                "one": scale.one,
-                "formula": scale.formula,
-            }
-            for task, scale in findings.references.items()
-        },
-        "groups": [_group_numbers(findings, group) for _, group in findings.study.groups()],
+        "references": reference_numbers(findings),
+        "groups": [group_numbers(findings, group) for _, group in findings.study.groups()],
         "claims": [_claim_numbers(findings, claim) for claim in findings.study.claims],
-        "bill": [_bill_numbers(line) for line in report.bill],
+        "bill": [bill_numbers(line) for line in report.bill],
     }
     return json.dumps(document, indent=1) + "\n"
 
@@ -123,7 +117,8 @@ def group_label(study: Study, group: Group) -> str:
     """A group in words, as short as its study allows."""
     variants = {condition.variant.key: condition.variant.label for condition in study.conditions}
     tasks = {task.key: task.label for task in study.tasks}
-    parts = [CONTENDERS[group.contender].label]
+    contender = CONTENDERS.get(group.contender)
+    parts = [group.contender if contender is None else contender.label]
     if variants.get(group.variant):
         parts.append(variants[group.variant])
     return f"{', '.join(parts)} ({tasks.get(group.task, group.task)})"
@@ -131,8 +126,8 @@ def group_label(study: Study, group: Group) -> str:
 
 def interval(found: Estimate, digits: int = 2) -> str:
     """An estimate as `value [low, high]`."""
-    value = f"{found.value:.{digits}f}"
-    return value if found.low is None else f"{value} [{found.low:.{digits}f}, {found.high:.{digits}f}]"
+    value, low, high = (_number(each, digits) for each in (found.value, found.low, found.high))
+    return f"{value} [{low}, {high}]" if low else value
 
 
 def _what_ran(report: StudyReport) -> str:
@@ -147,11 +142,12 @@ def _what_ran(report: StudyReport) -> str:
     )
     who = [CONTENDERS[key].about for key in study.contenders if CONTENDERS[key].about]
     about = " ".join(who) if len(who) > 1 else ""
-    parts = (ran, about, _RETURNS, _about_intervals(len(study.seeds)), _OURS, *study.notes)
+    parts = (ran, about, RETURNS, about_intervals(len(study.seeds)), _OURS, *study.notes)
     return "\n\n".join(part for part in parts if part)
 
 
-def _about_intervals(seeds: int) -> str:
+def about_intervals(seeds: int) -> str:
+    """How far the intervals of so many seeds can be trusted."""
     if seeds < 2:
         return "With one seed there is no interval: the numbers are those of this one."
     return f"{_INTERVALS} {_FEW}" if seeds < 4 else _INTERVALS
@@ -228,11 +224,16 @@ def _finals(report: StudyReport) -> str:
     return "\n\n".join((markdown_table(head, rows), "Normalized (ours), R the team return:", "\n".join(formulas)))
 
 
-def _bill(report: StudyReport) -> str:
-    study = report.findings.study
+def bill_table(lines: Sequence[BillLine], label: Callable[[Group], str]) -> str:
+    """The communication bill in Markdown, and how to read it.
+
+    Args:
+        lines: Of the bill.
+        label: What a group is called.
+    """
     rows = [
         (
-            group_label(study, line.group),
+            label(line.group),
             ", ".join(map(str, line.arrays)) or "nothing",
             _number(line.share_bytes, 0),
             _number(line.edge_round_bytes, 0),
@@ -241,7 +242,7 @@ def _bill(report: StudyReport) -> str:
             "" if line.gain is None else interval(line.gain),
             _number(line.gain_per_megabyte, 3),
         )
-        for line in report.bill
+        for line in lines
     ]
     head = ("", "one share", "bytes a share", "bytes an edge and round", "MB a run", "heard", "gain", "gain per MB")
     return f"{markdown_table(head, rows)}\n\n{_BILLED}" if rows else "Nothing was shared."
@@ -269,14 +270,29 @@ def _made(report: StudyReport) -> str:
     )
 
 
-def _group_numbers(findings: StudyFindings, group: Group) -> dict[str, Any]:
+def reference_numbers(findings: StudyFindings) -> dict[str, Any]:
+    """What returns are normalized by, for JSON, by key of the task."""
+    return {
+        task: {
+            "lines": {line.label: line.value for line in scale.lines},
+            "zero": scale.zero,
+            "one": scale.one,
+            "formula": scale.formula,
+        }
+        for task, scale in findings.references.items()
+    }
+
+
+def group_numbers(findings: StudyFindings, group: Group) -> dict[str, Any]:
+    """One group's estimates and runs, for JSON."""
+    known = group.task in findings.references
     return {
         "task": group.task,
         "variant": group.variant,
         "contender": group.contender,
-        "algorithm": CONTENDERS[group.contender].algorithm,
-        "final": _estimate(findings.final(group)),
-        "final_normalized": _estimate(findings.final_normalized(group)),
+        "algorithm": CONTENDERS[group.contender].algorithm if group.contender in CONTENDERS else group.contender,
+        "final": estimate_numbers(findings.final(group)),
+        "final_normalized": estimate_numbers(findings.final_normalized(group)) if known else None,
         "runs": [_run_numbers(each) for each in findings.outcomes[group]],
     }
 
@@ -286,7 +302,7 @@ def _run_numbers(outcome: RunOutcome) -> dict[str, Any]:
     return {
         "id": outcome.cell.id,
         "seed": outcome.cell.seed,
-        "command": " ".join(("foretell", *outcome.cell.arguments())),
+        "command": shlex.join(("foretell", *outcome.cell.arguments())),
         "start": outcome.first,
         "final": outcome.last,
         "env_steps": outcome.env_steps,
@@ -316,7 +332,7 @@ def _claim_numbers(findings: StudyFindings, claim: Claim) -> dict[str, Any]:
                 **_compared(each.comparison),
                 "expected": each.comparison.expectation.value,
                 "margin": each.comparison.margin,
-                "difference": None if each.estimate is None else _estimate(each.estimate),
+                "difference": None if each.estimate is None else estimate_numbers(each.estimate),
                 "verdict": each.verdict.value,
             }
             for each in decided
@@ -335,7 +351,8 @@ def _compared(comparison: Comparison | MapComparison) -> dict[str, Any]:
     }
 
 
-def _bill_numbers(line: BillLine) -> dict[str, Any]:
+def bill_numbers(line: BillLine) -> dict[str, Any]:
+    """One group's bill, for JSON."""
     return {
         "group": _key(line.group),
         "arrays": [{"name": each.name, "dtype": each.dtype, "shape": list(each.shape)} for each in line.arrays],
@@ -344,12 +361,13 @@ def _bill_numbers(line: BillLine) -> dict[str, Any]:
         "shares": line.shares,
         "megabytes": line.megabytes,
         "heard_share": line.heard_share,
-        "gain": None if line.gain is None else _estimate(line.gain),
+        "gain": None if line.gain is None else estimate_numbers(line.gain),
         "gain_per_megabyte": line.gain_per_megabyte,
     }
 
 
-def _estimate(found: Estimate) -> dict[str, float | None]:
+def estimate_numbers(found: Estimate) -> dict[str, float | None]:
+    """An estimate, for JSON."""
     return {"value": found.value, "low": found.low, "high": found.high}
 
 
@@ -358,7 +376,7 @@ def _key(group: Group) -> list[str]:
 
 
 def _number(value: float | None, digits: int) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
+    return "" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # no -0.00
 
 
 def markdown_table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

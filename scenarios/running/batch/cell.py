@@ -31,7 +31,7 @@ class Cell:
     Attributes:
         group: Task, variant and contender.
         seed: The run's seed.
-        scenario: Catalogue name of the document it starts from.
+        scenario: Catalogue name or path of the document it starts from.
         settings: What is changed in that document, algorithm and number of episodes included, the seed not.
     """
 

@@ -2,8 +2,9 @@
 
 A folder of a study:
 
-runs/<cell>/    the run's folder of each cell
-logs/<cell>.log what its process said
+runs/<cell>/           the run's folder of each cell
+logs/<cell>.log        what its process said
+documents/<cell>.toml  the resolved document that it was given
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from pathlib import Path
 
 from broker.arithmetic.version import ARITHMETIC
 from broker.errors import ForetellError, UserError
+from broker.files import write_whole
 from broker.servers.leash import leashed
 from broker.text_files import read_text
+from scenarios.document.delay_traces import with_traces
 from scenarios.document.loading import MOST_BYTES, load_scenario, parse_scenario, parse_settings
 from scenarios.document.scenario import Scenario
-from scenarios.results.folder import RunFolder, locked
+from scenarios.results.folder import RunFolder, locked, require_text
 from scenarios.results.reader import read_store, require_version
 from scenarios.results.run_result import read_summary
 from scenarios.running.batch.cell import Cell
@@ -54,7 +57,7 @@ ShowStanding = Callable[[Standing], None]
 
 
 class Folder:
-    """A study's folder.
+    """The folder of a study, a sweep or a twin.
 
     Args:
         root: Where it is.
@@ -71,22 +74,37 @@ class Folder:
         """What the process of a cell said."""
         return self.root / "logs" / f"{cell.id}.log"
 
+    def document(self, cell: Cell) -> Path:
+        """What the process of a cell is given."""
+        return self.root / "documents" / f"{cell.id}.toml"
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Make the folder, and keep it for this process alone.
 
         Raises:
-            UserError: It cannot be made, or another study works in it.
+            UserError: It cannot be made, or another process works in it.
         """
+        require_text(self.root)
         try:
-            for part in ("runs", "logs"):
+            for part in ("runs", "logs", "documents"):
                 (self.root / part).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            msg = f"cannot make the study's folder {self.root}: {error.strerror}"
+            msg = f"cannot make the folder {self.root}: {error.strerror}"
             raise UserError(msg) from None
-        msg = f"another study works in {self.root}. Wait for it, or choose another --out."
+        msg = f"another process works in {self.root}. Wait for it, or choose another --out."
         with locked(self.root / ".lock", msg):
             yield
+
+
+def resolved(cell: Cell) -> Scenario:
+    """The resolved document of a cell, with all that its files hold.
+
+    Raises:
+        UserError: There is no such scenario.
+        ScenarioError: Its settings cannot work; names the path.
+    """
+    return with_traces(load_scenario(cell.scenario, parse_settings(cell.assignments) | {"seed": cell.seed}))
 
 
 def document(cell: Cell) -> Scenario:
@@ -96,10 +114,45 @@ def document(cell: Cell) -> Scenario:
         UserError: There is no such scenario, or its settings cannot work; names the cell.
     """
     try:
-        return load_scenario(cell.scenario, parse_settings(cell.assignments) | {"seed": cell.seed})
+        return resolved(cell)
     except UserError as error:
         msg = f"cell {cell.id}: {error}"
         raise UserError(msg) from None
+
+
+def is_done(folder: Folder, cell: Cell, wanted: Scenario) -> bool:
+    """Whether the run of a cell is complete.
+
+    Args:
+        folder: Where it is.
+        cell: Which.
+        wanted: Its document.
+
+    Raises:
+        UserError: It is, but with other settings, by another version of Foretell or by another arithmetic.
+    """
+    run = folder.run(cell)
+    summary = read_summary(run)
+    if summary is None:
+        return False
+    require_version(run.store)
+    if summary.arithmetic != ARITHMETIC:
+        msg = (
+            f"cell {cell.id} was run with arithmetic {summary.arithmetic}, and this Foretell computes with "
+            f"{ARITHMETIC}: results would be mixed. Choose another --out, or remove {run.root}."
+        )
+        raise UserError(msg)
+    found, given = _read(run.scenario), _read(folder.document(cell))
+    if given is not None and found is not None:  # a run's own document says ids for names, and where its policy lies
+        found = given.model_copy(update={"episodes": found.episodes})
+    if found != wanted:
+        where = "its document cannot be read" if found is None else f"{_first_difference(found, wanted)}"
+        msg = (
+            f"cell {cell.id} was run with other settings before ({where}): results would be mixed. "
+            f"Choose another --out, or remove {run.root}."
+        )
+        raise UserError(msg)
+    return True
 
 
 class Runner:
@@ -139,14 +192,15 @@ class Runner:
             KeyboardInterrupt: Asked to stop; what was under way has been ended.
         """
         documents = {cell: document(cell) for cell in cells}
-        waiting = deque(cell for cell in cells if not self._is_done(cell, documents[cell]))
+        waiting = deque(cell for cell in cells if not is_done(self._folder, cell, documents[cell]))
         ahead = sum(documents[cell].episodes for cell in waiting)
         done_before = len(cells) - len(waiting)
         counted_at = 0.0
         try:
             while waiting or self._processes:
                 while waiting and len(self._processes) < self._jobs:
-                    self._start(waiting.popleft())
+                    cell = waiting.popleft()
+                    self._start(cell, documents[cell])
                 self._reap({cell: documents[cell].episodes for cell in self._processes})
                 if time.monotonic() - counted_at > _COUNT_EVERY_S:
                     self._count()
@@ -163,44 +217,20 @@ class Runner:
         if self._failed:
             raise ForetellError(self._explain(len(cells)))
 
-    def _is_done(self, cell: Cell, wanted: Scenario) -> bool:
-        """Whether the cell's run is complete.
-
-        Raises:
-            UserError: It is, but with other settings, by another version of Foretell or by another arithmetic.
-        """
-        run = self._folder.run(cell)
-        summary = read_summary(run)
-        if summary is None:
-            return False
-        require_version(run.store)
-        if summary.arithmetic != ARITHMETIC:
-            msg = (
-                f"cell {cell.id} was run with arithmetic {summary.arithmetic}, and this Foretell computes with "
-                f"{ARITHMETIC}: results would be mixed. Choose another --out, or remove {run.root}."
-            )
-            raise UserError(msg)
-        try:
-            found: Scenario | None = parse_scenario(read_text(run.scenario, MOST_BYTES), {})
-        except (OSError, UserError):
-            found = None
-        if found != wanted:
-            where = "its document cannot be read" if found is None else f"{_first_difference(found, wanted)}"
-            msg = (
-                f"cell {cell.id} was run with other settings before ({where}): results would be mixed. "
-                f"Choose another --out, or remove {run.root}."
-            )
-            raise UserError(msg)
-        return True
-
-    def _start(self, cell: Cell) -> None:
-        run = self._folder.run(cell)
+    def _start(self, cell: Cell, wanted: Scenario) -> None:
+        run, given = self._folder.run(cell), self._folder.document(cell)
         shutil.rmtree(run.root, ignore_errors=True)  # a run that did not come to its end
+        try:
+            write_whole(given, wanted.to_toml().encode())  # what was checked, whatever becomes of its sources
+            log_file = self._folder.log(cell).open("wb")
+        except OSError as error:
+            msg = f"cannot write what cell {cell.id} is given and says in {self._folder.root}: {error.strerror}"
+            raise UserError(msg) from None
         self._played[cell] = 0
-        with self._folder.log(cell).open("wb") as log:
+        with log_file as log:
             # A session of its own: Ctrl-C in the terminal reaches the study, which ends its processes itself.
             self._processes[cell] = subprocess.Popen(  # noqa: S603 - our own command line
-                leashed([*self._foretell, *cell.arguments(), "--out", str(run.root)], "inherit"),
+                leashed([*self._foretell, "simulate", str(given), "--out", str(run.root)], "inherit"),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -240,6 +270,13 @@ class Runner:
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         others = "" if len(self._failed) == 1 else f" ({len(self._failed)} of {cells} cells failed)"
         return f"cell {cell.id} failed with {how}{others}. Its log: {self._folder.log(cell)}"
+
+
+def _read(path: Path) -> Scenario | None:
+    try:
+        return parse_scenario(read_text(path, MOST_BYTES), {})
+    except (OSError, UserError):
+        return None
 
 
 def _first_difference(found: Scenario, wanted: Scenario) -> str:

@@ -9,8 +9,9 @@ import signal
 import subprocess
 
 import pytest
+from batches import finished, stop_in_the_middle_of_a_cell
 from limits import LIMIT_S
-from runs import children_of, command, foretell, start, start_afresh, until
+from runs import children_of, command, foretell, start_afresh, until
 
 from broker.errors import ForetellError, UserError
 from scenarios.commands.command_line import FORETELL
@@ -26,36 +27,6 @@ FIG1 = (
     *("--set", "parallel_episodes=2", "--set", "learning.hidden=[8]", "--set", "environment.steps=5"),
 )
 MADE = ("fig1.png", "fig1.md", "fig1.json")
-
-
-def finished(out):
-    """Cells whose run is complete, with the time of the last change of its summary."""
-    found = {}
-    for path in out.glob("runs/*/summary.json"):
-        try:
-            if json.loads(path.read_text())["complete"]:
-                found[path.parent.name] = path.stat().st_mtime_ns
-        except json.JSONDecodeError:
-            continue
-    return found
-
-
-def stop_in_the_middle_of_a_cell(out, arguments, signal_number, done):
-    """Start a study, signal it once `done` cells are done and another one runs, and see that nobody is left."""
-    with start(*arguments, "--jobs", "1", "--out", str(out)) as process:
-
-        def is_in_the_middle():  # what an earlier process left of a cell is removed before the cell's process starts
-            is_going_on = bool(children_of(process.pid))
-            return is_going_on and len(list(out.glob("runs/*/run.sqlite"))) > len(finished(out)) >= done
-
-        until(is_in_the_middle, f"{done} cells and a half")
-        children = children_of(process.pid)
-        assert children
-        os.kill(process.pid, signal_number)
-        _, stderr = process.communicate()
-    until(lambda: not any(is_alive(child) for child in children), "the end of the cells' processes")
-    assert "Traceback" not in stderr
-    return process.returncode, stderr
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +184,7 @@ def test_a_failed_cell_is_named_with_its_log_and_the_others_are_run(tmp_path):
 
 
 def test_two_studies_never_work_in_one_folder(tmp_path):
-    with Folder(tmp_path).held(), pytest.raises(UserError, match="another study works in"), Folder(tmp_path).held():
+    with Folder(tmp_path).held(), pytest.raises(UserError, match="another process works in"), Folder(tmp_path).held():
         pass
 
 

@@ -1,0 +1,76 @@
+"""`foretell sweep`: a comparison of one's own."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+
+from rich.text import Text
+
+from broker.counting import counted
+from scenarios.commands.command_line import FORETELL
+from scenarios.commands.planned import hushed
+from scenarios.commands.rich_screen import Screen
+from scenarios.commands.screen import plain, say
+from scenarios.commands.study import bar
+from scenarios.commands.terminal import interruptible
+from scenarios.running.batch.runner import Folder, Runner, is_done
+from scenarios.sweeps.conduct import write_sweep
+from scenarios.sweeps.reading import check, read_sweep
+from scenarios.sweeps.sweep import Sweep
+
+
+def conduct(file: Path, jobs: int | None, out: Path | None) -> None:
+    """Run a sweep, or what is left of it, and write its files.
+
+    Args:
+        file: Its document.
+        jobs: How many runs at a time; None for one a core.
+        out: Its folder; None for `sweeps/NAME`.
+
+    Raises:
+        ForetellError: A run failed, or something cannot work; then nothing was started.
+        KeyboardInterrupt: Interrupted; what is done is kept.
+    """
+    sweep, folder = _read(file, out)
+    parallel = jobs or os.cpu_count() or 1
+    with hushed():
+        check(sweep)
+    console = Screen(stderr=True)
+    said = plain(f": {counted(len(sweep.cells), 'run')}, {parallel} at a time, in {folder.root}")
+    console.print(Text.assemble((plain(sweep.study.title), "bold"), said), highlight=False, soft_wrap=True)
+    with folder.held(), interruptible() as interrupted:
+        with bar(console) as show:
+            Runner(FORETELL, folder, parallel, show, interrupted).run(sweep.cells)
+        with hushed():
+            files = write_sweep(folder, sweep, parallel, shlex.join(("foretell", "sweep", file.name)))
+    for each in files:
+        say(each)
+
+
+def show(file: Path, out: Path | None) -> None:
+    """Say which runs a sweep asks for, and which of them are done; nothing is made.
+
+    Args:
+        file: Its document.
+        out: Its folder; None for `sweeps/NAME`.
+
+    Raises:
+        ForetellError: Something cannot work, or was run with other settings.
+    """
+    sweep, folder = _read(file, out)
+    with hushed():
+        documents = check(sweep)
+    done = [is_done(folder, cell, wanted) for cell, wanted in zip(sweep.cells, documents, strict=True)]
+    for cell, is_there in zip(sweep.told, done, strict=True):
+        say(f"{'done' if is_there else 'to run':7} {cell.id}   {shlex.join(('foretell', *cell.arguments()))}")
+    episodes = sum(wanted.episodes for wanted, is_there in zip(documents, done, strict=True) if not is_there)
+    left = len(done) - sum(done)
+    said = f"{counted(len(done), 'run')}: {sum(done)} done, {left} to run with {counted(episodes, 'episode')}"
+    say(f"{said}, in {folder.root}")
+
+
+def _read(file: Path, out: Path | None) -> tuple[Sweep, Folder]:
+    sweep = read_sweep(file)
+    return sweep, Folder(out if out is not None else Path("sweeps") / sweep.study.name)

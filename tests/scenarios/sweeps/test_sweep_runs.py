@@ -1,0 +1,197 @@
+"""Sweeps as a user meets them: real runs, killed, gone on with, changed, refused."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from pathlib import Path
+
+import pytest
+from batches import finished, stop_in_the_middle_of_a_cell
+from runs import foretell, simulate_here, start, until
+from sweep_cases import SMALL
+
+from broker.errors import UserError
+from scenarios.commands.command_line import FORETELL
+from scenarios.commands.experiments.sweep import conduct, show
+from scenarios.document.loading import CATALOGUE, load_scenario
+from scenarios.running.batch.cell import Cell, Group
+from scenarios.running.batch.runner import Folder, Runner, is_done, resolved
+from scenarios.studies.conduct import gather
+from scenarios.sweeps.reading import read_sweep
+
+EXAMPLE = Path(__file__).parent.parent.parent.parent / "docs" / "examples" / "interests.toml"
+SWEEP = f"""
+scenarios = ["task.toml"]
+seeds = [1]
+algorithms = ["anticipation-sharing", "independent"]
+[settings]
+episodes = 80
+{SMALL}"""
+MADE = ("mine.png", "mine.md", "mine.json")
+
+
+def write_documents(folder):
+    (folder / "task.toml").write_bytes((CATALOGUE / "exchange-quick.toml").read_bytes())
+    (folder / "mine.toml").write_text(SWEEP, encoding="utf-8")
+    return str(folder / "mine.toml")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """A sweep's folder; the file of its scenario vanished when its first run had begun."""
+    folder = tmp_path_factory.mktemp("sweeps")
+    file, out = write_documents(folder), folder / "whole"
+    with start("sweep", file, "--jobs", "1", "--out", str(out)) as process:
+        until(lambda: list(out.glob("runs/*/run.sqlite")), "the first run")
+        (folder / "task.toml").unlink()
+        stdout, stderr = process.communicate()
+    assert process.returncode == 0, stderr
+    assert stdout.split() == [str(out / name) for name in (*MADE, "provenance.json")]
+    write_documents(folder)
+    return out
+
+
+@pytest.mark.processes
+def test_a_killed_sweep_goes_on_and_gives_the_same_files_byte_for_byte(uninterrupted, tmp_path):
+    out, file = tmp_path / "killed", write_documents(tmp_path)
+    code, _ = stop_in_the_middle_of_a_cell(out, ["sweep", file], signal.SIGKILL, done=1)
+    assert code == -signal.SIGKILL
+    first = finished(out)
+    result = foretell("sweep", file, "--out", str(out))
+    assert result.returncode == 0, result.stderr
+    assert "2 runs, " in result.stderr
+    assert first.items() <= finished(out).items()  # what was done was not run again
+    for name in MADE:
+        assert (out / name).read_bytes() == (uninterrupted / name).read_bytes(), name
+
+
+@pytest.mark.processes
+def test_every_run_has_the_document_that_was_checked_whatever_becomes_of_its_file_meanwhile(uninterrupted):
+    sweep = read_sweep(uninterrupted.parent / "mine.toml")
+    assert len(sweep.cells) == 2
+    for cell in sweep.cells:
+        assert is_done(Folder(uninterrupted), cell, resolved(cell))
+
+
+@pytest.mark.processes
+def test_a_sweep_whose_document_has_changed_runs_what_is_new_and_refuses_what_it_would_mix(
+    uninterrupted, tmp_path, capsys
+):
+    before = finished(uninterrupted)
+    file = Path(write_documents(tmp_path))
+    file.write_text(SWEEP.replace("seeds = [1]", "seeds = [2, 1]"), encoding="utf-8")
+    show(file, uninterrupted)
+    *runs, total = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in runs] == [
+        ["to", "run"],
+        ["to", "run"],
+        ["done", "task--anticipation-sharing--seed1"],
+        ["done", "task--independent--seed1"],
+    ]
+    assert total == f"4 runs: 2 done, 2 to run with 160 episodes, in {uninterrupted}"
+    for text in (SWEEP.replace("steps = 5", "steps = 6"), f"{SWEEP}learning.rounds = 2\n"):
+        file.write_text(text, encoding="utf-8")
+        for command in (lambda: conduct(file, 1, uninterrupted), lambda: show(file, uninterrupted)):
+            with pytest.raises(UserError, match="cell task--anticipation-sharing--seed1 was run with other settings"):
+                command()
+    assert finished(uninterrupted) == before
+
+
+def test_two_sweeps_never_work_in_one_folder(tmp_path):
+    file = Path(write_documents(tmp_path))
+    with Folder(tmp_path / "out").held(), pytest.raises(UserError, match="another process works in"):
+        conduct(file, 1, tmp_path / "out")
+    assert list(tmp_path.glob("out/runs/*")) == []
+
+
+def test_a_folder_that_cannot_be_written_is_named_with_the_reason(tmp_path):
+    file, out = Path(write_documents(tmp_path)), tmp_path / "out"
+    (out / "documents" / "task--anticipation-sharing--seed1.toml").mkdir(parents=True)
+    with pytest.raises(UserError) as refused:
+        conduct(file, 1, out)
+    what = "cannot write what cell task--anticipation-sharing--seed1 is given and says"
+    assert str(refused.value) == f"{what} in {out}: Is a directory"
+
+
+def test_what_cannot_work_and_what_is_only_listed_leaves_nothing_behind(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = Path(write_documents(tmp_path))
+    file.write_text(f"{SWEEP}learning.clip = 3\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"settings: learning\.clip: expected less than 1, found 3"):
+        conduct(file, 1, None)
+    file.write_text(SWEEP, encoding="utf-8")
+    show(file, None)
+    said = capsys.readouterr().out
+    assert "to run  task--independent--seed1   foretell simulate task.toml --seed 1 --set algorithm.name=" in said
+    assert said.endswith("2 runs: 0 done, 2 to run with 160 episodes, in sweeps/mine\n")
+    assert {path.name for path in tmp_path.iterdir()} == {"mine.toml", "task.toml"}
+
+
+@pytest.mark.long
+def test_the_example_of_the_docs_gives_its_files(tmp_path, capsys):
+    small = EXAMPLE.read_text(encoding="utf-8").replace("[1, 2, 3]", "[1]")
+    small = re.sub(r"episodes = \d+\n", f"episodes = 2\n{SMALL}", small)
+    file = tmp_path / EXAMPLE.name
+    file.write_text(small, encoding="utf-8")
+    folder, sweep = Folder(tmp_path / "out"), read_sweep(file)
+    for cell in sweep.cells:  # as processes would, but here
+        simulate_here(folder.run(cell).root, *cell.arguments()[1:])
+    conduct(file, 2, folder.root)
+    said = capsys.readouterr().out.splitlines()[-4:]
+    made = ("interests.png", "interests.md", "interests.json", "provenance.json")
+    assert said == [str(folder.root / name) for name in made]
+    page = (folder.root / "interests.md").read_text(encoding="utf-8")
+    assert "4 runs of `foretell simulate`: 1 scenario, 4 groups of runs" in page
+    groups = json.loads((folder.root / "interests.json").read_text(encoding="utf-8"))["groups"]
+    finals = [[run["final"] for run in group["runs"]] for group in groups]
+    summaries = [json.loads((folder.run(cell).summary).read_text(encoding="utf-8")) for cell in sweep.cells]
+    lasts = [summary["team_return_last"] for summary in summaries]
+    assert finals == [[pytest.approx(last)] for last in lasts]
+    (folder.root / "interests.md").unlink()
+    (folder.root / "interests.md").mkdir()
+    with pytest.raises(UserError, match=r"cannot write the sweep's files in .*: Is a directory\. The runs are done"):
+        conduct(file, 2, folder.root)
+    assert [group["label"] for group in groups] == ["rho' = rho", "rho' = rho / 4", "rho' = 2 rho", "independent"]
+
+
+@pytest.mark.processes
+def test_a_run_that_names_a_policy_and_a_trace_is_known_again_and_one_that_went_on_to_more_is_not(tmp_path):
+    small = ("--set", "parallel_episodes=2", "--set", "learning.hidden=[8]", "--set", "environment.steps=5")
+    simulate_here(tmp_path / "before", "exchange-quick", *small, "--episodes", "1")
+    (tmp_path / "delays.csv").write_text("0.01\n0.02\n", encoding="utf-8")
+    trace = f'[{{kind = "delay", delay_s = {{distribution = "trace", file = "{tmp_path}/delays.csv"}}}}]'
+    settings = tuple((each.split("=")[0], each.split("=")[1]) for each in small[1::2])
+    cell = Cell(
+        Group("t", "", "anticipation-sharing"),
+        *(1, "exchange-quick"),
+        (*settings, ("episodes", "1"), ("initial_policy", f'"{tmp_path}/before"'), ("faults", trace)),
+    )
+    folder = Folder(tmp_path / "out")
+    with folder.held():
+        Runner(FORETELL, folder, 1, lambda _: None, lambda: False).run([cell])
+    assert is_done(folder, cell, resolved(cell))
+    assert load_scenario(str(folder.document(cell))).faults[0].delay_s.values_s == (0.01, 0.02)
+    (tmp_path / "delays.csv").write_text("0.01\n0.03\n", encoding="utf-8")
+    with pytest.raises(UserError, match="was run with other settings before"):
+        is_done(folder, cell, resolved(cell))
+    (tmp_path / "delays.csv").write_text("0.01\n0.02\n", encoding="utf-8")
+    from scenarios.commands.main import foretell as commands
+
+    commands(["resume", str(folder.run(cell).root), "--episodes", "2"], standalone_mode=False)
+    with pytest.raises(UserError, match=r"\(episodes: 2 then, 1 now\)"):
+        is_done(folder, cell, resolved(cell))
+
+
+@pytest.mark.long
+def test_returns_of_one_scenario_in_environments_that_differ_are_not_normalized(tmp_path):
+    file = tmp_path / "mine.toml"
+    settings = f"[settings]\nepisodes = 1\n{SMALL}"
+    grids = {"": {"exchange-quick"}, "[grid]\nenvironment.agents = [2, 3]\n": set()}
+    for number, (grid, known) in enumerate(grids.items()):
+        file.write_text(f'scenarios = ["exchange-quick"]\nseeds = [1]\n{settings}{grid}', encoding="utf-8")
+        folder, sweep = Folder(tmp_path / str(number)), read_sweep(file)
+        for cell in sweep.cells:
+            simulate_here(folder.run(cell).root, *cell.arguments()[1:])
+        assert set(gather(folder, sweep.study, sweep.told).references) == known
