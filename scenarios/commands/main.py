@@ -190,6 +190,29 @@ def run(
 
 
 @foretell.command()
+@_with_scenario()
+@click.option(
+    "--hosts", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Who lives where, in TOML."
+)
+@click.option(
+    "--on", "carrier", type=click.Choice(("ssh", "here")), default="ssh", show_default=True, help="As in run."
+)
+def doctor(
+    *,
+    scenario: str,
+    seed: int | None,
+    episodes: int | None,
+    assignments: tuple[str, ...],
+    hosts: Path,
+    carrier: Literal["ssh", "here"],
+) -> None:
+    """Look the hosts of a run over: a line for each check, and what to do about a failure."""
+    from scenarios.commands.hosts.doctor import doctor as look  # noqa: PLC0415
+
+    look(_load(scenario, seed, episodes, assignments), hosts, carrier)
+
+
+@foretell.command()
 @click.option("--stdio", is_flag=True, required=True, help="A launcher drives it over standard input and output.")
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("foretell-runs"), help="Where runs are kept.")
 def host(*, stdio: bool, folder: Path) -> None:  # noqa: ARG001 - there is no other way yet

@@ -129,14 +129,7 @@ def fleet_site(fleet: Fleet, plan: Plan, folder: RunFolder, run: str, command: C
         UserError: Somebody lives nowhere or twice, or a host cannot be reached, or refuses.
     """
     homes = fleet.homes(plan.participants)
-    try_for_s = plan.scenario.joining.give_up_s
-    clients = {}
-    for name, host in fleet.hosts.items():
-        theirs = tuple(each for each, home in homes.items() if home == name)
-        opening = OpenRun(run, FORETELL, ARITHMETIC, theirs, host.lease_s, _files(plan, folder, theirs))
-        log = folder.logs / f"host-{name}.log"
-        explain = partial(explained, ssh=host.ssh)
-        clients[name] = HostClient(name, command(name, host), opening, log, explain=explain, try_for_s=try_for_s)
+    clients = clients_of(fleet, plan, folder, run, command, try_for_s=plan.scenario.joining.give_up_s)
     try:
         for client in clients.values():
             client.dial()
@@ -146,6 +139,28 @@ def fleet_site(fleet: Fleet, plan: Plan, folder: RunFolder, run: str, command: C
     finally:
         for client in clients.values():
             client.close()
+
+
+def clients_of(
+    fleet: Fleet, plan: Plan, folder: RunFolder, run: str, command: Command, *, try_for_s: float
+) -> dict[str, HostClient]:
+    """The hosts by name, not dialled yet.
+
+    Args:
+        fleet: They.
+        plan: What runs there.
+        folder: The run's.
+        run: Its name, with its id.
+        command: Starts `foretell host --stdio` on a host.
+        try_for_s: Seconds for which a lost connection is tried again.
+    """
+    homes, clients = fleet.homes(plan.participants), {}
+    for name, host in fleet.hosts.items():
+        theirs = tuple(each for each, home in homes.items() if home == name)
+        opening = OpenRun(run, FORETELL, ARITHMETIC, theirs, host.lease_s, _files(plan, folder, theirs))
+        log, explain = folder.logs / f"host-{name}.log", partial(explained, ssh=host.ssh)
+        clients[name] = HostClient(name, command(name, host), opening, log, explain=explain, try_for_s=try_for_s)
+    return clients
 
 
 def over_ssh(_name: str, host: HostConfig) -> list[str]:

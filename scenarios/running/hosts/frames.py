@@ -112,6 +112,13 @@ class ReadLog(_Tagged, frozen=True):
     offset: int
 
 
+class Examine(_Tagged, frozen=True):
+    """Look the host over; see `examining`."""
+
+    listens: tuple[str, ...]
+    dials: tuple[str, ...]
+
+
 class LeaveHost(_Tagged, frozen=True):
     """The launcher goes in order: the host ends, and with it whoever still runs."""
 
@@ -135,6 +142,7 @@ Request = (
     | ReadLog
     | RenewLease
     | LeaveHost
+    | Examine
 )
 
 

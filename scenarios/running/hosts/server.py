@@ -24,11 +24,13 @@ from broker.release import FORETELL
 from scenarios.results.folder import RunFolder
 from scenarios.running.hosts import frames
 from scenarios.running.hosts.claim import HostClaim, claimed
+from scenarios.running.hosts.examining import examine
 from scenarios.running.hosts.frames import (
     Answer,
     Asked,
     ContinueNode,
     EndNodes,
+    Examine,
     ForgetKept,
     Frames,
     IntactKept,
@@ -153,6 +155,8 @@ class Host:
             case EndNodes():
                 self._nodes.end()
                 return self._told.clear()
+            case Examine(listens, dials):
+                return examine(listens, dials)
             case ReadLog(name, offset):
                 return _from(RunFolder(Path()).log(name), offset)
             case _:

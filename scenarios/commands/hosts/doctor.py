@@ -1,0 +1,64 @@
+"""`foretell doctor`: whether the hosts of a run are ready for it, a line for each check."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from broker.errors import ForetellError
+from scenarios.commands.exit_codes import ExitCode
+from scenarios.commands.planned import planned
+from scenarios.commands.screen import say
+from scenarios.document.plan import Plan
+from scenarios.document.scenario import Scenario
+from scenarios.results.folder import make_run_folder
+from scenarios.results.observer import Observer
+from scenarios.results.temporary import temporary_folder
+from scenarios.running.control.run import run
+from scenarios.running.fleet import load_fleet
+from scenarios.running.hosts.doctor import Check, look_over
+from scenarios.running.hosts.fleet_site import over_ssh, right_here
+from scenarios.running.housing import Carrier, Housing, housing
+from scenarios.running.ways import way_over
+
+_EVERYBODY = "all"
+
+
+def doctor(scenario: Scenario, hosts: Path, carrier: Carrier) -> None:
+    """Look all hosts over and, if they are well, let everybody join and play an episode.
+
+    Raises:
+        ForetellError: The document of the hosts makes no sense.
+    """
+    plan = planned(scenario)
+    housed = housing(carrier, load_fleet(hosts), plan.participants)
+    with temporary_folder() as root:
+        folder = make_run_folder(Path(root) / "doctor", scenario.name, scenario.seed)
+        checks = look_over(housed.fleet, plan, folder, over_ssh if carrier == "ssh" else right_here)
+        for check in checks:
+            _tell(check)
+        if all(check.well for check in checks):
+            joined = _joined(plan, housed, Path(root) / "run")
+            _tell(joined)
+            checks.append(joined)
+    if not all(check.well for check in checks):
+        sys.exit(ExitCode.WRONG)
+
+
+def _joined(plan: Plan, housed: Housing, root: Path) -> Check:
+    """Whether everybody hears everybody: by a run of one episode, which finds firewalls and wrong keys too."""
+    one = replace(plan, scenario=plan.scenario.model_copy(update={"episodes": 1, "evaluation": None}))
+    folder = make_run_folder(root, plan.scenario.name, plan.scenario.seed)
+    observer = Observer(one, folder, "run", lambda _: None)
+    try:
+        run(one, folder, observer, way_over(housed), lambda: False)
+    except ForetellError as error:
+        return Check(_EVERYBODY, "edges", False, str(error))
+    finally:
+        observer.finish()
+    return Check(_EVERYBODY, "edges", True, f"HELLO over all {len(plan.graph.edges)} edges, and one episode played")
+
+
+def _tell(check: Check) -> None:
+    say(f"{'ok  ' if check.well else 'FAIL'}  {check.host:12}  {check.what:8}  {check.said}")
