@@ -111,6 +111,9 @@ PURE = (
     "scenarios/document/scenario.py",
     "scenarios/document/topology.py",
     "scenarios/document/wiring.py",
+    "scenarios/play/acting.py",
+    "scenarios/play/frame.py",
+    "scenarios/play/numbers.py",
     "scenarios/results/answers.py",
     "scenarios/results/played.py",
     "scenarios/reports/references.py",
@@ -293,9 +296,9 @@ def test_scipy_and_matplotlib_are_imported_late_and_by_scenarios_alone() -> None
         for name in imports(path):
             if name.split(".")[0] == "scipy":
                 assert path.relative_to(ROOT).parts[0] == "scenarios", path
-        if path.name not in {"figures.py", "learning_curve.py", "picture.py"}:
+        if path.name not in {"figures.py", "learning_curve.py", "picture.py", "drawing.py"}:
             early = {name.split(".")[0] for name in top_level_imports(path)}
-            assert not {"scipy", "matplotlib", "pyarrow"} & early, f"{path} imports {early}"
+            assert not {"scipy", "matplotlib", "pyarrow", "PIL"} & early, f"{path} imports {early}"
 
 
 def test_amqtt_is_imported_by_its_own_process_alone_and_cryptography_where_certificates_are_made() -> None:

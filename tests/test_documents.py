@@ -90,7 +90,7 @@ def assigned(nodes: list[ast.AST], name: str) -> set[str]:
 
 def test_no_command_ends_with_any_other_exit_code() -> None:
     used = set()
-    for path in (ROOT / "scenarios" / "commands").glob("*.py"):
+    for path in (ROOT / "scenarios" / "commands").rglob("*.py"):
         nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
         for node in nodes:
             if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in {"exit", "_exit", "SystemExit"}:
