@@ -17,7 +17,7 @@ from broker.isolated import leave_working_directory
 from broker.threads import limit_threads
 from scenarios.commands.exit_codes import ExitCode
 from scenarios.commands.fault import fault
-from scenarios.commands.policies.group import play
+from scenarios.commands.policies.group import play, policy
 from scenarios.commands.screen import guests, say, shown_on
 
 limit_threads()  # before a command imports numpy or torch
@@ -369,6 +369,7 @@ _RUNS = click.argument("runs", nargs=-1, required=True, type=click.Path(path_typ
 
 foretell.add_command(fault)
 foretell.add_command(play)
+foretell.add_command(policy)
 
 
 @foretell.command()

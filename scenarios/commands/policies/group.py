@@ -1,4 +1,4 @@
-"""`foretell play`, as click knows it; what it does is imported when it is asked for."""
+"""`foretell play` and `foretell policy`, as click knows them; what they do is imported when it is asked for."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 _PLACE = click.argument("place", metavar="RUN|POLICY", type=click.Path(path_type=Path))
+_FORMATS = ("torch", "onnx")
 
 
 @click.command()
@@ -42,3 +43,19 @@ def play(
         show_episodes(wish)
     else:
         draw_episodes(wish)
+
+
+@click.group()
+def policy() -> None:
+    """Take a trained policy elsewhere."""
+
+
+@policy.command("export")
+@_PLACE
+@click.option("--format", "format_", type=click.Choice(_FORMATS), required=True, help="torch: state_dict, or ONNX.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="A new folder, for a file an agent.")
+def policy_export(place: Path, format_: str, out: Path) -> None:
+    """Write each agent's policy for PyTorch or ONNX, and check that it acts as here."""
+    from scenarios.commands.policies.export import export  # noqa: PLC0415
+
+    export(place, format_, out)
