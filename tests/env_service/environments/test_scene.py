@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 from task_cases import cells
 
 from broker.errors import UserCodeFailed
@@ -122,3 +123,10 @@ def test_what_is_no_picture_is_refused_by_name(mode, wrong, said):
     with pytest.raises(UserCodeFailed) as caught:
         task.scene()
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("config", [ExchangeTaskConfig(), NavigationConfig(), PredationConfig()])
+def test_a_scene_goes_as_json_to_whoever_draws_it_elsewhere(config):
+    task, scenes = make_task(config, 1), TypeAdapter(Scene)
+    task.reset(generator(1))
+    assert scenes.validate_json(scenes.dump_json(task.scene())) == task.scene()
