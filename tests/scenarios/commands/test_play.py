@@ -261,6 +261,7 @@ class Terminal:
 
     def end(self) -> int:
         self.read_until("what never comes")
+        os.close(self.mine)
         return self.process.wait(LIMIT_S)
 
 
