@@ -24,12 +24,10 @@ def make_agent(config: AgentConfig, state: State | None = None) -> Agent:
     Raises:
         UserError: The policy is not there, or not what it was.
     """
+    if config.acts_only is not None:
+        return AgentProtocol(config, make_fixed_policy(config), state)
     saved = None if config.initial_policy is None else _opened(config.initial_policy)
     name = config.link.name
-    if config.acts_only is not None:
-        assert saved is not None  # noqa: S101 - no scenario has such agents without a policy
-        digest = saved.document.agents[name].weights_digest or ""
-        return AgentProtocol(config, FixedPolicy(config, *saved.own_policy(name), digest), state)
     named = load_algorithm(config.algorithm.name)
     with UserCode(name, config.algorithm.name, named.__module__).calling("the making"):
         algorithm = named(config.learning, config.algorithm)
@@ -38,6 +36,18 @@ def make_agent(config: AgentConfig, state: State | None = None) -> Agent:
     if saved is not None and state is None:
         learner.restore(saved.state(name, learner.modeled, config.algorithm.name, learner.state()))
     return AgentProtocol(config, learner, state)
+
+
+def make_fixed_policy(config: AgentConfig) -> FixedPolicy:
+    """What an agent that never learns acts with.
+
+    Raises:
+        UserError: The policy is not there, or not what it was.
+    """
+    assert config.initial_policy is not None  # noqa: S101 - no scenario has such agents without a policy
+    saved, name = _opened(config.initial_policy), config.link.name
+    digest = saved.document.agents[name].weights_digest or ""
+    return FixedPolicy(config, *saved.own_policy(name), digest)
 
 
 def _opened(config: InitialPolicyConfig) -> SavedPolicy:

@@ -6,6 +6,7 @@ from broker.errors import UserCodeRefused
 from broker.participants.checkpoint import State
 from env_service.config import ServiceConfig
 from env_service.environments import make_task
+from env_service.environments.task import Task
 from env_service.protocol import EnvironmentProtocol
 
 
@@ -16,6 +17,11 @@ def make_environment(config: ServiceConfig, state: State | None = None) -> Envir
         ScenarioError: A PettingZoo environment cannot be had or cannot be served.
         UserCodeFailed: It raised, or its agents are others than when the run was planned, or in another order.
     """
+    return EnvironmentProtocol(config, make_planned_task(config))
+
+
+def make_planned_task(config: ServiceConfig) -> Task:
+    """The task, with the agents that it was planned with; raises as `make_environment` does."""
     task = make_task(config.environment, config.parallel_episodes, config.link.seed, masks=config.masks)
     names = task.agent_names or tuple(config.neighbors)
     if names != config.agent_names:
@@ -24,4 +30,4 @@ def make_environment(config: ServiceConfig, state: State | None = None) -> Envir
             f"its agents are {found}, and were {planned} when the run was planned: possible_agents must not change"
         )
         raise UserCodeRefused(config.link.name, problem)
-    return EnvironmentProtocol(config, task)
+    return task

@@ -41,7 +41,7 @@ FLOORS = (
     ("scenarios/running/meeting", "scenarios/running/processes"),
     ("scenarios/running/simulated", "scenarios/running/launched", "scenarios/running/hosts"),
     ("scenarios/running/ways.py",),
-    ("scenarios/play",),
+    ("scenarios/play", "scenarios/policies"),
     ("scenarios/bench", "scenarios/trials", "scenarios/studies", "scenarios/studies/theory"),
     ("scenarios/studies/pages", "scenarios/sweeps"),
     ("scenarios/commands",),
@@ -111,6 +111,10 @@ PURE = (
     "scenarios/document/scenario.py",
     "scenarios/document/topology.py",
     "scenarios/document/wiring.py",
+    "scenarios/play/acting.py",
+    "scenarios/play/frame.py",
+    "scenarios/play/numbers.py",
+    "scenarios/policies/exported.py",
     "scenarios/results/answers.py",
     "scenarios/results/played.py",
     "scenarios/reports/references.py",
@@ -299,9 +303,9 @@ def test_scipy_and_matplotlib_are_imported_late_and_by_scenarios_alone() -> None
         for name in imports(path):
             if name.split(".")[0] == "scipy":
                 assert path.relative_to(ROOT).parts[0] == "scenarios", path
-        if path.name not in {"figures.py", "learning_curve.py", "picture.py"}:
+        if path.name not in {"figures.py", "learning_curve.py", "picture.py", "drawing.py"}:
             early = {name.split(".")[0] for name in top_level_imports(path)}
-            assert not {"scipy", "matplotlib", "pyarrow"} & early, f"{path} imports {early}"
+            assert not {"scipy", "matplotlib", "pyarrow", "PIL", "onnx"} & early, f"{path} imports {early}"
 
 
 def test_amqtt_is_imported_by_its_own_process_alone_and_cryptography_where_certificates_are_made() -> None:
@@ -345,15 +349,16 @@ def test_patience_is_counted_in_time_that_a_process_has_lived_through() -> None:
 
 
 BESIDE_TORCH = {"scenarios/bench/arithmetic.py", "scenarios/bench/bare.py"}
+FIND_A_GRADIENT_OR_WRITE_FOR_TORCH = {"agent_node/learning/differentiated.py", "scenarios/policies/torch_files.py"}
 
 
-def test_torch_is_imported_where_it_finds_a_gradient_and_by_benchmarks_beside_torch_alone() -> None:
+def test_torch_is_imported_for_a_gradient_for_files_of_its_own_and_by_benchmarks_beside_it_alone() -> None:
     """And there late: a node of a built-in algorithm never imports it."""
     for path in modules():
         relative = path.relative_to(ROOT).as_posix()
         if relative not in BESIDE_TORCH:
             assert "torch" not in {name.split(".")[0] for name in top_level_imports(path)}, relative
-        if relative not in BESIDE_TORCH | {"agent_node/learning/differentiated.py"}:
+        if relative not in BESIDE_TORCH | FIND_A_GRADIENT_OR_WRITE_FOR_TORCH:
             late = {name.split(".")[0] for name in imports(path)} - annotations_alone(path)
             assert "torch" not in late, relative
 

@@ -58,8 +58,8 @@ def test_the_commands_in_the_readme_exist_with_their_options() -> None:
         inner.make_context(name, rest, parent=context)
 
 
-def test_the_example_of_the_page_about_policies_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (example,) = blocks((ROOT / "docs" / "policy.md").read_text(encoding="utf-8"), "python")
+def test_the_examples_of_the_page_about_policies_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    example, elsewhere = blocks((ROOT / "docs" / "policy.md").read_text(encoding="utf-8"), "python")
     (out,) = re.findall(r'Path\("([^"]+)/policy"\)', example)
     monkeypatch.chdir(tmp_path)
     scenario = load_scenario("exchange-quick", {"episodes": 1, "parallel_episodes": 4, "environment.steps": 2})
@@ -68,6 +68,10 @@ def test_the_example_of_the_page_about_policies_runs(tmp_path: Path, monkeypatch
     exec(example, found)
     assert found["probabilities"].shape == (4, 6)
     np.testing.assert_allclose(found["probabilities"].sum(axis=1), 1, rtol=1e-6)
+    foretell(["policy", "export", out, "--format", "torch", "--out", "exported"], standalone_mode=False)
+    before = found["probabilities"]
+    exec(elsewhere, found)
+    np.testing.assert_allclose(found["probabilities"].detach().numpy(), before, atol=1e-6)
 
 
 def exit_codes(text: str) -> dict[int, str]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from broker.wire.messages import Ended
 from env_service.config import ExchangeTaskConfig
 from env_service.environments.grid import Grid
+from env_service.environments.scene import Scene, Thing, marks_of, text_of
 from env_service.environments.task import Flags, Float, Integer, Outcome, Task
 from env_service.environments.timed import timed
 
@@ -50,6 +51,7 @@ class ExchangeTask(Task):
         self.observation_size = 5 * config.agents
         self.steps = config.steps
         self.noop_action: int | None = STAY
+        self.action_names = ("up", "down", "left", "right", "open", "stay")
         self._open_cost = np.float32(config.open_cost)
         self._food_reward = np.float32(config.food_reward)
         self._time_cost = np.float32(config.time_cost)
@@ -106,10 +108,13 @@ class ExchangeTask(Task):
 
     def render(self) -> str:
         """The first copy as text: agents as numbers, boxes as [owner] while closed and (owner) once open."""
-        agents, boxes, closed = (rows[0].tolist() for rows in (self._agents, self._boxes, self._closed))
-        marks = [(cell, str(agent)) for agent, cell in enumerate(agents)]
-        marks += [(cell, f"[{box}]" if closed[box] else f"({box})") for box, cell in enumerate(boxes)]
-        return self._grid.drawing(marks)
+        return text_of(self.scene())
+
+    def scene(self) -> Scene:
+        """Agents and boxes of the first copy."""
+        agents, boxes = (self._grid.places_of(cells[:1])[0].tolist() for cells in (self._agents, self._boxes))
+        states = [Thing.CLOSED_BOX if closed else Thing.OPEN_BOX for closed in self._closed[0].tolist()]
+        return Scene("grid", self._grid.side, marks_of(Thing.AGENT, agents) + marks_of(states, boxes))
 
     def close(self) -> None:
         """Nothing to release."""

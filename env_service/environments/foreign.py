@@ -53,6 +53,9 @@ class ForeignEnvironment(Protocol):
     def observation_space(self, agent: str) -> object:
         """What `agent` can see."""
 
+    def render(self) -> object:
+        """What it shows of itself, by its render mode."""
+
     def close(self) -> None:
         """Release what it holds."""
 

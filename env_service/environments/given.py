@@ -15,12 +15,14 @@ from broker.counting import counted
 from broker.errors import UserCodeRefused
 from broker.user_code import on_one_line
 from broker.wire.messages import ENVIRONMENT
+from env_service.environments.scene import Rendering
 from env_service.environments.task import Flags, Float
 
 _NUMBERS = "biufO"
 """Kinds of arrays that can hold real numbers; objects, too, such as fractions."""
 _MOST = float(np.finfo(np.float32).max)
 _LONGEST = 60
+_LARGEST_SIDE = 8192
 
 
 def refused(problem: str) -> UserCodeRefused:
@@ -163,6 +165,27 @@ def mask_of(what: str, given: object, count: int, *, waits: bool) -> Flags:
             raise refused(f'{what} leaves no action. If it waits for its turn, set environment.action_masks = "turns"')
         mask[0] = 1
     return mask
+
+
+def rendering_of(given: object, mode: str, step: int) -> Rendering:
+    """What `render()` gave, by its mode, "ansi" or "rgb_array"; a fourth color channel is left out.
+
+    Raises:
+        UserCodeRefused: It is no text, or no picture.
+    """
+    what = f"render() at step {step}"
+    if mode == "ansi":
+        if not isinstance(given, str):
+            raise refused(f"{what} gave {type(given).__name__}, expected text")
+        return Rendering(text=given)
+    if not isinstance(given, np.ndarray):
+        raise refused(f"{what} gave {type(given).__name__}, expected an array (height, width, 3) of uint8")
+    shape = given.shape
+    shaped = len(shape) == 3 and shape[2] in (3, 4) and 0 < min(shape) <= max(shape) <= _LARGEST_SIDE
+    if given.dtype != np.uint8 or not shaped:
+        expected = f"(height, width, 3) of uint8, at most {_LARGEST_SIDE} pixels high and wide"
+        raise refused(f"{what} gave an array {shape} of {given.dtype}, expected {expected}")
+    return Rendering(pixels=given[..., :3].copy())
 
 
 def shown(given: object) -> str:

@@ -5,7 +5,6 @@ Cells are numbered row by row; a coordinate is (row, column) and row 0 is the up
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import IntEnum
 
 import numpy as np
@@ -73,13 +72,3 @@ class Grid:
     def places(self, generator: Generator, copies: int, count: int) -> Integer:
         """`count` random distinct cells for each copy, (copies, count) int64."""
         return np.ascontiguousarray(orders(generator, copies, self.side**2)[:, :count])
-
-    def drawing(self, marks: Iterable[tuple[int, str]]) -> str:
-        """The grid as text, a line a row, with `marks` (cell, text) in their cells."""
-        texts = [""] * self.side**2
-        for cell, text in marks:
-            texts[cell] += text
-        width = max(map(len, texts))
-        padded = [(text or ".").ljust(width) for text in texts]
-        rows = (padded[start : start + self.side] for start in range(0, len(padded), self.side))
-        return "\n".join(" ".join(row).rstrip() for row in rows)

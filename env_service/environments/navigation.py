@@ -15,6 +15,7 @@ from numpy.random import Generator
 from broker.wire.messages import Ended
 from env_service.config import NavigationConfig
 from env_service.environments.grid import Grid
+from env_service.environments.scene import Scene, Thing, marks_of, text_of
 from env_service.environments.task import Float, Integer, Outcome, Task
 from env_service.environments.timed import timed
 
@@ -46,6 +47,7 @@ class NavigationTask(Task):
         self.observation_size = 4 * config.agents
         self.steps = config.steps
         self.noop_action: int | None = STAY
+        self.action_names = ("up", "down", "left", "right", "stay")
         self._grid = Grid(config.grid)
         self._transitions = self._grid.transitions(5)
         self._time = config.steps  # before the first reset every copy stands ended
@@ -82,9 +84,12 @@ class NavigationTask(Task):
 
     def render(self) -> str:
         """The first copy as text: agents as numbers, landmarks as <owner>."""
-        marks = [(cell, str(agent)) for agent, cell in enumerate(self._agents[0].tolist())]
-        marks += [(cell, f"<{owner}>") for owner, cell in enumerate(self._landmarks[0].tolist())]
-        return self._grid.drawing(marks)
+        return text_of(self.scene())
+
+    def scene(self) -> Scene:
+        """Agents and landmarks of the first copy."""
+        agents, landmarks = (self._grid.places_of(cells[:1])[0].tolist() for cells in (self._agents, self._landmarks))
+        return Scene("grid", self._grid.side, marks_of(Thing.AGENT, agents) + marks_of(Thing.LANDMARK, landmarks))
 
     def close(self) -> None:
         """Nothing to release."""

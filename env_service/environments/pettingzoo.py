@@ -19,12 +19,24 @@ from env_service.config import PettingZooConfig
 from env_service.environments.action_masks import ActionMasks, masks_in, refuse_masks
 from env_service.environments.builder import find_builder, open_environment
 from env_service.environments.foreign import ForeignEnvironment, OwnView, StateView, calling, numbered_actions
-from env_service.environments.given import by_agent, flag_of, live_agents, name_of, parts_of, refused, reward_of
+from env_service.environments.given import (
+    by_agent,
+    flag_of,
+    live_agents,
+    name_of,
+    parts_of,
+    refused,
+    rendering_of,
+    reward_of,
+)
+from env_service.environments.scene import Rendering
 from env_service.environments.task import Flags, Float, Integer, Outcome, Task
 from env_service.global_streams import GlobalStreams
 
 _OF_THE_IMPORT = 0
 """Seed of what a module draws when it is imported: that happens once in a process, whichever run is first."""
+RENDER_MODES = ("rgb_array", "ansi")
+"""Those of PettingZoo's that give what can be shown elsewhere."""
 _PARTS = ("observations", "rewards", "terminations", "truncations", "infos")
 
 
@@ -133,6 +145,29 @@ class PettingZooTask(Task):
     def action_masks(self) -> Flags | None:
         """What the environment says of each copy, (E, N, A) uint8; None where it masks nothing."""
         return None if self._masks is None else self._masks.possible.copy()
+
+    def scene(self) -> Rendering | None:
+        """What the first copy shows of itself; None where `render_mode` among its options is none that gives anything.
+
+        What it draws of the shared generators meanwhile, no copy misses: it is played as if nobody looked.
+        """
+        mode = self._config.options.get("render_mode")
+        if not isinstance(mode, str) or mode not in RENDER_MODES:
+            return None
+        with self._streams.lent() as turn_to:
+            turn_to(len(self._environments))
+            with calling(self._config, "render()"):
+                given = self._environments[0].render()
+        return rendering_of(given, mode, self._time)
+
+    def render_modes(self) -> tuple[str, ...]:
+        """What its `metadata` says."""
+        with self._streams.lent() as turn_to:
+            turn_to(len(self._environments))
+            with calling(self._config, "metadata"):
+                metadata = getattr(self._environments[0], "metadata", None)
+        modes = metadata.get("render_modes") if isinstance(metadata, Mapping) else None
+        return tuple(map(str, modes)) if isinstance(modes, list | tuple | set | frozenset) else ()
 
     def close(self) -> None:
         """Close all copies."""

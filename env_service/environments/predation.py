@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from broker.arithmetic.draws import uniforms
 from broker.wire.messages import Ended
 from env_service.config import PredationConfig
+from env_service.environments.scene import Mark, Scene, Thing, marks_of, text_of
 from env_service.environments.task import Float, Integer, Outcome, Task
 from env_service.environments.timed import timed
 
@@ -51,6 +52,7 @@ class PredationTask(Task):
         self.observation_size = config.agents
         self.steps = config.steps
         self.noop_action: int | None = None
+        self.action_names = ("left", "right")
         self._engagement = config.engagement
         self._capture_radius = config.capture_radius
         self._line_length = config.line_length
@@ -87,11 +89,12 @@ class PredationTask(Task):
 
     def render(self) -> str:
         """The first copy as text, a column a unit: the prey as *, an agent as its number's last digit, several as +."""
-        line = ["."] * (int(self._line_length) + 1)
-        line[int(self._prey[0, 0])] = "*"
-        for agent, column in enumerate(self._agents[0].astype(int).tolist()):
-            line[column] = str(agent % 10) if line[column] in ".*" else "+"
-        return "".join(line)
+        return text_of(self.scene())
+
+    def scene(self) -> Scene:
+        """Agents and prey of the first copy."""
+        agents = marks_of(Thing.AGENT, self._agents[0, :, None].tolist())
+        return Scene("line", self._line_length, (*agents, Mark(Thing.PREY, None, (float(self._prey[0, 0]),))))
 
     def close(self) -> None:
         """Nothing to release."""

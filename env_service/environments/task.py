@@ -12,6 +12,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from env_service.environments.scene import Rendering, Scene
+
 Float = NDArray[np.float32]
 Integer = NDArray[np.int64]
 Flags = NDArray[np.uint8]
@@ -41,6 +43,7 @@ class Task(Protocol):
         observation_size: S.
         steps: Time limit of an episode.
         noop_action: The action that does nothing, or None where the task has none.
+        action_names: What the actions of every agent are called, in order; empty where they have numbers alone.
     """
 
     agent_names: tuple[str, ...]
@@ -48,6 +51,7 @@ class Task(Protocol):
     observation_size: int
     steps: int
     noop_action: int | None
+    action_names: tuple[str, ...] = ()
 
     def reset(self, generator: Generator) -> None:
         """Start an episode in every copy; all its randomness comes from `generator`."""
@@ -68,12 +72,23 @@ class Task(Protocol):
         """
         return None
 
+    def scene(self) -> Scene | Rendering | None:
+        """What the first copy looks like now; None where the task shows nothing of itself."""
+        return None
+
+    def render_modes(self) -> tuple[str, ...]:
+        """The ways in which a foreign environment says that it can show itself."""
+        return ()
+
     def close(self) -> None:
         """Release what the copies hold (windows, files)."""
 
 
 class DrawableTask(Task, Protocol):
-    """A task whose agents all see the same state, scaled to [-1, 1], and that can be shown as text."""
+    """A task whose agents all see the same state, scaled to [-1, 1], and that can be drawn."""
+
+    def scene(self) -> Scene:
+        """What the first copy looks like now."""
 
     def render(self) -> str:
         """The first copy as text."""

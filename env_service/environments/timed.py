@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import Generator
 
+from env_service.environments.scene import Scene
 from env_service.environments.task import DrawableTask, Flags, Float, Integer, Outcome
 
 
@@ -28,6 +29,7 @@ class TimedTask(DrawableTask):
         self.observation_size = task.observation_size + 1
         self.steps = task.steps
         self.noop_action = task.noop_action
+        self.action_names = task.action_names
         self._task = task
         self._step = 0
 
@@ -59,6 +61,10 @@ class TimedTask(DrawableTask):
     def render(self) -> str:
         """The first copy as text, and how far its time has run."""
         return f"{self._task.render()}\nstep {self._step} of {self.steps}"
+
+    def scene(self) -> Scene:
+        """What the first copy looks like."""
+        return self._task.scene()
 
     def close(self) -> None:
         """Release what the task holds."""

@@ -17,6 +17,7 @@ from broker.isolated import leave_working_directory
 from broker.threads import limit_threads
 from scenarios.commands.exit_codes import ExitCode
 from scenarios.commands.fault import fault
+from scenarios.commands.policies.group import play, policy
 from scenarios.commands.screen import guests, say, shown_on
 
 limit_threads()  # before a command imports numpy or torch
@@ -309,12 +310,12 @@ def evaluate(
     out: Path | None,
 ) -> None:
     """Let trained agents act without learning, and show what they earn, with intervals."""
-    from scenarios.commands.play import evaluate as play  # noqa: PLC0415
+    from scenarios.commands.policies.evaluate import evaluate as evaluate_policy  # noqa: PLC0415
     from scenarios.document.loading import parse_settings  # noqa: PLC0415
     from scenarios.play.evaluate import EvaluationWish  # noqa: PLC0415
 
     wish = EvaluationWish(place, episodes, greedy=greedy, seed=seed, settings=parse_settings(assignments))
-    play(wish, "run" if processes else "simulate", out, as_json=as_json)
+    evaluate_policy(wish, "run" if processes else "simulate", out, as_json=as_json)
 
 
 class _Study(click.Command):
@@ -423,6 +424,8 @@ _RUNS = click.argument("runs", nargs=-1, required=True, type=click.Path(path_typ
 
 
 foretell.add_command(fault)
+foretell.add_command(play)
+foretell.add_command(policy)
 
 
 @foretell.command()

@@ -1,0 +1,61 @@
+"""`foretell play` and `foretell policy`, as click knows them; what they do is imported when it is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+_PLACE = click.argument("place", metavar="RUN|POLICY", type=click.Path(path_type=Path))
+_FORMATS = ("torch", "onnx")
+
+
+@click.command()
+@_PLACE
+@click.option("--episodes", type=click.IntRange(min=1), default=1, show_default=True, help="How many are played.")
+@click.option("--greedy", is_flag=True, help="Agents take their likeliest actions, instead of drawing them.")
+@click.option("--seed", type=int, help="Instead of the training's; the episodes are those of `foretell evaluate`.")
+@click.option(
+    "--fps",
+    type=click.FloatRange(min=0.1, max=50),
+    default=4.0,
+    show_default=True,
+    help="Frames in a second, on a terminal and in a GIF.",
+)
+@click.option("--gif", type=click.Path(path_type=Path), help="Write an animation to this new file, and show nothing.")
+@click.option("--strip", type=click.Path(path_type=Path), help="Write a PNG of a few frames to this new file.")
+def play(
+    *,
+    place: Path,
+    episodes: int,
+    greedy: bool,
+    seed: int | None,
+    fps: float,
+    gif: Path | None,
+    strip: Path | None,
+) -> None:
+    """Watch trained agents act, in the terminal or as a picture."""
+    from scenarios.commands.policies.play import PlayWish, draw_episodes, show_episodes  # noqa: PLC0415
+    from scenarios.play.evaluate import EvaluationWish  # noqa: PLC0415
+
+    wish = PlayWish(EvaluationWish(place, episodes, greedy=greedy, seed=seed), fps, gif, strip)
+    if gif is None and strip is None:
+        show_episodes(wish)
+    else:
+        draw_episodes(wish)
+
+
+@click.group()
+def policy() -> None:
+    """Take a trained policy elsewhere."""
+
+
+@policy.command("export")
+@_PLACE
+@click.option("--format", "format_", type=click.Choice(_FORMATS), required=True, help="torch: state_dict, or ONNX.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="A new folder, for a file an agent.")
+def policy_export(place: Path, format_: str, out: Path) -> None:
+    """Write each agent's policy for PyTorch or ONNX, and check that it acts as here."""
+    from scenarios.commands.policies.export import export  # noqa: PLC0415
+
+    export(place, format_, out)

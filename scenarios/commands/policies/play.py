@@ -1,0 +1,257 @@
+"""`foretell play`: trained agents acting, frame by frame on a terminal, or as a GIF and a strip."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.live import Live
+from rich.progress import Progress, TextColumn
+
+from broker.counting import counted
+from broker.errors import UserError
+from broker.files import write_whole
+from env_service.config import PettingZooConfig
+from scenarios.commands.planned import hushed, planned
+from scenarios.commands.policies.still import still
+from scenarios.commands.rich_screen import Screen
+from scenarios.commands.screen import say
+from scenarios.commands.terminal import interruptible
+from scenarios.document.plan import Plan
+from scenarios.document.scenario import Scenario
+from scenarios.play.acting import frames_of, render_modes, showing_itself
+from scenarios.play.evaluate import EvaluationWish, scenario_of
+from scenarios.play.frame import Frame
+from scenarios.play.numbers import shown
+
+if TYPE_CHECKING:
+    from scenarios.play.picture import Animation, Strip
+
+_MOST_SAID = 20
+"""Episodes told of one by one."""
+_LONGEST_SLEEP_S = 0.1
+"""So that a user who interrupts is soon heard, however slowly frames follow each other."""
+
+
+@dataclass(frozen=True)
+class PlayWish:
+    """What shall be played, and how it is shown.
+
+    Attributes:
+        wish: The episodes, as they are evaluated.
+        per_second: Frames.
+        gif: File for an animation, if one is wanted.
+        strip: The same of a few frames side by side.
+    """
+
+    wish: EvaluationWish
+    per_second: float
+    gif: Path | None = None
+    strip: Path | None = None
+
+
+def show_episodes(wish: PlayWish) -> None:
+    """Play in the terminal: frames over one another, or below one another where there is none, and without waiting.
+
+    Raises:
+        ForetellError: There is no policy, or it cannot be played.
+    """
+    plan = _planned(scenario_of(wish.wish), "ansi")
+    if plan.scenario.environment.kind == "pettingzoo" and _render_mode(plan.scenario) != "ansi":
+        say(f"{_without(plan.scenario, 'text', 'ansi')}. What its agents do is shown; --gif FILE draws it", err=True)
+    screen, title, episodes = Screen(), _title(plan), plan.scenario.episodes
+    with interruptible() as interrupted, _stage(screen, wish.per_second, interrupted) as show, hushed():
+        for frame in frames_of(plan):
+            _fit(screen)
+            if not show(frame, still(frame, title, episodes, screen.width)):
+                return
+
+
+def draw_episodes(wish: PlayWish) -> None:
+    """Play without showing, and write pictures.
+
+    Raises:
+        ForetellError: There is no policy, it cannot be played or drawn, or a file cannot be written.
+    """
+    from scenarios.play.picture import MOST_ROWS, Animation, Strip  # noqa: PLC0415 - matplotlib takes half a second
+
+    files = [path for path in (wish.gif, wish.strip) if path is not None]
+    for path in files:
+        _require_new(path)
+    if wish.gif == wish.strip:
+        raise UserError(f"--gif and --strip are two files: expected two names, found {wish.gif} twice")
+    if wish.strip is not None and wish.wish.episodes > MOST_ROWS:
+        found = counted(wish.wish.episodes, "episode")
+        raise UserError(f"--strip shows an episode a row: expected at most {MOST_ROWS} episodes, found {found}")
+    plan = _planned(scenario_of(wish.wish), "rgb_array")
+    if plan.scenario.environment.kind == "pettingzoo" and _render_mode(plan.scenario) != "rgb_array":
+        raise UserError(_without(plan.scenario, "picture", "rgb_array"))
+    pictures: list[tuple[Path, Animation | Strip]] = []
+    if wish.gif is not None:
+        pictures.append((wish.gif, Animation(_title(plan), plan.scenario.episodes, wish.per_second)))
+    if wish.strip is not None:
+        pictures.append((wish.strip, Strip(_title(plan))))
+    with interruptible() as interrupted, _bar() as show, hushed():
+        ends = _drawn(plan, [picture for _, picture in pictures], show, interrupted)
+    for path, picture in pictures:
+        _write(path, picture.content())
+    for frame in ends[:_MOST_SAID]:
+        say(f"episode {frame.episode + 1}: team return {shown(frame.team_return)} in {counted(frame.step, 'step')}")
+    if len(ends) > _MOST_SAID:
+        say("...")
+    for path, _ in pictures:
+        say(f"picture          {path}")
+
+
+def _drawn(
+    plan: Plan, pictures: list[Animation | Strip], show: Callable[[Frame], None], interrupted: Callable[[], bool]
+) -> list[Frame]:
+    """Play and draw; the last frame of each episode."""
+    ends = []
+    for frame in frames_of(plan):
+        if interrupted():
+            raise KeyboardInterrupt
+        for picture in pictures:
+            picture.add(frame)
+        show(frame)
+        if frame.last:
+            ends.append(frame)
+    return ends
+
+
+# What is played
+
+
+def _planned(scenario: Scenario, mode: str) -> Plan:
+    with hushed():
+        showing = showing_itself(scenario, mode)
+    return planned(showing)
+
+
+def _title(plan: Plan) -> str:
+    scenario = plan.scenario
+    learned = scenario.initial_policy.episodes if scenario.initial_policy is not None else None
+    how = ", likeliest actions" if scenario.acts_only == "greedy" else ""
+    return f"{scenario.name}: {scenario.algorithm.name}, {counted(learned or 0, 'episode')} learned{how}"
+
+
+def _render_mode(scenario: Scenario) -> object:
+    environment = scenario.environment
+    return environment.options.get("render_mode") if isinstance(environment, PettingZooConfig) else None
+
+
+def _without(scenario: Scenario, what: str, mode: str) -> str:
+    """That an environment shows nothing of itself in a way that is wanted."""
+    environment = scenario.environment
+    assert isinstance(environment, PettingZooConfig)  # noqa: S101 - others are always drawn
+    with hushed():
+        found = ", ".join(render_modes(scenario)) or "none"
+    return f"{environment.env} gives no {what} of itself: expected {mode} among its render modes, found {found}"
+
+
+# On the terminal
+
+
+@contextmanager
+def _stage(
+    screen: Screen, per_second: float, interrupted: Callable[[], bool]
+) -> Iterator[Callable[[Frame, Group], bool]]:
+    """Yields what shows a frame, waits for the next one to be due, and says whether anybody is there to see it.
+
+    Raises:
+        KeyboardInterrupt: A user wants the end; what was shown last stays.
+    """
+    moves = screen.is_terminal and not screen.is_dumb_terminal
+    live: Live | None = None
+
+    def show(frame: Frame, picture: Group) -> bool:
+        nonlocal live
+        if interrupted():
+            raise KeyboardInterrupt
+        if not moves:
+            screen.print(picture)
+            screen.print()
+            return not _nobody_reads(screen)
+        if live is None:
+            live = Live(console=screen, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
+            live.start()
+        live.update(picture, refresh=True)
+        if frame.last:
+            live.stop()
+            live = None
+        _wait(1 / per_second, interrupted)
+        return True
+
+    try:
+        yield show
+    finally:
+        if live is not None:
+            live.stop()
+
+
+def _wait(for_s: float, interrupted: Callable[[], bool]) -> None:
+    until = time.monotonic() + for_s
+    while (left := until - time.monotonic()) > 0 and not interrupted():
+        time.sleep(min(left, _LONGEST_SLEEP_S))
+
+
+def _fit(screen: Screen) -> None:
+    """Take the terminal as wide as it is now: rich looks at standard output, which is lent to the environment."""
+    if screen.is_terminal and "COLUMNS" not in os.environ:
+        try:
+            screen.width = os.get_terminal_size(screen.file.fileno()).columns or screen.width
+        except (OSError, ValueError):
+            return
+
+
+def _nobody_reads(screen: Screen) -> bool:
+    """Whether what is shown goes into a pipe at whose other end nobody is any more."""
+    try:
+        waiting = select.poll()
+        waiting.register(screen.file.fileno(), 0)
+        return bool(waiting.poll(0))
+    except (OSError, ValueError):
+        return False
+
+
+# Into files
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[Frame], None]]:
+    """How far it is, as long as it takes."""
+    columns = (TextColumn("episode {task.fields[episode]}, step {task.fields[step]}", markup=False),)
+    console = Screen(stderr=True)
+    with Progress(
+        *columns, console=console, refresh_per_second=4, transient=True, redirect_stdout=False, redirect_stderr=False
+    ) as progress:
+        task = progress.add_task("", total=None, episode=1, step=0)
+        yield lambda frame: progress.update(task, episode=frame.episode + 1, step=frame.step)
+
+
+def _require_new(path: Path) -> None:
+    """See that a file can be made, before it is known what stands in it.
+
+    Raises:
+        UserError: It cannot.
+    """
+    if path.exists() or path.is_symlink():
+        raise UserError(f"{path} is there already: expected the name of a new file")
+    if not path.parent.is_dir():
+        raise UserError(f"cannot write {path}: there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise UserError(f"cannot write {path}: its folder is not yours to write to")
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None

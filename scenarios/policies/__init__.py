@@ -1,0 +1,1 @@
+"""Trained policies as other programs read them."""
