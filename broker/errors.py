@@ -15,6 +15,7 @@ ForetellError
 |-- Deadlock                virtual time: everybody waits and nothing is due
 |-- UserCodeFailed          an environment or an algorithm that somebody brought raised (exit 3)
 |   `-- UserCodeRefused     it gave what nobody can use, such as a loss that is NaN; played again, it gives the same
+|-- HostLost                a host of a run cannot be reached any more
 |-- ParticipantDied         a process of a run ended before its work (exit 3)
 |   `-- UserCodeDied        of code that somebody brought
 `-- LedgerMismatch          the faults a run met are not those it asked for (exit 4)

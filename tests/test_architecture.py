@@ -321,6 +321,7 @@ DATES = {"time.time", "time.time_ns", "datetime.now", "dt.datetime.now", "date.t
 KNOW_THE_DATE = {
     *("broker/transports/mqtt/connection.py", "broker/servers/mqtt_server.py"),  # against the dates of certificates
     *("scenarios/results/store.py", "scenarios/results/scalars_log.py"),  # written down for people to read
+    *("scenarios/running/hosts/doctor.py", "scenarios/running/hosts/examining.py"),  # the clocks of hosts are compared
 }
 PATIENT_BY_THE_CLOCK_OF_THE_HOST = {
     *("broker/transports/mqtt/client.py", "broker/transports/mqtt/connection.py"),  # a single wait; a goodbye

@@ -93,7 +93,7 @@ class Fleet(Model):
                     raise UserError(msg)
                 for each in meant:
                     if found.setdefault(each, name) != name:
-                        msg = f"{each} lives on two hosts, {found[each]} and {name}; expected everybody exactly once"
+                        msg = f"{each} has two hosts, {found[each]} and {name}; expected everybody exactly once"
                         raise UserError(msg)
         if homeless := [each for each in participants if each not in found]:
             msg = f"no host has {_listed(tuple(homeless))}; expected everybody exactly once"

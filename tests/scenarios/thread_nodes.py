@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import traceback
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -18,8 +19,11 @@ from broker.transports.transport import Transport
 from broker.wire.messages import ENVIRONMENT, Envelope
 from env_service.build import make_environment
 from env_service.config import ServiceConfig
+from scenarios.document.plan import Plan
 from scenarios.results.folder import RunFolder
+from scenarios.results.observer import Observer
 from scenarios.running.nodes import NodeEnd
+from scenarios.running.processes.this_host import ThisHost
 
 KILLED, BROKE = -9, 1
 _LOOK_EVERY_S = 0.05
@@ -201,3 +205,9 @@ class ThreadNodes:
         for node in self._nodes.values():
             node.thread.join()
         self._nodes.clear()
+
+
+@contextmanager
+def in_threads(plan: Plan, folder: RunFolder, observer: Observer) -> Iterator[ThisHost]:
+    """This process, as the place of a run's participants."""
+    yield ThisHost(plan, folder, ThreadNodes(folder))

@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from broker.counting import counted
 from broker.errors import ForetellError
 from scenarios.commands.exit_codes import ExitCode
 from scenarios.commands.planned import planned
@@ -57,7 +58,9 @@ def _joined(plan: Plan, housed: Housing, root: Path) -> Check:
         return Check(_EVERYBODY, "edges", False, str(error))
     finally:
         observer.finish()
-    return Check(_EVERYBODY, "edges", True, f"HELLO over all {len(plan.graph.edges)} edges, and one episode played")
+    return Check(
+        _EVERYBODY, "edges", True, f"HELLO over {counted(len(plan.graph.edges), 'edge')}, and one episode played"
+    )
 
 
 def _tell(check: Check) -> None:

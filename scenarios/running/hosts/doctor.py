@@ -124,7 +124,9 @@ def _software(found: Examined) -> str:
 
 def _memory(fleet: Fleet, plan: Plan, theirs: list[str], name: str, found: Examined) -> Check:
     needs = needs_of(plan)
-    needed = _NODE_BYTES + _NEXT_BYTES * (len(theirs) - 1) + sum(needs.by_participant[each] for each in theirs)
+    needed = _NODE_BYTES + _NEXT_BYTES * (len(theirs) - 1)
+    for each in theirs:
+        needed += needs.by_participant[each]
     own = fleet.hosts[name].memory_mb
     has = found.memory_bytes if own is None else min(found.memory_bytes, own * 1_000_000)
     mend = "" if needed <= has else ": let fewer participants live there, or make the networks or copies smaller"

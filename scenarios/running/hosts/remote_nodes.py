@@ -51,8 +51,9 @@ class RemoteNodes:
     def kill(self, names: Collection[str]) -> dict[str, int]:
         """Kill processes at once; whoever is on a lost host is ended there when its lease is over."""
         by_host: dict[HostClient, list[str]] = defaultdict(list)
-        for name in self._homes.keys() & set(names):
-            by_host[self._homes[name]].append(name)
+        for name in names:
+            if (home := self._homes.get(name)) is not None:
+                by_host[home].append(name)
         killed: dict[str, int] = {}
         for host, theirs in by_host.items():
             if not host.is_lost:

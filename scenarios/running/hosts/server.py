@@ -158,7 +158,7 @@ class Host:
             case Examine(listens, dials):
                 return examine(listens, dials)
             case ReadLog(name, offset):
-                return _from(RunFolder(Path()).log(name), offset)
+                return _from(RunFolder(Path()).logs / f"{name}.log", offset)
             case _:
                 return _of_checkpoints(request)
 

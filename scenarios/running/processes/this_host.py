@@ -20,10 +20,11 @@ class ThisHost:
     Args:
         plan: What runs.
         folder: The run's.
+        nodes: The processes.
     """
 
-    def __init__(self, plan: Plan, folder: RunFolder) -> None:
-        self.nodes: Nodes = ForkedNodes(folder)
+    def __init__(self, plan: Plan, folder: RunFolder, nodes: Nodes) -> None:
+        self.nodes = nodes
         kept = folder.checkpoints.absolute()
         self.checkpoints: Mapping[str, Checkpoints] = {name: FileCheckpoints(kept / name) for name in plan.participants}
 
@@ -43,4 +44,4 @@ class ThisHost:
 @contextmanager
 def this_host(plan: Plan, folder: RunFolder, observer: Observer) -> Iterator[ThisHost]:  # noqa: ARG001
     """The place of a run's processes."""
-    yield ThisHost(plan, folder)
+    yield ThisHost(plan, folder, ForkedNodes(folder))

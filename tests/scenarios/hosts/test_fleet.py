@@ -30,7 +30,7 @@ def test_who_is_meant_twice_by_one_host_lives_there_once():
 @pytest.mark.parametrize(
     ("participants", "said"),
     [
-        ({"a": '["*"]', "b": '["agent-1"]'}, "agent-1 lives on two hosts, a and b; expected everybody exactly once"),
+        ({"a": '["*"]', "b": '["agent-1"]'}, "agent-1 has two hosts, a and b; expected everybody exactly once"),
         ({"a": '["agent-*"]'}, "no host has environment; expected everybody exactly once"),
         ({"a": '["*", "agent-7"]'}, "a.participants: 'agent-7' means nobody; expected some of environment, agent-0"),
         ({"a": '["agent-[0-2]"]'}, "a.participants: expected names or patterns with * and ?, found 'agent-[0-2]'"),

@@ -285,7 +285,9 @@ def leaks(shares: dict[tuple[str, str, int], Share], secrets: Secrets) -> set[st
 def test_under_anticipation_sharing_nothing_crosses_an_edge_but_policies_actions_and_addressed_anticipations(
     tmp_path: Path,
 ) -> None:
-    shares, secrets = journaled(tmp_path / "run", "anticipation-sharing")
+    shares, secrets = journaled(
+        tmp_path / "run", "anticipation-sharing", "algorithm.anticipation_sharing.weights=fixed"
+    )
     for (source, destination, number), share in shares.items():
         assert share.arrays.keys() == {"policy", "actions", "anticipation", "samples"}
         np.testing.assert_array_equal(share.arrays["policy"], secrets.own[source, number])

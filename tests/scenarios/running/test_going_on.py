@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from thread_nodes import ThreadNodes
+from thread_nodes import in_threads
 
 from agent_node.policy_folder import learned_until, read_policy
 from agent_node.trained_policy import load_policies
@@ -28,7 +28,7 @@ from scenarios.running.simulated.simulate import simulated
 from scenarios.running.substrate import Way
 from scenarios.running.ways import WayName
 
-WAYS: dict[WayName, Way] = {"simulate": simulated, "run": launched(ThreadNodes)}
+WAYS: dict[WayName, Way] = {"simulate": simulated, "run": launched(in_threads)}
 each_way = pytest.mark.parametrize("way", WAYS)
 TINY = {
     "episodes": 8,

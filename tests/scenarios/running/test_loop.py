@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from thread_nodes import ThreadNodes
+from thread_nodes import in_threads
 
 from broker.errors import ParticipantDied
 from broker.wire.messages import ENVIRONMENT
@@ -26,7 +26,7 @@ from scenarios.running.launched.launch import launched
 from scenarios.running.simulated.simulate import simulated
 from scenarios.running.substrate import Way
 
-WAYS: dict[str, Way] = {"simulated": simulated, "launched": launched(ThreadNodes)}
+WAYS: dict[str, Way] = {"simulated": simulated, "launched": launched(in_threads)}
 TINY = {
     "episodes": 12,
     "parallel_episodes": 1,

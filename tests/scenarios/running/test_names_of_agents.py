@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from pettingzoo import ParallelEnv
 from runs import TINY, foretell, simulate_here
 from tensorboard.compat.proto.event_pb2 import Event
-from thread_nodes import ThreadNodes
+from thread_nodes import in_threads
 
 from broker.errors import ForetellError, LedgerMismatch, ParticipantDied, UserError
 from broker.wire.records import EndingRecord, Fate
@@ -40,7 +40,7 @@ from scenarios.running.simulated.simulate import simulated
 from scenarios.running.substrate import Way
 from scenarios.running.ways import WayName
 
-WAYS: dict[str, Way] = {"simulated": simulated, "launched": launched(ThreadNodes)}
+WAYS: dict[str, Way] = {"simulated": simulated, "launched": launched(in_threads)}
 SUBSTRATES: dict[str, WayName] = {"simulated": "simulate", "launched": "run"}
 HOSTILE = ("\x1b[2J[/a] $x_1$\nfoe", "_hidden", 7, "7", "x" * 5000, "agent-0", "", "狼\ud800\u202e|")
 SHOWN = ("[2J[/a] $x_1$ foe", "_hidden", "7", "7", "x" * 60 + "...", "agent-0", "''", "狼 |")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from runs import DROPS, TINY, children_of, need_mosquitto, participant_pid, simulate_here, start, summary, until
-from thread_nodes import ThreadNodes
+from thread_nodes import in_threads
 
 from broker.errors import ParticipantDied, UserError
 from broker.own_clock import OwnClock
@@ -149,11 +149,11 @@ def test_a_date_that_jumps_changes_nothing_of_a_run(tmp_path: Path, monkeypatch:
     delay = {"kind": "delay", "delay_s": {"distribution": "uniform", "low_s": 0.0, "high_s": 0.01}}
     faults = [{"kind": "drop", "probability": 0.3}, delay]
     settings: dict[str, Any] = {"faults": faults, "exchange__patience_s": 1.0, "transport__security__mode": "off"}
-    steady, _ = play(tmp_path / "steady", launched(ThreadNodes), **settings)
+    steady, _ = play(tmp_path / "steady", launched(in_threads), **settings)
     dates, epoch_s = count(), 1.8e9
     monkeypatch.setattr(time, "time", lambda: 0.0 if next(dates) % 3 else epoch_s * (next(dates) % 2))
     monkeypatch.setattr(time, "time_ns", lambda: int(time.time() * 1e9))
-    jumping, said = play(tmp_path / "jumping", launched(ThreadNodes), **settings)
+    jumping, said = play(tmp_path / "jumping", launched(in_threads), **settings)
     assert said == []
     assert jumping.complete
     for name in ("curve_digest", "weights_digest", "ledger_digest", "shares_missing"):
@@ -225,9 +225,9 @@ def test_a_broker_killed_again_and_again_before_it_listens_has_died_and_is_treat
     settings: dict[str, Any] = {"transport__zeromq__mode": "forwarder", "recovery__on_crash": on_crash}
     if ends:
         with pytest.raises(ParticipantDied, match="signal SIGKILL before it listened"):
-            play(tmp_path, launched(ThreadNodes), **settings, recovery__restarts=2)
+            play(tmp_path, launched(in_threads), **settings, recovery__restarts=2)
         assert len(started) == (3 if on_crash == "fail" else 9)
         return
-    found, said = play(tmp_path, launched(ThreadNodes), **settings)
+    found, said = play(tmp_path, launched(in_threads), **settings)
     assert found.complete
     assert any("broker died: signal SIGKILL before it listened" in sentence for sentence in said)

@@ -14,7 +14,7 @@ import pytest
 from gymnasium.spaces import Box, Discrete
 from pettingzoo import ParallelEnv
 from runs import TINY, foretell_afresh, summary
-from thread_nodes import ThreadNodes
+from thread_nodes import in_threads
 
 from agent_node.algorithms.independent import Independent
 from broker.errors import UserCodeDied, UserCodeFailed
@@ -27,7 +27,7 @@ from scenarios.running.launched.launch import launched
 from scenarios.running.simulated.simulate import simulated
 from scenarios.running.substrate import Way
 
-WAYS: dict[str, Way] = {"simulated": simulated, "launched": launched(ThreadNodes)}
+WAYS: dict[str, Way] = {"simulated": simulated, "launched": launched(in_threads)}
 each_way = pytest.mark.parametrize("way", WAYS)
 SMALL = {
     "environment": {"kind": "pettingzoo", "env": "brought", "observation": "own", "steps": 4},
