@@ -110,6 +110,31 @@ class PredationConfig(Model):
         return self
 
 
+class SimpleSpreadConfig(Model):
+    """Simple spread of MPE, all copies at once: agents cover landmarks together; who touches another loses by it."""
+
+    kind: Literal["simple-spread"] = "simple-spread"
+    agents: int = Field(
+        default=3,
+        ge=1,
+        le=100,
+        description="Agents, and as many landmarks; MPE's value. An agent sees 6 numbers of each; the state is "
+        "what all see.",
+    )
+    local_ratio: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Part of a reward that is for the own collisions; the rest is for how the team covers the "
+        "landmarks, the same for all. MPE's value; at 0 all rewards are equal.",
+    )
+    steps: int = Field(default=25, ge=1, le=1_000_000, description="Steps of an episode; MPE's value.")
+    observation: Literal["state", "own"] = Field(
+        default="state",
+        description="state: all see what all see, agent after agent, which is MPE's state. own: each sees its own.",
+    )
+
+
 class PettingZooConfig(Model):
     """Any PettingZoo parallel environment with finitely many actions, served unchanged."""
 
@@ -148,7 +173,8 @@ class PettingZooConfig(Model):
 
 
 EnvironmentConfig = Annotated[
-    ExchangeTaskConfig | NavigationConfig | PredationConfig | PettingZooConfig, Field(discriminator="kind")
+    ExchangeTaskConfig | NavigationConfig | PredationConfig | SimpleSpreadConfig | PettingZooConfig,
+    Field(discriminator="kind"),
 ]
 
 

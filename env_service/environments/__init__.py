@@ -6,10 +6,17 @@ scenario that names a PettingZoo environment, or by `parallel_env()` of one of o
 
 from __future__ import annotations
 
-from env_service.config import EnvironmentConfig, ExchangeTaskConfig, NavigationConfig, PredationConfig
+from env_service.config import (
+    EnvironmentConfig,
+    ExchangeTaskConfig,
+    NavigationConfig,
+    PredationConfig,
+    SimpleSpreadConfig,
+)
 from env_service.environments.exchange import ExchangeTask
 from env_service.environments.navigation import NavigationTask
 from env_service.environments.predation import PredationTask
+from env_service.environments.simple_spread import SimpleSpreadTask
 from env_service.environments.task import Task
 from env_service.environments.timed import timed
 
@@ -36,6 +43,8 @@ def make_task(config: EnvironmentConfig, copies: int, seed: int = 0, *, masks: b
         return timed(NavigationTask(config, copies), observed=config.observe_time)
     if isinstance(config, PredationConfig):
         return timed(PredationTask(config, copies), observed=config.observe_time)
+    if isinstance(config, SimpleSpreadConfig):
+        return SimpleSpreadTask(config, copies)
     from env_service.environments.pettingzoo import PettingZooTask  # noqa: PLC0415 - pulls in gymnasium
 
     return PettingZooTask(config, copies, seed, masks=masks)

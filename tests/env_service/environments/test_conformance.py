@@ -19,6 +19,7 @@ from env_service.config import (
     NavigationConfig,
     PettingZooConfig,
     PredationConfig,
+    SimpleSpreadConfig,
 )
 from env_service.environments import exchange, make_task, navigation, predation
 from env_service.environments.parallel import TaskParallelEnv
@@ -31,8 +32,10 @@ CONFIGS = {
     "navigation": NavigationConfig(),
     "predation-approach": PredationConfig(),
     "predation-capture": PredationConfig(agents=3, engagement="capture"),
-    "simple-spread-state": PettingZooConfig(env="mpe2.simple_spread_v3", steps=10),
-    "simple-spread-own": PettingZooConfig(env="mpe2.simple_spread_v3", observation="own"),
+    "simple-spread": SimpleSpreadConfig(),
+    "simple-spread-seen-alone": SimpleSpreadConfig(agents=4, observation="own"),
+    "mpe2-state": PettingZooConfig(env="mpe2.simple_spread_v3", steps=10),
+    "mpe2-own": PettingZooConfig(env="mpe2.simple_spread_v3", observation="own"),
     "masked": PettingZooConfig(env="masked_toy", observation="own", options={"by": "both"}),
 }
 COPIES = 5

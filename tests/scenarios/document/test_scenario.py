@@ -33,6 +33,7 @@ ENVIRONMENTS = [
     {"kind": "exchange"},
     {"kind": "navigation"},
     {"kind": "predation"},
+    {"kind": "simple-spread", "agents": 4, "local_ratio": 0.25},
     {"kind": "pettingzoo", "env": "mpe2.simple_spread_v3", "options": {"N": 4, "deep": {"list": [1, "two", 3.5]}}},
 ]
 TOPOLOGIES = [
@@ -260,7 +261,7 @@ def test_of_several_errors_the_first_is_told_and_the_others_counted():
 @pytest.mark.parametrize(
     ("part", "known"),
     [
-        ("environment", "'exchange', 'navigation', 'predation', 'pettingzoo'"),
+        ("environment", "'exchange', 'navigation', 'predation', 'simple-spread', 'pettingzoo'"),
         ("topology", "'complete', 'ring', 'star'"),
     ],
 )

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from broker.errors import UserError
-from env_service.config import ExchangeTaskConfig, NavigationConfig, PredationConfig
+from env_service.config import ExchangeTaskConfig, NavigationConfig, PredationConfig, SimpleSpreadConfig
 from scenarios.commands.study import PAGES, make_study
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.reports.references import references
@@ -274,6 +274,9 @@ def test_references_are_the_payoffs_of_the_tasks():
     navigation = references(NavigationConfig(agents=3, grid=3, steps=15))
     assert navigation.one == 0
     assert -70 < navigation.zero < -30
+    spread = references(SimpleSpreadConfig(agents=2, steps=5))
+    assert spread.one == 0
+    assert -12 < spread.zero < -6
 
 
 # Bill
