@@ -172,8 +172,26 @@ class PettingZooConfig(Model):
     options: dict[str, JsonValue] = Field(default={}, description="Keyword arguments for `parallel_env`.")
 
 
+class VmasConfig(Model):
+    """A scenario of VMAS with discrete actions, all parallel copies in one game; needs the extra `vmas`."""
+
+    kind: Literal["vmas"] = "vmas"
+    env: str = Field(pattern=r"^[a-z]\w*$", description="What VMAS calls its scenario, such as balance or navigation.")
+    steps: int = Field(
+        default=100, ge=1, le=1_000_000, description="Steps after which an episode is cut; 100 is what BenchMARL takes."
+    )
+    observation: Literal["state", "own", "padded"] = Field(
+        default="state",
+        description="state: all see what all see, agent after agent, for VMAS has no state of its own. own: each sees "
+        "its own, all of one size. padded: as own, shorter ones filled up with zeros.",
+    )
+    options: dict[str, JsonValue] = Field(
+        default={}, description="Options of the scenario itself, such as n_agents; VMAS's documentation has them."
+    )
+
+
 EnvironmentConfig = Annotated[
-    ExchangeTaskConfig | NavigationConfig | PredationConfig | SimpleSpreadConfig | PettingZooConfig,
+    ExchangeTaskConfig | NavigationConfig | PredationConfig | SimpleSpreadConfig | PettingZooConfig | VmasConfig,
     Field(discriminator="kind"),
 ]
 

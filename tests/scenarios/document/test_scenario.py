@@ -34,6 +34,7 @@ ENVIRONMENTS = [
     {"kind": "navigation"},
     {"kind": "predation"},
     {"kind": "simple-spread", "agents": 4, "local_ratio": 0.25},
+    {"kind": "vmas", "env": "balance", "options": {"n_agents": 4}},
     {"kind": "pettingzoo", "env": "mpe2.simple_spread_v3", "options": {"N": 4, "deep": {"list": [1, "two", 3.5]}}},
 ]
 TOPOLOGIES = [
@@ -261,7 +262,7 @@ def test_of_several_errors_the_first_is_told_and_the_others_counted():
 @pytest.mark.parametrize(
     ("part", "known"),
     [
-        ("environment", "'exchange', 'navigation', 'predation', 'simple-spread', 'pettingzoo'"),
+        ("environment", "'exchange', 'navigation', 'predation', 'simple-spread', 'pettingzoo', 'vmas'"),
         ("topology", "'complete', 'ring', 'star'"),
     ],
 )
