@@ -507,7 +507,8 @@ def test_a_scenario_of_the_catalogue_can_run(name):
     assert scenario.description.strip()
     assert "\n" not in scenario.description
     assert parse_scenario(scenario.to_toml(), {}) == scenario
-    module = getattr(scenario.environment, "env", "").partition(".")[0]
+    kind, module = scenario.environment.kind, getattr(scenario.environment, "env", "").partition(".")[0]
+    module = "vmas" if kind == "vmas" else module
     if module and find_spec(module) is None:
         pytest.skip(f"{module} is not installed")
     assert make_plan(scenario).agents
