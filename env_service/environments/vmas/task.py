@@ -23,7 +23,7 @@ from env_service.environments.vmas.opening import calling, open_game
 MOST_ACTIONS = 4096
 """Of one agent, as for any other environment: a network has an output for each."""
 
-REMEMBERING = ("wind_flocking",)
+REMEMBERING = ("road_traffic", "wind_flocking")
 """Scenarios that keep something from one episode to the next: each episode gets a game of its own."""
 
 _RUNNING, _TERMINATED, _TRUNCATED = map(int, Ended)  # numpy takes microseconds to read an IntEnum
