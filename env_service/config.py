@@ -110,6 +110,31 @@ class PredationConfig(Model):
         return self
 
 
+class SimpleSpreadConfig(Model):
+    """Simple spread of MPE, all copies at once: agents cover landmarks together; who touches another loses by it."""
+
+    kind: Literal["simple-spread"] = "simple-spread"
+    agents: int = Field(
+        default=3,
+        ge=1,
+        le=100,
+        description="Agents, and as many landmarks; MPE's value. An agent sees 6 numbers of each; the state is "
+        "what all see.",
+    )
+    local_ratio: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Part of a reward that is for the own collisions; the rest is for how the team covers the "
+        "landmarks, the same for all. MPE's value; at 0 all rewards are equal.",
+    )
+    steps: int = Field(default=25, ge=1, le=1_000_000, description="Steps of an episode; MPE's value.")
+    observation: Literal["state", "own"] = Field(
+        default="state",
+        description="state: all see what all see, agent after agent, which is MPE's state. own: each sees its own.",
+    )
+
+
 class PettingZooConfig(Model):
     """Any PettingZoo parallel environment with finitely many actions, served unchanged."""
 
@@ -147,8 +172,27 @@ class PettingZooConfig(Model):
     options: dict[str, JsonValue] = Field(default={}, description="Keyword arguments for `parallel_env`.")
 
 
+class VmasConfig(Model):
+    """A scenario of VMAS with discrete actions, all parallel copies in one game; needs the extra `vmas`."""
+
+    kind: Literal["vmas"] = "vmas"
+    env: str = Field(pattern=r"^[a-z]\w*$", description="What VMAS calls its scenario, such as balance or navigation.")
+    steps: int = Field(
+        default=100, ge=1, le=1_000_000, description="Steps after which an episode is cut; 100 is what BenchMARL takes."
+    )
+    observation: Literal["state", "own", "padded"] = Field(
+        default="state",
+        description="state: all see what all see, agent after agent, for VMAS has no state of its own. own: each sees "
+        "its own, all of one size. padded: as own, shorter ones filled up with zeros.",
+    )
+    options: dict[str, JsonValue] = Field(
+        default={}, description="Options of the scenario itself, such as n_agents; VMAS's documentation has them."
+    )
+
+
 EnvironmentConfig = Annotated[
-    ExchangeTaskConfig | NavigationConfig | PredationConfig | PettingZooConfig, Field(discriminator="kind")
+    ExchangeTaskConfig | NavigationConfig | PredationConfig | SimpleSpreadConfig | PettingZooConfig | VmasConfig,
+    Field(discriminator="kind"),
 ]
 
 

@@ -71,6 +71,11 @@ class GlobalStreams:
         self._seeds[copy], self._held[copy] = seed, _fresh(seed)
 
 
+def states() -> list[Any]:
+    """What the generators of torch, numpy and `random` hold now, as their own functions say it; torch is imported."""
+    return [_torch().get_state(), get_state(), random.getstate()]  # noqa: NPY002 - the legacy one is what is lent
+
+
 def _torch() -> Any:
     """The default generator of torch; None where nobody has imported torch, or not to the end."""
     return getattr(sys.modules.get("torch"), "default_generator", None)

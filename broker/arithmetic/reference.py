@@ -5,7 +5,7 @@ it leaves open, and they are fixed here:
 
 1. Sums are taken in the order of their index, each number added to what came before.
 2. A product is rounded before it is added; there is no fused multiply-add.
-3. exp and log are written out in float64 (`_exponential`, `logarithm`) and rounded once.
+3. exp and log are written out in float64 (`exponential`, `logarithm`) and rounded once.
 
 So only operations of single elements and `np.add.accumulate`, which goes in order, are used on this page.
 
@@ -61,7 +61,7 @@ class Reference:
     @_as_ieee_754_says
     def exponentials(self, x: Array) -> Array:
         """See `Kernels`."""
-        return _exponential(x.astype(np.float64)).astype(np.float32)
+        return exponential(x.astype(np.float64)).astype(np.float32)
 
     @_as_ieee_754_says
     def logarithms(self, x: Array) -> Array:
@@ -219,7 +219,7 @@ def _largest(x: Array) -> Array:
     return largest[..., None]
 
 
-def _exponential(x: np.ndarray) -> np.ndarray:
+def exponential(x: np.ndarray) -> np.ndarray:
     """Exp in float64: x = k ln 2 + r, then 2^k times the series of exp(r) up to r^13."""
     within = np.where(x > _EXP_LIMIT, _EXP_LIMIT, np.where(x < -_EXP_LIMIT, -_EXP_LIMIT, x))
     twos = np.rint(within / LN2)

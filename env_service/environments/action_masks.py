@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from typing import TypeGuard
 
 import numpy as np
 from gymnasium.spaces import Dict, MultiDiscrete, Tuple
-from numpy.typing import NDArray
 
 from env_service.environments.actions import NumberedActions
 from env_service.environments.given import mask_of, name_of, numbers_of, refused, shown
@@ -79,14 +79,14 @@ class ActionMasks:
         self._all = all_possible(tuple(each.count for each in actions))
         self.possible: Flags = np.repeat(self._all[None], copies, axis=0)
 
-    def look(self, copy: int, live: NDArray[np.bool_], observations: object, infos: object, step: int) -> None:
-        """Take what the environment says at a step of the agents (N,) that are `live`.
+    def look(self, copy: int, live: Sequence[bool], observations: object, infos: object, step: int) -> None:
+        """Take what the environment says at a step of those of its N agents that are `live`.
 
         Raises:
             UserCodeRefused: It is no mask, or two that differ.
         """
         self.possible[copy] = self._all
-        for index in np.flatnonzero(live).tolist():
+        for index in (index for index, lives in enumerate(live) if lives):
             agent, actions = self._agents[index], self._actions[index]
             what, count = f'action mask of "{name_of(agent)}" at step {step}', actions.count
             given = [_of_combinations(what, actions.space, each) for each in masks_in(agent, observations, infos)]
@@ -116,8 +116,16 @@ def _of_combinations(what: str, space: object, given: object) -> object:
 
 def masks_in(agent: str, observations: object, infos: object) -> list[object]:
     """The masks that are given of an agent: none, or that in its observation, in its info, or both."""
-    parts = [part.get(agent) for part in (observations, infos) if isinstance(part, Mapping)]
-    return [part[MASK] for part in parts if isinstance(part, Mapping) and MASK in part]
+    found = []
+    for part in (observations, infos):
+        given = part.get(agent) if _is_dict(part) else None
+        if type(given) is not np.ndarray and _is_dict(given) and MASK in given:
+            found.append(given[MASK])
+    return found
+
+
+def _is_dict(given: object) -> TypeGuard[Mapping[str, object]]:
+    return type(given) is dict or (given is not None and isinstance(given, Mapping))
 
 
 def refuse_masks(agents: Sequence[str], observations: object, infos: object, step: int) -> None:

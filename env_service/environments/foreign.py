@@ -21,7 +21,7 @@ from env_service.environments.action_masks import SeenSpace
 from env_service.environments.actions import MOST as MOST_ACTIONS
 from env_service.environments.actions import NumberedActions, number_actions
 from env_service.environments.given import by_agent, name_of, numbers_of, observation_of, refused
-from env_service.environments.observed import flat, size_of
+from env_service.environments.observed import flat, is_row, size_of
 from env_service.environments.task import Float
 
 Observations = Mapping[str, Any]
@@ -122,10 +122,11 @@ class StateView:
         if not self.size:
             raise ScenarioError("environment.observation", f"expected a state of at least one number in {config.env}")
         self.seen: Float = np.zeros((len(environments), self.size), np.float32)
+        self._asking = calling(config, "state()")
 
     def look(self, copy: int, environment: ForeignEnvironment, _observations: Observations, step: int) -> None:
         """Take what is to be seen now in `copy`."""
-        with calling(self._config, "state()"):
+        with self._asking:
             state = environment.state()
         numbers = numbers_of(f"state at step {step}", state)
         if numbers.size != self.size:
@@ -169,16 +170,32 @@ class OwnView:
         if min(self._sizes) < self.size and config.observation != "padded":
             raise ScenarioError("environment.observation", _of_many_sizes(config, first, self._sizes))
         self.seen: Float = np.zeros((len(environments), len(self._sizes), self.size), np.float32)
+        self._rows = tuple(self._spaces)
+        self._are_rows = all(is_row(seen.space) and not seen.names for seen in self._spaces.values())
 
     def look(self, copy: int, environment: ForeignEnvironment, observations: Observations, step: int) -> None:
         """Take what is to be seen now in `copy`."""
         observations = by_agent(observations, "observations", step)
-        for index, (agent, seen) in enumerate(self._spaces.items()):
+        if not (self._are_rows and self._take_rows(self.seen[copy], observations)):
+            self._take_all(self.seen[copy], environment, observations, step)
+
+    def _take_rows(self, seen: Float, observations: Observations) -> bool:
+        """Take into `seen` (N, S) what is flat as it is; False, and nothing taken for good, where anything is not."""
+        for index, agent in enumerate(self._rows):
+            given = observations.get(agent)
+            if type(given) is not np.ndarray or given.dtype != np.float32 or given.shape != (self._sizes[index],):
+                return False
+            seen[index, : len(given)] = given
+        return bool(np.isfinite(seen).all())
+
+    def _take_all(self, seen: Float, environment: ForeignEnvironment, observations: Observations, step: int) -> None:
+        """Take what agents see into `seen` (N, S), each flattened as its space says."""
+        for index, (agent, its) in enumerate(self._spaces.items()):
             what = f'observation of "{name_of(agent)}" at step {step}'
             if agent in observations:
                 size = self._sizes[index]
-                numbers = flat(what, seen.space, seen.part(what, observations[agent]))
-                self.seen[copy, index, :size] = observation_of(what, numbers, size)
+                numbers = flat(what, its.space, its.part(what, observations[agent]))
+                seen[index, :size] = observation_of(what, numbers, size)
             elif step == 0 and agent in environment.agents:
                 raise refused(f"{what} is missing, although the agent is there")
 

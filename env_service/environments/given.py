@@ -48,7 +48,7 @@ def by_agent(given: object, what: str, step: int) -> Mapping[str, Any]:
     Raises:
         UserCodeRefused: It is none.
     """
-    if not isinstance(given, Mapping):
+    if type(given) is not dict and not isinstance(given, Mapping):
         raise refused(f"{what} at step {step} are {type(given).__name__}, expected a dict by agent")
     return given
 
@@ -73,7 +73,7 @@ def reward_of(agent: str, given: object, step: int) -> float:
         UserCodeRefused: It is anything else.
     """
     if isinstance(given, float | int) and -_MOST <= given <= _MOST:
-        return given
+        return float(given)
     what = f'reward of "{name_of(agent)}" at step {step}'
     numbers = numbers_of(what, given)
     if numbers.size != 1:
@@ -87,6 +87,8 @@ def flag_of(agent: str, given: object, what: str, step: int) -> bool:
     Raises:
         UserCodeRefused: It is neither true nor false.
     """
+    if given is False or given is True:
+        return given
     try:
         return bool(given)
     except (TypeError, ValueError):

@@ -24,6 +24,11 @@ def size_of(space: object) -> int | None:
         return None
 
 
+def is_row(space: object) -> bool:
+    """Whether its observations are flat as they are: one row of float32."""
+    return isinstance(space, Box) and len(space.shape) == 1 and space.dtype == np.float32
+
+
 def flat(what: str, space: Space[Any], given: Any) -> Float:
     """An observation as its space flattens it: a discrete one as one-hot, the parts of others one behind the other.
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from broker.arithmetic.draws import integers
 from broker.seeding import derive
@@ -37,6 +36,7 @@ _OF_THE_IMPORT = 0
 """Seed of what a module draws when it is imported: that happens once in a process, whichever run is first."""
 RENDER_MODES = ("rgb_array", "ansi")
 """Those of PettingZoo's that give what can be shown elsewhere."""
+_RUNNING, _TERMINATED, _TRUNCATED = map(int, Ended)  # numpy takes microseconds to read an IntEnum
 _PARTS = ("observations", "rewards", "terminations", "truncations", "infos")
 
 
@@ -80,8 +80,9 @@ class PettingZooTask(Task):
         self.noop_action: int | None = None
         self._time = config.steps  # before the first reset every copy stands ended
         self._ended: Flags = np.full((copies, len(self._agents)), Ended.TRUNCATED, np.uint8)
-        self._there = np.zeros(self._ended.shape, np.bool_)
-        self._come = np.zeros_like(self._there)
+        self._there = [self._nobody] * copies
+        self._come = [self._nobody] * copies
+        self._stepping, self._asking = calling(config, "step()"), calling(config, "agents")
         self._notes: list[str] = []
         self._noted: set[str] = set()
 
@@ -92,6 +93,8 @@ class PettingZooTask(Task):
             self.agent_names = tuple(map(name_of, self._agents))
         self._actions = tuple(numbered_actions(config, self._environments[0]))
         self.action_counts = tuple(actions.count for actions in self._actions)
+        self._named = list(self._agents)
+        self._everybody, self._nobody = ([flag] * len(self._agents) for flag in (True, False))
         view = StateView if config.observation == "state" else OwnView
         self._view: StateView | OwnView = view(config, self._environments)
         self.observation_size = self._view.size
@@ -126,11 +129,11 @@ class PettingZooTask(Task):
         ended = self._ended.copy()
         self._time += 1
         with self._streams.lent() as turn_to:
-            for copy in np.flatnonzero((ended == Ended.RUNNING).any(axis=1)).tolist():
+            for copy in np.flatnonzero((ended == _RUNNING).any(axis=1)).tolist():
                 turn_to(copy)
-                self._advance(copy, actions[copy].tolist(), rewards[copy], ended[copy])
+                rewards[copy], ended[copy] = self._advance(copy, actions[copy].tolist(), ended[copy].tolist())
         if self._time >= self.steps:
-            ended[ended == Ended.RUNNING] = Ended.TRUNCATED
+            ended[ended == _RUNNING] = _TRUNCATED
         self._ended = ended
         notes, self._notes = tuple(self._notes), []
         return Outcome(rewards, ended, notes)
@@ -180,9 +183,8 @@ class PettingZooTask(Task):
     def _begin(self, copy: int, seed: int) -> None:
         """Start an episode in one copy."""
         observations, infos = self._reset(copy, seed)
-        environment = self._environments[copy]
-        self._there[copy] = self._come[copy] = self._live(environment)
-        self._look(copy, self._there[copy], observations, infos)
+        self._there[copy] = self._come[copy] = there = self._live(self._environments[copy])
+        self._look(copy, there, observations, infos)
 
     def _reset(self, copy: int, seed: int) -> tuple[Any, ...]:
         """Observations and infos of one copy at the beginning of an episode."""
@@ -190,62 +192,78 @@ class PettingZooTask(Task):
             given = self._environments[copy].reset(seed=seed)
         return parts_of(given, "reset(seed=...)", ("observations", "infos"))
 
-    def _advance(self, copy: int, actions: list[int], rewards: Float, ended: Flags) -> None:
-        """Step one copy with `actions` of its N agents and write its row of `rewards` and `ended`, each (N,)."""
-        environment = self._environments[copy]
-        chosen = {
-            agent: numbered.decode(action)
-            for agent, numbered, action, there in zip(
-                self._agents, self._actions, actions, self._there[copy], strict=True
-            )
-            if there
-        }
-        with calling(self._config, "step()"):
+    def _advance(self, copy: int, actions: list[int], ended: list[int]) -> tuple[list[float], list[int]]:
+        """Step one copy with `actions` of its N agents, which stood as `ended` says.
+
+        Returns:
+            What each gets, and how it stands now.
+        """
+        environment, there, time = self._environments[copy], self._there[copy], self._time
+        acting = zip(self._agents, self._actions, actions, there, strict=True)
+        chosen = {agent: numbered.decode(action) for agent, numbered, action, is_there in acting if is_there}
+        with self._stepping:
             given = environment.step(chosen)
         observations, *of_agents, infos = parts_of(given, "step()", _PARTS)
         gained, terminated, truncated = (
-            by_agent(part, name, self._time) for part, name in zip(of_agents, _PARTS[1:-1], strict=True)
+            by_agent(part, name, time) for part, name in zip(of_agents, _PARTS[1:-1], strict=True)
         )
+        rewards = [0.0] * len(ended)
         for index, agent in enumerate(self._agents):
-            if ended[index] == Ended.RUNNING:
-                if self._there[copy, index] and agent not in gained:
-                    raise refused(f'reward of "{self.agent_names[index]}" at step {self._time} is missing')
-                rewards[index] = reward_of(agent, gained.get(agent, 0.0), self._time)
+            if ended[index] == _RUNNING:
+                if agent in gained:
+                    rewards[index] = reward_of(agent, gained[agent], time)
+                elif there[index]:
+                    raise refused(f'reward of "{self.agent_names[index]}" at step {time} is missing')
                 ended[index] = self._standing(agent, terminated, truncated)
         self._there[copy] = there = self._live(environment)
-        self._end_vanished(ended, self._come[copy] & ~there)
-        self._come[copy] |= there
-        if not there.any():
-            ended[ended == Ended.RUNNING] = Ended.TERMINATED
-        self._look(copy, there & (ended == Ended.RUNNING), observations, infos)
+        if there is not self._everybody:
+            self._end_vanished(copy, there, ended)
+        self._come[copy] = [came or come for came, come in zip(self._come[copy], there, strict=True)]
+        live = [is_there and stands == _RUNNING for is_there, stands in zip(there, ended, strict=True)]
+        self._look(copy, live, observations, infos)
+        return rewards, ended
 
-    def _look(self, copy: int, live: NDArray[np.bool_], observations: Any, infos: Any) -> None:
-        """Take what is to be seen in a copy now, and what its `live` agents (N,) may do."""
+    def _look(self, copy: int, live: list[bool], observations: Any, infos: Any) -> None:
+        """Take what is to be seen in a copy now, and what its N agents may do, as far as they are `live`."""
         self._view.look(copy, self._environments[copy], observations, self._time)
         if self._masks is not None:
             self._masks.look(copy, live, observations, infos, self._time)
         elif self._config.action_masks == "auto":
             refuse_masks(self._agents, observations, infos, self._time)
 
-    def _live(self, environment: ForeignEnvironment) -> NDArray[np.bool_]:
-        """Which of the N possible agents are in the environment now."""
-        with calling(self._config, "agents"):
-            live = live_agents(environment.agents, self._agents, self._time)
-        return np.array([agent in live for agent in self._agents])
+    def _live(self, environment: ForeignEnvironment) -> list[bool]:
+        """Which of the N possible agents are in the environment now; `_everybody` itself where all are."""
+        with self._asking:
+            named = environment.agents
+            if type(named) is list and named == self._named:
+                return self._everybody
+            live = live_agents(named, self._agents, self._time)
+        return [agent in live for agent in self._agents]
 
-    def _standing(self, agent: str, terminated: Mapping[str, Any], truncated: Mapping[str, Any]) -> Ended:
+    def _standing(self, agent: str, terminated: Mapping[str, Any], truncated: Mapping[str, Any]) -> int:
         if flag_of(agent, terminated.get(agent, False), "termination", self._time):
-            return Ended.TERMINATED
+            return _TERMINATED
         cut = flag_of(agent, truncated.get(agent, False), "truncation", self._time)
-        return Ended.TRUNCATED if cut else Ended.RUNNING
+        return _TRUNCATED if cut else _RUNNING
 
-    def _end_vanished(self, ended: Flags, missing: NDArray[np.bool_]) -> None:
-        """Take those of a copy that were there, are `missing` and have no flag as terminated; say so once of each."""
-        for index in np.flatnonzero(missing & (ended == Ended.RUNNING)).tolist():
-            ended[index], name = Ended.TERMINATED, self.agent_names[index]
-            if name not in self._noted:
-                self._noted.add(name)
-                self._notes.append(
-                    f'agent "{name}" is not among `agents` after step {self._time}, and no flag says that it ended: '
-                    "taken as terminated, there and wherever it comes again"
-                )
+    def _end_vanished(self, copy: int, there: list[bool], ended: list[int]) -> None:
+        """Take those of a copy that were there, are not and have no flag as terminated; say so once of each.
+
+        Where nobody is left at all, those who never came have ended, too.
+        """
+        for index, come in enumerate(self._come[copy]):
+            if ended[index] != _RUNNING or there[index]:
+                continue
+            if come:
+                ended[index] = _TERMINATED
+                self._note_vanished(self.agent_names[index])
+            elif not any(there):
+                ended[index] = _TERMINATED
+
+    def _note_vanished(self, name: str) -> None:
+        if name not in self._noted:
+            self._noted.add(name)
+            self._notes.append(
+                f'agent "{name}" is not among `agents` after step {self._time}, and no flag says that it ended: '
+                "taken as terminated, there and wherever it comes again"
+            )

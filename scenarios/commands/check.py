@@ -11,7 +11,7 @@ from broker.errors import EnvironmentMissing, UserError
 from broker.participants.seal import sealed
 from broker.run_name import new_run_name
 from broker.wire.messages import ENVIRONMENT, OBSERVER
-from env_service.config import PettingZooConfig
+from env_service.config import PettingZooConfig, VmasConfig
 from env_service.trial import play_once
 from scenarios.commands.planned import planned
 from scenarios.document.initial_policy import goes_on
@@ -41,7 +41,7 @@ def plan_of(scenario: Scenario, *, play: bool) -> Plan:
         ForetellError: It raised, or gave what nobody can use.
     """
     game = partial(play_once, scenario.environment, scenario.seed)
-    brought = isinstance(scenario.environment, PettingZooConfig)
+    brought = isinstance(scenario.environment, PettingZooConfig | VmasConfig)
     if play and brought:
         call_apart(game)
     plan = planned(scenario)

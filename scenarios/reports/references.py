@@ -11,7 +11,13 @@ from functools import cache
 import numpy as np
 
 from broker.seeding import generator
-from env_service.config import EnvironmentConfig, ExchangeTaskConfig, NavigationConfig, PredationConfig
+from env_service.config import (
+    EnvironmentConfig,
+    ExchangeTaskConfig,
+    NavigationConfig,
+    PredationConfig,
+    SimpleSpreadConfig,
+)
 from env_service.environments import make_task
 
 _COPIES = 4096
@@ -47,11 +53,11 @@ class References:
 
 
 def references(environment: EnvironmentConfig) -> References | None:
-    """The reference lines of a task; None for a PettingZoo environment, about whose returns nothing is known."""
+    """The reference lines of a task; None for an environment of others, of whose returns nothing is known."""
     if isinstance(environment, ExchangeTaskConfig):
         return _exchange(environment)
-    if isinstance(environment, NavigationConfig):
-        return _navigation(environment)
+    if isinstance(environment, NavigationConfig | SimpleSpreadConfig):
+        return _above_random_policies(environment)
     if isinstance(environment, PredationConfig):
         return _predation(environment)
     return None
@@ -80,14 +86,14 @@ def _predation(config: PredationConfig) -> References:
     return References(lines, nobody, best, formula)
 
 
-def _navigation(config: NavigationConfig) -> References:
+def _above_random_policies(config: NavigationConfig | SimpleSpreadConfig) -> References:
     aimless = _random_policies(config)
     formula = f"(R - ({aimless:.2f})) / (0 - ({aimless:.2f})): 0 for uniformly random policies, 1 for return 0"
     return References((ReferenceLine("bound", 0.0), ReferenceLine("random policies", aimless)), aimless, 0.0, formula)
 
 
 @cache
-def _random_policies(config: NavigationConfig) -> float:
+def _random_policies(config: NavigationConfig | SimpleSpreadConfig) -> float:
     """Mean team return of agents that act uniformly at random, played out."""
     task = make_task(config, _COPIES)
     task.reset(generator(0, "references", "reset"))

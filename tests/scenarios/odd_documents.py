@@ -37,6 +37,7 @@ _ENVIRONMENTS: tuple[dict[str, Any], ...] = (
     {"kind": "navigation", "steps": 4, "agents": 4},
     {"kind": "predation", "steps": 4, "agents": 4},
     {"kind": "predation", "steps": 4, "agents": 4, "engagement": "capture"},
+    {"kind": "simple-spread", "steps": 4, "agents": 4},
 )
 _TOPOLOGIES: tuple[dict[str, Any], ...] = (
     *({"kind": kind} for kind in ("complete", "ring", "star", "line")),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 from mpe2 import simple_spread_v3
 from pydantic import TypeAdapter
 
-from broker.errors import UserError
+from broker.errors import EnvironmentMissing, UserError
 from broker.seeding import generator
 from broker.wire.messages import Ended
 from env_service.config import (
@@ -19,6 +20,8 @@ from env_service.config import (
     NavigationConfig,
     PettingZooConfig,
     PredationConfig,
+    SimpleSpreadConfig,
+    VmasConfig,
 )
 from env_service.environments import exchange, make_task, navigation, predation
 from env_service.environments.parallel import TaskParallelEnv
@@ -31,13 +34,19 @@ CONFIGS = {
     "navigation": NavigationConfig(),
     "predation-approach": PredationConfig(),
     "predation-capture": PredationConfig(agents=3, engagement="capture"),
-    "simple-spread-state": PettingZooConfig(env="mpe2.simple_spread_v3", steps=10),
-    "simple-spread-own": PettingZooConfig(env="mpe2.simple_spread_v3", observation="own"),
+    "simple-spread": SimpleSpreadConfig(),
+    "simple-spread-seen-alone": SimpleSpreadConfig(agents=4, observation="own"),
+    "mpe2-state": PettingZooConfig(env="mpe2.simple_spread_v3", steps=10),
+    "mpe2-own": PettingZooConfig(env="mpe2.simple_spread_v3", observation="own"),
     "masked": PettingZooConfig(env="masked_toy", observation="own", options={"by": "both"}),
 }
 COPIES = 5
 
-every_task = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
+needs_vmas = pytest.mark.skipif(find_spec("vmas") is None, reason="vmas is not installed")
+vmas = pytest.param(VmasConfig(env="simple_push", observation="padded", steps=10), id="vmas", marks=needs_vmas)
+every_task = pytest.mark.parametrize(
+    "config", [*(pytest.param(config, id=name) for name, config in CONFIGS.items()), vmas]
+)
 own_environment = pytest.mark.parametrize("module", [exchange, navigation, predation], ids=lambda m: m.__name__)
 
 
@@ -207,6 +216,26 @@ def test_our_own_tasks_load_neither_pettingzoo_nor_gymnasium_nor_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("raise ModuleNotFoundError(name='vmas')", "vmas is not installed: `pip install 'foretell[vmas]'`"),
+        (
+            "import gym_of_old",
+            "vmas needs the module gym_of_old, which is not installed: `pip install 'foretell[vmas]'`",
+        ),
+    ],
+)
+def test_without_vmas_or_what_it_needs_a_sentence_names_the_extra(monkeypatch, tmp_path, code, said):
+    (tmp_path / "vmas.py").write_text(code)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "vmas"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(EnvironmentMissing) as caught:
+        make_task(VmasConfig(env="navigation"), 1)
+    assert caught.value.problem == said
 
 
 # PettingZoo 1.27's own kit imports one of its environments the way it now calls old.

@@ -208,6 +208,19 @@ def test_an_agent_that_comes_late_runs_and_sees_zeros_until_then(serve):
         assert task.observations().tolist() == [[[1, 0], [2, 1]]]
 
 
+def test_who_never_came_has_ended_when_nobody_is_left(serve):
+    class Alone(Countdown):
+        def reset(self, seed=None, options=None):
+            super().reset(seed, options)
+            self.agents = ["walker_0"]
+            return self.look(), {}
+
+    task = serve(Alone, first=2)
+    task.reset(generator(0))
+    assert step(task, 0, 0)[1] == [RUNNING, RUNNING]
+    assert step(task, 0, 0)[1] == [TERMINATED, TERMINATED]
+
+
 def test_the_state_is_seen_by_all(serve):
     task = serve(copies=2, observation="state")
     task.reset(generator(0))

@@ -10,7 +10,7 @@ import pytest
 from broker.arithmetic.draws import integers, uniforms
 from broker.arithmetic.sums import mean
 from broker.seeding import generator
-from env_service.config import ExchangeTaskConfig, NavigationConfig, PredationConfig
+from env_service.config import ExchangeTaskConfig, NavigationConfig, PredationConfig, SimpleSpreadConfig
 from env_service.environments import make_task
 from env_service.environments.task import Outcome
 from env_service.episode import EpisodeUnderWay
@@ -26,8 +26,9 @@ COPIES = 8
         (NavigationConfig(kind="navigation"), "72f37f74afd3dec1"),
         (PredationConfig(kind="predation", agents=4, engagement="approach"), "5fbf9ec058db2066"),
         (PredationConfig(kind="predation", agents=4, engagement="capture"), "ef4430ca3f3da30c"),
+        (SimpleSpreadConfig(kind="simple-spread", agents=5), "125a81585e581118"),
     ],
-    ids=["exchange", "navigation", "approach", "capture"],
+    ids=["exchange", "navigation", "approach", "capture", "simple-spread"],
 )
 def test_observations_rewards_and_who_is_in_range_have_these_bits(config, bits):
     task, told = make_task(config, COPIES), sha256()

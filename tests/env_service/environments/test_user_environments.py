@@ -132,6 +132,8 @@ def test_any_other_number_is_a_reward(monkeypatch, value):
     ("value", "said"),
     [
         ([0, float("nan")], "is nan in place 1 of 2"),
+        (np.array([0, np.nan], np.float32), "is nan in place 1 of 2"),
+        (np.zeros(1, np.float32), "has 1 number, expected 2"),
         ([HUGE, 0], "is 1e+39, beyond float32 in place 0 of 2"),
         (None, "is None"),
         ([], "has 0 numbers, expected 2"),
@@ -141,7 +143,8 @@ def test_any_other_number_is_a_reward(monkeypatch, value):
     ],
 )
 def test_an_observation_that_cannot_be_sent_is_refused_by_agent_and_step(monkeypatch, value, said):
-    build = giving(seen=lambda self, agent: value if (agent, self.time) == ("b", 2) else [0, 0])
+    fine = np.zeros(2, np.float32)
+    build = giving(seen=lambda self, agent: value if (agent, self.time) == ("b", 2) else fine)
     text = refusal(monkeypatch, build)
     assert text.startswith('environment: observation of "b" at step 2 ')
     assert said in text

@@ -33,6 +33,8 @@ ENVIRONMENTS = [
     {"kind": "exchange"},
     {"kind": "navigation"},
     {"kind": "predation"},
+    {"kind": "simple-spread", "agents": 4, "local_ratio": 0.25},
+    {"kind": "vmas", "env": "balance", "options": {"n_agents": 4}},
     {"kind": "pettingzoo", "env": "mpe2.simple_spread_v3", "options": {"N": 4, "deep": {"list": [1, "two", 3.5]}}},
 ]
 TOPOLOGIES = [
@@ -260,7 +262,7 @@ def test_of_several_errors_the_first_is_told_and_the_others_counted():
 @pytest.mark.parametrize(
     ("part", "known"),
     [
-        ("environment", "'exchange', 'navigation', 'predation', 'pettingzoo'"),
+        ("environment", "'exchange', 'navigation', 'predation', 'simple-spread', 'pettingzoo', 'vmas'"),
         ("topology", "'complete', 'ring', 'star'"),
     ],
 )
@@ -505,7 +507,8 @@ def test_a_scenario_of_the_catalogue_can_run(name):
     assert scenario.description.strip()
     assert "\n" not in scenario.description
     assert parse_scenario(scenario.to_toml(), {}) == scenario
-    module = getattr(scenario.environment, "env", "").partition(".")[0]
+    kind, module = scenario.environment.kind, getattr(scenario.environment, "env", "").partition(".")[0]
+    module = "vmas" if kind == "vmas" else module
     if module and find_spec(module) is None:
         pytest.skip(f"{module} is not installed")
     assert make_plan(scenario).agents

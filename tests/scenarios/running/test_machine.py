@@ -64,7 +64,7 @@ def test_no_catalogue_scenario_is_said_to_need_more_than_a_small_computer_has():
     from scenarios.document.loading import catalogue_names
 
     for name in catalogue_names():
-        if "spread" not in name:
+        if "mpe2" not in name and "vmas" not in name:
             assert needs_of(make_plan(load_scenario(name))).in_all < 2e9, name
 
 

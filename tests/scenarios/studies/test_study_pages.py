@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from agent_node.algorithms.calibrated_weights import SlopeEstimate
 from broker.errors import UserError
-from env_service.config import ExchangeTaskConfig, NavigationConfig, PredationConfig
+from env_service.config import ExchangeTaskConfig, NavigationConfig, PredationConfig, SimpleSpreadConfig
 from scenarios.commands.study import PAGES, make_study
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.reports.references import references
@@ -435,6 +435,9 @@ def test_references_are_the_payoffs_of_the_tasks():
     navigation = references(NavigationConfig(agents=3, grid=3, steps=15))
     assert navigation.one == 0
     assert -70 < navigation.zero < -30
+    spread = references(SimpleSpreadConfig(agents=2, steps=5))
+    assert spread.one == 0
+    assert -12 < spread.zero < -6
 
 
 # Bill
