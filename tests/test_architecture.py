@@ -29,6 +29,7 @@ FLOORS = (
         *("agent_node/config.py", "env_service/config.py"),
         *("env_service/global_streams.py", "env_service/own_module.py"),
     ),
+    ("env_service/environments/scene.py",),
     ("env_service/environments/task.py",),
     ("env_service/environments/given.py",),
     ("env_service/environments/vmas",),

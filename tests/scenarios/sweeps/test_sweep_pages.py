@@ -73,12 +73,12 @@ def names(variant):
 
 
 def test_returns_are_normalized_where_references_are_known_and_nowhere_else():
-    sweep = made('scenarios = ["exchange-quick", "simple-spread-quick"]\nseeds = [1, 2]\n')
+    sweep = made('scenarios = ["exchange-quick", "simple-spread-mpe2-quick"]\nseeds = [1, 2]\n')
     text = page(report(sweep, findings(sweep, lambda cell: 14.94 if cell.group.task == "exchange-quick" else 3.0)))
     assert [row[5] for row in rows(text, "Final returns")] == ["1.00 [1.00, 1.00]", ""]
     assert "- exchange-quick: (R - (-0.6))" in text
     assert "minus the baseline" not in text  # each scenario has one group
-    alone = made('scenarios = ["simple-spread-quick"]\nseeds = [1, 2]\n')
+    alone = made('scenarios = ["simple-spread-mpe2-quick"]\nseeds = [1, 2]\n')
     text = page(report(alone, findings(alone, lambda _: 3.0)))
     assert "Nothing is normalized" in text
     assert json.loads(numbers(report(alone, findings(alone, lambda _: 3.0))))["groups"][0]["final_normalized"] is None
