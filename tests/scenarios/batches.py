@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runs import children_of, start, until
-
 from scenarios.running.procfs import is_alive
 
 

@@ -1,4 +1,7 @@
-"""Hosts of a network of their own: namespaces on a bridge, an SSH server in each."""
+"""Hosts of a network of their own: namespaces on a bridge, an SSH server in each.
+
+The launcher has a namespace too, so that nothing of it touches the network of this machine or of another test.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ import pytest
 
 SERVER = Path(__file__).with_name("ssh_server.py")
 PREFIX = "10.77.0"
+LAUNCHER, BRIDGE = "launcher", "bridge"
 
 
 def ip(*words: str) -> None:
@@ -32,7 +36,7 @@ def may_make_namespaces() -> str:
 
 @dataclass
 class Network:
-    """Hosts that this process reaches by `ssh NAME`, with `path` in front of PATH.
+    """Hosts that programs started with `here` and `environment` reach by `ssh NAME`.
 
     Attributes:
         root: For keys and configuration.
@@ -47,6 +51,11 @@ class Network:
     launcher = f"{PREFIX}.1"
 
     @property
+    def here(self) -> list[str]:
+        """Words before the command line of what runs beside the launcher."""
+        return ["ip", "netns", "exec", self.namespace(LAUNCHER)]
+
+    @property
     def environment(self) -> dict[str, str]:
         return os.environ | {"PATH": f"{self.root / 'bin'}:{os.environ['PATH']}"}
 
@@ -59,11 +68,11 @@ class Network:
 
     def cut(self, host: str) -> None:
         """Let nothing through to a host."""
-        ip("link", "set", self._outer(host), "down")
+        ip("-n", self.namespace(LAUNCHER), "link", "set", host, "down")
 
     def mend(self, host: str) -> None:
         """Let all through again."""
-        ip("link", "set", self._outer(host), "up")
+        ip("-n", self.namespace(LAUNCHER), "link", "set", host, "up")
 
     def processes(self, host: str) -> list[int]:
         """Everything that runs on a host."""
@@ -97,18 +106,37 @@ class Network:
             lines += [f"[{host}]", *(f"{name} = {value!r}".replace("'", '"') for name, value in entries.items())]
         return "\n".join(lines) + "\n"
 
-    def _outer(self, host: str) -> str:
-        return f"ft{os.getpid() % 10000}{host}"
-
-    def _add(self, host: str, number: int, bridge: str) -> None:
-        space, address = self.namespace(host), f"{PREFIX}.{number}"
+    def add_launcher(self) -> None:
+        """Make the namespace of the launcher, with the bridge."""
+        space = self.namespace(LAUNCHER)
         ip("netns", "add", space)
-        ip("link", "add", self._outer(host), "type", "veth", "peer", "name", "eth0", "netns", space)
-        ip("link", "set", self._outer(host), "master", bridge, "up")
-        for words in (("addr", "add", f"{address}/24", "dev", "eth0"), ("link", "set", "eth0", "up")):
-            ip("-n", space, *words)
         ip("-n", space, "link", "set", "lo", "up")
-        self.addresses[host] = address
+        ip("-n", space, "link", "add", BRIDGE, "type", "bridge")
+        ip("-n", space, "addr", "add", f"{self.launcher}/24", "dev", BRIDGE)
+        ip("-n", space, "link", "set", BRIDGE, "up")
+
+    def add(self, host: str, number: int) -> None:
+        """Make the namespace of a host."""
+        space, launcher = self.namespace(host), self.namespace(LAUNCHER)
+        self.addresses[host] = f"{PREFIX}.{number}"
+        ip("netns", "add", space)
+        ip("-n", launcher, "link", "add", host, "type", "veth", "peer", "name", "eth0", "netns", space)
+        ip("-n", launcher, "link", "set", host, "master", BRIDGE, "up")
+        ip("-n", space, "addr", "add", f"{self.addresses[host]}/24", "dev", "eth0")
+        for interface in ("eth0", "lo"):
+            ip("-n", space, "link", "set", interface, "up")
+
+
+def forget_the_dead() -> None:
+    """Remove namespaces that tests left which were killed."""
+    said = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
+    for name in (line.split()[0] for line in said.splitlines() if line.startswith("ft")):
+        if not Path(f"/proc/{name[2:].split('-')[0]}").exists():
+            for pid in subprocess.run(
+                ["ip", "netns", "pids", name], capture_output=True, text=True, check=False
+            ).stdout.split():
+                os.kill(int(pid), 9)
+            ip("netns", "del", name)
 
 
 @contextmanager
@@ -119,16 +147,14 @@ def network(root: Path, hosts: tuple[str, ...]) -> Iterator[Network]:
         pytest.skip(why)
     pytest.importorskip("asyncssh")
     made = Network(root)
-    bridge = f"ft{os.getpid() % 10000}br"
+    forget_the_dead()
     with ExitStack() as stack:
         make_keys(root)
-        ip("link", "add", bridge, "type", "bridge")
-        stack.callback(ip, "link", "del", bridge)
-        ip("addr", "add", f"{Network.launcher}/24", "dev", bridge)
-        ip("link", "set", bridge, "up")
+        stack.callback(ip, "netns", "del", made.namespace(LAUNCHER))
+        made.add_launcher()
         for number, host in enumerate(hosts, 2):
-            made._add(host, number, bridge)
             stack.callback(ip, "netns", "del", made.namespace(host))
+            made.add(host, number)
             stack.callback(made.kill, host)
             made.serve(host)
         config = "".join(

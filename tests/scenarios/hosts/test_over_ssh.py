@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from hosts.network import Network, network
 from limits import LIMIT_S
-from runs import TINY, command, simulate_here, summary, until
 
 from broker.errors import UserError
+from runs import TINY, command, simulate_here, summary, until
 from scenarios.results.folder import RunFolder
 from scenarios.results.reader import read_store
 
@@ -71,7 +71,11 @@ class OverSsh:
 
     def _start(self, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            command(*words), env=self.net.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*self.net.here, *command(*words)],
+            env=self.net.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
 
