@@ -19,18 +19,17 @@ class Wiring:
         run: The second part of every topic: the run's name or, with keys that were made beforehand, the one of those.
         name: Name of the run, with its id.
         addresses: Where each participant and the observer are dialled, with ZeroMQ direct.
-        listens: Where those listen that are dialled elsewhere.
         broker: Where everybody connects to, with MQTT or a forwarder.
         observed: Whether an observer takes records.
         keys: Folder with a folder of keys for each participant and the observer, or None without security.
         journals: Folder for journals, or None to keep none.
         checkpoints: Folder with a folder of checkpoints for each participant, or None to keep none.
         life: Which one begins, and where.
+        listens: Where those listen that are dialled elsewhere, with ZeroMQ direct.
     """
 
     run: str
     addresses: Mapping[str, str] = field(default_factory=dict)
-    listens: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
     broker: str = ""
     observed: bool = False
@@ -38,3 +37,4 @@ class Wiring:
     journals: Path | None = None
     checkpoints: Path | None = None
     life: LifeConfig = _FIRST_LIFE
+    listens: Mapping[str, str] = field(default_factory=dict)

@@ -32,6 +32,7 @@ from scenarios.document.planning import make_plan
 from scenarios.document.wiring import Wiring
 
 TINY = {
+    "algorithm.anticipation_sharing.weights": "fixed",
     "parallel_episodes": 4,
     "episodes": 3,
     "environment.steps": 6,
