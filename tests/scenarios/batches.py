@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runs import children_of, start, until
+
 from scenarios.running.procfs import is_alive
 
 

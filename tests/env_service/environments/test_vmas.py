@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from runs import foretell, summary
 
 from broker.arithmetic.draws import integers
 from broker.errors import ScenarioError, UserCodeFailed, UserCodeRefused
@@ -15,7 +16,6 @@ from env_service.config import VmasConfig
 from env_service.environments import make_task
 from env_service.environments.vmas.opening import open_game
 from env_service.environments.vmas.task import REMEMBERING, VmasTask
-from runs import foretell, summary
 
 vmas = pytest.importorskip("vmas")
 torch = pytest.importorskip("torch")

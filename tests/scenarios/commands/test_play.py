@@ -16,10 +16,10 @@ import pytest
 from limits import LIMIT_S
 from PIL import Image
 from rich.console import Console
+from runs import command
 
 from broker.errors import UserCodeFailed, UserError
 from env_service.environments.scene import Mark, Rendering, Scene, Thing, marks_of
-from runs import command
 from scenarios.commands.main import foretell as commands
 from scenarios.commands.policies import play as playing
 from scenarios.commands.policies.still import still

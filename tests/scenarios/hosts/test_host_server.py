@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from runs import until
 
 from broker.arithmetic.version import ARITHMETIC
 from broker.errors import ForetellError
 from broker.release import FORETELL
-from runs import until
 from scenarios.running.hosts.claim import claimed
 from scenarios.running.hosts.frames import (
     Answer,

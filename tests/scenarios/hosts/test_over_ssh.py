@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from hosts.network import Network, network
 from limits import LIMIT_S
+from runs import TINY, command, simulate_here, summary, until
 
 from broker.errors import UserError
-from runs import TINY, command, simulate_here, summary, until
 from scenarios.results.folder import RunFolder
 from scenarios.results.reader import read_store
 

@@ -12,9 +12,9 @@ import pytest
 from file_sizes import files_of_at_most
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from runs import TINY, foretell_afresh, run_name, simulate_here
 
 from broker.errors import UserError
-from runs import TINY, foretell_afresh, run_name, simulate_here
 from scenarios.commands.main import main
 from scenarios.document.loading import catalogue_names, load_scenario, parse_scenario
 from scenarios.document.planning import make_plan

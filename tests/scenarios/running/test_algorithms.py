@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from runs import TINY, run_name, simulate_here
 from scipy.stats import binomtest
 
 from agent_node.experience.episode import Episode
@@ -23,7 +24,6 @@ from broker.arithmetic.sizes import Sizes
 from broker.transports.journaled import read_journal
 from broker.wire.codec import Codec
 from broker.wire.messages import Hello, Share
-from runs import TINY, run_name, simulate_here
 from scenarios.document.loading import load_scenario
 from scenarios.trials.quiet_run import try_out
 

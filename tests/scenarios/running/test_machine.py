@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from limits import LIMIT_S
+from runs import TINY, command, simulate_here, summary
 
 from broker.errors import UserError
-from runs import TINY, command, simulate_here, summary
 from scenarios.commands.main import main
 from scenarios.document.loading import load_scenario
 from scenarios.document.needs import needs_of, shown_bytes

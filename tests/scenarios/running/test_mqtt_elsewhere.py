@@ -173,7 +173,7 @@ def test_what_a_broker_loses_is_told_once_where_no_other_life_makes_up_for_it(el
 @pytest.mark.long
 def test_a_run_whose_broker_starts_anew_again_and_again_ends_as_a_simulation_does(elsewhere, tmp_path) -> None:
     # Recorded episodes are seen soon, and there are so many that the run does not end before it is hit.
-    document = ("exchange-quick", "--episodes", "600", "--set", "recovery.checkpoint_every=2", *TINY)
+    document = ("exchange-quick", "--episodes", "300", "--set", "recovery.checkpoint_every=2", *TINY)
     broker, out = elsewhere(), tmp_path / "r"
     with start("run", *document, *over(broker), "--out", str(out)) as running:
         for life in range(2):

@@ -18,12 +18,12 @@ import pytest
 from gymnasium.spaces import Box, Discrete
 from matplotlib.figure import Figure
 from pettingzoo import ParallelEnv
+from runs import TINY, foretell, simulate_here
 from tensorboard.compat.proto.event_pb2 import Event
 from thread_nodes import in_threads
 
 from broker.errors import ForetellError, LedgerMismatch, ParticipantDied, UserError
 from broker.wire.records import EndingRecord, Fate
-from runs import TINY, foretell, simulate_here
 from scenarios.commands.main import foretell as commands
 from scenarios.document.agent_names import AgentNames
 from scenarios.document.loading import load_scenario

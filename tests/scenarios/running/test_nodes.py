@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from hosted_nodes import HostedNodes
+from runs import until
 from thread_nodes import ThreadNodes
 
 from broker.driving.process import DONE, GAVE_UP, WRONG
 from broker.wire.messages import ENVIRONMENT
-from runs import until
 from scenarios.document.loading import load_scenario
 from scenarios.document.plan import Plan
 from scenarios.document.planning import make_plan

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from ports import free_ports
-
 from runs import DROPS, TINY, foretell, foretell_afresh, need_mosquitto, simulate_here, summary
 
 pytestmark = pytest.mark.processes

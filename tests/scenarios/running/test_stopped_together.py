@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from runs import DROPS, TINY, children_of, need_mosquitto, participant_pid, simulate_here, start, summary, until
 from thread_nodes import in_threads
 
 from broker.errors import ParticipantDied, UserError
 from broker.own_clock import OwnClock
 from broker.servers import forwarder
-from runs import DROPS, TINY, children_of, need_mosquitto, participant_pid, simulate_here, start, summary, until
 from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
 from scenarios.document.wiring import Wiring

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy as tensors
+from runs import foretell
 
 from agent_node.config import InitialPolicyConfig
 from agent_node.policy_folder import read_policy, read_training
 from broker.errors import ScenarioError
-from runs import foretell
 from scenarios.commands.check import describe
 from scenarios.document.loading import load_scenario, parse_scenario
 from scenarios.document.planning import make_plan

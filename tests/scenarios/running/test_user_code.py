@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Discrete
 from pettingzoo import ParallelEnv
+from runs import TINY, foretell_afresh, summary
 from thread_nodes import in_threads
 
 from agent_node.algorithms.independent import Independent
 from broker.errors import UserCodeDied, UserCodeFailed
-from runs import TINY, foretell_afresh, summary
 from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
 from scenarios.results.folder import RunFolder, make_run_folder

@@ -11,9 +11,9 @@ import subprocess
 import pytest
 from batches import finished, stop_in_the_middle_of_a_cell
 from limits import LIMIT_S
+from runs import children_of, command, foretell, start_afresh, until
 
 from broker.errors import ForetellError, UserError
-from runs import children_of, command, foretell, start_afresh, until
 from scenarios.commands.command_line import FORETELL
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.runner import Folder, Runner

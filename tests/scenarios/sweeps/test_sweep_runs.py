@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from batches import finished, stop_in_the_middle_of_a_cell
+from runs import foretell, simulate_here, start, until
 from sweep_cases import SMALL
 
 from broker.errors import UserError
-from runs import foretell, simulate_here, start, until
 from scenarios.commands.command_line import FORETELL
 from scenarios.commands.experiments.sweep import conduct, show
 from scenarios.document.loading import CATALOGUE, load_scenario
