@@ -47,6 +47,10 @@ system:
 		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
 			apt-get install -y -qq mosquitto mosquitto-clients; } || \
 		echo "mosquitto is missing: install it (Debian: apt-get install mosquitto mosquitto-clients)" >&2
+	@{ PATH="$$PATH:/usr/sbin:/sbin" command -v ip && command -v ssh && command -v ssh-keygen; } >/dev/null || \
+		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+			apt-get install -y -qq iproute2 openssh-client; } || \
+		echo "ip or ssh is missing: tests over several hosts are skipped (Debian: apt-get install iproute2 openssh-client)" >&2
 	@printf '#include <string.h>\n' | $${CC:-cc} -E - >/dev/null 2>&1 || \
 		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
 			apt-get install -y -qq gcc libc6-dev; } || \

@@ -6,6 +6,7 @@ The launcher has a namespace too, so that nothing of it touches the network of t
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,14 +25,25 @@ def ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True, capture_output=True)
 
 
-def may_make_namespaces() -> str:
-    """Why this machine lets us make none; empty if it does."""
+def need_programs(*programs: str) -> None:
+    """A missing one is a visible skip, and a failure where all must run."""
+    pytest.importorskip("asyncssh")
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    if missing := [each for each in programs if shutil.which(each, path=path) is None]:
+        said = f"{', '.join(missing)} is missing (Debian: apt-get install iproute2 openssh-client)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(said)
+        pytest.skip(said)
+
+
+def need_namespaces() -> None:
+    """Where the kernel lets us make none, a test of several hosts is skipped."""
+    probe = f"foretell-probe-{os.getpid()}"
     try:
-        ip("netns", "add", f"foretell-probe-{os.getpid()}")
-    except (OSError, subprocess.CalledProcessError) as error:
-        return f"no network namespaces here: {getattr(error, 'stderr', b'').decode() or error}"
-    ip("netns", "del", f"foretell-probe-{os.getpid()}")
-    return ""
+        ip("netns", "add", probe)
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"the kernel refuses network namespaces: {error.stderr.decode().strip()}")
+    ip("netns", "del", probe)
 
 
 @dataclass
@@ -142,10 +154,8 @@ def forget_the_dead() -> None:
 @contextmanager
 def network(root: Path, hosts: tuple[str, ...]) -> Iterator[Network]:
     """Make hosts, and leave nothing of them."""
-    if why := may_make_namespaces():
-        assert os.environ.get("CI") != "true", why
-        pytest.skip(why)
-    pytest.importorskip("asyncssh")
+    need_programs("ip", "ssh", "ssh-keygen")
+    need_namespaces()
     made = Network(root)
     forget_the_dead()
     with ExitStack() as stack:

@@ -6,8 +6,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-import pytest
-from hosts.network import make_keys, ssh_server
+from hosts.network import make_keys, need_programs, ssh_server
 
 from broker.arithmetic.version import ARITHMETIC
 from broker.release import FORETELL
@@ -25,7 +24,7 @@ class HostedNodes(RemoteNodes):
 
     def __init__(self, root: Path, *, over_ssh: bool) -> None:
         if over_ssh:
-            pytest.importorskip("asyncssh")
+            need_programs("ssh", "ssh-keygen")
         self._stack, self._root = ExitStack(), root
         clients = {name: self._client(name, over_ssh=over_ssh) for name in dict.fromkeys(HOMES.values())}
         super().__init__({name: clients[home] for name, home in HOMES.items()})
