@@ -44,7 +44,9 @@ class HostConfig(Place):
     participants: tuple[str, ...] = Field(
         min_length=1, description="Who lives there: names or shell patterns such as agent-*; everybody exactly once."
     )
-    memory_mb: int | None = Field(default=None, ge=1, description="Memory that its participants may take, in MB.")
+    memory_mb: int | None = Field(
+        default=None, ge=1, description="MB that its participants may take, as `foretell doctor` sees it; unset: all."
+    )
     python: str = Field(default="python3", min_length=1, description="The Python there that has Foretell.")
     folder: str = Field(
         default="foretell-runs",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -64,7 +65,6 @@ class HostClient:
         try_for_s: float,
     ) -> None:
         self.name = name
-        self.about: dict[str, Any] = {}
         self._command, self._opening, self._log = command, opening, log
         self._explain, self._try_for_s = explain, try_for_s
         self._clock = OwnClock()
@@ -87,7 +87,7 @@ class HostClient:
         connection = self._connection
         assert connection is not None  # noqa: S101 - it was dialled
         try:
-            self.about = connection.ask(self._opening)
+            connection.ask(self._opening)
         except HostLost as error:
             connection.close()
             msg = f"host {self.name} cannot be used: {self._explain(connection.said()) or error}"
@@ -155,7 +155,7 @@ class HostClient:
             except UserError:
                 if self._clock() > give_up_at:
                     raise
-                threading.Event().wait(_TRY_EVERY_S)
+                time.sleep(_TRY_EVERY_S)
             else:
                 assert self._connection is not None  # noqa: S101 - it is open
                 return self._connection

@@ -105,13 +105,6 @@ class NewestKept(_Tagged, frozen=True):
     count: int
 
 
-class ReadLog(_Tagged, frozen=True):
-    """What a participant's log holds from a byte on."""
-
-    name: str
-    offset: int
-
-
 class Examine(_Tagged, frozen=True):
     """Look the host over; see `examining`."""
 
@@ -139,7 +132,6 @@ Request = (
     | PruneKept
     | ForgetKept
     | NewestKept
-    | ReadLog
     | RenewLease
     | LeaveHost
     | Examine

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from broker.errors import ForetellError, UserError
@@ -74,10 +75,8 @@ class RemoteNodes:
         """End whoever still runs, on all hosts that can be reached."""
         for host in self._hosts:
             if not host.is_lost:
-                try:
+                with suppress(HostLost, UserError):
                     host.ask(EndNodes())
-                except (HostLost, UserError):
-                    continue
             host.forget()
         self._unreached.clear()
 
@@ -95,6 +94,6 @@ def told_there(slice_json: str) -> str:
 def _process_id(home: HostClient, request: StopNode | ContinueNode) -> int | None:
     try:
         found: int | None = home.ask(request)
-    except (HostLost, ForetellError):
+    except ForetellError:
         return None
     return found

@@ -41,7 +41,6 @@ from scenarios.running.hosts.frames import (
     OpenRun,
     PruneKept,
     ReadKept,
-    ReadLog,
     Refusal,
     RenewLease,
     Request,
@@ -157,8 +156,6 @@ class Host:
                 return self._told.clear()
             case Examine(listens, dials):
                 return examine(listens, dials)
-            case ReadLog(name, offset):
-                return _from(RunFolder(Path()).logs / f"{name}.log", offset)
             case _:
                 return _of_checkpoints(request)
 
@@ -223,15 +220,6 @@ def _of_checkpoints(request: Request) -> Any:
             return FileCheckpoints(folder / name).newest(count)
     msg = f"expected a request of a launcher, found {type(request).__name__}"
     raise ForetellError(msg)
-
-
-def _from(log: Path, offset: int) -> bytes:
-    try:
-        with log.open("rb") as file:
-            file.seek(offset)
-            return file.read(_CHUNK)
-    except FileNotFoundError:
-        return b""
 
 
 def _inside(path: str) -> str:

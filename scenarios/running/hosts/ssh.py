@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import shlex
-import sys
 
 from broker.isolated import isolated_module
 
 _OPTIONS = ("-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=10")
 _SHOWN = 300
 _KNOWN = (
+    ("Host key verification failed", "its key is not known here. Look at it once: ssh {ssh}"),
+    ("Could not resolve hostname", "its name does not resolve. Check the host's `ssh`"),
+    ("Permission denied", "it lets nobody in without a password. Set a key up: ssh-copy-id {ssh}"),
     ("Unknown option: -P", "its Python is older than 3.11. Set the host's `python`"),
     ("No module named", "its Python has no Foretell. Install it there, or set the host's `python`"),
     ("No such file or directory", "there is no such Python. Set the host's `python`"),
     ("not found", "there is no such Python. Set the host's `python`"),
-    ("Host key verification failed", "its key is not known here. Look at it once: ssh {ssh}"),
-    ("Could not resolve hostname", "its name does not resolve. Check the host's `ssh`"),
-    ("Permission denied", "it lets nobody in without a password. Set a key up: ssh-copy-id {ssh}"),
 )
+"""First what `ssh` says, which may also warn of a file of keys that is not there; then what the shell there says."""
 
 
 def ssh_command(ssh: str, python: str, folder: str) -> list[str]:
@@ -31,12 +31,11 @@ def ssh_command(ssh: str, python: str, folder: str) -> list[str]:
     words = ["-P", "-m", "scenarios.running.hosts", folder]
     home = "~/" if python.startswith("~/") else ""
     remote = f"{home}{shlex.quote(python.removeprefix('~/'))} {shlex.join(words)}"
-    return ["ssh", *_OPTIONS, ssh, remote]
+    return ["ssh", *_OPTIONS, "--", ssh, remote]
 
 
 def local_command(folder: str) -> list[str]:
     """The command line that starts it on this host."""
-    assert sys.executable  # noqa: S101 - this is a Python
     return isolated_module("scenarios.running.hosts", folder)
 
 

@@ -66,6 +66,10 @@ def test_the_shell_of_a_host_takes_its_python_for_one_word(python):
         ("Unknown option: -P\nusage: python3", "its Python is older than 3.11"),
         ("python3: Error: No module named 'scenarios'", "its Python has no Foretell"),
         ("/bin/sh: 1: /no/python: not found", "there is no such Python"),
+        (
+            "no such identity: /k: No such file or directory\nme@pi1: Permission denied (publickey).",
+            "it lets nobody in",
+        ),
         ("Host key verification failed.", "its key is not known here. Look at it once: ssh pi1"),
         (
             "root@pi1: Permission denied (publickey).",

@@ -22,7 +22,6 @@ from scenarios.running.hosts.frames import (
     IntactKept,
     KillNodes,
     OpenRun,
-    ReadLog,
     Refusal,
     Request,
     StopNode,
@@ -116,10 +115,10 @@ def test_files_lie_in_the_folder_of_the_run(pipe, tmp_path):
     assert (tmp_path / "tiny" / "keys" / "agent-0" / "secret").read_bytes() == b"s"
 
 
-def test_who_is_not_there_is_neither_stopped_nor_killed_and_has_kept_and_said_nothing(pipe):
+def test_who_is_not_there_is_neither_stopped_nor_killed_and_has_kept_nothing(pipe):
     pipe.ask(opening())
-    requests = (StopNode("agent-0"), KillNodes(("agent-0",)), IntactKept("agent-0"), ReadLog("agent-0", 0))
-    assert [pipe.ask(request).value for request in requests] == [None, {}, [], b""]
+    requests = (StopNode("agent-0"), KillNodes(("agent-0",)), IntactKept("agent-0"))
+    assert [pipe.ask(request).value for request in requests] == [None, {}, []]
 
 
 def test_what_is_no_frame_ends_the_host_with_a_sentence(pipe):
