@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -35,10 +38,28 @@ def _refuse_processes(event: str, _arguments: object) -> None:
 sys.addaudithook(_refuse_processes)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread files that wait for processes evenly among files that compute: together they keep all cores busy."""
+    sizes: Counter[bool] = Counter(map(_waits, items))
+    seen: Counter[bool] = Counter()
+    placed = []
+    for _, group in groupby(items, attrgetter("path")):
+        tests = list(group)
+        kind = any(map(_waits, tests))
+        placed.append((seen[kind] / max(sizes[kind], 1), tests))
+        seen[kind] += sum(_waits(test) == kind for test in tests)
+    placed.sort(key=lambda place: place[0])
+    items[:] = [test for _, tests in placed for test in tests]
+
+
+def _waits(item: pytest.Item) -> bool:
+    return item.get_closest_marker("processes") is not None
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Let only tests with the mark start processes."""
-    if item.get_closest_marker("processes") is None:
+    if not _waits(item):
         _unmarked.append(item.nodeid)
     try:
         return (yield)
