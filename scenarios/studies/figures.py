@@ -60,7 +60,8 @@ _DASHES: dict[str, Dashes] = {
     NAC: (0, (1, 1)),
 }  # a second way to tell lines apart; all others are solid
 GREY = "#777777"
-_COLUMNS = 4  # of panels, where a study has a panel a task and nothing more
+_COLUMNS = 4  # of panels; more tasks go on below, so that letters stay readable on a page
+_MAPS = 3  # the same of maps, which have figures in their cells
 _FIT = 5  # so many names stand beside each other below a panel; more are slanted
 _DARK = 0.5  # cells below are dark: their figures are white
 CURVES = "Curves: mean and 95% bootstrap band over seeds."
@@ -69,7 +70,8 @@ _CELLS = "Final: last tenth of training, interquartile mean over seeds."
 ONE_CURVE = "Curves: of this seed, without a band."
 ONE_FINAL = "Final: last tenth of training, without an interval."
 _OURS = "Episodes, T, grids and normalization are ours; the paper gives none."
-_PANEL_WIDTH, _PANEL_HEIGHT, _HEAD, LETTER = 3.1, 2.6, 0.55, 0.053  # inches; the head holds title and legend
+_PANEL_WIDTH, _PANEL_HEIGHT, _LEAST_WIDTH, _HEAD = 2.6, 2.4, 6.4, 0.55  # inches; the head holds title and legend
+LETTER = 0.053  # inches that a letter of the foot is wide
 
 
 @dataclass(frozen=True)
@@ -110,29 +112,38 @@ def draw_study(path: Path, findings: StudyFindings) -> None:
 
 def _finals(findings: StudyFindings) -> Figure:
     """Training curves above normalized final returns, a column a task, and one for all tasks together."""
-    columns = [(task, _lines(findings, task)) for task in findings.study.tasks]
-    together = len(columns) > 2 and findings.study.arrangement == "finals"
-    figure, panels = _panels(findings, 2, len(columns) + together)
-    for column, (task, lines) in enumerate(columns):
-        draw_curves(panels[0, column], findings, task, lines)
-        _points(panels[1, column], findings, [(line, [line.group]) for line in lines])
-        panels[0, column].set_title(task.label, fontsize=10)
-    panels[0, 0].set_ylabel("team return\n(sum over agents)")
-    panels[1, 0].set_ylabel("normalized final team return")
+    tasks = [(task, _lines(findings, task)) for task in findings.study.tasks]
+    together = len(tasks) > 2 and findings.study.arrangement == "finals"
+    columns, rows = _arranged(len(tasks) + together)
+    figure, panels = _panels(findings, 2 * rows, columns)
+    pairs = [(panels[2 * row, column], panels[2 * row + 1, column]) for row in range(rows) for column in range(columns)]
+    for (curves, finals), (task, lines) in zip(pairs, tasks, strict=False):
+        draw_curves(curves, findings, task, lines)
+        _points(finals, findings, [(line, [line.group]) for line in lines])
+        curves.set_title(task.label, fontsize=10)
+    for above in panels[::2, 0]:
+        above.set_ylabel("team return\n(sum over agents)")
+    for below in panels[1::2, 0]:
+        below.set_ylabel("normalized final\nteam return")
+    for axes in [axes for pair in pairs[len(tasks) :] for axes in pair]:
+        axes.axis("off")
     if together:
-        panels[0, -1].axis("off")
-        names = [(line.label, line.color) for line in columns[0][1]]
-        of_all = [
-            (
-                DrawnLine(label, color, columns[0][1][position].group),
-                [lines[position].group for _, lines in columns],
-            )
-            for position, (label, color) in enumerate(names)
-        ]
-        _points(panels[1, -1], findings, of_all)
-        panels[1, -1].set_title("all tasks", fontsize=10)
+        _of_all_tasks(pairs[len(tasks)][1], findings, [lines for _, lines in tasks])
     _legend(figure, panels[0, 0])
     return figure
+
+
+def _of_all_tasks(axes: Axes, findings: StudyFindings, columns: Sequence[Sequence[DrawnLine]]) -> None:
+    """Normalized final returns of each line over the tasks together."""
+    axes.axis("on")
+    _points(axes, findings, [(lines[0], [line.group for line in lines]) for lines in zip(*columns, strict=True)])
+    axes.set_title("all tasks", fontsize=10)
+
+
+def _arranged(panels: int, most: int = _COLUMNS) -> tuple[int, int]:
+    """Columns and rows of so many panels."""
+    columns = min(most, panels)
+    return columns, -(-panels // columns)
 
 
 def _grid(findings: StudyFindings) -> Figure:
@@ -174,8 +185,7 @@ def _strength(findings: StudyFindings) -> Figure:
 def _points_alone(findings: StudyFindings) -> Figure:
     """Normalized final returns, a panel a task, in rows."""
     tasks = findings.study.tasks
-    columns = min(_COLUMNS, len(tasks))
-    rows = -(-len(tasks) // columns)
+    columns, rows = _arranged(len(tasks))
     figure, panels = _panels(findings, rows, columns)
     for axes in panels.flat[len(tasks) :]:
         axes.axis("off")
@@ -190,10 +200,13 @@ def _points_alone(findings: StudyFindings) -> Figure:
 def _map(findings: StudyFindings) -> Figure:
     """Normalized final returns over two numbers, as colors and figures, a panel a task."""
     study = findings.study
-    figure, panels = _panels(findings, 1, len(study.tasks))
+    columns, rows = _arranged(len(study.tasks), _MAPS)
+    figure, panels = _panels(findings, rows, columns)
+    for axes in panels.flat[len(study.tasks) :]:
+        axes.axis("off")
     places = [each.place for each in study.variants if each.place is not None]
     across, up = (sorted({place[axis] for place in places}) for axis in (0, 1))
-    for axes, task in zip(panels[0], study.tasks, strict=True):
+    for axes, task in zip(panels.flat, study.tasks, strict=False):
         cells = np.full((len(up), len(across)), np.nan)
         for condition in (each for each in study.conditions if each.task == task):
             if condition.variant.place is not None:
@@ -209,8 +222,9 @@ def _map(findings: StudyFindings) -> Figure:
         axes.set_yticks(range(len(up)), [f"{value:g}" for value in up])
         axes.set_xlabel(study.map_labels[0])
         axes.set_title(task.label, fontsize=10)
-    panels[0, 0].set_ylabel(study.map_labels[1])
-    figure.colorbar(shades, ax=panels[0].tolist(), label="normalized final\nteam return", extend="both")
+    for axes in panels[:, 0]:
+        axes.set_ylabel(study.map_labels[1])
+    figure.colorbar(shades, ax=panels.ravel().tolist(), label="normalized final\nteam return", extend="both")
     return figure
 
 
@@ -268,7 +282,7 @@ def draw_curves(
         axes.plot(played, mean, color=line.color, label=line.label, **style)
     if task.key in findings.references:
         _reference_lines(axes, findings.references[task.key])
-    axes.set_xlabel("episodes played (thousands, all copies)")
+    axes.set_xlabel("episodes (thousands, all copies)")
 
 
 def _reference_lines(axes: Axes, references: References) -> None:
@@ -326,7 +340,7 @@ def _of_contender(condition: StudyCondition, contender: str) -> DrawnLine:
 
 def _panels(findings: StudyFindings, rows: int, columns: int) -> tuple[Figure, np.ndarray]:
     """An empty figure with its title and, at the foot, what a reader must know."""
-    width = max(columns * _PANEL_WIDTH, 5.5)
+    width = max(columns * _PANEL_WIDTH, _LEAST_WIDTH)
     foot = _foot(findings, round(width / LETTER))
     height = rows * _PANEL_HEIGHT + _HEAD + 0.3 + 0.14 * foot.count("\n")
     figure = Figure(figsize=(width, height), dpi=150)
