@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -73,7 +75,8 @@ class SavedPolicy:
         """The state that the learner of `agent` begins with.
 
         What training needs beside the networks, such as the moments of Adam, goes on where algorithm and policies held
-        are the same; else it begins anew.
+        are the same; else it begins anew. So does what the algorithm keeps where it has learned without: with a setting
+        that keeps nothing.
 
         Args:
             agent: Whose.
@@ -87,23 +90,36 @@ class SavedPolicy:
         learned, (policies, critic) = self.document.agents[agent], self.networks(agent)
         rows = [learned.policies.index(other) for other in modeled]
         state = {**drawn, ACTOR: policies[rows], CRITIC: critic}
-        if not self.goes_on(agent, modeled, algorithm):
-            return {name: array for name, array in state.items() if not is_kept(name)}
-        if self.document.training:
-            names = {name_of_training(agent, part): part for part in drawn if part not in (ACTOR, CRITIC)}
-            found = self._read(self.document.training, list(names))
-            state |= {names[name]: array for name, array in found.items()}
+        parts = [part for part in drawn if part not in (ACTOR, CRITIC)]
+        there = self._names(self.document.training) if self.document.training else frozenset()
+        goes_on = self.goes_on(agent, modeled, algorithm)
+        if not goes_on or not all(name_of_training(agent, part) in there for part in parts if is_kept(part)):
+            state = {name: array for name, array in state.items() if not is_kept(name)}
+            parts = [part for part in parts if not is_kept(part)]
+        if goes_on and self.document.training:
+            found = self._read(self.document.training, [name_of_training(agent, part) for part in parts])
+            state |= {part: found[name_of_training(agent, part)] for part in parts}
         return state
 
     def goes_on(self, agent: str, modeled: tuple[str, ...], algorithm: str) -> bool:
         """Whether `agent` trains on where it stopped, not with its networks alone."""
         return self.document.algorithm == algorithm and self.document.agents[agent].policies == modeled
 
+    def _names(self, name: str) -> frozenset[str]:
+        """What the arrays of a file are called."""
+        with self._opened(name) as file:
+            return frozenset(file.keys())
+
     def _read(self, name: str, parts: list[str]) -> Arrays:
         """Some arrays of a file, and nothing else of it."""
+        with self._opened(name) as file:
+            return {part: file.get_tensor(part) for part in parts}
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[Any]:
         try:
             with safe_open(self.folder / Path(name).name, "np") as file:
-                return {part: file.get_tensor(part) for part in parts}
+                yield file
         except (OSError, SafetensorError) as error:
             msg = f"{self.folder} cannot be used: {name or 'its file of arrays'} cannot be read ({error})"
             raise UserError(msg) from None

@@ -196,6 +196,15 @@ def test_what_an_algorithm_keeps_of_its_critic_begins_with_the_critic_it_was_giv
         np.testing.assert_array_equal(target, np.concatenate(critic))
 
 
+def test_what_a_policy_was_learned_without_begins_anew_and_all_else_goes_on(tmp_path: Path) -> None:
+    trained(tmp_path / "fixed", 3, {"algorithm.anticipation_sharing.weights": "fixed"})
+    trained(tmp_path / "on", 1, {"algorithm.anticipation_sharing.weights": "calibrated"}, after=tmp_path / "fixed")
+    document, _ = read_policy(tmp_path / "on" / "policy")
+    training = read_training(tmp_path / "on" / "policy", document)
+    assert training["agent-0/actor/steps"].tolist() == [8, 8, 8], "Adam counts on from six rounds"
+    assert "agent-0/algorithm/agent-1" in training
+
+
 # What does not fit
 
 
