@@ -46,6 +46,7 @@ FLOORS = (
     ("scenarios/running/simulated", "scenarios/running/launched", "scenarios/running/hosts"),
     ("scenarios/running/ways.py",),
     ("scenarios/play", "scenarios/policies"),
+    ("scenarios/api",),
     ("scenarios/bench", "scenarios/trials", "scenarios/studies", "scenarios/studies/theory"),
     ("scenarios/studies/pages", "scenarios/sweeps"),
     ("scenarios/commands",),

@@ -10,9 +10,9 @@ from broker.config import TransportConfig
 from broker.errors import ParticipantDied, UserError
 from broker.open_files import allow_open_files, files_for
 from scenarios.commands.screen import say
-from scenarios.commands.terminal import interruptible
 from scenarios.document.plan import Plan
 from scenarios.results.temporary import temporary_folder
+from scenarios.running.control.interrupting import interruptible
 from scenarios.running.meeting.keys import given_keys, needs_keys, run_of_keys
 from scenarios.running.meeting.running_broker import start_broker
 

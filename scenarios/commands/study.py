@@ -18,10 +18,10 @@ from broker.errors import UserError
 from scenarios.commands.command_line import FORETELL
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import plain, say
-from scenarios.commands.terminal import interruptible
 from scenarios.document.loading import parse_settings
 from scenarios.running.batch.cell import Cell
 from scenarios.running.batch.runner import Folder, Runner, ShowStanding, Standing, document
+from scenarios.running.control.interrupting import interruptible
 from scenarios.studies.cells import study_cells
 from scenarios.studies.conduct import write_study
 from scenarios.studies.names import check_algorithms, check_tasks

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import BinaryIO
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from agent_node.policy_folder import learned_until
 from broker.arithmetic.chosen import why_not_fast
-from broker.arithmetic.version import ARITHMETIC
 from broker.counting import counted
 from broker.errors import ForetellError, LedgerMismatch, UserError
 from broker.wire.messages import ENVIRONMENT
@@ -30,15 +26,15 @@ from scenarios.document.plan import Plan
 from scenarios.document.scenario import Scenario
 from scenarios.play.along import evaluate_training
 from scenarios.results import observer as observing
-from scenarios.results.document import lengthened, read_document
 from scenarios.results.evaluation import Evaluation, read_evaluations, waiting
 from scenarios.results.folder import RunFolder, held, make_run_folder, open_run_folder, require_text
+from scenarios.results.going_on import going_on
 from scenarios.results.observer import Observer
 from scenarios.results.proof import mismatches
 from scenarios.results.reader import read_store
-from scenarios.results.run_result import read_summary
 from scenarios.results.summary import Summary
 from scenarios.results.temporary import temporary_file
+from scenarios.running.control.interrupting import interruptible
 from scenarios.running.control.run import run
 from scenarios.running.fleet import load_fleet
 from scenarios.running.housing import Carrier, Housing, housing, read_housing, write_housing
@@ -82,25 +78,8 @@ def resume_processes(root: Path) -> None:
 
 
 def _go_on(way: WayName, folder: RunFolder, episodes: int | None) -> None:
-    scenario = read_document(folder)
-    with read_store(folder.store) as store:
-        store.require_arithmetic(ARITHMETIC)
-    wanted = scenario if episodes is None else lengthened(scenario, episodes)
-    if wanted.episodes < scenario.episodes:
-        begun = counted(scenario.episodes, "episode")
-        msg = f"--episodes: {folder.root} is a run of {begun}; expected at least as many, found {episodes}"
-        raise UserError(msg)
-    found = read_summary(folder)
-    done = found is not None and found.episodes == wanted.episodes
-    done = done and not waiting(folder)
-    if done and (wanted.acts_only is not None or learned_until(folder.policy) == wanted.episodes - 1):
-        msg = (
-            f"{folder.root} is complete: there is nothing to go on with. To go on to more than its "
-            f"{counted(wanted.episodes, 'episode')}: foretell resume {folder.root} --episodes N"
-        )
-        raise UserError(msg)
     with _log_of_environment(folder) as said:
-        plan = planned(wanted, said)
+        plan = planned(going_on(folder, episodes), said)
     housed = read_housing(folder)
     make_ready(plan, as_processes=way == "run" and housed is None)
     _execute(way, plan, folder, housed)
@@ -242,31 +221,6 @@ def _bar(episodes: int, console: Screen) -> Iterator[observing.ShowProgress]:
             )
 
         yield show
-
-
-@contextmanager
-def interruptible() -> Iterator[Callable[[], bool]]:
-    """Yields whether Ctrl-C, SIGTERM or the end of the terminal asked for an end in order; asking twice ends at once.
-
-    The end of a terminal asks only once, though system and shell may both tell of it, and not at all under `nohup`.
-    """
-    asked = False
-
-    def ask(number: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked and number != signal.SIGHUP:
-            raise KeyboardInterrupt
-        asked = True
-
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        numbers.append(signal.SIGHUP)
-    before = {number: signal.signal(number, ask) for number in numbers}
-    try:
-        yield lambda: asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _figures(screen: Screen, summary: Summary, names: AgentNames) -> Table:

@@ -12,12 +12,12 @@ from scenarios.commands.planned import hushed, planned
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import say
 from scenarios.commands.study import bar
-from scenarios.commands.terminal import interruptible
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.document.scenario import Scenario
 from scenarios.results.summary import Summary
 from scenarios.results.temporary import temporary_folder
 from scenarios.running.batch.runner import Folder, Runner
+from scenarios.running.control.interrupting import interruptible
 from scenarios.trials.condition import Condition
 from scenarios.trials.quiet_run import try_out
 from scenarios.trials.shrink import shrink

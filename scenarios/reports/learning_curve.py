@@ -6,11 +6,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
-
-mpl.use("Agg")
-
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -19,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from broker.errors import UserError
 from scenarios.results.evaluation import ReturnInterval
 
+_INCHES = (8.0, 4.5)
 _TEAM, _EVALUATED = "#1b4f72", "#000000"
 _AGENTS = ("#d35400", "#7d3c98", "#1e8449", "#b7950b", "#c0392b", "#117a65", "#5d6d7e", "#a04000")
 
@@ -42,8 +39,33 @@ def draw_learning_curve(
     Raises:
         UserError: The file cannot be written.
     """
-    figure = Figure(figsize=(8, 4.5), dpi=150, layout="constrained")
-    axes = figure.add_subplot()
+    figure = Figure(figsize=_INCHES, dpi=150, layout="constrained")
+    draw_curve(figure.add_subplot(), title, agents, returns, evaluations)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        try:
+            figure.savefig(path)
+        except OSError as error:
+            msg = f"cannot write the learning curve {path}: {error.strerror}"
+            raise UserError(msg) from None
+
+
+def new_axes() -> Axes:
+    """Axes of the size of a learning curve, which a notebook or `matplotlib.pyplot.show` shows."""
+    import matplotlib.pyplot as plt  # noqa: PLC0415 - only who shows a figure needs windows
+
+    _, axes = plt.subplots(figsize=_INCHES, layout="constrained")
+    return axes
+
+
+def draw_curve(
+    axes: Axes,
+    title: str,
+    agents: tuple[str, ...],
+    returns: np.ndarray,
+    evaluations: Sequence[tuple[int, ReturnInterval]] = (),
+) -> None:
+    """The same on axes of one's own; arguments as for `draw_learning_curve`."""
     episodes = np.arange(1, len(returns) + 1)
     window = max(1, len(returns) // 50)
     team = returns.sum(axis=1)
@@ -64,13 +86,6 @@ def draw_learning_curve(
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     _explain(axes, lines)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        try:
-            figure.savefig(path)
-        except OSError as error:
-            msg = f"cannot write the learning curve {path}: {error.strerror}"
-            raise UserError(msg) from None
 
 
 def _evaluated(axes: Axes, evaluations: Sequence[tuple[int, ReturnInterval]]) -> Line2D:

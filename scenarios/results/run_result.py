@@ -114,11 +114,16 @@ def read_run(folder: Path) -> RunResult:
 
 def read_summary(run: RunFolder) -> Summary | None:
     """The figures of a run that came to its end; None if it did not."""
+    summary = read_figures(run)
+    return summary if summary is not None and summary.complete else None
+
+
+def read_figures(run: RunFolder) -> Summary | None:
+    """The figures that a run left when it ended or was interrupted; None if there are none."""
     try:
-        summary = Summary.model_validate_json(read_text(run.summary, _MOST_BYTES))
+        return Summary.model_validate_json(read_text(run.summary, _MOST_BYTES))
     except (OSError, ValidationError):
         return None
-    return summary if summary.complete else None
 
 
 def _episodes(rows: Sequence[EpisodeRow]) -> tuple[tuple[str, ...], NDArray[np.float64], NDArray[np.int64]]:

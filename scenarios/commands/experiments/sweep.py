@@ -14,8 +14,8 @@ from scenarios.commands.planned import hushed
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import plain, say
 from scenarios.commands.study import bar
-from scenarios.commands.terminal import interruptible
 from scenarios.running.batch.runner import Folder, Runner, is_done
+from scenarios.running.control.interrupting import interruptible
 from scenarios.sweeps.conduct import write_sweep
 from scenarios.sweeps.reading import check, read_sweep
 from scenarios.sweeps.sweep import Sweep

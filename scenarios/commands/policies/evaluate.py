@@ -14,7 +14,7 @@ from broker.errors import ForetellError, LedgerMismatch
 from scenarios.commands.planned import planned
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import say
-from scenarios.commands.terminal import environment_heard, interruptible, paths
+from scenarios.commands.terminal import environment_heard, paths
 from scenarios.document.plan import Plan
 from scenarios.document.scenario import Scenario
 from scenarios.play.evaluate import EvaluationWish, evaluation_of, scenario_of
@@ -23,6 +23,7 @@ from scenarios.results.folder import RunFolder, held, make_run_folder
 from scenarios.results.observer import Observer, ShowProgress
 from scenarios.results.proof import mismatches
 from scenarios.results.temporary import temporary_folder
+from scenarios.running.control.interrupting import interruptible
 from scenarios.running.control.run import run
 from scenarios.running.machine import make_ready
 from scenarios.running.ways import WayName, way_called

@@ -23,13 +23,13 @@ from scenarios.commands.planned import hushed, planned
 from scenarios.commands.policies.still import still
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import say
-from scenarios.commands.terminal import interruptible
 from scenarios.document.plan import Plan
 from scenarios.document.scenario import Scenario
 from scenarios.play.acting import frames_of, render_modes, showing_itself
 from scenarios.play.evaluate import EvaluationWish, scenario_of
 from scenarios.play.frame import Frame
 from scenarios.play.numbers import shown
+from scenarios.running.control.interrupting import interruptible
 
 if TYPE_CHECKING:
     from scenarios.play.picture import Animation, Strip

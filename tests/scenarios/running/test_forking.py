@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from scenarios.commands.terminal import interruptible
+from scenarios.running.control.interrupting import interruptible
 from scenarios.running.processes.fork_server_start import forking
 
 pytestmark = pytest.mark.processes

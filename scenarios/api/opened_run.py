@@ -1,0 +1,177 @@
+"""A run as Python sees it: its figures as arrays and data frames, its curve, its policies."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import astuple, fields
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import astuple as values_of
+
+from agent_node.trained_policy import TrainedPolicy, load_policies
+from broker.errors import UserError
+from broker.wire.records import EdgeRecord
+from scenarios.api.columns import Columns
+from scenarios.document.agent_names import AgentNames
+from scenarios.document.scenario import Scenario
+from scenarios.reports.ledger import Account, accounts
+from scenarios.results.answers import FaultRow
+from scenarios.results.document import read_document
+from scenarios.results.evaluation import TrainingEvaluations, read_evaluations
+from scenarios.results.folder import open_run_folder
+from scenarios.results.reader import read_store
+from scenarios.results.run_result import read_figures
+from scenarios.results.summary import Summary
+
+if TYPE_CHECKING:  # what draws is imported when something is drawn
+    from matplotlib.axes import Axes
+
+
+class OpenedRun:
+    """One run, finished, interrupted or going on; its tables are read when they are first asked for.
+
+    Args:
+        root: Its folder.
+
+    Raises:
+        UserError: There is no run.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._folder = open_run_folder(root)
+
+    def __repr__(self) -> str:
+        return f"OpenedRun({str(self.folder)!r})"
+
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+        return self._folder.root
+
+    @cached_property
+    def scenario(self) -> Scenario:
+        """The document that it runs."""
+        return read_document(self._folder)
+
+    @cached_property
+    def summary(self) -> Summary:
+        """Its figures.
+
+        Raises:
+            UserError: It has not ended yet.
+        """
+        found = read_figures(self._folder)
+        if found is None:
+            msg = f"{self.folder} has no figures yet: its run goes on, or was killed (`foretell resume {self.folder}`)"
+            raise UserError(msg)
+        return found
+
+    @cached_property
+    def names(self) -> AgentNames:
+        """What the environment calls the agents."""
+        with read_store(self._folder.store) as store:
+            return store.agent_names()
+
+    @cached_property
+    def episodes(self) -> Columns:
+        """A row for each agent and episode: `episode`, `agent`, `return`, `steps`, `missing_actions`.
+
+        Returns are undiscounted means over the parallel copies; steps are summed over them.
+        """
+        with read_store(self._folder.store) as store:
+            return Columns.of(("episode", "agent", "return", "steps", "missing_actions"), store.episodes())
+
+    @cached_property
+    def rounds(self) -> Columns:
+        """A row for each agent, episode and round: `episode`, `round`, `agent`, `partners`, `heard`, and each loss.
+
+        A loss that an agent had not in a round is NaN there.
+        """
+        with read_store(self._folder.store) as store:
+            found = [(row, json.loads(row.losses)) for row in store.rounds()]
+        losses = tuple(dict.fromkeys(name for _, own in found for name in own))
+        return Columns.of(
+            ("episode", "round", "agent", "partners", "heard", *losses),
+            ((*row[:5], *(own.get(name, float("nan")) for name in losses)) for row, own in found),
+        )
+
+    @cached_property
+    def edges(self) -> Columns:
+        """A row for each directed edge: `source`, `destination`, and the totals of `EdgeRecord`."""
+        with read_store(self._folder.store) as store:
+            return Columns.of(EdgeRecord.__struct_fields__, map(values_of, store.edges()))
+
+    @cached_property
+    def ledger(self) -> Columns:
+        """A row for each edge between agents and environment: what became of its messages (`foretell ledger`)."""
+        with read_store(self._folder.store) as store:
+            return Columns.of((field.name for field in fields(Account)), map(astuple, accounts(store)))
+
+    @cached_property
+    def faults(self) -> Columns:
+        """A row for each message that a fault changed the fate of, with the columns of `FaultRow`."""
+        with read_store(self._folder.store) as store:
+            return Columns.of(FaultRow._fields, store.faults())
+
+    @property
+    def evaluations(self) -> TrainingEvaluations:
+        """Of policies on the way, and of the best of them."""
+        return read_evaluations(self._folder)
+
+    def policy(self, agent: str) -> TrainedPolicy:
+        """What an agent has learned: from observations (B, S) to probabilities (B, A).
+
+        Args:
+            agent: Its id, or what its environment calls it.
+
+        Raises:
+            UserError: There is no such agent, or no policy of it.
+        """
+        policies = load_policies(self._folder.policy)
+        called = [each for each in policies if agent in (each, self.names.by_id.get(each))]
+        if len(called) != 1:
+            known = ", ".join(map(self.names.told, policies))
+            msg = f"expected the id or the only name of an agent, {known}, found {agent!r}"
+            raise UserError(msg)
+        return policies[called[0]]
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw the learning curve.
+
+        Args:
+            axes: On these, or on new ones of `matplotlib.pyplot`.
+
+        Returns:
+            The axes.
+
+        Raises:
+            UserError: matplotlib is not installed.
+        """
+        from scenarios.reports.learning_curve import draw_curve, new_axes  # noqa: PLC0415
+
+        axes = new_axes() if axes is None else axes
+        own = self.episodes
+        agents = tuple(dict.fromkeys(own["agent"].tolist()))
+        returns = own["return"].reshape(-1, len(agents))
+        title = f"{self.scenario.name}, {self.scenario.algorithm.name}, seed {self.scenario.seed}"
+        evaluations = [
+            (each.learned_from - self.scenario.episodes_before, each.team) for each in self.evaluations.on_the_way
+        ]
+        draw_curve(axes, title, tuple(map(self.names.told, agents)), returns, evaluations)
+        return axes
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the figures that are asked for first."""
+        rows = {"scenario": self.scenario.name, "folder": str(self.folder)}
+        if self._folder.summary.exists():
+            found = self.summary
+            rows |= {"episodes": str(found.episodes), "complete": "yes" if found.complete else "no"}
+            if found.team_return_first is not None and found.team_return_last is not None:
+                rows["team return"] = f"{found.team_return_first:.2f} -> {found.team_return_last:.2f}"
+            rows |= {"shares heard": f"{found.shares_heard} of {found.shares_heard + found.shares_missing}"}
+            rows |= {"curve digest": found.curve_digest}
+        cells = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows.items())
+        return f"<table>{cells}</table>"

@@ -1,0 +1,193 @@
+"""What Python can ask for: to simulate, run, go on with, read and evaluate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from broker.counting import counted
+from broker.errors import ForetellError, LedgerMismatch
+from scenarios.api.opened_run import OpenedRun
+from scenarios.api.progress import shown
+from scenarios.document.environment_file import with_environment_file
+from scenarios.document.loading import load_scenario, parse_scenario, with_initial_policy
+from scenarios.document.plan import Plan
+from scenarios.document.planning import make_plan
+from scenarios.document.scenario import Scenario
+from scenarios.play.along import evaluate_training
+from scenarios.play.evaluate import EvaluationWish, evaluation_of, scenario_of
+from scenarios.results.evaluation import Evaluation, waiting
+from scenarios.results.folder import RunFolder, held, make_run_folder, open_run_folder
+from scenarios.results.going_on import going_on
+from scenarios.results.observer import Observer
+from scenarios.results.proof import mismatches
+from scenarios.results.reader import read_store
+from scenarios.results.summary import Summary
+from scenarios.results.temporary import temporary_folder
+from scenarios.running.control import run as loop
+from scenarios.running.control.interrupting import interruptible
+from scenarios.running.machine import make_ready
+from scenarios.running.ways import WayName, way_called, way_named
+
+Named = str | Path | Scenario
+"""A scenario: its name in the catalogue, the path of its file, or the document."""
+
+
+def simulate(
+    scenario: Named,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    seed: int | None = None,
+    episodes: int | None = None,
+    faults: Sequence[Mapping[str, Any]] | None = None,
+    out: str | Path | None = None,
+    progress: bool | None = None,
+) -> OpenedRun:
+    """Play a scenario in this process and virtual time, as `foretell simulate` does.
+
+    Args:
+        scenario: Its name in the catalogue, the path of its file, or the document.
+        settings: Values by dotted path (`learning.rounds`).
+        seed: Instead of the scenario's.
+        episodes: Instead of the scenario's.
+        faults: Instead of the scenario's, each a mapping as in its file.
+        out: A new folder; None for the next free one in `runs/`.
+        progress: Whether a bar is shown; None for where somebody looks, on a terminal or in a notebook.
+
+    Returns:
+        The run.
+
+    Raises:
+        UserError: The scenario cannot work, or the folder is not new.
+        ForetellError: It could not be played to its end; what was recorded is kept.
+        LedgerMismatch: It was, but its faults are not those that were asked for.
+        KeyboardInterrupt: It was interrupted; it says how to go on.
+    """
+    document = _document(scenario, settings, seed=seed, episodes=episodes, faults=faults)
+    return _begin("simulate", document, out, progress)
+
+
+def run(
+    scenario: Named,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    seed: int | None = None,
+    episodes: int | None = None,
+    faults: Sequence[Mapping[str, Any]] | None = None,
+    out: str | Path | None = None,
+    progress: bool | None = None,
+) -> OpenedRun:
+    """Play a scenario as processes of this host, as `foretell run` does; arguments, result and errors of `simulate`."""
+    document = _document(scenario, settings, seed=seed, episodes=episodes, faults=faults)
+    return _begin("run", document, out, progress)
+
+
+def resume(root: str | Path, *, episodes: int | None = None, progress: bool | None = None) -> OpenedRun:
+    """Go on with a run that was interrupted or killed, or a complete one to more episodes.
+
+    Args:
+        root: Its folder.
+        episodes: How many there are to be; None for as many as before.
+        progress: As for `simulate`.
+
+    Raises:
+        UserError: There is nothing to go on with; and what `simulate` raises.
+    """
+    folder = open_run_folder(Path(root))
+    with read_store(folder.store) as store:
+        begun = store.begun()
+    plan = make_plan(going_on(folder, episodes))
+    way = way_named("simulate" if begun is None else begun.substrate)
+    make_ready(plan, as_processes=way == "run")
+    return _lead(way, plan, folder, progress)
+
+
+def load(root: str | Path) -> OpenedRun:
+    """A run that was played before, or goes on.
+
+    Args:
+        root: Its folder.
+
+    Raises:
+        UserError: It holds no run.
+    """
+    return OpenedRun(Path(root))
+
+
+def evaluate(
+    policy: OpenedRun | str | Path,
+    *,
+    episodes: int = 100,
+    greedy: bool = False,
+    seed: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    processes: bool = False,
+    progress: bool | None = None,
+) -> Evaluation:
+    """Let trained agents act and never learn, as `foretell evaluate` does.
+
+    Args:
+        policy: A run, its folder, or that of a policy.
+        episodes: How many are played.
+        greedy: Whether agents take their likeliest actions instead of drawing them.
+        seed: Instead of the training's; no episode of training is played either way.
+        settings: Values by dotted path, faults among them, put into the training's document.
+        processes: A process each, in real time, instead of simulated.
+        progress: As for `simulate`.
+
+    Returns:
+        Mean returns with their intervals.
+
+    Raises:
+        UserError: There is no policy; and what `simulate` raises.
+    """
+    place = policy.folder if isinstance(policy, OpenedRun) else Path(policy)
+    document = scenario_of(EvaluationWish(place, episodes, greedy=greedy, seed=seed, settings=settings))
+    plan, way = make_plan(document), way_named("run" if processes else "simulate")
+    make_ready(plan, as_processes=processes)
+    with temporary_folder() as kept:
+        folder = make_run_folder(kept / "evaluation", document.name, document.seed)
+        return evaluation_of(plan, folder, _play(way, plan, folder, progress))
+
+
+def _document(scenario: Named, settings: Mapping[str, Any] | None, **instead: Any) -> Scenario:
+    chosen = dict(settings or {}) | {name: value for name, value in instead.items() if value is not None}
+    if isinstance(scenario, Scenario):
+        document = parse_scenario(scenario.to_toml(), chosen)
+        return with_initial_policy(with_environment_file(document, None), None)
+    return load_scenario(str(scenario), chosen)
+
+
+def _begin(way: WayName, scenario: Scenario, out: str | Path | None, progress: bool | None) -> OpenedRun:
+    plan = make_plan(scenario)
+    make_ready(plan, as_processes=way == "run")
+    folder = make_run_folder(None if out is None else Path(out), scenario.name, scenario.seed)
+    return _lead(way, plan, folder, progress)
+
+
+def _lead(way: WayName, plan: Plan, folder: RunFolder, progress: bool | None) -> OpenedRun:
+    _play(way, plan, folder, progress)
+    return OpenedRun(folder.root)
+
+
+def _play(way: WayName, plan: Plan, folder: RunFolder, progress: bool | None) -> Summary:
+    """Play to the end, and look whether it was what was asked for."""
+    episodes = plan.scenario.episodes
+    with held(folder), shown(episodes, progress) as (show, tell), interruptible() as interrupted:
+        observer = Observer(plan, folder, way, show, tell)
+        try:
+            loop.run(plan, folder, observer, way_called(way), interrupted)
+        finally:
+            summary = observer.finish()
+        if summary.complete:
+            evaluate_training(plan, folder, way, interrupted, tell)
+        stopped = interrupted()
+    played = f"{summary.episodes} of {counted(episodes, 'episode')}"
+    if stopped and (not summary.complete or waiting(folder)):
+        raise KeyboardInterrupt(f"after {played}; go on with scenarios.api.resume({str(folder.root)!r})")
+    if not summary.complete:
+        raise ForetellError(f"only {played} were recorded. The logs: {folder.logs}")
+    if sentences := mismatches(plan, folder.store):
+        raise LedgerMismatch([*map(plan.names.tell, sentences)])
+    return summary

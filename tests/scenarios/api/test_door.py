@@ -1,0 +1,181 @@
+"""Foretell from Python: what a run looks like to whoever imports `scenarios.api`."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from limits import LIMIT_S
+from matplotlib.figure import Figure
+from runs import command, until
+
+import scenarios.api as door
+from scenarios.api import OpenedRun, UserError, evaluate, load, resume, run, simulate
+from scenarios.api.columns import Columns
+from scenarios.document.loading import load_scenario
+
+TINY: dict[str, Any] = {
+    "parallel_episodes": 2,
+    "environment.steps": 4,
+    "learning.hidden": [5],
+    "learning.rounds": 2,
+    "recovery.checkpoint_every": 2,
+}
+LOSSES = [{"kind": "drop", "probability": 0.4}]
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> OpenedRun:
+    out = tmp_path_factory.mktemp("door") / "run"
+    return simulate("exchange-quick", TINY, seed=3, episodes=4, faults=LOSSES, out=out)
+
+
+def test_episodes_rounds_edges_and_ledger_are_columns_that_agree_with_the_figures(played: OpenedRun) -> None:
+    episodes, rounds, edges, ledger = played.episodes, played.rounds, played.edges, played.ledger
+    assert episodes.rows == 4 * 3
+    assert rounds.rows == 4 * 3 * 2
+    last = episodes.where(episode=3)["return"]
+    assert last.sum() == pytest.approx(sum(played.summary.per_agent_return_last.values()))
+    assert rounds["heard"].sum() == played.summary.shares_heard
+    assert np.isfinite(rounds["gain"]).all()
+    between_agents = ledger.where(kind="share")
+    assert between_agents["dropped"].sum() == played.summary.faults_applied == played.faults.rows > 0
+    assert edges.rows == 12
+    assert set(edges["source"]) == {"environment", "agent-0", "agent-1", "agent-2"}
+
+
+def test_columns_become_data_frames(played: OpenedRun) -> None:
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    for frame in (played.episodes.to_pandas(), played.episodes.to_polars()):
+        assert isinstance(frame, (pandas.DataFrame, polars.DataFrame))
+        assert list(frame.columns) == ["episode", "agent", "return", "steps", "missing_actions"]
+        assert frame["return"].to_list() == played.episodes["return"].tolist()
+
+
+def test_a_column_that_is_not_there_is_missed_by_name_and_no_rows_are_no_error() -> None:
+    empty = Columns.of(("episode", "agent"), [])
+    assert empty.rows == 0
+    with pytest.raises(KeyError, match="expected one of the columns episode, agent, found 'returns'"):
+        empty["returns"]
+
+
+def test_the_curve_is_drawn_on_axes_of_one_s_own(played: OpenedRun) -> None:
+    axes = Figure().add_subplot()
+    assert played.plot(axes) is axes
+    team = played.episodes["return"].reshape(4, 3).sum(axis=1)
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), team)
+
+
+def test_a_policy_is_a_function_and_strangers_are_named(played: OpenedRun) -> None:
+    policy = played.policy("agent-1")
+    probabilities = policy(np.zeros((2, *policy.learned.observation_space.shape)))
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
+    with pytest.raises(UserError, match=r"an agent, agent-0, agent-1, agent-2, found 'agent-9'"):
+        played.policy("agent-9")
+
+
+@pytest.mark.processes
+def test_a_policy_is_evaluated_as_the_command_does(played: OpenedRun) -> None:
+    found = evaluate(played, episodes=3, seed=5)
+    said = subprocess.run(
+        command("evaluate", str(played.folder), "--episodes", "3", "--seed", "5", "--json"),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f'"curve_digest": "{found.curve_digest}"' in said.stdout
+
+
+@pytest.mark.processes
+def test_processes_are_run_to_the_digests_of_the_simulation(played: OpenedRun, tmp_path: Path) -> None:
+    again = run(load_scenario("exchange-quick", TINY), seed=3, episodes=4, faults=LOSSES, out=tmp_path / "run")
+    assert again.summary.curve_digest == played.summary.curve_digest
+    assert again.summary.weights_digest == played.summary.weights_digest
+    assert again.summary.substrate == "run"
+
+
+def test_a_run_goes_on_to_more_episodes_with_the_digests_of_a_longer_one(tmp_path: Path) -> None:
+    simulate("exchange-quick", TINY, episodes=2, out=tmp_path / "short")
+    longer = simulate("exchange-quick", TINY, episodes=4, out=tmp_path / "long")
+    assert resume(tmp_path / "short", episodes=4).summary.weights_digest == longer.summary.weights_digest
+    with pytest.raises(UserError, match="is complete"):
+        resume(tmp_path / "short")
+
+
+def test_what_is_wrong_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"learning\.rounds"):
+        simulate("exchange-quick", {"learning.rounds": "many"}, out=tmp_path / "run")
+    with pytest.raises(UserError, match="holds no run"):
+        load(tmp_path / "nowhere")
+
+
+def episodes_of(out: Path) -> int:
+    try:
+        return load(out).episodes.rows
+    except UserError:
+        return 0  # its store is not there yet
+
+
+INTERRUPTED = """\
+import ast
+import sys
+from scenarios.api import simulate
+
+try:
+    simulate("exchange-quick", ast.literal_eval(sys.argv[2]), episodes=100_000, out=sys.argv[1], progress=True)
+except KeyboardInterrupt as stopped:
+    print(stopped)
+"""
+
+
+@pytest.mark.processes
+def test_ctrl_c_keeps_what_was_played_and_says_how_to_go_on(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    line = [sys.executable, "-c", INTERRUPTED, str(out), repr(TINY)]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            until(lambda: episodes_of(out) > 0, "an episode")
+            os.kill(process.pid, signal.SIGINT)
+            printed, _ = process.communicate(timeout=LIMIT_S)
+        finally:
+            process.kill()
+    assert f"go on with scenarios.api.resume({str(out)!r})" in printed
+    found = load(out)
+    assert not found.summary.complete
+    assert found.episodes.rows == 3 * found.summary.episodes > 0
+
+
+def test_a_notebook_shows_the_figures(played: OpenedRun) -> None:
+    shown = played._repr_html_()
+    assert played.summary.curve_digest in shown
+    assert "<td>exchange-quick</td>" in shown
+
+
+def test_the_door_opens_on_names_that_are_there_and_explained() -> None:
+    source = ast.parse(Path(door.__file__).read_text())
+    imported = {name.name for node in ast.walk(source) if isinstance(node, ast.ImportFrom) for name in node.names}
+    assert imported == set(door.__all__)
+    assert all(getattr(door, name).__doc__ for name in door.__all__)
+
+
+def test_the_page_s_code_runs_from_its_first_line_to_its_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    page = (Path(__file__).parents[3] / "docs" / "python.md").read_text()
+    known: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(block, known)
+    assert known["mine"].shape == (6,)
+    assert known["met"] > 0
+    assert known["probabilities"].shape[0] == 4
+    assert known["run"].summary.curve_digest in capsys.readouterr().out
