@@ -70,9 +70,11 @@ SIMULATED = """
 import sys
 from scenarios.commands.main import foretell
 
-foretell(sys.argv[1:], standalone_mode=False)
-print("torch" in sys.modules)
+for run in map(str.split, sys.argv[1:]):
+    foretell(run, standalone_mode=False)
+    print("torch" in sys.modules)
 """
+"""Simulations one after another: once torch is there, it stays."""
 
 
 def said_by_python(code: str, *arguments: str) -> list[str]:
@@ -109,8 +111,9 @@ def test_a_node_whose_algorithm_leaves_its_gradient_to_torch_imports_it_before_i
     ]
 
 
-@pytest.mark.parametrize("algorithm", sorted(BUILT_IN))
-def test_a_simulation_of_an_algorithm_of_our_own_imports_no_torch(tmp_path: Path, algorithm: str) -> None:
-    run = ("simulate", "exchange-quick", *TINY, "--episodes", "2", "--set", f"algorithm.name={algorithm}")
-    assert said_by_python(SIMULATED, *run, "--out", str(tmp_path / "run"))[-1] == "False"
-    assert summary(tmp_path / "run")["episodes"] == 2
+def test_a_simulation_of_an_algorithm_of_our_own_imports_no_torch(tmp_path: Path) -> None:
+    tiny = " ".join(("simulate exchange-quick --episodes 2", *TINY))
+    runs = [f"{tiny} --set algorithm.name={algorithm} --out {tmp_path / algorithm}" for algorithm in BUILT_IN]
+    said = said_by_python(SIMULATED, *runs)
+    assert [line for line in said if line in ("True", "False")] == ["False"] * len(BUILT_IN)
+    assert [summary(tmp_path / algorithm)["episodes"] for algorithm in BUILT_IN] == [2] * len(BUILT_IN)
