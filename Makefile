@@ -2,6 +2,7 @@
 # make test   set everything up and run all tests
 # make quick  the tests that start no process and take no time, for while one works
 # make check  lint and types alone
+# make docs   the documentation as a site, in build/docs
 # make wheels a wheel for x86-64 and one for aarch64, in dist/
 # make lock   renew the pinned versions from what the environment holds
 
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test quick check wheels lock system kernels cross clean
+.PHONY: demo test quick check docs wheels lock system kernels cross clean
 .DEFAULT_GOAL := demo
 
 demo: kernels
@@ -26,6 +27,10 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(READY)
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
+	@echo "open build/docs/index.html"
 
 $(READY): requirements.lock pyproject.toml
 	@$(MAKE) --no-print-directory system

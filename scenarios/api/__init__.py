@@ -1,5 +1,7 @@
 """Foretell from Python: play scenarios, read what runs left, use what was learned.
 
+::
+
     from scenarios.api import simulate
 
     run = simulate("exchange-quick", {"learning.rounds": 2}, episodes=100)

@@ -77,7 +77,7 @@ class OpenedRun:
 
     @cached_property
     def episodes(self) -> Columns:
-        """A row for each agent and episode: `episode`, `agent`, `return`, `steps`, `missing_actions`.
+        """Columns `episode`, `agent`, `return`, `steps` and `missing_actions`, a row for each agent and episode.
 
         Returns are undiscounted means over the parallel copies; steps are summed over them.
         """
@@ -86,7 +86,7 @@ class OpenedRun:
 
     @cached_property
     def rounds(self) -> Columns:
-        """A row for each agent, episode and round: `episode`, `round`, `agent`, `partners`, `heard`, and each loss.
+        """Columns `episode`, `round`, `agent`, `partners`, `heard` and each loss, a row for each agent and round.
 
         A loss that an agent had not in a round is NaN there.
         """
@@ -100,13 +100,13 @@ class OpenedRun:
 
     @cached_property
     def edges(self) -> Columns:
-        """A row for each directed edge: `source`, `destination`, and the totals of `EdgeRecord`."""
+        """Columns `source`, `destination` and the totals of `EdgeRecord`, a row for each directed edge."""
         with read_store(self._folder.store) as store:
             return Columns.of(EdgeRecord.__struct_fields__, map(values_of, store.edges()))
 
     @cached_property
     def ledger(self) -> Columns:
-        """A row for each edge between agents and environment: what became of its messages (`foretell ledger`)."""
+        """What became of all messages, a row for each edge between agents and environment (`foretell ledger`)."""
         with read_store(self._folder.store) as store:
             return Columns.of((field.name for field in fields(Account)), map(astuple, accounts(store)))
 
@@ -122,7 +122,7 @@ class OpenedRun:
         return read_evaluations(self._folder)
 
     def policy(self, agent: str) -> TrainedPolicy:
-        """What an agent has learned: from observations (B, S) to probabilities (B, A).
+        """What an agent has learned, a function from observations (B, S) to probabilities (B, A).
 
         Args:
             agent: Its id, or what its environment calls it.
