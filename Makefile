@@ -80,6 +80,8 @@ cross:
 lock: $(READY)
 	$(BIN)/python tools/lock.py > requirements.lock.new
 	mv requirements.lock.new requirements.lock
+	$(BIN)/python tools/lock.py --node > requirements-node.lock.new
+	mv requirements-node.lock.new requirements-node.lock
 
 clean:
 	rm -rf $(VENV) build dist broker/arithmetic/built *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,7 +1,29 @@
-"""Which Foretell this is."""
+"""Which Foretell this is, and what only an extra installs.
+
+A plain `pip install foretell` is a node: an agent, our own tasks, a host, a broker.
+"""
 
 from __future__ import annotations
 
 from importlib.metadata import version
 
 FORETELL = version("foretell")
+EXTRAS = {
+    "gymnasium": "lab",
+    "matplotlib": "lab",
+    "pettingzoo": "lab",
+    "PIL": "lab",
+    "rich": "lab",
+    "scipy": "lab",
+    "tensorboard": "lab",
+    "torch": "torch",
+}
+"""The extra that brings a package, by the name under which the package is imported."""
+
+
+def lacking(error: Exception) -> str:
+    """Which extra is not installed, as the end of a sentence; empty for any other error."""
+    package = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if package not in EXTRAS:
+        return ""
+    return f"needs {package}, which is not installed: pip install 'foretell[{EXTRAS[package]}]'"

@@ -1,21 +1,37 @@
-"""Prints the versions of everything in this environment, as the lines of requirements.lock."""
+"""Prints the versions of what is installed here, as the lines of requirements.lock or of requirements-node.lock.
+
+python tools/lock.py           # everything
+python tools/lock.py --node    # what a plain `pip install foretell` brings, on any machine
+"""
 
 from __future__ import annotations
 
-from importlib.metadata import distributions
+import argparse
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, distribution, distributions
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 HEADER = "# Pinned versions of everything `make demo` and `make test` install. Renew with `make lock`."
+NODE_HEADER = "# Pinned versions of what a node needs and no more. Renew with `make lock`."
 OURS = {"foretell", "pip", "setuptools"}
 # Wheels from 2.11 on require CUDA packages on Linux aarch64.
 TORCH_AARCH64 = "torch==2.10.0 ; sys_platform == 'linux' and platform_machine == 'aarch64'"
 ELSEWHERE = "sys_platform != 'linux' or platform_machine != 'aarch64'"
+PROJECT = Path(__file__).parent.parent / "pyproject.toml"
+PYTHONS, MACHINES = ("3.11", "3.13"), ("x86_64", "aarch64")
 
 
-def lines() -> list[str]:
-    """One line a distribution, in alphabetical order."""
+def lines(names: set[str] | None = None) -> list[str]:
+    """One line a distribution, in alphabetical order; of those with some names alone, where names are given."""
     found = []
-    for distribution in distributions():
-        name, version = distribution.metadata["Name"], distribution.version.split("+")[0]
+    for installed in distributions():
+        name, version = installed.metadata["Name"], installed.version.split("+")[0]
+        if names is not None and canonicalize_name(name) not in names:
+            continue
         if name == "torch":
             found += [TORCH_AARCH64, f"torch=={version} ; {ELSEWHERE}"]
         elif name.lower() not in OURS:
@@ -23,4 +39,37 @@ def lines() -> list[str]:
     return sorted(set(found), key=str.lower)
 
 
-print("\n".join([HEADER, *lines()]))  # noqa: T201
+def node_names() -> set[str]:
+    """The distributions that the project requires without an extra, and all that these require."""
+    project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
+    found: set[str] = set()
+    waiting = list(map(Requirement, project["dependencies"]))
+    while waiting:
+        name = canonicalize_name(waiting.pop().name)
+        if name not in found:
+            found.add(name)
+            waiting += _required_by(name)
+    return found
+
+
+def _required_by(name: str) -> Iterator[Requirement]:
+    try:
+        required = distribution(name).requires or ()
+    except PackageNotFoundError:  # another version of Python needs it
+        return
+    for each in map(Requirement, required):
+        if each.marker is None or any(each.marker.evaluate(machine) for machine in _machines()):
+            yield each
+
+
+def _machines() -> Iterator[dict[str, str]]:
+    for python in PYTHONS:
+        for machine in MACHINES:
+            yield {"python_version": python, "platform_machine": machine, "extra": ""}
+
+
+if __name__ == "__main__":
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--node", action="store_true", help="What a node needs and no more.")
+    node = options.parse_args().node
+    print("\n".join([NODE_HEADER, *lines(node_names())] if node else [HEADER, *lines()]))  # noqa: T201

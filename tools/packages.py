@@ -17,8 +17,9 @@ _NOT_SIMULATED = ("aiomqtt", "cryptography", "matplotlib", "pyzmq", "rich", "sci
 
 
 def simulated_without_torch() -> list[str]:
-    """Those of the project's requirements that a simulation needs, less torch."""
-    return [each for each in _PROJECT["dependencies"] if _name(each) not in ("torch", *_NOT_SIMULATED)]
+    """Those of the requirements of the project and its extra `lab` that a simulation needs."""
+    named = (*_PROJECT["dependencies"], *_PROJECT["optional-dependencies"]["lab"])
+    return [each for each in named if _name(each) not in _NOT_SIMULATED]
 
 
 def oldest_numpy() -> str:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from agent_node.learning.algorithm import Algorithm
 from agent_node.learning.fields import Arrays
 from agent_node.learning.round import Loss, Round
+from broker.errors import UserError
+from broker.release import lacking
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,9 +23,18 @@ class Differentiated(Algorithm):
     """An algorithm whose loss is an expression of torch's."""
 
     def make_ready(self) -> None:
-        """Import torch, which takes seconds: others would wait for them in the first round."""
-        import torch  # noqa: PLC0415 - 100 MB, so only nodes that need it import it
+        """Import torch, which takes seconds: others would wait for them in the first round.
 
+        Raises:
+            UserError: It is not installed.
+        """
+        try:
+            import torch  # noqa: PLC0415 - 100 MB, so only nodes that need it import it
+        except ModuleNotFoundError as error:
+            if not (needed := lacking(error)):
+                raise
+            msg = f"the algorithm {self.name} {needed}"
+            raise UserError(msg) from None
         torch.set_num_threads(1)
 
     @abstractmethod

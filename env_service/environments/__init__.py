@@ -7,6 +7,8 @@ that names a scenario of VMAS.
 
 from __future__ import annotations
 
+from broker.errors import EnvironmentMissing
+from broker.release import lacking
 from env_service.config import (
     EnvironmentConfig,
     ExchangeTaskConfig,
@@ -36,6 +38,7 @@ def make_task(config: EnvironmentConfig, copies: int, seed: int = 0, *, masks: b
         The task, to be reset before its first step.
 
     Raises:
+        EnvironmentMissing: What an environment of others needs is not installed.
         ScenarioError: An environment of others cannot be had or cannot be served.
         UserCodeFailed: It raised.
     """
@@ -51,6 +54,10 @@ def make_task(config: EnvironmentConfig, copies: int, seed: int = 0, *, masks: b
         from env_service.environments.vmas.task import VmasTask  # noqa: PLC0415 - pulls in torch
 
         return VmasTask(config, copies, seed)
-    from env_service.environments.pettingzoo import PettingZooTask  # noqa: PLC0415 - pulls in gymnasium
-
+    try:
+        from env_service.environments.pettingzoo import PettingZooTask  # noqa: PLC0415 - pulls in gymnasium
+    except ModuleNotFoundError as error:
+        if not (needed := lacking(error)):
+            raise
+        raise EnvironmentMissing(f"an environment of PettingZoo's kind {needed}") from None
     return PettingZooTask(config, copies, seed, masks=masks)

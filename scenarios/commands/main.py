@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem
 
 from broker.errors import EnvironmentMissing, ForetellError, LedgerMismatch, UserError
 from broker.isolated import leave_working_directory
+from broker.release import lacking
 from broker.threads import limit_threads
 from scenarios.commands.exit_codes import ExitCode
 from scenarios.commands.fault import fault
@@ -533,6 +534,11 @@ def _sentences() -> Iterator[None]:
     except ForetellError as error:
         say(f"foretell: {error}", err=True)
         code = ExitCode.DIED
+    except ModuleNotFoundError as error:
+        if not (needed := lacking(error)):
+            raise
+        say(f"foretell: this {needed}", err=True)
+        code = ExitCode.WRONG
     except OSError as error:
         if error.errno not in _SURROUNDINGS:
             raise

@@ -26,7 +26,7 @@ def to_torch(policy: ExportedPolicy) -> tuple[bytes, float]:
     Raises:
         UserError: By too much.
     """
-    import torch  # noqa: PLC0415 - takes a second
+    import torch  # noqa: PLC0415 - takes a second, and is an extra
 
     state: dict[str, Tensor] = {}
     for number, (weight, bias) in enumerate(policy.layers):  # every second layer is a ReLU

@@ -14,6 +14,8 @@ import sys
 import threading
 from pathlib import Path
 
+from broker.driving.process import WRONG
+from broker.release import lacking
 from broker.servers import leash
 from broker.wire.messages import ENVIRONMENT
 
@@ -48,9 +50,8 @@ def be_participant(name: str, slice_json: str, log: Path) -> None:
     end_with_parent()
     try:
         code = _run(name, slice_json)
-    except Exception:
-        logging.getLogger("foretell").exception("%s broke; this is a bug in Foretell", name)
-        code = _BROKE
+    except Exception as error:
+        code = _tell(name, error)
     sys.stdout.flush()
     sys.stderr.flush()
     sys.exit(code)
@@ -66,6 +67,16 @@ def _run(name: str, slice_json: str) -> int:
     from agent_node.node import run_agent  # noqa: PLC0415
 
     return run_agent(AgentConfig.model_validate_json(slice_json))
+
+
+def _tell(name: str, error: Exception) -> int:
+    """Say why it ends; the exit code for that."""
+    log = logging.getLogger("foretell")
+    if needed := lacking(error):
+        log.error("%s %s", name, needed)
+        return WRONG
+    log.error("%s broke; this is a bug in Foretell", name, exc_info=error)
+    return _BROKE
 
 
 def _write_to(log: Path) -> None:
