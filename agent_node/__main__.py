@@ -14,6 +14,7 @@ limit_threads()  # before anything imports numpy or torch
 from agent_node.config import AgentConfig  # noqa: E402
 from agent_node.node import run_agent  # noqa: E402
 from broker.driving.process import main  # noqa: E402
+from broker.driving.slices import reader_of  # noqa: E402
 
 if __name__ == "__main__":
-    sys.exit(main("python -m agent_node", AgentConfig, run_agent))
+    sys.exit(main("python -m agent_node", reader_of(AgentConfig), run_agent))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
-from agent_node.config import AgentConfig
 from agent_node.experience import masks
 from agent_node.experience.rollout import Rollout
 from agent_node.learning.fields import Arrays
@@ -17,6 +16,9 @@ from broker.arithmetic.kernels import Acting
 from broker.arithmetic.sizes import Sizes
 from broker.errors import ProtocolViolation
 from broker.seeding import generator
+
+if TYPE_CHECKING:
+    from agent_node.config import AgentConfig
 
 
 class FixedPolicy:

@@ -15,11 +15,12 @@ from agent_node.algorithms import (
 from agent_node.build import make_agent
 from agent_node.config import AgentConfig
 from broker.driving.process import serve
+from broker.transports import faulty
 from broker.transports.zeromq import direct
 
 PRELOADED = (
     *(anticipation_sharing, calibrated_weights, independent, policy_sharing, value_parameter_sharing, value_sharing),
-    direct,
+    *(direct, faulty),
 )
 """What a parent imports once so that its forked agents need not."""
 

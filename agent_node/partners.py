@@ -14,9 +14,12 @@ is a function of the seed and of its name (SPEC section 2, communication experim
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from agent_node.config import ExchangeConfig
 from broker.seeding import choice, uniform
+
+if TYPE_CHECKING:
+    from agent_node.config import ExchangeConfig
 
 
 class ExchangePlan:

@@ -21,16 +21,15 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
-from agent_node.config import AgentConfig
+from agent_node.experience.timestep_masks import TimestepMasks
 from agent_node.in_edge import Arrays
 from agent_node.sharing import Arrival, RoundName, Sharing
-from agent_node.timestep_masks import TimestepMasks
 from broker.counting import counted
 from broker.errors import PeerLost, ProtocolViolation, WrongRun
 from broker.participants.checkpoint import State
@@ -61,6 +60,9 @@ from broker.wire.records import (
     Record,
     RoundRecord,
 )
+
+if TYPE_CHECKING:
+    from agent_node.config import AgentConfig
 
 EpisodeT = TypeVar("EpisodeT")
 OpenedT = TypeVar("OpenedT", bound="TellsPartners")

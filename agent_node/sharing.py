@@ -12,16 +12,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Container, Mapping
 from enum import Enum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from agent_node.config import AgentConfig
 from agent_node.in_edge import Arrays, InEdge
 from agent_node.partners import ExchangePlan
 from broker.errors import ProtocolViolation
 from broker.participants.checkpoint import State
 from broker.wire.records import EdgeRecord
+
+if TYPE_CHECKING:
+    from agent_node.config import AgentConfig
 
 _NEWEST = "newest/"
 

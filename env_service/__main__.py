@@ -12,8 +12,9 @@ from broker.threads import limit_threads
 limit_threads()  # before anything imports numpy or torch
 
 from broker.driving.process import main  # noqa: E402
+from broker.driving.slices import reader_of  # noqa: E402
 from env_service.config import ServiceConfig  # noqa: E402
 from env_service.service import run_environment  # noqa: E402
 
 if __name__ == "__main__":
-    sys.exit(main("python -m env_service", ServiceConfig, run_environment))
+    sys.exit(main("python -m env_service", reader_of(ServiceConfig), run_environment))

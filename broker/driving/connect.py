@@ -10,22 +10,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter, ValidationError
-
 from broker.errors import UserError
-from broker.faults import Judge
-from broker.faults.config import FaultConfig
-from broker.participants.link import LinkConfig
-from broker.transports.faulty import FaultyTransport
 from broker.transports.journaled import JournaledTransport
 from broker.transports.memory import MemoryNetwork, MemoryTransport
 from broker.transports.transport import FrameTransport, Transport
 from broker.wire.codec import Codec
 from broker.wire.messages import OBSERVER
 
-_FAULTS: TypeAdapter[tuple[FaultConfig, ...]] = TypeAdapter(tuple[FaultConfig, ...])
-
 if TYPE_CHECKING:
+    from broker.participants.link import LinkConfig
     from broker.security.curve import CurveKeys
 
 
@@ -49,13 +42,17 @@ def connect(link: LinkConfig, network: MemoryNetwork | None = None) -> Transport
         UserError: An address is missing or makes no sense.
         ScenarioError: Two faults have one name.
     """
-    judge = Judge(link.faults, link.seed, link.episodes_before)
     codec = make_codec(link)
     transport: Transport
     transport = MemoryTransport(link.name, network, codec) if network is not None else open_transport(link, codec)
     if link.journal is not None:
         transport = JournaledTransport(transport, codec, link.journal)
-    return FaultyTransport(transport, judge) if link.faults else transport
+    if not link.faults:
+        return transport
+    from broker.faults import Judge  # noqa: PLC0415 - 15 MB with pydantic, for those that meet faults alone
+    from broker.transports.faulty import FaultyTransport  # noqa: PLC0415
+
+    return FaultyTransport(transport, Judge(link.faults, link.seed, link.episodes_before))
 
 
 def refitted(link: LinkConfig, transport: Transport, faults: str) -> Transport:
@@ -69,8 +66,15 @@ def refitted(link: LinkConfig, transport: Transport, faults: str) -> Transport:
     Raises:
         UserError: They make no sense.
     """
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - see `connect`
+
+    from broker.faults import Judge  # noqa: PLC0415
+    from broker.faults.config import FaultConfig  # noqa: PLC0415
+    from broker.transports.faulty import FaultyTransport  # noqa: PLC0415
+
+    in_force: TypeAdapter[tuple[FaultConfig, ...]] = TypeAdapter(tuple[FaultConfig, ...])
     try:
-        judge = Judge(_FAULTS.validate_json(faults), link.seed, link.episodes_before)
+        judge = Judge(in_force.validate_json(faults), link.seed, link.episodes_before)
     except ValidationError as error:
         msg = f"{link.name} was told of faults that make no sense: {error}"
         raise UserError(msg) from None

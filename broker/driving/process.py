@@ -20,11 +20,8 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from types import FrameType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import ValidationError
-
-from broker.config import Model
 from broker.driving.connect import connect, refitted
 from broker.driving.driver import Driver, Observe
 from broker.driving.real_time import run_in_real_time
@@ -33,7 +30,6 @@ from broker.open_files import allow_open_files, files_for
 from broker.own_clock import OwnClock
 from broker.participants.checkpoint import State
 from broker.participants.life import FIRST_LIFE, ParticipantLife, begin_life
-from broker.participants.link import LinkConfig
 from broker.participants.participant import Participant
 from broker.participants.seal import require_whole
 from broker.text_files import read_text
@@ -43,7 +39,10 @@ from broker.user_code import traceback_of
 from broker.wire.messages import OBSERVER, Envelope, Metrics, Stop, first_number
 from broker.wire.records import Record, StatusRecord, pack
 
-Slice = TypeVar("Slice", bound=Model)
+if TYPE_CHECKING:
+    from broker.participants.link import LinkConfig
+
+Slice = TypeVar("Slice")
 
 DONE, GAVE_UP, WRONG, RAISED, REFUSED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 LINGER_S = 5.0
@@ -145,8 +144,14 @@ def _await_release(transport: Transport) -> None:
                 return
 
 
-def main(program: str, slice_type: type[Slice], run: Callable[[Slice], int]) -> int:
-    """The command line of a single participant: reads its slice from the named file or from standard input."""
+def main(program: str, read: Callable[[str], Slice], run: Callable[[Slice], int]) -> int:
+    """The command line of a single participant: takes its slice from the named file or from standard input.
+
+    Args:
+        program: What is called so.
+        read: Makes a slice of its text, see `broker.driving.slices`.
+        run: Is the participant.
+    """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     if len(sys.argv) > 2 or sys.argv[1:] in (["-h"], ["--help"]):
         _log.error("usage: %s [SLICE.json]   (`foretell check SCENARIO --slices DIR` writes slices)", program)
@@ -154,14 +159,11 @@ def main(program: str, slice_type: type[Slice], run: Callable[[Slice], int]) -> 
     try:
         text = read_text(Path(sys.argv[1]), _MOST_BYTES) if sys.argv[1:] else sys.stdin.read()
         require_whole(text)
-        return run(slice_type.model_validate_json(text))
+        return run(read(text))
     except OSError as error:
         _log.error("cannot read the slice: %s: %s", error.filename, error.strerror)
     except UnicodeDecodeError as error:  # of standard input
         _log.error("cannot read the slice: %s", error)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        _log.error("the slice is wrong: %s: %s", ".".join(map(str, first["loc"])) or "document", first["msg"])
     except UserError as error:
         _log.error("%s", error)
     return WRONG

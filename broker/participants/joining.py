@@ -11,13 +11,17 @@ others are heard, joining has come to its end.
 
 from __future__ import annotations
 
-from broker.config import JoiningConfig
+from typing import TYPE_CHECKING
+
 from broker.errors import PeerLost, WrongRun
 from broker.participants.participant import Command, Send
 from broker.participants.strangers import Strangers
 from broker.wire.identity import Identity
 from broker.wire.messages import Hello
 from broker.wire.records import Record
+
+if TYPE_CHECKING:
+    from broker.config import JoiningConfig
 
 _NOBODY = Identity()
 

@@ -7,12 +7,15 @@ Nothing of an earlier life is taken for one of this: the numbers of its messages
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from broker.participants.checkpoint import Checkpoints, FileCheckpoints, State
-from broker.participants.link import LifeConfig
 from broker.wire.records import Record
+
+if TYPE_CHECKING:
+    from broker.participants.link import LifeConfig
 
 _RECORDS = "records"
 

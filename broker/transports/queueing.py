@@ -5,12 +5,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from broker.config import TransportConfig
 from broker.transports.transport import FrameTransport, Traffic
 from broker.wire.codec import Codec
 from broker.wire.messages import OBSERVER, Envelope, Hello, Message
+
+if TYPE_CHECKING:
+    from broker.config import TransportConfig
 
 
 class OutEdge:

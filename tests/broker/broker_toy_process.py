@@ -8,6 +8,7 @@ from pathlib import Path
 
 from broker.config import Model
 from broker.driving.process import main, serve
+from broker.driving.slices import reader_of
 from broker.participants.link import LinkConfig
 
 # What all tests share; behind the packages, whose names its folders bear.
@@ -31,4 +32,4 @@ def play(config):
 if __name__ == "__main__":
     # A shell lets its background jobs ignore SIGINT, and children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.exit(main("pong", PongConfig, play))
+    sys.exit(main("pong", reader_of(PongConfig), play))

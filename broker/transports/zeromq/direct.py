@@ -12,11 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zmq
 
-from broker.config import TransportConfig
 from broker.errors import UserError
 from broker.security.curve import CurveKeys, key_of
 from broker.transports.queueing import limit_of
@@ -24,6 +23,9 @@ from broker.transports.transport import UNKNOWN
 from broker.transports.zeromq.doorkeeper import Caller, Doorkeeper, serve_with
 from broker.transports.zeromq.sockets import Socket, SocketEdge, SocketTransport, bind
 from broker.wire.codec import Codec
+
+if TYPE_CHECKING:
+    from broker.config import TransportConfig
 
 _SHOWN = 80
 

@@ -12,17 +12,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import zmq
 
 from broker.addresses import IPC, parse_address
-from broker.config import TransportConfig
 from broker.errors import UserError
 from broker.security.curve import CurveKeys
 from broker.transports.queueing import limit_of
 from broker.transports.zeromq.sockets import NOBLOCK, Socket, SocketEdge, SocketTransport, is_readable
 from broker.wire.codec import Codec
 from broker.wire.messages import FORWARDER, OBSERVER, Envelope, Message
+
+if TYPE_CHECKING:
+    from broker.config import TransportConfig
 
 SUBSCRIBED, UNSUBSCRIBED = b"\x01", b"\x00"
 """First byte of the news that somebody has subscribed, or has ended a subscription."""

@@ -12,12 +12,11 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import zmq
 
 from broker.addresses import parse_address
-from broker.config import TransportConfig
 from broker.errors import AddressInUse, UserError
 from broker.own_clock import OwnClock
 from broker.security.curve import CurveKeys
@@ -27,6 +26,9 @@ from broker.transports.zeromq.doorkeeper import Caller, call_with
 from broker.wire.codec import Codec
 from broker.wire.messages import Hello, Message
 from broker.wire.records import EventKind, EventRecord, Record
+
+if TYPE_CHECKING:
+    from broker.config import TransportConfig
 
 # As enumeration members they cost a microsecond a call.
 NOBLOCK = int(zmq.NOBLOCK)

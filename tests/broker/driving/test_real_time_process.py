@@ -23,6 +23,7 @@ from broker.driving.connect import connect
 from broker.driving.driver import Driver
 from broker.driving.process import main, take_part
 from broker.driving.real_time import run_in_real_time
+from broker.driving.slices import reader_of
 from broker.errors import PeerLost, UserError
 from broker.faults.config import DelayConfig
 from broker.faults.delays import Uniform
@@ -370,7 +371,7 @@ def command_line(monkeypatch, caplog, folder):
             path.write_bytes(text)
         monkeypatch.setattr(sys, "argv", ["program", *([str(path)] if arguments is None else arguments)])
         caplog.clear()
-        code = main("program", Slice, run)
+        code = main("program", reader_of(Slice), run)
         return code, caplog.messages
 
     return call

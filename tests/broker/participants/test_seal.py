@@ -11,6 +11,7 @@ import pytest
 from agent_node.config import AgentConfig
 from broker.arithmetic.version import ARITHMETIC
 from broker.driving.process import main
+from broker.driving.slices import reader_of
 from broker.release import FORETELL
 from scenarios.commands.check import write_slices
 from scenarios.document.loading import load_scenario
@@ -38,7 +39,7 @@ def start(slices, monkeypatch, caplog):
         place.write_text(json.dumps(told))
         monkeypatch.setattr(sys, "argv", ["agent", str(place)])
         with caplog.at_level(logging.INFO):
-            code = main("agent", AgentConfig, lambda config: begun.append(config) or 0)
+            code = main("agent", reader_of(AgentConfig), lambda config: begun.append(config) or 0)
         return code, caplog.messages, begun
 
     return start

@@ -12,6 +12,7 @@ from runs import TINY, simulate_here
 
 from broker.driving.process import WRONG
 from broker.driving.process import main as take_slice
+from broker.driving.slices import reader_of
 from broker.errors import UserError
 from broker.model import Model
 from broker.security.curve import read_curve_keys
@@ -231,7 +232,7 @@ def test_the_settings_of_a_search_are_read_from_a_text_file_alone(tmp_path, kind
 def test_a_slice_is_read_from_a_text_file_alone(tmp_path, monkeypatch, caplog, kind, said):
     make_odd(tmp_path / "slice.json", kind)
     monkeypatch.setattr(sys, "argv", ["agent_node", str(tmp_path / "slice.json")])
-    assert take_slice("agent_node", Model, lambda _: 0) == WRONG
+    assert take_slice("agent_node", reader_of(Model), lambda _: 0) == WRONG
     assert said.replace("67108864", "268435456") in caplog.text
 
 

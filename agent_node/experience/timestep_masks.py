@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from agent_node.config import AgentConfig
 from broker.wire.arrays import layouts
+
+if TYPE_CHECKING:
+    from agent_node.config import AgentConfig
 
 
 class TimestepMasks:
