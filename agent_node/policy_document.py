@@ -77,23 +77,3 @@ class PolicyDocument(Model):
         begun_with = self.document.get("initial_policy")
         before = begun_with.get("episodes") if isinstance(begun_with, dict) else None
         return here + (before if isinstance(before, int) else 0)
-
-
-def name_of_policy(agent: str, held_for: str) -> str:
-    """What the names of the arrays of a policy begin with."""
-    return f"{agent}/actor/{held_for}"
-
-
-def name_of_training(agent: str, part: str) -> str:
-    """Name of an array that training needs beside the networks; `part` is what the agent's checkpoints call it."""
-    return f"{agent}/{part}"
-
-
-def name_of_critic(agent: str) -> str:
-    """What the names of the arrays of a critic begin with."""
-    return f"{agent}/critic"
-
-
-def name_of_estimator(agent: str, name: str) -> str:
-    """What the names of the arrays of an algorithm's own network begin with."""
-    return f"{agent}/estimator/{name}"

@@ -23,9 +23,10 @@ import safetensors.numpy as tensors
 from pydantic import ValidationError
 from safetensors import SafetensorError
 
+from agent_node.array_names import name_of_critic, name_of_estimator, name_of_policy
 from agent_node.learning.fields import Arrays
 from agent_node.learning.network_sizes import Networks
-from agent_node.policy_document import VERSION, PolicyDocument, name_of_critic, name_of_estimator, name_of_policy
+from agent_node.policy_document import VERSION, PolicyDocument
 from broker.arithmetic.sizes import Sizes
 from broker.errors import UserError
 from broker.files import sync, write_whole

@@ -12,18 +12,11 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from agent_node.array_names import name_of_critic, name_of_estimator, name_of_policy, name_of_training, names_of_layers
 from agent_node.learning.algorithm import is_kept
 from agent_node.learning.fields import Arrays
 from agent_node.learning.weights_digest import weights_digest
-from agent_node.policy_document import (
-    LearnedAgent,
-    NetworkLayout,
-    PolicyDocument,
-    name_of_critic,
-    name_of_estimator,
-    name_of_policy,
-    name_of_training,
-)
+from agent_node.policy_document import LearnedAgent, NetworkLayout, PolicyDocument
 from agent_node.policy_folder import read_document
 from broker.arithmetic.sizes import Sizes
 from broker.counting import counted
@@ -176,8 +169,7 @@ def misfit(agent: str, learned: LearnedAgent, observation_size: int, actions: in
 
 
 def _layers(prefix: str, layout: NetworkLayout) -> list[str]:
-    layers = range(1 + len(layout.hidden))
-    return [f"{prefix}/{layer}/{part}" for layer in layers for part in ("weight", "bias")]
+    return names_of_layers(prefix, len(layout.hidden))
 
 
 def _joined(arrays: Arrays, names: list[str]) -> np.ndarray:

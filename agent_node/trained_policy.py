@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from agent_node.array_names import name_of_policy, names_of_layers
 from agent_node.learning.fields import Arrays
-from agent_node.policy_document import LearnedAgent, name_of_policy
+from agent_node.policy_document import LearnedAgent
 from agent_node.policy_folder import read_policy
 from broker.arithmetic.chosen import kernels
 from broker.arithmetic.sizes import Sizes
@@ -37,9 +38,7 @@ class TrainedPolicy:
 
     def __init__(self, agent: str, learned: LearnedAgent, arrays: Arrays) -> None:
         self.agent, self.learned = agent, learned
-        prefix = name_of_policy(agent, agent)
-        layers = range(1 + len(learned.actor.hidden))
-        parts = [f"{prefix}/{layer}/{part}" for layer in layers for part in ("weight", "bias")]
+        parts = names_of_layers(name_of_policy(agent, agent), len(learned.actor.hidden))
         self._sizes = Sizes(learned.actor.inputs, learned.actor.hidden, learned.actor.outputs)
         try:
             self._parameters = np.concatenate([arrays[part].reshape(-1) for part in parts])[None]

@@ -37,6 +37,7 @@ FLOORS = (
     ("agent_node/learning",),
     ("agent_node/algorithms",),
     ("agent_node", "env_service"),
+    ("agent_node/acting",),
     ("scenarios/document/text",),
     ("scenarios/document",),
     ("scenarios/results",),

@@ -148,6 +148,19 @@ _TRANSPORT = click.option(
 )
 
 
+_ON = click.option("--on", "carrier", type=click.Choice(("ssh", "here")), help="Reach the hosts of --hosts so.")
+_HOSTS = click.option(
+    "--hosts", type=click.Path(path_type=Path), metavar="FILE", help="Who lives on which host, in TOML."
+)
+
+
+def _housed(carrier: Literal["ssh", "here"] | None, hosts: Path | None) -> tuple[Literal["ssh", "here"], Path] | None:
+    """How hosts are reached, and the document that names them; None for this host alone."""
+    if (carrier is None) != (hosts is None):
+        raise click.UsageError("--on says how the hosts of --hosts are reached: expected both, or neither")
+    return None if carrier is None or hosts is None else (carrier, hosts)
+
+
 @foretell.command()
 @_with_scenario(required=False)
 @_TRANSPORT
@@ -158,8 +171,8 @@ _TRANSPORT = click.option(
     metavar="DIR",
     help="Go on with the run in this folder; `foretell resume` does so with simulated ones, too.",
 )
-@click.option("--on", "carrier", type=click.Choice(("ssh", "here")), help="Reach the hosts of --hosts so.")
-@click.option("--hosts", type=click.Path(path_type=Path), metavar="FILE", help="Who lives on which host, in TOML.")
+@_ON
+@_HOSTS
 def run(
     *,
     scenario: str | None,
@@ -185,10 +198,8 @@ def run(
         terminal.resume_processes(resume)
         return
     chosen = _TRANSPORTS[transport] if transport is not None else ()
-    if (carrier is None) != (hosts is None):
-        raise click.UsageError("--on says how the hosts of --hosts are reached: expected both, or neither")
-    document = _load(scenario, seed, episodes, (*assignments, *chosen))
-    terminal.execute("run", document, out, hosts=None if hosts is None or carrier is None else (carrier, hosts))
+    housed = _housed(carrier, hosts)
+    terminal.execute("run", _load(scenario, seed, episodes, (*assignments, *chosen)), out, hosts=housed)
 
 
 @foretell.command()
@@ -217,11 +228,17 @@ def doctor(
 @foretell.command()
 @click.option("--stdio", is_flag=True, required=True, help="A launcher drives it over standard input and output.")
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("foretell-runs"), help="Where runs are kept.")
-def host(*, stdio: bool, folder: Path) -> None:  # noqa: ARG001 - there is no other way yet
+@click.option(
+    "--act",
+    type=click.Path(path_type=Path),
+    metavar="POLICY",
+    help="Only act, with this policy, in what `foretell evaluate` plays.",
+)
+def host(*, stdio: bool, folder: Path, act: Path | None) -> None:  # noqa: ARG001 - there is no other way yet
     """Be a host of a run, as `foretell run --on ssh` starts it there."""
     from scenarios.running.hosts.process import serve_stdio  # noqa: PLC0415
 
-    serve_stdio(folder)
+    serve_stdio(folder, act)
 
 
 @foretell.command()
@@ -297,6 +314,8 @@ def simulate(
     help="Any setting, such as faults of timesteps and actions; repeatable.",
 )
 @click.option("--processes", is_flag=True, help="A process each, in real time, instead of simulated.")
+@_ON
+@_HOSTS
 @click.option("--json", "as_json", is_flag=True, help="Show the result as JSON.")
 @click.option("--out", type=click.Path(path_type=Path), help="Keep all that a run leaves, and evaluation.json, there.")
 def evaluate(
@@ -307,6 +326,8 @@ def evaluate(
     seed: int | None,
     assignments: tuple[str, ...],
     processes: bool,
+    carrier: Literal["ssh", "here"] | None,
+    hosts: Path | None,
     as_json: bool,
     out: Path | None,
 ) -> None:
@@ -316,7 +337,9 @@ def evaluate(
     from scenarios.play.evaluate import EvaluationWish  # noqa: PLC0415
 
     wish = EvaluationWish(place, episodes, greedy=greedy, seed=seed, settings=parse_settings(assignments))
-    evaluate_policy(wish, "run" if processes else "simulate", out, as_json=as_json)
+    housed = _housed(carrier, hosts)
+    way: Literal["run", "simulate"] = "run" if processes or housed is not None else "simulate"
+    evaluate_policy(wish, way, out, as_json=as_json, hosts=housed)
 
 
 class _Study(click.Command):

@@ -10,7 +10,8 @@ from typing import TypedDict
 import numpy as np
 from pydantic import TypeAdapter
 
-from agent_node.policy_document import PolicyDocument, name_of_policy
+from agent_node.array_names import name_of_policy
+from agent_node.policy_document import PolicyDocument
 from agent_node.policy_folder import read_document, read_policy
 from agent_node.saved_policy import place_of_policy
 from agent_node.trained_policy import TrainedPolicy

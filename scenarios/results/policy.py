@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from agent_node.array_names import name_of_training
 from agent_node.learning.estimators import state_name
 from agent_node.learning.fields import Arrays
 from agent_node.learning.network_sizes import Networks
@@ -17,7 +18,6 @@ from agent_node.policy_document import (
     NetworkLayout,
     ObservationSpace,
     PolicyDocument,
-    name_of_training,
 )
 from agent_node.policy_folder import arrays_of, write_policy
 from agent_node.registry import load_algorithm

@@ -53,6 +53,11 @@ class HostConfig(Place):
         min_length=1,
         description="Where its runs are kept there; relative: in its home.",
     )
+    act: str = Field(
+        default="",
+        description="Folder of a policy there, relative: in its home. Its agents only act with that, in `foretell "
+        "evaluate`, each as a process of 40 MB; unset: whoever is asked for lives there.",
+    )
     lease_s: float = Field(
         default=60.0,
         gt=0,

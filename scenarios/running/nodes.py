@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from broker.participants.checkpoint import Checkpoints
-from scenarios.document.wiring import Wiring
+
+if TYPE_CHECKING:
+    from scenarios.document.wiring import Wiring
 
 
 class NodeEnd(NamedTuple):

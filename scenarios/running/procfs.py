@@ -1,17 +1,22 @@
-"""Processes of a run, seen from outside: who writes a log, and who is still there."""
+"""Processes of a run, seen from outside: who writes a log, what it said last, and who is still there."""
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from broker.driving.process import RAISED, REFUSED, WRONG
 from broker.own_clock import OwnClock
 
 _PROC = Path("/proc")
 _ENDED, _STOPPED = "Z", "T"
 _STOP_WITHIN_S = 10.0
+_KNOWING = (WRONG, RAISED, REFUSED)
+_OWN_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (.*)")
+"""A line of a log as `logging` writes it; an environment may have printed something without an end before it."""
 
 
 def writers_of(log: Path) -> Iterator[int]:
@@ -57,3 +62,15 @@ def _stat(pid: int) -> list[str]:
 def is_alive(pid: int) -> bool:
     """Whether a process runs; one that has ended and that nobody has asked about does not."""
     return _state(pid) != _ENDED
+
+
+def last_line(log: Path, code: int) -> str:
+    """What it said last: where it knew why it ends, the last line of its own, whatever was printed in it since."""
+    try:
+        text = log.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    if code in _KNOWING and (own := _OWN_LINE.findall(text)):
+        return str(own[-1])
+    said = next((line for line in reversed(text.split("\n")) if line.strip()), "")
+    return said.split(" ", 2)[-1] if said[:4].isdigit() else said

@@ -25,13 +25,17 @@ from scenarios.results.proof import mismatches
 from scenarios.results.temporary import temporary_folder
 from scenarios.running.control.interrupting import interruptible
 from scenarios.running.control.run import run
+from scenarios.running.fleet import load_fleet
+from scenarios.running.housing import Carrier, Housing, housing
 from scenarios.running.machine import make_ready
-from scenarios.running.ways import WayName, way_called
+from scenarios.running.ways import WayName, way_called, way_over
 
 _AGENTS_SHOWN = 20
 
 
-def evaluate(wish: EvaluationWish, way: WayName, out: Path | None, *, as_json: bool) -> None:
+def evaluate(
+    wish: EvaluationWish, way: WayName, out: Path | None, *, as_json: bool, hosts: tuple[Carrier, Path] | None
+) -> None:
     """Let trained agents act, and show what they earn.
 
     Args:
@@ -39,6 +43,7 @@ def evaluate(wish: EvaluationWish, way: WayName, out: Path | None, *, as_json: b
         way: On what it runs.
         out: Folder for all that a run leaves, or None to keep nothing.
         as_json: Whether the result is shown as JSON alone.
+        hosts: How hosts are reached, and the document that names them; None for this host alone.
 
     Raises:
         ForetellError: It could not run to its end.
@@ -46,9 +51,10 @@ def evaluate(wish: EvaluationWish, way: WayName, out: Path | None, *, as_json: b
     """
     scenario = scenario_of(wish)
     plan = planned(scenario)
-    make_ready(plan, as_processes=way == "run")
+    housed = None if hosts is None else housing(hosts[0], load_fleet(hosts[1]), plan.participants)
+    make_ready(plan, as_processes=way == "run" and housed is None)
     with _folder(out, scenario) as folder:
-        found = _played(plan, folder, way)
+        found = _played(plan, folder, way, housed)
         found.write(folder.evaluation)
         if as_json:
             say(found.as_json(), nl=False)
@@ -70,13 +76,13 @@ def _folder(out: Path | None, scenario: Scenario) -> Iterator[RunFolder]:
         yield make_run_folder(place / "evaluation", scenario.name, scenario.seed)
 
 
-def _played(plan: Plan, folder: RunFolder, way: WayName) -> Evaluation:
+def _played(plan: Plan, folder: RunFolder, way: WayName, housed: Housing | None) -> Evaluation:
     console, episodes = Screen(stderr=True), plan.scenario.episodes
     with held(folder), _bar(episodes, console) as show, interruptible() as interrupted:
         observer = Observer(plan, folder, way, show, lambda note: console.print(note, style="dim", highlight=False))
         try:
             with environment_heard(way, folder):
-                run(plan, folder, observer, way_called(way), interrupted)
+                run(plan, folder, observer, way_called(way) if housed is None else way_over(housed), interrupted)
         finally:
             summary = observer.finish()
         stopped = interrupted()

@@ -1,4 +1,4 @@
-"""`python -m scenarios.running.hosts FOLDER`: a host of a run, as a launcher starts it."""
+"""`python -m scenarios.running.hosts FOLDER [POLICY]`: a host of a run, as a launcher starts it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ from scenarios.running.hosts.process import serve_stdio  # noqa: E402
 
 if __name__ == "__main__":
     try:
-        serve_stdio(Path(sys.argv[1]))
+        serve_stdio(*map(Path, sys.argv[1:]))
     except ForetellError as error:
         sys.exit(f"foretell: {error}")

@@ -157,7 +157,8 @@ def clients_of(
     homes, clients = fleet.homes(plan.participants), {}
     for name, host in fleet.hosts.items():
         theirs = tuple(each for each, home in homes.items() if home == name)
-        opening = OpenRun(run, FORETELL, ARITHMETIC, theirs, host.lease_s, _files(plan, folder, theirs))
+        files = _files(plan, folder, theirs, brings_policy=not host.act)
+        opening = OpenRun(run, FORETELL, ARITHMETIC, theirs, host.lease_s, files)
         log, explain = folder.logs / f"host-{name}.log", partial(explained, ssh=host.ssh)
         clients[name] = HostClient(name, command(name, host), opening, log, explain=explain, try_for_s=try_for_s)
     return clients
@@ -165,21 +166,21 @@ def clients_of(
 
 def over_ssh(_name: str, host: HostConfig) -> list[str]:
     """The command that starts `foretell host` over SSH."""
-    return ssh_command(host.ssh, host.python, host.folder)
+    return ssh_command(host.ssh, host.python, host.folder, host.act)
 
 
 def right_here(name: str, host: HostConfig) -> list[str]:
     """The command that starts it as a process of this host, with a folder of its own."""
-    return local_command(str(Path(host.folder) / name))
+    return local_command(str(Path(host.folder) / name), host.act)
 
 
-def _files(plan: Plan, folder: RunFolder, participants: tuple[str, ...]) -> dict[str, bytes]:
+def _files(plan: Plan, folder: RunFolder, participants: tuple[str, ...], *, brings_policy: bool) -> dict[str, bytes]:
     """What the participants of one host need to have there."""
     found: dict[str, bytes] = {}
     environment = plan.scenario.environment
     if getattr(environment, "file", None) is not None and "environment" in participants:
         found[f"{CODE}/{Path(environment.file).name}"] = Path(environment.file).read_bytes()  # type: ignore[union-attr, arg-type]
-    if plan.scenario.initial_policy is not None:
+    if plan.scenario.initial_policy is not None and brings_policy:
         found |= _under(folder.initial_policy, POLICY)
     keys = plan.scenario.transport.security.keys or folder.keys
     for name in participants:

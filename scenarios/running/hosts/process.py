@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
+from broker.errors import UserError
+from scenarios.results.folder import RunFolder
 from scenarios.running.hosts.server import Host
+from scenarios.running.nodes import Nodes
 
 
-def serve_stdio(folder: Path) -> None:
+def serve_stdio(folder: Path, act: Path | None = None) -> None:
     """Serve until the launcher is gone for longer than its lease, or a signal ends it.
 
     Standard output is kept for frames: whatever else writes there, writes to standard error.
 
     Args:
         folder: Where runs are kept; relative: in the home folder.
+        act: Folder of a policy, relative to the home folder: agents only act, with it. None: whoever is asked for lives
+            here.
+
+    Raises:
+        UserError: There is no policy.
     """
+    make_nodes = _makes_nodes(act)
     requests, answers = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -32,4 +43,20 @@ def serve_stdio(folder: Path) -> None:
     signal.signal(signal.SIGTERM, end)
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):  # the connection is gone, and the lease begins
         signal.signal(number, signal.SIG_IGN)
-    Host(requests, answers, Path.home() / folder, lambda: wanted).serve()
+    Host(requests, answers, Path.home() / folder, lambda: wanted, make_nodes).serve()
+
+
+def _makes_nodes(act: Path | None) -> Callable[[RunFolder], Nodes]:
+    """What makes the processes of a run."""
+    if act is None:
+        from scenarios.running.processes.forked_nodes import ForkedNodes  # noqa: PLC0415 - multiprocessing comes with it
+
+        return ForkedNodes
+    from scenarios.running.processes.acting_nodes import ActingNodes  # noqa: PLC0415
+
+    policy = Path.home() / act
+    policy = policy / "policy" if (policy / "policy").is_dir() else policy
+    if not (policy / "policy.json").is_file():
+        msg = f"{policy} holds no policy: expected policy.json in it. Copy a run's folder `policy` to this host"
+        raise UserError(msg)
+    return partial(ActingNodes, policy=policy)

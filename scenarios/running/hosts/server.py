@@ -24,7 +24,6 @@ from broker.release import FORETELL
 from scenarios.results.folder import RunFolder
 from scenarios.running.hosts import frames
 from scenarios.running.hosts.claim import HostClaim, claimed
-from scenarios.running.hosts.examining import examine
 from scenarios.running.hosts.frames import (
     Answer,
     Asked,
@@ -50,7 +49,6 @@ from scenarios.running.hosts.frames import (
 )
 from scenarios.running.hosts.remote_checkpoints import checkpoint_bytes
 from scenarios.running.nodes import Nodes
-from scenarios.running.processes.forked_nodes import ForkedNodes
 
 _LOOK_EVERY_S = 0.1
 _SILENT_S = 5.0
@@ -67,9 +65,18 @@ class Host:
         answers: Descriptor on which it is answered.
         base: Where runs are kept here.
         ended: Asked whether a signal wants the end.
+        make_nodes: Makes the processes of a run from its folder here.
     """
 
-    def __init__(self, requests: int, answers: int, base: Path, ended: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        requests: int,
+        answers: int,
+        base: Path,
+        ended: Callable[[], bool],
+        make_nodes: Callable[[RunFolder], Nodes],
+    ) -> None:
+        self._make_nodes = make_nodes
         self._requests, self._answers, self._base, self._wants_end = requests, answers, base, ended
         self._frames = Frames()
         self._clock = OwnClock()
@@ -155,6 +162,8 @@ class Host:
                 self._nodes.end()
                 return self._told.clear()
             case Examine(listens, dials):
+                from scenarios.running.hosts.examining import examine  # noqa: PLC0415 - looks at plans, with pydantic
+
                 return examine(listens, dials)
             case _:
                 return _of_checkpoints(request)
@@ -178,7 +187,7 @@ class Host:
             place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_whole(place, content)
         self._lease_s = asked.lease_s
-        self._nodes = ForkedNodes(folder)
+        self._nodes = self._make_nodes(folder)
         return {"pid": os.getpid(), "folder": str(root), "python": sys.version.split()[0]}
 
     def _tell_ends(self) -> None:

@@ -20,23 +20,24 @@ _KNOWN = (
 """First what `ssh` says, which may also warn of a file of keys that is not there; then what the shell there says."""
 
 
-def ssh_command(ssh: str, python: str, folder: str) -> list[str]:
+def ssh_command(ssh: str, python: str, folder: str, act: str = "") -> list[str]:
     """The command line that starts `foretell host --stdio` on another host.
 
     Args:
         ssh: The host, as `ssh` knows it.
         python: The Python there; `~/` is the home folder there.
         folder: Where it keeps its runs.
+        act: The policy that its agents only act with; empty for none.
     """
-    words = ["-P", "-m", "scenarios.running.hosts", folder]
+    words = ["-P", "-m", "scenarios.running.hosts", folder, *_acting(act)]
     home = "~/" if python.startswith("~/") else ""
     remote = f"{home}{shlex.quote(python.removeprefix('~/'))} {shlex.join(words)}"
     return ["ssh", *_OPTIONS, "--", ssh, remote]
 
 
-def local_command(folder: str) -> list[str]:
+def local_command(folder: str, act: str = "") -> list[str]:
     """The command line that starts it on this host."""
-    return isolated_module("scenarios.running.hosts", folder)
+    return isolated_module("scenarios.running.hosts", folder, *_acting(act))
 
 
 def explained(said: str, ssh: str) -> str:
@@ -48,3 +49,8 @@ def explained(said: str, ssh: str) -> str:
         if any(mark in line for line in lines):
             return f"{sentence.format(ssh=ssh)} ({lines[-1][:_SHOWN]})"
     return f"`ssh {ssh}` said: {lines[-1][:_SHOWN]}"
+
+
+def _acting(act: str) -> list[str]:
+    """The place of a policy, which counts from the home folder without `~/`."""
+    return [act.removeprefix("~/")] if act else []

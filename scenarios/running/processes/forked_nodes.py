@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from multiprocessing.context import ForkServerProcess
-from pathlib import Path
 
-from broker.driving.process import DONE, RAISED, REFUSED, WRONG
+from broker.driving.process import DONE
 from broker.errors import UserError
 from broker.own_clock import OwnClock
 from scenarios.results.folder import RunFolder
 from scenarios.running.nodes import NodeEnd
 from scenarios.running.processes.child import be_participant
 from scenarios.running.processes.fork_server_start import forking, start_fork_server
-from scenarios.running.procfs import await_stopped
+from scenarios.running.procfs import await_stopped, last_line
 
 _END_WITHIN_S = 3.0
 _NOT_STARTED = 255
 """The code that multiprocessing gives a process whose end it cannot know."""
-
-_KNOWING = (WRONG, RAISED, REFUSED)
-_OWN_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (.*)")
-"""A line of a log as `logging` writes it; an environment may have printed something without an end before it."""
 
 
 class ForkedNodes:
@@ -98,7 +92,7 @@ class ForkedNodes:
             code = process.exitcode
             if code is not None and name not in self._ended:
                 log = self._folder.log(name)
-                self._ended[name] = NodeEnd(code, _last_line(log, code) if code > DONE else "", log)
+                self._ended[name] = NodeEnd(code, last_line(log, code) if code > DONE else "", log)
         return self._ended
 
     def end(self) -> None:
@@ -116,15 +110,3 @@ class ForkedNodes:
                 process.join()
         self._processes.clear()
         self._ended.clear()
-
-
-def _last_line(log: Path, code: int) -> str:
-    """What it said last: where it knew why it ends, the last line of its own, whatever was printed in it since."""
-    try:
-        text = log.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    if code in _KNOWING and (own := _OWN_LINE.findall(text)):
-        return str(own[-1])
-    said = next((line for line in reversed(text.split("\n")) if line.strip()), "")
-    return said.split(" ", 2)[-1] if said[:4].isdigit() else said

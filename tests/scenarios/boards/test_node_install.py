@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from boards.node_install import install_node, locked, required
 from limits import LIMIT_S
+from ports import free_ports
 from runs import TINY, command, simulate_here, summary
 
 from broker.release import EXTRAS, lacking
@@ -99,7 +100,8 @@ def test_agents_and_a_task_of_our_own_with_the_lock_alone_learn_what_a_simulatio
     hosts.write_text(HOSTS.format(python=node, folder=tmp_path / "board"))
     words = ("exchange-quick", *TINY, "--episodes", "3")
     out = tmp_path / "run"
-    run = command("run", *words, "--on", "ssh", "--hosts", str(hosts), "--out", str(out))
+    ports = ("--set", f"transport.zeromq.base_port={free_ports(5)}")
+    run = command("run", *words, "--on", "ssh", "--hosts", str(hosts), "--out", str(out), *ports)
     done = subprocess.run(run, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert done.returncode == 0, done.stderr
     simulated = simulate_here(tmp_path / "simulated", *words)

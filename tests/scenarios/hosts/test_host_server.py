@@ -29,6 +29,7 @@ from scenarios.running.hosts.frames import (
     told,
 )
 from scenarios.running.hosts.server import Host
+from scenarios.running.processes.forked_nodes import ForkedNodes
 
 
 class Pipe:
@@ -38,7 +39,7 @@ class Pipe:
         (requests, self._asking), (self._hearing, answers) = os.pipe(), os.pipe()
         self._descriptors = [requests, answers, self._hearing]
         self.wants_end = False
-        self.host = Host(requests, answers, base, lambda: self.wants_end)
+        self.host = Host(requests, answers, base, lambda: self.wants_end, ForkedNodes)
         self.raised: list[BaseException] = []
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
