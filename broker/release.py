@@ -5,9 +5,8 @@ A plain `pip install foretell` is a node: an agent, our own tasks, a host, a bro
 
 from __future__ import annotations
 
-from importlib.metadata import version
-
-FORETELL = version("foretell")
+FORETELL = "0.1.0"
+"""Read by setup from here: to ask the installed package would cost each process 2 MB."""
 EXTRAS = {
     "gymnasium": "lab",
     "matplotlib": "lab",

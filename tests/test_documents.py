@@ -17,6 +17,7 @@ import click
 import numpy as np
 import pytest
 
+from broker.release import FORETELL
 from scenarios.commands import exit_codes as module_of_exit_codes
 from scenarios.commands.main import foretell
 from scenarios.document.loading import catalogue_names, load_scenario, parse_scenario
@@ -197,6 +198,7 @@ def test_the_wheel_holds_the_catalogue_and_the_types(tmp_path: Path) -> None:
     ]
     subprocess.run(command, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("foretell-*.whl")
+    assert wheel.name.startswith(f"foretell-{FORETELL}-")
     names = zipfile.ZipFile(wheel).namelist()
     for name in catalogue_names():
         assert f"scenarios/catalogue/{name}.toml" in names

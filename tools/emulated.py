@@ -155,18 +155,12 @@ class Machine:
         _note(f"{sum(1 for _ in self._wheels.iterdir())} wheels for aarch64, without torch")
 
     def _lay_down_project(self) -> None:
-        """Copy this project's packages, tell their version, and compile the kernels for aarch64."""
+        """Copy this project's packages, and compile the kernels for aarch64."""
         for name in _OURS:
             shutil.rmtree(self.site / name, ignore_errors=True)
             shutil.copytree(
                 ROOT / name, self.site / name, ignore=shutil.ignore_patterns("__pycache__", "built", "*.so")
             )
-        told = self.site / "foretell-0.dist-info"
-        told.mkdir(exist_ok=True)
-        version = re.findall(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)[
-            0
-        ]
-        (told / "METADATA").write_text(f"Metadata-Version: 2.1\nName: foretell\nVersion: {version}\n", encoding="utf-8")
         if (ROOT / "broker/arithmetic/building.py").exists():
             into = self.site / "broker/arithmetic/built"
             words = ["-m", "broker.arithmetic.building", "--machine", "aarch64", "--into", str(into)]

@@ -132,13 +132,14 @@ def _memory() -> Memory:
     """PSS of this process and all it started, directly or not."""
     names = {child.pid: child.name.removeprefix("foretell.") for child in multiprocessing.active_children()}
     memory = {"launcher": _pss_bytes(os.getpid())}
-    for process in _descendants(os.getpid()):
+    for process in descendants(os.getpid()):
         name = names.get(process) or _helper(process)
         memory[name] = memory.get(name, 0) + _pss_bytes(process)
     return memory
 
 
-def _descendants(ancestor: int) -> list[int]:
+def descendants(ancestor: int) -> list[int]:
+    """Ids of the processes that one has started, directly or not."""
     parents = {int(entry.name): _parent(entry) for entry in _PROC.iterdir() if entry.name.isdigit()}
     found, generation = [], [ancestor]
     while generation:

@@ -18,6 +18,7 @@ from broker.counting import counted
 from broker.errors import UserError
 from scenarios.bench.trip_names import CURVE, FORWARDER, QOS_1
 from scenarios.commands.command_line import FORETELL
+from scenarios.commands.hosts.footprint import footprint
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import say
 from scenarios.results.temporary import temporary_folder
@@ -278,6 +279,7 @@ COMMANDS: dict[str, click.Command] = {
     "arithmetic": arithmetic,
     "episode": episode,
     "faults": faults,
+    "footprint": footprint,
     "growth": growth,
     "messages": messages,
     "overhead": overhead,

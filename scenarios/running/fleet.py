@@ -56,7 +56,7 @@ class HostConfig(Place):
     act: str = Field(
         default="",
         description="Folder of a policy there, relative: in its home. Its agents only act with that, in `foretell "
-        "evaluate`, each as a process of 40 MB; unset: whoever is asked for lives there.",
+        "evaluate`, each as a process of 44 MB; unset: whoever is asked for lives there.",
     )
     lease_s: float = Field(
         default=60.0,

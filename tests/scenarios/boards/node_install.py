@@ -10,8 +10,6 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from broker.release import FORETELL
-
 ROOT = Path(__file__).parents[3]
 NODE_LOCK = ROOT / "requirements-node.lock"
 OURS = ("agent_node", "broker", "env_service", "scenarios")
@@ -32,9 +30,6 @@ def install_node(folder: Path) -> Path:
             (site / place.name).symlink_to(place)
     for package in OURS:
         (site / package).symlink_to(ROOT / package)
-    info = site / f"foretell-{FORETELL}.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: foretell\nVersion: {FORETELL}\n")
     return folder / "bin" / "python"
 
 
