@@ -47,7 +47,7 @@ def main() -> int:
     options.add_argument("--kernels", action="append", help="Which compute; repeatable. Default: neon and reference.")
     chosen = options.parse_args()
     began_at = time.monotonic()
-    _require_tools()
+    require_tools()
     machine = Machine(chosen.folder)
     machine.make()
     _note(f"made in {time.monotonic() - began_at:.0f} s")
@@ -55,7 +55,8 @@ def main() -> int:
     return max(machine.play(kernels, chosen.names) for kernels in chosen.kernels or _KERNELS)
 
 
-def _require_tools() -> None:
+def require_tools() -> None:
+    """See that there is what emulates, and what compiles for it; as root, install it."""
     missing = [package for tool, package in _TOOLS.items() if shutil.which(tool) is None]
     if missing and os.geteuid() == 0 and shutil.which("apt-get"):
         _note(f"apt-get install {' '.join(missing)}")
@@ -80,19 +81,30 @@ class Machine:
 
     def make(self) -> None:
         """Lay down Python, the packages, this project, and the kernels."""
-        if not (self.root / "usr/bin/python3").exists():
-            self._unpack_python()
-        version = self.run("-c", "import sys; print('%d.%d' % sys.version_info[:2])").stdout.strip()
+        self.unpack_python()
+        version = self.python()
         _note(f"Python {version} for arm64")
         self._unpack_wheels(version)
         self._lay_down_project()
 
+    @property
+    def command(self) -> list[str]:
+        """What starts its Python, from here."""
+        return ["qemu-aarch64-static", "-L", str(self.root), str(self.root / "usr/bin/python3")]
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """Environment variables by which its Python finds what is there."""
+        return {"PYTHONPATH": str(self.site), "PYTHONHOME": str(self.root / "usr"), "PYTHONNOUSERSITE": "1"}
+
     def run(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Let its Python do something, and take what it prints."""
-        command = ["qemu-aarch64-static", "-L", str(self.root), str(self.root / "usr/bin/python3"), *words]
-        paths = {"PYTHONPATH": str(self.site), "PYTHONHOME": str(self.root / "usr"), "PYTHONNOUSERSITE": "1"}
-        told = os.environ | paths | environment
-        return subprocess.run(command, env=told, stdout=subprocess.PIPE, text=True, check=False)
+        told = os.environ | self.paths | environment
+        return subprocess.run([*self.command, *words], env=told, stdout=subprocess.PIPE, text=True, check=False)
+
+    def python(self) -> str:
+        """The version of its Python, such as `3.11`."""
+        return self.run("-c", "import sys; print('%d.%d' % sys.version_info[:2])").stdout.strip()
 
     def play(self, kernels: str, names: Sequence[str]) -> int:
         """Let it play golden scenarios, and print a row; 1 where one parts or it cannot play them."""
@@ -108,8 +120,10 @@ class Machine:
         print(f"| {told}, emulated | {kernels} | {equal} of {of} | {seconds} |", flush=True)  # noqa: T201
         return done.returncode
 
-    def _unpack_python(self) -> None:
+    def unpack_python(self) -> None:
         """Let apt find what Debian's Python needs as if this were an empty arm64 machine, and unpack it."""
+        if (self.root / "usr/bin/python3").exists():
+            return
         for place in (self._apt / "lists/partial", self._apt / "cache/archives/partial", self.root):
             place.mkdir(parents=True, exist_ok=True)
         status = self._apt / "status"
@@ -137,11 +151,7 @@ class Machine:
         """Fetch the wheels that a simulation needs, of the pinned versions, and unzip them."""
         if self._wheels.exists() and self.site.exists():
             return
-        short = python.replace(".", "")
-        platforms = [f"manylinux_2_{minor}_aarch64" for minor in range(_OLDEST_GLIBC, _NEWEST_GLIBC)]
-        words = ["--python-version", python, "--implementation", "cp", "--only-binary", ":all:"]
-        words += [word for abi in (f"cp{short}", "abi3", "none") for word in ("--abi", abi)]
-        words += [word for platform in (*platforms, "manylinux2014_aarch64") for word in ("--platform", platform)]
+        words = wheel_tags(python)
         shutil.rmtree(self._wheels, ignore_errors=True)
         with tempfile.TemporaryDirectory() as folder:
             pins = Path(folder) / "pins.txt"
@@ -167,6 +177,15 @@ class Machine:
             done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
             if done.returncode:
                 _stop(f"the kernels cannot be compiled for aarch64: {done.stderr or done.stdout}")
+
+
+def wheel_tags(python: str) -> list[str]:
+    """Words with which pip downloads wheels for aarch64 and a Python such as `3.11`, and nothing else."""
+    short = python.replace(".", "")
+    platforms = [f"manylinux_2_{minor}_aarch64" for minor in range(_OLDEST_GLIBC, _NEWEST_GLIBC)]
+    words = ["--python-version", python, "--implementation", "cp", "--only-binary", ":all:"]
+    words += [word for abi in (f"cp{short}", "abi3", "none") for word in ("--abi", abi)]
+    return words + [word for platform in (*platforms, "manylinux2014_aarch64") for word in ("--platform", platform)]
 
 
 def _note(line: str) -> None:

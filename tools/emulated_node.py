@@ -1,0 +1,171 @@
+"""Installs a node on an emulated aarch64 machine from wheels, without an index, and lets it learn and act in a team.
+
+    python tools/emulated_node.py [--folder FOLDER]
+
+It takes the Python that tools/emulated.py unpacks, downloads the wheels that requirements-node.lock names and builds
+Foretell's own for aarch64, and lets the emulated pip install them with --no-index. Then the agents of exchange-quick
+are processes of that machine, by `python -m agent_node` and then by `python -m agent_node.acting`, and the environment
+is one of this: over real sockets, with the launcher of `foretell run`. It prints the rows of a table for
+docs/results/boards.md, and ends with 1 where digests are not those of a simulation here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from emulated import Machine, require_tools, wheel_tags
+from packages import ROOT, pip
+
+from broker.wire.messages import ENVIRONMENT
+from scenarios.document.loading import load_scenario
+from scenarios.document.plan import Plan
+from scenarios.document.planning import make_plan
+from scenarios.document.scenario import Scenario
+from scenarios.play.evaluate import EvaluationWish, scenario_of
+from scenarios.results.folder import RunFolder, make_run_folder
+from scenarios.results.observer import Observer
+from scenarios.results.summary import Summary
+from scenarios.running.control.run import run
+from scenarios.running.launched.launch import launched
+from scenarios.running.nodes import NodeEnd
+from scenarios.running.processes.forked_nodes import ForkedNodes
+from scenarios.running.processes.program_nodes import ProgramNodes
+from scenarios.running.processes.this_host import ThisHost
+from scenarios.running.substrate import Way
+from scenarios.running.ways import way_called
+
+_EPISODES = 5
+_SLOW = {"joining.give_up_s": 600.0, "exchange.patience_s": 600.0, "service.action_patience_s": 600.0}
+_SLOW |= {"service.ready_patience_s": 600.0, "service.give_up_s": 3600.0, "recovery.hung_after_s": 3600.0}
+_DIGESTS = ("curve_digest", "weights_digest", "ledger_digest")
+
+
+class Board(Machine):
+    """An emulated machine with what a node needs and no more."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.site = folder / "node"
+        self._brought = folder / "brought"
+
+    def install(self) -> str:
+        """Bring wheels, and let the machine install them; what its Foretell says of itself."""
+        self.unpack_python()
+        for place in (self._brought, self.site):
+            shutil.rmtree(place, ignore_errors=True)
+        lock = str(ROOT / "requirements-node.lock")
+        pip("download", "-q", "--no-deps", "-d", str(self._brought), *wheel_tags(self.python()), "-r", lock)
+        pip("download", "-q", "--no-deps", "-d", str(self._brought), "pip")
+        os.environ["FORETELL_MACHINE"] = "aarch64"
+        pip("wheel", "-q", "--no-deps", "-w", str(self._brought), str(ROOT))
+        (installer,) = self._brought.glob("pip-*.whl")
+        words = [f"{installer}/pip", "install", "-q", "--no-index", "--find-links", str(self._brought)]
+        done = self.run(*words, "--no-compile", "--target", str(self.site), "foretell")
+        if done.returncode:
+            sys.exit(f"the emulated pip could not install from {self._brought}")
+        return self.run("-m", "scenarios.commands.main", "--version").stdout.strip()
+
+    def node(self, module: str, place: Path) -> list[str]:
+        """The command line of a node on it, whose slice lies in a file."""
+        told = [f"{name}={value}" for name, value in self.paths.items()]
+        return ["env", *told, *self.command, "-P", "-m", module, str(place)]
+
+
+class TwoMachines:
+    """Agents on a board, the environment here; see `scenarios.running.nodes.Nodes`."""
+
+    def __init__(self, folder: RunFolder, board: Board, module: str) -> None:
+        self._agents = ProgramNodes(folder, lambda place: board.node(module, place))
+        self._here = ForkedNodes(folder)
+
+    def start(self, name: str, slice_json: str) -> None:
+        """Start the process of a participant."""
+        self._home(name).start(name, slice_json)
+
+    def stop(self, name: str) -> int | None:
+        """Let a process do nothing."""
+        return self._home(name).stop(name)
+
+    def go_on(self, name: str) -> None:
+        """Let it go on."""
+        self._home(name).go_on(name)
+
+    def kill(self, names: Collection[str]) -> dict[str, int]:
+        """Kill processes at once."""
+        return self._agents.kill(names) | self._here.kill(names)
+
+    def ended(self) -> Mapping[str, NodeEnd]:
+        """Those that have ended."""
+        return {**self._agents.ended(), **self._here.ended()}
+
+    def end(self) -> None:
+        """End whoever still runs."""
+        self._agents.end()
+        self._here.end()
+
+    def _home(self, name: str) -> ProgramNodes | ForkedNodes:
+        return self._here if name == ENVIRONMENT else self._agents
+
+
+def main() -> int:
+    """Install the node, let it learn and act, and print the rows."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    default = Path(tempfile.gettempdir()) / f"foretell-arm64-{os.getuid()}"
+    options.add_argument("--folder", type=Path, default=default, help="Where the emulated machine lies.")
+    chosen = options.parse_args()
+    require_tools()
+    began_at = time.monotonic()
+    board = Board(chosen.folder)
+    said = board.install()
+    sys.stderr.write(f"{said}, installed without an index in {time.monotonic() - began_at:.0f} s\n")
+    _say("| agents on emulated aarch64 | equal to a simulation on this machine | seconds |\n|---|---|---|")
+    with tempfile.TemporaryDirectory(prefix="foretell-board-") as place:
+        root = Path(place)
+        learning = load_scenario("exchange-quick", {"episodes": _EPISODES} | _SLOW)
+        wrong = _compare("`python -m agent_node`, learning", learning, root / "learning", board, "agent_node")
+        acting = scenario_of(EvaluationWish(root / "learning" / "here", _EPISODES, settings=_SLOW))
+        wrong |= _compare("`python -m agent_node.acting`", acting, root / "acting", board, "agent_node.acting")
+    return int(wrong)
+
+
+def _compare(what: str, scenario: Scenario, root: Path, board: Board, module: str) -> bool:
+    """Play a scenario here and there, and print a row; whether the digests part."""
+
+    @contextmanager
+    def site(plan: Plan, folder: RunFolder, observer: Observer) -> Iterator[ThisHost]:  # noqa: ARG001
+        yield ThisHost(plan, folder, TwoMachines(folder, board, module))
+
+    here = _played(scenario, root / "here", "simulate", way_called("simulate"))
+    began_at = time.monotonic()
+    there = _played(scenario, root / "there", "run", launched(site))
+    parted = [name for name in _DIGESTS if getattr(here, name) != getattr(there, name)]
+    said = f"all but {', '.join(parted)}" if parted else f"all digests, {there.episodes} episodes"
+    _say(f"| {what} | {said} | {time.monotonic() - began_at:.0f} |")
+    return bool(parted)
+
+
+def _played(scenario: Scenario, root: Path, name: str, way: Way) -> Summary:
+    plan, folder = make_plan(scenario), make_run_folder(root, scenario.name, scenario.seed)
+    observer = Observer(plan, folder, name, lambda _: None)
+    try:
+        run(plan, folder, observer, way, lambda: False)
+    finally:
+        summary = observer.finish()
+    return summary
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
