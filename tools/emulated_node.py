@@ -71,7 +71,7 @@ class Board(Machine):
         done = self.run(*words, "--no-compile", "--target", str(self.site), "foretell")
         if done.returncode:
             sys.exit(f"the emulated pip could not install from {self._brought}")
-        return self.run("-m", "scenarios.commands.main", "--version").stdout.strip()
+        return self.run("-P", "-m", "scenarios.commands.main", "--version").stdout.strip()
 
     def node(self, module: str, place: Path) -> list[str]:
         """The command line of a node on it, whose slice lies in a file."""

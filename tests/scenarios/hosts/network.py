@@ -76,7 +76,14 @@ class Network:
 
     def serve(self, host: str) -> None:
         """Start the SSH server of a host."""
-        self.servers[host], _ = ssh_server(self.root, 22, "ip", "netns", "exec", self.namespace(host))
+        home = self.home(host)
+        home.mkdir(parents=True, exist_ok=True)
+        there = ("ip", "netns", "exec", self.namespace(host), "env", f"--chdir={home}", f"HOME={home}")
+        self.servers[host], _ = ssh_server(self.root, 22, *there)
+
+    def home(self, host: str) -> Path:
+        """The home folder on a host."""
+        return self.root / "home" / host
 
     def cut(self, host: str) -> None:
         """Let nothing through to a host."""
