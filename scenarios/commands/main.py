@@ -232,7 +232,7 @@ def doctor(
     "--act",
     type=click.Path(path_type=Path),
     metavar="POLICY",
-    help="Only act, with this policy, in what `foretell evaluate` plays.",
+    help="Only act, with the policy in this folder (relative: in the home folder), in what `foretell evaluate` plays.",
 )
 def host(*, stdio: bool, folder: Path, act: Path | None) -> None:  # noqa: ARG001 - there is no other way yet
     """Be a host of a run, as `foretell run --on ssh` starts it there."""
