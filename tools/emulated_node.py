@@ -3,10 +3,11 @@
     python tools/emulated_node.py [--folder FOLDER]
 
 It takes the Python that tools/emulated.py unpacks, downloads the wheels that requirements-node.lock names and builds
-Foretell's own for aarch64, and lets the emulated pip install them with --no-index. Then the agents of exchange-quick
-are processes of that machine, by `python -m agent_node` and then by `python -m agent_node.acting`, and the environment
-is one of this: over real sockets, with the launcher of `foretell run`. It prints the rows of a table for
-docs/results/boards.md, and ends with 1 where digests are not those of a simulation here.
+Foretell's own for aarch64, and lets the emulated pip install them with --no-index. It looks that machine over as
+`foretell doctor` does before everybody joins. Then the agents of exchange-quick are processes of that machine, by
+`python -m agent_node` and then by `python -m agent_node.acting`, and the environment is one of this: over real sockets,
+with the launcher of `foretell run`. It prints two tables for docs/results/boards.md, and ends with 1 where something is
+wrong there, or digests are not those of a simulation here.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ from scenarios.results.folder import RunFolder, make_run_folder
 from scenarios.results.observer import Observer
 from scenarios.results.summary import Summary
 from scenarios.running.control.run import run
+from scenarios.running.fleet import Fleet, HostConfig, Place
+from scenarios.running.hosts.doctor import look_over
 from scenarios.running.launched.launch import launched
 from scenarios.running.nodes import NodeEnd
 from scenarios.running.processes.forked_nodes import ForkedNodes
@@ -42,7 +45,7 @@ from scenarios.running.processes.this_host import ThisHost
 from scenarios.running.substrate import Way
 from scenarios.running.ways import way_called
 
-_EPISODES = 5
+_EPISODES, _PORT = 5, 17650
 _SLOW = {"joining.give_up_s": 600.0, "exchange.patience_s": 600.0, "service.action_patience_s": 600.0}
 _SLOW |= {"service.ready_patience_s": 600.0, "service.give_up_s": 3600.0, "recovery.hung_after_s": 3600.0}
 _DIGESTS = ("curve_digest", "weights_digest", "ledger_digest")
@@ -126,14 +129,31 @@ def main() -> int:
     board = Board(chosen.folder)
     said = board.install()
     sys.stderr.write(f"{said}, installed without an index in {time.monotonic() - began_at:.0f} s\n")
+    wrong = _look_over(board)
     _say("| agents on emulated aarch64 | equal to a simulation on this machine | seconds |\n|---|---|---|")
     with tempfile.TemporaryDirectory(prefix="foretell-board-") as place:
         root = Path(place)
         learning = load_scenario("exchange-quick", {"episodes": _EPISODES} | _SLOW)
-        wrong = _compare("`python -m agent_node`, learning", learning, root / "learning", board, "agent_node")
+        wrong |= _compare("`python -m agent_node`, learning", learning, root / "learning", board, "agent_node")
         acting = scenario_of(EvaluationWish(root / "learning" / "here", _EPISODES, settings=_SLOW))
         wrong |= _compare("`python -m agent_node.acting`", acting, root / "acting", board, "agent_node.acting")
     return int(wrong)
+
+
+def _look_over(board: Board) -> bool:
+    """Print what `foretell doctor` says of it; whether anything is wrong."""
+    with tempfile.TemporaryDirectory(prefix="foretell-doctor-") as place:
+        host = HostConfig(dial="127.0.0.1", participants=("*",), folder=f"{place}/there")
+        fleet = Fleet(launcher=Place(dial="127.0.0.1"), hosts={"board": host})
+        folder = make_run_folder(Path(place) / "here", "doctor", 1)
+        plan = make_plan(load_scenario("exchange-quick", {"transport.zeromq.base_port": _PORT}))
+        checks = look_over(
+            fleet, plan, folder, lambda _, host: board.node("scenarios.running.hosts", Path(host.folder))
+        )
+    _say("| looked at | well | found on emulated aarch64 |\n|---|---|---|")
+    for check in checks:
+        _say(f"| {check.what} | {'yes' if check.well else 'no'} | {check.said} |")
+    return not all(check.well for check in checks)
 
 
 def _compare(what: str, scenario: Scenario, root: Path, board: Board, module: str) -> bool:

@@ -40,11 +40,20 @@ def doctor(scenario: Scenario, hosts: Path, carrier: Carrier) -> None:
         for check in checks:
             _tell(check)
         if all(check.well for check in checks):
-            joined = _joined(plan, housed, Path(root) / "run")
+            joined = _of_those_that_only_act(housed) or _joined(plan, housed, Path(root) / "run")
             _tell(joined)
             checks.append(joined)
     if not all(check.well for check in checks):
         sys.exit(ExitCode.WRONG)
+
+
+def _of_those_that_only_act(housed: Housing) -> Check | None:
+    """That they join nothing but an evaluation; None where there are none."""
+    acting = [name for name, host in housed.fleet.hosts.items() if host.act]
+    if not acting:
+        return None
+    said = f"not tried: agents on {', '.join(acting)} only act, in `foretell evaluate --on {housed.carrier}`"
+    return Check(_EVERYBODY, "edges", True, said)
 
 
 def _joined(plan: Plan, housed: Housing, root: Path) -> Check:

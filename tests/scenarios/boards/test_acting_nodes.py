@@ -133,6 +133,21 @@ def test_a_host_that_only_acts_says_that_nobody_learns_there(trained: Path, tmp_
     )
 
 
+@pytest.mark.processes
+def test_the_doctor_finds_hosts_that_only_act_well_or_without_their_policy(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hosts, ports = tmp_path / "hosts.toml", f"transport.zeromq.base_port={free_ports(5)}"
+    words = ["doctor", "exchange-quick", "--on", "here", "--hosts", str(hosts), "--set", ports]
+    hosts.write_text(HOSTS.format(root=tmp_path / "there", policy=trained / "policy"))
+    commands(words, standalone_mode=False)
+    assert "not tried: agents on board only act, in `foretell evaluate --on here`" in capsys.readouterr().out
+    hosts.write_text(HOSTS.format(root=tmp_path / "there", policy=tmp_path / "no-policy"))
+    with pytest.raises(SystemExit):
+        commands(words, standalone_mode=False)
+    assert "no-policy holds no policy: expected policy.json in it" in capsys.readouterr().out
+
+
 def test_a_host_without_the_policy_that_it_is_to_act_with_says_so(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no-policy holds no policy: expected policy\.json in it\. Copy a run's"):
         serve_stdio(tmp_path, tmp_path / "no-policy")
