@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from boards.node_install import install_node, locked, required
@@ -12,7 +14,11 @@ from limits import LIMIT_S
 from ports import free_ports
 from runs import TINY, command, simulate_here, summary
 
+from agent_node.learning.differentiated import Differentiated
+from broker.driving.process import WRONG
+from broker.errors import UserError
 from broker.release import EXTRAS, lacking
+from scenarios.running.processes import child
 
 pytestmark = pytest.mark.processes
 
@@ -86,6 +92,24 @@ def test_what_no_extra_brings_is_somebody_elses() -> None:
     assert lacking(ModuleNotFoundError("No module named 'mine'", name="mine")) == ""
     assert lacking(ValueError("torch")) == ""
     assert {lacking(ModuleNotFoundError(name=f"{name}.x")).partition("[")[2] for name in EXTRAS} == {"lab]'", "torch]'"}
+
+
+def test_a_participant_that_lacks_an_extra_ends_with_2_and_says_which(caplog: pytest.LogCaptureFixture) -> None:
+    assert child._tell("environment", ModuleNotFoundError(name="gymnasium.spaces")) == WRONG
+    assert caplog.messages == [
+        "environment needs gymnasium, which is not installed: pip install 'foretell[lab]'",
+    ]
+    assert child._tell("environment", ModuleNotFoundError(name="mine")) != WRONG
+    assert caplog.messages[-1] == "environment broke; this is a bug in Foretell"
+
+
+def test_an_algorithm_that_leaves_its_gradient_to_torch_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = SimpleNamespace(name="left")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(UserError) as raised:
+        Differentiated.make_ready(left)  # type: ignore[arg-type]
+    said = "the algorithm left needs torch, which is not installed: pip install 'foretell[torch]'"
+    assert str(raised.value) == said
 
 
 def test_agents_and_a_task_of_our_own_with_the_lock_alone_learn_what_a_simulation_learns(
