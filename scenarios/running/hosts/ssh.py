@@ -7,6 +7,7 @@ import shlex
 from broker.isolated import isolated_module
 
 _OPTIONS = ("-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=10")
+_COMMAND = "scenarios"
 _SHOWN = 300
 _KNOWN = (
     ("Host key verification failed", "its key is not known here. Look at it once: ssh {ssh}"),
@@ -28,15 +29,18 @@ def ssh_command(ssh: str, python: str, folder: str) -> list[str]:
         python: The Python there; `~/` is the home folder there.
         folder: Where it keeps its runs.
     """
-    words = ["-P", "-m", "scenarios.running.hosts", folder]
     home = "~/" if python.startswith("~/") else ""
-    remote = f"{home}{shlex.quote(python.removeprefix('~/'))} {shlex.join(words)}"
+    remote = f"{home}{shlex.quote(python.removeprefix('~/'))} {shlex.join(['-P', '-m', _COMMAND, *_host(folder)])}"
     return ["ssh", *_OPTIONS, "--", ssh, remote]
 
 
 def local_command(folder: str) -> list[str]:
     """The command line that starts it on this host."""
-    return isolated_module("scenarios.running.hosts", folder)
+    return isolated_module(_COMMAND, *_host(folder))
+
+
+def _host(folder: str) -> tuple[str, ...]:
+    return ("host", "--stdio", "--folder", folder)
 
 
 def explained(said: str, ssh: str) -> str:
