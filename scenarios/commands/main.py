@@ -157,7 +157,12 @@ _TRANSPORT = click.option(
     metavar="DIR",
     help="Go on with the run in this folder; `foretell resume` does so with simulated ones, too.",
 )
-@click.option("--on", "carrier", type=click.Choice(("ssh", "here")), help="Reach the hosts of --hosts so.")
+@click.option(
+    "--on",
+    "carrier",
+    type=click.Choice(("ssh", "here", "socket")),
+    help="Reach the hosts of --hosts so; socket: those that wait with their bundles, whose folder is the scenario.",
+)
 @click.option("--hosts", type=click.Path(path_type=Path), metavar="FILE", help="Who lives on which host, in TOML.")
 def run(
     *,
@@ -168,7 +173,7 @@ def run(
     transport: str | None,
     out: Path | None,
     resume: Path | None,
-    carrier: Literal["ssh", "here"] | None,
+    carrier: Literal["ssh", "here", "socket"] | None,
     hosts: Path | None,
 ) -> None:
     """Run a scenario as processes, one per participant, in real time."""
@@ -184,6 +189,13 @@ def run(
         terminal.resume_processes(resume)
         return
     chosen = _TRANSPORTS[transport] if transport is not None else ()
+    if carrier == "socket":
+        if any(each is not None for each in (seed, episodes, transport, hosts)) or assignments:
+            raise click.UsageError("bundles say what runs, and on which hosts: expected foretell run DIR --on socket")
+        from scenarios.commands.hosts.bundled import run_bundled  # noqa: PLC0415
+
+        run_bundled(Path(scenario), out)
+        return
     if (carrier is None) != (hosts is None):
         raise click.UsageError("--on says how the hosts of --hosts are reached: expected both, or neither")
     document = _load(scenario, seed, episodes, (*assignments, *chosen))
@@ -214,13 +226,30 @@ def doctor(
 
 
 @foretell.command()
-@click.option("--stdio", is_flag=True, required=True, help="A launcher drives it over standard input and output.")
-@click.option("--folder", type=click.Path(path_type=Path), default=Path("foretell-runs"), help="Where runs are kept.")
-def host(*, stdio: bool, folder: Path) -> None:  # noqa: ARG001 - there is no other way yet
-    """Be a host of a run, as `foretell run --on ssh` starts it there."""
-    from scenarios.running.hosts.process import serve_stdio  # noqa: PLC0415
+@_with_scenario()
+@click.option(
+    "--hosts", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Who lives where, in TOML."
+)
+@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="A new folder for them.")
+def bundle(
+    *, scenario: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...], hosts: Path, out: Path
+) -> None:
+    """Make a folder for each host of a run, with its keys and the user's code, and one for the launcher."""
+    from scenarios.commands.hosts.bundle import bundle as make  # noqa: PLC0415
 
-    serve_stdio(folder)
+    make(_load(scenario, seed, episodes, assignments), hosts, out)
+
+
+@foretell.command()
+@click.argument("bundle", required=False, type=click.Path(path_type=Path))
+@click.option("--stdio", is_flag=True, help="A launcher drives it over standard input and output, as over ssh.")
+@click.option("--listen", default="", metavar="ADDRESS", help="tcp://HOST:PORT; default what the bundle says.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where runs are kept; default: BUNDLE/runs.")
+def host(*, bundle: Path | None, stdio: bool, listen: str, folder: Path | None) -> None:
+    """Be a host of a run: wait for the launcher whose key is in BUNDLE, and obey nobody else."""
+    from scenarios.commands.hosts.host import be_host  # noqa: PLC0415
+
+    be_host(bundle, folder, listen, stdio=stdio)
 
 
 @foretell.command()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError, field_validator
 
-from broker.addresses import parse_host
+from broker.addresses import parse_address, parse_host
 from broker.errors import ScenarioError, UserError
 from broker.model import LONGEST_S, Model
 from broker.text_files import read_text
@@ -41,6 +41,10 @@ class HostConfig(Place):
     """One host of a fleet."""
 
     ssh: str = Field(default="", description="How `ssh` reaches it, such as pi@pi1.local; none: nobody dials it so.")
+    control: str = Field(
+        default="",
+        description="Where `foretell host` waits for its launcher, such as tcp://10.77.0.2:7000; none: it does not.",
+    )
     participants: tuple[str, ...] = Field(
         min_length=1, description="Who lives there: names or shell patterns such as agent-*; everybody exactly once."
     )
@@ -60,6 +64,11 @@ class HostConfig(Place):
         description="Seconds for which its participants work on when the launcher is gone; then they are ended, and go "
         "on from their checkpoints when it comes back.",
     )
+
+    @field_validator("control")
+    @classmethod
+    def _launcher_can_dial(cls, address: str) -> str:
+        return str(parse_address(address, "tcp")) if address else ""
 
     @field_validator("participants")
     @classmethod

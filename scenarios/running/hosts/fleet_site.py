@@ -10,6 +10,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import msgspec
+
 from broker.addresses import Address, parse_address
 from broker.arithmetic.version import ARITHMETIC
 from broker.errors import UserError
@@ -20,16 +22,18 @@ from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
 from scenarios.results.folder import RunFolder
 from scenarios.running.fleet import Fleet, HostConfig, Place
+from scenarios.running.hosts.belongings import KEYS, belongings
+from scenarios.running.hosts.bundle import Manifest
 from scenarios.running.hosts.carrier import Dial
 from scenarios.running.hosts.client import HostClient
 from scenarios.running.hosts.frames import OpenRun
 from scenarios.running.hosts.piped import Piped
 from scenarios.running.hosts.remote_checkpoints import RemoteCheckpoints
-from scenarios.running.hosts.remote_nodes import CODE, POLICY, RemoteNodes
+from scenarios.running.hosts.remote_nodes import RemoteNodes
 from scenarios.running.hosts.ssh import explained, local_command, ssh_command
 from scenarios.running.nodes import Nodes
 
-_KEYS, _JOURNALS, _CHECKPOINTS = "keys", "journal", "checkpoints"
+_JOURNALS, _CHECKPOINTS = "journal", "checkpoints"
 _SOME_PORT = 9
 
 
@@ -52,17 +56,13 @@ class FleetSite:
 
     def wired(self, wiring: Wiring) -> Wiring:
         """With where those listen that are dialled elsewhere."""
-        listens = {}
-        for name, address in wiring.addresses.items():
-            if listen := _place(self._fleet, self._homes, name).listen:
-                listens[name] = str(replace(parse_address(address, "tcp"), host=listen))
-        return replace(wiring, listens=listens)
+        return replace(wiring, listens=listens_of(self._fleet, self._homes, wiring.addresses))
 
     def there(self, wiring: Wiring) -> Wiring:
         """As a participant sees it: what is a folder here is one in the run's folder there."""
         return replace(
             wiring,
-            keys=None if wiring.keys is None else Path(_KEYS),
+            keys=None if wiring.keys is None else Path(KEYS),
             journals=None if wiring.journals is None else Path(_JOURNALS),
             checkpoints=None if wiring.checkpoints is None else Path(_CHECKPOINTS),
             broker=self._dialled(wiring.broker),
@@ -102,6 +102,15 @@ def fleet_plan(fleet: Fleet, plan: Plan) -> Plan:
     return replace(plan, scenario=plan.scenario.model_copy(update={"transport": transport}))
 
 
+def listens_of(fleet: Fleet, homes: Mapping[str, str], addresses: Mapping[str, str]) -> dict[str, str]:
+    """Where those listen that are dialled elsewhere, from where they are dialled."""
+    return {
+        name: str(replace(parse_address(address, "tcp"), host=listen))
+        for name, address in addresses.items()
+        if (listen := _place(fleet, homes, name).listen)
+    }
+
+
 def _place(fleet: Fleet, homes: Mapping[str, str], name: str) -> Place:
     return fleet.launcher if name == OBSERVER else fleet.hosts[homes[name]]
 
@@ -116,7 +125,9 @@ def _own_address(fleet: Fleet) -> str:
 
 
 @contextmanager
-def fleet_site(fleet: Fleet, plan: Plan, folder: RunFolder, run: str, dial: Dial) -> Iterator[FleetSite]:
+def fleet_site(
+    fleet: Fleet, plan: Plan, folder: RunFolder, run: str, dial: Dial, *, held: Manifest | None = None
+) -> Iterator[FleetSite]:
     """Reach all hosts of a run, and let go of them afterwards.
 
     Args:
@@ -125,12 +136,13 @@ def fleet_site(fleet: Fleet, plan: Plan, folder: RunFolder, run: str, dial: Dial
         folder: The run's, for what the hosts say.
         run: Its name, with its id.
         dial: Begins a connection to a host.
+        held: The launcher's bundle, where the hosts have theirs; nothing is sent to them that is in these.
 
     Raises:
         UserError: Somebody lives nowhere or twice, or a host cannot be reached, or refuses.
     """
     homes = fleet.homes(plan.participants)
-    clients = clients_of(fleet, plan, folder, run, dial, try_for_s=plan.scenario.joining.give_up_s)
+    clients = clients_of(fleet, plan, folder, run, dial, held=held, try_for_s=plan.scenario.joining.give_up_s)
     try:
         for client in clients.values():
             client.dial()
@@ -143,7 +155,14 @@ def fleet_site(fleet: Fleet, plan: Plan, folder: RunFolder, run: str, dial: Dial
 
 
 def clients_of(
-    fleet: Fleet, plan: Plan, folder: RunFolder, run: str, dial: Dial, *, try_for_s: float
+    fleet: Fleet,
+    plan: Plan,
+    folder: RunFolder,
+    run: str,
+    dial: Dial,
+    *,
+    try_for_s: float,
+    held: Manifest | None = None,
 ) -> dict[str, HostClient]:
     """The hosts by name, not dialled yet.
 
@@ -154,11 +173,18 @@ def clients_of(
         run: Its name, with its id.
         dial: Begins a connection to a host.
         try_for_s: Seconds for which a lost connection is tried again.
+        held: As in `fleet_site`.
     """
     homes, clients = fleet.homes(plan.participants), {}
+    keys = plan.scenario.transport.security.keys or folder.keys
     for name, host in fleet.hosts.items():
         theirs = tuple(each for each, home in homes.items() if home == name)
-        opening = OpenRun(run, FORETELL, ARITHMETIC, theirs, host.lease_s, _files(plan, folder, theirs))
+        opening = OpenRun(run, FORETELL, ARITHMETIC, theirs, host.lease_s, {})
+        if held is None:
+            files = belongings(plan.scenario, theirs, policy=folder.initial_policy, keys=keys)
+            opening = msgspec.structs.replace(opening, files=files)
+        else:
+            opening = msgspec.structs.replace(opening, bundle=held.run, document=held.document)
         log = folder.logs / f"host-{name}.log"
         clients[name] = HostClient(name, partial(dial, name, host, log), opening, log, try_for_s=try_for_s)
     return clients
@@ -172,25 +198,6 @@ def over_ssh(_name: str, host: HostConfig, log: Path) -> Piped:
 def right_here(name: str, host: HostConfig, log: Path) -> Piped:
     """To a process of this host, with a folder of its own."""
     return Piped(local_command(str(Path(host.folder) / name)), log, partial(explained, ssh=name))
-
-
-def _files(plan: Plan, folder: RunFolder, participants: tuple[str, ...]) -> dict[str, bytes]:
-    """What the participants of one host need to have there."""
-    found: dict[str, bytes] = {}
-    environment = plan.scenario.environment
-    if getattr(environment, "file", None) is not None and "environment" in participants:
-        found[f"{CODE}/{Path(environment.file).name}"] = Path(environment.file).read_bytes()  # type: ignore[union-attr, arg-type]
-    if plan.scenario.initial_policy is not None:
-        found |= _under(folder.initial_policy, POLICY)
-    keys = plan.scenario.transport.security.keys or folder.keys
-    for name in participants:
-        found |= _under(keys / name, f"{_KEYS}/{name}")
-    return found
-
-
-def _under(folder: Path, there: str) -> dict[str, bytes]:
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()] if folder.is_dir() else []
-    return {f"{there}/{path.relative_to(folder)}": path.read_bytes() for path in files}
 
 
 def _source_address(host: str) -> str | None:

@@ -7,17 +7,23 @@ import signal
 from pathlib import Path
 from types import FrameType
 
+from scenarios.running.hosts.bundle import open_bundle
 from scenarios.running.hosts.server import Host
 
 
-def serve_stdio(folder: Path) -> None:
+def serve_stdio(folder: Path, bundle: Path | None = None) -> None:
     """Serve until the launcher is gone for longer than its lease, or a signal ends it.
 
     Standard output is kept for frames: whatever else writes there, writes to standard error.
 
     Args:
         folder: Where runs are kept; relative: in the home folder.
+        bundle: What this host was given beforehand, if it was.
+
+    Raises:
+        UserError: The bundle is damaged, or of another Foretell.
     """
+    opened = None if bundle is None else open_bundle(bundle.absolute())
     requests, answers = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -32,4 +38,4 @@ def serve_stdio(folder: Path) -> None:
     signal.signal(signal.SIGTERM, end)
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):  # the connection is gone, and the lease begins
         signal.signal(number, signal.SIG_IGN)
-    Host(requests, answers, Path.home() / folder, lambda: wanted).serve()
+    Host(requests, answers, Path.home() / folder, lambda: wanted, opened).serve()

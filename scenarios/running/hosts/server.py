@@ -23,6 +23,7 @@ from broker.participants.checkpoint import FileCheckpoints
 from broker.release import FORETELL
 from scenarios.results.folder import RunFolder
 from scenarios.running.hosts import frames
+from scenarios.running.hosts.bundle import Bundle
 from scenarios.running.hosts.claim import HostClaim, claimed
 from scenarios.running.hosts.examining import examine
 from scenarios.running.hosts.frames import (
@@ -67,10 +68,14 @@ class Host:
         answers: Descriptor on which it is answered.
         base: Where runs are kept here.
         ended: Asked whether a signal wants the end.
+        bundle: What this host was given beforehand: it works for the launcher of that set alone.
     """
 
-    def __init__(self, requests: int, answers: int, base: Path, ended: Callable[[], bool]) -> None:
+    def __init__(
+        self, requests: int, answers: int, base: Path, ended: Callable[[], bool], bundle: Bundle | None = None
+    ) -> None:
         self._requests, self._answers, self._base, self._wants_end = requests, answers, base, ended
+        self._bundle = bundle
         self._frames = Frames()
         self._clock = OwnClock()
         self._heard_at = self._clock()
@@ -168,12 +173,17 @@ class Host:
             raise UserError(msg)
         if self._claim is not None:
             raise ForetellError("expected one run, found another")
-        root = self._base / _inside(asked.run)
-        self._claim = self._stack.enter_context(claimed(root))
+        root, files = self._base / _inside(asked.run), asked.files
+        if self._bundle is not None:
+            self._bundle.require(asked.bundle, asked.document)
+            files = self._bundle.belongings()
+        alone_in = root if self._bundle is None else self._base
+        self._claim = self._stack.enter_context(claimed(alone_in))
+        root.mkdir(exist_ok=True)
         os.chdir(root)
         folder = RunFolder(Path())
         folder.logs.mkdir(exist_ok=True)
-        for path, content in asked.files.items():
+        for path, content in files.items():
             place = Path(_inside(path))
             place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_whole(place, content)

@@ -7,7 +7,8 @@ import shlex
 from broker.isolated import isolated_module
 
 _OPTIONS = ("-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=10")
-_COMMAND = "scenarios"
+COMMAND = "scenarios"
+"""The module that is the command `foretell`."""
 _SHOWN = 300
 _KNOWN = (
     ("Host key verification failed", "its key is not known here. Look at it once: ssh {ssh}"),
@@ -30,13 +31,13 @@ def ssh_command(ssh: str, python: str, folder: str) -> list[str]:
         folder: Where it keeps its runs.
     """
     home = "~/" if python.startswith("~/") else ""
-    remote = f"{home}{shlex.quote(python.removeprefix('~/'))} {shlex.join(['-P', '-m', _COMMAND, *_host(folder)])}"
+    remote = f"{home}{shlex.quote(python.removeprefix('~/'))} {shlex.join(['-P', '-m', COMMAND, *_host(folder)])}"
     return ["ssh", *_OPTIONS, "--", ssh, remote]
 
 
 def local_command(folder: str) -> list[str]:
     """The command line that starts it on this host."""
-    return isolated_module(_COMMAND, *_host(folder))
+    return isolated_module(COMMAND, *_host(folder))
 
 
 def _host(folder: str) -> tuple[str, ...]:
