@@ -231,13 +231,33 @@ def doctor(
     "--hosts", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Who lives where, in TOML."
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="A new folder for them.")
+@click.option(
+    "--wheels", metavar="DIR|build", help="Add what hosts install from: the wheels of a folder, or those made now."
+)
+@click.option(
+    "--format", "format_", type=click.Choice(("compose", "k8s")), help="Add a file that starts all as containers."
+)
+@click.option("--image", help="With --format: the image of the containers, which has Foretell.")
 def bundle(
-    *, scenario: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...], hosts: Path, out: Path
+    *,
+    scenario: str,
+    seed: int | None,
+    episodes: int | None,
+    assignments: tuple[str, ...],
+    hosts: Path,
+    out: Path,
+    wheels: str | None,
+    format_: str | None,
+    image: str | None,
 ) -> None:
     """Make a folder for each host of a run, with its keys and the user's code, and one for the launcher."""
+    if (format_ is None) != (image is None):
+        raise click.UsageError("--image says what the containers of --format are made from: expected both, or neither")
+    if format_ is not None and wheels is not None:
+        raise click.UsageError("the image of --format has Foretell already: expected no --wheels")
     from scenarios.commands.hosts.bundle import bundle as make  # noqa: PLC0415
 
-    make(_load(scenario, seed, episodes, assignments), hosts, out)
+    make(_load(scenario, seed, episodes, assignments), hosts, out, wheels=wheels, format_=format_, image=image)
 
 
 @foretell.command()

@@ -6,6 +6,7 @@ import re
 import tomllib
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError, field_validator
 
@@ -52,6 +53,14 @@ class HostConfig(Place):
         default=None, ge=1, description="MB that its participants may take, as `foretell doctor` sees it; unset: all."
     )
     python: str = Field(default="python3", min_length=1, description="The Python there that has Foretell.")
+    machine: Literal["", "aarch64", "x86_64"] = Field(
+        default="", description="What computes there, for the wheels of its bundle; unset: as where that is made."
+    )
+    python_version: str = Field(
+        default="",
+        pattern=r"^(3\.\d{1,2})?$",
+        description="Of the Python there, such as 3.13, for the wheels of its bundle; unset: as where that is made.",
+    )
     folder: str = Field(
         default="foretell-runs",
         min_length=1,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -26,6 +26,7 @@ from scenarios.document.wiring import Wiring
 from scenarios.results.temporary import temporary_folder
 from scenarios.running.bundles.readme import readme
 from scenarios.running.bundles.unit import unit, unit_name
+from scenarios.running.bundles.wheels import board_of, wheels_for
 from scenarios.running.fleet import LAUNCHER, Fleet, HostConfig
 from scenarios.running.hosts.belongings import KEYS, belongings, contents, told_there
 from scenarios.running.hosts.bundle import CONTROL, DOCUMENT, HOSTS, MANIFEST, SLICES, Manifest
@@ -35,14 +36,20 @@ from scenarios.running.meeting.addresses import make_addresses
 from scenarios.running.meeting.keys import given_keys, make_keys, needs_keys, run_of_keys
 from scenarios.running.meeting.running_broker import given_address
 
+Also = Callable[[str, Mapping[str, Mapping[str, bytes]]], Mapping[str, bytes]]
 
-def make_bundles(plan: Plan, fleet: Fleet, out: Path) -> str:
+
+def make_bundles(
+    plan: Plan, fleet: Fleet, out: Path, *, wheels: Path | None = None, also: Also = lambda _, __: {}
+) -> str:
     """Write a folder for each host of a fleet, and one for the launcher.
 
     Args:
         plan: What is to run.
         fleet: The hosts.
         out: A new folder for them.
+        wheels: A folder of wheels from which each host gets those that fit it; None: hosts install from an index.
+        also: From the run's name and all files by host, what lies beside the folders: content by name.
 
     Returns:
         Name of the run that they are for.
@@ -60,11 +67,13 @@ def make_bundles(plan: Plan, fleet: Fleet, out: Path) -> str:
         with temporary_folder() as keys:
             maker = _Maker(plan, fleet, keys)
             files = {LAUNCHER: maker.of_launcher(housed.model_dump_json(indent=1))}
-            files |= {name: maker.of_host(name) for name in fleet.hosts}
+            files |= {name: maker.of_host(name, wheels) for name in fleet.hosts}
+        beside_them = also(maker.run, files)
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(mode=0o700, parents=True)
         for host, theirs in files.items():
             _write(beside / host, theirs)
+        _write(beside, beside_them)
         sync_tree(beside)
         beside.replace(out)
     except OSError as error:
@@ -93,40 +102,47 @@ class _Maker:
 
     def of_launcher(self, hosts_json: str) -> dict[str, bytes]:
         """The launcher's files: it sees what everybody does, and starts what stands between them."""
-        found = self._own(LAUNCHER, self._plan.participants, "")
+        found = self._own(LAUNCHER, self._plan.participants)
         found |= {DOCUMENT: self._scenario.to_toml().encode(), HOSTS: hosts_json.encode()}
         if self._keys is not None:
             for name in (OBSERVER, BROKER, FORWARDER):
                 found |= contents(self._keys / name, f"{KEYS}/{name}")
-        return found
+        return found | self._manifest(LAUNCHER, (), "", found)
 
-    def of_host(self, name: str) -> dict[str, bytes]:
+    def of_host(self, name: str, wheels: Path | None) -> dict[str, bytes]:
         """The files of one host."""
         host = self._fleet.hosts[name]
         theirs = tuple(each for each, home in self._homes.items() if home == name)
-        found = self._own(name, theirs, listens_for_launcher(host))
+        found = self._own(name, theirs)
         found |= {f"{SLICES}/{each}.json": content for each, content in self._slices(theirs)}
         found[unit_name(name)] = unit(name, host, self.run).encode()
-        found["README.md"] = readme(name, host, self.run).encode()
-        return found
+        if wheels is not None:
+            found |= wheels_for(board_of(host), wheels)
+        found["README.md"] = readme(name, host, self.run, with_wheels=wheels is not None).encode()
+        return found | self._manifest(name, theirs, listens_for_launcher(host), found)
 
-    def _own(self, host: str, participants: tuple[str, ...], listen: str) -> dict[str, bytes]:
-        """What belongs to whoever takes part; the manifest still without its files."""
+    def _own(self, host: str, participants: tuple[str, ...]) -> dict[str, bytes]:
+        """What whoever takes part needs: code and policy, keys of participants, and its own for the connection."""
         config, keys = self._plan.scenario.initial_policy, None if host == LAUNCHER else self._keys
         policy = Path() if config is None else place_of_policy(config.path)
-        manifest = Manifest(
+        found = belongings(self._plan.scenario, participants, policy=policy, keys=keys)
+        return found | contents(self._control / host, CONTROL)
+
+    def _manifest(
+        self, host: str, participants: tuple[str, ...], listen: str, files: Mapping[str, bytes]
+    ) -> dict[str, bytes]:
+        """What says which bundle this is, and the digests of its other files."""
+        made = Manifest(
             run=self.run,
             host=host,
             document=self._scenario.digest,
             version=FORETELL,
             arithmetic=ARITHMETIC,
-            participants=() if host == LAUNCHER else participants,
+            participants=participants,
             listen=listen,
-            files={},
+            files={path: sha256(files[path]).hexdigest() for path in sorted(files)},
         )
-        found = belongings(self._plan.scenario, participants, policy=policy, keys=keys)
-        found |= contents(self._control / host, CONTROL)
-        return found | {MANIFEST: manifest.model_dump_json().encode()}
+        return {MANIFEST: made.model_dump_json(indent=1).encode()}
 
     def _slices(self, participants: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
         addresses = make_addresses(self._plan.participants, self._plan.scenario.transport.zeromq, Path())
@@ -158,11 +174,9 @@ def _kept_beside(scenario: Scenario) -> Scenario:
     return Scenario.model_validate_json(moved)
 
 
-def _write(folder: Path, files: dict[str, bytes]) -> None:
-    """Write a bundle for its owner's eyes alone, with the digests of all files in its manifest."""
-    digests = {path: sha256(content).hexdigest() for path, content in sorted(files.items()) if path != MANIFEST}
-    manifest = Manifest.model_validate_json(files[MANIFEST]).model_copy(update={"files": digests})
-    for path, content in (files | {MANIFEST: manifest.model_dump_json(indent=1).encode()}).items():
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files for their owner's eyes alone."""
+    for path, content in files.items():
         place = folder / path
         for parent in reversed(place.relative_to(folder).parents):
             (folder / parent).mkdir(mode=0o700, exist_ok=True)
