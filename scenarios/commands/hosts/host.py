@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from broker.addresses import parse_address
 from broker.errors import UserError
 from scenarios.commands.screen import say
 from scenarios.running.hosts.bundle import RUNS, open_bundle
@@ -31,6 +32,12 @@ def be_host(bundle: Path | None, folder: Path | None, listen: str, *, stdio: boo
 
         serve_stdio(folder or _OVER_SSH, bundle)
         return
+    if listen:
+        try:
+            parse_address(listen, "tcp")
+        except ValueError as error:
+            msg = f"--listen: {error}"
+            raise UserError(msg) from None
     opened = open_bundle(bundle.absolute())
     opened.require_whole()
     from scenarios.running.hosts.sockets.waiting import wait_for_launcher  # noqa: PLC0415

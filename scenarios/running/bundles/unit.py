@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from broker.driving.process import WRONG
 from scenarios.running.fleet import HostConfig
 
 _WATCHDOG_S = 60
-_AGAIN_S = 5
+_AGAIN_S = 10
 _END_WITHIN_S = 20
 _HOME = "~/"
 
@@ -32,7 +31,6 @@ def unit(name: str, host: HostConfig, run: str) -> str:
         f"TimeoutStopSec={_END_WITHIN_S}",
         "Restart=on-failure",
         f"RestartSec={_AGAIN_S}",
-        f"RestartPreventExitStatus={WRONG}",
         *limit,
         "",
         "[Install]",

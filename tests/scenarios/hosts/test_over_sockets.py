@@ -107,4 +107,8 @@ def test_a_damaged_bundle_serves_nobody_and_says_why(made, tmp_path):
     refused = foretell("host", str(damaged))
     assert refused.returncode == 2
     assert "keys/agent-0/curve.secret: it is not what was bundled" in refused.stderr
+    assert (
+        "--listen: expected tcp://HOST:PORT, found 'box'"
+        in foretell("host", str(made / "box"), "--listen", "box").stderr
+    )
     assert foretell("host").stderr.startswith("foretell: expected a bundle of `foretell bundle`")

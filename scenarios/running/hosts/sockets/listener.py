@@ -7,25 +7,26 @@ a host over SSH.
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import zmq
 
 from broker.own_clock import OwnClock
-from broker.security.curve import read_curve_keys
+from broker.security.curve import key_of, read_curve_keys
 from broker.servers.leash import end
 from broker.transports.zeromq.doorkeeper import Doorkeeper, serve_with
 from broker.transports.zeromq.sockets import bind
 from scenarios.running.fleet import LAUNCHER
 from scenarios.running.hosts.bundle import CONTROL, Bundle
 from scenarios.running.hosts.sockets.service_manager import ALIVE, READY, ServiceManager
+from scenarios.running.hosts.sockets.serving import Serving
 from scenarios.running.hosts.sockets.watched import FAILED, LEFT, Socket, heard, opened, watched
 
 _LOOK_EVERY_S = 0.5
 _CHUNK = 1 << 20
 _ENDS_WITHIN_S = 15.0
+_TOLD_EVERY_S = 60.0
 _TURNED_AWAY = {
     FAILED[0]: "turned away a launcher whose key is not the one in this bundle: its bundle is of another set",
     FAILED[1]: "turned away somebody who does not know the key of this bundle: its bundle is of another set, if it is "
@@ -49,8 +50,9 @@ class Listener:
     def __init__(self, bundle: Bundle, address: str, command: Sequence[str], tell: Callable[[str], None]) -> None:
         self._command, self._tell = command, tell
         keys = read_curve_keys(bundle.folder / CONTROL)
+        launcher = key_of(keys, LAUNCHER, bundle.manifest.host)
         self._context: zmq.Context[Socket] = zmq.Context()
-        self._doorkeeper = Doorkeeper(self._context, {LAUNCHER: keys.peers.get(LAUNCHER, keys.public)})
+        self._doorkeeper = Doorkeeper(self._context, {LAUNCHER: launcher})
         self._socket = opened(self._context, zmq.ROUTER)
         self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         serve_with(self._socket, keys)
@@ -58,9 +60,10 @@ class Listener:
         self._poller = zmq.Poller()
         for each in (self._socket, self._events):
             self._poller.register(each, zmq.POLLIN)
-        self._serving: dict[int, _Serving] = {}
+        self._serving: dict[int, Serving] = {}
         self._manager, self._clock = ServiceManager(), OwnClock()
         self._alive_at = self._clock()
+        self._told_at: dict[int, float] = {}
         try:
             bind(self._socket, "this host", address, "--listen")
         except BaseException:
@@ -106,8 +109,8 @@ class Listener:
             said += self._said()
             events = list(heard(self._events))
             gone |= {descriptor for event, descriptor in events if event == LEFT}
-            for sentence in (_TURNED_AWAY[event] for event, _ in events if event in _TURNED_AWAY):
-                self._tell(sentence)
+            for event in {event for event, _ in events} & _TURNED_AWAY.keys():
+                self._turned_away(event)
             happened = bool(events)
         served = {each.launcher: each for each in self._serving.values()}
         for launcher, _, content in said:
@@ -116,7 +119,7 @@ class Listener:
         for each in served.values():
             if each.descriptor in gone:
                 self._let_go(each)
-        new: dict[bytes, _Serving] = {}
+        new: dict[bytes, Serving] = {}
         for launcher, descriptor, content in said:
             if launcher not in served:
                 if launcher not in new:
@@ -132,14 +135,14 @@ class Listener:
                 found.append((launcher.bytes, int(content.get(zmq.SRCFD)), content.bytes))
         return found
 
-    def _begin(self, launcher: bytes, descriptor: int) -> _Serving:
+    def _begin(self, launcher: bytes, descriptor: int) -> Serving:
         self._tell("the launcher is there")
-        made = _Serving(self._command, launcher, descriptor)
+        made = Serving(self._command, launcher, descriptor)
         self._serving[made.output] = made
         self._poller.register(made.output, zmq.POLLIN)
         return made
 
-    def _answer(self, serving: _Serving) -> None:
+    def _answer(self, serving: Serving) -> None:
         """Hand an answer back, or the end of all answers."""
         content = os.read(serving.output, _CHUNK)
         if serving.launcher:
@@ -151,7 +154,14 @@ class Listener:
             del self._serving[serving.output]
             serving.close(self._poller)
 
-    def _let_go(self, serving: _Serving) -> None:
+    def _turned_away(self, event: int) -> None:
+        """Say so, but not again and again: anybody may knock."""
+        now = self._clock()
+        if now - self._told_at.get(event, -_TOLD_EVERY_S) >= _TOLD_EVERY_S:
+            self._told_at[event] = now
+            self._tell(_TURNED_AWAY[event])
+
+    def _let_go(self, serving: Serving) -> None:
         self._tell("the launcher is gone")
         serving.hang_up(self._poller)
 
@@ -159,56 +169,3 @@ class Listener:
         if self._manager.within_s is not None and self._clock() - self._alive_at > self._manager.within_s / 4:
             self._alive_at = self._clock()
             self._manager.tell(ALIVE)
-
-
-class _Serving:
-    """The process that serves one connection.
-
-    Attributes:
-        process: It.
-        launcher: How the socket calls who is served; empty once it has gone.
-        descriptor: Of its connection.
-        output: Descriptor of what the process answers.
-    """
-
-    def __init__(self, command: Sequence[str], launcher: bytes, descriptor: int) -> None:
-        self.launcher, self.descriptor = launcher, descriptor
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 - our own
-        assert self.process.stdin is not None  # noqa: S101 - it is a pipe
-        assert self.process.stdout is not None  # noqa: S101 - the same
-        self._input, self._output = self.process.stdin, self.process.stdout
-        self.output = self._output.fileno()
-        os.set_blocking(self._input.fileno(), False)
-        self._waiting = bytearray()
-
-    def take(self, content: bytes, poller: zmq.Poller) -> None:
-        """Hand on what the launcher said, as far as the process reads."""
-        self._waiting += content
-        self.flush(poller)
-
-    def flush(self, poller: zmq.Poller) -> None:
-        """Hand on what waits, and wait for the process to read the rest."""
-        if self._input.closed or not self._waiting:
-            return
-        with suppress(BlockingIOError):
-            try:
-                while self._waiting:
-                    del self._waiting[: os.write(self._input.fileno(), self._waiting)]
-            except BrokenPipeError:  # it has ended, and its output ends, too
-                self._waiting.clear()
-        poller.register(self._input.fileno(), zmq.POLLOUT if self._waiting else 0)
-
-    def hang_up(self, poller: zmq.Poller) -> None:
-        """The launcher is gone: the process goes on by itself for as long as its lease says."""
-        self.launcher, self.descriptor = b"", -1
-        if not self._input.closed:
-            with suppress(KeyError):
-                poller.unregister(self._input.fileno())
-            self._input.close()
-
-    def close(self, poller: zmq.Poller) -> None:
-        """Forget a process that has ended or closed its output."""
-        self.hang_up(poller)
-        poller.unregister(self.output)
-        self._output.close()
-        self.process.wait()
