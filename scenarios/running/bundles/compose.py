@@ -50,6 +50,7 @@ def _service(image: str, name: str, folder: str, command: list[str]) -> Document
         "restart": "on-failure",
         "stop_grace_period": f"{GRACE_S}s",
         "cap_drop": ["ALL"],
+        "cap_add": ["DAC_OVERRIDE"],  # the bundle belongs to whoever made it
         "security_opt": ["no-new-privileges:true"],
         "volumes": [f"./{folder}:{BUNDLE}:ro", f"{name}-runs:{RUNS}"],
     }
