@@ -62,7 +62,8 @@ def make_bundles(
     if out.exists() and any(out.iterdir()):
         msg = f"expected a new folder for bundles, found {out} with files in it. Choose another --out, or remove it"
         raise UserError(msg)
-    beside = out.with_name(f"{out.name}.new")
+    whole = out.absolute()
+    beside = whole.with_name(f"{whole.name}.new")
     try:
         with temporary_folder() as keys:
             maker = _Maker(plan, fleet, keys)
@@ -75,7 +76,7 @@ def make_bundles(
             _write(beside / host, theirs)
         _write(beside, beside_them)
         sync_tree(beside)
-        beside.replace(out)
+        beside.replace(whole)
     except OSError as error:
         shutil.rmtree(beside, ignore_errors=True)
         msg = f"cannot make bundles in {out}: {error.strerror}{f': {error.filename}' if error.filename else ''}"

@@ -191,6 +191,13 @@ def test_the_users_environment_goes_where_it_lives_and_is_that_which_was_bundled
         open_bundle(made / "right").belongings()
 
 
+def test_an_empty_folder_can_be_that_in_which_one_is(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    bundles(Path())
+    assert {path.name for path in (tmp_path / "here").iterdir()} == {"launcher", "left", "right"}
+
+
 def test_nothing_is_written_into_a_folder_with_files_and_nothing_is_left_of_what_failed(made, tmp_path):
     with pytest.raises(UserError, match="expected a new folder for bundles"):
         bundles(made)
