@@ -10,8 +10,7 @@ from broker.errors import UserError
 from scenarios.commands.terminal import execute
 from scenarios.document.loading import load_scenario
 from scenarios.running.fleet import LAUNCHER
-from scenarios.running.hosts.belongings import KEYS
-from scenarios.running.hosts.bundle import DOCUMENT, HOSTS, open_bundle
+from scenarios.running.hosts.bundle import DOCUMENT, HOSTS, KEYS, open_bundle
 from scenarios.running.housing import Housing
 
 

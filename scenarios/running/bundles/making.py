@@ -9,6 +9,8 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
+import msgspec
+
 from agent_node.saved_policy import place_of_policy
 from broker.addresses import parse_address
 from broker.arithmetic.version import ARITHMETIC
@@ -28,8 +30,8 @@ from scenarios.running.bundles.readme import readme
 from scenarios.running.bundles.unit import unit, unit_name
 from scenarios.running.bundles.wheels import board_of, wheels_for
 from scenarios.running.fleet import LAUNCHER, Fleet, HostConfig
-from scenarios.running.hosts.belongings import KEYS, belongings, contents, told_there
-from scenarios.running.hosts.bundle import CONTROL, DOCUMENT, HOSTS, MANIFEST, SLICES, Manifest
+from scenarios.running.hosts.belongings import belongings, contents, told_there
+from scenarios.running.hosts.bundle import CONTROL, DOCUMENT, HOSTS, KEYS, MANIFEST, SLICES, Manifest
 from scenarios.running.hosts.fleet_site import fleet_plan, listens_of
 from scenarios.running.housing import housing
 from scenarios.running.meeting.addresses import make_addresses
@@ -143,7 +145,7 @@ class _Maker:
             listen=listen,
             files={path: sha256(files[path]).hexdigest() for path in sorted(files)},
         )
-        return {MANIFEST: made.model_dump_json(indent=1).encode()}
+        return {MANIFEST: msgspec.json.format(msgspec.json.encode(made), indent=1)}
 
     def _slices(self, participants: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
         addresses = make_addresses(self._plan.participants, self._plan.scenario.transport.zeromq, Path())

@@ -9,9 +9,8 @@ from pathlib import Path
 from broker.wire.messages import ENVIRONMENT
 from env_service.own_module import PACKAGE
 from scenarios.document.scenario import Scenario
+from scenarios.running.hosts.bundle import CODE, KEYS, POLICY
 
-CODE, POLICY, KEYS = "code", "initial-policy", "keys"
-"""Folders, in that of a run on a host."""
 _COMPILED = "__pycache__"
 
 

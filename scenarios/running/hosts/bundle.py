@@ -18,15 +18,15 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+import msgspec
 
 from broker.arithmetic.version import ARITHMETIC
 from broker.errors import UserError
-from broker.model import Model
 from broker.release import FORETELL
 from broker.text_files import read_text
-from scenarios.running.hosts.belongings import CODE, KEYS, POLICY
 
+CODE, POLICY, KEYS = "code", "initial-policy", "keys"
+"""What a run on a host needs there, in the bundle as in the folder of the run."""
 MANIFEST, CONTROL, SLICES, DOCUMENT, HOSTS, RUNS = (
     *("manifest.json", "control", "slices", "scenario.toml", "hosts.json", "runs"),
 )
@@ -34,7 +34,7 @@ _MOST_BYTES = 1 << 24
 _AGAIN = "Copy the bundle there anew, or make all anew with `foretell bundle`"
 
 
-class Manifest(Model):
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a bundle is.
 
     Attributes:
@@ -48,8 +48,8 @@ class Manifest(Model):
         files: SHA-256 of every file, by its path.
     """
 
-    run: str = Field(min_length=1)
-    host: str = Field(min_length=1)
+    run: str
+    host: str
     document: str
     version: str
     arithmetic: int
@@ -114,14 +114,12 @@ def open_bundle(folder: Path) -> Bundle:
     """
     path = folder / MANIFEST
     try:
-        manifest = Manifest.model_validate_json(read_text(path, _MOST_BYTES))
+        manifest = msgspec.json.decode(read_text(path, _MOST_BYTES), type=Manifest)
     except OSError as error:
         msg = f"expected a bundle of `foretell bundle` in {folder}: {MANIFEST}: {error.strerror or error}"
         raise UserError(msg) from None
-    except ValidationError as error:
-        found = error.errors()[0]
-        place = ".".join(map(str, found["loc"]))
-        msg = f"{path} is damaged ({f'{place}: ' if place else ''}{found['msg']}). {_AGAIN}"
+    except msgspec.DecodeError as error:
+        msg = f"{path} is damaged ({error}). {_AGAIN}"
         raise UserError(msg) from None
     if (manifest.version, manifest.arithmetic) != (FORETELL, ARITHMETIC):
         msg = (

@@ -22,8 +22,8 @@ from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
 from scenarios.results.folder import RunFolder
 from scenarios.running.fleet import Fleet, HostConfig, Place
-from scenarios.running.hosts.belongings import KEYS, belongings
-from scenarios.running.hosts.bundle import Manifest
+from scenarios.running.hosts.belongings import belongings
+from scenarios.running.hosts.bundle import KEYS, Manifest
 from scenarios.running.hosts.carrier import Dial
 from scenarios.running.hosts.client import HostClient
 from scenarios.running.hosts.frames import OpenRun

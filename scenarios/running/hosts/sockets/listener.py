@@ -13,11 +13,10 @@ from contextlib import suppress
 import zmq
 
 from broker.own_clock import OwnClock
-from broker.security.curve import key_of, read_curve_keys
+from broker.security.curve import read_curve_keys
 from broker.servers.leash import end
 from broker.transports.zeromq.doorkeeper import Doorkeeper, serve_with
 from broker.transports.zeromq.sockets import bind
-from scenarios.running.fleet import LAUNCHER
 from scenarios.running.hosts.bundle import CONTROL, Bundle
 from scenarios.running.hosts.sockets.service_manager import ALIVE, READY, ServiceManager
 from scenarios.running.hosts.sockets.serving import Serving
@@ -50,9 +49,8 @@ class Listener:
     def __init__(self, bundle: Bundle, address: str, command: Sequence[str], tell: Callable[[str], None]) -> None:
         self._command, self._tell = command, tell
         keys = read_curve_keys(bundle.folder / CONTROL)
-        launcher = key_of(keys, LAUNCHER, bundle.manifest.host)
         self._context: zmq.Context[Socket] = zmq.Context()
-        self._doorkeeper = Doorkeeper(self._context, {LAUNCHER: launcher})
+        self._doorkeeper = Doorkeeper(self._context, keys.peers)
         self._socket = opened(self._context, zmq.ROUTER)
         self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         serve_with(self._socket, keys)
