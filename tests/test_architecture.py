@@ -45,7 +45,7 @@ FLOORS = (
     ("scenarios/running/control", "scenarios/running/batch"),
     ("scenarios/running/meeting", "scenarios/running/processes"),
     ("scenarios/running/simulated", "scenarios/running/launched", "scenarios/running/hosts"),
-    ("scenarios/running/ways.py",),
+    ("scenarios/running/ways.py", "scenarios/running/bundles"),
     ("scenarios/play", "scenarios/policies"),
     ("scenarios/api",),
     ("scenarios/bench", "scenarios/trials", "scenarios/studies", "scenarios/studies/theory"),
@@ -278,6 +278,7 @@ def test_no_folder_holds_more_files_than_one_can_look_through() -> None:
     flat = {path.name for path in (ROOT / "scenarios").iterdir()} - {"__pycache__"}
     assert flat - {room.split("/")[1] for floor in FLOORS for room in floor if room.startswith("scenarios/")} == {
         "__init__.py",
+        "__main__.py",
         "catalogue",
         "py.typed",
     }

@@ -37,6 +37,7 @@ from scenarios.results.summary import Summary
 from scenarios.running.control.run import run
 from scenarios.running.fleet import Fleet, HostConfig, Place
 from scenarios.running.hosts.doctor import look_over
+from scenarios.running.hosts.piped import Piped
 from scenarios.running.launched.launch import launched
 from scenarios.running.nodes import NodeEnd
 from scenarios.running.processes.forked_nodes import ForkedNodes
@@ -76,17 +77,17 @@ class Board(Machine):
             sys.exit(f"the emulated pip could not install from {self._brought}")
         return self.run("-P", "-m", "scenarios.commands.main", "--version").stdout.strip()
 
-    def node(self, module: str, place: Path) -> list[str]:
-        """The command line of a node on it, whose slice lies in a file."""
-        told = [f"{name}={value}" for name, value in self.paths.items()]
-        return ["env", *told, *self.command, "-P", "-m", module, str(place)]
+    def module(self, name: str, *words: str) -> list[str]:
+        """The command line of a module on it, such as a node whose slice lies in a file."""
+        told = [f"{variable}={value}" for variable, value in self.paths.items()]
+        return ["env", *told, *self.command, "-P", "-m", name, *words]
 
 
 class TwoMachines:
     """Agents on a board, the environment here; see `scenarios.running.nodes.Nodes`."""
 
     def __init__(self, folder: RunFolder, board: Board, module: str) -> None:
-        self._agents = ProgramNodes(folder, lambda place: board.node(module, place))
+        self._agents = ProgramNodes(folder, lambda place: board.module(module, str(place)))
         self._here = ForkedNodes(folder)
 
     def start(self, name: str, slice_json: str) -> None:
@@ -147,9 +148,11 @@ def _look_over(board: Board) -> bool:
         fleet = Fleet(launcher=Place(dial="127.0.0.1"), hosts={"board": host})
         folder = make_run_folder(Path(place) / "here", "doctor", 1)
         plan = make_plan(load_scenario("exchange-quick", {"transport.zeromq.base_port": _PORT}))
-        checks = look_over(
-            fleet, plan, folder, lambda _, host: board.node("scenarios.running.hosts", Path(host.folder))
-        )
+
+        def dial(_name: str, host: HostConfig, log: Path) -> Piped:
+            return Piped(board.module("scenarios", "host", "--stdio", "--folder", host.folder), log, lambda said: said)
+
+        checks = look_over(fleet, plan, folder, dial)
     _say("| looked at | well | found on emulated aarch64 |\n|---|---|---|")
     for check in checks:
         _say(f"| {check.what} | {'yes' if check.well else 'no'} | {check.said} |")

@@ -171,7 +171,12 @@ def _housed(carrier: Literal["ssh", "here"] | None, hosts: Path | None) -> tuple
     metavar="DIR",
     help="Go on with the run in this folder; `foretell resume` does so with simulated ones, too.",
 )
-@_ON
+@click.option(
+    "--on",
+    "carrier",
+    type=click.Choice(("ssh", "here", "socket")),
+    help="Reach the hosts of --hosts so; socket: those that wait with their bundles, whose folder is the scenario.",
+)
 @_HOSTS
 def run(
     *,
@@ -182,7 +187,7 @@ def run(
     transport: str | None,
     out: Path | None,
     resume: Path | None,
-    carrier: Literal["ssh", "here"] | None,
+    carrier: Literal["ssh", "here", "socket"] | None,
     hosts: Path | None,
 ) -> None:
     """Run a scenario as processes, one per participant, in real time."""
@@ -198,6 +203,13 @@ def run(
         terminal.resume_processes(resume)
         return
     chosen = _TRANSPORTS[transport] if transport is not None else ()
+    if carrier == "socket":
+        if any(each is not None for each in (seed, episodes, transport, hosts)) or assignments:
+            raise click.UsageError("bundles say what runs, and on which hosts: expected foretell run DIR --on socket")
+        from scenarios.commands.hosts.bundled import run_bundled  # noqa: PLC0415
+
+        run_bundled(Path(scenario), out)
+        return
     housed = _housed(carrier, hosts)
     terminal.execute("run", _load(scenario, seed, episodes, (*assignments, *chosen)), out, hosts=housed)
 
@@ -226,19 +238,56 @@ def doctor(
 
 
 @foretell.command()
-@click.option("--stdio", is_flag=True, required=True, help="A launcher drives it over standard input and output.")
-@click.option("--folder", type=click.Path(path_type=Path), default=Path("foretell-runs"), help="Where runs are kept.")
+@_with_scenario()
+@click.option(
+    "--hosts", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Who lives where, in TOML."
+)
+@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="A new folder for them.")
+@click.option(
+    "--wheels", metavar="DIR|build", help="Add what hosts install from: the wheels of a folder, or those made now."
+)
+@click.option(
+    "--format", "format_", type=click.Choice(("compose", "k8s")), help="Add a file that starts all as containers."
+)
+@click.option("--image", help="With --format: the image of the containers, which has Foretell.")
+def bundle(
+    *,
+    scenario: str,
+    seed: int | None,
+    episodes: int | None,
+    assignments: tuple[str, ...],
+    hosts: Path,
+    out: Path,
+    wheels: str | None,
+    format_: str | None,
+    image: str | None,
+) -> None:
+    """Make a folder for each host of a run, with its keys and the user's code, and one for the launcher."""
+    if (format_ is None) != (image is None):
+        raise click.UsageError("--image says what the containers of --format are made from: expected both, or neither")
+    if format_ is not None and wheels is not None:
+        raise click.UsageError("the image of --format has Foretell already: expected no --wheels")
+    from scenarios.commands.hosts.bundle import bundle as make  # noqa: PLC0415
+
+    make(_load(scenario, seed, episodes, assignments), hosts, out, wheels=wheels, format_=format_, image=image)
+
+
+@foretell.command()
+@click.argument("bundle", required=False, type=click.Path(path_type=Path))
+@click.option("--stdio", is_flag=True, help="A launcher drives it over standard input and output, as over ssh.")
+@click.option("--listen", default="", metavar="ADDRESS", help="tcp://HOST:PORT; default what the bundle says.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where runs are kept; default: BUNDLE/runs.")
 @click.option(
     "--act",
     type=click.Path(path_type=Path),
     metavar="POLICY",
     help="Only act, with the policy in this folder (relative: in the home folder), in what `foretell evaluate` plays.",
 )
-def host(*, stdio: bool, folder: Path, act: Path | None) -> None:  # noqa: ARG001 - there is no other way yet
-    """Be a host of a run, as `foretell run --on ssh` starts it there."""
-    from scenarios.running.hosts.process import serve_stdio  # noqa: PLC0415
+def host(*, bundle: Path | None, stdio: bool, listen: str, folder: Path | None, act: Path | None) -> None:
+    """Be a host of a run: wait for the launcher whose key is in BUNDLE, and obey nobody else."""
+    from scenarios.commands.hosts.host import be_host  # noqa: PLC0415
 
-    serve_stdio(folder, act)
+    be_host(bundle, folder, listen, stdio=stdio, act=act)
 
 
 @foretell.command()

@@ -85,14 +85,16 @@ def _go_on(way: WayName, folder: RunFolder, episodes: int | None) -> None:
     _execute(way, plan, folder, housed)
 
 
-def execute(way: WayName, scenario: Scenario, out: Path | None, hosts: tuple[Carrier, Path] | None = None) -> None:
+def execute(
+    way: WayName, scenario: Scenario, out: Path | None, hosts: tuple[Carrier, Path] | Housing | None = None
+) -> None:
     """Run a scenario, show it and keep its results.
 
     Args:
         way: On what it runs.
         scenario: The document.
         out: The run's folder, or None for the next free one.
-        hosts: How hosts are reached, and the document that names them; None for this host alone.
+        hosts: How hosts are reached, and they or the document that names them; None for this host alone.
 
     Raises:
         ForetellError: It could not run to its end; what was recorded is kept.
@@ -100,7 +102,7 @@ def execute(way: WayName, scenario: Scenario, out: Path | None, hosts: tuple[Car
     """
     with temporary_file() as said:
         plan = planned(scenario, said)  # first: a wrong scenario leaves no folder behind
-        housed = None if hosts is None else housing(hosts[0], load_fleet(hosts[1]), plan.participants)
+        housed = housing(hosts[0], load_fleet(hosts[1]), plan.participants) if isinstance(hosts, tuple) else hosts
         make_ready(plan, as_processes=way == "run" and housed is None)
         folder = make_run_folder(out, scenario.name, scenario.seed)
         if housed is not None:

@@ -6,10 +6,11 @@ import re
 import tomllib
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError, field_validator
 
-from broker.addresses import parse_host
+from broker.addresses import parse_address, parse_host
 from broker.errors import ScenarioError, UserError
 from broker.model import LONGEST_S, Model
 from broker.text_files import read_text
@@ -41,6 +42,10 @@ class HostConfig(Place):
     """One host of a fleet."""
 
     ssh: str = Field(default="", description="How `ssh` reaches it, such as pi@pi1.local; none: nobody dials it so.")
+    control: str = Field(
+        default="",
+        description="Where `foretell host` waits for its launcher, such as tcp://10.77.0.2:7000; none: it does not.",
+    )
     participants: tuple[str, ...] = Field(
         min_length=1, description="Who lives there: names or shell patterns such as agent-*; everybody exactly once."
     )
@@ -48,6 +53,14 @@ class HostConfig(Place):
         default=None, ge=1, description="MB that its participants may take, as `foretell doctor` sees it; unset: all."
     )
     python: str = Field(default="python3", min_length=1, description="The Python there that has Foretell.")
+    machine: Literal["", "aarch64", "x86_64"] = Field(
+        default="", description="What computes there, for the wheels of its bundle; unset: as where that is made."
+    )
+    python_version: str = Field(
+        default="",
+        pattern=r"^(3\.\d{1,2})?$",
+        description="Of the Python there, such as 3.13, for the wheels of its bundle; unset: as where that is made.",
+    )
     folder: str = Field(
         default="foretell-runs",
         min_length=1,
@@ -65,6 +78,11 @@ class HostConfig(Place):
         description="Seconds for which its participants work on when the launcher is gone; then they are ended, and go "
         "on from their checkpoints when it comes back.",
     )
+
+    @field_validator("control")
+    @classmethod
+    def _launcher_can_dial(cls, address: str) -> str:
+        return str(parse_address(address, "tcp")) if address else ""
 
     @field_validator("participants")
     @classmethod

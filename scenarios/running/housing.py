@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import ValidationError
@@ -13,8 +14,9 @@ from broker.text_files import read_text
 from scenarios.results.folder import RunFolder
 from scenarios.running.fleet import Fleet
 
-Carrier = Literal["ssh", "here"]
-"""How hosts are reached: over SSH, or each as a process of this host, to try a fleet out."""
+Carrier = Literal["ssh", "here", "socket"]
+"""How hosts are reached: over SSH, each as a process of this host, to try a fleet out, or where each waits with its
+bundle."""
 
 _MOST_BYTES = 1 << 20
 
@@ -25,10 +27,12 @@ class Housing(Model):
     Attributes:
         carrier: How they are reached.
         fleet: They.
+        bundle: The launcher's, where hosts wait with theirs.
     """
 
     carrier: Carrier
     fleet: Fleet
+    bundle: Path | None = None
 
 
 def housing(carrier: Carrier, fleet: Fleet, participants: tuple[str, ...]) -> Housing:
@@ -41,6 +45,9 @@ def housing(carrier: Carrier, fleet: Fleet, participants: tuple[str, ...]) -> Ho
     for name, host in fleet.hosts.items():
         if carrier == "ssh" and not host.ssh:
             msg = f'host {name}: expected `ssh`, such as ssh = "pi@pi1.local", to reach it with --on ssh'
+            raise UserError(msg)
+        if carrier == "socket" and not host.control:
+            msg = f'host {name}: expected `control`, such as control = "tcp://10.77.0.2:7000", where it waits'
             raise UserError(msg)
     return Housing(carrier=carrier, fleet=fleet)
 

@@ -26,12 +26,18 @@ def way_called(name: WayName) -> Way:
 
 def way_over(housed: Housing) -> Way:
     """As processes of other hosts."""
+    from scenarios.running.hosts.bundle import open_bundle  # noqa: PLC0415
+    from scenarios.running.hosts.carrier import Dial  # noqa: PLC0415
     from scenarios.running.hosts.fleet_site import fleet_plan, fleet_site, over_ssh, right_here  # noqa: PLC0415
+    from scenarios.running.hosts.sockets.dialled import over_sockets  # noqa: PLC0415
     from scenarios.running.launched.launch import launched  # noqa: PLC0415
 
-    command = over_ssh if housed.carrier == "ssh" else right_here
+    dial: Dial = over_ssh if housed.carrier == "ssh" else right_here
+    held = None
+    if housed.bundle is not None:
+        dial, held = over_sockets(housed.bundle), open_bundle(housed.bundle).manifest
     return launched(
-        lambda plan, folder, observer: fleet_site(housed.fleet, plan, folder, observer.run_name, command),
+        lambda plan, folder, observer: fleet_site(housed.fleet, plan, folder, observer.run_name, dial, held=held),
         partial(fleet_plan, housed.fleet),
     )
 

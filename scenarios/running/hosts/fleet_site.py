@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+
+import msgspec
 
 from broker.addresses import Address, parse_address
 from broker.arithmetic.version import ARITHMETIC
@@ -20,15 +22,18 @@ from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
 from scenarios.results.folder import RunFolder
 from scenarios.running.fleet import Fleet, HostConfig, Place
+from scenarios.running.hosts.belongings import belongings
+from scenarios.running.hosts.bundle import KEYS, Manifest
+from scenarios.running.hosts.carrier import Dial
 from scenarios.running.hosts.client import HostClient
 from scenarios.running.hosts.frames import OpenRun
+from scenarios.running.hosts.piped import Piped
 from scenarios.running.hosts.remote_checkpoints import RemoteCheckpoints
-from scenarios.running.hosts.remote_nodes import CODE, POLICY, RemoteNodes
+from scenarios.running.hosts.remote_nodes import RemoteNodes
 from scenarios.running.hosts.ssh import explained, local_command, ssh_command
 from scenarios.running.nodes import Nodes
 
-Command = Callable[[str, HostConfig], list[str]]
-_KEYS, _JOURNALS, _CHECKPOINTS = "keys", "journal", "checkpoints"
+_JOURNALS, _CHECKPOINTS = "journal", "checkpoints"
 _SOME_PORT = 9
 
 
@@ -51,17 +56,13 @@ class FleetSite:
 
     def wired(self, wiring: Wiring) -> Wiring:
         """With where those listen that are dialled elsewhere."""
-        listens = {}
-        for name, address in wiring.addresses.items():
-            if listen := _place(self._fleet, self._homes, name).listen:
-                listens[name] = str(replace(parse_address(address, "tcp"), host=listen))
-        return replace(wiring, listens=listens)
+        return replace(wiring, listens=listens_of(self._fleet, self._homes, wiring.addresses))
 
     def there(self, wiring: Wiring) -> Wiring:
         """As a participant sees it: what is a folder here is one in the run's folder there."""
         return replace(
             wiring,
-            keys=None if wiring.keys is None else Path(_KEYS),
+            keys=None if wiring.keys is None else Path(KEYS),
             journals=None if wiring.journals is None else Path(_JOURNALS),
             checkpoints=None if wiring.checkpoints is None else Path(_CHECKPOINTS),
             broker=self._dialled(wiring.broker),
@@ -101,6 +102,15 @@ def fleet_plan(fleet: Fleet, plan: Plan) -> Plan:
     return replace(plan, scenario=plan.scenario.model_copy(update={"transport": transport}))
 
 
+def listens_of(fleet: Fleet, homes: Mapping[str, str], addresses: Mapping[str, str]) -> dict[str, str]:
+    """Where those listen that are dialled elsewhere, from where they are dialled."""
+    return {
+        name: str(replace(parse_address(address, "tcp"), host=listen))
+        for name, address in addresses.items()
+        if (listen := _place(fleet, homes, name).listen)
+    }
+
+
 def _place(fleet: Fleet, homes: Mapping[str, str], name: str) -> Place:
     return fleet.launcher if name == OBSERVER else fleet.hosts[homes[name]]
 
@@ -115,7 +125,9 @@ def _own_address(fleet: Fleet) -> str:
 
 
 @contextmanager
-def fleet_site(fleet: Fleet, plan: Plan, folder: RunFolder, run: str, command: Command) -> Iterator[FleetSite]:
+def fleet_site(
+    fleet: Fleet, plan: Plan, folder: RunFolder, run: str, dial: Dial, *, held: Manifest | None = None
+) -> Iterator[FleetSite]:
     """Reach all hosts of a run, and let go of them afterwards.
 
     Args:
@@ -123,13 +135,14 @@ def fleet_site(fleet: Fleet, plan: Plan, folder: RunFolder, run: str, command: C
         plan: What runs.
         folder: The run's, for what the hosts say.
         run: Its name, with its id.
-        command: Starts `foretell host --stdio` on a host.
+        dial: Begins a connection to a host.
+        held: The launcher's bundle, where the hosts have theirs; nothing is sent to them that is in these.
 
     Raises:
         UserError: Somebody lives nowhere or twice, or a host cannot be reached, or refuses.
     """
     homes = fleet.homes(plan.participants)
-    clients = clients_of(fleet, plan, folder, run, command, try_for_s=plan.scenario.joining.give_up_s)
+    clients = clients_of(fleet, plan, folder, run, dial, held=held, try_for_s=plan.scenario.joining.give_up_s)
     try:
         for client in clients.values():
             client.dial()
@@ -142,7 +155,14 @@ def fleet_site(fleet: Fleet, plan: Plan, folder: RunFolder, run: str, command: C
 
 
 def clients_of(
-    fleet: Fleet, plan: Plan, folder: RunFolder, run: str, command: Command, *, try_for_s: float
+    fleet: Fleet,
+    plan: Plan,
+    folder: RunFolder,
+    run: str,
+    dial: Dial,
+    *,
+    try_for_s: float,
+    held: Manifest | None = None,
 ) -> dict[str, HostClient]:
     """The hosts by name, not dialled yet.
 
@@ -151,46 +171,35 @@ def clients_of(
         plan: What runs there.
         folder: The run's.
         run: Its name, with its id.
-        command: Starts `foretell host --stdio` on a host.
+        dial: Begins a connection to a host.
         try_for_s: Seconds for which a lost connection is tried again.
+        held: As in `fleet_site`.
     """
     homes, clients = fleet.homes(plan.participants), {}
+    keys = plan.scenario.transport.security.keys or folder.keys
     for name, host in fleet.hosts.items():
         theirs = tuple(each for each, home in homes.items() if home == name)
-        files = _files(plan, folder, theirs, brings_policy=not host.act)
-        opening = OpenRun(run, FORETELL, ARITHMETIC, theirs, host.lease_s, files)
-        log, explain = folder.logs / f"host-{name}.log", partial(explained, ssh=host.ssh)
-        clients[name] = HostClient(name, command(name, host), opening, log, explain=explain, try_for_s=try_for_s)
+        opening = OpenRun(run, FORETELL, ARITHMETIC, theirs, host.lease_s, {})
+        if held is None:
+            policy = None if host.act else folder.initial_policy
+            opening = msgspec.structs.replace(
+                opening, files=belongings(plan.scenario, theirs, policy=policy, keys=keys)
+            )
+        else:
+            opening = msgspec.structs.replace(opening, bundle=held.run, document=held.document)
+        log = folder.logs / f"host-{name}.log"
+        clients[name] = HostClient(name, partial(dial, name, host, log), opening, log, try_for_s=try_for_s)
     return clients
 
 
-def over_ssh(_name: str, host: HostConfig) -> list[str]:
-    """The command that starts `foretell host` over SSH."""
-    return ssh_command(host.ssh, host.python, host.folder, host.act)
+def over_ssh(_name: str, host: HostConfig, log: Path) -> Piped:
+    """Over SSH."""
+    return Piped(ssh_command(host.ssh, host.python, host.folder, host.act), log, partial(explained, ssh=host.ssh))
 
 
-def right_here(name: str, host: HostConfig) -> list[str]:
-    """The command that starts it as a process of this host, with a folder of its own."""
-    return local_command(str(Path(host.folder) / name), host.act)
-
-
-def _files(plan: Plan, folder: RunFolder, participants: tuple[str, ...], *, brings_policy: bool) -> dict[str, bytes]:
-    """What the participants of one host need to have there."""
-    found: dict[str, bytes] = {}
-    environment = plan.scenario.environment
-    if getattr(environment, "file", None) is not None and "environment" in participants:
-        found[f"{CODE}/{Path(environment.file).name}"] = Path(environment.file).read_bytes()  # type: ignore[union-attr, arg-type]
-    if plan.scenario.initial_policy is not None and brings_policy:
-        found |= _under(folder.initial_policy, POLICY)
-    keys = plan.scenario.transport.security.keys or folder.keys
-    for name in participants:
-        found |= _under(keys / name, f"{_KEYS}/{name}")
-    return found
-
-
-def _under(folder: Path, there: str) -> dict[str, bytes]:
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()] if folder.is_dir() else []
-    return {f"{there}/{path.relative_to(folder)}": path.read_bytes() for path in files}
+def right_here(name: str, host: HostConfig, log: Path) -> Piped:
+    """To a process of this host, with a folder of its own."""
+    return Piped(local_command(str(Path(host.folder) / name), host.act), log, partial(explained, ssh=name))
 
 
 def _source_address(host: str) -> str | None:

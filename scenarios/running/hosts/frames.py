@@ -32,6 +32,8 @@ class OpenRun(_Tagged, frozen=True):
         participants: Who lives there.
         lease_s: Seconds without a sign of the launcher after which they are ended.
         files: Keys, the user's code, a policy to begin with: content by path in the run's folder.
+        bundle: The run that the launcher's bundle was made for, if it has one.
+        document: SHA-256 of the document in it.
     """
 
     run: str
@@ -40,6 +42,8 @@ class OpenRun(_Tagged, frozen=True):
     participants: tuple[str, ...]
     lease_s: float
     files: dict[str, bytes]
+    bundle: str = ""
+    document: str = ""
 
 
 class StartNode(_Tagged, frozen=True):

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from broker.errors import ForetellError, UserError
+from scenarios.running.hosts.belongings import told_there
 from scenarios.running.hosts.client import LOST, HostClient, HostLost
 from scenarios.running.hosts.frames import ContinueNode, EndNodes, KillNodes, StartNode, StopNode
 from scenarios.running.nodes import NodeEnd
-
-CODE, POLICY = "code", "initial-policy"
-"""Folders, in that of a run on a host, of what a scenario names by its place on the launcher's host."""
 
 
 class RemoteNodes:
@@ -79,16 +76,6 @@ class RemoteNodes:
                     host.ask(EndNodes())
             host.forget()
         self._unreached.clear()
-
-
-def told_there(slice_json: str) -> str:
-    """A slice whose places are those on its host."""
-    told = json.loads(slice_json)
-    for table, entry, folder in (("environment", "file", CODE), ("initial_policy", "path", POLICY)):
-        if isinstance(told.get(table), dict) and told[table].get(entry):
-            name = Path(told[table][entry]).name if folder == CODE else ""
-            told[table][entry] = str(Path(folder) / name)
-    return json.dumps(told)
 
 
 def _process_id(home: HostClient, request: StopNode | ContinueNode) -> int | None:

@@ -23,6 +23,7 @@ from broker.participants.checkpoint import FileCheckpoints
 from broker.release import FORETELL
 from scenarios.results.folder import RunFolder
 from scenarios.running.hosts import frames
+from scenarios.running.hosts.bundle import Bundle
 from scenarios.running.hosts.claim import HostClaim, claimed
 from scenarios.running.hosts.frames import (
     Answer,
@@ -66,6 +67,7 @@ class Host:
         base: Where runs are kept here.
         ended: Asked whether a signal wants the end.
         make_nodes: Makes the processes of a run from its folder here.
+        bundle: What this host was given beforehand: it works for the launcher of that set alone.
     """
 
     def __init__(
@@ -74,10 +76,13 @@ class Host:
         answers: int,
         base: Path,
         ended: Callable[[], bool],
+        *,
         make_nodes: Callable[[RunFolder], Nodes],
+        bundle: Bundle | None = None,
     ) -> None:
         self._make_nodes = make_nodes
         self._requests, self._answers, self._base, self._wants_end = requests, answers, base, ended
+        self._bundle = bundle
         self._frames = Frames()
         self._clock = OwnClock()
         self._heard_at = self._clock()
@@ -177,12 +182,17 @@ class Host:
             raise UserError(msg)
         if self._claim is not None:
             raise ForetellError("expected one run, found another")
-        root = self._base / _inside(asked.run)
-        self._claim = self._stack.enter_context(claimed(root))
+        root, files = self._base / _inside(asked.run), asked.files
+        if self._bundle is not None:
+            self._bundle.require(asked.bundle, asked.document)
+            files = self._bundle.belongings()
+        alone_in = root if self._bundle is None else self._base
+        self._claim = self._stack.enter_context(claimed(alone_in))
+        root.mkdir(exist_ok=True)
         os.chdir(root)
         folder = RunFolder(Path())
         folder.logs.mkdir(exist_ok=True)
-        for path, content in asked.files.items():
+        for path, content in files.items():
             place = Path(_inside(path))
             place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_whole(place, content)

@@ -7,6 +7,8 @@ import shlex
 from broker.isolated import isolated_module
 
 _OPTIONS = ("-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=10")
+COMMAND = "scenarios"
+"""The module that is the command `foretell`."""
 _SHOWN = 300
 _KNOWN = (
     ("Host key verification failed", "its key is not known here. Look at it once: ssh {ssh}"),
@@ -29,15 +31,20 @@ def ssh_command(ssh: str, python: str, folder: str, act: str = "") -> list[str]:
         folder: Where it keeps its runs.
         act: The policy that its agents only act with; empty for none.
     """
-    words = ["-P", "-m", "scenarios.running.hosts", folder, *_acting(act)]
     home = "~/" if python.startswith("~/") else ""
-    remote = f"{home}{shlex.quote(python.removeprefix('~/'))} {shlex.join(words)}"
+    remote = f"{home}{shlex.quote(python.removeprefix('~/'))} {shlex.join(['-P', '-m', COMMAND, *_host(folder, act)])}"
     return ["ssh", *_OPTIONS, "--", ssh, remote]
 
 
 def local_command(folder: str, act: str = "") -> list[str]:
     """The command line that starts it on this host."""
-    return isolated_module("scenarios.running.hosts", folder, *_acting(act))
+    return isolated_module(COMMAND, *_host(folder, act))
+
+
+def _host(folder: str, act: str) -> tuple[str, ...]:
+    """The words behind the command; the place of a policy counts from the home folder without `~/`."""
+    acting = ("--act", act.removeprefix("~/")) if act else ()
+    return ("host", "--stdio", "--folder", folder, *acting)
 
 
 def explained(said: str, ssh: str) -> str:
@@ -49,8 +56,3 @@ def explained(said: str, ssh: str) -> str:
         if any(mark in line for line in lines):
             return f"{sentence.format(ssh=ssh)} ({lines[-1][:_SHOWN]})"
     return f"`ssh {ssh}` said: {lines[-1][:_SHOWN]}"
-
-
-def _acting(act: str) -> list[str]:
-    """The place of a policy, which counts from the home folder without `~/`."""
-    return [act.removeprefix("~/")] if act else []

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from pathlib import Path
 
 import pytest
 
 from broker.errors import UserError
+from scenarios.running.bundles.containers import services
 from scenarios.running.fleet import parse_fleet
 from scenarios.running.hosts.ssh import explained, ssh_command
 
@@ -16,6 +19,14 @@ EVERYBODY = ("environment", "agent-0", "agent-1", "agent-10")
 def homes(**participants: str) -> dict[str, str]:
     text = "".join(f'[{host}]\ndial = "10.0.0.1"\nparticipants = {who}\n' for host, who in participants.items())
     return parse_fleet(text).homes(EVERYBODY)
+
+
+def test_the_documents_of_the_page_about_hosts_are_fleets():
+    page = (Path(__file__).parents[3] / "docs" / "hosts.md").read_text(encoding="utf-8")
+    fleets = [parse_fleet(each) for each in re.findall(r"^```toml\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)]
+    waiting = [fleet for fleet in fleets if all(host.control for host in fleet.hosts.values())]
+    assert (len(fleets), len(waiting)) == (3, 2)
+    assert [service.name for service in services(waiting[-1])] == ["pi1"]
 
 
 def test_participants_are_meant_by_name_or_pattern():
@@ -57,7 +68,7 @@ def test_the_shell_of_a_host_takes_its_python_for_one_word(python):
 
     words = shlex.split(remote.removeprefix("~/") if home else remote)
     assert words[0] == python.removeprefix("~/")
-    assert words[-1] == "runs; true"
+    assert words[1:] == ["-P", "-m", "scenarios", "host", "--stdio", "--folder", "runs; true"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from runs import until
 from broker.arithmetic.version import ARITHMETIC
 from broker.errors import ForetellError
 from broker.release import FORETELL
+from scenarios.running.hosts.bundle import Bundle, Manifest
 from scenarios.running.hosts.claim import claimed
 from scenarios.running.hosts.frames import (
     Answer,
@@ -35,11 +37,11 @@ from scenarios.running.processes.forked_nodes import ForkedNodes
 class Pipe:
     """A host in a thread, and the launcher's end of its pipe."""
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, bundle: Bundle | None = None) -> None:
         (requests, self._asking), (self._hearing, answers) = os.pipe(), os.pipe()
         self._descriptors = [requests, answers, self._hearing]
         self.wants_end = False
-        self.host = Host(requests, answers, base, lambda: self.wants_end, ForkedNodes)
+        self.host = Host(requests, answers, base, lambda: self.wants_end, make_nodes=ForkedNodes, bundle=bundle)
         self.raised: list[BaseException] = []
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
@@ -138,4 +140,48 @@ def test_without_a_launcher_a_host_ends_when_its_lease_is_over(pipe):
 def test_a_second_launcher_is_refused_while_the_first_is_there(pipe, tmp_path):
     pipe.ask(opening())
     with pytest.raises(ForetellError, match="another launcher works on this run"), claimed(tmp_path / "tiny"):
+        pass
+
+
+@pytest.fixture
+def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipe]:
+    monkeypatch.chdir(tmp_path)
+    files = {"keys/agent-0/secret": b"s", "control/curve.secret": b"c"}
+    for path, content in files.items():
+        (tmp_path / "bundle" / path).parent.mkdir(parents=True)
+        (tmp_path / "bundle" / path).write_bytes(content)
+    digests = {path: sha256(content).hexdigest() for path, content in files.items()}
+    manifest = Manifest(
+        run="set",
+        host="pi1",
+        document="d",
+        version=FORETELL,
+        arithmetic=ARITHMETIC,
+        participants=("agent-0",),
+        listen="",
+        files=digests,
+    )
+    made = Pipe(tmp_path / "runs", Bundle(tmp_path / "bundle", manifest))
+    yield made
+    made.close()
+
+
+def test_a_host_with_a_bundle_takes_keys_from_it_alone(bundled, tmp_path):
+    said = bundled.ask(opening(bundle="set", document="d", files={"keys/agent-0/secret": b"another"}))
+    assert isinstance(said, Answer), said
+    kept = tmp_path / "runs" / "tiny"
+    assert {path.name: path.read_bytes() for path in kept.rglob("*secret")} == {"secret": b"s"}
+
+
+@pytest.mark.parametrize(("bundle", "document"), [("other", "d"), ("set", "e"), ("", "")])
+def test_a_host_with_a_bundle_refuses_the_launcher_of_another_set(bundled, tmp_path, bundle, document):
+    answer = bundled.ask(opening(bundle=bundle, document=document))
+    assert answer.mistake
+    assert "Give all hosts and the launcher bundles of one `foretell bundle`" in answer.text
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_bundle_serves_one_run_at_a_time(bundled, tmp_path):
+    bundled.ask(opening("first", bundle="set", document="d"))
+    with pytest.raises(ForetellError, match="another launcher works on this run"), claimed(tmp_path / "runs"):
         pass

@@ -26,10 +26,11 @@ from scenarios.running.processes.forked_nodes import ForkedNodes
 KINDS: dict[str, Callable[[RunFolder], Nodes] | None] = {
     "forked": ForkedNodes,
     "threads": ThreadNodes,
-    "hosts": None,
+    "hosts over pipe": None,
     "hosts over SSH": None,
+    "hosts over socket": None,
 }
-IN_PROCESSES = {"forked", "hosts", "hosts over SSH"}
+IN_PROCESSES = KINDS.keys() - {"threads"}
 TINY = {"parallel_episodes": 1, "environment.agents": 2, "environment.steps": 2, "learning.hidden": [4]}
 
 
@@ -62,7 +63,7 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
 
         @cache
         def standing(kind: str) -> Nodes:
-            nodes = HostedNodes(tmp_path_factory.mktemp("hosts"), over_ssh=kind == "hosts over SSH")
+            nodes = HostedNodes(tmp_path_factory.mktemp("hosts"), kind.rpartition(" ")[2])
             stack.callback(nodes.close)
             return nodes
 

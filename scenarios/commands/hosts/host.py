@@ -1,0 +1,51 @@
+"""`foretell host`: this machine as a host of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from broker.addresses import parse_address
+from broker.errors import UserError
+from scenarios.commands.screen import say
+from scenarios.running.hosts.bundle import RUNS, open_bundle
+
+_OVER_SSH = Path("foretell-runs")
+
+
+def be_host(bundle: Path | None, folder: Path | None, listen: str, *, stdio: bool, act: Path | None) -> None:
+    """Be a host until its launcher, or a signal, ends it.
+
+    Args:
+        bundle: What it was given beforehand.
+        folder: Where runs are kept; None: in the bundle or, without one, in a folder of the home folder.
+        listen: Where it waits; empty for where the bundle says.
+        stdio: Whether a launcher is there already, at standard input and output.
+        act: The policy that agents only act with; None where they learn.
+
+    Raises:
+        UserError: There is neither, or the bundle is damaged or of another Foretell, or the address is in use, or there
+            is no policy.
+    """
+    if bundle is None and not stdio:
+        msg = "expected a bundle of `foretell bundle`: foretell host BUNDLE"
+        raise UserError(msg)
+    if bundle is None or stdio:
+        from scenarios.running.hosts.process import serve_stdio  # noqa: PLC0415 - numpy comes with it
+
+        serve_stdio(folder or _OVER_SSH, bundle, act)
+        return
+    if act is not None:
+        msg = "expected --stdio with --act: boards that only act are reached over SSH, by `foretell evaluate --on ssh`"
+        raise UserError(msg)
+    if listen:
+        try:
+            parse_address(listen, "tcp")
+        except ValueError as error:
+            msg = f"--listen: {error}"
+            raise UserError(msg) from None
+    opened = open_bundle(bundle.absolute())
+    opened.require_whole()
+    from scenarios.running.hosts.sockets.waiting import wait_for_launcher  # noqa: PLC0415
+
+    kept = opened.folder / RUNS if folder is None else folder.absolute()
+    wait_for_launcher(opened, kept, listen or opened.manifest.listen, say)

@@ -1,0 +1,1 @@
+"""Makes the folders that hosts are given before a run."""

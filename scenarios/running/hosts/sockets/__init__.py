@@ -1,0 +1,1 @@
+"""Hosts that wait for their launcher at a socket, and how it dials them."""
