@@ -29,9 +29,9 @@ def way_over(housed: Housing) -> Way:
     from scenarios.running.hosts.fleet_site import fleet_plan, fleet_site, over_ssh, right_here  # noqa: PLC0415
     from scenarios.running.launched.launch import launched  # noqa: PLC0415
 
-    command = over_ssh if housed.carrier == "ssh" else right_here
+    dial = over_ssh if housed.carrier == "ssh" else right_here
     return launched(
-        lambda plan, folder, observer: fleet_site(housed.fleet, plan, folder, observer.run_name, command),
+        lambda plan, folder, observer: fleet_site(housed.fleet, plan, folder, observer.run_name, dial),
         partial(fleet_plan, housed.fleet),
     )
 

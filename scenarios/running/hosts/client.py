@@ -1,19 +1,17 @@
-"""The launcher's end of the pipe to one host."""
+"""The launcher's end of the connection to one host."""
 
 from __future__ import annotations
 
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from broker.errors import ForetellError, UserError
 from broker.own_clock import OwnClock
-from broker.servers.leash import end_of_input, leashed
 from scenarios.running.hosts import frames
+from scenarios.running.hosts.carrier import Carrier
 from scenarios.running.hosts.frames import (
     Answer,
     Asked,
@@ -33,7 +31,6 @@ LOST = 254
 
 _RENEW_EVERY_S = 1.0
 _ANSWER_WITHIN_S = 30.0
-_CHUNK = 1 << 20
 _TRY_EVERY_S = 1.0
 _ENDS_WITHIN_S = 3.0
 
@@ -47,26 +44,18 @@ class HostClient:
 
     Args:
         name: The host, as the fleet calls it.
-        command: Starts `foretell host --stdio` there.
+        begin: Begins a connection to it.
         opening: What is said first.
-        log: Takes what the command says on its standard error.
-        explain: Makes a sentence of that, where the command has failed.
+        log: Where what it says beside that is found.
         try_for_s: Seconds for which a lost connection is tried again.
     """
 
     def __init__(
-        self,
-        name: str,
-        command: Sequence[str],
-        opening: OpenRun,
-        log: Path,
-        *,
-        explain: Callable[[str], str],
-        try_for_s: float,
+        self, name: str, begin: Callable[[], Carrier], opening: OpenRun, log: Path, *, try_for_s: float
     ) -> None:
         self.name = name
-        self._command, self._opening, self._log = command, opening, log
-        self._explain, self._try_for_s = explain, try_for_s
+        self._begin, self._opening, self._log = begin, opening, log
+        self._try_for_s = try_for_s
         self._clock = OwnClock()
         self._connection: _Connection | None = None
         self._ended: dict[str, NodeEnd] = {}
@@ -76,7 +65,7 @@ class HostClient:
         """Start what carries the connection: in a thread that lives as long, since it ends with it."""
         if self._connection is not None:
             self._connection.close()
-        self._connection = _Connection(self._command, self._log)
+        self._connection = _Connection(self._begin())
 
     def greet(self) -> None:
         """Open the run there.
@@ -90,7 +79,7 @@ class HostClient:
             connection.ask(self._opening)
         except HostLost as error:
             connection.close()
-            msg = f"host {self.name} cannot be used: {self._explain(connection.said()) or error}"
+            msg = f"host {self.name} cannot be used: {connection.said() or error}"
             raise UserError(msg) from None
         except ForetellError as error:
             connection.close()
@@ -124,7 +113,7 @@ class HostClient:
             self._ended |= connection.ended
             self._running -= connection.ended.keys()
             if connection.lost:
-                said = f"host {self.name} is lost: {self._explain(connection.said()) or connection.lost}"
+                said = f"host {self.name} is lost: {connection.said() or connection.lost}"
                 self._ended |= {name: NodeEnd(LOST, said, self._log) for name in self._running}
                 self._running.clear()
         return self._ended
@@ -162,21 +151,13 @@ class HostClient:
 
 
 class _Connection:
-    """One process that carries frames, and the threads that read it and keep the lease."""
+    """Frames over a carrier, and the threads that read it and keep the lease."""
 
-    def __init__(self, command: Sequence[str], log: Path) -> None:
+    def __init__(self, carrier: Carrier) -> None:
         self.lost = ""
         self.ended: dict[str, NodeEnd] = {}
-        self._log = log
-        self._said_before = log.stat().st_size if log.exists() else 0
-        with log.open("ab") as said:
-            self._process = subprocess.Popen(  # noqa: S603 - our own command line
-                leashed(command, "inherit"),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=said,
-                start_new_session=True,
-            )
+        self.said = carrier.said
+        self._carrier = carrier
         self._answers: dict[int, Answer | Refusal] = {}
         self._changed = threading.Condition()
         self._writing = threading.Lock()
@@ -204,46 +185,30 @@ class _Connection:
             raise (UserError if answer.mistake else ForetellError)(answer.text)
         return answer.value
 
-    def said(self) -> str:
-        """What the command has said on its standard error."""
-        try:
-            with self._log.open("rb") as file:
-                file.seek(self._said_before)
-                return file.read(_CHUNK).decode(errors="replace")
-        except OSError:
-            return ""
-
     def close(self) -> None:
         """End the connection; the host ends by itself."""
         self._closed.set()
         if not self.lost:
             self._send(LeaveHost())
-        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
-        with suppress(OSError):  # it is broken already
-            self._process.stdin.close()
-        end_of_input(self._process, _ENDS_WITHIN_S)
+        self._carrier.leave()
         for thread in self._threads:
             thread.join(_ENDS_WITHIN_S)
-        assert self._process.stdout is not None  # noqa: S101 - it is a pipe
-        self._process.stdout.close()
+        self._carrier.close()
 
     def _send(self, request: Request) -> int:
         with self._writing:
             self._number += 1
-            frame = memoryview(frames.packed(Asked(self._number, request)))
-            assert self._process.stdin is not None  # noqa: S101 - it is a pipe
+            frame = frames.packed(Asked(self._number, request))
             try:
-                self._process.stdin.write(frame)
-                self._process.stdin.flush()
+                self._carrier.write(frame)
             except (OSError, ValueError):
                 self._lose("its connection is broken")
             return self._number
 
     def _read(self) -> None:
         cutter = Frames()
-        assert self._process.stdout is not None  # noqa: S101 - it is a pipe
         try:
-            while arrived := self._process.stdout.read1(_CHUNK):  # type: ignore[attr-defined]  # it is buffered
+            while arrived := self._carrier.read():
                 for frame in cutter.cut(arrived):
                     self._take(frames.told(frame))
             self._lose("its connection has ended")

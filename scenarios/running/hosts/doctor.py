@@ -16,9 +16,10 @@ from scenarios.document.needs import needs_of, shown_bytes
 from scenarios.document.plan import Plan
 from scenarios.results.folder import RunFolder
 from scenarios.running.fleet import Fleet
+from scenarios.running.hosts.carrier import Dial
 from scenarios.running.hosts.client import HostClient
 from scenarios.running.hosts.examining import Examined
-from scenarios.running.hosts.fleet_site import Command, clients_of, fleet_plan
+from scenarios.running.hosts.fleet_site import clients_of, fleet_plan
 from scenarios.running.hosts.frames import Examine
 
 _RUN = "doctor"
@@ -45,20 +46,20 @@ class Check:
     said: str
 
 
-def look_over(fleet: Fleet, plan: Plan, folder: RunFolder, command: Command) -> list[Check]:
+def look_over(fleet: Fleet, plan: Plan, folder: RunFolder, dial: Dial) -> list[Check]:
     """Every check of every host that can be made from outside of a run.
 
     Args:
         fleet: The hosts.
         plan: What is to run there.
         folder: For what the hosts say.
-        command: Starts `foretell host --stdio` on a host.
+        dial: Begins a connection to a host.
 
     Raises:
         UserError: Somebody lives nowhere or twice, or this host's own address cannot be found.
     """
     fitting, homes = fleet_plan(fleet, plan), fleet.homes(plan.participants)
-    clients = clients_of(fleet, fitting, folder, _RUN, command, try_for_s=0.0)
+    clients = clients_of(fleet, fitting, folder, _RUN, dial, try_for_s=0.0)
     checks: list[Check] = []
     with ExitStack() as stack:
         for client in clients.values():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,14 +20,15 @@ from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
 from scenarios.results.folder import RunFolder
 from scenarios.running.fleet import Fleet, HostConfig, Place
+from scenarios.running.hosts.carrier import Dial
 from scenarios.running.hosts.client import HostClient
 from scenarios.running.hosts.frames import OpenRun
+from scenarios.running.hosts.piped import Piped
 from scenarios.running.hosts.remote_checkpoints import RemoteCheckpoints
 from scenarios.running.hosts.remote_nodes import CODE, POLICY, RemoteNodes
 from scenarios.running.hosts.ssh import explained, local_command, ssh_command
 from scenarios.running.nodes import Nodes
 
-Command = Callable[[str, HostConfig], list[str]]
 _KEYS, _JOURNALS, _CHECKPOINTS = "keys", "journal", "checkpoints"
 _SOME_PORT = 9
 
@@ -115,7 +116,7 @@ def _own_address(fleet: Fleet) -> str:
 
 
 @contextmanager
-def fleet_site(fleet: Fleet, plan: Plan, folder: RunFolder, run: str, command: Command) -> Iterator[FleetSite]:
+def fleet_site(fleet: Fleet, plan: Plan, folder: RunFolder, run: str, dial: Dial) -> Iterator[FleetSite]:
     """Reach all hosts of a run, and let go of them afterwards.
 
     Args:
@@ -123,13 +124,13 @@ def fleet_site(fleet: Fleet, plan: Plan, folder: RunFolder, run: str, command: C
         plan: What runs.
         folder: The run's, for what the hosts say.
         run: Its name, with its id.
-        command: Starts `foretell host --stdio` on a host.
+        dial: Begins a connection to a host.
 
     Raises:
         UserError: Somebody lives nowhere or twice, or a host cannot be reached, or refuses.
     """
     homes = fleet.homes(plan.participants)
-    clients = clients_of(fleet, plan, folder, run, command, try_for_s=plan.scenario.joining.give_up_s)
+    clients = clients_of(fleet, plan, folder, run, dial, try_for_s=plan.scenario.joining.give_up_s)
     try:
         for client in clients.values():
             client.dial()
@@ -142,7 +143,7 @@ def fleet_site(fleet: Fleet, plan: Plan, folder: RunFolder, run: str, command: C
 
 
 def clients_of(
-    fleet: Fleet, plan: Plan, folder: RunFolder, run: str, command: Command, *, try_for_s: float
+    fleet: Fleet, plan: Plan, folder: RunFolder, run: str, dial: Dial, *, try_for_s: float
 ) -> dict[str, HostClient]:
     """The hosts by name, not dialled yet.
 
@@ -151,26 +152,26 @@ def clients_of(
         plan: What runs there.
         folder: The run's.
         run: Its name, with its id.
-        command: Starts `foretell host --stdio` on a host.
+        dial: Begins a connection to a host.
         try_for_s: Seconds for which a lost connection is tried again.
     """
     homes, clients = fleet.homes(plan.participants), {}
     for name, host in fleet.hosts.items():
         theirs = tuple(each for each, home in homes.items() if home == name)
         opening = OpenRun(run, FORETELL, ARITHMETIC, theirs, host.lease_s, _files(plan, folder, theirs))
-        log, explain = folder.logs / f"host-{name}.log", partial(explained, ssh=host.ssh)
-        clients[name] = HostClient(name, command(name, host), opening, log, explain=explain, try_for_s=try_for_s)
+        log = folder.logs / f"host-{name}.log"
+        clients[name] = HostClient(name, partial(dial, name, host, log), opening, log, try_for_s=try_for_s)
     return clients
 
 
-def over_ssh(_name: str, host: HostConfig) -> list[str]:
-    """The command that starts `foretell host` over SSH."""
-    return ssh_command(host.ssh, host.python, host.folder)
+def over_ssh(_name: str, host: HostConfig, log: Path) -> Piped:
+    """Over SSH."""
+    return Piped(ssh_command(host.ssh, host.python, host.folder), log, partial(explained, ssh=host.ssh))
 
 
-def right_here(name: str, host: HostConfig) -> list[str]:
-    """The command that starts it as a process of this host, with a folder of its own."""
-    return local_command(str(Path(host.folder) / name))
+def right_here(name: str, host: HostConfig, log: Path) -> Piped:
+    """To a process of this host, with a folder of its own."""
+    return Piped(local_command(str(Path(host.folder) / name)), log, partial(explained, ssh=name))
 
 
 def _files(plan: Plan, folder: RunFolder, participants: tuple[str, ...]) -> dict[str, bytes]:

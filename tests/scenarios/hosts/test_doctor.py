@@ -15,6 +15,8 @@ from scenarios.running.fleet import HostConfig, parse_fleet
 from scenarios.running.hosts.doctor import clock_check, look_over
 from scenarios.running.hosts.examining import examine
 from scenarios.running.hosts.fleet_site import right_here
+from scenarios.running.hosts.piped import Piped
+from scenarios.running.hosts.ssh import explained
 
 FLEET = """
 [launcher]
@@ -59,11 +61,13 @@ def test_every_host_is_looked_over_though_one_is_not_reached(tmp_path):
     folder.logs.mkdir()
     plan = make_plan(load_scenario("exchange-quick", {"transport.zeromq.base_port": free_ports(5)}))
 
-    def command(name: str, host: HostConfig) -> list[str]:
+    def dial(name: str, host: HostConfig, log: Path) -> Piped:
         here = host.model_copy(update={"folder": str(tmp_path / "there")})
-        return ["/no/such/program"] if name == "away" else right_here(name, here)
+        if name == "away":
+            return Piped(["/no/such/program"], log, lambda said: explained(said, name))
+        return right_here(name, here, log)
 
-    checks = {(check.host, check.what): check for check in look_over(fleet, plan, folder, command)}
+    checks = {(check.host, check.what): check for check in look_over(fleet, plan, folder, dial)}
     wrong = {place for place, check in checks.items() if not check.well}
     assert wrong == {("left", "memory"), ("left", "names"), ("right", "ports"), ("right", "names"), ("away", "reach")}
     assert "of 1 MB: let fewer participants live there" in checks["left", "memory"].said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from hosts.network import make_keys, need_programs, ssh_server
@@ -13,6 +14,7 @@ from broker.release import FORETELL
 from broker.wire.messages import ENVIRONMENT
 from scenarios.running.hosts.client import HostClient
 from scenarios.running.hosts.frames import OpenRun
+from scenarios.running.hosts.piped import Piped
 from scenarios.running.hosts.remote_nodes import RemoteNodes
 from scenarios.running.hosts.ssh import local_command, ssh_command
 
@@ -41,7 +43,7 @@ class HostedNodes(RemoteNodes):
         command = [*self._ssh(), *ssh_command("host", sys.executable, there)[1:]] if over_ssh else local_command(there)
         opening = OpenRun("tiny", FORETELL, ARITHMETIC, (), 20.0, {})
         log = self._root / f"{name}.log"
-        client = HostClient(name, command, opening, log, explain=str, try_for_s=10.0)
+        client = HostClient(name, partial(Piped, command, log, str), opening, log, try_for_s=10.0)
         client.dial()
         self._stack.callback(client.close)
         client.greet()
