@@ -64,6 +64,7 @@ class HostClient:
     def dial(self) -> None:
         """Start what carries the connection: in a thread that lives as long, since it ends with it."""
         if self._connection is not None:
+            self.ended()
             self._connection.close()
         self._connection = _Connection(self._begin())
 
