@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -17,6 +17,7 @@ from broker.isolated import leave_working_directory
 from broker.threads import limit_threads
 from scenarios.commands.exit_codes import ExitCode
 from scenarios.commands.fault import fault
+from scenarios.commands.hosts import carrier_option
 from scenarios.commands.policies.group import play, policy
 from scenarios.commands.screen import guests, say, shown_on
 
@@ -92,6 +93,16 @@ _OUT = click.option(
 )
 
 
+_JOBS = click.option("--jobs", type=click.IntRange(min=1), help="Runs at a time; default one per core.")
+_ON_CLUSTER = click.option(
+    "--on",
+    "cluster",
+    metavar="ray|ray://HOST:PORT",
+    callback=carrier_option.cluster,
+    help="Let the nodes of a Ray cluster do the runs.",
+)
+
+
 @foretell.command("list")
 def list_() -> None:
     """Scenarios that come with Foretell."""
@@ -157,7 +168,13 @@ _TRANSPORT = click.option(
     metavar="DIR",
     help="Go on with the run in this folder; `foretell resume` does so with simulated ones, too.",
 )
-@click.option("--on", "carrier", type=click.Choice(("ssh", "here")), help="Reach the hosts of --hosts so.")
+@click.option(
+    "--on",
+    "carrier",
+    metavar="ssh|here|ray|ray://HOST:PORT",
+    callback=carrier_option.carrier,
+    help="Reach the hosts of --hosts so; ray: on the nodes of a Ray cluster.",
+)
 @click.option("--hosts", type=click.Path(path_type=Path), metavar="FILE", help="Who lives on which host, in TOML.")
 def run(
     *,
@@ -168,7 +185,7 @@ def run(
     transport: str | None,
     out: Path | None,
     resume: Path | None,
-    carrier: Literal["ssh", "here"] | None,
+    carrier: str | None,
     hosts: Path | None,
 ) -> None:
     """Run a scenario as processes, one per participant, in real time."""
@@ -205,7 +222,7 @@ def doctor(
     episodes: int | None,
     assignments: tuple[str, ...],
     hosts: Path,
-    carrier: Literal["ssh", "here"],
+    carrier: str,
 ) -> None:
     """Look the hosts of a run over: a line for each check, and what to do about a failure."""
     from scenarios.commands.hosts.doctor import doctor as look  # noqa: PLC0415
@@ -334,7 +351,8 @@ class _Study(click.Command):
 @click.argument("name", metavar="STUDY", type=click.Choice(STUDIES))
 @click.option("--quick", is_flag=True, help="The quick scenarios instead of the paper's sizes.")
 @click.option("--seeds", type=click.IntRange(min=1), help="Seeds per group; default 3 with --quick, else 5.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Runs at a time; default one per core.")
+@_JOBS
+@_ON_CLUSTER
 @click.option("--task", "tasks", multiple=True, help="Only this task, of those below; repeatable.")
 @click.option("--algorithm", "algorithms", multiple=True, help="Only this algorithm, of those below; repeatable.")
 @click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Any setting, in all runs; repeatable.")
@@ -347,6 +365,7 @@ def study(
     quick: bool,
     seeds: int | None,
     jobs: int | None,
+    cluster: str | None,
     tasks: tuple[str, ...],
     algorithms: tuple[str, ...],
     assignments: tuple[str, ...],
@@ -357,23 +376,24 @@ def study(
     """Run an experiment of the paper, or one of ours; what is done already is not run again."""
     from scenarios.commands.study import Wish, conduct  # noqa: PLC0415
 
-    wish = Wish(name, quick, seeds, jobs, tasks, algorithms, assignments, tuned, instances, out)
+    wish = Wish(name, quick, seeds, jobs, tasks, algorithms, assignments, tuned, instances, out, cluster)
     conduct(wish)
 
 
 @foretell.command()
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
-@click.option("--jobs", type=click.IntRange(min=1), help="Runs at a time; default one per core.")
+@_JOBS
+@_ON_CLUSTER
 @click.option("--out", type=click.Path(path_type=Path), help="The sweep's folder; default sweeps/NAME.")
 @click.option("--dry-run", "--list", "only_shown", is_flag=True, help="Check all, list the runs, and run none.")
-def sweep(*, file: Path, jobs: int | None, out: Path | None, only_shown: bool) -> None:
+def sweep(*, file: Path, jobs: int | None, cluster: str | None, out: Path | None, only_shown: bool) -> None:
     """Run and compare scenarios, settings, algorithms and seeds of your own; what is done already is not run again."""
     from scenarios.commands.experiments.sweep import conduct, show  # noqa: PLC0415
 
     if only_shown:
         show(file, out)
     else:
-        conduct(file, jobs, out)
+        conduct(file, jobs, out, cluster)
 
 
 @foretell.command()
@@ -381,7 +401,7 @@ def sweep(*, file: Path, jobs: int | None, out: Path | None, only_shown: bool) -
 @click.option(
     "--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="How many, from the scenario's."
 )
-@click.option("--jobs", type=click.IntRange(min=1), help="Runs at a time; default one per core.")
+@_JOBS
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the runs; default twins/NAME.")
 def twin(
     *,

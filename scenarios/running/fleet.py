@@ -41,6 +41,10 @@ class HostConfig(Place):
     """One host of a fleet."""
 
     ssh: str = Field(default="", description="How `ssh` reaches it, such as pi@pi1.local; none: nobody dials it so.")
+    node: str = Field(
+        default="",
+        description="On Ray: the address of its node, or a resource that the node has; unset: the hosts spread.",
+    )
     participants: tuple[str, ...] = Field(
         min_length=1, description="Who lives there: names or shell patterns such as agent-*; everybody exactly once."
     )

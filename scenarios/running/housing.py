@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from broker.errors import UserError
 from broker.files import write_whole
@@ -13,10 +13,13 @@ from broker.text_files import read_text
 from scenarios.results.folder import RunFolder
 from scenarios.running.fleet import Fleet
 
-Carrier = Literal["ssh", "here"]
-"""How hosts are reached: over SSH, or each as a process of this host, to try a fleet out."""
+CLUSTERS = "ray or ray://HOST:PORT"
+CARRIERS = f"ssh, here, {CLUSTERS}"
+"""How hosts are reached: over SSH, each as a process of this host, to try a fleet out, or on the nodes of a cluster."""
+RAY = "ray"
 
 _MOST_BYTES = 1 << 20
+_CARRIER = r"ssh|here|ray(://[^/@\s]+:\d{1,5})?"
 
 
 class Housing(Model):
@@ -27,22 +30,36 @@ class Housing(Model):
         fleet: They.
     """
 
-    carrier: Carrier
+    carrier: str = Field(pattern=rf"^({_CARRIER})$")
     fleet: Fleet
 
+    @property
+    def is_on_ray(self) -> bool:
+        """Whether a Ray cluster carries them."""
+        return self.carrier.startswith(RAY)
 
-def housing(carrier: Carrier, fleet: Fleet, participants: tuple[str, ...]) -> Housing:
+
+def is_carrier(text: str) -> bool:
+    """Whether hosts can be reached so; see `CARRIERS`."""
+    return re.fullmatch(_CARRIER, text) is not None
+
+
+def housing(carrier: str, fleet: Fleet, participants: tuple[str, ...]) -> Housing:
     """The hosts for a run.
 
     Raises:
         UserError: Somebody lives nowhere or twice, or a host says not how it is reached.
     """
     fleet.homes(participants)
+    housed = Housing(carrier=carrier, fleet=fleet)
     for name, host in fleet.hosts.items():
         if carrier == "ssh" and not host.ssh:
             msg = f'host {name}: expected `ssh`, such as ssh = "pi@pi1.local", to reach it with --on ssh'
             raise UserError(msg)
-    return Housing(carrier=carrier, fleet=fleet)
+        if housed.is_on_ray and host.dial and not host.node:
+            msg = f"host {name}: `dial` says where it is, expected `node` too: without it Ray decides where it is"
+            raise UserError(msg)
+    return housed
 
 
 def write_housing(folder: RunFolder, housed: Housing) -> None:
