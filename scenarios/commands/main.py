@@ -18,6 +18,7 @@ from broker.release import lacking
 from broker.threads import limit_threads
 from scenarios.commands.exit_codes import ExitCode
 from scenarios.commands.fault import fault
+from scenarios.commands.hosts import carrier_option
 from scenarios.commands.policies.group import play, policy
 from scenarios.commands.screen import guests, say, shown_on
 
@@ -93,6 +94,16 @@ _OUT = click.option(
 )
 
 
+_JOBS = click.option("--jobs", type=click.IntRange(min=1), help="Runs at a time; default one per core.")
+_ON_CLUSTER = click.option(
+    "--on",
+    "cluster",
+    metavar="ray|ray://HOST:PORT",
+    callback=carrier_option.cluster,
+    help="Let the nodes of a Ray cluster do the runs.",
+)
+
+
 @foretell.command("list")
 def list_() -> None:
     """Scenarios that come with Foretell."""
@@ -154,7 +165,7 @@ _HOSTS = click.option(
 )
 
 
-def _housed(carrier: Literal["ssh", "here"] | None, hosts: Path | None) -> tuple[Literal["ssh", "here"], Path] | None:
+def _housed(carrier: str | None, hosts: Path | None) -> tuple[str, Path] | None:
     """How hosts are reached, and the document that names them; None for this host alone."""
     if (carrier is None) != (hosts is None):
         raise click.UsageError("--on says how the hosts of --hosts are reached: expected both, or neither")
@@ -174,8 +185,10 @@ def _housed(carrier: Literal["ssh", "here"] | None, hosts: Path | None) -> tuple
 @click.option(
     "--on",
     "carrier",
-    type=click.Choice(("ssh", "here", "socket")),
-    help="Reach the hosts of --hosts so; socket: those that wait with their bundles, whose folder is the scenario.",
+    metavar="ssh|here|socket|ray|ray://HOST:PORT",
+    callback=carrier_option.carrier,
+    help="Reach the hosts of --hosts so; ray: on nodes of a Ray cluster; socket: those that wait with their bundles, "
+    "whose folder is the scenario.",
 )
 @_HOSTS
 def run(
@@ -187,7 +200,7 @@ def run(
     transport: str | None,
     out: Path | None,
     resume: Path | None,
-    carrier: Literal["ssh", "here", "socket"] | None,
+    carrier: str | None,
     hosts: Path | None,
 ) -> None:
     """Run a scenario as processes, one per participant, in real time."""
@@ -229,7 +242,7 @@ def doctor(
     episodes: int | None,
     assignments: tuple[str, ...],
     hosts: Path,
-    carrier: Literal["ssh", "here"],
+    carrier: str,
 ) -> None:
     """Look the hosts of a run over: a line for each check, and what to do about a failure."""
     from scenarios.commands.hosts.doctor import doctor as look  # noqa: PLC0415
@@ -375,7 +388,7 @@ def evaluate(
     seed: int | None,
     assignments: tuple[str, ...],
     processes: bool,
-    carrier: Literal["ssh", "here"] | None,
+    carrier: str | None,
     hosts: Path | None,
     as_json: bool,
     out: Path | None,
@@ -407,7 +420,8 @@ class _Study(click.Command):
 @click.argument("name", metavar="STUDY", type=click.Choice(STUDIES))
 @click.option("--quick", is_flag=True, help="The quick scenarios instead of the paper's sizes.")
 @click.option("--seeds", type=click.IntRange(min=1), help="Seeds per group; default 3 with --quick, else 5.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Runs at a time; default one per core.")
+@_JOBS
+@_ON_CLUSTER
 @click.option("--task", "tasks", multiple=True, help="Only this task, of those below; repeatable.")
 @click.option("--algorithm", "algorithms", multiple=True, help="Only this algorithm, of those below; repeatable.")
 @click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Any setting, in all runs; repeatable.")
@@ -420,6 +434,7 @@ def study(
     quick: bool,
     seeds: int | None,
     jobs: int | None,
+    cluster: str | None,
     tasks: tuple[str, ...],
     algorithms: tuple[str, ...],
     assignments: tuple[str, ...],
@@ -430,23 +445,24 @@ def study(
     """Run an experiment of the paper, or one of ours; what is done already is not run again."""
     from scenarios.commands.study import Wish, conduct  # noqa: PLC0415
 
-    wish = Wish(name, quick, seeds, jobs, tasks, algorithms, assignments, tuned, instances, out)
+    wish = Wish(name, quick, seeds, jobs, tasks, algorithms, assignments, tuned, instances, out, cluster)
     conduct(wish)
 
 
 @foretell.command()
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
-@click.option("--jobs", type=click.IntRange(min=1), help="Runs at a time; default one per core.")
+@_JOBS
+@_ON_CLUSTER
 @click.option("--out", type=click.Path(path_type=Path), help="The sweep's folder; default sweeps/NAME.")
 @click.option("--dry-run", "--list", "only_shown", is_flag=True, help="Check all, list the runs, and run none.")
-def sweep(*, file: Path, jobs: int | None, out: Path | None, only_shown: bool) -> None:
+def sweep(*, file: Path, jobs: int | None, cluster: str | None, out: Path | None, only_shown: bool) -> None:
     """Run and compare scenarios, settings, algorithms and seeds of your own; what is done already is not run again."""
     from scenarios.commands.experiments.sweep import conduct, show  # noqa: PLC0415
 
     if only_shown:
         show(file, out)
     else:
-        conduct(file, jobs, out)
+        conduct(file, jobs, out, cluster)
 
 
 @foretell.command()
@@ -454,7 +470,7 @@ def sweep(*, file: Path, jobs: int | None, out: Path | None, only_shown: bool) -
 @click.option(
     "--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="How many, from the scenario's."
 )
-@click.option("--jobs", type=click.IntRange(min=1), help="Runs at a time; default one per core.")
+@_JOBS
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the runs; default twins/NAME.")
 def twin(
     *,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from rich.text import Text
 
 from broker.counting import counted
 from broker.errors import UserError
-from scenarios.commands.command_line import FORETELL
+from scenarios.commands.experiments.crews import crew_on
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import plain, say
 from scenarios.document.loading import parse_settings
@@ -51,17 +50,13 @@ class Wish:
     tuned: Path | None = None
     instances: int | None = None
     out: Path | None = None
+    cluster: str | None = None
 
     @property
     def folder(self) -> Path:
         """Where everything goes."""
         name = f"{self.name}-quick" if self.quick else self.name
         return self.out if self.out is not None else Path("studies") / name
-
-    @property
-    def parallel(self) -> int:
-        """Runs at a time."""
-        return self.jobs if self.jobs is not None else os.cpu_count() or 1
 
 
 def conduct(wish: Wish) -> None:
@@ -171,19 +166,19 @@ def _run(wish: Wish, console: Screen) -> list[Path]:
     scenarios = [document(cell) for cell in cells]  # refuses before anything is made
     folder = Folder(wish.folder)
     games = sum(scenario.episodes * scenario.parallel_episodes for scenario in scenarios)
-    _announce(console, study.title, len(cells), games, wish)
-    with folder.held(), interruptible() as interrupted:
+    with crew_on(wish.cluster, wish.jobs) as (crew, parallel), folder.held(), interruptible() as interrupted:
+        _announce(console, study.title, len(cells), games, f"{parallel} at a time, in {folder.root}")
         with bar(console) as show:
-            Runner(FORETELL, folder, wish.parallel, show, interrupted).run(cells)
-        return write_study(folder, study, cells, wish.parallel, command(wish))
+            Runner(crew, folder, parallel, show, interrupted).run(cells)
+        return write_study(folder, study, cells, parallel, command(wish))
 
 
 def _search(wish: Wish, console: Screen) -> list[Path]:
     choice = make_choice(wish)
     folder = Folder(wish.folder)
     count, before = count_cells(choice), 0
-    _announce(console, "Search", count, count_games(choice), wish)
-    with folder.held(), interruptible() as interrupted:
+    with crew_on(wish.cluster, wish.jobs) as (crew, parallel), folder.held(), interruptible() as interrupted:
+        _announce(console, "Search", count, count_games(choice), f"{parallel} at a time, in {folder.root}")
         with bar(console) as show:
 
             def show_rung(now: Standing) -> None:
@@ -191,11 +186,11 @@ def _search(wish: Wish, console: Screen) -> list[Path]:
 
             def run(cells: Sequence[Cell]) -> None:
                 nonlocal before
-                Runner(FORETELL, folder, wish.parallel, show_rung, interrupted).run(cells)
+                Runner(crew, folder, parallel, show_rung, interrupted).run(cells)
                 before += len(cells)
 
             tried, cells = search(folder, choice, run)
-        return write_search(folder, tried, cells, wish.parallel, command(wish))
+        return write_search(folder, tried, cells, parallel, command(wish))
 
 
 def _check_theory(wish: Wish, console: Screen) -> list[Path]:
@@ -213,9 +208,9 @@ def _check_theory(wish: Wish, console: Screen) -> list[Path]:
     return [wish.folder / f"theory.{ending}" for ending in ("png", "md", "json")]
 
 
-def _announce(console: Screen, title: str, cells: int, games: int, wish: Wish) -> None:
+def _announce(console: Screen, title: str, cells: int, games: int, how: str) -> None:
     size = f"{counted(cells, 'run')}, {games:,} episodes (all copies)"
-    said = Text.assemble((plain(title), "bold"), plain(f": {size}, {wish.parallel} at a time, in {wish.folder}"))
+    said = Text.assemble((plain(title), "bold"), plain(f": {size}, {how}"))
     console.print(said, highlight=False, soft_wrap=True)
 
 
@@ -230,7 +225,7 @@ def _refuse_what_does_not_apply(wish: Wish) -> None:
         "--instances": (wish.instances is not None, wish.name == "theory", "theory"),
     }
     of_runs = {"--quick": wish.quick, "--seeds": wish.seeds, "--jobs": wish.jobs, "--task": wish.tasks}
-    of_runs |= {"--algorithm": wish.algorithms, "--set": wish.assignments}
+    of_runs |= {"--on": wish.cluster is not None, "--algorithm": wish.algorithms, "--set": wish.assignments}
     for option, value in of_runs.items():
         given[option] = (bool(value), wish.name != "theory", "studies that run scenarios, not to theory")
     for option, (is_given, applies, where) in given.items():

@@ -37,7 +37,7 @@ from scenarios.results.temporary import temporary_file
 from scenarios.running.control.interrupting import interruptible
 from scenarios.running.control.run import run
 from scenarios.running.fleet import load_fleet
-from scenarios.running.housing import Carrier, Housing, housing, read_housing, write_housing
+from scenarios.running.housing import Housing, housing, read_housing, write_housing
 from scenarios.running.machine import make_ready
 from scenarios.running.ways import WayName, way_called, way_named, way_over
 
@@ -86,7 +86,7 @@ def _go_on(way: WayName, folder: RunFolder, episodes: int | None) -> None:
 
 
 def execute(
-    way: WayName, scenario: Scenario, out: Path | None, hosts: tuple[Carrier, Path] | Housing | None = None
+    way: WayName, scenario: Scenario, out: Path | None, hosts: tuple[str, Path] | Housing | None = None
 ) -> None:
     """Run a scenario, show it and keep its results.
 

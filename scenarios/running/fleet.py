@@ -46,6 +46,10 @@ class HostConfig(Place):
         default="",
         description="Where `foretell host` waits for its launcher, such as tcp://10.77.0.2:7000; none: it does not.",
     )
+    node: str = Field(
+        default="",
+        description="On Ray: the address of its node, or a resource that the node has; unset: the hosts spread.",
+    )
     participants: tuple[str, ...] = Field(
         min_length=1, description="Who lives there: names or shell patterns such as agent-*; everybody exactly once."
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from broker.errors import UserError
 from broker.files import write_whole
@@ -14,11 +14,14 @@ from broker.text_files import read_text
 from scenarios.results.folder import RunFolder
 from scenarios.running.fleet import Fleet
 
-Carrier = Literal["ssh", "here", "socket"]
-"""How hosts are reached: over SSH, each as a process of this host, to try a fleet out, or where each waits with its
-bundle."""
+CLUSTERS = "ray or ray://HOST:PORT"
+CARRIERS = f"ssh, here, socket, {CLUSTERS}"
+"""How hosts are reached: over SSH, each as a process of this host, to try a fleet out, where each waits with its
+bundle, or on the nodes of a cluster."""
+RAY = "ray"
 
 _MOST_BYTES = 1 << 20
+_CARRIER = r"ssh|here|socket|ray(://[^/@\s]+:\d{1,5})?"
 
 
 class Housing(Model):
@@ -30,18 +33,29 @@ class Housing(Model):
         bundle: The launcher's, where hosts wait with theirs.
     """
 
-    carrier: Carrier
+    carrier: str = Field(pattern=rf"^({_CARRIER})$")
     fleet: Fleet
     bundle: Path | None = None
 
+    @property
+    def is_on_ray(self) -> bool:
+        """Whether a Ray cluster carries them."""
+        return self.carrier.startswith(RAY)
 
-def housing(carrier: Carrier, fleet: Fleet, participants: tuple[str, ...]) -> Housing:
+
+def is_carrier(text: str) -> bool:
+    """Whether hosts can be reached so; see `CARRIERS`."""
+    return re.fullmatch(_CARRIER, text) is not None
+
+
+def housing(carrier: str, fleet: Fleet, participants: tuple[str, ...]) -> Housing:
     """The hosts for a run.
 
     Raises:
         UserError: Somebody lives nowhere or twice, or a host says not how it is reached.
     """
     fleet.homes(participants)
+    housed = Housing(carrier=carrier, fleet=fleet)
     for name, host in fleet.hosts.items():
         if carrier == "ssh" and not host.ssh:
             msg = f'host {name}: expected `ssh`, such as ssh = "pi@pi1.local", to reach it with --on ssh'
@@ -49,7 +63,10 @@ def housing(carrier: Carrier, fleet: Fleet, participants: tuple[str, ...]) -> Ho
         if carrier == "socket" and not host.control:
             msg = f'host {name}: expected `control`, such as control = "tcp://10.77.0.2:7000", where it waits'
             raise UserError(msg)
-    return Housing(carrier=carrier, fleet=fleet)
+        if housed.is_on_ray and host.dial and not host.node:
+            msg = f"host {name}: `dial` says where it is, expected `node` too: without it Ray decides where it is"
+            raise UserError(msg)
+    return housed
 
 
 def write_housing(folder: RunFolder, housed: Housing) -> None:

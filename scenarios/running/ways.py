@@ -26,6 +26,10 @@ def way_called(name: WayName) -> Way:
 
 def way_over(housed: Housing) -> Way:
     """As processes of other hosts."""
+    if housed.is_on_ray:
+        from scenarios.running.cluster.ray_hosts import on_ray  # noqa: PLC0415
+
+        return on_ray(housed.carrier, housed.fleet)
     from scenarios.running.hosts.bundle import open_bundle  # noqa: PLC0415
     from scenarios.running.hosts.carrier import Dial  # noqa: PLC0415
     from scenarios.running.hosts.fleet_site import fleet_plan, fleet_site, over_ssh, right_here  # noqa: PLC0415

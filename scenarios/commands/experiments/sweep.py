@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 
 from rich.text import Text
 
 from broker.counting import counted
-from scenarios.commands.command_line import FORETELL
+from scenarios.commands.experiments.crews import crew_on
 from scenarios.commands.planned import hushed
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import plain, say
@@ -21,28 +20,28 @@ from scenarios.sweeps.reading import check, read_sweep
 from scenarios.sweeps.sweep import Sweep
 
 
-def conduct(file: Path, jobs: int | None, out: Path | None) -> None:
+def conduct(file: Path, jobs: int | None, out: Path | None, cluster: str | None = None) -> None:
     """Run a sweep, or what is left of it, and write its files.
 
     Args:
         file: Its document.
         jobs: How many runs at a time; None for one a core.
         out: Its folder; None for `sweeps/NAME`.
+        cluster: The Ray cluster that does the runs; None for this host.
 
     Raises:
         ForetellError: A run failed, or something cannot work; then nothing was started.
         KeyboardInterrupt: Interrupted; what is done is kept.
     """
     sweep, folder = _read(file, out)
-    parallel = jobs or os.cpu_count() or 1
     with hushed():
         check(sweep)
     console = Screen(stderr=True)
-    said = plain(f": {counted(len(sweep.cells), 'run')}, {parallel} at a time, in {folder.root}")
-    console.print(Text.assemble((plain(sweep.study.title), "bold"), said), highlight=False, soft_wrap=True)
-    with folder.held(), interruptible() as interrupted:
+    with crew_on(cluster, jobs) as (crew, parallel), folder.held(), interruptible() as interrupted:
+        said = plain(f": {counted(len(sweep.cells), 'run')}, {parallel} at a time, in {folder.root}")
+        console.print(Text.assemble((plain(sweep.study.title), "bold"), said), highlight=False, soft_wrap=True)
         with bar(console) as show:
-            Runner(FORETELL, folder, parallel, show, interrupted).run(sweep.cells)
+            Runner(crew, folder, parallel, show, interrupted).run(sweep.cells)
         with hushed():
             files = write_sweep(folder, sweep, parallel, shlex.join(("foretell", "sweep", file.name)))
     for each in files:

@@ -20,13 +20,13 @@ from scenarios.running.control.run import run
 from scenarios.running.fleet import load_fleet
 from scenarios.running.hosts.doctor import Check, look_over
 from scenarios.running.hosts.fleet_site import over_ssh, right_here
-from scenarios.running.housing import Carrier, Housing, housing
+from scenarios.running.housing import Housing, housing
 from scenarios.running.ways import way_over
 
 _EVERYBODY = "all"
 
 
-def doctor(scenario: Scenario, hosts: Path, carrier: Carrier) -> None:
+def doctor(scenario: Scenario, hosts: Path, carrier: str) -> None:
     """Look all hosts over and, if they are well, let everybody join and play an episode.
 
     Raises:

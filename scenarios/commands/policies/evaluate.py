@@ -26,7 +26,7 @@ from scenarios.results.temporary import temporary_folder
 from scenarios.running.control.interrupting import interruptible
 from scenarios.running.control.run import run
 from scenarios.running.fleet import load_fleet
-from scenarios.running.housing import Carrier, Housing, housing
+from scenarios.running.housing import Housing, housing
 from scenarios.running.machine import make_ready
 from scenarios.running.ways import WayName, way_called, way_over
 
@@ -34,7 +34,7 @@ _AGENTS_SHOWN = 20
 
 
 def evaluate(
-    wish: EvaluationWish, way: WayName, out: Path | None, *, as_json: bool, hosts: tuple[Carrier, Path] | None
+    wish: EvaluationWish, way: WayName, out: Path | None, *, as_json: bool, hosts: tuple[str, Path] | None
 ) -> None:
     """Let trained agents act, and show what they earn.
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import subprocess
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +21,6 @@ from pathlib import Path
 from broker.arithmetic.version import ARITHMETIC
 from broker.errors import ForetellError, UserError
 from broker.files import write_whole
-from broker.servers.leash import leashed
 from broker.text_files import read_text
 from scenarios.document.delay_traces import with_traces
 from scenarios.document.loading import MOST_BYTES, load_scenario, parse_scenario, parse_settings
@@ -31,6 +29,7 @@ from scenarios.results.folder import RunFolder, locked, require_text
 from scenarios.results.reader import read_store, require_version
 from scenarios.results.run_result import read_summary
 from scenarios.running.batch.cell import Cell
+from scenarios.running.batch.crew import Crew
 
 _LOOK_EVERY_S = 0.1
 _COUNT_EVERY_S = 2.0
@@ -159,7 +158,7 @@ class Runner:
     """Runs cells.
 
     Args:
-        foretell: The words that start the command line as a process.
+        crew: Whoever does it.
         folder: Where their runs go.
         jobs: How many at a time.
         show: Called again and again.
@@ -168,18 +167,18 @@ class Runner:
 
     def __init__(
         self,
-        foretell: Sequence[str],
+        crew: Crew,
         folder: Folder,
         jobs: int,
         show: ShowStanding,
         interrupted: Callable[[], bool],
     ) -> None:
-        self._foretell = foretell
+        self._crew = crew
         self._folder = folder
         self._jobs = jobs
         self._show = show
         self._interrupted = interrupted
-        self._processes: dict[Cell, subprocess.Popen[bytes]] = {}
+        self._under_way: set[Cell] = set()
         self._failed: list[tuple[Cell, int]] = []
         self._played: dict[Cell, int] = {}
 
@@ -197,22 +196,23 @@ class Runner:
         done_before = len(cells) - len(waiting)
         counted_at = 0.0
         try:
-            while waiting or self._processes:
-                while waiting and len(self._processes) < self._jobs:
+            while waiting or self._under_way:
+                while waiting and len(self._under_way) < self._jobs:
                     cell = waiting.popleft()
                     self._start(cell, documents[cell])
-                self._reap({cell: documents[cell].episodes for cell in self._processes})
+                self._reap({cell: documents[cell].episodes for cell in self._under_way})
                 if time.monotonic() - counted_at > _COUNT_EVERY_S:
                     self._count()
                     counted_at = time.monotonic()
-                done = done_before + sum(cell not in self._processes for cell in self._played) - len(self._failed)
+                done = done_before + sum(cell not in self._under_way for cell in self._played) - len(self._failed)
                 self._show(Standing(done, len(cells), sum(self._played.values()), ahead))
                 if self._interrupted():
                     raise KeyboardInterrupt
-                if self._processes:
+                if self._under_way:
                     time.sleep(_LOOK_EVERY_S)
         finally:
-            self._end()
+            self._crew.end()
+            self._under_way.clear()
         self._show(Standing(len(cells) - len(self._failed), len(cells), sum(self._played.values()), ahead))
         if self._failed:
             raise ForetellError(self._explain(len(cells)))
@@ -222,48 +222,29 @@ class Runner:
         shutil.rmtree(run.root, ignore_errors=True)  # a run that did not come to its end
         try:
             write_whole(given, wanted.to_toml().encode())  # what was checked, whatever becomes of its sources
-            log_file = self._folder.log(cell).open("wb")
+            self._crew.start(cell, given, run, self._folder.log(cell))
         except OSError as error:
             msg = f"cannot write what cell {cell.id} is given and says in {self._folder.root}: {error.strerror}"
             raise UserError(msg) from None
         self._played[cell] = 0
-        with log_file as log:
-            # A session of its own: Ctrl-C in the terminal reaches the study, which ends its processes itself.
-            self._processes[cell] = subprocess.Popen(  # noqa: S603 - our own command line
-                leashed([*self._foretell, "simulate", str(given), "--out", str(run.root)], "inherit"),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self._under_way.add(cell)
 
     def _reap(self, episodes: dict[Cell, int]) -> None:
-        for cell, process in list(self._processes.items()):
-            code = process.poll()
-            if code is None:
-                continue
-            del self._processes[cell]
+        for cell, code in self._crew.reap().items():
+            self._under_way.remove(cell)
             self._played[cell] = episodes[cell]
             if code != 0 or read_summary(self._folder.run(cell)) is None:
                 self._failed.append((cell, code))
 
     def _count(self) -> None:
         """Look at how many episodes the runs under way have recorded."""
-        for cell in self._processes:
+        for cell in self._under_way:
             try:
                 with read_store(self._folder.run(cell).store) as store:
                     newest = store.newest_episode()
             except UserError:
                 continue  # not there yet
             self._played[cell] = 0 if newest is None else 1 + newest
-
-    def _end(self) -> None:
-        """End what is under way: its run will be made anew."""
-        for process in self._processes.values():
-            process.kill()
-        for process in self._processes.values():
-            process.wait()
-        self._processes.clear()
 
     def _explain(self, cells: int) -> str:
         cell, code = self._failed[0]

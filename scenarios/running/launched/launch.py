@@ -67,11 +67,13 @@ class Launched:
         self._clock = OwnClock()
 
     def life(self, plan: Plan, config: LifeConfig, late: Mapping[str, float]) -> LaunchedLife:
-        """A life over the same meeting place as the one before."""
-        wiring = replace(self._found.wiring, checkpoints=self._folder, life=config)
+        """A life over the same meeting place as the one before; a host may have moved since then."""
+        fitting, wiring = self._fit(plan), self._found.wiring
+        met = fitting.scenario.transport.zeromq.addresses
+        addresses = {name: met.get(name, address) for name, address in wiring.addresses.items()}
         return LaunchedLife(
-            self._fit(plan),
-            wiring,
+            fitting,
+            replace(wiring, addresses=addresses, checkpoints=self._folder, life=config),
             self._observer,
             site=self._site,
             found=self._found,

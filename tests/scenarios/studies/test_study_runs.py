@@ -16,6 +16,7 @@ from runs import children_of, command, foretell, start_afresh, until
 from broker.errors import ForetellError, UserError
 from scenarios.commands.command_line import FORETELL
 from scenarios.running.batch.cell import Cell, Group
+from scenarios.running.batch.crew import LocalCrew
 from scenarios.running.batch.runner import Folder, Runner
 from scenarios.running.procfs import is_alive
 
@@ -174,7 +175,9 @@ def test_a_failed_cell_is_named_with_its_log_and_the_others_are_run(tmp_path):
     deaf = ("faults", '[{kind="drop", probability=1.0, messages=["timestep"], destination="agent-1"}]')
     folder, seen = Folder(tmp_path), []
     with folder.held(), pytest.raises(ForetellError) as failed:
-        Runner(FORETELL, folder, 2, seen.append, lambda: False).run([tiny_cell("bad", deaf), tiny_cell("good")])
+        Runner(LocalCrew(FORETELL), folder, 2, seen.append, lambda: False).run(
+            [tiny_cell("bad", deaf), tiny_cell("good")]
+        )
     assert not isinstance(failed.value, UserError)  # exit 3
     log = folder.log(tiny_cell("bad"))
     assert str(failed.value) == f"cell bad--independent--seed1 failed with exit code 3. Its log: {log}"

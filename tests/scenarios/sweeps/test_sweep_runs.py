@@ -17,6 +17,7 @@ from scenarios.commands.command_line import FORETELL
 from scenarios.commands.experiments.sweep import conduct, show
 from scenarios.document.loading import CATALOGUE, load_scenario
 from scenarios.running.batch.cell import Cell, Group
+from scenarios.running.batch.crew import LocalCrew
 from scenarios.running.batch.runner import Folder, Runner, is_done, resolved
 from scenarios.studies.conduct import gather
 from scenarios.sweeps.reading import read_sweep
@@ -170,7 +171,7 @@ def test_a_run_that_names_a_policy_and_a_trace_is_known_again_and_one_that_went_
     )
     folder = Folder(tmp_path / "out")
     with folder.held():
-        Runner(FORETELL, folder, 1, lambda _: None, lambda: False).run([cell])
+        Runner(LocalCrew(FORETELL), folder, 1, lambda _: None, lambda: False).run([cell])
     assert is_done(folder, cell, resolved(cell))
     assert load_scenario(str(folder.document(cell))).faults[0].delay_s.values_s == (0.01, 0.02)
     (tmp_path / "delays.csv").write_text("0.01\n0.03\n", encoding="utf-8")

@@ -1,0 +1,113 @@
+"""The cells of a study on the nodes of a Ray cluster, a task each; their runs come home."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from agent_node.saved_policy import place_of_policy
+from broker.arithmetic.version import ARITHMETIC
+from broker.errors import UserError
+from broker.files import write_whole
+from broker.release import FORETELL
+from broker.text_files import read_text
+from scenarios.document.loading import MOST_BYTES, parse_scenario
+from scenarios.results.folder import RunFolder
+from scenarios.running.batch.cell import Cell
+from scenarios.running.cluster.cell_task import Files, play_cell, read_files, write_files
+from scenarios.running.cluster.connected import RayCluster
+from scenarios.running.cluster.ray_hosts import sentence
+from scenarios.running.hosts.bundle import CODE, POLICY
+from scenarios.running.hosts.client import LOST
+
+_RETRIES = 3
+"""How often a cell is begun anew whose node, or Ray's process there, was lost."""
+_ENDS_WITHIN_S = 10.0
+
+
+class RayCrew:
+    """See `scenarios.running.batch.crew.Crew`.
+
+    Args:
+        cluster: Its nodes compute.
+        foretell: The words that start the command line as a process; the interpreter is the one of each node.
+    """
+
+    def __init__(self, cluster: RayCluster, foretell: Sequence[str]) -> None:
+        self._cluster, self._ray = cluster, cluster.api
+        self._words = tuple(foretell[1:])
+        self._task = self._ray.remote(num_cpus=1, max_retries=_RETRIES, scheduling_strategy="SPREAD")(play_cell)
+        self._under_way: dict[Any, tuple[Cell, RunFolder, Path, Path]] = {}
+
+    def start(self, cell: Cell, given: Path, run: RunFolder, log: Path) -> None:
+        """Begin the run of a cell."""
+        log.write_bytes(b"")
+        with self._cluster.asked():
+            told = self._task.remote(self._words, (FORETELL, ARITHMETIC), parcel(given))
+        self._under_way[told] = (cell, run, given, log)
+
+    def reap(self) -> dict[Cell, int]:
+        """The exit codes of those that have ended, whose runs are here."""
+        if not self._under_way:
+            return {}
+        with self._cluster.asked():
+            ended, _ = self._ray.wait(list(self._under_way), num_returns=len(self._under_way), timeout=0)
+        return {self._under_way[told][0]: self._take(told) for told in ended}
+
+    def end(self) -> None:
+        """Cancel what is under way: its runs will be made anew."""
+        left = list(self._under_way)
+        self._under_way.clear()
+        with suppress(UserError), self._cluster.asked():  # a cluster that is lost ends them itself
+            for told in left:
+                self._ray.cancel(told)
+            if left:
+                self._ray.wait(left, num_returns=len(left), timeout=_ENDS_WITHIN_S, fetch_local=False)
+
+    def _take(self, told: Any) -> int:
+        _, run, given, log = self._under_way.pop(told)
+        try:
+            code, said, files = self._ray.get(told)
+        except self._ray.exceptions.RayError as error:
+            log.write_text(f"{sentence(error)}\n", encoding="utf-8")
+            return LOST
+        log.write_bytes(said)
+        unpack(files, run, given)
+        return int(code)
+
+
+def parcel(given: Path) -> Files:
+    """A document, and what it names by its place on this host, to be found beside it on another."""
+    scenario, files = parse_scenario(read_text(given, MOST_BYTES), {}), {}
+    environment, policy = scenario.environment, scenario.initial_policy
+    if (source := getattr(environment, "file", None)) is not None:
+        there = Path(CODE) / Path(source).name
+        files[str(there)] = Path(source).read_bytes()
+        scenario = scenario.model_copy(update={"environment": environment.model_copy(update={"file": there})})
+    if policy is not None:
+        found = read_files(place_of_policy(policy.path))
+        files |= {f"{POLICY}/{name}": content for name, content in found.items()}
+        scenario = scenario.model_copy(update={"initial_policy": policy.model_copy(update={"path": Path(POLICY)})})
+    return {"scenario.toml": scenario.to_toml().encode()} | files
+
+
+def unpack(files: Files, run: RunFolder, given: Path) -> None:
+    """Put a run's folder where it would be had it been run here; whole or not at all.
+
+    Args:
+        files: What came home.
+        run: Its folder.
+        given: The document that names the user's code by its place here.
+    """
+    arriving = RunFolder(run.root.with_name(f".{run.root.name}.arriving"))
+    shutil.rmtree(arriving.root, ignore_errors=True)
+    arriving.root.mkdir()
+    write_files(arriving.root, files)
+    wanted = parse_scenario(read_text(given, MOST_BYTES), {})
+    if getattr(wanted.environment, "file", None) is not None and arriving.scenario.exists():
+        found = parse_scenario(read_text(arriving.scenario, MOST_BYTES), {})
+        write_whole(arriving.scenario, found.model_copy(update={"environment": wanted.environment}).to_toml().encode())
+    arriving.root.rename(run.root)

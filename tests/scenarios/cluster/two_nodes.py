@@ -1,0 +1,30 @@
+"""`python two_nodes.py FOLDER HEAD OTHER`: a Ray cluster of two nodes on loopback, until its input ends.
+
+It says the address of the cluster; a line with the address of a node removes that node.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ray.cluster_utils import Cluster
+
+SMALL = {"num_cpus": 2, "object_store_memory": 80_000_000}
+
+
+def main() -> None:
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    folder, first, other = sys.argv[1:]
+    head = SMALL | {"node_ip_address": first, "include_dashboard": False, "temp_dir": folder}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    nodes = {other: cluster.add_node(node_ip_address=other, **SMALL)}
+    print(cluster.address, flush=True)
+    for line in sys.stdin:
+        cluster.remove_node(nodes.pop(line.strip()), allow_graceful=True)
+        print("removed", flush=True)
+    cluster.shutdown()
+
+
+if __name__ == "__main__":
+    main()
