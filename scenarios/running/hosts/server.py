@@ -117,6 +117,8 @@ class Host:
             self._open_ends = False
             return
         self._heard_at = self._clock()
+        if self._claim is not None:
+            self._claim.hear()
         for frame in self._frames.cut(arrived):
             self._do(frames.asked(frame))
 
