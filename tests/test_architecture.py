@@ -44,7 +44,7 @@ FLOORS = (
     ("scenarios/running/control", "scenarios/running/batch"),
     ("scenarios/running/meeting", "scenarios/running/processes"),
     ("scenarios/running/simulated", "scenarios/running/launched", "scenarios/running/hosts"),
-    ("scenarios/running/ways.py",),
+    ("scenarios/running/ways.py", "scenarios/running/run_logs.py"),
     ("scenarios/play", "scenarios/policies"),
     ("scenarios/api",),
     ("scenarios/bench", "scenarios/trials", "scenarios/studies", "scenarios/studies/theory"),

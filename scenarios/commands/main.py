@@ -439,6 +439,17 @@ def why(run: Path) -> None:
 
 @foretell.command()
 @_RUN
+@click.argument("who", nargs=-1)
+@click.option("--follow", is_flag=True, help="Go on with what is said from now on, until the run ends.")
+def logs(run: Path, who: tuple[str, ...], *, follow: bool) -> None:
+    """What the processes of a run say, or those of WHO alone, from all of its hosts."""
+    from scenarios.commands.hosts.logs import show_logs  # noqa: PLC0415
+
+    show_logs(run, who, follow=follow)
+
+
+@foretell.command()
+@_RUN
 @click.option("--edges", "by_edge", is_flag=True, help="A line for every edge instead of every kind of message.")
 def ledger(run: Path, *, by_edge: bool) -> None:
     """What became of the messages of a run, and why: heard, skipped, lost, late, rejected, struck by faults."""

@@ -36,11 +36,13 @@ from scenarios.running.hosts.frames import (
     IntactKept,
     KillNodes,
     LeaveHost,
+    LookInto,
     NewestKept,
     NodeEnded,
     OpenRun,
     PruneKept,
     ReadKept,
+    ReadLogs,
     Refusal,
     RenewLease,
     Request,
@@ -49,6 +51,7 @@ from scenarios.running.hosts.frames import (
     Told,
 )
 from scenarios.running.hosts.remote_checkpoints import checkpoint_bytes
+from scenarios.running.log_files import new_in_logs
 from scenarios.running.nodes import Nodes
 from scenarios.running.processes.forked_nodes import ForkedNodes
 
@@ -79,6 +82,7 @@ class Host:
         self._claim: HostClaim | None = None
         self._lease_s = _SILENT_S
         self._nodes: Nodes | None = None
+        self._logs: Path | None = None
         self._told: set[str] = set()
         self._stack = ExitStack()
 
@@ -134,30 +138,38 @@ class Host:
         self._say(answer)
 
     def _done(self, request: Request) -> Any:
-        if isinstance(request, RenewLease):
-            return None
-        if isinstance(request, LeaveHost):
-            self._left = True
-            return None
-        if isinstance(request, OpenRun):
-            return self._open(request)
+        match request:
+            case RenewLease():
+                return None
+            case LeaveHost():
+                self._left = True
+                return None
+            case OpenRun():
+                return self._open(request)
+            case LookInto(run):
+                return self._look_into(run)
+            case ReadLogs(begin) if self._logs is not None:
+                return new_in_logs(self._logs, begin)
+            case Examine(listens, dials) if self._nodes is not None:
+                return examine(listens, dials)
         if self._nodes is None:
             raise ForetellError("expected a launcher to open a run first")
+        return self._of_nodes(self._nodes, request)
+
+    def _of_nodes(self, nodes: Nodes, request: Request) -> Any:
         match request:
             case StartNode(name, slice_json):
                 self._told.discard(name)
-                return self._nodes.start(name, slice_json)
+                return nodes.start(name, slice_json)
             case StopNode(name):
-                return self._nodes.stop(name)
+                return nodes.stop(name)
             case ContinueNode(name):
-                return self._nodes.go_on(name)
+                return nodes.go_on(name)
             case KillNodes(names):
-                return self._nodes.kill(names)
+                return nodes.kill(names)
             case EndNodes():
-                self._nodes.end()
+                nodes.end()
                 return self._told.clear()
-            case Examine(listens, dials):
-                return examine(listens, dials)
             case _:
                 return _of_checkpoints(request)
 
@@ -182,6 +194,12 @@ class Host:
         self._lease_s = asked.lease_s
         self._nodes = ForkedNodes(folder)
         return {"pid": os.getpid(), "folder": str(root), "python": sys.version.split()[0]}
+
+    def _look_into(self, run: str) -> None:
+        self._logs = RunFolder(self._base / _inside(run)).logs
+        if not self._logs.is_dir():
+            msg = f"expected the folder of a run that was here, found none at {self._logs.parent}"
+            raise UserError(msg)
 
     def _tell_ends(self) -> None:
         """Tell of those that have ended since the last look."""
