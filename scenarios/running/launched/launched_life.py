@@ -68,8 +68,9 @@ class LaunchedLife:
     def begin(self) -> None:
         """Connect the observer, then start every participant; those that are late come later."""
         self._wiring = replace(self._wiring, broker=self._found.begin())
+        within_s = _CONNECT_WITHIN_S if self._plan.has_own_broker else self._plan.scenario.joining.give_up_s
         self._inbox = open_inbox(
-            self._plan, self._wiring, self._observer, self._clock, found=self._found, try_for_s=_CONNECT_WITHIN_S
+            self._plan, self._wiring, self._observer, self._clock, found=self._found, try_for_s=within_s
         )
         now = self._clock()
         self._starts_at = {name: now + self._late.get(name, 0.0) for name in self._names}
