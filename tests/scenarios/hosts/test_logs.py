@@ -1,4 +1,7 @@
-"""What the processes of a run say is read in one place, wherever they live, while the run goes on and afterwards."""
+"""What the processes of a run say is read in one place, wherever they live, while the run goes on and afterwards.
+
+The run's hosts have IPv6 addresses.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from ports import free_ports
-from runs import TINY, foretell, start
+from runs import TINY, foretell, simulate_here, start, summary
 
 from scenarios.results.folder import RunFolder, locked
 from scenarios.results.reader import read_store
@@ -16,15 +19,16 @@ from scenarios.running.run_logs import HostLogs
 
 pytestmark = pytest.mark.processes
 
+DOCUMENT = ("exchange-quick", *TINY, "--episodes", "1")
 FLEET = """
 [launcher]
-dial = "127.0.0.1"
+dial = "::1"
 [left]
-dial = "127.0.0.1"
+dial = "::1"
 folder = "{folder}"
 participants = ["environment"]
 [right]
-dial = "127.0.0.1"
+dial = "::1"
 folder = "{folder}"
 participants = ["agent-*"]
 """
@@ -36,7 +40,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("ran")
     (root / "hosts.toml").write_text(FLEET.format(folder=root / "there"))
     port = f"transport.zeromq.base_port={free_ports(5)}"
-    words = ("exchange-quick", *TINY, "--episodes", "1", "--set", port, "--out", str(root / "run"))
+    words = (*DOCUMENT, "--transport", "forwarder", "--set", port, "--out", str(root / "run"))
     done = foretell("run", *words, "--on", "here", "--hosts", str(root / "hosts.toml"))
     assert done.returncode == 0, done.stderr
     return root / "run"
@@ -45,6 +49,12 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def log_there(out: Path, host: str, name: str) -> Path:
     with read_store(RunFolder(out).store) as store:
         return out.parent / "there" / host / str(store.run_name()) / "logs" / f"{name}.log"
+
+
+def test_hosts_with_ipv6_addresses_decide_what_a_simulation_decides(ran, tmp_path):
+    names = ("curve_digest", "weights_digest")
+    simulated, found = simulate_here(tmp_path / "simulated", *DOCUMENT), summary(ran)
+    assert [found[name] for name in names] == [simulated[name] for name in names]
 
 
 def test_logs_of_all_hosts_stand_in_one_place(ran):
