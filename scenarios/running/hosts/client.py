@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from broker.errors import ForetellError, UserError
-from broker.own_clock import OwnClock
 from broker.servers.leash import end_of_input, leashed
 from scenarios.running.hosts import frames
 from scenarios.running.hosts.frames import (
@@ -36,6 +35,8 @@ _RENEW_EVERY_S = 1.0
 _ANSWER_WITHIN_S = 30.0
 _CHUNK = 1 << 20
 _TRY_EVERY_S = 1.0
+_LONGEST_TRY_S = _ANSWER_WITHIN_S + 15.0
+"""What takes longer is no try: this process was stopped meanwhile."""
 _ENDS_WITHIN_S = 3.0
 
 
@@ -68,7 +69,7 @@ class HostClient:
         self.name = name
         self._command, self._opening, self._log = command, opening, log
         self._explain, self._try_for_s = explain, try_for_s
-        self._clock = OwnClock()
+        self._given_up = ""
         self._connection: _Connection | None = None
         self._ended: dict[str, NodeEnd] = {}
         self._running: set[str] = set()
@@ -148,13 +149,24 @@ class HostClient:
             self._connection.close()
 
     def _again(self) -> _Connection:
-        give_up_at = self._clock() + self._try_for_s
+        """Reach the host anew; where that was tried for long enough once, it is tried no more.
+
+        Raises:
+            UserError: It cannot be reached.
+        """
+        if self._given_up:
+            raise UserError(self._given_up)
+        tried_s, looked_at = 0.0, time.monotonic()
         while True:
             try:
                 self.dial()
                 self.greet()
-            except UserError:
-                if self._clock() > give_up_at:
+            except UserError as error:
+                now = time.monotonic()
+                tried_s += min(now - looked_at, _LONGEST_TRY_S)
+                looked_at = now
+                if tried_s >= self._try_for_s:
+                    self._given_up = str(error)
                     raise
                 time.sleep(_TRY_EVERY_S)
             else:
