@@ -38,9 +38,14 @@ def housing(carrier: Carrier, fleet: Fleet, participants: tuple[str, ...]) -> Ho
         UserError: Somebody lives nowhere or twice, or a host says not how it is reached.
     """
     fleet.homes(participants)
+    places: dict[tuple[str, str], str] = {}
     for name, host in fleet.hosts.items():
         if carrier == "ssh" and not host.ssh:
             msg = f'host {name}: expected `ssh`, such as ssh = "pi@pi1.local", to reach it with --on ssh'
+            raise UserError(msg)
+        other = places.setdefault((host.ssh, host.folder), name)
+        if carrier == "ssh" and other != name:
+            msg = f"{other} and {name} are one host, {host.ssh}: expected it once, with all who live there"
             raise UserError(msg)
     return Housing(carrier=carrier, fleet=fleet)
 

@@ -12,6 +12,7 @@ from scenarios.commands.exit_codes import ExitCode
 from scenarios.commands.planned import planned
 from scenarios.commands.screen import say
 from scenarios.document.plan import Plan
+from scenarios.document.recovery_config import RecoveryConfig
 from scenarios.document.scenario import Scenario
 from scenarios.results.folder import make_run_folder
 from scenarios.results.observer import Observer
@@ -49,7 +50,8 @@ def doctor(scenario: Scenario, hosts: Path, carrier: Carrier) -> None:
 
 def _joined(plan: Plan, housed: Housing, root: Path) -> Check:
     """Whether everybody hears everybody: by a run of one episode, which finds firewalls and wrong keys too."""
-    one = replace(plan, scenario=plan.scenario.model_copy(update={"episodes": 1, "evaluation": None}))
+    once = {"episodes": 1, "evaluation": None, "recovery": RecoveryConfig(on_crash="fail")}
+    one = replace(plan, scenario=plan.scenario.model_copy(update=once))
     folder = make_run_folder(root, plan.scenario.name, plan.scenario.seed)
     observer = Observer(one, folder, "run", lambda _: None)
     try:

@@ -178,7 +178,7 @@ class LaunchedLife:
             how = f"it hung: no sign of its working loop for {self._hung[name]:.0f} s"
             return ParticipantDied(name, how, end.log)
         how = f"signal {signal.Signals(-end.code).name}" if end.code < 0 else f"exit code {end.code}"
-        return ParticipantDied(name, f"{how} ({end.said})" if end.said and end.code > 0 else how, end.log)
+        return ParticipantDied(name, f"{how} ({end.said})" if end.said else how, end.log)
 
 
 def open_inbox(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from broker_toys import Ear, listen_until, make_codec
+from mounts import APART, need_mounts
 from ports import free_ports
 
 from broker.config import TransportConfig
@@ -19,7 +20,6 @@ from broker.transports.zeromq.direct import ZeroMQTransport
 pytestmark = [pytest.mark.processes, pytest.mark.skipif(sys.platform != "linux", reason="mount namespaces are Linux's")]
 
 PLAYER = Path(__file__).parents[1] / "broker_toy_process.py"
-APART = ("unshare", "--mount", "--propagation", "private", "sh", "-c")
 
 
 @contextmanager
@@ -36,13 +36,6 @@ def player(names: Path, port: int, log: Path) -> Iterator[None]:
             yield
         finally:
             process.kill()
-
-
-def need_mounts() -> None:
-    """Where the kernel gives us no view of our own of the files, the test is skipped."""
-    probe = subprocess.run([*APART, "mount --bind /etc/hosts /etc/hosts"], capture_output=True, check=False)
-    if probe.returncode != 0:
-        pytest.skip(f"the kernel refuses mount namespaces: {probe.stderr.decode().strip()}")
 
 
 @pytest.mark.parametrize(("first", "then"), [("127.0.0.2", "127.0.0.3"), ("::1", "::1")])
