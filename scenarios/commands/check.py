@@ -43,7 +43,7 @@ def plan_of(scenario: Scenario, *, play: bool) -> Plan:
     game = partial(play_once, scenario.environment, scenario.seed)
     brought = isinstance(scenario.environment, PettingZooConfig | VmasConfig)
     if play and brought:
-        call_apart(game)
+        call_apart(game, "the environment")
     plan = planned(scenario)
     if play and not brought:
         game()

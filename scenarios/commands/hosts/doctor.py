@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from broker.counting import counted
-from broker.errors import ForetellError
+from broker.errors import ForetellError, UserError
+from broker.files import write_whole
 from scenarios.commands.exit_codes import ExitCode
 from scenarios.commands.planned import planned
 from scenarios.commands.screen import say
@@ -21,29 +22,39 @@ from scenarios.running.control.run import run
 from scenarios.running.fleet import load_fleet
 from scenarios.running.hosts.doctor import Check, look_over
 from scenarios.running.hosts.fleet_site import over_ssh, right_here
+from scenarios.running.hosts.profile import fleet_profile
 from scenarios.running.housing import Carrier, Housing, housing
 from scenarios.running.ways import way_over
 
 _EVERYBODY = "all"
 
 
-def doctor(scenario: Scenario, hosts: Path, carrier: Carrier) -> None:
+def doctor(scenario: Scenario, hosts: Path, carrier: Carrier, profile: Path | None) -> None:
     """Look all hosts over and, if they are well, let everybody join and play an episode.
 
+    Args:
+        scenario: What is to run.
+        hosts: The document of the hosts.
+        carrier: How they are reached.
+        profile: Where to write how long agents compute there; None: nowhere.
+
     Raises:
-        ForetellError: The document of the hosts makes no sense.
+        ForetellError: The document of the hosts makes no sense, or the profile cannot be made or written.
     """
     plan = planned(scenario)
     housed = housing(carrier, load_fleet(hosts), plan.participants)
     with temporary_folder() as root:
         folder = make_run_folder(Path(root) / "doctor", scenario.name, scenario.seed)
-        checks = look_over(housed.fleet, plan, folder, over_ssh if carrier == "ssh" else right_here)
+        command = over_ssh if carrier == "ssh" else right_here
+        checks = look_over(housed.fleet, plan, folder, command)
         for check in checks:
             _tell(check)
         if all(check.well for check in checks):
             joined = _joined(plan, housed, Path(root) / "run")
             _tell(joined)
             checks.append(joined)
+        if profile is not None and all(check.well for check in checks):
+            _write(fleet_profile(housed.fleet, plan, folder, command), profile)
     if not all(check.well for check in checks):
         sys.exit(ExitCode.WRONG)
 
@@ -63,6 +74,15 @@ def _joined(plan: Plan, housed: Housing, root: Path) -> Check:
     return Check(
         _EVERYBODY, "edges", True, f"HELLO over {counted(len(plan.graph.edges), 'edge')}, and one episode played"
     )
+
+
+def _write(text: str, path: Path) -> None:
+    try:
+        write_whole(path, text.encode())
+    except OSError as error:
+        msg = f"cannot write the profile {path}: {error.strerror}"
+        raise UserError(msg) from None
+    say(f"profile       {path}")
 
 
 def _tell(check: Check) -> None:

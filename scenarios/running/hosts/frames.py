@@ -112,6 +112,12 @@ class Examine(_Tagged, frozen=True):
     dials: tuple[str, ...]
 
 
+class MeasureSpeed(_Tagged, frozen=True):
+    """How long an agent that is told this computes there; answered with the numbers of `scenarios.running.speed`."""
+
+    slice_json: str
+
+
 class LookInto(_Tagged, frozen=True):
     """Look into a run's folder without working on it: the first that is said by who only reads its logs."""
 
@@ -147,6 +153,7 @@ Request = (
     | RenewLease
     | LeaveHost
     | Examine
+    | MeasureSpeed
     | LookInto
     | ReadLogs
 )

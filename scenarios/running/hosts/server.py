@@ -6,6 +6,7 @@ takes the run over, it ends everybody and itself.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import select
@@ -22,9 +23,10 @@ from broker.own_clock import OwnClock
 from broker.participants.checkpoint import FileCheckpoints
 from broker.release import FORETELL
 from scenarios.results.folder import RunFolder
+from scenarios.running.apart import call_apart
 from scenarios.running.hosts import frames
 from scenarios.running.hosts.claim import HostClaim, claimed
-from scenarios.running.hosts.examining import examine
+from scenarios.running.hosts.examining import cores, examine
 from scenarios.running.hosts.frames import (
     Answer,
     Asked,
@@ -37,6 +39,7 @@ from scenarios.running.hosts.frames import (
     KillNodes,
     LeaveHost,
     LookInto,
+    MeasureSpeed,
     NewestKept,
     NodeEnded,
     OpenRun,
@@ -152,6 +155,8 @@ class Host:
                 return new_in_logs(self._logs, begin)
             case Examine(listens, dials) if self._nodes is not None:
                 return examine(listens, dials)
+            case MeasureSpeed(slice_json) if self._nodes is not None:
+                return _measured(slice_json)
         if self._nodes is None:
             raise ForetellError("expected a launcher to open a run first")
         return self._of_nodes(self._nodes, request)
@@ -220,6 +225,20 @@ class Host:
         except OSError as error:
             _log.info("the launcher is gone: %s", error.strerror)
             self._open_ends = False
+
+
+def _measured(slice_json: str) -> tuple[float, float, int]:
+    """How long an agent computes here, found out where its algorithm can do no harm, and how many can at a time."""
+    told = Path("speed.json")
+
+    def measure() -> None:
+        from scenarios.running.speed import measure_speed  # noqa: PLC0415 - nobody else here needs an agent
+
+        write_whole(told, json.dumps(measure_speed(slice_json)).encode())
+
+    call_apart(measure, "the algorithm")
+    action_s, share_s = json.loads(told.read_bytes())
+    return action_s, share_s, cores()
 
 
 def _of_checkpoints(request: Request) -> Any:
