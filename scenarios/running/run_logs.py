@@ -101,9 +101,11 @@ def logs_of(folder: RunFolder, unreached: Callable[[str], None]) -> Iterator[lis
     with read_store(folder.store) as store:
         run = store.run_name() or ""
     with temporary_folder() as said, ExitStack() as stack:
-        for client in _clients(housed, run, said):
+        clients = list(_clients(housed, run, said))
+        for client in clients:  # all begin at the same time
             client.dial()
             stack.callback(client.close)
+        for client in clients:
             try:
                 client.greet()
                 found.append(HostLogs(client.name, partial(_ask, client)))

@@ -16,11 +16,16 @@ from scenarios.running.hosts import frames
 from scenarios.running.hosts.frames import (
     Answer,
     Asked,
+    ForgetKept,
     Frames,
+    IntactKept,
     LeaveHost,
     LookInto,
+    NewestKept,
     NodeEnded,
     OpenRun,
+    PruneKept,
+    ReadKept,
     Refusal,
     RenewLease,
     Request,
@@ -31,6 +36,8 @@ from scenarios.running.nodes import NodeEnd
 LOST = 254
 """The exit code of participants whose host is lost: nobody knows how they ended."""
 
+_OF_WHAT_IS_KEPT = (IntactKept, ReadKept, PruneKept, ForgetKept, NewestKept)
+"""Asked twice, it is done once."""
 _RENEW_EVERY_S = 1.0
 _ANSWER_WITHIN_S = 30.0
 _CHUNK = 1 << 20
@@ -100,24 +107,28 @@ class HostClient:
             raise UserError(msg) from None
 
     def ask(self, request: Request) -> Any:
-        """Ask, once more over a new connection if the one there was is lost.
+        """Ask, over a new connection if the one there was is lost; of what is kept there, again and again.
 
         Raises:
             UserError: The host cannot be reached any more, or refuses.
-            HostLost: It was lost just now.
+            HostLost: It was lost just now, and its processes with it.
         """
-        connection = self._connection
-        if connection is None or connection.lost:
-            connection = self._again()
-        if isinstance(request, StartNode):
-            self._ended.pop(request.name, None)
-            connection.ended.pop(request.name, None)
-            self._running.add(request.name)
-        try:
-            return connection.ask(request)
-        except UserError as error:
-            msg = f"host {self.name}: {error}"
-            raise UserError(msg) from None
+        while True:
+            connection = self._connection
+            if connection is None or connection.lost:
+                connection = self._again()
+            if isinstance(request, StartNode):
+                self._ended.pop(request.name, None)
+                connection.ended.pop(request.name, None)
+                self._running.add(request.name)
+            try:
+                return connection.ask(request)
+            except UserError as error:
+                msg = f"host {self.name}: {error}"
+                raise UserError(msg) from None
+            except HostLost:
+                if not isinstance(request, _OF_WHAT_IS_KEPT):
+                    raise
 
     def ended(self) -> dict[str, NodeEnd]:
         """Those that have ended there; with the host, everybody has."""
@@ -154,6 +165,7 @@ class HostClient:
         Raises:
             UserError: It cannot be reached.
         """
+        self.ended()  # whoever ran there is lost with the connection, which nobody may have seen yet
         if self._given_up:
             raise UserError(self._given_up)
         tried_s, looked_at = 0.0, time.monotonic()

@@ -59,7 +59,14 @@ class OverSsh:
             return before  # it has hardly begun
 
     def until_episode(self, number: int) -> None:
-        until(lambda: self.ask(RunReader.count_episodes, 0) > number, f"episode {number}")
+        def is_played() -> bool:
+            has_ended = self.process.poll() is not None
+            if self.ask(RunReader.count_episodes, 0) > number:
+                return True
+            assert not has_ended, self.process.communicate()
+            return False
+
+        until(is_played, f"episode {number}")
 
     def until_another_episode(self) -> None:
         self.until_episode(self.ask(RunReader.count_episodes, 0))
@@ -88,6 +95,11 @@ class OverSsh:
         said, notes = self.process.communicate(timeout=LIMIT_S)
         assert self.process.returncode == 0, (said, notes)
         return notes
+
+    def logs(self) -> str:
+        """What `foretell logs` shows, asked beside the launcher."""
+        words = [*self.net.here, *command("logs", str(self.out))]
+        return subprocess.run(words, env=self.net.environment, capture_output=True, text=True, check=True).stdout
 
     def unaccounted(self) -> dict[str, int]:
         """By edge, how many shares of those that were sent are neither heard nor late nor lost; of none, nothing."""

@@ -52,6 +52,7 @@ def test_four_hosts_decide_what_a_simulation_decides_whatever_is_cut_or_killed(f
     run.resume()
     run.end()
     assert digests(summary(run.out)) == simulated
+    assert "\nagent-1@pi2" in run.logs()
     assert {host: len(four_hosts.processes(host)) for host in HOMES} == dict.fromkeys(HOMES, 1)
 
 
