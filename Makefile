@@ -52,6 +52,10 @@ system:
 		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
 			apt-get install -y -qq mosquitto mosquitto-clients; } || \
 		echo "mosquitto is missing: install it (Debian: apt-get install mosquitto mosquitto-clients)" >&2
+	@PATH="$$PATH:/usr/sbin" command -v nats-server >/dev/null || \
+		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+			apt-get install -y -qq nats-server; } || \
+		echo "nats-server is missing: a test with a cluster of brokers is skipped (Debian: apt-get install nats-server)" >&2
 	@{ PATH="$$PATH:/usr/sbin:/sbin" command -v ip && command -v ssh && command -v ssh-keygen; } >/dev/null || \
 		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
 			apt-get install -y -qq iproute2 openssh-client; } || \

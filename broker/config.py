@@ -118,10 +118,11 @@ class ZeroMQConfig(Model):
 class MqttConfig(Model):
     """MQTT: all through one broker."""
 
-    address: str = Field(
+    address: str | tuple[str, ...] = Field(
         default="",
-        description="mqtt://HOST:PORT, or mqtts://HOST:PORT with TLS, of a broker that runs already; empty: the run "
-        "starts one on this host.",
+        description="mqtt://HOST:PORT, or mqtts://HOST:PORT with TLS, of a broker that runs already, or a list "
+        "of those of a cluster: participants spread over them, and go on with the next where one is gone; empty: the "
+        "run starts one on this host.",
     )
     username: str = Field(
         default="",
@@ -195,8 +196,21 @@ class MqttConfig(Model):
 
     @field_validator("address")
     @classmethod
-    def _address_can_be_meant(cls, address: str) -> str:
-        return str(parse_address(address, "mqtt", "mqtts")) if address else ""
+    def _address_can_be_meant(cls, address: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if isinstance(address, str):
+            return str(parse_address(address, "mqtt", "mqtts")) if address else ""
+        found = tuple(str(parse_address(each, "mqtt", "mqtts")) for each in address)
+        if len(set(found)) < len(found) or len({each.partition(":")[0] for each in found}) > 1:
+            msg = f"expected addresses of different brokers, all with TLS (mqtts) or none, found {', '.join(found)}"
+            raise ValueError(msg)
+        return found
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Those of all brokers that run already."""
+        if isinstance(self.address, str):
+            return (self.address,) if self.address else ()
+        return self.address
 
 
 class SecurityConfig(Model):
@@ -256,10 +270,10 @@ class TransportConfig(Model):
             raise ValueError(
                 "expected security.keys, or mqtt.username for a broker with accounts of its own, found both"
             )
-        address = parse_address(self.mqtt.address, "mqtt", "mqtts")
-        if self.security.mode == "auto" and address.scheme == "mqtt" and address.is_beyond_this_host:
-            raise ValueError(
-                f"the password of mqtt.username would cross the network in clear to {address}: expected mqtts://, or "
-                'security.mode = "off"'
-            )
+        for address in [parse_address(each, "mqtt", "mqtts") for each in self.mqtt.addresses]:
+            if self.security.mode == "auto" and address.scheme == "mqtt" and address.is_beyond_this_host:
+                raise ValueError(
+                    f"the password of mqtt.username would cross the network in clear to {address}: expected mqtts://, "
+                    'or security.mode = "off"'
+                )
         return self

@@ -25,7 +25,7 @@ from scenarios.running.apart import call_apart
 from scenarios.running.machine import memory_sentence, missing, this_machine
 from scenarios.running.meeting.addresses import make_addresses
 from scenarios.running.meeting.keys import needs_keys, run_of_keys
-from scenarios.running.meeting.running_broker import given_address
+from scenarios.running.meeting.running_broker import given_addresses
 
 
 def plan_of(scenario: Scenario, *, play: bool) -> Plan:
@@ -43,7 +43,7 @@ def plan_of(scenario: Scenario, *, play: bool) -> Plan:
     game = partial(play_once, scenario.environment, scenario.seed)
     brought = isinstance(scenario.environment, PettingZooConfig | VmasConfig)
     if play and brought:
-        call_apart(game)
+        call_apart(game, "the environment")
     plan = planned(scenario)
     if play and not brought:
         game()
@@ -118,7 +118,7 @@ def write_slices(plan: Plan, folder: Path) -> str:
             the folder of their sockets is not ours.
     """
     transport = plan.scenario.transport
-    between = given_address(plan)
+    between = given_addresses(plan)
     if not between and (transport.kind == "mqtt" or transport.zeromq.mode == "forwarder"):
         where = "transport.mqtt.address" if transport.kind == "mqtt" else "transport.zeromq.forwarder"
         msg = f"processes started by hand must know where they meet: set {where} (`foretell broker` shows its address)"
@@ -131,7 +131,7 @@ def write_slices(plan: Plan, folder: Path) -> str:
     del addresses[OBSERVER]
     keys = transport.security.keys if needs_keys(transport) else None
     run = run_of_keys(keys) if keys is not None else new_run_name(plan.scenario.name)
-    wiring = Wiring(run, addresses, name=run, broker=between, keys=keys)
+    wiring = Wiring(run, addresses, name=run, broker=between[0] if between else "", keys=keys)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if transport.zeromq.scheme == "ipc":

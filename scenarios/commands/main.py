@@ -235,6 +235,12 @@ def run(
 @click.option(
     "--on", "carrier", type=click.Choice(("ssh", "here")), default="ssh", show_default=True, help="As in run."
 )
+@click.option(
+    "--profile",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write how long agents compute there, for `foretell simulate --profile FILE`.",
+)
 def doctor(
     *,
     scenario: str,
@@ -243,11 +249,12 @@ def doctor(
     assignments: tuple[str, ...],
     hosts: Path,
     carrier: str,
+    profile: Path | None,
 ) -> None:
     """Look the hosts of a run over: a line for each check, and what to do about a failure."""
     from scenarios.commands.hosts.doctor import doctor as look  # noqa: PLC0415
 
-    look(_load(scenario, seed, episodes, assignments), hosts, carrier)
+    look(_load(scenario, seed, episodes, assignments), hosts, carrier, profile)
 
 
 @foretell.command()
@@ -354,13 +361,27 @@ def keys(scenario: str, seed: int | None, episodes: int | None, assignments: tup
 @foretell.command()
 @_with_scenario()
 @_OUT
+@click.option(
+    "--profile",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Let agents compute for as long as `foretell doctor --profile FILE` has measured; else they take no time.",
+)
 def simulate(
-    scenario: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...], out: Path | None
+    *,
+    scenario: str,
+    seed: int | None,
+    episodes: int | None,
+    assignments: tuple[str, ...],
+    out: Path | None,
+    profile: Path | None,
 ) -> None:
     """Run a scenario in one process, in virtual time."""
     from scenarios.commands.terminal import execute  # noqa: PLC0415
+    from scenarios.running.simulated.profile import with_profile  # noqa: PLC0415
 
-    execute("simulate", _load(scenario, seed, episodes, assignments), out)
+    document = _load(scenario, seed, episodes, assignments)
+    execute("simulate", document if profile is None else with_profile(document, profile), out)
 
 
 @foretell.command()
@@ -524,6 +545,17 @@ def why(run: Path) -> None:
     from scenarios.reports.waits import explain  # noqa: PLC0415
 
     say(explain(run))
+
+
+@foretell.command()
+@_RUN
+@click.argument("who", nargs=-1)
+@click.option("--follow", is_flag=True, help="Go on with what is said from now on, until the run ends.")
+def logs(run: Path, who: tuple[str, ...], *, follow: bool) -> None:
+    """What the processes of a run say, or those of WHO alone, from all of its hosts."""
+    from scenarios.commands.hosts.logs import show_logs  # noqa: PLC0415
+
+    show_logs(run, who, follow=follow)
 
 
 @foretell.command()

@@ -65,7 +65,7 @@ class Plan:
         """Whether a run of this starts what stands between its participants, on this host."""
         transport = self.scenario.transport
         if transport.kind == "mqtt":
-            return not transport.mqtt.address
+            return not transport.mqtt.addresses
         return transport.zeromq.mode == "forwarder" and not transport.zeromq.forwarder
 
     @property
@@ -168,11 +168,18 @@ class Plan:
             addresses={who: wiring.addresses[who] for who in known if who in wiring.addresses},
             listen=wiring.listens.get(name, ""),
             largest_bytes=self.largest_bytes,
-            broker=wiring.broker,
+            broker=self._broker_of(name, wiring),
             credentials=wiring.keys / name if wiring.keys else None,
             journal=wiring.journals / _journal(name, wiring.life) if wiring.journals else None,
             life=_life(name, wiring),
         )
+
+    def _broker_of(self, name: str, wiring: Wiring) -> str:
+        """Where a participant connects first: each broker of a cluster has its share of them."""
+        brokers = self.scenario.transport.mqtt.addresses if self.scenario.transport.kind == "mqtt" else ()
+        if name not in self.participants or wiring.broker not in brokers:
+            return wiring.broker
+        return brokers[self.participants.index(name) % len(brokers)]
 
 
 def _life(name: str, wiring: Wiring) -> LifeConfig:

@@ -19,11 +19,12 @@ _LONGEST = 16_000
 _MISTAKE, _FAILURE, _BUG = "mistake", "failure", "bug"
 
 
-def call_apart(call: Callable[[], None]) -> None:
+def call_apart(call: Callable[[], None], whose: str) -> None:
     """Call something in a fork of this process, with nothing to read; Ctrl-C ends it, whatever it does.
 
     Args:
         call: What is called; what it prints is lost.
+        whose: Whose code it is, such as `the environment`.
 
     Raises:
         UserError: The call raised one.
@@ -32,17 +33,17 @@ def call_apart(call: Callable[[], None]) -> None:
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _answer(call, writer)
+        _answer(call, writer, whose)
     os.close(writer)
     try:
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     finally:
         code = _end(pid)
         said = _read(reader)
-    _tell(said, code)
+    _tell(said, code, whose)
 
 
-def _answer(call: Callable[[], None], writer: int) -> NoReturn:
+def _answer(call: Callable[[], None], writer: int, whose: str) -> NoReturn:
     """Be the process in which it is called, and say what it raised."""
     said = ("", "")
     try:
@@ -55,7 +56,7 @@ def _answer(call: Callable[[], None], writer: int) -> NoReturn:
     except ForetellError as error:
         said = (_FAILURE, str(error))
     except KeyboardInterrupt:  # raised by that code: Ctrl-C reaches another process group
-        said = (_FAILURE, "the environment raised KeyboardInterrupt")
+        said = (_FAILURE, f"{whose} raised KeyboardInterrupt")
     except BaseException:
         said = (_BUG, traceback.format_exc())
     finally:
@@ -90,10 +91,10 @@ def _read(reader: int) -> bytes:
         os.close(reader)
 
 
-def _tell(said: bytes, code: int) -> None:
+def _tell(said: bytes, code: int, whose: str) -> None:
     if not said:
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        msg = f"the environment ended its process, with {how}"
+        msg = f"{whose} ended its process, with {how}"
         raise ForetellError(msg)
     kind, text = json.loads(said)
     if kind == _MISTAKE:

@@ -56,6 +56,7 @@ def housing(carrier: str, fleet: Fleet, participants: tuple[str, ...]) -> Housin
     """
     fleet.homes(participants)
     housed = Housing(carrier=carrier, fleet=fleet)
+    places: dict[tuple[str, str], str] = {}
     for name, host in fleet.hosts.items():
         if carrier == "ssh" and not host.ssh:
             msg = f'host {name}: expected `ssh`, such as ssh = "pi@pi1.local", to reach it with --on ssh'
@@ -65,6 +66,10 @@ def housing(carrier: str, fleet: Fleet, participants: tuple[str, ...]) -> Housin
             raise UserError(msg)
         if housed.is_on_ray and host.dial and not host.node:
             msg = f"host {name}: `dial` says where it is, expected `node` too: without it Ray decides where it is"
+            raise UserError(msg)
+        other = places.setdefault((host.ssh, host.folder), name)
+        if carrier == "ssh" and other != name:
+            msg = f"{other} and {name} are one host, {host.ssh}: expected it once, with all who live there"
             raise UserError(msg)
     return housed
 

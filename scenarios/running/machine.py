@@ -80,6 +80,17 @@ def memory_sentence(needs: Needs, machine: Machine) -> str:
     )
 
 
+def memory_kills() -> int:
+    """How many processes the kernel has killed for want of memory, in this control group or, without one, at all."""
+    places = [folder / name for folder in _cgroups("memory") for name in ("memory.events", "memory.oom_control")]
+    for path in (*places, _PROC / "vmstat"):
+        with suppress(OSError):
+            counts = dict(line.split() for line in path.read_text(encoding="utf-8").splitlines())
+            if "oom_kill" in counts:
+                return int(counts["oom_kill"])
+    return 0
+
+
 def make_ready(plan: Plan, *, as_processes: bool) -> None:
     """Let this process, and those it starts, open as many files as a plan needs.
 

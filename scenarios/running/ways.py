@@ -30,16 +30,11 @@ def way_over(housed: Housing) -> Way:
         from scenarios.running.cluster.ray_hosts import on_ray  # noqa: PLC0415
 
         return on_ray(housed.carrier, housed.fleet)
-    from scenarios.running.hosts.bundle import open_bundle  # noqa: PLC0415
-    from scenarios.running.hosts.carrier import Dial  # noqa: PLC0415
-    from scenarios.running.hosts.fleet_site import fleet_plan, fleet_site, over_ssh, right_here  # noqa: PLC0415
-    from scenarios.running.hosts.sockets.dialled import over_sockets  # noqa: PLC0415
+    from scenarios.running.hosts.dialling import dial_of  # noqa: PLC0415
+    from scenarios.running.hosts.fleet_site import fleet_plan, fleet_site  # noqa: PLC0415
     from scenarios.running.launched.launch import launched  # noqa: PLC0415
 
-    dial: Dial = over_ssh if housed.carrier == "ssh" else right_here
-    held = None
-    if housed.bundle is not None:
-        dial, held = over_sockets(housed.bundle), open_bundle(housed.bundle).manifest
+    dial, held = dial_of(housed)
     return launched(
         lambda plan, folder, observer: fleet_site(housed.fleet, plan, folder, observer.run_name, dial, held=held),
         partial(fleet_plan, housed.fleet),

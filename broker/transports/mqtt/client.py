@@ -32,6 +32,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from broker.addresses import Address
 from broker.transports.mqtt.offer import Offer
 from broker.transports.mqtt.packets import PacketStream, confirm_packet, confirmation, confirmed_message
 from broker.transports.mqtt.reasons import REFUSED, NoAnswer, words_of
@@ -89,6 +90,10 @@ class MqttClient(aiomqtt.Client):
         self._client.on_publish = None
         self._client._sock_recv = self._give_packet  # type: ignore[method-assign]  # noqa: SLF001
         self._client.disable_logger()
+
+    def turn_to(self, address: Address) -> None:
+        """Connect there the next time; what no broker has confirmed is written to that one."""
+        self._hostname, self._port = address.host, address.port
 
     async def __aenter__(self) -> MqttClient:
         """Connect.

@@ -18,12 +18,13 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from broker.addresses import parse_address
+from broker.addresses import Address
 from broker.config import MqttConfig
 from broker.errors import Unreachable, UserError
 from broker.own_clock import OwnClock
 from broker.security.mqtt_access import MqttCredentials
 from broker.security.validity import certificates_in, certificates_of, is_of_dates, wrong_date
+from broker.transports.mqtt.brokers import Brokers
 from broker.transports.mqtt.client import MqttClient
 from broker.transports.mqtt.reasons import (
     REFUSED,
@@ -88,7 +89,7 @@ class MqttConnection:
 
     Args:
         who: Who connects.
-        address: mqtt://HOST:PORT or mqtts://HOST:PORT.
+        addresses: mqtt://HOST:PORT or mqtts://HOST:PORT of every broker of a cluster, the first to try first.
         config: Settings of MQTT.
         credentials: User name, password and authority, or None.
         gone_for_s: How long a connection that has broken may be gone.
@@ -102,7 +103,7 @@ class MqttConnection:
     def __init__(
         self,
         who: Who,
-        address: str,
+        addresses: Sequence[str],
         config: MqttConfig,
         credentials: MqttCredentials | None,
         *,
@@ -116,7 +117,7 @@ class MqttConnection:
         self.protocol = V311 if config.protocol == "3.1.1" else V5
         self.client: MqttClient | None = None
         self._who, self._config, self._credentials = who, config, credentials
-        self._address = parse_address(address, "mqtt", "mqtts")
+        self._brokers = Brokers(addresses)
         self._gone_for_s = gone_for_s
         self._hear, self._hear_again, self._relieved = hear, hear_again, relieved
         self._refused, self._notice = refused, notice
@@ -127,6 +128,7 @@ class MqttConnection:
         self._joined = False
         self._connected_at: float | None = None
         self._broken_at: float | None = None
+        self._broken_off: Address | None = None
         self._gone_s, self._looked_at = 0.0, 0.0
         self._pause_s, self._fights = config.reconnect_s, 0
         self._failure: BaseException | None = None
@@ -146,7 +148,7 @@ class MqttConnection:
         while self.client is None or not self.client.ready:
             if (left_s := self._clock.left_s(give_up_at)) <= 0:
                 msg = (
-                    f"{self._who.name} cannot reach an MQTT broker at {self._address} within {within_s:g} s: "
+                    f"{self._who.name} cannot reach an MQTT broker at {self._brokers} within {within_s:g} s: "
                     f"{self._problem}. {self._hint}"
                 )
                 raise Unreachable(msg)
@@ -254,7 +256,7 @@ class MqttConnection:
             self._pause_s = min(2 * self._pause_s, max(_LONGEST_PAUSE_S, self._config.reconnect_s))
 
     def _make_client(self) -> MqttClient:
-        address, is_v5, shown = self._address, self.protocol == V5, self._credentials
+        address, is_v5, shown = self._brokers.address, self.protocol == V5, self._credentials
         return MqttClient(
             self._hear,
             self._hear_again,
@@ -288,7 +290,7 @@ class MqttConnection:
         try:
             return ssl.create_default_context(cafile=authority)
         except (OSError, ssl.SSLError) as error:
-            msg = f"{self._who.name} cannot use {authority} to check the broker at {self._address}: {error}"
+            msg = f"{self._who.name} cannot use {authority} to check the broker at {self._brokers.address}: {error}"
             raise UserError(msg) from None
 
     def _check_offer(self, client: MqttClient) -> None:
@@ -326,11 +328,12 @@ class MqttConnection:
         client.begin()
         if self._broken_at is not None:
             gone_s = self._loop.time() - self._broken_at
-            self._notice(EventKind.RECONNECTED, f"connected to {self._address} again after {gone_s:.1f} s")
+            self._notice(EventKind.RECONNECTED, f"connected to {self._brokers.address} again after {gone_s:.1f} s")
             if not (client.session_kept and self._who.is_confirmed):
-                text = f"{self._who.name} lost its connection to {self._address}, and what was under way may be lost"
+                text = f"{self._who.name} lost its connection to {self._broken_off}, and what was under way may be lost"
                 self._notice(EventKind.UNDER_WAY_LOST, text)
         self._connected_at, self._joined = self._loop.time(), True
+        self._brokers.reach()
         self._relieved()
         self.stop()
 
@@ -345,17 +348,18 @@ class MqttConnection:
             UserError: The broker refuses for good, or has been gone for too long.
         """
         self._problem = reason_of(error) + (self.client.words if self.client is not None else "")
-        self._hint = _NOBODY_THERE
+        self._hint, stays = _NOBODY_THERE, False
         if self._connected_at is not None:
             self._face_break(self._loop.time() - self._connected_at, code_of(error))
             self._connected_at, self._broken_at = None, self._loop.time()
+            self._broken_off = self._brokers.address
             self._gone_s, self._looked_at = 0.0, self._broken_at
         elif self._joined:
             self._face_absence()
         elif not ran:
             self._fights = 0
         elif self._config.protocol == "auto" and means_other_version(error):
-            self.protocol = V311 if self.protocol == V5 else V5
+            self.protocol, stays = (V311, True) if self.protocol == V5 else (V5, False)
             self.client = None
         elif is_of_dates(error.__context__):  # it may pass: a board gets its time from the network, a little later
             self._problem, _, hint = self._wrong_date().partition(". ")
@@ -364,13 +368,21 @@ class MqttConnection:
             self._refuse(error)
         if self._joined and final_of(error):
             self._refuse(error)
+        if not stays:
+            self._turn_to_next()
         self.stop()
+
+    def _turn_to_next(self) -> None:
+        """Try the next broker, which is the same one where there is no other."""
+        self._brokers.turn()
+        if self.client is not None:
+            self.client.turn_to(self._brokers.address)
 
     def _wrong_date(self) -> str:
         """What the clock of this host and the certificates say, and what to do."""
         signed_by = self._credentials.ca if self._credentials else None
         found = certificates_in(signed_by) if signed_by is not None else []
-        found += certificates_of(self._address.host, self._address.port)
+        found += certificates_of(self._brokers.address.host, self._brokers.address.port)
         return wrong_date(found, dt.datetime.now(dt.UTC)) or f"{self._problem}. Set the clock of this host"
 
     def _refuse(self, error: aiomqtt.MqttError) -> None:
@@ -379,10 +391,18 @@ class MqttConnection:
         Raises:
             UserError: It does not.
         """
-        what_to_do = advice(error, self._address.host, self._credentials, self._who.packet_bytes)
-        if what_to_do is not None:
-            msg = f"{self._who.name} cannot use the MQTT broker at {self._address}: {self._problem}. {what_to_do}"
+        address = self._brokers.address
+        what_to_do = advice(error, address.host, self._credentials, self._who.packet_bytes)
+        if what_to_do is None:
+            return
+        self._hint = what_to_do
+        if self._brokers.is_last_hope and not (self._brokers.are_several and self._may_mean_not_yet(error)):
+            msg = f"{self._who.name} cannot use the MQTT broker at {address}: {self._problem}. {what_to_do}"
             raise UserError(msg.rstrip())
+
+    def _may_mean_not_yet(self, error: aiomqtt.MqttError) -> bool:
+        """Whether a cluster may say so while its servers elect a leader: MQTT 3.1.1 has one word for every refusal."""
+        return self.protocol == V311 and isinstance(error, SubscriptionRefused)
 
     def _face_absence(self) -> None:
         """End where the broker has been gone for too long; time in which this process did not run is not counted.
@@ -396,13 +416,13 @@ class MqttConnection:
         self._looked_at = now
         if self._gone_s >= self._gone_for_s:
             msg = (
-                f"{self._who.name} has lost the MQTT broker at {self._address} and cannot reach it again for "
+                f"{self._who.name} has lost the MQTT broker at {self._brokers} and cannot reach it again for "
                 f"{self._gone_for_s:g} s (joining.give_up_s): {self._problem}. Does it run, and has it changed?"
             )
             raise Unreachable(msg)
 
     def _face_break(self, lasted_s: float, code: int | None) -> None:
-        name, identifier, address = self._who.name, self._who.identifier, self._address
+        name, identifier, address = self._who.name, self._who.identifier, self._brokers.address
         self._notice(EventKind.DISCONNECTED, f"the connection to {address} broke ({self._problem}): trying again")
         if lasted_s >= _SETTLED_S:
             self._pause_s = self._config.reconnect_s

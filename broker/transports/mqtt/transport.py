@@ -15,6 +15,7 @@ from broker.config import TransportConfig
 from broker.errors import UserError
 from broker.own_clock import OwnClock
 from broker.security.mqtt_access import MqttCredentials
+from broker.transports.mqtt.brokers import from_on
 from broker.transports.mqtt.connection import V5, MqttConnection, Who
 from broker.transports.mqtt.packets import publish_head, publish_packet
 from broker.transports.mqtt.unconfirmed import ConfirmedMessage
@@ -49,7 +50,7 @@ class MqttTransport(QueueingTransport[_Topic]):
         name: The participant.
         peers: Whom it sends to and hears from; where the observer is among them, the broker tells it if this
             participant is gone without goodbye.
-        address: mqtt://HOST:PORT, or mqtts://HOST:PORT with TLS.
+        address: mqtt://HOST:PORT, or mqtts://HOST:PORT with TLS; with others in `config` it is the first to try.
         codec: Allows this participant's in-edges.
         config: Limits of every transport, and settings of MQTT.
         credentials: User name, password and authority; None: anybody may connect.
@@ -83,7 +84,7 @@ class MqttTransport(QueueingTransport[_Topic]):
         self._refusals = 0
         self._connection = MqttConnection(
             self._who(peers, config, largest_bytes),
-            address,
+            from_on(address, config.mqtt.addresses),
             config.mqtt,
             credentials,
             gone_for_s=gone_for_s,

@@ -313,7 +313,16 @@ def _resolved(address: str) -> str:
 
 
 def _allow_ipv6(socket: Socket, address: str) -> None:
-    if address.startswith("tcp://["):
+    """Let a socket use IPv6 where its address is one, or a name that has no other address now.
+
+    ZeroMQ looks a name up anew at each try, but only in the families that it may use.
+    """
+    try:
+        at = parse_address(address, "tcp", least_port=0)
+        found = socket_module.getaddrinfo(at.host, at.port, type=socket_module.SOCK_STREAM)
+    except (ValueError, OSError):  # no tcp, or a name that is not there yet
+        return
+    if {family for family, *_ in found} == {socket_module.AF_INET6}:
         socket.setsockopt(zmq.IPV6, 1)
 
 

@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from broker.counting import counted
-from broker.errors import ForetellError
+from broker.errors import ForetellError, UserError
+from broker.files import write_whole
 from scenarios.commands.exit_codes import ExitCode
 from scenarios.commands.planned import planned
 from scenarios.commands.screen import say
 from scenarios.document.plan import Plan
+from scenarios.document.recovery_config import RecoveryConfig
 from scenarios.document.scenario import Scenario
 from scenarios.results.folder import make_run_folder
 from scenarios.results.observer import Observer
@@ -20,29 +22,39 @@ from scenarios.running.control.run import run
 from scenarios.running.fleet import load_fleet
 from scenarios.running.hosts.doctor import Check, look_over
 from scenarios.running.hosts.fleet_site import over_ssh, right_here
+from scenarios.running.hosts.profile import fleet_profile
 from scenarios.running.housing import Housing, housing
 from scenarios.running.ways import way_over
 
 _EVERYBODY = "all"
 
 
-def doctor(scenario: Scenario, hosts: Path, carrier: str) -> None:
+def doctor(scenario: Scenario, hosts: Path, carrier: str, profile: Path | None) -> None:
     """Look all hosts over and, if they are well, let everybody join and play an episode.
 
+    Args:
+        scenario: What is to run.
+        hosts: The document of the hosts.
+        carrier: How they are reached.
+        profile: Where to write how long agents compute there; None: nowhere.
+
     Raises:
-        ForetellError: The document of the hosts makes no sense.
+        ForetellError: The document of the hosts makes no sense, or the profile cannot be made or written.
     """
     plan = planned(scenario)
     housed = housing(carrier, load_fleet(hosts), plan.participants)
     with temporary_folder() as root:
         folder = make_run_folder(Path(root) / "doctor", scenario.name, scenario.seed)
-        checks = look_over(housed.fleet, plan, folder, over_ssh if carrier == "ssh" else right_here)
+        command = over_ssh if carrier == "ssh" else right_here
+        checks = look_over(housed.fleet, plan, folder, command)
         for check in checks:
             _tell(check)
         if all(check.well for check in checks):
             joined = _of_those_that_only_act(housed) or _joined(plan, housed, Path(root) / "run")
             _tell(joined)
             checks.append(joined)
+        if profile is not None and all(check.well for check in checks):
+            _write(fleet_profile(housed.fleet, plan, folder, command), profile)
     if not all(check.well for check in checks):
         sys.exit(ExitCode.WRONG)
 
@@ -58,7 +70,8 @@ def _of_those_that_only_act(housed: Housing) -> Check | None:
 
 def _joined(plan: Plan, housed: Housing, root: Path) -> Check:
     """Whether everybody hears everybody: by a run of one episode, which finds firewalls and wrong keys too."""
-    one = replace(plan, scenario=plan.scenario.model_copy(update={"episodes": 1, "evaluation": None}))
+    once = {"episodes": 1, "evaluation": None, "recovery": RecoveryConfig(on_crash="fail")}
+    one = replace(plan, scenario=plan.scenario.model_copy(update=once))
     folder = make_run_folder(root, plan.scenario.name, plan.scenario.seed)
     observer = Observer(one, folder, "run", lambda _: None)
     try:
@@ -70,6 +83,15 @@ def _joined(plan: Plan, housed: Housing, root: Path) -> Check:
     return Check(
         _EVERYBODY, "edges", True, f"HELLO over {counted(len(plan.graph.edges), 'edge')}, and one episode played"
     )
+
+
+def _write(text: str, path: Path) -> None:
+    try:
+        write_whole(path, text.encode())
+    except OSError as error:
+        msg = f"cannot write the profile {path}: {error.strerror}"
+        raise UserError(msg) from None
+    say(f"profile       {path}")
 
 
 def _tell(check: Check) -> None:

@@ -36,7 +36,7 @@ from scenarios.running.hosts.fleet_site import fleet_plan, listens_of
 from scenarios.running.housing import housing
 from scenarios.running.meeting.addresses import make_addresses
 from scenarios.running.meeting.keys import given_keys, make_keys, needs_keys, run_of_keys
-from scenarios.running.meeting.running_broker import given_address
+from scenarios.running.meeting.running_broker import given_addresses
 
 Also = Callable[[str, Mapping[str, Mapping[str, bytes]]], Mapping[str, bytes]]
 
@@ -153,7 +153,7 @@ class _Maker:
             self.run,
             addresses,
             name=self.run,
-            broker=given_address(self._plan),
+            broker=next(iter(given_addresses(self._plan)), ""),
             observed=True,
             keys=None if self._keys is None else Path(KEYS),
             listens=listens_of(self._fleet, self._homes, addresses),

@@ -1,4 +1,8 @@
-"""A run's folder on a host belongs to one launcher at a time; one whose launcher is gone gives it up to the next."""
+"""A run's folder on a host belongs to one launcher at a time; one whose launcher is gone gives it up to the next.
+
+Whether a launcher is gone shows only after a while, where its connection stays half open. So the next one waits until
+either shows: that the first is heard again, or that it is heard no more.
+"""
 
 from __future__ import annotations
 
@@ -33,9 +37,16 @@ class HostClaim:
 
     def say(self, *, alone: bool) -> None:
         """Note whether the launcher is gone, for the next one to read."""
-        if alone != self._alone:
-            self._alone = alone
+        if alone == self._alone:
+            return
+        with suppress(OSError):  # of a full disk, which may have room later
             write_whole(self._root / _HOLDER, json.dumps({"pid": os.getpid(), "alone": alone}).encode())
+            self._alone = alone
+
+    def hear(self) -> None:
+        """Note that the launcher has just been heard."""
+        with suppress(OSError):  # somebody has removed the folder
+            os.utime(self._root / _HOLDER)
 
 
 @contextmanager
@@ -51,9 +62,8 @@ def claimed(root: Path) -> Iterator[HostClaim]:
         msg = f"cannot make the run's folder {root}: {error.strerror}"
         raise UserError(msg) from None
     msg = f"another launcher works on this run, in {root}: wait for it, or end it"
-    clock = OwnClock()
+    clock, heard_at, asked = OwnClock(), _heard_at(root), False
     give_up_at = clock() + _GIVES_UP_WITHIN_S
-    asked = False
     while True:
         try:
             with locked(root / _LOCK, msg):
@@ -62,16 +72,23 @@ def claimed(root: Path) -> Iterator[HostClaim]:
                 yield claim
                 return
         except UserError as error:
-            if str(error) != msg or clock() > give_up_at:
-                raise
+            is_heard = _heard_at(root) > heard_at  # looked at first: to say that the launcher is gone is a sign too
             holder = _abandoned(root)
-            if holder is None and not asked:
+            if str(error) != msg or clock() > give_up_at or (is_heard and holder is None and not asked):
                 raise
             if holder is not None and not asked:
                 asked = True
                 with suppress(ProcessLookupError):
                     os.kill(holder, signal.SIGTERM)
         time.sleep(_LOOK_EVERY_S)
+
+
+def _heard_at(root: Path) -> int:
+    """When the launcher of the process that holds the folder was last heard, in nanoseconds of the files' clock."""
+    try:
+        return (root / _HOLDER).stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _abandoned(root: Path) -> int | None:

@@ -9,16 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from broker.errors import ForetellError, UserError
-from broker.own_clock import OwnClock
 from scenarios.running.hosts import frames
 from scenarios.running.hosts.carrier import Carrier
 from scenarios.running.hosts.frames import (
     Answer,
     Asked,
+    ForgetKept,
     Frames,
+    IntactKept,
     LeaveHost,
+    LookInto,
+    NewestKept,
     NodeEnded,
     OpenRun,
+    PruneKept,
+    ReadKept,
     Refusal,
     RenewLease,
     Request,
@@ -29,9 +34,13 @@ from scenarios.running.nodes import NodeEnd
 LOST = 254
 """The exit code of participants whose host is lost: nobody knows how they ended."""
 
+_OF_WHAT_IS_KEPT = (IntactKept, ReadKept, PruneKept, ForgetKept, NewestKept)
+"""Asked twice, it is done once."""
 _RENEW_EVERY_S = 1.0
 _ANSWER_WITHIN_S = 30.0
 _TRY_EVERY_S = 1.0
+_LONGEST_TRY_S = _ANSWER_WITHIN_S + 15.0
+"""What takes longer is no try: this process was stopped meanwhile."""
 _ENDS_WITHIN_S = 3.0
 
 
@@ -51,12 +60,12 @@ class HostClient:
     """
 
     def __init__(
-        self, name: str, begin: Callable[[], Carrier], opening: OpenRun, log: Path, *, try_for_s: float
+        self, name: str, begin: Callable[[], Carrier], opening: OpenRun | LookInto, log: Path, *, try_for_s: float
     ) -> None:
         self.name = name
         self._begin, self._opening, self._log = begin, opening, log
         self._try_for_s = try_for_s
-        self._clock = OwnClock()
+        self._given_up = ""
         self._connection: _Connection | None = None
         self._ended: dict[str, NodeEnd] = {}
         self._running: set[str] = set()
@@ -88,24 +97,28 @@ class HostClient:
             raise UserError(msg) from None
 
     def ask(self, request: Request) -> Any:
-        """Ask, once more over a new connection if the one there was is lost.
+        """Ask, over a new connection if the one there was is lost; of what is kept there, again and again.
 
         Raises:
             UserError: The host cannot be reached any more, or refuses.
-            HostLost: It was lost just now.
+            HostLost: It was lost just now, and its processes with it.
         """
-        connection = self._connection
-        if connection is None or connection.lost:
-            connection = self._again()
-        if isinstance(request, StartNode):
-            self._ended.pop(request.name, None)
-            connection.ended.pop(request.name, None)
-            self._running.add(request.name)
-        try:
-            return connection.ask(request)
-        except UserError as error:
-            msg = f"host {self.name}: {error}"
-            raise UserError(msg) from None
+        while True:
+            connection = self._connection
+            if connection is None or connection.lost:
+                connection = self._again()
+            if isinstance(request, StartNode):
+                self._ended.pop(request.name, None)
+                connection.ended.pop(request.name, None)
+                self._running.add(request.name)
+            try:
+                return connection.ask(request)
+            except UserError as error:
+                msg = f"host {self.name}: {error}"
+                raise UserError(msg) from None
+            except HostLost:
+                if not isinstance(request, _OF_WHAT_IS_KEPT):
+                    raise
 
     def ended(self) -> dict[str, NodeEnd]:
         """Those that have ended there; with the host, everybody has."""
@@ -137,13 +150,25 @@ class HostClient:
             self._connection.close()
 
     def _again(self) -> _Connection:
-        give_up_at = self._clock() + self._try_for_s
+        """Reach the host anew; where that was tried for long enough once, it is tried no more.
+
+        Raises:
+            UserError: It cannot be reached.
+        """
+        self.ended()  # whoever ran there is lost with the connection, which nobody may have seen yet
+        if self._given_up:
+            raise UserError(self._given_up)
+        tried_s, looked_at = 0.0, time.monotonic()
         while True:
             try:
                 self.dial()
                 self.greet()
-            except UserError:
-                if self._clock() > give_up_at:
+            except UserError as error:
+                now = time.monotonic()
+                tried_s += min(now - looked_at, _LONGEST_TRY_S)
+                looked_at = now
+                if tried_s >= self._try_for_s:
+                    self._given_up = str(error)
                     raise
                 time.sleep(_TRY_EVERY_S)
             else:

@@ -66,7 +66,7 @@ def examine(listens: Sequence[str], dials: Sequence[str]) -> Examined:
         foretell=FORETELL,
         arithmetic=ARITHMETIC,
         kernels=kernels.name,
-        cores=len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1,
+        cores=cores(),
         memory_bytes=this_machine().memory_bytes,
         disk_bytes=shutil.disk_usage(Path()).free,
         clock_s=time.time(),
@@ -74,6 +74,11 @@ def examine(listens: Sequence[str], dials: Sequence[str]) -> Examined:
         ports={address: _cannot_listen(address) for address in listens},
         names={address: _does_not_resolve(address) for address in dials},
     )
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _cannot_listen(address: str) -> str:

@@ -116,6 +116,24 @@ class Examine(_Tagged, frozen=True):
     dials: tuple[str, ...]
 
 
+class MeasureSpeed(_Tagged, frozen=True):
+    """How long an agent that is told this computes there; answered with the numbers of `scenarios.running.speed`."""
+
+    slice_json: str
+
+
+class LookInto(_Tagged, frozen=True):
+    """Look into a run's folder without working on it: the first that is said by who only reads its logs."""
+
+    run: str
+
+
+class ReadLogs(_Tagged, frozen=True):
+    """What logs say from these places on; see `scenarios.running.log_files.new_in_logs`."""
+
+    begin: dict[str, int]
+
+
 class LeaveHost(_Tagged, frozen=True):
     """The launcher goes in order: the host ends, and with it whoever still runs."""
 
@@ -139,6 +157,9 @@ Request = (
     | RenewLease
     | LeaveHost
     | Examine
+    | MeasureSpeed
+    | LookInto
+    | ReadLogs
 )
 
 

@@ -6,6 +6,7 @@ takes the run over, it ends everybody and itself.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import select
@@ -22,6 +23,7 @@ from broker.own_clock import OwnClock
 from broker.participants.checkpoint import FileCheckpoints
 from broker.release import FORETELL
 from scenarios.results.folder import RunFolder
+from scenarios.running.apart import call_apart
 from scenarios.running.hosts import frames
 from scenarios.running.hosts.bundle import Bundle
 from scenarios.running.hosts.claim import HostClaim, claimed
@@ -36,11 +38,14 @@ from scenarios.running.hosts.frames import (
     IntactKept,
     KillNodes,
     LeaveHost,
+    LookInto,
+    MeasureSpeed,
     NewestKept,
     NodeEnded,
     OpenRun,
     PruneKept,
     ReadKept,
+    ReadLogs,
     Refusal,
     RenewLease,
     Request,
@@ -49,6 +54,7 @@ from scenarios.running.hosts.frames import (
     Told,
 )
 from scenarios.running.hosts.remote_checkpoints import checkpoint_bytes
+from scenarios.running.log_files import new_in_logs
 from scenarios.running.nodes import Nodes
 
 _LOOK_EVERY_S = 0.1
@@ -91,6 +97,7 @@ class Host:
         self._claim: HostClaim | None = None
         self._lease_s = _SILENT_S
         self._nodes: Nodes | None = None
+        self._logs: Path | None = None
         self._told: set[str] = set()
         self._stack = ExitStack()
 
@@ -129,6 +136,8 @@ class Host:
             self._open_ends = False
             return
         self._heard_at = self._clock()
+        if self._claim is not None:
+            self._claim.hear()
         for frame in self._frames.cut(arrived):
             self._do(frames.asked(frame))
 
@@ -144,32 +153,42 @@ class Host:
         self._say(answer)
 
     def _done(self, request: Request) -> Any:
-        if isinstance(request, RenewLease):
-            return None
-        if isinstance(request, LeaveHost):
-            self._left = True
-            return None
-        if isinstance(request, OpenRun):
-            return self._open(request)
-        if self._nodes is None:
-            raise ForetellError("expected a launcher to open a run first")
         match request:
-            case StartNode(name, slice_json):
-                self._told.discard(name)
-                return self._nodes.start(name, slice_json)
-            case StopNode(name):
-                return self._nodes.stop(name)
-            case ContinueNode(name):
-                return self._nodes.go_on(name)
-            case KillNodes(names):
-                return self._nodes.kill(names)
-            case EndNodes():
-                self._nodes.end()
-                return self._told.clear()
-            case Examine(listens, dials):
+            case RenewLease():
+                return None
+            case LeaveHost():
+                self._left = True
+                return None
+            case OpenRun():
+                return self._open(request)
+            case LookInto(run):
+                return self._look_into(run)
+            case ReadLogs(begin) if self._logs is not None:
+                return new_in_logs(self._logs, begin)
+            case Examine(listens, dials) if self._nodes is not None:
                 from scenarios.running.hosts.examining import examine  # noqa: PLC0415 - looks at plans, with pydantic
 
                 return examine(listens, dials)
+            case MeasureSpeed(slice_json) if self._nodes is not None:
+                return _measured(slice_json)
+        if self._nodes is None:
+            raise ForetellError("expected a launcher to open a run first")
+        return self._of_nodes(self._nodes, request)
+
+    def _of_nodes(self, nodes: Nodes, request: Request) -> Any:
+        match request:
+            case StartNode(name, slice_json):
+                self._told.discard(name)
+                return nodes.start(name, slice_json)
+            case StopNode(name):
+                return nodes.stop(name)
+            case ContinueNode(name):
+                return nodes.go_on(name)
+            case KillNodes(names):
+                return nodes.kill(names)
+            case EndNodes():
+                nodes.end()
+                return self._told.clear()
             case _:
                 return _of_checkpoints(request)
 
@@ -200,6 +219,12 @@ class Host:
         self._nodes = self._make_nodes(folder)
         return {"pid": os.getpid(), "folder": str(root), "python": sys.version.split()[0]}
 
+    def _look_into(self, run: str) -> None:
+        self._logs = RunFolder(self._base / _inside(run)).logs
+        if not self._logs.is_dir():
+            msg = f"expected the folder of a run that was here, found none at {self._logs.parent}"
+            raise UserError(msg)
+
     def _tell_ends(self) -> None:
         """Tell of those that have ended since the last look."""
         if self._nodes is None or not self._open_ends:
@@ -219,6 +244,22 @@ class Host:
         except OSError as error:
             _log.info("the launcher is gone: %s", error.strerror)
             self._open_ends = False
+
+
+def _measured(slice_json: str) -> tuple[float, float, int]:
+    """How long an agent computes here, found out where its algorithm can do no harm, and how many can at a time."""
+    from scenarios.running.hosts.examining import cores  # noqa: PLC0415 - looks at plans, with pydantic
+
+    told = Path("speed.json")
+
+    def measure() -> None:
+        from scenarios.running.speed import measure_speed  # noqa: PLC0415 - nobody else here needs an agent
+
+        write_whole(told, json.dumps(measure_speed(slice_json)).encode())
+
+    call_apart(measure, "the algorithm")
+    action_s, share_s = json.loads(told.read_bytes())
+    return action_s, share_s, cores()
 
 
 def _of_checkpoints(request: Request) -> Any:

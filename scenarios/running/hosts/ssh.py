@@ -11,8 +11,12 @@ COMMAND = "scenarios"
 """The module that is the command `foretell`."""
 _SHOWN = 300
 _KNOWN = (
+    ("IDENTIFICATION HAS CHANGED", "its key is not the one known here. Find out why, then: ssh-keygen -R HOST"),
     ("Host key verification failed", "its key is not known here. Look at it once: ssh {ssh}"),
     ("Could not resolve hostname", "its name does not resolve. Check the host's `ssh`"),
+    ("Connection refused", "nothing there takes ssh. Start its SSH server, or check the host's `ssh` and its port"),
+    ("timed out", "it does not answer. Is it on, and does its firewall let ssh in?"),
+    ("No route to host", "the network does not reach it. Is it on, and is its address right?"),
     ("Permission denied", "it lets nobody in without a password. Set a key up: ssh-copy-id {ssh}"),
     ("Unknown option: -P", "its Python is older than 3.11. Set the host's `python`"),
     ("No module named", "its Python has no Foretell. Install it there, or set the host's `python`"),

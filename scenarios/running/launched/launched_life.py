@@ -68,8 +68,9 @@ class LaunchedLife:
     def begin(self) -> None:
         """Connect the observer, then start every participant; those that are late come later."""
         self._wiring = replace(self._wiring, broker=self._found.begin())
+        within_s = _CONNECT_WITHIN_S if self._plan.has_own_broker else self._plan.scenario.joining.give_up_s
         self._inbox = open_inbox(
-            self._plan, self._wiring, self._observer, self._clock, found=self._found, try_for_s=_CONNECT_WITHIN_S
+            self._plan, self._wiring, self._observer, self._clock, found=self._found, try_for_s=within_s
         )
         now = self._clock()
         self._starts_at = {name: now + self._late.get(name, 0.0) for name in self._names}
@@ -177,7 +178,7 @@ class LaunchedLife:
             how = f"it hung: no sign of its working loop for {self._hung[name]:.0f} s"
             return ParticipantDied(name, how, end.log)
         how = f"signal {signal.Signals(-end.code).name}" if end.code < 0 else f"exit code {end.code}"
-        return ParticipantDied(name, f"{how} ({end.said})" if end.said and end.code > 0 else how, end.log)
+        return ParticipantDied(name, f"{how} ({end.said})" if end.said else how, end.log)
 
 
 def open_inbox(

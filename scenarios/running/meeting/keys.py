@@ -193,7 +193,7 @@ def everybodys_peers(plan: Plan) -> dict[str, tuple[str, ...]]:
 
 def _addresses(config: TransportConfig) -> list[Address]:
     if config.kind == "mqtt":
-        return [_parsed(config.mqtt.address)] if config.mqtt.address else []
+        return [_parsed(address) for address in config.mqtt.addresses]
     if config.zeromq.mode == "forwarder" and config.zeromq.forwarder:
         return [_parsed(config.zeromq.forwarder)]
     given = () if config.zeromq.mode == "forwarder" else config.zeromq.addresses.values()

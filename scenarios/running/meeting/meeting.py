@@ -16,7 +16,7 @@ from scenarios.document.wiring import Wiring
 from scenarios.results.folder import RunFolder
 from scenarios.running.meeting.addresses import make_addresses
 from scenarios.running.meeting.keys import given_keys, needs_keys, own_keys, run_of_keys, used_alone
-from scenarios.running.meeting.running_broker import RunningBroker, given_address, start_broker
+from scenarios.running.meeting.running_broker import RunningBroker, given_addresses, start_broker
 from scenarios.running.procfs import await_stopped, is_alive
 
 Tell = Callable[[str], None]
@@ -150,16 +150,16 @@ def meeting(plan: Plan, folder: RunFolder, sockets: Path, name: str, tell: Tell)
     Raises:
         UserError: Something that stands elsewhere cannot know the run's keys, or another run uses them.
     """
-    keys, given = find_keys(plan, folder.keys, name), given_address(plan)
+    keys, given = find_keys(plan, folder.keys, name), given_addresses(plan)
     with used_alone(keys if given else None):
         run = run_of_keys(keys) if keys is not None else name
         if given:
-            tell(f"all meet at {given}, as {run}")
+            tell(f"all meet at {' and '.join(given)}, as {run}")
         wiring = Wiring(
             run,
             make_addresses(plan.participants, plan.scenario.transport.zeromq, sockets),
             name=name,
-            broker=given,
+            broker=given[0] if given else "",
             observed=True,
             keys=keys,
             journals=folder.journals if plan.scenario.transport.journal else None,
@@ -194,9 +194,9 @@ def find_keys(plan: Plan, own: Path, name: str) -> Path | None:
         return None
     if transport.security.keys is not None:
         return given_keys(transport.security.keys)
-    if address := given_address(plan):
+    if given := given_addresses(plan):
         msg = (
-            f"{address} runs already, so keys made now would be strange to it. Make them with `foretell keys`, give "
+            f"{given[0]} runs already, so keys made now would be strange to it. Make them with `foretell keys`, give "
             "it its part, and set transport.security.keys; or set transport.security.mode to off."
         )
         raise UserError(msg)

@@ -42,12 +42,13 @@ class RunningBroker(Protocol):
         """End it."""
 
 
-def given_address(plan: Plan) -> str:
-    """Where the scenario says that a broker or forwarder runs already; empty if it does not."""
+def given_addresses(plan: Plan) -> tuple[str, ...]:
+    """Where the scenario says that brokers of a cluster, or a forwarder, run already."""
     transport = plan.scenario.transport
     if transport.kind == "mqtt":
-        return transport.mqtt.address
-    return transport.zeromq.forwarder if transport.zeromq.mode == "forwarder" else ""
+        return transport.mqtt.addresses
+    zeromq = transport.zeromq
+    return (zeromq.forwarder,) if zeromq.mode == "forwarder" and zeromq.forwarder else ()
 
 
 def start_broker(

@@ -7,11 +7,14 @@ import signal
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from multiprocessing.context import ForkServerProcess
+from pathlib import Path
 
 from broker.driving.process import DONE
 from broker.errors import UserError
 from broker.own_clock import OwnClock
+from scenarios.document.needs import shown_bytes
 from scenarios.results.folder import RunFolder
+from scenarios.running.machine import memory_kills, this_machine
 from scenarios.running.nodes import NodeEnd
 from scenarios.running.processes.child import be_participant
 from scenarios.running.processes.fork_server_start import forking, start_fork_server
@@ -33,6 +36,7 @@ class ForkedNodes:
         self._folder = folder
         self._processes: dict[str, ForkServerProcess] = {}
         self._ended: dict[str, NodeEnd] = {}
+        self._memory_kills = memory_kills()
 
     def start(self, name: str, slice_json: str) -> None:
         """Fork a participant.
@@ -92,8 +96,15 @@ class ForkedNodes:
             code = process.exitcode
             if code is not None and name not in self._ended:
                 log = self._folder.log(name)
-                self._ended[name] = NodeEnd(code, last_line(log, code) if code > DONE else "", log)
+                self._ended[name] = NodeEnd(code, self._why(log, code), log)
         return self._ended
+
+    def _why(self, log: Path, code: int) -> str:
+        if code == -signal.SIGKILL and (kills := memory_kills()) > self._memory_kills:
+            self._memory_kills = kills
+            allowed = shown_bytes(this_machine().memory_bytes)
+            return f"the kernel has just killed for want of memory here, where {allowed} are allowed"
+        return last_line(log, code) if code > DONE else ""
 
     def end(self) -> None:
         """End whoever still runs."""

@@ -81,14 +81,20 @@ def test_the_shell_of_a_host_takes_its_python_for_one_word(python):
             "no such identity: /k: No such file or directory\nme@pi1: Permission denied (publickey).",
             "it lets nobody in",
         ),
+        (
+            "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.",
+            "its key is not the one known here",
+        ),
+        ("ssh: connect to host pi1 port 22: Connection timed out", "it does not answer"),
+        ("ssh: connect to host pi1 port 22: No route to host", "the network does not reach it"),
         ("Host key verification failed.", "its key is not known here. Look at it once: ssh pi1"),
         (
             "root@pi1: Permission denied (publickey).",
             "it lets nobody in without a password. Set a key up: ssh-copy-id pi1",
         ),
         (
-            "ssh: connect to host pi1 port 22: Connection refused",
-            "`ssh pi1` said: ssh: connect to host pi1 port 22: Conn",
+            "kex_exchange_identification: Connection closed by remote host",
+            "`ssh pi1` said: kex_exchange_identification: Connection",
         ),
         ("", ""),
     ],

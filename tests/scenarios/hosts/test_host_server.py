@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
+from limits import LIMIT_S
 from runs import until
 
 from broker.arithmetic.version import ARITHMETIC
 from broker.errors import ForetellError
 from broker.release import FORETELL
+from scenarios.running.hosts import claim, server
 from scenarios.running.hosts.bundle import Bundle, Manifest
 from scenarios.running.hosts.claim import claimed
 from scenarios.running.hosts.frames import (
@@ -25,6 +29,7 @@ from scenarios.running.hosts.frames import (
     KillNodes,
     OpenRun,
     Refusal,
+    RenewLease,
     Request,
     StopNode,
     packed,
@@ -137,10 +142,37 @@ def test_without_a_launcher_a_host_ends_when_its_lease_is_over(pipe):
     until(pipe.has_ended, "the end of the host")
 
 
-def test_a_second_launcher_is_refused_while_the_first_is_there(pipe, tmp_path):
+def test_a_second_launcher_is_refused_as_soon_as_the_first_is_heard(pipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(claim, "_GIVES_UP_WITHIN_S", LIMIT_S)
     pipe.ask(opening())
+    refused = threading.Event()
+
+    def renew() -> None:
+        while not refused.is_set():
+            pipe.ask(RenewLease())
+
+    launcher = threading.Thread(target=renew)
+    launcher.start()
     with pytest.raises(ForetellError, match="another launcher works on this run"), claimed(tmp_path / "tiny"):
         pass
+    refused.set()
+    launcher.join()
+    assert not pipe.has_ended()
+
+
+def test_a_launcher_takes_over_where_the_first_is_heard_no_more(pipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(server, "_SILENT_S", 0.3)
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        pipe.wants_end = True  # as the process of a host does; here its id is that of the test
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        pipe.ask(opening())
+        with claimed(tmp_path / "tiny"):  # the connection of the first stays open
+            assert pipe.wants_end
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture

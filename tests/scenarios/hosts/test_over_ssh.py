@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 from hosts.network import Network, network
-from limits import LIMIT_S
-from runs import TINY, command, simulate_here, summary, until
-
-from broker.errors import UserError
-from scenarios.results.folder import RunFolder
-from scenarios.results.reader import read_store
+from hosts.over_ssh import DOCUMENT, HOMES, OverSsh, digests
+from runs import simulate_here, summary
 
 pytestmark = [pytest.mark.processes, pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")]
 
-HOMES = {"box": ["environment"], "pi1": ["agent-0"], "pi2": ["agent-1"], "pi3": ["agent-*2"]}
-ARGUMENTS = ("exchange-quick", *TINY, "--set", "recovery.checkpoint_every=5", "--episodes", "60")
-DIGESTS = ("curve_digest", "weights_digest")
+EDGES, ROUNDS = 6, 3
+_CUT_S = 3.0
 
 
 @pytest.fixture(scope="module")
@@ -33,63 +25,52 @@ def four_hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
-    return digests(simulate_here(tmp_path_factory.mktemp("simulated") / "run", *ARGUMENTS))
+    return digests(simulate_here(tmp_path_factory.mktemp("simulated") / "run", *DOCUMENT))
 
 
-def digests(summed: dict[str, object]) -> dict[str, object]:
-    return {name: summed[name] for name in DIGESTS}
+def comes_true(condition: Callable[[], bool], within_s: float) -> bool:
+    give_up_at = time.monotonic() + within_s
+    while not (found := condition()) and time.monotonic() < give_up_at:
+        time.sleep(0.02)
+    return found
 
 
-class OverSsh:
-    """One run over the hosts, while it goes on."""
-
-    def __init__(self, net: Network, out: Path, *arguments: str, lease_s: float = 60.0) -> None:
-        self.net, self.out = net, out
-        document = out.parent / f"{out.name}.toml"
-        document.write_text(net.fleet(HOMES, lease_s=lease_s))
-        self.process = self._start(
-            "run", *ARGUMENTS, "--on", "ssh", "--hosts", str(document), "--out", str(out), *arguments
-        )
-
-    def resume(self) -> None:
-        self.process = self._start("resume", str(self.out))
-
-    def until_episode(self, number: int) -> None:
-        def played() -> bool:
-            try:
-                with read_store(RunFolder(self.out).store) as store:
-                    return store.count_episodes() > number
-            except UserError:
-                return False  # it has hardly begun
-
-        until(played, f"episode {number}")
-
-    def end(self) -> dict[str, object]:
-        said = self.process.communicate(timeout=LIMIT_S)
-        assert self.process.returncode == 0, said
-        return digests(summary(self.out))
-
-    def _start(self, *words: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [*self.net.here, *command(*words)],
-            env=self.net.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-
-def test_four_hosts_decide_what_a_simulation_decides_whatever_is_killed(four_hosts, simulated, tmp_path):
-    run = OverSsh(four_hosts, tmp_path / "run")
+def test_four_hosts_decide_what_a_simulation_decides_whatever_is_cut_or_killed(four_hosts, simulated, tmp_path):
+    run = OverSsh(four_hosts, tmp_path / "run", "--transport", "forwarder", "--set", "exchange.patience_s=60")
+    run.until_started()
+    four_hosts.cut("pi3")
+    four_hosts.mend("pi3")
     run.until_episode(5)
-    nodes = [pid for pid in four_hosts.processes("pi2") if b"forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    os.kill(max(nodes), signal.SIGKILL)
+    run.kill_node("pi2")
     run.until_episode(15)
     four_hosts.kill("pi1")
     four_hosts.serve("pi1")
     run.until_episode(25)
-    run.process.kill()
-    run.process.communicate()
+    run.kill_broker(b"forwarder")
+    run.until_episode(35)
+    run.kill_launcher()
     run.resume()
-    assert run.end() == simulated
+    run.end()
+    assert digests(summary(run.out)) == simulated
+    assert "\nagent-1@pi2" in run.logs()
     assert {host: len(four_hosts.processes(host)) for host in HOMES} == dict.fromkeys(HOMES, 1)
+
+
+def test_shares_that_a_cut_link_keeps_for_longer_than_the_patience_are_missing_and_accounted_for(four_hosts, tmp_path):
+    run = OverSsh(four_hosts, tmp_path / "run", "--set", "exchange.patience_s=0.2", "--episodes", "120")
+
+    def is_missed() -> bool:
+        return run.ask(lambda store: any(row.heard < row.partners for row in store.rounds()), False)
+
+    run.until_episode(2)
+    struck = False
+    while not struck:
+        four_hosts.cut("pi1")
+        struck = comes_true(is_missed, _CUT_S)  # not where all wait for an action of the agent that is cut off
+        four_hosts.mend("pi1")
+        run.until_another_episode()
+    run.end()
+    found = summary(run.out)
+    assert found["shares_heard"] + found["shares_missing"] == EDGES * ROUNDS * 120
+    assert found["shares_missing"] > 0
+    assert run.unaccounted() == {}

@@ -16,8 +16,12 @@ from scenarios.commands.main import main
 from scenarios.document.loading import load_scenario
 from scenarios.document.needs import needs_of, shown_bytes
 from scenarios.document.planning import make_plan
+from scenarios.document.wiring import Wiring
+from scenarios.results.folder import RunFolder
 from scenarios.running import machine
 from scenarios.running.machine import Machine, files_needed, make_ready, missing, this_machine
+from scenarios.running.meeting.addresses import make_addresses
+from scenarios.running.processes.forked_nodes import ForkedNodes
 from scenarios.trials.quiet_run import try_out
 
 LARGE = Machine(1 << 60, 1 << 40, None)
@@ -236,3 +240,28 @@ def test_control_groups_of_the_first_version_count_too(groups):
 
 def test_a_machine_without_control_groups_has_what_the_system_says(groups):
     assert this_machine().memory_bytes > 1 << 28
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    ("group", "counts"), [("0::/own", "own/memory.events"), ("3:memory:/own", "memory/own/memory.oom_control")]
+)
+def test_who_is_killed_for_want_of_memory_is_told_so(tmp_path, monkeypatch, group, counts):
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self" / "cgroup").write_text(f"{group}\n")
+    monkeypatch.setattr(machine, "_PROC", tmp_path)
+    monkeypatch.setattr(machine, "_CGROUPS", tmp_path / "groups")
+    kernel, folder = tmp_path / "groups" / counts, RunFolder(tmp_path / "run")
+    for place in (kernel.parent, folder.logs):
+        place.mkdir(parents=True)
+    kernel.write_text("oom_kill 1\n")
+    plan, nodes, said = planned(), ForkedNodes(folder), []
+    wiring = Wiring("tiny", make_addresses(plan.participants, plan.scenario.transport.zeromq, tmp_path))
+    for kills in (1, 2):
+        nodes.start("agent-0", plan.agent("agent-0", wiring).model_dump_json())
+        kernel.write_text(f"oom_kill {kills}\n")
+        nodes.kill(["agent-0"])
+        said.append(nodes.ended()["agent-0"].said)
+    nodes.end()
+    assert said[0] == ""
+    assert said[1].startswith("the kernel has just killed for want of memory here, where")

@@ -1,0 +1,176 @@
+"""What becomes of runs over four hosts whose links, processes and brokers fail; prints docs/results/hosts.md.
+
+.venv/bin/python tools/hosts_campaign.py > docs/results/hosts.md
+
+The hosts are network namespaces of this machine on a bridge, with an SSH server in each: it needs root.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "scenarios")]
+
+from hosts.network import network  # noqa: E402
+from hosts.over_ssh import DOCUMENT, HOMES, OverSsh, digests  # noqa: E402
+from runs import simulate_here, summary  # noqa: E402
+
+from scenarios.results.reader import RunReader  # noqa: E402
+
+HEAD = """# Runs over four hosts that fail
+
+Made by `tools/hosts_campaign.py`: each row is one `foretell run exchange-quick --on ssh` of 60 episodes over four
+network namespaces, the environment and three agents on a host each, with keys. "Equal" are the digests of the curve and
+of the weights to those of `foretell simulate`; shares are those that agents heard of each other and those that were
+missing when a round closed; each share that was sent is heard, late or lost, or else stands under "unaccounted".
+Seconds are of a shared machine of two cores, with other work on it.
+
+| transport | what happens | digests | lives | shares heard | missing | unaccounted | gone | seconds |
+|---|---|---|---|---|---|---|---|---|
+"""
+PATIENT = ("--set", "exchange.patience_s=60")
+HASTY = ("--set", "exchange.patience_s=0.2")
+DEGRADE = (*HASTY, "--set", "recovery.on_crash=degrade", "--set", "service.missing_action=noop")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row.
+
+    Attributes:
+        what: Happens.
+        act: Makes it happen.
+        settings: Of the run.
+        transports: Over which it is tried.
+    """
+
+    what: str
+    act: Callable[[OverSsh], None]
+    settings: tuple[str, ...] = PATIENT
+    transports: tuple[str, ...] = ("zeromq",)
+
+
+def nothing(_run: OverSsh) -> None:
+    """Leave it alone."""
+
+
+def cut_at_once(run: OverSsh) -> None:
+    """Cut a link and mend it at once, before all have joined."""
+    run.until_started()
+    run.net.cut("pi1")
+    run.net.mend("pi1")
+
+
+def cut_while_joining(run: OverSsh) -> None:
+    """Cut a link for five seconds, before all have joined."""
+    run.until_started()
+    _cut(run, 5.0)
+
+
+def cut(run: OverSsh) -> None:
+    """Cut a link for three seconds."""
+    run.until_episode(10)
+    _cut(run, 3.0)
+
+
+def cut_often(run: OverSsh) -> None:
+    """Cut a link for three seconds, five times."""
+    for episode in range(5, 30, 5):
+        run.until_episode(episode)
+        _cut(run, 3.0)
+
+
+def kill_node(run: OverSsh) -> None:
+    """Kill the process of an agent."""
+    run.until_episode(10)
+    run.kill_node("pi2")
+
+
+def kill_host(run: OverSsh) -> None:
+    """Kill all that runs on a host; it is back at once."""
+    run.until_episode(10)
+    run.net.kill("pi1")
+    run.net.serve("pi1")
+
+
+def kill_launcher(run: OverSsh) -> None:
+    """Kill the launcher, and resume."""
+    run.until_episode(10)
+    run.kill_launcher()
+    run.resume()
+
+
+def kill_forwarder(run: OverSsh) -> None:
+    """Kill the forwarder."""
+    run.until_episode(10)
+    run.kill_broker(b"forwarder")
+
+
+def kill_mosquitto(run: OverSsh) -> None:
+    """Kill the MQTT broker."""
+    run.until_episode(10)
+    run.kill_broker(b"mosquitto")
+
+
+EVERY = ("zeromq", "forwarder", "mqtt")
+CASES = (
+    Case("nothing", nothing, transports=EVERY),
+    Case("a link is cut and mended at once, before all have joined", cut_at_once, transports=EVERY),
+    Case("a link is cut for 5 s, before all have joined", cut_while_joining, transports=EVERY),
+    Case("a link is cut for 3 s, the patience is 60 s", cut, transports=EVERY),
+    Case("a link is cut for 3 s five times, the patience is 0.2 s", cut_often, HASTY),
+    Case("an agent is killed", kill_node, transports=EVERY),
+    Case("a host is killed, and back at once", kill_host),
+    Case("the launcher is killed, and resumes", kill_launcher, transports=EVERY),
+    Case("the forwarder is killed", kill_forwarder, transports=("forwarder",)),
+    Case("the MQTT broker is killed", kill_mosquitto, transports=("mqtt",)),
+    Case("an agent is killed, `recovery.on_crash` is degrade", kill_node, DEGRADE),
+    Case("a host is killed, `recovery.on_crash` is degrade", kill_host, DEGRADE),
+)
+
+
+def _cut(run: OverSsh, for_s: float) -> None:
+    run.net.cut("pi1")
+    time.sleep(for_s)
+    run.net.mend("pi1")
+
+
+def rows(root: Path) -> Iterator[str]:
+    """One line of the table for each case and transport."""
+    with redirect_stdout(sys.stderr):
+        expected = digests(simulate_here(root / "simulated", *DOCUMENT))
+    with network(root, tuple(HOMES)) as net:
+        for number, case in enumerate(CASES):
+            for transport in case.transports:
+                began = time.monotonic()
+                run = OverSsh(net, root / f"{number}-{transport}", "--transport", transport, *case.settings)
+                case.act(run)
+                run.end()
+                took_s = time.monotonic() - began
+                found, lives = summary(run.out), run.ask(RunReader.lives, [])
+                equal = "equal" if digests(found) == expected else "others"
+                gone = ", ".join(run.ask(RunReader.deaths, {}))
+                left = sum(run.unaccounted().values())
+                yield (
+                    f"| {transport} | {case.what} | {equal} | {len(lives)} | {found['shares_heard']} | "
+                    f"{found['shares_missing']} | {left} | {gone} | {took_s:.0f} |"
+                )
+
+
+def main() -> None:
+    """Print the page as it comes."""
+    print(HEAD, end="", flush=True)  # noqa: T201
+    with tempfile.TemporaryDirectory() as root:
+        for row in rows(Path(root)):
+            print(row, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
