@@ -185,7 +185,9 @@ class Host:
             case ContinueNode(name):
                 return nodes.go_on(name)
             case KillNodes(names):
-                return nodes.kill(names)
+                killed = nodes.kill(names)
+                self._tell_ends()  # before the answer: then nobody takes it for the end of a process started anew
+                return killed
             case EndNodes():
                 nodes.end()
                 return self._told.clear()

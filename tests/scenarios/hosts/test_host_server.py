@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from hashlib import sha256
 from pathlib import Path
 from types import FrameType
@@ -27,6 +27,7 @@ from scenarios.running.hosts.frames import (
     Frames,
     IntactKept,
     KillNodes,
+    NodeEnded,
     OpenRun,
     Refusal,
     RenewLease,
@@ -36,6 +37,7 @@ from scenarios.running.hosts.frames import (
     told,
 )
 from scenarios.running.hosts.server import Host
+from scenarios.running.nodes import NodeEnd
 from scenarios.running.processes.forked_nodes import ForkedNodes
 
 
@@ -127,6 +129,31 @@ def test_who_is_not_there_is_neither_stopped_nor_killed_and_has_kept_nothing(pip
     pipe.ask(opening())
     requests = (StopNode("agent-0"), KillNodes(("agent-0",)), IntactKept("agent-0"))
     assert [pipe.ask(request).value for request in requests] == [None, {}, []]
+
+
+class Killable:
+    """Nodes of which everybody can be killed once."""
+
+    def __init__(self) -> None:
+        self._ended: dict[str, NodeEnd] = {}
+
+    def kill(self, names: Collection[str]) -> dict[str, int]:
+        self._ended |= {name: NodeEnd(-9, "", Path("log")) for name in names}
+        return dict.fromkeys(names, 1)
+
+    def ended(self) -> dict[str, NodeEnd]:
+        return self._ended
+
+    def end(self) -> None:
+        pass
+
+
+def test_who_is_killed_is_told_of_before_the_answer_lest_it_be_taken_for_the_end_of_whoever_is_started_next(pipe):
+    pipe.ask(opening())
+    pipe.host._nodes = Killable()
+    first = pipe.ask(KillNodes(("agent-0",)))
+    assert isinstance(first, NodeEnded)
+    assert (first.name, first.code) == ("agent-0", -9)
 
 
 def test_what_is_no_frame_ends_the_host_with_a_sentence(pipe):
