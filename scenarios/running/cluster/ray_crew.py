@@ -14,13 +14,15 @@ from broker.errors import UserError
 from broker.files import write_whole
 from broker.release import FORETELL
 from broker.text_files import read_text
+from broker.wire.messages import ENVIRONMENT
 from scenarios.document.loading import MOST_BYTES, parse_scenario
+from scenarios.document.scenario import Scenario
 from scenarios.results.folder import RunFolder
 from scenarios.running.batch.cell import Cell
-from scenarios.running.cluster.cell_task import Files, play_cell, read_files, write_files
+from scenarios.running.cluster.cell_task import Files, play_cell, write_files
 from scenarios.running.cluster.connected import RayCluster
 from scenarios.running.cluster.ray_hosts import sentence
-from scenarios.running.hosts.bundle import CODE, POLICY
+from scenarios.running.hosts.belongings import belongings, told_there
 from scenarios.running.hosts.client import LOST
 
 _RETRIES = 3
@@ -81,17 +83,12 @@ class RayCrew:
 
 def parcel(given: Path) -> Files:
     """A document, and what it names by its place on this host, to be found beside it on another."""
-    scenario, files = parse_scenario(read_text(given, MOST_BYTES), {}), {}
-    environment, policy = scenario.environment, scenario.initial_policy
-    if (source := getattr(environment, "file", None)) is not None:
-        there = Path(CODE) / Path(source).name
-        files[str(there)] = Path(source).read_bytes()
-        scenario = scenario.model_copy(update={"environment": environment.model_copy(update={"file": there})})
-    if policy is not None:
-        found = read_files(place_of_policy(policy.path))
-        files |= {f"{POLICY}/{name}": content for name, content in found.items()}
-        scenario = scenario.model_copy(update={"initial_policy": policy.model_copy(update={"path": Path(POLICY)})})
-    return {"scenario.toml": scenario.to_toml().encode()} | files
+    scenario = parse_scenario(read_text(given, MOST_BYTES), {})
+    begun = scenario.initial_policy
+    policy = Path() if begun is None else place_of_policy(begun.path)
+    files = belongings(scenario, (ENVIRONMENT,), policy=policy, keys=None)
+    told = Scenario.model_validate_json(told_there(scenario.model_dump_json()))
+    return {"scenario.toml": told.to_toml().encode()} | files
 
 
 def unpack(files: Files, run: RunFolder, given: Path) -> None:

@@ -56,10 +56,10 @@ def test_a_cluster_that_does_not_answer_is_told_by_its_address(monkeypatch, sche
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("run", "exchange-quick", "--on", "slurm"), "expected ssh, here, ray or ray://HOST:PORT, found 'slurm'"),
+        (("run", "exchange-quick", "--on", "slurm"), "expected ssh, here, socket, ray or ray://HOST:PORT, found 'slu"),
         (
             ("run", "exchange-quick", "--on", "ray://head"),
-            "expected ssh, here, ray or ray://HOST:PORT, found 'ray://head'",
+            "expected ssh, here, socket, ray or ray://HOST:PORT, found 'ray://head'",
         ),
         (("study", "fig1", "--on", "ssh"), "expected ray or ray://HOST:PORT, found 'ssh'"),
         (("sweep", "mine.toml", "--on", "here"), "expected ray or ray://HOST:PORT, found 'here'"),
