@@ -91,9 +91,15 @@ class Driver:
         return deadline if due is None else due if deadline is None else min(deadline, due)
 
     def finish(self) -> None:
-        """Hand over the totals, once the work is done or given up."""
+        """Hand over the totals, once the work is done or given up.
+
+        Raises:
+            UserError: The journal finds no room.
+        """
         self._records += self._totals()
         self._hand_over()
+        if self.transport.journal is not None:
+            self.transport.journal.flush()
 
     def show_status(self) -> None:
         """Report whom it waits for: a sign that it works, too."""
