@@ -17,6 +17,7 @@ from broker.isolated import leave_working_directory
 from broker.threads import limit_threads
 from scenarios.commands.exit_codes import ExitCode
 from scenarios.commands.fault import fault
+from scenarios.commands.looking.group import replay
 from scenarios.commands.policies.group import play, policy
 from scenarios.commands.screen import guests, say, shown_on
 
@@ -426,6 +427,7 @@ _RUNS = click.argument("runs", nargs=-1, required=True, type=click.Path(path_typ
 foretell.add_command(fault)
 foretell.add_command(play)
 foretell.add_command(policy)
+foretell.add_command(replay)
 
 
 @foretell.command()

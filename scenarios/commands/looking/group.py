@@ -1,0 +1,21 @@
+"""`foretell replay`, `diff` and `trace`, as click knows them; what they do is imported when it is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+_RUN = click.argument("run", type=click.Path(path_type=Path))
+
+
+@click.command()
+@_RUN
+@click.argument("agent")
+@click.option("--until", metavar="EPISODE[/ROUND]", help="Go no further than this round, or the last of this episode.")
+@click.option("--debug", is_flag=True, help="Open Python's debugger before that round closes; else before the first.")
+def replay(run: Path, agent: str, until: str | None, *, debug: bool) -> None:
+    """Run one agent of a run again, alone, from its journal, to the same weights."""
+    from scenarios.commands.looking.replay import goal_of, replay_agent  # noqa: PLC0415
+
+    replay_agent(run, agent, goal_of(until), debug=debug)

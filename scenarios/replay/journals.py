@@ -1,0 +1,62 @@
+"""The journals of a run: a file for each participant in each of its lives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from broker.errors import UserError
+from broker.transports.journal import Entry, Opened, Told, read_journal
+from scenarios.results.folder import RunFolder
+
+_NAME = re.compile(r"(?P<participant>environment|agent-\d+)(-(?P<incarnation>\d+))?\.journal")
+
+
+@dataclass(frozen=True)
+class LifeJournal:
+    """The journal of one participant in one life.
+
+    Attributes:
+        participant: Whose.
+        incarnation: Which life.
+        path: The file.
+        opened: Its first entry.
+    """
+
+    participant: str
+    incarnation: int
+    path: Path
+    opened: Opened
+
+    def entries(self) -> Iterator[Entry]:
+        """Its entries, to the last that is whole."""
+        return read_journal(self.path)
+
+    def slice(self) -> str | None:
+        """What the participant was told, as JSON; None where it ended before that was written."""
+        return next((entry.slice for entry in self.entries() if type(entry) is Told), None)
+
+
+def journals_of(folder: RunFolder, participant: str | None = None) -> list[LifeJournal]:
+    """The journals of a run, or of one participant: by life, and in each by participant.
+
+    Raises:
+        UserError: There are none, or one cannot be read.
+    """
+    found = []
+    for path in folder.journals.glob("*.journal"):
+        match = _NAME.fullmatch(path.name)
+        if match is None or participant not in (None, match["participant"]):
+            continue
+        opened = next(read_journal(path), None)
+        if type(opened) is Opened:
+            found.append(LifeJournal(match["participant"], int(match["incarnation"] or 0), path, opened))
+    if not found:
+        msg = (
+            f"{folder.root} has no journal{f' of {participant}' if participant else 's'}: expected a run with "
+            f"transport.journal = true (--set transport.journal=true), and its journals in {folder.journals}"
+        )
+        raise UserError(msg)
+    return sorted(found, key=lambda each: (each.incarnation, each.participant))
