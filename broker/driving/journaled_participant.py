@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import Enum
 
-from broker.participants.participant import Command, Participant, Save
+from broker.participants.participant import Command, Participant
 from broker.transports.journal import Call, Journal, Told, Turn
 from broker.transports.transport import Transport
 from broker.wire.messages import Message, name_of
@@ -60,30 +60,25 @@ class JournaledParticipant:
         """Begin."""
         at_s = self._journal.clock()
         try:
-            commands = self._inner.start(now)
+            return self._inner.start(now)
         finally:
             self._note("start", now, at_s)
-        return commands
 
     def receive(self, source: str, message: Message, now: float) -> Sequence[Command]:
         """Take a message."""
         at_s = self._journal.clock()
         try:
-            commands = self._inner.receive(source, message, now)
+            return self._inner.receive(source, message, now)
         finally:
             self._note("receive", now, at_s, source, message)
-        self._keep_up(commands)
-        return commands
 
     def expire(self, now: float) -> Sequence[Command]:
         """Take note that the deadline has passed."""
         at_s = self._journal.clock()
         try:
-            commands = self._inner.expire(now)
+            return self._inner.expire(now)
         finally:
             self._note("expire", now, at_s)
-        self._keep_up(commands)
-        return commands
 
     def told(self) -> str:
         """What it was told."""
@@ -105,8 +100,3 @@ class JournaledParticipant:
         else:
             kind = message.kind or type(message).__name__.lower()
             journal.write(Turn(call, now, at_s, computed_s, phase, source, kind, name_of(message)))
-
-    def _keep_up(self, commands: Sequence[Command]) -> None:
-        """Let the journal hold all that a checkpoint knows of, before it is written."""
-        if any(type(command) is Save for command in commands):
-            self._journal.flush()

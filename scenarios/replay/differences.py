@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from broker.wire.messages import Envelope, Message, Share, name_of
-
-_CARRY_ARRAYS = "timestep", "action", "share"
+from broker.wire.messages import Envelope, Message, Share, Timestep, name_of
 
 
 def called(source: str, destination: str, message: Message) -> str:
@@ -20,7 +18,7 @@ def called(source: str, destination: str, message: Message) -> str:
 
 
 def difference(one: Envelope, other: Envelope) -> str:
-    """In what they differ first; empty if in nothing.
+    """In what they differ first, however often they were asked for; empty if in nothing.
 
     Args:
         one: A message.
@@ -30,9 +28,9 @@ def difference(one: Envelope, other: Envelope) -> str:
     if type(a) is not type(b) or a.kind is None:
         return "" if a == b else f"{a} and {b}"
     arrays = difference_of_arrays(a.arrays, b.arrays)  # type: ignore[union-attr]  # all with a kind have them
-    if arrays or a == b:
-        return arrays
-    return "its flags"
+    if not arrays and isinstance(a, Timestep) and isinstance(b, Timestep) and a.last != b.last:
+        return "whether it is the last of its episode"
+    return arrays
 
 
 def difference_of_arrays(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from broker.errors import UserError
-from broker.transports.journal import Entry, Opened, Told, read_journal
+from broker.transports.journal import Closed, Entry, Opened, Told, read_journal
 from scenarios.results.folder import RunFolder
 
 _NAME = re.compile(r"(?P<participant>environment|agent-\d+)(-(?P<incarnation>\d+))?\.journal")
@@ -33,6 +33,10 @@ class LifeJournal:
     def entries(self) -> Iterator[Entry]:
         """Its entries, to the last that is whole."""
         return read_journal(self.path)
+
+    def is_closed(self) -> bool:
+        """Whether it ends in order."""
+        return any(type(entry) is Closed for entry in self.entries())
 
     def slice(self) -> str | None:
         """What the participant was told, as JSON; None where it ended before that was written."""

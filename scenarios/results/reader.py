@@ -22,6 +22,7 @@ from scenarios.results.answers import (
     EdgeFates,
     EndingCount,
     EpisodeRow,
+    FateRow,
     FaultRow,
     LifeRow,
     LiveFault,
@@ -197,6 +198,20 @@ class RunReader:
     def rounds(self) -> Iterator[RoundRow]:
         """Communication rounds, as they came."""
         return self._rows(RoundRow, "SELECT episode, round, agent, partners, heard, losses FROM rounds")
+
+    def rounds_in_order(self) -> Iterator[RoundRow]:
+        """The same by episode, round and agent."""
+        columns = "episode, round, agent, partners, heard, losses"
+        return self._rows(RoundRow, f"SELECT {columns} FROM rounds ORDER BY episode, round, agent")  # noqa: S608
+
+    def fates_in_order(self) -> Iterator[FateRow]:
+        """What faults did to each message, and how it ended otherwise than heard in time, by episode."""
+        name = "episode, kind, number, attempt, source, destination, fate"
+        query = (
+            f"SELECT {name}, fault, delays_s FROM faults UNION ALL SELECT {name}, '', '' FROM endings "  # noqa: S608
+            f"ORDER BY {name}, 8, 9"
+        )
+        return self._rows(FateRow, query)
 
     def edges(self) -> list[EdgeRecord]:
         """What both ends of every edge counted, by name."""

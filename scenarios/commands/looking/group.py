@@ -19,3 +19,13 @@ def replay(run: Path, agent: str, until: str | None, *, debug: bool) -> None:
     from scenarios.commands.looking.replay import goal_of, replay_agent  # noqa: PLC0415
 
     replay_agent(run, agent, goal_of(until), debug=debug)
+
+
+@click.command()
+@_RUN
+@click.argument("other", type=click.Path(path_type=Path))
+def diff(run: Path, other: Path) -> None:
+    """Find the first message, decision or number in which two runs part."""
+    from scenarios.commands.looking.diff import tell_parting  # noqa: PLC0415
+
+    tell_parting(run, other)

@@ -192,15 +192,16 @@ def test_a_participant_s_calls_stand_in_the_journal_with_their_messages_and_how_
 
 
 def test_what_a_checkpoint_knows_stands_in_the_file_before_it_is_written(tmp_path):
-    transport = JournaledTransport(MemoryTransport("b", MemoryNetwork(), CODEC), CODEC, tmp_path / "b.journal")
+    path, network = tmp_path / "b.journal", MemoryNetwork()
+    transport = JournaledTransport(MemoryTransport("b", network, CODEC), CODEC, path)
     toy = Teller("b", deadlines=[1.0, 2.0])
-    toy.expire = lambda now: [Save(0, State(), due=True)] if now == 2.0 else []
-    written = journaled(toy, transport)
-    written.expire(1.0)
-    assert not [entry for entry in read_journal(tmp_path / "b.journal") if isinstance(entry, Turn)]
-    written.expire(2.0)
-    assert len([entry for entry in read_journal(tmp_path / "b.journal") if isinstance(entry, Turn)]) == 2
-    transport.close(0.0)
+    toy.expire = lambda now: [Send("a", share(1)), *([Save(0, State(), due=True)] if now == 2.0 else [])]
+    driver = Driver("test", journaled(toy, transport), transport, lambda _: None)
+    driver.expire(1.0)
+    assert list(read_journal(path)) == []
+    driver.expire(2.0)
+    assert [type(entry) for entry in read_journal(path)] == [Opened, Told, Turn, Sent, Turn, Sent]
+    driver.transport.close(0.0)
 
 
 def test_a_participant_without_a_journal_is_left_as_it_is():
