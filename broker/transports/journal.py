@@ -1,6 +1,6 @@
 """A participant's journal: what came to it, when it looked, what it did, how long that took, and what it sent.
 
-    journal = line of MAGIC, then entries: length (4 bytes), CRC-32 (4 bytes), msgpack [kind, fields ...]
+    journal = a line with its version, then entries: length (4 bytes), CRC-32 (4 bytes), msgpack [kind, fields ...]
 
 Entries are only ever added. A journal that was cut off anywhere, as by `kill -9`, gives all that are whole. With what a
 participant was `Told`, and everything until an entry, another one comes to the same place: see `scenarios.replay`.
@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from struct import Struct
 from typing import BinaryIO, Literal
 from zlib import crc32
 
@@ -26,7 +27,9 @@ from broker.wire.messages import MessageName
 Call = Literal["start", "receive", "expire"]
 """The calls of a participant."""
 _MAGIC = b"foretell journal 1\n"
-_NUMBER_BYTES = 4
+_HEAD = Struct("<II")
+"""Length and CRC-32."""
+_NO_HEAD = bytes(_HEAD.size)
 _LONGEST = 1 << 29
 """No entry is: a longer one is none."""
 _BUFFER_BYTES = 1 << 14
@@ -64,28 +67,20 @@ class Told(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=False):
 
 
 class Polled(msgspec.Struct, frozen=True, array_like=True, tag=3, gc=False):
-    """It looked for what had arrived; what had stands behind this.
+    """It looked for what had arrived.
 
     Attributes:
         now_s: The time it was told, on the driver's clock.
         at_s: Seconds on the host's clock.
+        frames: Of the messages that had arrived, before faults met them: their bytes on the wire.
     """
 
     now_s: float
     at_s: float
+    frames: list[bytes]
 
 
-class Received(msgspec.Struct, frozen=True, array_like=True, tag=4, gc=False):
-    """A message that had arrived, before faults met it.
-
-    Attributes:
-        frame: Its bytes on the wire.
-    """
-
-    frame: bytes
-
-
-class Turn(msgspec.Struct, frozen=True, array_like=True, tag=5, gc=False):
+class Turn(msgspec.Struct, frozen=True, array_like=True, tag=4, gc=False):
     """It was called, and what it was to send stands behind this.
 
     Attributes:
@@ -109,7 +104,7 @@ class Turn(msgspec.Struct, frozen=True, array_like=True, tag=5, gc=False):
     name: MessageName | None = None
 
 
-class Sent(msgspec.Struct, frozen=True, array_like=True, tag=6, gc=False):
+class Sent(msgspec.Struct, frozen=True, array_like=True, tag=5, gc=False):
     """A message that it handed to its transport.
 
     Attributes:
@@ -121,11 +116,11 @@ class Sent(msgspec.Struct, frozen=True, array_like=True, tag=6, gc=False):
     frame: bytes
 
 
-class Closed(msgspec.Struct, frozen=True, array_like=True, tag=7, gc=False):
+class Closed(msgspec.Struct, frozen=True, array_like=True, tag=6, gc=False):
     """The participant has ended in order; the last entry."""
 
 
-Entry = Opened | Told | Polled | Received | Turn | Sent | Closed
+Entry = Opened | Told | Polled | Turn | Sent | Closed
 
 
 class Journal:
@@ -146,7 +141,7 @@ class Journal:
     def __init__(self, path: Path, participant: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
         self._path = path
-        self._encode = msgspec.msgpack.Encoder().encode
+        self._encode_into = msgspec.msgpack.Encoder().encode_into
         self._flushed_at = clock()
         self._waiting = bytearray(_MAGIC)
         try:
@@ -162,10 +157,13 @@ class Journal:
         Raises:
             UserError: It cannot be written.
         """
-        body, waiting = self._encode(entry), self._waiting
-        waiting += len(body).to_bytes(_NUMBER_BYTES, "little")
-        waiting += crc32(body).to_bytes(_NUMBER_BYTES, "little")
-        waiting += body
+        waiting = self._waiting
+        head = len(waiting)
+        body = head + _HEAD.size
+        waiting += _NO_HEAD
+        self._encode_into(entry, waiting, body)
+        with memoryview(waiting) as written:
+            _HEAD.pack_into(waiting, head, len(waiting) - body, crc32(written[body:]))
         if len(waiting) > _BUFFER_BYTES:
             self.flush()
 
@@ -225,12 +223,12 @@ def read_journal(path: Path) -> Iterator[Entry]:
 
 def _entries(file: BinaryIO) -> Iterator[Entry]:
     decode = msgspec.msgpack.Decoder(Entry).decode
-    while len(head := file.read(2 * _NUMBER_BYTES)) == 2 * _NUMBER_BYTES:
-        length = int.from_bytes(head[:_NUMBER_BYTES], "little")
+    while len(head := file.read(_HEAD.size)) == _HEAD.size:
+        length, checksum = _HEAD.unpack(head)
         if length > _LONGEST:
             return
         body = file.read(length)
-        if len(body) < length or crc32(body) != int.from_bytes(head[_NUMBER_BYTES:], "little"):
+        if len(body) < length or crc32(body) != checksum:
             return
         try:
             yield decode(body)

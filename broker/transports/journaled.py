@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from broker.transports.journal import Journal, Polled, Received, Sent
+from broker.transports.journal import Journal, Polled, Sent
 from broker.transports.transport import Transport
 from broker.wire.codec import Codec
 from broker.wire.messages import Envelope
@@ -48,9 +48,7 @@ class JournaledTransport(Transport):
         envelopes = self._inner.poll(now)
         at_s = journal.clock()
         journal.flush_if_due(at_s)
-        journal.write(Polled(now, at_s))
-        for envelope in envelopes:
-            journal.write(Received(write(envelope)))
+        journal.write(Polled(now, at_s, list(map(write, envelopes))))
         return envelopes
 
     def wait(self, timeout_s: float | None, awaited: int = 1) -> None:

@@ -15,7 +15,7 @@ from broker.faults import Judge
 from broker.participants.checkpoint import State
 from broker.participants.life import ParticipantLife
 from broker.transports.faulty import FaultyTransport
-from broker.transports.journal import Closed, Entry, Polled, Received, Sent, Turn
+from broker.transports.journal import Closed, Entry, Polled, Sent, Turn
 from broker.transports.transport import Transport
 from broker.wire.codec import Codec, edge_prefix, read_written
 from broker.wire.messages import OBSERVER, Envelope
@@ -98,19 +98,12 @@ class ReplayedLife:
         self._driver = Driver(link.run, agent, transport, observe, life, refit=partial(refitted, link))
         self._life = life
         self._to_observer = edge_prefix(link.run, link.name, OBSERVER)
-        self._polled: Polled | None = None
 
     def lead(self, entries: Iterable[Entry]) -> None:
         """Do what stands in the journal, to its end or until the goal is reached or the work cannot go on."""
         try:
             for entry in entries:
-                if type(entry) is Received:
-                    self._recorded.arrived.append(read_written(entry.frame))
-                    self.messages += 1
-                    continue
-                self._take_in()
                 self._take(entry)
-            self._take_in()
         except Reached as reached:
             self.reached = reached
         except ForetellError as failure:
@@ -119,7 +112,9 @@ class ReplayedLife:
 
     def _take(self, entry: Entry) -> None:
         if type(entry) is Polled:
-            self._polled = entry
+            self.messages += len(entry.frames)
+            self._recorded.arrived = list(map(read_written, entry.frames))
+            self._driver.deliver(entry.now_s)
         elif type(entry) is Sent:
             self._compare(entry.frame)
         elif type(entry) is Turn and entry.call == "start":
@@ -131,11 +126,6 @@ class ReplayedLife:
             if self._recorded.sent and not self.parted:
                 more = read_written(self._recorded.sent[0])
                 self.parted = f"{called(more.source, more.destination, more.message)} was sent here, and not in the run"
-
-    def _take_in(self) -> None:
-        polled, self._polled = self._polled, None
-        if polled is not None:
-            self._driver.deliver(polled.now_s)
 
     def _compare(self, frame: bytes) -> None:
         """See whether what was sent in the run was sent here."""

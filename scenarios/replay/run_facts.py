@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
 
-from broker.transports.journal import Received, Sent
+from broker.transports.journal import Entry, Polled, Sent
 from broker.wire.codec import read_written
 from broker.wire.messages import ENVIRONMENT, Envelope, name_of
 from scenarios.replay.by_episode import ByEpisode
@@ -72,25 +72,33 @@ def _streams(by_participant: dict[str, list[LifeJournal]]) -> list[ByEpisode[Env
     What an agent said in an episode stands in its journal before it keeps what it knows after it. The environment keeps
     nothing: when it was killed, its last words stand in the journals of those who heard them.
     """
-    found = [ByEpisode(_messages(lives, Sent)) for lives in by_participant.values()]
+    found = [ByEpisode(_messages(lives, _sent)) for lives in by_participant.values()]
     if any(not journal.is_closed() for journal in by_participant.get(ENVIRONMENT, ())):
         agents = [lives for name, lives in by_participant.items() if name != ENVIRONMENT]
-        found += [ByEpisode(_messages(lives, Received)) for lives in agents]
+        found += [ByEpisode(_messages(lives, _heard_of_environment)) for lives in agents]
     return found
 
 
-def _messages(lives: list[LifeJournal], kind: type[Sent | Received]) -> Iterator[tuple[int, Envelope]]:
-    """What one participant said, or heard of the environment: of each life what later ones did not say again."""
+def _sent(entry: Entry) -> list[Envelope]:
+    return [read_written(entry.frame)] if type(entry) is Sent else []
+
+
+def _heard_of_environment(entry: Entry) -> list[Envelope]:
+    heard = map(read_written, entry.frames) if type(entry) is Polled else ()
+    return [envelope for envelope in heard if envelope.source == ENVIRONMENT]
+
+
+def _messages(
+    lives: list[LifeJournal], messages_of: Callable[[Entry], list[Envelope]]
+) -> Iterator[tuple[int, Envelope]]:
+    """Messages in the journals of one participant: of each life what later ones did not say again."""
     begun_after = [_after_episode(journal) for journal in lives[1:]]
     for journal, until in zip(lives, [*begun_after, None], strict=True):
         for entry in journal.entries():
-            if type(entry) is not kind:
-                continue
-            envelope = read_written(entry.frame)
-            name = name_of(envelope.message)
-            wanted = kind is Sent or envelope.source == ENVIRONMENT
-            if name is not None and wanted and (until is None or name.episode <= until):
-                yield name.episode, envelope
+            for envelope in messages_of(entry):
+                name = name_of(envelope.message)
+                if name is not None and (until is None or name.episode <= until):
+                    yield name.episode, envelope
 
 
 def _after_episode(journal: LifeJournal) -> int | None:
