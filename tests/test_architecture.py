@@ -120,7 +120,10 @@ PURE = (
     "scenarios/play/frame.py",
     "scenarios/play/numbers.py",
     "scenarios/policies/exported.py",
+    "scenarios/replay/by_episode.py",
+    "scenarios/replay/clock_offsets.py",
     "scenarios/replay/differences.py",
+    "scenarios/replay/facts.py",
     "scenarios/replay/watched_learner.py",
     "scenarios/results/answers.py",
     "scenarios/results/played.py",
@@ -328,6 +331,7 @@ DATES = {"time.time", "time.time_ns", "datetime.now", "dt.datetime.now", "date.t
 KNOW_THE_DATE = {
     *("broker/transports/mqtt/connection.py", "broker/servers/mqtt_server.py"),  # against the dates of certificates
     *("scenarios/results/store.py", "scenarios/results/scalars_log.py"),  # written down for people to read
+    "broker/transports/journal.py",  # the same
     *("scenarios/running/hosts/doctor.py", "scenarios/running/hosts/examining.py"),  # the clocks of hosts are compared
 }
 PATIENT_BY_THE_CLOCK_OF_THE_HOST = {

@@ -47,6 +47,7 @@ class Opened(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
         arithmetic: Version of the arithmetic.
         clock: Whose monotonic clock `at_s` is: journals of one host, started once, have one.
         at_s: Seconds on that clock.
+        date_s: The same moment in seconds since 1970, for people.
     """
 
     participant: str
@@ -54,6 +55,7 @@ class Opened(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
     arithmetic: int
     clock: str
     at_s: float
+    date_s: float
 
 
 class Told(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=False):
@@ -149,7 +151,7 @@ class Journal:
             self._file = path.open("wb", buffering=0)
         except OSError as error:
             raise self._unwritable(error) from None
-        self.write(Opened(participant, FORETELL, ARITHMETIC, _clock_name(), self._flushed_at))
+        self.write(Opened(participant, FORETELL, ARITHMETIC, _clock_name(), self._flushed_at, time.time()))
 
     def write(self, entry: Entry) -> None:
         """Add an entry.

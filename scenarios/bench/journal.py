@@ -34,7 +34,8 @@ class _Phase(Enum):
 class _Listener:
     """A participant that takes everything and answers nothing."""
 
-    name, peers, awaited, deadline, phase, done, settled = "b", (), 1, None, _Phase.LISTENING, False, True
+    name, awaited, deadline, phase, done, settled = "b", 1, None, _Phase.LISTENING, False, True
+    peers: tuple[str, ...] = ()
 
     def start(self, now: float) -> Sequence[Command]:  # noqa: ARG002 - a participant's face
         return []

@@ -17,7 +17,7 @@ from broker.isolated import leave_working_directory
 from broker.threads import limit_threads
 from scenarios.commands.exit_codes import ExitCode
 from scenarios.commands.fault import fault
-from scenarios.commands.looking.group import diff, replay
+from scenarios.commands.looking.group import diff, replay, trace
 from scenarios.commands.policies.group import play, policy
 from scenarios.commands.screen import guests, say, shown_on
 
@@ -429,6 +429,7 @@ foretell.add_command(play)
 foretell.add_command(policy)
 foretell.add_command(replay)
 foretell.add_command(diff)
+foretell.add_command(trace)
 
 
 @foretell.command()

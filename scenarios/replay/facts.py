@@ -14,7 +14,7 @@ from scenarios.replay.differences import called, difference
 from scenarios.results.answers import EpisodeRow, FateRow, RoundRow
 
 
-class Place(NamedTuple):
+class FactPlace(NamedTuple):
     """Where something stands among all that happened in an episode; the first of these decide.
 
     Attributes:
@@ -135,35 +135,35 @@ class Counted:
         return f"{self.name} is {self.value} in {names[0]}, and {other.value} in {names[1]}"
 
 
-def said(envelope: Envelope) -> tuple[Place, Fact]:
+def said(envelope: Envelope) -> tuple[FactPlace, Fact]:
     """A message, and where it stands."""
     message = envelope.message
     place = _place(message.kind or "", _number(envelope), 0, envelope.source, envelope.destination)
     return place, Said(envelope)
 
 
-def fates(rows: tuple[FateRow, ...]) -> tuple[Place, Fact]:
+def fates(rows: tuple[FateRow, ...]) -> tuple[FactPlace, Fact]:
     """What became of one message, and where that stands."""
     first = rows[0]
     return _place(first.kind, first.number, 1, first.source, first.destination), Fates(rows)
 
 
-def counts_of_round(row: RoundRow, losses: dict[str, float]) -> list[tuple[Place, Fact]]:
+def counts_of_round(row: RoundRow, losses: dict[str, float]) -> list[tuple[FactPlace, Fact]]:
     """What an agent made of a round."""
     numbers: dict[str, float] = {"0": row.partners, "1": row.heard} | losses
     names = {"0": "partners", "1": "shares heard in time"}
     where = f"of {row.agent} in round {row.round} of episode {row.episode}"
     return [
-        (Place(1, row.round, 2, row.agent, key), Counted(f"{names.get(key, key)} {where}", value))
+        (FactPlace(1, row.round, 2, row.agent, key), Counted(f"{names.get(key, key)} {where}", value))
         for key, value in numbers.items()
     ]
 
 
-def counts_of_episode(row: EpisodeRow) -> list[tuple[Place, Fact]]:
+def counts_of_episode(row: EpisodeRow) -> list[tuple[FactPlace, Fact]]:
     """What came of an episode for one agent."""
     numbers = {"return": row.value, "steps": row.steps, "missing actions": row.missing_actions}
     return [
-        (Place(2, 0, 0, row.agent, name), Counted(f"{name} of {row.agent} in episode {row.episode}", value))
+        (FactPlace(2, 0, 0, row.agent, name), Counted(f"{name} of {row.agent} in episode {row.episode}", value))
         for name, value in numbers.items()
     ]
 
@@ -174,7 +174,7 @@ def _number(envelope: Envelope) -> int:
     return int(getattr(message, "round", 0) if number is None else number)
 
 
-def _place(kind: str, number: int, part: int, source: str, destination: str) -> Place:
+def _place(kind: str, number: int, part: int, source: str, destination: str) -> FactPlace:
     if kind == "share":
-        return Place(1, number, part, source, destination)
-    return Place(0, 2 * number + (kind != Timestep.kind), part, source, destination)
+        return FactPlace(1, number, part, source, destination)
+    return FactPlace(0, 2 * number + (kind != Timestep.kind), part, source, destination)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from broker.errors import UserError
-from broker.transports.journal import Closed, Entry, Opened, Told, read_journal
+from broker.transports.journal import Closed, Entry, Opened, Polled, Told, read_journal
+from broker.wire.codec import read_written
+from broker.wire.messages import Envelope
 from scenarios.results.folder import RunFolder
 
 _NAME = re.compile(r"(?P<participant>environment|agent-\d+)(-(?P<incarnation>\d+))?\.journal")
@@ -33,6 +35,13 @@ class LifeJournal:
     def entries(self) -> Iterator[Entry]:
         """Its entries, to the last that is whole."""
         return read_journal(self.path)
+
+    def arrivals(self) -> Iterator[tuple[float, Envelope]]:
+        """Each message that came to the participant, with the moment on its clock at which it had arrived."""
+        for entry in self.entries():
+            if type(entry) is Polled:
+                for frame in entry.frames:
+                    yield entry.at_s, read_written(frame)
 
     def is_closed(self) -> bool:
         """Whether it ends in order."""

@@ -12,7 +12,7 @@ from typing import Any
 from agent_node.policy_folder import read_document
 from broker.counting import counted
 from broker.errors import UserError
-from scenarios.replay.facts import Fact, Place
+from scenarios.replay.facts import Fact, FactPlace
 from scenarios.replay.run_facts import RunFacts, has_journals
 from scenarios.results.answers import DocumentRow
 from scenarios.results.folder import RunFolder, open_run_folder
@@ -22,8 +22,8 @@ _MOST_SETTINGS = 8
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Two runs beside each other.
+class Parting:
+    """Where two runs part, if they do.
 
     Attributes:
         sentence: Where they part, or that they do not.
@@ -36,7 +36,7 @@ class Comparison:
     notes: tuple[str, ...] = ()
 
 
-def compare(one: Path, other: Path) -> Comparison:
+def compare(one: Path, other: Path) -> Parting:
     """Find where two runs part, as far as both have come.
 
     Args:
@@ -58,7 +58,7 @@ class _Comparison:
         self._names = str(folders[0].root), str(folders[1].root)
         self._with_journals = [has_journals(folder) for folder in folders]
 
-    def made(self) -> Comparison:
+    def made(self) -> Parting:
         """Compare who takes part, then all that both have recorded, then what was learned."""
         agents = [", ".join(store.agent_names().by_id.values()) for store in self._stores]
         if agents[0] != agents[1]:
@@ -78,7 +78,7 @@ class _Comparison:
             return self._parted(weights)
         return self._equal(min(counts), facts[0].messages)
 
-    def _first_apart(self, one: Mapping[Place, Fact], other: Mapping[Place, Fact]) -> str:
+    def _first_apart(self, one: Mapping[FactPlace, Fact], other: Mapping[FactPlace, Fact]) -> str:
         for place in sorted({*one, *other}):
             here, there = one.get(place), other.get(place)
             if here is None or there is None:
@@ -97,15 +97,15 @@ class _Comparison:
                 return f"the weights of {agent} are {here}, and {there}"
         return ""
 
-    def _parted(self, sentence: str) -> Comparison:
-        return Comparison(f"{sentence[0].upper()}{sentence[1:]}.", parts=True, notes=self._notes())
+    def _parted(self, sentence: str) -> Parting:
+        return Parting(f"{sentence[0].upper()}{sentence[1:]}.", parts=True, notes=self._notes())
 
-    def _equal(self, episodes: int, messages: int) -> Comparison:
+    def _equal(self, episodes: int, messages: int) -> Parting:
         same = f"{counted(episodes, 'episode')} with all numbers, fates and returns"
         if messages:
             same = f"{same}, {counted(messages, 'message')} with all arrays"
         sentence = f"{self._names[0]} and {self._names[1]} are the same: {same}."
-        return Comparison(sentence, parts=False, notes=self._notes())
+        return Parting(sentence, parts=False, notes=self._notes())
 
     def _notes(self) -> tuple[str, ...]:
         notes = []

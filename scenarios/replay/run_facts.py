@@ -10,7 +10,7 @@ from broker.transports.journal import Entry, Polled, Sent
 from broker.wire.codec import read_written
 from broker.wire.messages import ENVIRONMENT, Envelope, name_of
 from scenarios.replay.by_episode import ByEpisode
-from scenarios.replay.facts import Fact, Place, counts_of_episode, counts_of_round, fates, said
+from scenarios.replay.facts import Fact, FactPlace, counts_of_episode, counts_of_round, fates, said
 from scenarios.replay.journals import LifeJournal, journals_of
 from scenarios.results.answers import EpisodeRow, FateRow, RoundRow
 from scenarios.results.folder import RunFolder
@@ -37,9 +37,9 @@ class RunFacts:
         self._rounds: ByEpisode[RoundRow] = ByEpisode((row.episode, row) for row in store.rounds_in_order())
         self._episodes: ByEpisode[EpisodeRow] = ByEpisode((row.episode, row) for row in store.episodes())
 
-    def take(self, episode: int) -> dict[Place, Fact]:
+    def take(self, episode: int) -> dict[FactPlace, Fact]:
         """All that happened in an episode; the next one asked for is a later one."""
-        found: dict[Place, Fact] = {}
+        found: dict[FactPlace, Fact] = {}
         for each in self._said:
             for envelope in each.take(episode):
                 found.setdefault(*said(envelope))  # what is sent again is the same

@@ -133,6 +133,16 @@ class CauseCount(NamedTuple):
     example: str
 
 
+class StrikeRow(NamedTuple):
+    """Something that was done to a process; fields as in `ProcessFaultRecord`, with the date in seconds since 1970."""
+
+    fault: str
+    occasion: str
+    participant: str
+    what: str
+    date_s: float
+
+
 class LiveFault(NamedTuple):
     """A fault that was added to a run, or ended, while it went on.
 

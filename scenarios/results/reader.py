@@ -28,6 +28,7 @@ from scenarios.results.answers import (
     LiveFault,
     RoundRow,
     StatusRow,
+    StrikeRow,
 )
 from scenarios.results.schema import VERSION
 
@@ -268,6 +269,11 @@ class RunReader:
     def strikes(self) -> list[ProcessFaultRecord]:
         """Everything that was done to processes, as it came."""
         return list(self._rows(ProcessFaultRecord, "SELECT fault, occasion, participant, what FROM process_faults"))
+
+    def strikes_by_date(self) -> list[StrikeRow]:
+        """The same with their dates."""
+        columns = "fault, occasion, participant, what, at"
+        return list(self._rows(StrikeRow, f"SELECT {columns} FROM process_faults ORDER BY at"))  # noqa: S608
 
     def live_faults(self) -> list[LiveFault]:
         """Faults that were added, or ended, while the run went on, in that order."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -29,3 +30,17 @@ def diff(run: Path, other: Path) -> None:
     from scenarios.commands.looking.diff import tell_parting  # noqa: PLC0415
 
     tell_parting(run, other)
+
+
+@click.command()
+@_RUN
+@click.option(
+    "--format", "format_", type=click.Choice(("chrome", "mcap")), required=True, help="For Perfetto, or for Foxglove."
+)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The file; default in the run's folder.")
+def trace(run: Path, format_: Literal["chrome", "mcap"], out: Path | None) -> None:
+    """Write a run's journals for other programs: lanes with an arrow a message, or messages with their arrays."""
+    from scenarios.commands.screen import say  # noqa: PLC0415
+    from scenarios.replay.trace import write_trace  # noqa: PLC0415
+
+    say(write_trace(run, format_, out))
