@@ -151,7 +151,7 @@ class Journal:
             self._file = path.open("wb", buffering=0)
         except OSError as error:
             raise self._unwritable(error) from None
-        self.write(Opened(participant, FORETELL, ARITHMETIC, _clock_name(), self._flushed_at, time.time()))
+        self.write(Opened(participant, FORETELL, ARITHMETIC, _clock_name(), clock(), time.time()))
 
     def write(self, entry: Entry) -> None:
         """Add an entry.
