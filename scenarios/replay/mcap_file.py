@@ -62,7 +62,7 @@ def write_mcap(journals: Sequence[LifeJournal], file: BinaryIO) -> str:
     for journal in journals:
         for arrived_at_s, envelope in journal.arrivals():
             edges.add(envelope, journal.opened.clock, arrived_at_s)
-    writer.finish()  # type: ignore[no-untyped-call]
+    writer.finish()
     return f"{counted(edges.messages, 'message')}, in {counted(len(edges.channels), 'channel')}"
 
 

@@ -76,7 +76,7 @@ def test_a_trace_shows_phases_computing_and_what_faults_did(tmp_path, rough):
 @pytest.mark.processes
 def test_a_run_of_processes_with_a_kill_has_all_lives_in_its_lanes_and_the_strike_among_its_marks(tmp_path):
     crash = 'faults=[{kind="crash",participants=["agent-1"],at_episodes=[2]},{kind="drop",probability=0.1}]'
-    settings = ("recovery.checkpoint_every=1", "exchange.patience_s=0.1", "transport.zeromq.scheme=tcp", crash)
+    settings = ("recovery.checkpoint_every=1", "exchange.patience_s=0.1", crash)
     out, assignments = tmp_path / "run", [word for setting in settings for word in ("--set", setting)]
     with start("run", *JOURNALED, "--episodes", "4", *assignments, "--out", str(out)) as process:
         _, errors = process.communicate()
