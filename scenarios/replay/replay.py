@@ -116,7 +116,7 @@ def replay(root: Path, name: str, goal: Goal | None = None, pause: Callable[[], 
     if not told:
         msg = f"the journal of {agent} ends before anything happened: {lives[0][0].path}"
         raise UserError(msg)
-    _require_goal(told[0][1], goal, pause)
+    _require_goal(told[-1][1], goal, pause)
     return _Replay(folder, agent, told, goal, pause).lead_lives()
 
 

@@ -19,7 +19,7 @@ from scenarios.replay.watched_learner import Goal
 
 def replay_agent(root: Path, agent: str, until: Goal | None, *, debug: bool) -> None:
     """Run it, and say what came of it; ends with 4 where that is not what came of the run."""
-    pause = pdb.Pdb().set_trace if debug else None
+    pause = pdb.Pdb(skip=["numpy.*"]).set_trace if debug else None
     try:
         found = replay(root, agent, until, pause)
     except BdbQuit:

@@ -62,6 +62,14 @@ def test_a_replay_to_a_round_ends_with_the_weights_of_a_run_that_ended_there(tmp
     assert earlier.reached.digest != found.reached.digest
 
 
+def test_a_run_that_was_resumed_for_more_episodes_is_replayed_to_the_last_of_them(tmp_path):
+    out = journaled(tmp_path / "run", ROUGH, episodes=2)
+    commands(["resume", str(out), "--episodes", "3"], standalone_mode=False)
+    found = replay(out, "agent-0", Goal(2))
+    assert (found.lives, found.rounds) == (2, 9)
+    assert found.reached.digest == weights_of(out)["agent-0"]
+
+
 def test_somebody_may_look_in_before_a_round_closes(rough):
     seen = []
     replay(rough, "agent-0", Goal(2, 1), lambda: seen.append("2/1"))
