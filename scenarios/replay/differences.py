@@ -12,9 +12,14 @@ def called(source: str, destination: str, message: Message) -> str:
     name = name_of(message)
     if name is None:
         return f"{type(message).__name__} from {source} to {destination}"
-    number = "round" if type(message) is Share else "step"
     again = f", attempt {name.attempt}" if name.attempt else ""
-    return f"the {name.kind} of {number} {name.number} of episode {name.episode} from {source} to {destination}{again}"
+    return f"{called_by_name(source, destination, name.kind, name.episode, name.number)}{again}"
+
+
+def called_by_name(source: str, destination: str, kind: str, episode: int, number: int) -> str:
+    """The same of a message that is known by name alone."""
+    unit = "round" if kind == Share.kind else "step"
+    return f"the {kind} of {unit} {number} of episode {episode} from {source} to {destination}"
 
 
 def difference(one: Envelope, other: Envelope) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from broker.wire.messages import Envelope, Timestep
-from scenarios.replay.differences import called, difference
+from scenarios.replay.differences import called, called_by_name, difference
 from scenarios.results.answers import EpisodeRow, FateRow, RoundRow
 
 
@@ -99,11 +99,7 @@ class Fates:
     @property
     def _name(self) -> str:
         first = self.rows[0]
-        unit = "round" if first.kind == "share" else "step"
-        return (
-            f"the {first.kind} of {unit} {first.number} of episode {first.episode} from {first.source} to "
-            f"{first.destination}"
-        )
+        return called_by_name(first.source, first.destination, first.kind, first.episode, first.number)
 
     @property
     def told(self) -> str:
