@@ -10,12 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from agent_node.config import AgentConfig
 from agent_node.policy_folder import read_document
 from broker.arithmetic.version import ARITHMETIC
 from broker.errors import CheckpointDamaged, UserError
 from broker.participants.checkpoint import FileCheckpoints, State
 from broker.participants.life import begin_life
+from broker.release import FORETELL
 from broker.wire.records import FinishedRecord, Record
 from scenarios.replay.journals import LifeJournal, journals_of
 from scenarios.replay.replayed_life import ReplayedLife
@@ -191,11 +194,24 @@ def _agent(folder: RunFolder, name: str) -> str:
 
 
 def _config(folder: RunFolder, journal: LifeJournal) -> AgentConfig | None:
-    """What the agent was told, with the run's own copy of the policy that it began with."""
+    """What the agent was told, with the run's own copy of the policy that it began with.
+
+    Raises:
+        UserError: Another version told it.
+    """
     told = journal.slice()
     if told is None:
         return None
-    config = AgentConfig.model_validate_json(told)
+    try:
+        config = AgentConfig.model_validate_json(told)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        setting = ".".join(map(str, first["loc"]))
+        msg = (
+            f"{journal.path} was written by Foretell {journal.opened.foretell}, which told agents what this one "
+            f"({FORETELL}) does not know: {setting}: {first['msg']}. Replay it with that one"
+        )
+        raise UserError(msg) from None
     if config.initial_policy is not None and folder.initial_policy.is_dir():
         begun_with = config.initial_policy.model_copy(update={"path": folder.initial_policy})
         config = config.model_copy(update={"initial_policy": begun_with})

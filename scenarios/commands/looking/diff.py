@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scenarios.commands.exit_codes import ExitCode
 from scenarios.commands.screen import say
-from scenarios.replay.parting import compare
+from scenarios.replay.comparing.parting import compare
 
 
 def tell_parting(one: Path, other: Path) -> None:

@@ -41,6 +41,6 @@ def diff(run: Path, other: Path) -> None:
 def trace(run: Path, format_: Literal["chrome", "mcap"], out: Path | None) -> None:
     """Write a run's journals for other programs: lanes with an arrow a message, or messages with their arrays."""
     from scenarios.commands.screen import say  # noqa: PLC0415
-    from scenarios.replay.trace import write_trace  # noqa: PLC0415
+    from scenarios.replay.tracing.trace import write_trace  # noqa: PLC0415
 
     say(write_trace(run, format_, out))

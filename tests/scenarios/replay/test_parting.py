@@ -13,8 +13,8 @@ from runs import start
 from agent_node.learning.networks import Stack
 from broker.errors import UserError
 from scenarios.commands.main import foretell as commands
-from scenarios.replay.by_episode import ByEpisode
-from scenarios.replay.parting import compare
+from scenarios.replay.comparing.by_episode import ByEpisode
+from scenarios.replay.comparing.parting import compare
 
 ONE_SHARE = (
     'faults=[{kind="drop",probability=1.0,messages=["share"],edges=["agent-1->agent-2"],rounds=[1,2],episodes=[1,2]}]'

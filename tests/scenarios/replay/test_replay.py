@@ -12,6 +12,7 @@ from runs import start
 from agent_node.build import make_agent
 from agent_node.registry import BUILT_IN
 from broker.errors import UserError
+from broker.transports.journal import Journal, Told, read_journal
 from scenarios.commands.main import foretell as commands
 from scenarios.replay import replayed_life
 from scenarios.replay.replay import replay
@@ -131,6 +132,18 @@ def test_what_cannot_be_replayed_is_a_sentence(tmp_path, rough):
             replay(name, *arguments)
     with pytest.raises(Exception, match="expected EPISODE or EPISODE/ROUND, such as 4/1, found '1/x'"):
         commands(["replay", str(rough), "agent-0", "--until", "1/x"], standalone_mode=False)
+
+
+def test_a_journal_whose_agent_was_told_something_unknown_names_the_version_that_wrote_it(tmp_path):
+    out = journaled(tmp_path / "run", episodes=1)
+    path = out / "journal" / "agent-0.journal"
+    entries = list(read_journal(path))
+    journal = Journal(path, "agent-0")
+    for entry in entries[1:]:
+        journal.write(Told(entry.slice.replace('"gamma"', '"gama"')) if isinstance(entry, Told) else entry)
+    journal.close()
+    with pytest.raises(UserError, match=r"agent-0.journal was written by Foretell [\d.]+, .*: learning.gama: Extra"):
+        replay(out, "agent-0")
 
 
 @pytest.mark.processes

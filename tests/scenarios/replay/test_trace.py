@@ -17,10 +17,10 @@ from broker.transports.journal import Closed, Journal, Opened, Polled, Sent, Tur
 from broker.wire.codec import read_written
 from broker.wire.messages import Envelope, MessageName, Share, Stop
 from scenarios.commands.main import foretell as commands
-from scenarios.replay.clock_offsets import Offset, offsets_from
 from scenarios.replay.journals import LifeJournal
-from scenarios.replay.passages import Passages, with_taken
-from scenarios.replay.trace import write_trace
+from scenarios.replay.tracing.clock_offsets import Offset, offsets_from
+from scenarios.replay.tracing.passages import Passages, with_taken
+from scenarios.replay.tracing.trace import write_trace
 
 EVERYBODY = ("environment", *AGENTS)
 

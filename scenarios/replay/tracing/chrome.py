@@ -21,9 +21,9 @@ import msgspec
 from broker.counting import counted
 from broker.transports.journal import Turn
 from scenarios.replay.journals import LifeJournal
-from scenarios.replay.lanes import Slice, calls_and_sendings, phases
-from scenarios.replay.marks import TraceMark, marks_of
-from scenarios.replay.passages import Passages, with_taken
+from scenarios.replay.tracing.lanes import Slice, calls_and_sendings, phases
+from scenarios.replay.tracing.marks import TraceMark, marks_of
+from scenarios.replay.tracing.passages import Passages, with_taken
 from scenarios.results.reader import RunReader
 
 Event = dict[str, Any]

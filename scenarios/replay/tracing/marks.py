@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from broker.wire.messages import MessageName, name_of
 from scenarios.replay.journals import LifeJournal
-from scenarios.replay.lanes import spoken
-from scenarios.replay.passages import Passages
+from scenarios.replay.tracing.lanes import spoken
+from scenarios.replay.tracing.passages import Passages
 from scenarios.results.reader import RunReader
 
 _Name = tuple[str, str, str, int, int, int]

@@ -9,7 +9,7 @@ from broker.transports.journal import Sent, Turn
 from broker.wire.codec import read_written
 from broker.wire.messages import OBSERVER, MessageName
 from scenarios.replay.journals import LifeJournal
-from scenarios.replay.passages import passage_of
+from scenarios.replay.tracing.passages import passage_of
 
 _SENDING_S = 1e-6
 """How long a sending is shown: how long it took stands nowhere."""

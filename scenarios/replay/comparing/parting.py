@@ -12,8 +12,8 @@ from typing import Any
 from agent_node.policy_folder import read_document
 from broker.counting import counted
 from broker.errors import UserError
-from scenarios.replay.facts import Fact, FactPlace
-from scenarios.replay.run_facts import RunFacts, has_journals
+from scenarios.replay.comparing.facts import Fact, FactPlace
+from scenarios.replay.comparing.run_facts import RunFacts, has_journals
 from scenarios.results.answers import DocumentRow
 from scenarios.results.folder import RunFolder, open_run_folder
 from scenarios.results.reader import RunReader, read_store

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from broker.errors import UserError
-from scenarios.replay.chrome import write_chrome
 from scenarios.replay.journals import journals_of
-from scenarios.replay.mcap_file import write_mcap
+from scenarios.replay.tracing.chrome import write_chrome
+from scenarios.replay.tracing.mcap_file import write_mcap
 from scenarios.results.folder import open_run_folder
 from scenarios.results.reader import read_store
 

@@ -9,8 +9,8 @@ from itertools import groupby
 from broker.transports.journal import Entry, Polled, Sent
 from broker.wire.codec import read_written
 from broker.wire.messages import ENVIRONMENT, Envelope, name_of
-from scenarios.replay.by_episode import ByEpisode
-from scenarios.replay.facts import Fact, FactPlace, counts_of_episode, counts_of_round, fates, said
+from scenarios.replay.comparing.by_episode import ByEpisode
+from scenarios.replay.comparing.facts import Fact, FactPlace, counts_of_episode, counts_of_round, fates, said
 from scenarios.replay.journals import LifeJournal, journals_of
 from scenarios.results.answers import EpisodeRow, FateRow, RoundRow
 from scenarios.results.folder import RunFolder

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from broker.transports.journal import Entry, Polled, Sent, Turn
 from broker.wire.codec import read_written
 from broker.wire.messages import ENVIRONMENT, Envelope, MessageName, name_of
-from scenarios.replay.clock_offsets import Offset, offsets_from
 from scenarios.replay.journals import LifeJournal
+from scenarios.replay.tracing.clock_offsets import Offset, offsets_from
 
 _REMEMBERED = 10_000
 """Messages that a receiver had and has not been called with: more are not held back."""

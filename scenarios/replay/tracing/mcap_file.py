@@ -15,7 +15,7 @@ from broker.counting import counted
 from broker.errors import UserError
 from broker.wire.messages import Envelope, Message, name_of
 from scenarios.replay.journals import LifeJournal
-from scenarios.replay.passages import Passages, passage_of
+from scenarios.replay.tracing.passages import Passages, passage_of
 
 if TYPE_CHECKING:
     from mcap.writer import Writer
