@@ -67,9 +67,11 @@ def journals_of(folder: RunFolder, participant: str | None = None) -> list[LifeJ
         if type(opened) is Opened:
             found.append(LifeJournal(match["participant"], int(match["incarnation"] or 0), path, opened))
     if not found:
+        whose, elsewhere = f" of {participant}" if participant else "s", folder.hosts.exists()
         msg = (
-            f"{folder.root} has no journal{f' of {participant}' if participant else 's'}: expected a run with "
-            f"transport.journal = true (--set transport.journal=true), and its journals in {folder.journals}"
+            f"{folder.root} has no journal{whose}: expected a run with transport.journal = true "
+            f"(--set transport.journal=true), and its journals in {folder.journals}"
+            f"{': copy them from journal/ of the run on its hosts' if elsewhere else ''}"
         )
         raise UserError(msg)
     return sorted(found, key=lambda each: (each.incarnation, each.participant))

@@ -130,6 +130,9 @@ def test_what_cannot_be_replayed_is_a_sentence(tmp_path, rough):
     ):
         with pytest.raises(UserError, match=sentence):
             replay(name, *arguments)
+    (plain / "hosts.json").write_text("{}")
+    with pytest.raises(UserError, match="copy them from journal/ of the run on its hosts"):
+        replay(plain, "agent-0")
     with pytest.raises(Exception, match="expected EPISODE or EPISODE/ROUND, such as 4/1, found '1/x'"):
         commands(["replay", str(rough), "agent-0", "--until", "1/x"], standalone_mode=False)
 
