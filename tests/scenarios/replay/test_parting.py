@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 from replay_cases import JOURNALED, journaled
-from runs import start
+from runs import start, summary
 
 from agent_node.learning.networks import Stack
 from broker.errors import UserError
@@ -44,6 +44,14 @@ def test_two_runs_of_one_scenario_are_the_same_with_all_their_arrays(tmp_path, p
         "all arrays."
     )
     assert found.notes == ()
+
+
+def test_journals_change_nothing(tmp_path, plain):
+    without = journaled(tmp_path / "without", "transport.journal=false")
+    assert not (without / "journal").exists()
+    digests = ("curve_digest", "weights_digest", "ledger_digest")
+    assert [summary(plain)[each] for each in digests] == [summary(without)[each] for each in digests]
+    assert not compare(plain, without).parts
 
 
 @pytest.mark.parametrize("journals", [True, False])
