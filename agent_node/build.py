@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NoReturn
 
 from agent_node.config import AgentConfig, InitialPolicyConfig
 from agent_node.experience.episode import Episode
 from agent_node.fixed_policy import FixedPolicy
+from agent_node.learning.algorithm import Algorithm
 from agent_node.learning.learner import Learner
 from agent_node.learning.open_round import OpenRound
 from agent_node.protocol import AgentProtocol
@@ -16,10 +18,16 @@ from broker.participants.checkpoint import State
 from broker.user_code import UserCode
 
 Agent = AgentProtocol[Episode, OpenRound] | AgentProtocol[None, NoReturn]
+MakeLearner = Callable[[AgentConfig, Algorithm], Learner]
 
 
-def make_agent(config: AgentConfig, state: State | None = None) -> Agent:
+def make_agent(config: AgentConfig, state: State | None = None, make_learner: MakeLearner = Learner) -> Agent:
     """The agent, with fresh networks or those of a saved policy or, with the state of an earlier life, as it was then.
+
+    Args:
+        config: Its slice of the scenario.
+        state: What it knew after the last episode of an earlier life, or None.
+        make_learner: Makes what learns, where it learns at all.
 
     Raises:
         UserError: The policy is not there, or not what it was.
@@ -32,7 +40,7 @@ def make_agent(config: AgentConfig, state: State | None = None) -> Agent:
     with UserCode(name, config.algorithm.name, named.__module__).calling("the making"):
         algorithm = named(config.learning, config.algorithm)
         algorithm.make_ready()
-    learner = Learner(config, algorithm)
+    learner = make_learner(config, algorithm)
     if saved is not None and state is None:
         learner.restore(saved.state(name, learner.modeled, config.algorithm.name, learner.state()))
     return AgentProtocol(config, learner, state)

@@ -227,6 +227,10 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
             return self._go_on(now)
         raise PeerLost(f"{self.waits_for()}, silent for {self._config.give_up_s} s (service.give_up_s)")
 
+    def told(self) -> str:
+        """Its slice of the scenario, as JSON."""
+        return self._config.model_dump_json()
+
     def waits_for(self) -> str:
         """Whom and what it waits for."""
         match self.phase:

@@ -259,7 +259,8 @@ class TransportConfig(Model):
     )
     journal: bool = Field(
         default=False,
-        description="Write every frame a participant sends and receives to `journal/` in the run's folder.",
+        description="Let every participant keep a journal in `journal/` of the run's folder: every frame that it sends "
+        "and receives, when it looked, and how long it computed. `foretell replay`, `diff` and `trace` read them.",
     )
 
     @model_validator(mode="after")

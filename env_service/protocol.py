@@ -132,6 +132,10 @@ class EnvironmentProtocol:
         episode.attempt += 1
         return self._ask(now)
 
+    def told(self) -> str:
+        """Its slice of the scenario, as JSON."""
+        return self._config.model_dump_json()
+
     def waits_for(self) -> str:
         """Whom and what it waits for."""
         if self.phase is JOINING:

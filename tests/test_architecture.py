@@ -47,8 +47,8 @@ FLOORS = (
     ("scenarios/running/simulated", "scenarios/running/launched", "scenarios/running/hosts"),
     ("scenarios/running/cluster",),
     ("scenarios/running/ways.py", "scenarios/running/bundles", "scenarios/running/run_logs.py"),
-    ("scenarios/play", "scenarios/policies"),
-    ("scenarios/api",),
+    ("scenarios/play", "scenarios/policies", "scenarios/replay"),
+    ("scenarios/api", "scenarios/replay/comparing", "scenarios/replay/tracing"),
     ("scenarios/bench", "scenarios/trials", "scenarios/studies", "scenarios/studies/theory"),
     ("scenarios/studies/pages", "scenarios/sweeps"),
     ("scenarios/commands",),
@@ -122,6 +122,11 @@ PURE = (
     "scenarios/play/frame.py",
     "scenarios/play/numbers.py",
     "scenarios/policies/exported.py",
+    "scenarios/replay/comparing/by_episode.py",
+    "scenarios/replay/comparing/facts.py",
+    "scenarios/replay/differences.py",
+    "scenarios/replay/tracing/clock_offsets.py",
+    "scenarios/replay/watched_learner.py",
     "scenarios/results/answers.py",
     "scenarios/results/played.py",
     "scenarios/reports/references.py",
@@ -330,6 +335,7 @@ DATES = {"time.time", "time.time_ns", "datetime.now", "dt.datetime.now", "date.t
 KNOW_THE_DATE = {
     *("broker/transports/mqtt/connection.py", "broker/servers/mqtt_server.py"),  # against the dates of certificates
     *("scenarios/results/store.py", "scenarios/results/scalars_log.py"),  # written down for people to read
+    "broker/transports/journal.py",  # the same
     *("scenarios/running/hosts/doctor.py", "scenarios/running/hosts/examining.py"),  # the clocks of hosts are compared
 }
 PATIENT_BY_THE_CLOCK_OF_THE_HOST = {

@@ -91,9 +91,14 @@ class Driver:
         return deadline if due is None else due if deadline is None else min(deadline, due)
 
     def finish(self) -> None:
-        """Hand over the totals, once the work is done or given up."""
+        """Hand over the totals, once the work is done or given up.
+
+        Raises:
+            UserError: The journal finds no room.
+        """
         self._records += self._totals()
         self._hand_over()
+        self._flush_journal()
 
     def show_status(self) -> None:
         """Report whom it waits for: a sign that it works, too."""
@@ -129,6 +134,7 @@ class Driver:
                 self.transport = self._refit(self.transport, command.faults)
 
     def _save(self, command: Save) -> None:
+        self._flush_journal()  # it holds all that a checkpoint knows of, before that is written
         if self._life.checkpoints is None:
             return
         try:
@@ -136,6 +142,10 @@ class Driver:
         except OSError as error:
             why = f"no checkpoint after episode {command.episode}: {error.strerror or error}"
             self._records.append(EventRecord(self.participant.name, EventKind.CHECKPOINT, "", why))
+
+    def _flush_journal(self) -> None:
+        if self.transport.journal is not None:
+            self.transport.journal.flush()
 
     def _totals(self) -> list[Record]:
         return [*self._life.counted, *self.participant.totals(), *self.transport.totals()]

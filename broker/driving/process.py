@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from broker.driving.connect import connect, refitted
 from broker.driving.driver import Driver, Observe
+from broker.driving.journaled_participant import journaled
 from broker.driving.real_time import run_in_real_time
 from broker.errors import ForetellError, UserCodeFailed, UserCodeRefused, UserError
 from broker.open_files import allow_open_files, files_for
@@ -97,7 +98,9 @@ def take_part(
         participant = make(state)
         transport = connect_to(link)
         observe = _observe(link, transport)
-        driver = Driver(link.run, participant, transport, observe, life, refit=partial(refitted, link))
+        driver = Driver(
+            link.run, journaled(participant, transport), transport, observe, life, refit=partial(refitted, link)
+        )
         run_in_real_time(driver, OwnClock())
         if link.observed:
             _await_release(transport)

@@ -7,6 +7,7 @@ shall happen is returned. The same participant therefore runs in virtual time an
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 from typing import Protocol
 
 import msgspec
@@ -70,13 +71,21 @@ class Participant(Protocol):
         done: Whether its work is finished: nothing more will come of any call.
         awaited: How many messages it needs before it can go on, worth receiving in one go; less than 2 is as good as 1.
         deadline: When `expire` wants to be called, or None.
+        phase: What it is doing.
         settled: Whether it still knows what it knew when it last wanted a state saved, or began; else it is learning.
     """
 
     name: str
     peers: tuple[str, ...]
-    awaited: int
-    deadline: float | None
+
+    @property
+    def awaited(self) -> int: ...  # noqa: D102 - an attribute or a property
+
+    @property
+    def deadline(self) -> float | None: ...  # noqa: D102 - an attribute or a property
+
+    @property
+    def phase(self) -> Enum: ...  # noqa: D102 - an attribute or a property
 
     @property
     def done(self) -> bool: ...  # noqa: D102 - an attribute or a property
@@ -101,6 +110,9 @@ class Participant(Protocol):
         Raises:
             PeerLost: A peer that is needed stayed silent for too long.
         """
+
+    def told(self) -> str:
+        """What it was told, its slice of the scenario as JSON: another one that is told this does the same."""
 
     def waits_for(self) -> str:
         """Whom and what it waits for, as a clause: `agent-0 in SHARING waits for ...`."""

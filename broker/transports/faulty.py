@@ -49,7 +49,7 @@ class FaultyTransport(Transport):
 
     def __init__(self, inner: Transport, judge: Judge) -> None:
         super().__init__(inner.name)
-        self.traffic, self.noticed = inner.traffic, inner.noticed
+        self.traffic, self.noticed, self.journal = inner.traffic, inner.noticed, inner.journal
         self._inner = inner
         self._judge = judge
         self._held: DeliveryQueue[_Copy] = DeliveryQueue()

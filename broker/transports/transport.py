@@ -7,11 +7,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
+from typing import TYPE_CHECKING
 
 from broker.errors import FrameRejected
 from broker.wire.codec import Codec
 from broker.wire.messages import LAST_WILL, Envelope, Hello, Message, Metrics, first_number, name_of
 from broker.wire.records import EdgeRecord, EndingRecord, EventKind, EventRecord, Fate, Record
+
+if TYPE_CHECKING:
+    from broker.transports.journal import Journal
 
 UNKNOWN = "unknown"
 _EVENTS_PER_EDGE = 20
@@ -44,6 +48,7 @@ class Transport(ABC):
         traffic: What was counted, by peer.
         noticed: Records of what happened, until the driver takes them.
         due: When `poll` has something to give by itself, or None.
+        journal: Where what passes is written down, if it is.
 
     A driver calls `wait` when there is nothing to do, and `poll` for what has arrived meanwhile. Times are seconds on
     the driver's clock.
@@ -53,6 +58,7 @@ class Transport(ABC):
     """
 
     due: float | None = None
+    journal: Journal | None = None
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -144,6 +144,18 @@ class Codec:
         return None if (source, destination) in self._edges and run == self.run else _foreign(run, source, destination)
 
 
+def read_written(frame: bytes) -> Envelope:
+    """The envelope of a frame that a codec has written, on whatever edge; only types are looked at.
+
+    Raises:
+        FrameRejected: None has written it.
+    """
+    try:
+        return _read(frame)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise FrameRejected(str(error)) from None
+
+
 def edge_prefix(run: str, source: str, destination: str) -> bytes:
     """The bytes with which every frame of an edge begins."""
     length = len(Envelope.__struct_fields__) + 1

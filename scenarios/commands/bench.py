@@ -42,6 +42,7 @@ MQTT_TARGET = 0.6
 TRIP_LIMITS = {CURVE: 1.5, FORWARDER: 2.5}
 QOS_1_LIMIT_MS = 5.0
 FAULTS_LIMIT_US = 5.0
+JOURNAL_LIMIT_US = 10.0
 ARITHMETIC_LIMIT = 0.55
 GROWTH_LIMIT = 1.3
 JOINED_100_LIMIT_S = 6.0
@@ -199,6 +200,22 @@ def faults(blocks: int) -> None:
 
 
 @click.command()
+@click.option("--blocks", type=click.IntRange(min=1), default=31, show_default=True, help="Pairs of blocks per size.")
+def journal(blocks: int) -> None:
+    """Processor time in microseconds that journals at both ends add to a message."""
+    from scenarios.bench.journal import measure_journals  # noqa: PLC0415
+
+    costs = measure_journals(blocks)
+    table = _table("a message through memory, taken by a participant", "array bytes", "bare us", "added us")
+    for cost in costs:
+        table.add_row(str(cost.array_bytes), f"{cost.bare_us:.2f}", f"{cost.added_us:.2f}")
+    Screen().print(table)
+    for cost in costs:
+        limit = f" (limit {JOURNAL_LIMIT_US:.0f})" if cost.array_bytes == costs[0].array_bytes else ""
+        say(f"journal: {cost.added_us:.2f} us a message of {cost.array_bytes} bytes{limit}")
+
+
+@click.command()
 @click.option("--minutes", type=click.FloatRange(min=0.5), default=30.0, show_default=True, help="How long it runs.")
 @click.option("--kill-every", type=click.FloatRange(min=10), default=60.0, show_default=True, help="Seconds.")
 def soak(minutes: float, kill_every: float) -> None:
@@ -281,6 +298,7 @@ COMMANDS: dict[str, click.Command] = {
     "faults": faults,
     "footprint": footprint,
     "growth": growth,
+    "journal": journal,
     "messages": messages,
     "overhead": overhead,
     "recovery": recovery,

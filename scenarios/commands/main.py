@@ -19,6 +19,7 @@ from broker.threads import limit_threads
 from scenarios.commands.exit_codes import ExitCode
 from scenarios.commands.fault import fault
 from scenarios.commands.hosts import carrier_option
+from scenarios.commands.looking.group import diff, replay, trace
 from scenarios.commands.policies.group import play, policy
 from scenarios.commands.screen import guests, say, shown_on
 
@@ -536,6 +537,9 @@ _RUNS = click.argument("runs", nargs=-1, required=True, type=click.Path(path_typ
 foretell.add_command(fault)
 foretell.add_command(play)
 foretell.add_command(policy)
+foretell.add_command(replay)
+foretell.add_command(diff)
+foretell.add_command(trace)
 
 
 @foretell.command()

@@ -57,6 +57,32 @@ class FaultRow(NamedTuple):
     fate: str
 
 
+class FateRow(NamedTuple):
+    """What became of a message.
+
+    Attributes:
+        episode: Of the message.
+        kind: Of the message.
+        number: Its step or round.
+        attempt: Of the message.
+        source: Its sender.
+        destination: Its receiver.
+        fate: What became of it.
+        fault: Which fault was to blame; empty where none was.
+        delays_s: What the fault decided, as JSON; empty where none was.
+    """
+
+    episode: int
+    kind: str
+    number: int
+    attempt: int
+    source: str
+    destination: str
+    fate: str
+    fault: str
+    delays_s: str
+
+
 class EdgeFates(NamedTuple):
     """How the messages of all kinds ended on an edge that faults looked at; fields as in `FateCount`."""
 
@@ -105,6 +131,16 @@ class CauseCount(NamedTuple):
     often: int
     causes: int
     example: str
+
+
+class StrikeRow(NamedTuple):
+    """Something that was done to a process; fields as in `ProcessFaultRecord`, with the date in seconds since 1970."""
+
+    fault: str
+    occasion: str
+    participant: str
+    what: str
+    date_s: float
 
 
 class LiveFault(NamedTuple):

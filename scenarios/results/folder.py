@@ -6,7 +6,7 @@ summary.json         the figures of the run
 learning_curve.png   team return against episodes
 tensorboard/         the same for TensorBoard, with the losses
 logs/                one file per process
-journal/             every frame, if the scenario asks for it
+journal/             what each participant heard, did and sent, in each of its lives, if the scenario asks for it
 policy/              what the agents have learned, for whoever wants to use it
 initial-policy/      a copy of the policy that they began with, if there was one
 evaluations/         what policies on the way were worth, if the scenario asks for it; `best.json`: the best of them

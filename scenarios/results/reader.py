@@ -22,11 +22,13 @@ from scenarios.results.answers import (
     EdgeFates,
     EndingCount,
     EpisodeRow,
+    FateRow,
     FaultRow,
     LifeRow,
     LiveFault,
     RoundRow,
     StatusRow,
+    StrikeRow,
 )
 from scenarios.results.schema import VERSION
 
@@ -198,6 +200,20 @@ class RunReader:
         """Communication rounds, as they came."""
         return self._rows(RoundRow, "SELECT episode, round, agent, partners, heard, losses FROM rounds")
 
+    def rounds_in_order(self) -> Iterator[RoundRow]:
+        """The same by episode, round and agent."""
+        columns = "episode, round, agent, partners, heard, losses"
+        return self._rows(RoundRow, f"SELECT {columns} FROM rounds ORDER BY episode, round, agent")  # noqa: S608
+
+    def fates_in_order(self) -> Iterator[FateRow]:
+        """What faults did to each message, and how it ended otherwise than heard in time, by episode."""
+        name = "episode, kind, number, attempt, source, destination, fate"
+        query = (
+            f"SELECT {name}, fault, delays_s FROM faults UNION ALL SELECT {name}, '', '' FROM endings "  # noqa: S608
+            f"ORDER BY {name}, 8, 9"
+        )
+        return self._rows(FateRow, query)
+
     def edges(self) -> list[EdgeRecord]:
         """What both ends of every edge counted, by name."""
         columns = "source, destination, sent, sent_bytes, dropped, heard, late, missing, rejected, lost, skipped"
@@ -253,6 +269,11 @@ class RunReader:
     def strikes(self) -> list[ProcessFaultRecord]:
         """Everything that was done to processes, as it came."""
         return list(self._rows(ProcessFaultRecord, "SELECT fault, occasion, participant, what FROM process_faults"))
+
+    def strikes_by_date(self) -> list[StrikeRow]:
+        """The same with their dates."""
+        columns = "fault, occasion, participant, what, at"
+        return list(self._rows(StrikeRow, f"SELECT {columns} FROM process_faults ORDER BY at"))  # noqa: S608
 
     def live_faults(self) -> list[LiveFault]:
         """Faults that were added, or ended, while the run went on, in that order."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from agent_node.build import make_agent
 from broker.driving.connect import connect, make_codec, refitted
 from broker.driving.driver import Driver
+from broker.driving.journaled_participant import journaled
 from broker.driving.virtual_time import VirtualTime
 from broker.errors import ForetellError, ParticipantDied, UserCodeDied, UserCodeFailed, UserCodeRefused
 from broker.participants.checkpoint import Checkpoints, State
@@ -236,4 +237,5 @@ class SimulatedLife:
         life, state = begin_life(link.life, self._checkpoints[name], lent=True)
         self._lives[name] = life
         transport = connect(link, network)
-        return Driver(link.run, make(state), transport, self._take, life, refit=partial(refitted, link))
+        participant = journaled(make(state), transport)
+        return Driver(link.run, participant, transport, self._take, life, refit=partial(refitted, link))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 from broker_toys import RUN, envelope, make_codec, noticed, share
+from journal_frames import frames_in
 
 from broker.config import JoiningConfig, TransportConfig
 from broker.driving.connect import connect
 from broker.errors import FrameRejected, ScenarioError
 from broker.participants.link import LinkConfig
-from broker.transports.journaled import JournaledTransport, read_journal
+from broker.transports.journaled import JournaledTransport
 from broker.transports.memory import MemoryNetwork, MemoryTransport
 from broker.transports.transport import UNKNOWN
 from broker.wire.messages import Envelope, Hello, Stop
@@ -120,7 +121,7 @@ def test_connect_puts_faults_around_the_journal_so_that_a_lost_message_is_still_
     network.deliver("b", lost)
     assert transport.poll(0.0) == []
     transport.close(0.0)
-    assert [entry.frame for entry in read_journal(journal)] == [lost]
+    assert frames_in(journal) == [("received", lost)]
     assert isinstance(connect(link(), MemoryNetwork()), MemoryTransport)
 
 

@@ -247,3 +247,11 @@ def test_kernels_are_measured_beside_torch_in_every_call():
     kinds = [cost.call.split(":")[0] for cost in costs]
     assert kinds == ["evaluate, descend", "log_softmax"] * 4 + ["act"] * 2
     assert all(set(cost.least_us) == {"torch", "fast"} and 0 < cost.ratio("fast") < float("inf") for cost in costs)
+
+
+def test_what_journals_cost_is_measured_at_both_ends_of_messages_of_two_sizes():
+    from scenarios.bench.journal import SIZES_BYTES, measure_journals
+
+    costs = measure_journals(1)
+    assert [cost.array_bytes for cost in costs] == list(SIZES_BYTES)
+    assert all(cost.bare_us > 0 for cost in costs)

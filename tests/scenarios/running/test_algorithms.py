@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from journal_frames import frames_in
 from runs import TINY, run_name, simulate_here
 from scipy.stats import binomtest
 
@@ -21,7 +22,6 @@ from agent_node.learning.open_round import OpenRound
 from agent_node.registry import BUILT_IN
 from broker.arithmetic.chosen import kernels
 from broker.arithmetic.sizes import Sizes
-from broker.transports.journaled import read_journal
 from broker.wire.codec import Codec
 from broker.wire.messages import Hello, Share
 from scenarios.document.loading import load_scenario
@@ -259,9 +259,9 @@ def journaled(out: Path, name: str, *more: str, rounds: int = 2) -> tuple[dict[t
         for other in ("environment", *AGENTS):
             codec.allow(other, agent)
             codec.allow(agent, other)
-        for entry in read_journal(out / "journal" / f"{agent}.journal"):
-            envelope = codec.decode(entry.frame)
-            if entry.direction == "sent" and envelope.destination in AGENTS:
+        for direction, frame in frames_in(out / "journal" / f"{agent}.journal"):
+            envelope = codec.decode(frame)
+            if direction == "sent" and envelope.destination in AGENTS:
                 assert isinstance(envelope.message, Share | Hello)
                 if isinstance(envelope.message, Share):
                     number = envelope.message.episode * rounds + envelope.message.round

@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 import pytest
 import zmq
+from journal_frames import frames_in
 from limits import LIMIT_S
 from message_cases import action_of, timestep_of
 from ports import free_ports
@@ -38,7 +39,6 @@ from runs import (
     until,
 )
 
-from broker.transports.journaled import read_journal
 from broker.wire.codec import Codec
 from broker.wire.messages import ENVIRONMENT, OBSERVER, Envelope, Share, Stop
 from scenarios.running.procfs import is_alive
@@ -211,10 +211,10 @@ def bad_messages(run: str) -> dict[str, list[bytes]]:
 def first_shares(journal: Path) -> dict[str, bytes]:
     """The first share of each neighbor that a running participant has written down, as a frame."""
     first: dict[str, bytes] = {}
-    for entry in read_journal(journal) if journal.exists() else ():
-        envelope = msgspec.msgpack.decode(entry.frame, type=Envelope)
-        if entry.direction == "received" and isinstance(envelope.message, Share):
-            first.setdefault(envelope.source, entry.frame)
+    for direction, frame in frames_in(journal) if journal.exists() else ():
+        envelope = msgspec.msgpack.decode(frame, type=Envelope)
+        if direction == "received" and isinstance(envelope.message, Share):
+            first.setdefault(envelope.source, frame)
             if len(first) == 2:
                 break
     return first

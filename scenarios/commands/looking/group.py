@@ -1,0 +1,46 @@
+"""`foretell replay`, `diff` and `trace`, as click knows them; what they do is imported when it is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+_RUN = click.argument("run", type=click.Path(path_type=Path))
+
+
+@click.command()
+@_RUN
+@click.argument("agent")
+@click.option("--until", metavar="EPISODE[/ROUND]", help="Go no further than this round, or the last of this episode.")
+@click.option("--debug", is_flag=True, help="Open Python's debugger before that round closes; else before the first.")
+def replay(run: Path, agent: str, until: str | None, *, debug: bool) -> None:
+    """Run one agent of a run again, alone, from its journal, to the same weights."""
+    from scenarios.commands.looking.replay import goal_of, replay_agent  # noqa: PLC0415
+
+    replay_agent(run, agent, goal_of(until), debug=debug)
+
+
+@click.command()
+@_RUN
+@click.argument("other", type=click.Path(path_type=Path))
+def diff(run: Path, other: Path) -> None:
+    """Find the first message, decision or number in which two runs part."""
+    from scenarios.commands.looking.diff import tell_parting  # noqa: PLC0415
+
+    tell_parting(run, other)
+
+
+@click.command()
+@_RUN
+@click.option(
+    "--format", "format_", type=click.Choice(("chrome", "mcap")), required=True, help="For Perfetto, or for Foxglove."
+)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The file; default in the run's folder.")
+def trace(run: Path, format_: Literal["chrome", "mcap"], out: Path | None) -> None:
+    """Write a run's journals for other programs: lanes with an arrow a message, or messages with their arrays."""
+    from scenarios.commands.screen import say  # noqa: PLC0415
+    from scenarios.replay.tracing.trace import write_trace  # noqa: PLC0415
+
+    say(write_trace(run, format_, out))
