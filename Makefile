@@ -10,6 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+COMPLETE := $(VENV)/.complete
 
 .PHONY: demo test quick check docs wheels lock system kernels cross clean
 .DEFAULT_GOAL := demo
@@ -17,18 +18,18 @@ READY := $(VENV)/.ready
 demo: kernels
 	$(BIN)/foretell run exchange-quick
 
-test: system kernels check
+test: system $(COMPLETE) kernels check
 	$(BIN)/python -m pytest
 
-quick: kernels
+quick: $(COMPLETE) kernels
 	$(BIN)/python -m pytest -m "not processes and not long"
 
-check: $(READY)
+check: $(COMPLETE)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-docs: $(READY)
+docs: $(COMPLETE)
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
 	@echo "open build/docs/index.html"
 
@@ -37,6 +38,10 @@ $(READY): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(COMPLETE): $(READY) requirements-test.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.lock
 	@touch $@
 
 # A fresh Debian has Python without its venv module, and no mosquitto; install them where we may, say so where we may not.
@@ -69,7 +74,7 @@ system:
 kernels: $(READY)
 	@$(BIN)/python -m broker.arithmetic.building >/dev/null || [ "$$CI" != true ]
 
-wheels: $(READY) cross
+wheels: $(COMPLETE) cross
 	for machine in x86_64 aarch64; do FORETELL_MACHINE=$$machine $(BIN)/python -m build --wheel || exit 1; done
 
 # What compiles for the machine of the two that this one is not.
@@ -81,11 +86,11 @@ cross:
 		{ echo "$$machine-linux-gnu-gcc is missing (Debian: apt-get install gcc-$$(echo $$machine | tr _ -)-linux-gnu)" >&2; exit 1; }; \
 	done
 
-lock: $(READY)
-	$(BIN)/python tools/lock.py > requirements.lock.new
-	mv requirements.lock.new requirements.lock
-	$(BIN)/python tools/lock.py --node > requirements-node.lock.new
-	mv requirements-node.lock.new requirements-node.lock
+lock: $(COMPLETE)
+	for lock in node lab test; do $(BIN)/python tools/lock.py $$lock > $(VENV)/$$lock.lock || exit 1; done
+	mv $(VENV)/node.lock requirements-node.lock
+	mv $(VENV)/lab.lock requirements.lock
+	mv $(VENV)/test.lock requirements-test.lock
 
 clean:
 	rm -rf $(VENV) build dist broker/arithmetic/built *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

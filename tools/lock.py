@@ -1,7 +1,8 @@
-"""Prints the versions of what is installed here, as the lines of requirements.lock or of requirements-node.lock.
+"""Prints the versions of what is installed here, as the lines of one of the three locks.
 
-python tools/lock.py           # everything
-python tools/lock.py --node    # what a plain `pip install foretell` brings, on any machine
+python tools/lock.py node   # requirements-node.lock: what a plain `pip install foretell` brings, on any machine
+python tools/lock.py lab    # requirements.lock: what `make demo` needs, that and the extra `lab`
+python tools/lock.py test   # requirements-test.lock: everything
 """
 
 from __future__ import annotations
@@ -15,8 +16,12 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-HEADER = "# Pinned versions of everything `make demo` and `make test` install. Renew with `make lock`."
-NODE_HEADER = "# Pinned versions of what a node needs and no more. Renew with `make lock`."
+HEADERS = {
+    "node": "# Pinned versions of what a node needs and no more. Renew with `make lock`.",
+    "lab": "# Pinned versions of what `make demo` installs. Renew with `make lock`.",
+    "test": "# Pinned versions of what `make test` installs. Renew with `make lock`.",
+}
+EXTRAS = {"node": (), "lab": ("lab",)}
 OURS = {"foretell", "pip", "setuptools"}
 # Wheels from 2.11 on require CUDA packages on Linux aarch64.
 TORCH_AARCH64 = "torch==2.10.0 ; sys_platform == 'linux' and platform_machine == 'aarch64'"
@@ -39,11 +44,12 @@ def lines(names: set[str] | None = None) -> list[str]:
     return sorted(set(found), key=str.lower)
 
 
-def node_names() -> set[str]:
-    """The distributions that the project requires without an extra, and all that these require."""
+def names_of(extras: tuple[str, ...]) -> set[str]:
+    """The distributions that the project requires with these extras and no other, and all that these require."""
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
     found: set[str] = set()
-    waiting = list(map(Requirement, project["dependencies"]))
+    required = (project["dependencies"], *(project["optional-dependencies"][extra] for extra in extras))
+    waiting = [Requirement(each) for own in required for each in own]
     while waiting:
         name = canonicalize_name(waiting.pop().name)
         if name not in found:
@@ -70,6 +76,6 @@ def _machines() -> Iterator[dict[str, str]]:
 
 if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--node", action="store_true", help="What a node needs and no more.")
-    node = options.parse_args().node
-    print("\n".join([NODE_HEADER, *lines(node_names())] if node else [HEADER, *lines()]))  # noqa: T201
+    options.add_argument("lock", choices=tuple(HEADERS), help="Which lock.")
+    lock = options.parse_args().lock
+    print("\n".join([HEADERS[lock], *lines(names_of(EXTRAS[lock]) if lock in EXTRAS else None)]))  # noqa: T201

@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-LOCK = ROOT / "requirements.lock"
+LOCK = ROOT / "requirements-test.lock"
 _PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 _NAME = re.compile(r"[\w.-]+")
 _NOT_SIMULATED = ("aiomqtt", "cryptography", "matplotlib", "pyzmq", "rich", "scipy")
