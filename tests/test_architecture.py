@@ -336,7 +336,10 @@ KNOW_THE_DATE = {
     *("broker/transports/mqtt/connection.py", "broker/servers/mqtt_server.py"),  # against the dates of certificates
     *("scenarios/results/store.py", "scenarios/results/scalars_log.py"),  # written down for people to read
     "broker/transports/journal.py",  # the same
-    *("scenarios/running/hosts/doctor.py", "scenarios/running/hosts/examining.py"),  # the clocks of hosts are compared
+    *(
+        "scenarios/running/hosts/health/doctor.py",
+        "scenarios/running/hosts/health/examining.py",
+    ),  # the clocks of hosts are compared
 }
 PATIENT_BY_THE_CLOCK_OF_THE_HOST = {
     *("broker/transports/mqtt/client.py", "broker/transports/mqtt/connection.py"),  # a single wait; a goodbye

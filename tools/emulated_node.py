@@ -36,7 +36,7 @@ from scenarios.results.observer import Observer
 from scenarios.results.summary import Summary
 from scenarios.running.control.run import run
 from scenarios.running.fleet import Fleet, HostConfig, Place
-from scenarios.running.hosts.doctor import look_over
+from scenarios.running.hosts.health.doctor import look_over
 from scenarios.running.hosts.piped import Piped
 from scenarios.running.launched.launch import launched
 from scenarios.running.nodes import NodeEnd

@@ -20,9 +20,9 @@ from scenarios.results.observer import Observer
 from scenarios.results.temporary import temporary_folder
 from scenarios.running.control.run import run
 from scenarios.running.fleet import load_fleet
-from scenarios.running.hosts.doctor import Check, look_over
 from scenarios.running.hosts.fleet_site import over_ssh, right_here
-from scenarios.running.hosts.profile import fleet_profile
+from scenarios.running.hosts.health.doctor import Check, look_over
+from scenarios.running.hosts.health.profile import fleet_profile
 from scenarios.running.housing import Housing, housing
 from scenarios.running.ways import way_over
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, NoReturn
 
 import numpy as np
@@ -12,7 +11,6 @@ import safetensors.numpy as tensors
 
 from broker.errors import CheckpointDamaged
 from broker.participants.checkpoint import State
-from scenarios.running.hosts.client import HostLost
 from scenarios.running.hosts.frames import ForgetKept, IntactKept, NewestKept, PruneKept, ReadKept, Request
 
 Ask = Callable[[Request], Any]
@@ -33,7 +31,7 @@ class RemoteCheckpoints:
     """
 
     def __init__(self, name: str, ask: Ask) -> None:
-        self._name, self._ask_once = name, ask
+        self._name, self._ask = name, ask
 
     def write(self, episode: int, state: State) -> NoReturn:  # noqa: ARG002
         """Nobody but the participant itself writes them."""
@@ -53,9 +51,8 @@ class RemoteCheckpoints:
         return set(self._ask(IntactKept(self._name)))
 
     def prune(self, keep_from: int) -> None:
-        """Forget those of episodes before `keep_from`; where the host is lost just now, another time."""
-        with suppress(HostLost):
-            self._ask_once(PruneKept(self._name, keep_from))
+        """Forget those of episodes before `keep_from`."""
+        self._ask(PruneKept(self._name, keep_from))
 
     def forget_after(self, episode: int) -> None:
         """Forget those of later episodes."""
@@ -64,10 +61,3 @@ class RemoteCheckpoints:
     def newest(self, count: int) -> list[int]:
         """The last `count` episodes of which something is kept."""
         return list(self._ask(NewestKept(self._name, count)))
-
-    def _ask(self, request: Request) -> Any:
-        """Ask, and once more where the host is lost just now: then over a new connection."""
-        try:
-            return self._ask_once(request)
-        except HostLost:
-            return self._ask_once(request)

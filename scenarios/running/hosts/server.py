@@ -166,7 +166,7 @@ class Host:
             case ReadLogs(begin) if self._logs is not None:
                 return new_in_logs(self._logs, begin)
             case Examine(listens, dials) if self._nodes is not None:
-                from scenarios.running.hosts.examining import examine  # noqa: PLC0415 - looks at plans, with pydantic
+                from scenarios.running.hosts.health.examining import examine  # noqa: PLC0415 - looks at plans, with pydantic
 
                 return examine(listens, dials)
             case MeasureSpeed(slice_json) if self._nodes is not None:
@@ -250,7 +250,7 @@ class Host:
 
 def _measured(slice_json: str) -> tuple[float, float, int]:
     """How long an agent computes here, found out where its algorithm can do no harm, and how many can at a time."""
-    from scenarios.running.hosts.examining import cores  # noqa: PLC0415 - looks at plans, with pydantic
+    from scenarios.running.hosts.health.examining import cores  # noqa: PLC0415 - looks at plans, with pydantic
 
     told = Path("speed.json")
 

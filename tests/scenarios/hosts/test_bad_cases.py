@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,9 @@ from scenarios.document.plan import Plan
 from scenarios.document.planning import make_plan
 from scenarios.results.folder import RunFolder
 from scenarios.running.fleet import HostConfig, parse_fleet
-from scenarios.running.hosts.doctor import Check, clock_check, look_over
-from scenarios.running.hosts.fleet_site import right_here
-from scenarios.running.hosts.ssh import explained, ssh_command
+from scenarios.running.hosts.health.doctor import Check, clock_check, look_over
+from scenarios.running.hosts.piped import Piped
+from scenarios.running.hosts.ssh import explained, local_command, ssh_command
 from scenarios.running.housing import housing
 
 PAGE = Path(__file__).parents[3] / "docs" / "hosts.md"
@@ -42,12 +43,15 @@ class Ground:
         """What doctor says of the only host."""
         folder = RunFolder(self.root)
         folder.logs.mkdir()
-        return {check.what: check for check in look_over(parse_fleet(fleet), self.plan(), folder, command)}
+
+        def dial(name: str, host: HostConfig, log: Path) -> Piped:
+            return Piped(command(name, host), log, partial(explained, ssh=name))
+
+        return {check.what: check for check in look_over(parse_fleet(fleet), self.plan(), folder, dial)}
 
     def here(self, fleet: str, before: tuple[str, ...] = ()) -> dict[str, Check]:
         """The same of a host that is a process of this one, with words before its command line."""
-        there = {"folder": str(self.root / "there")}
-        return self.checks(fleet, lambda name, host: [*before, *right_here(name, host.model_copy(update=there))])
+        return self.checks(fleet, lambda name, _: [*before, *local_command(str(self.root / "there" / name))])
 
     def ssh(self, *config: str) -> str:
         """What doctor says of a host that only ssh could reach, but does not."""

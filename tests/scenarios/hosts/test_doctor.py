@@ -12,9 +12,9 @@ from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
 from scenarios.results.folder import RunFolder
 from scenarios.running.fleet import HostConfig, parse_fleet
-from scenarios.running.hosts.doctor import clock_check, look_over
-from scenarios.running.hosts.examining import examine
 from scenarios.running.hosts.fleet_site import right_here
+from scenarios.running.hosts.health.doctor import clock_check, look_over
+from scenarios.running.hosts.health.examining import examine
 from scenarios.running.hosts.piped import Piped
 from scenarios.running.hosts.ssh import explained
 

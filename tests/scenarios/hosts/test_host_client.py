@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from scenarios.document.planning import make_plan
 from scenarios.document.wiring import Wiring
 from scenarios.running.hosts.client import LOST, HostClient
 from scenarios.running.hosts.frames import IntactKept, OpenRun, StartNode, StopNode
+from scenarios.running.hosts.piped import Piped
 from scenarios.running.hosts.ssh import local_command
 from scenarios.running.meeting.addresses import make_addresses
 
@@ -32,7 +34,8 @@ OPENING = OpenRun("tiny", FORETELL, ARITHMETIC, (), 20.0, {})
 def host(tmp_path: Path) -> Iterator[HostClient]:
     """A host that is a process of this one."""
     log = tmp_path / "host.log"
-    made = HostClient("pi1", local_command(str(tmp_path)), OPENING, log, explain=str.strip, try_for_s=LIMIT_S)
+    dial = partial(Piped, local_command(str(tmp_path)), log, str.strip)
+    made = HostClient("pi1", dial, OPENING, log, try_for_s=LIMIT_S)
     made.dial()
     made.greet()
     yield made
@@ -66,7 +69,7 @@ def test_what_is_kept_on_a_host_is_asked_again_where_it_is_lost_before_it_answer
 def test_a_host_that_cannot_be_reached_for_long_enough_is_tried_no_more(tmp_path):
     tries, log = tmp_path / "tries", tmp_path / "host.log"
     command = ["sh", "-c", f'echo x >> "{tries}"; echo no route to host >&2; exit 1']
-    client = HostClient("pi1", command, OPENING, log, explain=str.strip, try_for_s=1.0)
+    client = HostClient("pi1", partial(Piped, command, log, str.strip), OPENING, log, try_for_s=1.0)
     client.dial()
     until(lambda: client.is_lost, "the end of the first try")
     counts = []

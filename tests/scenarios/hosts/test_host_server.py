@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from types import FrameType
@@ -169,21 +170,28 @@ def test_without_a_launcher_a_host_ends_when_its_lease_is_over(pipe):
     until(pipe.has_ended, "the end of the host")
 
 
-def test_a_second_launcher_is_refused_as_soon_as_the_first_is_heard(pipe, tmp_path, monkeypatch):
+@contextmanager
+def heard(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A launcher that says again and again that it is there, while another one waits to see whether it is."""
     monkeypatch.setattr(claim, "_GIVES_UP_WITHIN_S", LIMIT_S)
-    pipe.ask(opening())
-    refused = threading.Event()
+    enough = threading.Event()
 
     def renew() -> None:
-        while not refused.is_set():
+        while not enough.is_set():
             pipe.ask(RenewLease())
 
     launcher = threading.Thread(target=renew)
     launcher.start()
-    with pytest.raises(ForetellError, match="another launcher works on this run"), claimed(tmp_path / "tiny"):
-        pass
-    refused.set()
+    yield
+    enough.set()
     launcher.join()
+
+
+def test_a_second_launcher_is_refused_as_soon_as_the_first_is_heard(pipe, tmp_path, monkeypatch):
+    pipe.ask(opening())
+    refused = pytest.raises(ForetellError, match="another launcher works on this run")
+    with heard(pipe, monkeypatch), refused, claimed(tmp_path / "tiny"):
+        pass
     assert not pipe.has_ended()
 
 
@@ -240,7 +248,8 @@ def test_a_host_with_a_bundle_refuses_the_launcher_of_another_set(bundled, tmp_p
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_bundle_serves_one_run_at_a_time(bundled, tmp_path):
+def test_a_bundle_serves_one_run_at_a_time(bundled, tmp_path, monkeypatch):
     bundled.ask(opening("first", bundle="set", document="d"))
-    with pytest.raises(ForetellError, match="another launcher works on this run"), claimed(tmp_path / "runs"):
+    refused = pytest.raises(ForetellError, match="another launcher works on this run")
+    with heard(bundled, monkeypatch), refused, claimed(tmp_path / "runs"):
         pass

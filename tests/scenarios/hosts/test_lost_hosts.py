@@ -10,7 +10,7 @@ import pytest
 from broker.arithmetic.version import ARITHMETIC
 from broker.release import FORETELL
 from scenarios.running.hosts.client import LOST, HostClient, HostLost
-from scenarios.running.hosts.frames import Answer, Frames, IntactKept, OpenRun, RenewLease, StartNode, asked, packed
+from scenarios.running.hosts.frames import Answer, Frames, OpenRun, RenewLease, StartNode, StopNode, asked, packed
 
 
 class Remembered:
@@ -49,10 +49,10 @@ def client_of(*carriers: Remembered, try_for_s: float = 60.0) -> HostClient:
 
 
 def test_whoever_ran_on_a_lost_host_has_ended_though_the_host_is_back_at_once():
-    client = client_of(Remembered(lost_at=IntactKept), Remembered())
+    client = client_of(Remembered(lost_at=StopNode), Remembered())
     client.ask(StartNode("agent-0", "{}"))
     with pytest.raises(HostLost):
-        client.ask(IntactKept("agent-0"))
+        client.ask(StopNode("agent-0"))
     assert client.ask(RenewLease()) == 7
     assert client.ended()["agent-0"].code == LOST
     assert "host pi1 is lost: somebody pulled the plug" in client.ended()["agent-0"].said

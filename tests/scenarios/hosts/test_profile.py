@@ -11,7 +11,7 @@ from scenarios.document.wiring import Wiring
 from scenarios.results.folder import RunFolder
 from scenarios.running.fleet import parse_fleet
 from scenarios.running.hosts.fleet_site import right_here
-from scenarios.running.hosts.profile import fleet_profile
+from scenarios.running.hosts.health.profile import fleet_profile
 from scenarios.running.simulated.profile import with_profile
 from scenarios.running.speed import measure_speed
 from scenarios.trials.quiet_run import try_out

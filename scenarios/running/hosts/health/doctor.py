@@ -18,9 +18,9 @@ from scenarios.results.folder import RunFolder
 from scenarios.running.fleet import Fleet
 from scenarios.running.hosts.carrier import Dial
 from scenarios.running.hosts.client import HostClient
-from scenarios.running.hosts.examining import Examined
 from scenarios.running.hosts.fleet_site import clients_of, fleet_plan
 from scenarios.running.hosts.frames import Examine
+from scenarios.running.hosts.health.examining import Examined
 
 _RUN = "doctor"
 _NODE_BYTES, _NEXT_BYTES = 70_000_000, 15_000_000
