@@ -66,7 +66,7 @@ class Dialled:
         self._poller = zmq.Poller()
         for each in (self._socket, self._events, self._hears):
             self._poller.register(each, zmq.POLLIN)
-        self._why = ""
+        self._why, self._unsent = "", b""
         self._connected, self._closing, self._over = False, False, Event()
 
     def write(self, frame: bytes) -> None:
@@ -124,9 +124,11 @@ class Dialled:
         ready = dict(self._poller.poll(None if within_s is None else round(within_s * 1000)))
         if self._hears.fileno() in ready:
             self._hears.recv(_RINGS)
-        with suppress(Empty):
+        with suppress(Empty, zmq.Again):  # without a peer, which is known a moment later, nothing can be sent
             while True:
-                self._socket.send(self._outgoing.get_nowait())
+                self._unsent = self._unsent or self._outgoing.get_nowait()
+                self._socket.send(self._unsent, zmq.NOBLOCK)
+                self._unsent = b""
         if self._socket in ready:
             return self._socket.recv()
         if self._events not in ready:
