@@ -21,13 +21,13 @@ Agent = AgentProtocol[Episode, OpenRound] | AgentProtocol[None, NoReturn]
 MakeLearner = Callable[[AgentConfig, Algorithm], Learner]
 
 
-def make_agent(config: AgentConfig, state: State | None = None, make_learner: MakeLearner = Learner) -> Agent:
+def make_agent(config: AgentConfig, state: State | None = None, make_learner: MakeLearner | None = None) -> Agent:
     """The agent, with fresh networks or those of a saved policy or, with the state of an earlier life, as it was then.
 
     Args:
         config: Its slice of the scenario.
         state: What it knew after the last episode of an earlier life, or None.
-        make_learner: Makes what learns, where it learns at all.
+        make_learner: Makes what learns, where it learns at all; None for the learner itself.
 
     Raises:
         UserError: The policy is not there, or not what it was.
@@ -40,7 +40,7 @@ def make_agent(config: AgentConfig, state: State | None = None, make_learner: Ma
     with UserCode(name, config.algorithm.name, named.__module__).calling("the making"):
         algorithm = named(config.learning, config.algorithm)
         algorithm.make_ready()
-    learner = make_learner(config, algorithm)
+    learner = (make_learner or Learner)(config, algorithm)
     if saved is not None and state is None:
         learner.restore(saved.state(name, learner.modeled, config.algorithm.name, learner.state()))
     return AgentProtocol(config, learner, state)

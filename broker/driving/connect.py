@@ -8,6 +8,7 @@ what is sent passes the faults untouched.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from broker.errors import UserError
@@ -42,17 +43,26 @@ def connect(link: LinkConfig, network: MemoryNetwork | None = None) -> Transport
         UserError: An address is missing or makes no sense.
         ScenarioError: Two faults have one name.
     """
+    judged = _judged(link) if link.faults else None
     codec = make_codec(link)
     transport: Transport
     transport = MemoryTransport(link.name, network, codec) if network is not None else open_transport(link, codec)
     if link.journal is not None:
         transport = JournaledTransport(transport, codec, link.journal)
-    if not link.faults:
-        return transport
+    return transport if judged is None else judged(transport)
+
+
+def _judged(link: LinkConfig) -> Callable[[Transport], Transport]:
+    """What puts the faults around a transport.
+
+    Raises:
+        ScenarioError: Two faults have one name.
+    """
     from broker.faults import Judge  # noqa: PLC0415 - 15 MB with pydantic, for those that meet faults alone
     from broker.transports.faulty import FaultyTransport  # noqa: PLC0415
 
-    return FaultyTransport(transport, Judge(link.faults, link.seed, link.episodes_before))
+    judge = Judge(link.faults, link.seed, link.episodes_before)
+    return lambda transport: FaultyTransport(transport, judge)
 
 
 def refitted(link: LinkConfig, transport: Transport, faults: str) -> Transport:

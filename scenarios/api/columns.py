@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from broker.counting import counted
 from broker.errors import UserError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Columns(Mapping[str, np.ndarray]):
         return len(self._arrays)
 
     def __repr__(self) -> str:
-        return f"Columns({self.rows} rows: {', '.join(self)})"
+        return f"Columns({counted(self.rows, 'row')}: {', '.join(self)})"
 
     @property
     def rows(self) -> int:

@@ -23,7 +23,12 @@ def shown(episodes: int, wanted: bool | None) -> Iterator[tuple[observing.ShowPr
     if not (console.is_terminal or console.is_jupyter if wanted is None else wanted):
         yield lambda _: None, lambda _: None
         return
-    columns = (MofNCompleteColumn(), BarColumn(), TextColumn("team {task.fields[team]}"), TimeRemainingColumn())
+    columns = (
+        MofNCompleteColumn(),
+        BarColumn(),
+        TextColumn("team {task.fields[team]}", markup=False),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False) as progress:
         task = progress.add_task("", total=episodes, team="-")
 

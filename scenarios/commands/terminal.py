@@ -78,8 +78,9 @@ def resume_processes(root: Path) -> None:
 
 
 def _go_on(way: WayName, folder: RunFolder, episodes: int | None) -> None:
+    wanted = going_on(folder, episodes)
     with _log_of_environment(folder) as said:
-        plan = planned(going_on(folder, episodes), said)
+        plan = planned(wanted, said)
     housed = read_housing(folder)
     make_ready(plan, as_processes=way == "run" and housed is None)
     _execute(way, plan, folder, housed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from broker.counting import counted
 from broker.wire.messages import Envelope, Message, Share, Timestep, name_of
 
 
@@ -63,4 +64,6 @@ def _difference_of(name: str, a: np.ndarray, b: np.ndarray) -> str:
     first = np.unravel_index(int(apart[0]) // a.dtype.itemsize, a.shape)
     place = f"[{', '.join(map(str, first))}]" if first else ""
     differing = int(np.count_nonzero(a != b))
-    return f"the array {name!r}{place}: {a[first]!s} and {b[first]!s} ({differing} of {a.size} numbers differ)"
+    return (
+        f"the array {name!r}{place}: {a[first]!s} and {b[first]!s} ({differing} of {counted(a.size, 'number')} differ)"
+    )

@@ -196,8 +196,8 @@ def find_keys(plan: Plan, own: Path, name: str) -> Path | None:
         return given_keys(transport.security.keys)
     if given := given_addresses(plan):
         msg = (
-            f"{given[0]} runs already, so keys made now would be strange to it. Make them with `foretell keys`, give "
-            "it its part, and set transport.security.keys; or set transport.security.mode to off."
+            f"{given[0]} is there already, so keys made now would be strange to it. Make them with `foretell keys`, "
+            "give it its part, and set transport.security.keys; or set transport.security.mode to off."
         )
         raise UserError(msg)
     return own_keys(plan, own, name)

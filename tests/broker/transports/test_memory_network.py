@@ -131,7 +131,7 @@ def test_connect_refuses_two_faults_of_one_name_and_leaves_nothing_open(tmp_path
     class Watched(JournaledTransport):
         def __init__(self, *settings):
             super().__init__(*settings)
-            opened.append(self._file)
+            opened.append(self._journal._file)
 
     monkeypatch.setattr("broker.driving.connect.JournaledTransport", Watched)
     fault = {"kind": "drop", "probability": 1.0}

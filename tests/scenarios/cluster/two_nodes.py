@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from ray.cluster_utils import Cluster
 
@@ -16,6 +17,8 @@ SMALL = {"num_cpus": 2, "object_store_memory": 80_000_000}
 def main() -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     folder, first, other = sys.argv[1:]
+    os.environ["RAY_TMPDIR"] = folder
+    Path(folder, "ray").mkdir(exist_ok=True)  # where Ray notes which cluster it began last
     head = SMALL | {"node_ip_address": first, "include_dashboard": False, "temp_dir": folder}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     nodes = {other: cluster.add_node(node_ip_address=other, **SMALL)}

@@ -107,7 +107,7 @@ class Listener:
             said += self._said()
             events = list(heard(self._events))
             gone |= {descriptor for event, descriptor in events if event == LEFT}
-            for event in {event for event, _ in events} & _TURNED_AWAY.keys():
+            for event in sorted({event for event, _ in events} & _TURNED_AWAY.keys()):
                 self._turned_away(event)
             happened = bool(events)
         served = {each.launcher: each for each in self._serving.values()}
