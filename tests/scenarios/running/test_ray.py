@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -99,9 +100,9 @@ def test_an_actor_that_is_killed_and_a_node_that_is_gone_change_no_digest(cluste
     )
     options = ("--on", "ray", "--hosts", str(fleet), "--out", str(out))
     with start("run", *ARGUMENTS, *options, RAY_ADDRESS=cluster.address) as run:
-        stop_environment(out, there / "left", 5)
+        stop_environment(run, out, there / "left", 5)
         os.kill(actor_of(there / "left"), signal.SIGKILL)
-        stop_environment(out, there / "left", 20)
+        stop_environment(run, out, there / "left", 20)
         cluster.remove()
         said = run.communicate()
     assert run.returncode == 0, said
@@ -111,7 +112,7 @@ def test_an_actor_that_is_killed_and_a_node_that_is_gone_change_no_digest(cluste
     assert not processes_that_name(str(there))
 
 
-def stop_environment(out: Path, host: Path, episode: int) -> None:
+def stop_environment(run: subprocess.Popen[str], out: Path, host: Path, episode: int) -> None:
     """Let a run wait once it has recorded more than so many episodes, so that it does not end before it is hit."""
 
     def played() -> bool:
@@ -121,7 +122,8 @@ def stop_environment(out: Path, host: Path, episode: int) -> None:
         except UserError:
             return False  # it has hardly begun
 
-    until(played, f"episode {episode}")
+    until(lambda: run.poll() is not None or played(), f"episode {episode}")
+    assert run.poll() is None, run.communicate()
     (log,) = host.glob("*/logs/environment.log")
     (environment,) = set(writers_of(log)) - {*processes_that_name(f"{host}\0")}
     os.kill(environment, signal.SIGSTOP)
