@@ -39,17 +39,25 @@ sys.addaudithook(_refuse_processes)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Spread files that wait for processes evenly among files that compute: together they keep all cores busy."""
+    """Spread files that wait for processes evenly among files that compute: together they keep all cores busy.
+
+    Those that wait for long come first, lest the last of them be waited for alone.
+    """
     sizes: Counter[bool] = Counter(map(_waits, items))
     seen: Counter[bool] = Counter()
     placed = []
     for _, group in groupby(items, attrgetter("path")):
         tests = list(group)
         kind = any(map(_waits, tests))
-        placed.append((seen[kind] / max(sizes[kind], 1), tests))
+        place = seen[kind] / max(sizes[kind], 1)
         seen[kind] += sum(_waits(test) == kind for test in tests)
+        placed.append((-1.0 if all(map(_waits_long, tests)) else place, tests))
     placed.sort(key=lambda place: place[0])
     items[:] = [test for _, tests in placed for test in tests]
+
+
+def _waits_long(item: pytest.Item) -> bool:
+    return _waits(item) and item.get_closest_marker("long") is not None
 
 
 def _waits(item: pytest.Item) -> bool:

@@ -12,7 +12,7 @@ import pytest
 from limits import LIMIT_S
 
 PROJECT = Path(__file__).parents[3] / "docs" / "examples" / "relay"
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.long]
 
 
 def test_the_tests_of_the_example_project_pass_where_it_is_installed(tmp_path: Path) -> None:

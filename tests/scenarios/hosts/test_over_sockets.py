@@ -16,7 +16,7 @@ from broker.errors import UserError
 from scenarios.results.folder import RunFolder
 from scenarios.results.reader import read_store
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.long]
 
 HOMES = {"box": ["environment", "agent-2"], "pi1": ["agent-0", "agent-1"]}
 ARGUMENTS = ("exchange-quick", *TINY, "--set", "recovery.checkpoint_every=5", "--episodes", "60")

@@ -11,7 +11,11 @@ from hosts.network import Network, network
 from hosts.over_ssh import DOCUMENT, HOMES, OverSsh, digests
 from runs import simulate_here, summary
 
-pytestmark = [pytest.mark.processes, pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")]
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.long,
+    pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's"),
+]
 
 EDGES, ROUNDS = 6, 3
 _CUT_S = 3.0

@@ -27,7 +27,7 @@ from runs import (
 
 from scenarios.running.procfs import is_alive
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.long]
 
 EPISODES = 40
 SCENARIO = (

@@ -15,7 +15,7 @@ from broker.errors import UserError
 from scenarios.results.folder import RunFolder
 from scenarios.results.reader import read_store
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.long]
 PASSWORD = "correct-horse-battery"
 
 
@@ -121,7 +121,6 @@ def test_a_password_in_an_address_is_refused_and_shown_nowhere(tmp_path) -> None
     assert not (tmp_path / "r").exists()
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(("transport", "host"), [("zeromq", "[::1]"), ("forwarder", "::1")])
 def test_a_run_listens_on_ipv6_where_its_host_is_given_with_brackets_or_without(tmp_path, transport, host) -> None:
     told = ("--transport", transport, "--set", "transport.zeromq.scheme=tcp", "--set", f"transport.zeromq.host={host}")
@@ -131,7 +130,6 @@ def test_a_run_listens_on_ipv6_where_its_host_is_given_with_brackets_or_without(
     assert summary(tmp_path / "r")["episodes"] == 2
 
 
-@pytest.mark.long
 def test_an_own_broker_listens_on_ipv6_with_keys_where_that_is_asked(tmp_path) -> None:
     own = ("--transport", "mqtt", "--set", "transport.mqtt.broker=amqtt", "--set", "transport.security.mode=on")
     port = free_port()
@@ -156,7 +154,6 @@ def test_an_own_broker_listens_on_ipv6_with_keys_where_that_is_asked(tmp_path) -
     assert summary(tmp_path / "r")["episodes"] == 2
 
 
-@pytest.mark.long
 def test_what_a_broker_loses_is_told_once_where_no_other_life_makes_up_for_it(elsewhere, tmp_path) -> None:
     broker, out = elsewhere(), tmp_path / "r"
     told = ("--set", "recovery.on_crash=fail", "--episodes", "400", *TINY)
@@ -170,7 +167,6 @@ def test_what_a_broker_loses_is_told_once_where_no_other_life_makes_up_for_it(el
     assert lives_and_episodes(out) == (1, 400)
 
 
-@pytest.mark.long
 def test_a_run_whose_broker_starts_anew_again_and_again_ends_as_a_simulation_does(elsewhere, tmp_path) -> None:
     # Recorded episodes are seen soon, and there are so many that the run does not end before it is hit.
     document = ("exchange-quick", "--episodes", "300", "--set", "recovery.checkpoint_every=2", *TINY)

@@ -29,7 +29,7 @@ from scenarios.running.hosts.frames import OpenRun
 from scenarios.running.hosts.remote_nodes import RemoteNodes
 from scenarios.running.procfs import writers_of
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.long]
 
 CLAIMS = [claim for name, claim in vars(test_nodes).items() if name.startswith("test_")]
 DIGESTS = ("curve_digest", "weights_digest")

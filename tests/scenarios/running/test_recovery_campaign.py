@@ -7,7 +7,7 @@ import re
 import pytest
 from runs import foretell, need_mosquitto
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.long]
 
 
 def test_a_campaign_of_kills_ends_every_run_with_the_figures_of_an_undisturbed_one() -> None:
