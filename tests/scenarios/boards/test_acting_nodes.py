@@ -117,9 +117,10 @@ def test_agents_that_only_act_on_a_host_of_their_own_earn_what_a_simulation_says
         capsys.readouterr()
         words = ["evaluate", str(trained), "--episodes", "6", "--json", *settings, *where]
         commands(words, standalone_mode=False)
-        found.append(json.loads(capsys.readouterr().out))
-    earned = ("team_returns", "team", "agents", "env_steps", "missing_actions", "curve_digest", "weights_digest")
-    assert [found[0][name] for name in earned] == [found[1][name] for name in earned]
+        found.append(json.loads(capsys.readouterr().out) | {"policy": "", "substrate": ""})
+    if settings:  # whether the answer to a last copy is still met by a fault depends on who ends first
+        found = [{**each, "faults_applied": 0, "ledger_digest": ""} for each in found]
+    assert found[0] == found[1]
 
 
 @pytest.mark.processes
