@@ -19,6 +19,7 @@ from scenarios.document.planning import make_plan
 from scenarios.results.folder import make_run_folder
 from scenarios.running.meeting.meeting import meeting
 from scenarios.running.processes.forked_nodes import ForkedNodes
+from scenarios.running.procfs import await_stopped
 
 pytestmark = pytest.mark.processes
 
@@ -59,20 +60,24 @@ def test_a_forwarder_that_is_killed_before_it_listens_again_and_again_has_died(t
         found.begin()
 
 
-@pytest.mark.parametrize("when", ["sendfds", "read_signed"])
+@pytest.mark.parametrize("when", ["before it is asked", "before it forks"])
 def test_a_fork_server_killed_while_it_forks_is_the_death_of_whom_it_forks(tmp_path, monkeypatch, when):
     nodes = ForkedNodes(make_run_folder(tmp_path, "r", 1))
-    place = forkserver.reduction if when == "sendfds" else forkserver
-    true = getattr(place, when)
+    ask = forkserver.reduction.sendfds
 
     def kill_first(*arguments):
+        monkeypatch.setattr(forkserver.reduction, "sendfds", ask)
         pid = forkserver._forkserver._forkserver_pid
+        os.kill(pid, signal.SIGSTOP)
+        await_stopped(pid)  # or it may have forked before it is killed
+        if when == "before it forks":
+            ask(*arguments)
         os.kill(pid, signal.SIGKILL)
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-        monkeypatch.setattr(place, when, true)
-        return true(*arguments)
+        if when == "before it is asked":
+            ask(*arguments)
 
-    monkeypatch.setattr(place, when, kill_first)
+    monkeypatch.setattr(forkserver.reduction, "sendfds", kill_first)
     nodes.start("agent-0", "{}")
     end = nodes.ended()["agent-0"]
     assert end.code == 255
