@@ -65,6 +65,10 @@ system:
 		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
 			apt-get install -y -qq iproute2 openssh-client; } || \
 		echo "ip or ssh is missing: tests over several hosts are skipped (Debian: apt-get install iproute2 openssh-client)" >&2
+	@command -v chromium >/dev/null || \
+		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+			apt-get install -y -qq chromium >/dev/null; } || \
+		echo "chromium is missing: tests of the page are skipped (Debian: apt-get install chromium)" >&2
 	@printf '#include <string.h>\n' | $${CC:-cc} -E - >/dev/null 2>&1 || \
 		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
 			apt-get install -y -qq gcc libc6-dev; } || \
