@@ -96,6 +96,9 @@ _OUT = click.option(
 
 
 _JOBS = click.option("--jobs", type=click.IntRange(min=1), help="Runs at a time; default one per core.")
+_DISCARD_RUNS = click.option(
+    "--discard-runs", is_flag=True, help="Keep of each run its outcome alone, and remove its folder."
+)
 _ON_CLUSTER = click.option(
     "--on",
     "cluster",
@@ -447,9 +450,10 @@ class _Study(click.Command):
 @click.option("--task", "tasks", multiple=True, help="Only this task, of those below; repeatable.")
 @click.option("--algorithm", "algorithms", multiple=True, help="Only this algorithm, of those below; repeatable.")
 @click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Any setting, in all runs; repeatable.")
-@click.option("--tuned", type=click.Path(path_type=Path), help="fig1: each algorithm's settings, from a search.")
+@click.option("--tuned", type=click.Path(path_type=Path), help="fig1, fig5: settings from a search.")
 @click.option("--instances", type=click.IntRange(min=1), help="theory: how many random problems.")
 @click.option("--out", type=click.Path(path_type=Path), help="The study's folder; default studies/NAME.")
+@_DISCARD_RUNS
 def study(
     *,
     name: str,
@@ -463,11 +467,12 @@ def study(
     tuned: Path | None,
     instances: int | None,
     out: Path | None,
+    discard_runs: bool,
 ) -> None:
     """Run an experiment of the paper, or one of ours; what is done already is not run again."""
     from scenarios.commands.study import Wish, conduct  # noqa: PLC0415
 
-    wish = Wish(name, quick, seeds, jobs, tasks, algorithms, assignments, tuned, instances, out, cluster)
+    wish = Wish(name, quick, seeds, jobs, tasks, algorithms, assignments, tuned, instances, out, cluster, discard_runs)
     conduct(wish)
 
 
@@ -476,15 +481,18 @@ def study(
 @_JOBS
 @_ON_CLUSTER
 @click.option("--out", type=click.Path(path_type=Path), help="The sweep's folder; default sweeps/NAME.")
+@_DISCARD_RUNS
 @click.option("--dry-run", "--list", "only_shown", is_flag=True, help="Check all, list the runs, and run none.")
-def sweep(*, file: Path, jobs: int | None, cluster: str | None, out: Path | None, only_shown: bool) -> None:
+def sweep(
+    *, file: Path, jobs: int | None, cluster: str | None, out: Path | None, discard_runs: bool, only_shown: bool
+) -> None:
     """Run and compare scenarios, settings, algorithms and seeds of your own; what is done already is not run again."""
     from scenarios.commands.experiments.sweep import conduct, show  # noqa: PLC0415
 
     if only_shown:
         show(file, out)
     else:
-        conduct(file, jobs, out, cluster)
+        conduct(file, jobs, out, cluster, discard_runs=discard_runs)
 
 
 @foretell.command()

@@ -19,7 +19,9 @@ from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import plain, say
 from scenarios.document.loading import parse_settings
 from scenarios.running.batch.cell import Cell
-from scenarios.running.batch.runner import Folder, Runner, ShowStanding, Standing, document
+from scenarios.running.batch.folder import Folder
+from scenarios.running.batch.outcomes import Outcomes
+from scenarios.running.batch.runner import Runner, ShowStanding, Standing, document
 from scenarios.running.control.interrupting import interruptible
 from scenarios.studies.cells import study_cells
 from scenarios.studies.conduct import write_study
@@ -51,12 +53,18 @@ class Wish:
     instances: int | None = None
     out: Path | None = None
     cluster: str | None = None
+    discard_runs: bool = False
 
     @property
     def folder(self) -> Path:
         """Where everything goes."""
         name = f"{self.name}-quick" if self.quick else self.name
         return self.out if self.out is not None else Path("studies") / name
+
+    @property
+    def keeping(self) -> Outcomes:
+        """What is kept of its runs."""
+        return Outcomes(Folder(self.folder), discard_runs=self.discard_runs)
 
 
 def conduct(wish: Wish) -> None:
@@ -169,7 +177,7 @@ def _run(wish: Wish, console: Screen) -> list[Path]:
     with crew_on(wish.cluster, wish.jobs) as (crew, parallel), folder.held(), interruptible() as interrupted:
         _announce(console, study.title, len(cells), games, f"{parallel} at a time, in {folder.root}")
         with bar(console) as show:
-            Runner(crew, folder, parallel, show, interrupted).run(cells)
+            Runner(crew, folder, parallel, wish.keeping, show=show, interrupted=interrupted).run(cells)
         return write_study(folder, study, cells, parallel, command(wish))
 
 
@@ -186,7 +194,7 @@ def _search(wish: Wish, console: Screen) -> list[Path]:
 
             def run(cells: Sequence[Cell]) -> None:
                 nonlocal before
-                Runner(crew, folder, parallel, show_rung, interrupted).run(cells)
+                Runner(crew, folder, parallel, wish.keeping, show=show_rung, interrupted=interrupted).run(cells)
                 before += len(cells)
 
             tried, cells = search(folder, choice, run)
@@ -214,6 +222,10 @@ def _announce(console: Screen, title: str, cells: int, games: int, how: str) -> 
     console.print(said, highlight=False, soft_wrap=True)
 
 
+def _takes_tuned(wish: Wish) -> bool:
+    return wish.name == "fig1" or (wish.name == "fig5" and not wish.quick)
+
+
 def _refuse_what_does_not_apply(wish: Wish) -> None:
     """An option that would be ignored is a mistake.
 
@@ -221,11 +233,12 @@ def _refuse_what_does_not_apply(wish: Wish) -> None:
         UserError: Names it.
     """
     given = {
-        "--tuned": (wish.tuned is not None, wish.name == "fig1" and wish.quick, "fig1 --quick"),
+        "--tuned": (wish.tuned is not None, _takes_tuned(wish), "fig1, and to fig5 at full size"),
         "--instances": (wish.instances is not None, wish.name == "theory", "theory"),
     }
     of_runs = {"--quick": wish.quick, "--seeds": wish.seeds, "--jobs": wish.jobs, "--task": wish.tasks}
     of_runs |= {"--on": wish.cluster is not None, "--algorithm": wish.algorithms, "--set": wish.assignments}
+    of_runs["--discard-runs"] = wish.discard_runs
     for option, value in of_runs.items():
         given[option] = (bool(value), wish.name != "theory", "studies that run scenarios, not to theory")
     for option, (is_given, applies, where) in given.items():

@@ -17,7 +17,9 @@ from scenarios.document.scenario import Scenario
 from scenarios.results.summary import Summary
 from scenarios.results.temporary import temporary_folder
 from scenarios.running.batch.crew import LocalCrew
-from scenarios.running.batch.runner import Folder, Runner
+from scenarios.running.batch.folder import Folder
+from scenarios.running.batch.keeping import WholeRuns
+from scenarios.running.batch.runner import Runner
 from scenarios.running.control.interrupting import interruptible
 from scenarios.trials.condition import Condition
 from scenarios.trials.quiet_run import try_out
@@ -38,7 +40,14 @@ def compare_twins(scenario: str, assignments: tuple[str, ...], seeds: int, jobs:
     console = Screen(stderr=True)
     with folder.held(), interruptible() as interrupted:
         with bar(console) as show:
-            Runner(LocalCrew(FORETELL), folder, jobs or os.cpu_count() or 1, show, interrupted).run(cells)
+            Runner(
+                LocalCrew(FORETELL),
+                folder,
+                jobs or os.cpu_count() or 1,
+                WholeRuns(folder),
+                show=show,
+                interrupted=interrupted,
+            ).run(cells)
         pairs = read_pairs(folder, cells)
     Screen().print(twin_table(pairs))
     say(sentence(pairs))

@@ -13,7 +13,8 @@ import numpy as np
 
 from scenarios.reports.statistics import Estimate, difference
 from scenarios.running.batch.cell import Group
-from scenarios.studies.outcome import RunOutcome, StudyFindings
+from scenarios.running.batch.outcome import RunOutcome
+from scenarios.studies.findings import StudyFindings
 from scenarios.studies.share_arrays import SharedArray
 from scenarios.studies.study import ALONE
 

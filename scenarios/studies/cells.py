@@ -6,10 +6,22 @@ from collections.abc import Iterable
 
 from broker.errors import UserError
 from scenarios.document.loading import load_scenario
+from scenarios.document.scenario import Scenario
 from scenarios.running.batch.cell import Cell, Settings
 from scenarios.studies.candidates import episodes_of
-from scenarios.studies.sizes import TIED_RHO, quick_episodes
-from scenarios.studies.study import CONTENDERS, FIXED, RHO, SEARCHED, Choice, Contender, Study, StudyTask
+from scenarios.studies.sizes import TIED_RHO, full_episodes, quick_episodes
+from scenarios.studies.study import (
+    AS_TWO,
+    CONTENDERS,
+    FIXED,
+    RHO,
+    SEARCHED,
+    WEIGHTS,
+    Choice,
+    Contender,
+    Study,
+    StudyTask,
+)
 
 
 def study_cells(study: Study, choice: Choice) -> tuple[Cell, ...]:
@@ -64,23 +76,43 @@ def _own_paths(study: Study, choice: Choice) -> list[str]:
     paths = [path for contender in study.contenders for path, _ in CONTENDERS[contender].settings]
     paths += [path for condition in study.conditions for path, _ in condition.variant.settings]
     if choice.tuned is not None:
-        paths += ["episodes", *(path for settings in choice.tuned.values() for path, _ in settings)]
+        found = [path for settings in choice.tuned.values() for path, _ in settings]
+        paths += ["episodes", *found] if choice.quick else WEIGHTS
     return paths
 
 
 def _size(study: str, task: StudyTask, choice: Choice, contender: Contender) -> Settings:
-    """Number of episodes of the quick size, and what a search found, with as many episodes played as without it."""
+    """Number of episodes, and what a search found."""
     if not choice.quick:
-        return ()
+        return _full_size(task, choice, contender)
     episodes = quick_episodes(study, task.quick)
     if choice.tuned is None or contender.key not in SEARCHED:
         return (("episodes", str(episodes)),)
     plain = load_scenario(task.quick)
-    kind = plain.environment.kind
-    tuned = choice.tuned.get((task.key, contender.key), choice.tuned.get((kind, contender.key)))
+    tuned = _tuned(task, plain, choice, contender)
+    copies = int(dict(tuned).get("parallel_episodes", plain.parallel_episodes))
+    return (*tuned, ("episodes", str(episodes_of(episodes * plain.parallel_episodes, copies))))
+
+
+def _full_size(task: StudyTask, choice: Choice, contender: Contender) -> Settings:
+    """Everybody has the paper's rates, rounds and batches; rho and rho' apart, which it has not, are the search's."""
+    episodes = full_episodes(task.scenario)
+    if contender.key != AS_TWO:
+        return episodes
+    tuned = _tuned(task, load_scenario(task.scenario), choice, contender)
+    return (*(each for each in tuned if each[0] in WEIGHTS), *episodes)
+
+
+def _tuned(task: StudyTask, plain: Scenario, choice: Choice, contender: Contender) -> Settings:
+    """What a search found for a contender in a task, or in the tasks of its kind.
+
+    Raises:
+        UserError: There is nothing.
+    """
+    kind, found = plain.environment.kind, choice.tuned or {}
+    tuned = found.get((task.key, contender.key), found.get((kind, contender.key)))
     if tuned is None:
         where = " or ".join(dict.fromkeys((task.key, kind)))
         msg = f"--tuned {choice.tuned_from}: there are no settings for {contender.key} in {where}"
         raise UserError(msg)
-    copies = int(dict(tuned).get("parallel_episodes", plain.parallel_episodes))
-    return (*tuned, ("episodes", str(episodes_of(episodes * plain.parallel_episodes, copies))))
+    return tuned

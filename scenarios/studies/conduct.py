@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scenarios.reports.references import References, references
-from scenarios.results.document import read_document
-from scenarios.results.run_result import read_run
 from scenarios.running.batch.cell import Cell, Group
-from scenarios.running.batch.runner import Folder, document
+from scenarios.running.batch.folder import Folder
+from scenarios.running.batch.keeping import given_document
+from scenarios.running.batch.outcome import RunOutcome
+from scenarios.running.batch.outcomes import Outcomes
+from scenarios.running.batch.runner import document
 from scenarios.studies.bill import Layouts, bill
-from scenarios.studies.outcome import RunOutcome, StudyFindings, outcome
+from scenarios.studies.findings import StudyFindings
 from scenarios.studies.provenance import versions, write_provenance
 from scenarios.studies.share_arrays import SharedArray, share_layout, undisturbed
 from scenarios.studies.study import Study
@@ -22,7 +24,7 @@ def write_study(folder: Folder, study: Study, cells: Sequence[Cell], jobs: int, 
     """Read all runs of a study and write its page, numbers, picture and provenance.
 
     Args:
-        folder: Where the runs are and the files go.
+        folder: Where the outcomes are and the files go.
         study: What was asked.
         cells: All of it, each done.
         jobs: How many ran at a time.
@@ -54,10 +56,10 @@ def gather(folder: Folder, study: Study, cells: Sequence[Cell]) -> StudyFindings
     """The outcomes of all cells, by group, and the references of tasks that have the same ones in all their cells."""
     outcomes: dict[Group, list[RunOutcome]] = {}
     scales: dict[str, list[References | None]] = {}
+    kept = Outcomes(folder)
     for cell in cells:
-        run = read_run(folder.run(cell).root)
-        outcomes.setdefault(cell.group, []).append(outcome(cell, run))
-        scales.setdefault(cell.group.task, []).append(references(run.scenario.environment))
+        outcomes.setdefault(cell.group, []).append(kept.of(cell).outcome(cell))
+        scales.setdefault(cell.group.task, []).append(references(given_document(folder, cell).environment))
     known = {
         task: found[0] for task, found in scales.items() if found[0] is not None and found.count(found[0]) == len(found)
     }
@@ -70,7 +72,7 @@ def layouts(folder: Folder, cells: Sequence[Cell]) -> Layouts:
     found: dict[Group, tuple[SharedArray, ...]] = {}
     for cell in cells:
         if cell.group not in found:
-            scenario = undisturbed(read_document(folder.run(cell)))
+            scenario = undisturbed(given_document(folder, cell))
             key = scenario.model_dump_json()
             if key not in seen:
                 seen[key] = share_layout(scenario)

@@ -20,7 +20,7 @@ from broker.counting import counted
 from scenarios.reports.references import References
 from scenarios.reports.statistics import band, estimate, stratified
 from scenarios.running.batch.cell import Group
-from scenarios.studies.outcome import StudyFindings
+from scenarios.studies.findings import StudyFindings
 from scenarios.studies.study import (
     ALL_PULLS,
     ALONE,

@@ -6,14 +6,12 @@ import json
 import os
 import platform
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from broker.errors import ForetellError
-from scenarios.results.run_result import read_summary
 from scenarios.running.batch.cell import Cell
-from scenarios.running.batch.runner import Folder
+from scenarios.running.batch.folder import Folder
+from scenarios.running.batch.outcomes import Outcomes
 
 _COMPUTES = ("foretell", "numpy", "torch", "scipy", "matplotlib")
 
@@ -32,24 +30,16 @@ def write_provenance(path: Path, folder: Folder, cells: Sequence[Cell], jobs: in
         cells: All of it, each done.
         jobs: How many ran at a time, in the last call.
     """
-    hours, finished = {}, []
-    for cell in cells:
-        run = folder.run(cell)
-        summary = read_summary(run)
-        if summary is None:
-            raise ForetellError(f"cell {cell.id} is not there any more: {run.root}")
-        hours[cell.id] = round(summary.wall_s / 3600, 5)
-        finished.append(run.summary.stat().st_mtime)
+    outcomes = Outcomes(folder)
+    kept = {cell.id: outcomes.of(cell) for cell in cells}
+    hours = {name: round(each.wall_s / 3600, 5) for name, each in kept.items()}
+    ended = [each.ended for each in kept.values()]
     document = {
         "hours": {"total": round(sum(hours.values()), 4), "cells": hours},
-        "first_cell_done": _date(min(finished)),
-        "last_cell_done": _date(max(finished)),
+        "first_cell_done": min(ended),
+        "last_cell_done": max(ended),
         "machine": {"cores": os.cpu_count(), "processor": platform.machine(), "system": platform.system()},
         "jobs": jobs,
         "versions": versions(),
     }
     path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-
-
-def _date(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -18,13 +18,13 @@ from broker.errors import UserError
 from broker.text_files import read_text
 from scenarios.document.loading import MOST_BYTES, load_scenario, parse_settings
 from scenarios.document.text.toml_text import parse_toml
-from scenarios.results.run_result import read_run
 from scenarios.running.batch.cell import Cell, Group, Settings
-from scenarios.running.batch.runner import Folder
+from scenarios.running.batch.folder import Folder
+from scenarios.running.batch.keeping import given_document
+from scenarios.running.batch.outcomes import Outcomes
 from scenarios.studies.candidates import Candidate, draw_candidates, episodes_of, survivors
 from scenarios.studies.cells import contender_settings, refuse_overrides
 from scenarios.studies.names import check_algorithms, check_tasks
-from scenarios.studies.outcome import outcome
 from scenarios.studies.provenance import versions, write_provenance
 from scenarios.studies.sizes import SEARCH_RUNGS, quick_episodes
 from scenarios.studies.study import CONTENDERS, SEARCHED, Choice, StudyTask
@@ -220,11 +220,11 @@ def _seeds(choice: Choice) -> range:
 
 
 def _tried(folder: Folder, contest: Contest, rung: int, candidate: Candidate, cells: Sequence[Cell]) -> Tried:
-    runs = [read_run(folder.run(cell).root) for cell in cells]
-    outcomes = [outcome(cell, run) for cell, run in zip(cells, runs, strict=True)]
-    games = sum(run.scenario.episodes * run.scenario.parallel_episodes for run in runs)
-    returns = tuple(each.last for each in outcomes)
-    return Tried(contest, rung, candidate, returns, games, sum(each.env_steps for each in outcomes))
+    outcomes, given = Outcomes(folder), [given_document(folder, cell) for cell in cells]
+    kept = [outcomes.of(cell) for cell in cells]
+    games = sum(each.episodes * each.parallel_episodes for each in given)
+    returns = tuple(each.last for each in kept)
+    return Tried(contest, rung, candidate, returns, games, sum(each.env_steps for each in kept))
 
 
 def _by_contest(tried: Sequence[Tried]) -> Iterator[tuple[Contest, list[Tried], Tried]]:

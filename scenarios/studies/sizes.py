@@ -7,6 +7,8 @@ the sum over its cells, divided by the cores.
 
 from __future__ import annotations
 
+from scenarios.running.batch.cell import Settings
+
 QUICK_SEEDS = 3
 FULL_SEEDS = 5
 MAP_SEEDS = 2
@@ -56,6 +58,23 @@ QUICK_FRACTION = {
 def quick_episodes(study: str, scenario: str) -> int:
     """Training episodes of `scenario` in the quick `study`."""
     return max(1, round(QUICK_EPISODES[scenario] * QUICK_FRACTION[study]))
+
+
+FULL_EPISODES = {
+    "exchange": 10_000,
+    "navigation": 10_000,
+    "predation-6": 10_000,
+    "predation-8": 10_000,
+    "predation-12": 10_000,
+    "predation-20-random-partner": 10_000,
+    "predation-20-skip": 10_000,
+}
+"""Training episodes at full size, by the rule of `docs/results/full-size.md`."""
+
+
+def full_episodes(scenario: str) -> Settings:
+    """What a study at full size sets; nothing where the scenario's own number serves."""
+    return (("episodes", str(FULL_EPISODES[scenario])),) if scenario in FULL_EPISODES else ()
 
 
 SEARCH_RUNGS = ((9, 1 / 9), (4, 1 / 3), (2, 1.0))

@@ -45,6 +45,7 @@ class Contender:
 
 _OF_AS = "algorithm.anticipation_sharing"
 RHO = f"{_OF_AS}.rho"
+WEIGHTS = (RHO, f"{_OF_AS}.rho_own")
 FIXED: Settings = ((f"{_OF_AS}.weights", '"fixed"'),)
 _CALIBRATED: Settings = ((f"{_OF_AS}.weights", '"calibrated"'), (f"{_OF_AS}.rho", "3.0"))
 CONTENDERS = {
@@ -98,6 +99,7 @@ SEARCHED = (AS, AS_TWO, VS, VPS, PS, NAC, ALONE)
 """Contenders with settings to search, each with the same budget."""
 COMPARED = (AS, AS_CALIBRATED, VS, VPS, PS, NAC, ALONE)
 """Contenders that need no search: every figure has them, unless its page says otherwise."""
+_COMPARED_AND_TWO = tuple(key for key in CONTENDERS if key in (*COMPARED, AS_TWO))
 
 
 @dataclass(frozen=True)
@@ -219,6 +221,11 @@ class Choice:
     settings: Settings = ()
     tuned: Mapping[tuple[str, str], Settings] | None = None
     tuned_from: str = ""
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """Who is in a figure: with what a search found, AS with two weights too."""
+        return COMPARED if self.tuned is None else _COMPARED_AND_TWO
 
     def first_seeds(self, quick: int, full: int) -> tuple[int, ...]:
         """Seeds from 1: as many as asked for, or as the study has at this size."""

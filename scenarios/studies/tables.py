@@ -13,10 +13,11 @@ from broker.counting import counted
 from scenarios.document.scenario import Scenario
 from scenarios.reports.statistics import Estimate
 from scenarios.running.batch.cell import Group
+from scenarios.running.batch.outcome import START, RunOutcome
 from scenarios.studies.bill import BillLine
 from scenarios.studies.claims import MARGIN, Claim, Comparison, Decided, MapComparison, Verdict, conclude
+from scenarios.studies.findings import StudyFindings
 from scenarios.studies.origins import settings
-from scenarios.studies.outcome import START, RunOutcome, StudyFindings
 from scenarios.studies.study import CONTENDERS, Study
 
 RETURNS = f"""\

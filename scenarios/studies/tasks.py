@@ -27,6 +27,10 @@ RANDOM_SKIP = StudyTask("random-skip", "Pred. N=20, random skip 0.5", "predation
 PLAIN = Variant()
 BASELINES = (VS, VPS, PS)
 
+_OURS = """\
+Rates, rounds K, batches of one episode, networks and neighborhoods are the paper's, for everybody. AS has the paper's
+rho; rho and rho' of AS two weights are those that `foretell study search` found at the quick size."""
+
 
 def conditions(
     choice: Choice,
@@ -50,3 +54,8 @@ def against_baselines(
     """Anticipation sharing against each baseline of the paper, in one condition."""
     mine = Group(task.key, variant.key, AS)
     return tuple(Comparison(mine, Group(task.key, variant.key, name), expectation) for name in BASELINES)
+
+
+def full_notes(choice: Choice) -> tuple[str, ...]:
+    """What a reader of a figure at full size has to know of its settings."""
+    return (_OURS,) if choice.tuned is not None else ()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from broker.errors import UserError
 from broker.files import write_whole
-from scenarios.running.batch.runner import Folder
+from scenarios.running.batch.folder import Folder
 from scenarios.studies.bill import bill
 from scenarios.studies.conduct import gather, layouts
 from scenarios.studies.provenance import versions, write_provenance

@@ -35,7 +35,7 @@ from scenarios.studies.figures import (
     draw_curves,
     dress,
 )
-from scenarios.studies.outcome import StudyFindings
+from scenarios.studies.findings import StudyFindings
 from scenarios.studies.study import StudyTask
 from scenarios.sweeps.sweep import Sweep
 

@@ -11,8 +11,9 @@ from typing import Any
 from broker.counting import counted
 from scenarios.reports.statistics import Estimate, difference
 from scenarios.running.batch.cell import Group
+from scenarios.running.batch.outcome import START
 from scenarios.studies.bill import BillLine
-from scenarios.studies.outcome import START, StudyFindings
+from scenarios.studies.findings import StudyFindings
 from scenarios.studies.tables import (
     RETURNS,
     Made,

@@ -17,7 +17,7 @@ from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.reports.statistics import Estimate, paired
 from scenarios.results.run_result import RunResult, read_run
 from scenarios.running.batch.cell import Cell, Group
-from scenarios.running.batch.runner import Folder
+from scenarios.running.batch.folder import Folder
 
 FAULTY, FAULT_FREE = "with faults", "without"
 

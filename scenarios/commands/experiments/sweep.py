@@ -13,14 +13,18 @@ from scenarios.commands.planned import hushed
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import plain, say
 from scenarios.commands.study import bar
-from scenarios.running.batch.runner import Folder, Runner, is_done
+from scenarios.running.batch.folder import Folder
+from scenarios.running.batch.outcomes import Outcomes
+from scenarios.running.batch.runner import Runner
 from scenarios.running.control.interrupting import interruptible
 from scenarios.sweeps.conduct import write_sweep
 from scenarios.sweeps.reading import check, read_sweep
 from scenarios.sweeps.sweep import Sweep
 
 
-def conduct(file: Path, jobs: int | None, out: Path | None, cluster: str | None = None) -> None:
+def conduct(
+    file: Path, jobs: int | None, out: Path | None, cluster: str | None = None, *, discard_runs: bool = False
+) -> None:
     """Run a sweep, or what is left of it, and write its files.
 
     Args:
@@ -28,6 +32,7 @@ def conduct(file: Path, jobs: int | None, out: Path | None, cluster: str | None 
         jobs: How many runs at a time; None for one a core.
         out: Its folder; None for `sweeps/NAME`.
         cluster: The Ray cluster that does the runs; None for this host.
+        discard_runs: Keep of each run its outcome alone.
 
     Raises:
         ForetellError: A run failed, or something cannot work; then nothing was started.
@@ -36,12 +41,12 @@ def conduct(file: Path, jobs: int | None, out: Path | None, cluster: str | None 
     sweep, folder = _read(file, out)
     with hushed():
         check(sweep)
-    console = Screen(stderr=True)
+    console, kept = Screen(stderr=True), Outcomes(folder, discard_runs=discard_runs)
     with crew_on(cluster, jobs) as (crew, parallel), folder.held(), interruptible() as interrupted:
         said = plain(f": {counted(len(sweep.cells), 'run')}, {parallel} at a time, in {folder.root}")
         console.print(Text.assemble((plain(sweep.study.title), "bold"), said), highlight=False, soft_wrap=True)
         with bar(console) as show:
-            Runner(crew, folder, parallel, show, interrupted).run(sweep.cells)
+            Runner(crew, folder, parallel, kept, show=show, interrupted=interrupted).run(sweep.cells)
         with hushed():
             files = write_sweep(folder, sweep, parallel, shlex.join(("foretell", "sweep", file.name)))
     for each in files:
@@ -61,7 +66,8 @@ def show(file: Path, out: Path | None) -> None:
     sweep, folder = _read(file, out)
     with hushed():
         documents = check(sweep)
-    done = [is_done(folder, cell, wanted) for cell, wanted in zip(sweep.cells, documents, strict=True)]
+    kept = Outcomes(folder)
+    done = [kept.is_done(cell, wanted) for cell, wanted in zip(sweep.cells, documents, strict=True)]
     for cell, is_there in zip(sweep.told, done, strict=True):
         say(f"{'done' if is_there else 'to run':7} {cell.id}   {shlex.join(('foretell', *cell.arguments()))}")
     episodes = sum(wanted.episodes for wanted, is_there in zip(documents, done, strict=True) if not is_there)

@@ -1,11 +1,4 @@
-"""Runs the cells of a study, each a `foretell simulate` in a process of its own, and leaves out what is done.
-
-A folder of a study:
-
-runs/<cell>/           the run's folder of each cell
-logs/<cell>.log        what its process said
-documents/<cell>.toml  the resolved document that it was given
-"""
+"""Runs the cells of a study, each a `foretell simulate` in a process of its own, and leaves out what is done."""
 
 from __future__ import annotations
 
@@ -13,23 +6,20 @@ import shutil
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from broker.arithmetic.version import ARITHMETIC
 from broker.errors import ForetellError, UserError
 from broker.files import write_whole
-from broker.text_files import read_text
 from scenarios.document.delay_traces import with_traces
-from scenarios.document.loading import MOST_BYTES, load_scenario, parse_scenario, parse_settings
+from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.document.scenario import Scenario
-from scenarios.results.folder import RunFolder, locked, require_text
-from scenarios.results.reader import read_store, require_version
+from scenarios.results.reader import read_store
 from scenarios.results.run_result import read_summary
 from scenarios.running.batch.cell import Cell
 from scenarios.running.batch.crew import Crew
+from scenarios.running.batch.folder import Folder
+from scenarios.running.batch.keeping import Keeping
 
 _LOOK_EVERY_S = 0.1
 _COUNT_EVERY_S = 2.0
@@ -55,47 +45,6 @@ class Standing:
 ShowStanding = Callable[[Standing], None]
 
 
-class Folder:
-    """The folder of a study, a sweep or a twin.
-
-    Args:
-        root: Where it is.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def run(self, cell: Cell) -> RunFolder:
-        """The run's folder of a cell."""
-        return RunFolder(self.root / "runs" / cell.id)
-
-    def log(self, cell: Cell) -> Path:
-        """What the process of a cell said."""
-        return self.root / "logs" / f"{cell.id}.log"
-
-    def document(self, cell: Cell) -> Path:
-        """What the process of a cell is given."""
-        return self.root / "documents" / f"{cell.id}.toml"
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Make the folder, and keep it for this process alone.
-
-        Raises:
-            UserError: It cannot be made, or another process works in it.
-        """
-        require_text(self.root)
-        try:
-            for part in ("runs", "logs", "documents"):
-                (self.root / part).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            msg = f"cannot make the folder {self.root}: {error.strerror}"
-            raise UserError(msg) from None
-        msg = f"another process works in {self.root}. Wait for it, or choose another --out."
-        with locked(self.root / ".lock", msg):
-            yield
-
-
 def resolved(cell: Cell) -> Scenario:
     """The resolved document of a cell, with all that its files hold.
 
@@ -119,41 +68,6 @@ def document(cell: Cell) -> Scenario:
         raise UserError(msg) from None
 
 
-def is_done(folder: Folder, cell: Cell, wanted: Scenario) -> bool:
-    """Whether the run of a cell is complete.
-
-    Args:
-        folder: Where it is.
-        cell: Which.
-        wanted: Its document.
-
-    Raises:
-        UserError: It is, but with other settings, by another version of Foretell or by another arithmetic.
-    """
-    run = folder.run(cell)
-    summary = read_summary(run)
-    if summary is None:
-        return False
-    require_version(run.store)
-    if summary.arithmetic != ARITHMETIC:
-        msg = (
-            f"cell {cell.id} was run with arithmetic {summary.arithmetic}, and this Foretell computes with "
-            f"{ARITHMETIC}: results would be mixed. Choose another --out, or remove {run.root}."
-        )
-        raise UserError(msg)
-    found, given = _read(run.scenario), _read(folder.document(cell))
-    if given is not None and found is not None:  # a run's own document says ids for names, and where its policy lies
-        found = given.model_copy(update={"episodes": found.episodes})
-    if found != wanted:
-        where = "its document cannot be read" if found is None else f"{_first_difference(found, wanted)}"
-        msg = (
-            f"cell {cell.id} was run with other settings before ({where}): results would be mixed. "
-            f"Choose another --out, or remove {run.root}."
-        )
-        raise UserError(msg)
-    return True
-
-
 class Runner:
     """Runs cells.
 
@@ -161,6 +75,7 @@ class Runner:
         crew: Whoever does it.
         folder: Where their runs go.
         jobs: How many at a time.
+        keeping: Knows which cells are done, and what is kept of them.
         show: Called again and again.
         interrupted: Asked ten times a second.
     """
@@ -170,12 +85,15 @@ class Runner:
         crew: Crew,
         folder: Folder,
         jobs: int,
+        keeping: Keeping,
+        *,
         show: ShowStanding,
         interrupted: Callable[[], bool],
     ) -> None:
         self._crew = crew
         self._folder = folder
         self._jobs = jobs
+        self._keeping = keeping
         self._show = show
         self._interrupted = interrupted
         self._under_way: set[Cell] = set()
@@ -191,7 +109,7 @@ class Runner:
             KeyboardInterrupt: Asked to stop; what was under way has been ended.
         """
         documents = {cell: document(cell) for cell in cells}
-        waiting = deque(cell for cell in cells if not is_done(self._folder, cell, documents[cell]))
+        waiting = deque(cell for cell in cells if not self._keeping.is_done(cell, documents[cell]))
         ahead = sum(documents[cell].episodes for cell in waiting)
         done_before = len(cells) - len(waiting)
         counted_at = 0.0
@@ -235,6 +153,8 @@ class Runner:
             self._played[cell] = episodes[cell]
             if code != 0 or read_summary(self._folder.run(cell)) is None:
                 self._failed.append((cell, code))
+            else:
+                self._keeping.keep(cell)
 
     def _count(self) -> None:
         """Look at how many episodes the runs under way have recorded."""
@@ -251,25 +171,3 @@ class Runner:
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         others = "" if len(self._failed) == 1 else f" ({len(self._failed)} of {cells} cells failed)"
         return f"cell {cell.id} failed with {how}{others}. Its log: {self._folder.log(cell)}"
-
-
-def _read(path: Path) -> Scenario | None:
-    try:
-        return parse_scenario(read_text(path, MOST_BYTES), {})
-    except (OSError, UserError):
-        return None
-
-
-def _first_difference(found: Scenario, wanted: Scenario) -> str:
-    """The first setting in which two documents differ, as `path: found, now wanted`."""
-    one, two = _flat(found.model_dump(mode="json")), _flat(wanted.model_dump(mode="json"))
-    path = next(path for path in [*two, *one] if one.get(path) != two.get(path))
-    return f"{path}: {one.get(path)!r} then, {two.get(path)!r} now"
-
-
-def _flat(value: object, path: str = "") -> dict[str, object]:
-    if not isinstance(value, dict):
-        return {path: value}
-    return {
-        key: leaf for name, inner in value.items() for key, leaf in _flat(inner, f"{path}.{name}".strip(".")).items()
-    }

@@ -10,11 +10,9 @@ from scenarios.studies.study import (
     AS,
     AS_CALIBRATED,
     AS_TWO,
-    COMPARED,
     CONTENDERS,
     NAC,
     PS,
-    SEARCHED,
     VPS,
     VS,
     Choice,
@@ -30,6 +28,7 @@ from scenarios.studies.tasks import (
     PREDATION_12,
     against_baselines,
     conditions,
+    full_notes,
 )
 
 _TASKS = (EXCHANGE, NAVIGATION, *PREDATION)
@@ -59,20 +58,24 @@ episodes), so a difference between them says nothing about N; at full size N alo
 def make(choice: Choice) -> Study:
     """The study at the chosen size."""
     tasks = (EXCHANGE, EXCHANGE_NEAR, *_TASKS[1:]) if choice.quick else _TASKS
-    contenders = COMPARED if choice.tuned is None else tuple(key for key in CONTENDERS if key in (*COMPARED, *SEARCHED))
     tuned = (_TUNED,) if choice.tuned is not None else ()
     return Study(
         name="fig1",
         title="Figure 1: training curves and normalized final total return",
         about=_ABOUT,
-        conditions=conditions(choice, tasks, only=contenders),
+        conditions=conditions(choice, tasks, only=choice.compared),
         claims=(
             *_claims(tasks, quick=choice.quick),
-            *(claim for key in (AS, AS_CALIBRATED, AS_TWO) if key in contenders for claim in _keeps_up(key, tasks)),
+            *(
+                claim
+                for key in (AS, AS_CALIBRATED, AS_TWO)
+                if key in choice.compared
+                for claim in _keeps_up(key, tasks)
+            ),
         ),
         arrangement="finals",
         seeds=choice.first_seeds(QUICK_SEEDS, FULL_SEEDS),
-        notes=(*tuned, *((_NEAR,) if choice.quick else ())),
+        notes=(*tuned, _NEAR) if choice.quick else full_notes(choice),
     )
 
 

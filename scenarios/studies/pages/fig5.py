@@ -6,7 +6,7 @@ from scenarios.running.batch.cell import Group
 from scenarios.studies.claims import Claim, Comparison, Expectation
 from scenarios.studies.sizes import FULL_SEEDS, QUICK_SEEDS
 from scenarios.studies.study import ALONE, AS, PS, VPS, VS, Choice, Study
-from scenarios.studies.tasks import RANDOM_PARTNER, RANDOM_SKIP, conditions
+from scenarios.studies.tasks import RANDOM_PARTNER, RANDOM_SKIP, conditions, full_notes
 
 _TASKS = (RANDOM_PARTNER, RANDOM_SKIP)
 _ABOUT = """\
@@ -24,11 +24,11 @@ def make(choice: Choice) -> Study:
         name="fig5",
         title="Figure 5: Predation with 20 agents and little communication",
         about=_ABOUT,
-        conditions=conditions(choice, _TASKS),
+        conditions=conditions(choice, _TASKS, only=choice.compared),
         claims=_claims(),
         arrangement="finals",
         seeds=choice.first_seeds(QUICK_SEEDS, FULL_SEEDS),
-        notes=(_QUICK,) if choice.quick else (),
+        notes=(_QUICK,) if choice.quick else full_notes(choice),
     )
 
 

@@ -14,7 +14,7 @@ from scenarios.commands.main import main
 from scenarios.commands.study import Wish, make_choice, make_study
 from scenarios.results.folder import RunFolder
 from scenarios.results.schema import VERSION
-from scenarios.running.batch.runner import Folder
+from scenarios.running.batch.folder import Folder
 from scenarios.studies.cells import study_cells
 from scenarios.trials.twin import twin_cells
 

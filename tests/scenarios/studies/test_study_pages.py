@@ -6,6 +6,7 @@ import json
 import math
 import re
 import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from scenarios.reports.references import references
 from scenarios.reports.statistics import Estimate
 from scenarios.results.run_result import EdgeTraffic
 from scenarios.running.batch.cell import Cell, Group
+from scenarios.running.batch.outcome import RunOutcome, outcome
 from scenarios.running.batch.runner import document
 from scenarios.studies.bill import bill
 from scenarios.studies.candidates import draw_candidates, episodes_of, survivors
@@ -37,8 +39,8 @@ from scenarios.studies.claims import (
     decide,
 )
 from scenarios.studies.figures import draw_study
+from scenarios.studies.findings import StudyFindings, along_rows
 from scenarios.studies.origins import settings
-from scenarios.studies.outcome import RunOutcome, StudyFindings, along_rows, outcome
 from scenarios.studies.search import FIRST_SEED, contests, count_cells, count_games
 from scenarios.studies.share_arrays import SharedArray, share_layout
 from scenarios.studies.sizes import QUICK_EPISODES, QUICK_FRACTION, SEARCH_RUNGS, quick_episodes
@@ -300,6 +302,21 @@ def test_tuned_settings_keep_the_number_of_episodes_played():
     assert found.learning.rounds == 5
     played = quick_episodes("fig1", "exchange-quick") * plain.parallel_episodes
     assert found.episodes * found.parallel_episodes == played
+
+
+def test_at_full_size_a_search_gives_as_two_weights_its_weights_and_nobody_anything_else():
+    found = (("learning.rounds", "5"), ("parallel_episodes", "64"), (RHO, "2"), (f"{RHO}_own", "7"))
+    tuned = {("exchange", each): found for each in SEARCHED} | {("predation", AS_TWO): found}
+    choice = Choice(quick=False, seeds=1, tasks=("exchange",), tuned=tuned)
+    documents = {cell.group.contender: document(cell) for cell in study_cells(make_study("fig1", choice), choice)}
+    assert set(documents) == {*COMPARED, AS_TWO}
+    assert {each.learning.rounds for each in documents.values()} == {3}
+    assert {each.parallel_episodes for each in documents.values()} == {1}
+    weights = {key: each.algorithm.anticipation_sharing for key, each in documents.items()}
+    assert (weights[AS_TWO].rho, weights[AS_TWO].rho_own) == (2.0, 7.0)
+    assert (weights[AS].rho, weights[AS].rho_own) == (1.0, None)
+    choice = replace(choice, tasks=("random-skip",))
+    assert AS_TWO in {cell.group.contender for cell in study_cells(make_study("fig5", choice), choice)}
 
 
 def test_a_tuned_file_without_an_algorithm_is_a_mistake():

@@ -17,7 +17,9 @@ from broker.errors import ForetellError, UserError
 from scenarios.commands.command_line import FORETELL
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.crew import LocalCrew
-from scenarios.running.batch.runner import Folder, Runner
+from scenarios.running.batch.folder import Folder
+from scenarios.running.batch.outcomes import Outcomes
+from scenarios.running.batch.runner import Runner, resolved
 from scenarios.running.procfs import is_alive
 
 pytestmark = pytest.mark.processes
@@ -28,6 +30,18 @@ FIG1 = (
     *("--set", "parallel_episodes=2", "--set", "learning.hidden=[8]", "--set", "environment.steps=5"),
 )
 MADE = ("fig1.png", "fig1.md", "fig1.json")
+
+
+def study_here(monkeypatch, *words: str) -> int:
+    """The exit code of a study in this process."""
+    from scenarios.commands.main import main
+
+    monkeypatch.setattr("sys.argv", ["foretell", *words])
+    try:
+        main()
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +123,7 @@ def test_a_study_that_is_done_only_writes_its_files_again_and_other_settings_are
 def test_cells_of_another_arithmetic_are_refused(uninterrupted, tmp_path):
     study = tmp_path / "study"
     shutil.copytree(uninterrupted, study)
+    shutil.rmtree(study / "outcomes")
     summary = study / "runs" / "exchange--anticipation-sharing--seed1" / "summary.json"
     said = json.loads(summary.read_text())
     summary.write_text(json.dumps(said | {"arithmetic": said["arithmetic"] + 1}))
@@ -142,7 +157,7 @@ def test_cells_of_another_arithmetic_are_refused(uninterrupted, tmp_path):
             "--set parallel_episodes: the study sets parallel_episodes itself",
         ),
         (["search", "--set", "episodes=8"], "--set episodes: the study sets episodes itself"),
-        (["fig5", "--tuned", "x.toml"], "--tuned belongs to fig1 --quick"),
+        (["fig5", "--quick", "--tuned", "x.toml"], "--tuned belongs to fig1, and to fig5 at full size"),
         (["fig1", "--quick", "--tuned", "x.toml"], "cannot read x.toml: No such file or directory"),
         (["fig1", "--instances", "3"], "--instances belongs to theory"),
         (["theory", "--seeds", "3"], "--seeds belongs to studies that run scenarios"),
@@ -175,7 +190,7 @@ def test_a_failed_cell_is_named_with_its_log_and_the_others_are_run(tmp_path):
     deaf = ("faults", '[{kind="drop", probability=1.0, messages=["timestep"], destination="agent-1"}]')
     folder, seen = Folder(tmp_path), []
     with folder.held(), pytest.raises(ForetellError) as failed:
-        Runner(LocalCrew(FORETELL), folder, 2, seen.append, lambda: False).run(
+        Runner(LocalCrew(FORETELL), folder, 2, Outcomes(folder), show=seen.append, interrupted=lambda: False).run(
             [tiny_cell("bad", deaf), tiny_cell("good")]
         )
     assert not isinstance(failed.value, UserError)  # exit 3
@@ -184,6 +199,45 @@ def test_a_failed_cell_is_named_with_its_log_and_the_others_are_run(tmp_path):
     assert "waits for the action" in log.read_text()
     assert set(finished(tmp_path)) == {"good--independent--seed1"}
     assert (seen[-1].done, seen[-1].cells) == (1, 2)
+
+
+def test_outcomes_and_documents_are_enough_to_make_all_files_again(uninterrupted, tmp_path, monkeypatch, capsys):
+    for part in ("outcomes", "documents"):
+        shutil.copytree(uninterrupted / part, tmp_path / part)
+    assert study_here(monkeypatch, *FIG1, "--set", "episodes=80", "--out", str(tmp_path)) == 0
+    for name in (*MADE, "provenance.json"):
+        assert (tmp_path / name).read_bytes() == (uninterrupted / name).read_bytes(), name
+    assert not list((tmp_path / "runs").iterdir())
+    assert study_here(monkeypatch, *FIG1, "--set", "episodes=81", "--out", str(tmp_path)) == 2
+    kept = tmp_path / "outcomes" / "exchange--anticipation-sharing--seed1.json"
+    said = capsys.readouterr().err
+    assert "other settings before (episodes: 80 then, 81 now): results would be mixed." in said
+    assert f"or remove {kept}." in said
+
+
+def test_an_outcome_that_cannot_be_read_is_named_and_one_of_another_arithmetic_is_refused(
+    uninterrupted, tmp_path, monkeypatch, capsys
+):
+    for part in ("outcomes", "documents"):
+        shutil.copytree(uninterrupted / part, tmp_path / part)
+    kept = tmp_path / "outcomes" / "exchange--anticipation-sharing--seed1.json"
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[:100])
+    assert study_here(monkeypatch, *FIG1, "--set", "episodes=80", "--out", str(tmp_path)) == 2
+    assert f"cannot read {kept}, the outcome of cell exchange--anticipation-sharing--seed1" in capsys.readouterr().err
+    kept.write_bytes(whole.replace(b'"arithmetic":', b'"arithmetic":9'))
+    assert study_here(monkeypatch, *FIG1, "--set", "episodes=80", "--out", str(tmp_path)) == 2
+    assert "and this Foretell computes with" in capsys.readouterr().err
+
+
+def test_a_cell_whose_run_is_discarded_leaves_its_outcome(tmp_path):
+    folder, cell = Folder(tmp_path), tiny_cell("good")
+    keeping = Outcomes(folder, discard_runs=True)
+    with folder.held():
+        Runner(LocalCrew(FORETELL), folder, 1, keeping, show=lambda _: None, interrupted=lambda: False).run([cell])
+    assert not folder.run(cell).root.exists()
+    assert keeping.is_done(cell, resolved(cell))
+    assert keeping.of(cell).episodes == resolved(cell).episodes
 
 
 def test_two_studies_never_work_in_one_folder(tmp_path):

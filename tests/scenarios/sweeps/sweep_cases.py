@@ -10,8 +10,9 @@ import numpy as np
 from scenarios.reports.references import references
 from scenarios.results.run_result import EdgeTraffic
 from scenarios.running.batch.cell import Cell, Group
+from scenarios.running.batch.outcome import RunOutcome
 from scenarios.running.batch.runner import resolved
-from scenarios.studies.outcome import RunOutcome, StudyFindings
+from scenarios.studies.findings import StudyFindings
 from scenarios.studies.tables import Made
 from scenarios.sweeps.page import SweepReport
 from scenarios.sweeps.reading import sweep_of

@@ -18,7 +18,9 @@ from scenarios.commands.experiments.sweep import conduct, show
 from scenarios.document.loading import CATALOGUE, load_scenario
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.crew import LocalCrew
-from scenarios.running.batch.runner import Folder, Runner, is_done, resolved
+from scenarios.running.batch.folder import Folder
+from scenarios.running.batch.keeping import WholeRuns
+from scenarios.running.batch.runner import Runner, resolved
 from scenarios.studies.conduct import gather
 from scenarios.sweeps.reading import read_sweep
 
@@ -73,7 +75,7 @@ def test_every_run_has_the_document_that_was_checked_whatever_becomes_of_its_fil
     sweep = read_sweep(uninterrupted.parent / "mine.toml")
     assert len(sweep.cells) == 2
     for cell in sweep.cells:
-        assert is_done(Folder(uninterrupted), cell, resolved(cell))
+        assert WholeRuns(Folder(uninterrupted)).is_done(cell, resolved(cell))
 
 
 @pytest.mark.processes
@@ -171,18 +173,20 @@ def test_a_run_that_names_a_policy_and_a_trace_is_known_again_and_one_that_went_
     )
     folder = Folder(tmp_path / "out")
     with folder.held():
-        Runner(LocalCrew(FORETELL), folder, 1, lambda _: None, lambda: False).run([cell])
-    assert is_done(folder, cell, resolved(cell))
+        Runner(LocalCrew(FORETELL), folder, 1, WholeRuns(folder), show=lambda _: None, interrupted=lambda: False).run(
+            [cell]
+        )
+    assert WholeRuns(folder).is_done(cell, resolved(cell))
     assert load_scenario(str(folder.document(cell))).faults[0].delay_s.values_s == (0.01, 0.02)
     (tmp_path / "delays.csv").write_text("0.01\n0.03\n", encoding="utf-8")
     with pytest.raises(UserError, match="was run with other settings before"):
-        is_done(folder, cell, resolved(cell))
+        WholeRuns(folder).is_done(cell, resolved(cell))
     (tmp_path / "delays.csv").write_text("0.01\n0.02\n", encoding="utf-8")
     from scenarios.commands.main import foretell as commands
 
     commands(["resume", str(folder.run(cell).root), "--episodes", "2"], standalone_mode=False)
     with pytest.raises(UserError, match=r"\(episodes: 2 then, 1 now\)"):
-        is_done(folder, cell, resolved(cell))
+        WholeRuns(folder).is_done(cell, resolved(cell))
 
 
 @pytest.mark.long

@@ -1,4 +1,4 @@
-"""What came out of the cells of a study, and the numbers made of it. Pure: no I/O, no clock."""
+"""The numbers made of what came out of the cells of a study. Pure: no I/O, no clock."""
 
 from __future__ import annotations
 
@@ -10,60 +10,10 @@ from numpy.typing import NDArray
 
 from scenarios.reports.references import References
 from scenarios.reports.statistics import Estimate, difference, estimate, paired
-from scenarios.results.run_result import EdgeTraffic, RunResult
-from scenarios.running.batch.cell import Cell, Group
+from scenarios.running.batch.cell import Group
+from scenarios.running.batch.outcome import RunOutcome
 from scenarios.studies.claims import Claim, Comparison, Decided, MapComparison, decide
 from scenarios.studies.study import Study
-
-_POINTS = 100
-START = 2
-"""Training episodes that are the start: no more, as what learns fast is done within the first tenth."""
-
-
-@dataclass(frozen=True)
-class RunOutcome:
-    """What is kept of one cell's run.
-
-    Attributes:
-        cell: Which.
-        first: Team return, mean over the first `START` training episodes: the start.
-        last: The same over the last tenth of them: the final return.
-        played: (points,) float64, episodes played, parallel copies counted, in the middle of each point's episodes.
-        curve: (points,) float64, mean team return of successive blocks of episodes.
-        env_steps: Environment steps of the whole run, all copies.
-        traffic: What crossed the edges between agents.
-        curve_digest: Of the whole curve.
-        weights_digest: Of all final weights.
-    """
-
-    cell: Cell
-    first: float
-    last: float
-    played: NDArray[np.float64]
-    curve: NDArray[np.float64]
-    env_steps: int
-    traffic: EdgeTraffic
-    curve_digest: str
-    weights_digest: str
-
-
-def outcome(cell: Cell, run: RunResult) -> RunOutcome:
-    """Keep of a run what a study needs."""
-    team = run.team
-    blocks = np.array_split(np.arange(len(team)), min(_POINTS, len(team)))
-    copies = run.scenario.parallel_episodes
-    tenth = max(1, len(team) // 10)
-    return RunOutcome(
-        cell,
-        first=float(team[:START].mean()),
-        last=float(team[-tenth:].mean()),
-        played=np.array([(block.mean() + 0.5) * copies for block in blocks]),
-        curve=np.array([team[block].mean() for block in blocks]),
-        env_steps=run.summary.env_steps,
-        traffic=run.traffic,
-        curve_digest=run.summary.curve_digest,
-        weights_digest=run.summary.weights_digest,
-    )
 
 
 @dataclass(frozen=True)

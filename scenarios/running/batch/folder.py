@@ -1,0 +1,62 @@
+"""The folder of many runs.
+
+runs/<cell>/           the run's folder of each cell
+logs/<cell>.log        what its process said
+documents/<cell>.toml  the resolved document that it was given
+outcomes/<cell>.json   what studies and sweeps keep of it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from broker.errors import UserError
+from scenarios.results.folder import RunFolder, locked, require_text
+from scenarios.running.batch.cell import Cell
+
+
+class Folder:
+    """The folder of a study, a sweep or a twin.
+
+    Args:
+        root: Where it is.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def run(self, cell: Cell) -> RunFolder:
+        """The run's folder of a cell."""
+        return RunFolder(self.root / "runs" / cell.id)
+
+    def log(self, cell: Cell) -> Path:
+        """What the process of a cell said."""
+        return self.root / "logs" / f"{cell.id}.log"
+
+    def document(self, cell: Cell) -> Path:
+        """What the process of a cell is given."""
+        return self.root / "documents" / f"{cell.id}.toml"
+
+    def outcome(self, cell: Cell) -> Path:
+        """What is kept of a cell's run."""
+        return self.root / "outcomes" / f"{cell.id}.json"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Make the folder, and keep it for this process alone.
+
+        Raises:
+            UserError: It cannot be made, or another process works in it.
+        """
+        require_text(self.root)
+        try:
+            for part in ("runs", "logs", "documents", "outcomes"):
+                (self.root / part).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            msg = f"cannot make the folder {self.root}: {error.strerror}"
+            raise UserError(msg) from None
+        msg = f"another process works in {self.root}. Wait for it, or choose another --out."
+        with locked(self.root / ".lock", msg):
+            yield

@@ -1,0 +1,140 @@
+"""What studies and sweeps keep of each run: enough for every figure, so that a run's own folder may go."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+import msgspec
+import numpy as np
+
+from broker.errors import UserError
+from broker.files import write_whole
+from broker.release import FORETELL
+from scenarios.document.scenario import Scenario
+from scenarios.results.run_result import EdgeTraffic, read_run
+from scenarios.running.batch.cell import Cell
+from scenarios.running.batch.folder import Folder
+from scenarios.running.batch.keeping import WholeRuns, given_document, refuse_mixing
+from scenarios.running.batch.outcome import RunOutcome, outcome
+
+_FORMAT = 1
+
+
+class KeptRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The file of a cell: what `RunOutcome` has of it, and where it is from.
+
+    Attributes:
+        format: Of this file.
+        foretell: Version that ran it.
+        arithmetic: Version of the arithmetic that computed it.
+        episodes: Training episodes that were played.
+        wall_s: Seconds from its start to its end.
+        ended: When, ISO 8601 in UTC.
+    """
+
+    format: int
+    foretell: str
+    arithmetic: int
+    episodes: int
+    wall_s: float
+    ended: str
+    first: float
+    last: float
+    played: list[float]
+    curve: list[float]
+    env_steps: int
+    traffic: dict[str, int]
+    curve_digest: str
+    weights_digest: str
+
+    def outcome(self, cell: Cell) -> RunOutcome:
+        """What a study reads of it."""
+        return RunOutcome(
+            cell,
+            self.first,
+            self.last,
+            np.array(self.played),
+            np.array(self.curve),
+            self.env_steps,
+            EdgeTraffic(**self.traffic),
+            self.curve_digest,
+            self.weights_digest,
+        )
+
+
+class Outcomes:
+    """The outcomes in a folder; see `scenarios.running.batch.keeping.Keeping`.
+
+    Args:
+        folder: Of the study or sweep.
+        discard_runs: Remove a run's folder when its outcome has been written.
+    """
+
+    def __init__(self, folder: Folder, *, discard_runs: bool = False) -> None:
+        self._folder = folder
+        self._discard_runs = discard_runs
+
+    def is_done(self, cell: Cell, wanted: Scenario) -> bool:
+        """Whether there is an outcome of it, or a whole run."""
+        path = self._folder.outcome(cell)
+        if not path.exists():
+            return WholeRuns(self._folder).is_done(cell, wanted)
+        kept = self.of(cell)
+        found = given_document(self._folder, cell).model_copy(update={"episodes": kept.episodes})
+        refuse_mixing(cell, kept.arithmetic, found, wanted, path)
+        return True
+
+    def keep(self, cell: Cell) -> None:
+        """Write the outcome of a run that has come to its end."""
+        path = self._folder.outcome(cell)
+        try:
+            path.parent.mkdir(exist_ok=True)
+            write_whole(path, msgspec.json.encode(self._from_run(cell)) + b"\n")
+        except OSError as error:
+            msg = f"cannot write the outcome of cell {cell.id}: {error.strerror}: {path}. Its run is done"
+            raise UserError(msg) from None
+        if self._discard_runs:
+            shutil.rmtree(self._folder.run(cell).root)
+
+    def of(self, cell: Cell) -> KeptRun:
+        """What is kept of a cell that is done.
+
+        Raises:
+            UserError: It cannot be read.
+        """
+        path = self._folder.outcome(cell)
+        if not path.exists():  # an earlier version ran it
+            return self._from_run(cell)
+        try:
+            kept = msgspec.json.decode(path.read_bytes(), type=KeptRun)
+        except (OSError, msgspec.DecodeError) as error:
+            msg = f"cannot read {path}, the outcome of cell {cell.id}: {error}. Remove it, and the cell is run again"
+            raise UserError(msg) from None
+        if kept.format != _FORMAT:
+            msg = f"{path} has format {kept.format} (Foretell {kept.foretell}), expected {_FORMAT}: remove it"
+            raise UserError(msg)
+        return kept
+
+    def _from_run(self, cell: Cell) -> KeptRun:
+        folder = self._folder.run(cell)
+        run = read_run(folder.root)
+        found = outcome(cell, run)
+        ended = datetime.fromtimestamp(folder.summary.stat().st_mtime, UTC)
+        return KeptRun(
+            format=_FORMAT,
+            foretell=FORETELL,
+            arithmetic=run.summary.arithmetic,
+            episodes=run.scenario.episodes,
+            wall_s=run.summary.wall_s,
+            ended=ended.isoformat(timespec="seconds"),
+            first=found.first,
+            last=found.last,
+            played=found.played.tolist(),
+            curve=found.curve.tolist(),
+            env_steps=found.env_steps,
+            traffic=asdict(found.traffic),
+            curve_digest=found.curve_digest,
+            weights_digest=found.weights_digest,
+        )
