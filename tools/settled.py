@@ -14,7 +14,7 @@ import argparse
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -76,17 +76,28 @@ def main() -> None:
     if not curves:
         sys.exit("there are no outcomes of seeds 1 and 2: run the study first")
     for task, groups in curves.items():
-        lengths = [length for length in LENGTHS if length <= episodes[task]]
-        means = {name: np.mean(found, axis=0) for name, found in groups.items() if len(found) == len(PILOTS)}
-        changes = {n: {name: change(mean, n / episodes[task]) for name, mean in means.items()} for n in lengths}
-        print(f"\n{task:32}", *(f"{length:>8}" for length in lengths))
-        for name in means:
-            print(f"{name:32}", *(f"{changes[length][name]:>8.3f}" for length in lengths))
-        waiting = [name for name in groups if name not in means]
-        if waiting:
-            print(f"not all pilots are done: {', '.join(waiting)}")
-        else:
-            print(f"settled at {settled(changes) or 'none of these'}")
+        sys.stdout.write("\n".join(table(task, groups, episodes[task])) + "\n\n")
+
+
+def table(task: str, groups: Mapping[str, list[NDArray[np.float64]]], episodes: int) -> Iterator[str]:
+    """The changes of each group at each length, and the decision.
+
+    Args:
+        task: Its key.
+        groups: Normalized curves of the pilots.
+        episodes: That they were played for.
+    """
+    lengths = [length for length in LENGTHS if length <= episodes]
+    means = {name: np.mean(found, axis=0) for name, found in groups.items() if len(found) == len(PILOTS)}
+    changes = {length: {name: change(mean, length / episodes) for name, mean in means.items()} for length in lengths}
+    yield f"{task:40}" + "".join(f"{length:>8}" for length in lengths)
+    for name in means:
+        yield f"{name:40}" + "".join(f"{changes[length][name]:>8.3f}" for length in lengths)
+    waiting = [name for name in groups if name not in means]
+    if waiting:
+        yield f"not all pilots are done: {', '.join(waiting)}"
+    else:
+        yield f"settled at {settled(changes) or 'none of these'}"
 
 
 if __name__ == "__main__":
