@@ -43,7 +43,8 @@ copies counted."""
 
 _NEAR = """\
 *Exc. N=3, near* is Exchange with neighbors only while within 1.5 cells, as in the paper; in the other quick scenarios \
-who are neighbors does not change."""
+who are neighbors does not change. Parameters have no steps: they are mixed with whoever was near at any step in any \
+copy, so algorithms that share nothing else end as in *Exc. N=3*."""
 
 _JOURNAL = """\
 the journal version, Machine Learning 114:190 (2025), claims less: to be competitive with baselines that share values \
