@@ -7,6 +7,7 @@ a process.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections import Counter
@@ -20,6 +21,8 @@ import pytest
 from broker.threads import limit_threads
 
 limit_threads()
+sys.dont_write_bytecode = False  # hundreds of processes begin here: each would compile all modules anew
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background of a script: commands inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, str(Path(__file__).parent / "scenarios"))
