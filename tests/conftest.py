@@ -18,6 +18,7 @@ from operator import attrgetter
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from broker.threads import limit_threads
 
@@ -26,6 +27,8 @@ sys.dont_write_bytecode = False  # hundreds of processes begin here: each would 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background of a script: commands inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+settings.register_profile("patient", deadline=None)  # no claim is about how fast this machine is
+settings.load_profile("patient")
 sys.path.insert(0, str(Path(__file__).parent / "scenarios"))
 
 _STARTS = {"subprocess.Popen", "os.posix_spawn", "os.fork", "os.forkpty", "os.system", "foretell.start"}
