@@ -7,6 +7,8 @@ a process.
 
 from __future__ import annotations
 
+import gc
+import os
 import signal
 import sys
 from collections import Counter
@@ -16,12 +18,17 @@ from operator import attrgetter
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from broker.threads import limit_threads
 
 limit_threads()
+sys.dont_write_bytecode = False  # hundreds of processes begin here: each would compile all modules anew
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background of a script: commands inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+settings.register_profile("patient", deadline=None)  # no claim is about how fast this machine is
+settings.load_profile("patient")
 sys.path.insert(0, str(Path(__file__).parent / "scenarios"))
 
 _STARTS = {"subprocess.Popen", "os.posix_spawn", "os.fork", "os.forkpty", "os.system", "foretell.start"}
@@ -36,6 +43,17 @@ def _refuse_processes(event: str, _arguments: object) -> None:
 
 
 sys.addaudithook(_refuse_processes)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Look for garbage neither while all tests are collected nor, later on, among them: they stay to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

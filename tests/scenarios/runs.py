@@ -21,6 +21,7 @@ from typing import Any, TextIO
 
 import pytest
 from limits import LIMIT_S
+from sketch import sketch
 from warm import ANSWER, LARGEST_REQUEST
 
 from scenarios.results.folder import RunFolder
@@ -70,10 +71,13 @@ def need_mosquitto() -> None:
 
 
 def simulate_here(out: Path, *arguments: str) -> dict[str, Any]:
-    """`foretell simulate` in this process, which has imported it all already; gives the summary."""
+    """`foretell simulate` in this process, which has imported it all already, with a sketch; gives the summary."""
     from scenarios.commands.main import foretell as commands
+    from scenarios.reports import learning_curve
 
-    commands(["simulate", *arguments, "--out", str(out)], standalone_mode=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learning_curve, "draw_learning_curve", sketch)
+        commands(["simulate", *arguments, "--out", str(out)], standalone_mode=False)
     return summary(out)
 
 

@@ -2,9 +2,10 @@
 
 Runs of one test session share the imports and nothing else: each command is a process of its own, in a session, a
 folder and an environment of its own, which executes `scenarios.commands.main` as `python -m` does and starts all that
-belongs to it in its own way. One thing is replaced: the fork server of a run is forked from the command instead of
-started as an interpreter, and so has its imports too. What is claimed about a start itself is tested with a fresh
-interpreter: see `foretell_afresh` and `start_afresh` in runs.py.
+belongs to it in its own way. Two things are replaced. The fork server of a run is forked from the command instead of
+started as an interpreter, and so has its imports too. And at the end of a run a picture of one dot is written instead
+of its learning curve, which takes as long as the run itself: see sketch.py. What is claimed about a start itself or
+about what is drawn is tested with a fresh interpreter: see `foretell_afresh` and `start_afresh` in runs.py.
 
 Run as a script, with the number of an inherited socket. Each request on it is a JSON list of words, environment and
 folder, with three files: a socket for the answers, and the command's standard output and error. The answers are the
@@ -15,7 +16,6 @@ from __future__ import annotations
 
 import gc
 import importlib
-import io
 import json
 import os
 import runpy
@@ -27,12 +27,18 @@ from multiprocessing import util
 from pathlib import Path
 from typing import get_args
 
+from sketch import sketch_the_curve
+
 from broker.threads import limit_threads
 from scenarios.running.ways import WayName, way_called
 
 ANSWER = struct.Struct("q")
 LARGEST_REQUEST = 1 << 20
-_IMPORTED = ("agent_node.node", "env_service.service", "scenarios.commands.terminal")
+_IMPORTED = (
+    *("agent_node.node", "env_service.service", "scenarios.commands.terminal", "scenarios.results.proof"),
+    *("broker.servers.forwarder", "broker.servers.mqtt_server", "broker.security.curve", "broker.security.mqtt_access"),
+    "scipy.stats",  # for the proof of every run with faults
+)
 
 
 def main() -> None:
@@ -43,7 +49,7 @@ def main() -> None:
             importlib.import_module(name)
         for way in get_args(WayName):
             way_called(way)
-        _draw()
+        sketch_the_curve()
         gc.collect()
         gc.freeze()
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how a keeper ended
@@ -58,15 +64,6 @@ def main() -> None:
             return
     if _keep(files):
         _become(*json.loads(text))
-
-
-def _draw() -> None:
-    """Draw something, so that matplotlib loads what it only loads then."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(layout="constrained")
-    figure.subplots().plot([0, 1], label="a")
-    figure.savefig(io.BytesIO(), format="png")
 
 
 def _next(door: socket.socket) -> tuple[bytes, list[int]] | None:

@@ -9,10 +9,10 @@ from rich.text import Text
 
 from broker.counting import counted
 from scenarios.commands.experiments.crews import crew_on
+from scenarios.commands.experiments.study import bar
 from scenarios.commands.planned import hushed
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import plain, say
-from scenarios.commands.study import bar
 from scenarios.running.batch.folder import Folder
 from scenarios.running.batch.outcomes import Outcomes
 from scenarios.running.batch.runner import Runner

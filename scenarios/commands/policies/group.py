@@ -1,13 +1,57 @@
-"""`foretell play` and `foretell policy`, as click knows them; what they do is imported when it is asked for."""
+"""`foretell evaluate`, `foretell play` and `foretell policy`, as click knows them; what they do is imported late."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
+from scenarios.commands.options import HOSTS, ON, housed_on
+
 _PLACE = click.argument("place", metavar="RUN|POLICY", type=click.Path(path_type=Path))
 _FORMATS = ("torch", "onnx")
+
+
+@click.command()
+@_PLACE
+@click.option("--episodes", type=click.IntRange(min=1), default=100, show_default=True, help="How many are played.")
+@click.option("--greedy", is_flag=True, help="Agents take their likeliest actions, instead of drawing them.")
+@click.option("--seed", type=int, help="Instead of the training's; no episode of training is played either way.")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="PATH=VALUE",
+    help="Any setting, such as faults of timesteps and actions; repeatable.",
+)
+@click.option("--processes", is_flag=True, help="A process each, in real time, instead of simulated.")
+@ON
+@HOSTS
+@click.option("--json", "as_json", is_flag=True, help="Show the result as JSON.")
+@click.option("--out", type=click.Path(path_type=Path), help="Keep all that a run leaves, and evaluation.json, there.")
+def evaluate(
+    *,
+    place: Path,
+    episodes: int,
+    greedy: bool,
+    seed: int | None,
+    assignments: tuple[str, ...],
+    processes: bool,
+    carrier: str | None,
+    hosts: Path | None,
+    as_json: bool,
+    out: Path | None,
+) -> None:
+    """Let trained agents act without learning, and show what they earn, with intervals."""
+    from scenarios.commands.policies.evaluate import evaluate as evaluate_policy  # noqa: PLC0415
+    from scenarios.document.loading import parse_settings  # noqa: PLC0415
+    from scenarios.play.evaluate import EvaluationWish  # noqa: PLC0415
+
+    wish = EvaluationWish(place, episodes, greedy=greedy, seed=seed, settings=parse_settings(assignments))
+    housed = housed_on(carrier, hosts)
+    way: Literal["run", "simulate"] = "run" if processes or housed is not None else "simulate"
+    evaluate_policy(wish, way, out, as_json=as_json, hosts=housed)
 
 
 @click.command()

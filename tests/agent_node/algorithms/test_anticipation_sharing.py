@@ -495,8 +495,8 @@ def with_its_own(case: Case, seed: int) -> Case:
     return replace(case, slopes={j: case.rho * float(draw.uniform(0, 12)) for j in case.heard})
 
 
-CASES = [case for case in map(random_case, range(60)) if is_smooth(case)][:10]
-OWN_CASES = [case for seed in range(60) if is_smooth(case := with_its_own(random_case(seed), seed))][:14]
+CASES = [*itertools.islice(filter(is_smooth, map(random_case, range(60))), 10)]
+OWN_CASES = [*itertools.islice(filter(is_smooth, (with_its_own(random_case(seed), seed) for seed in range(60))), 14)]
 
 
 def test_the_random_cases_reach_every_branch() -> None:

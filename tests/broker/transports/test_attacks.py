@@ -9,6 +9,7 @@ import socket
 import tempfile
 import threading
 from contextlib import suppress
+from functools import cache
 from itertools import count, islice
 from pathlib import Path
 
@@ -51,6 +52,18 @@ def folder():
     shutil.rmtree(made)
 
 
+@cache
+def bad_frames(source):
+    """`COUNT` of them, the same in each test, made once."""
+    return tuple(frames(source, "b", COUNT, 1))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _made_before_memory_is_looked_at():
+    for source in ("attacker", "honest"):
+        bad_frames(source)
+
+
 class Assault(threading.Thread):
     """Sends bad frames in the background, and keeps what went wrong for the test."""
 
@@ -73,7 +86,7 @@ def send_frames(address, kind, herald=None):
         with shake_hands(address, kind) as wire:
             if herald is not None:
                 _await_subscription(wire)
-            bad = frames("attacker", "b", COUNT, 1)
+            bad = iter(bad_frames("attacker"))
             while some := list(islice(bad, AT_ONCE)):
                 wire.sendall(b"".join(map(frame, some)))
             if herald is not None:
@@ -96,7 +109,7 @@ def ask_for_everything(address):
     """Connect by hand as one who subscribes, again and again, and ask for all of it."""
 
     def send():
-        bad = frames("attacker", "b", COUNT, 1)
+        bad = iter(bad_frames("attacker"))
         while some := list(islice(bad, AT_ONCE)):
             with suppress(OSError), shake_hands(address, b"SUB") as wire:  # it hangs up on us
                 wire.sendall(b"".join(frame(SUBSCRIBED + wanted) for wanted in some))
@@ -235,7 +248,7 @@ def test_who_has_no_key_gets_no_frame_through_at_all(folder):
     )
 
     def send():
-        bad = frames("honest", "b", COUNT, 1)  # in the name of one who would be heard
+        bad = iter(bad_frames("honest"))  # in the name of one who would be heard
         while some := list(islice(bad, AT_ONCE)):
             with dial(addresses["b"]) as wire:
                 try:
@@ -312,7 +325,7 @@ def test_bad_payloads_on_an_mqtt_edge_are_all_counted_and_its_neighbors_heard(fo
 
     def send():
         with call_mqtt(server.address, "attacker") as wire:
-            bad = frames("attacker", "b", how_many, 1)
+            bad = islice(bad_frames("attacker"), how_many)
             while some := list(islice(bad, AT_ONCE)):
                 named = enumerate(some, 1)
                 edge = topic(RUN, "attacker", "b")

@@ -11,11 +11,13 @@ from pathlib import Path
 
 from ray.cluster_utils import Cluster
 
-SMALL = {"num_cpus": 2, "object_store_memory": 80_000_000}
+SMALL = {"num_cpus": 2, "object_store_memory": 80_000_000, "include_log_monitor": False}
+NO_MORE_THAN_ASKED_FOR = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_prestart_worker_first_driver": "0"}
+"""No worker is started before it has something to do."""
 
 
 def main() -> None:
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ |= NO_MORE_THAN_ASKED_FOR
     folder, first, other = sys.argv[1:]
     os.environ["RAY_TMPDIR"] = folder
     Path(folder, "ray").mkdir(exist_ok=True)  # where Ray notes which cluster it began last

@@ -10,8 +10,8 @@ from contextlib import closing
 import pytest
 from runs import TINY, simulate_here
 
+from scenarios.commands.experiments.study import Wish, make_choice, make_study
 from scenarios.commands.main import main
-from scenarios.commands.study import Wish, make_choice, make_study
 from scenarios.results.folder import RunFolder
 from scenarios.results.schema import VERSION
 from scenarios.running.batch.folder import Folder

@@ -133,7 +133,10 @@ WAYS = {
         *("--transport", "mqtt", "--set", "transport.mqtt.broker=amqtt", "--set", "transport.security.mode=on"),
     ),
 }
-LOSSY = ("exchange-quick", "--episodes", "3", "--set", DROPS, "--set", "exchange.patience_s=0.5")
+LOSSY = (
+    *("exchange-quick", "--episodes", "3", "--set", "learning.rounds=1", "--set", DROPS),
+    *("--set", "exchange.patience_s=2"),
+)
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from broker.errors import UserError
-from scenarios.commands.main import STUDIES, foretell
-from scenarios.commands.study import PAGES, make_study
+from scenarios.commands.experiments.group import STUDIES
+from scenarios.commands.experiments.study import PAGES, make_study
+from scenarios.commands.main import foretell
 from scenarios.studies.search import TASKS as SEARCH_TASKS
 from scenarios.studies.search import contests
 from scenarios.studies.study import COMPARED, SEARCHED, Choice

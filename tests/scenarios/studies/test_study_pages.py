@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from agent_node.algorithms.calibrated_weights import SlopeEstimate
 from broker.errors import UserError
 from env_service.config import ExchangeTaskConfig, NavigationConfig, PredationConfig, SimpleSpreadConfig
-from scenarios.commands.study import PAGES, make_study
+from scenarios.commands.experiments.study import PAGES, make_study
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.reports.references import references
 from scenarios.reports.statistics import Estimate

@@ -8,10 +8,10 @@ from pathlib import Path
 from broker.counting import counted
 from broker.errors import ForetellError, UserError
 from scenarios.commands.command_line import FORETELL
+from scenarios.commands.experiments.study import bar
 from scenarios.commands.planned import hushed, planned
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import say
-from scenarios.commands.study import bar
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.document.scenario import Scenario
 from scenarios.results.summary import Summary

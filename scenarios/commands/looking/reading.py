@@ -1,0 +1,63 @@
+"""`foretell why`, `ledger`, `report` and `export`, as click knows them; what they do is imported late."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from scenarios.commands.options import RUN, RUNS
+from scenarios.commands.screen import say
+
+
+@click.command()
+@RUN
+def why(run: Path) -> None:
+    """Who waits for whom in a run, on which edge, and since when."""
+    from scenarios.reports.waits import explain  # noqa: PLC0415
+
+    say(explain(run))
+
+
+@click.command()
+@RUN
+@click.option("--edges", "by_edge", is_flag=True, help="A line for every edge instead of every kind of message.")
+def ledger(run: Path, *, by_edge: bool) -> None:
+    """What became of the messages of a run, and why: heard, skipped, lost, late, rejected, struck by faults."""
+    from scenarios.commands.rich_screen import Screen  # noqa: PLC0415
+    from scenarios.reports.ledger import account_of  # noqa: PLC0415
+
+    Screen().print(account_of(run, by_edge=by_edge))
+
+
+@click.command()
+@RUNS
+def report(runs: tuple[Path, ...]) -> None:
+    """Compare finished runs: returns, communication bill, faults, digests."""
+    from scenarios.commands.rich_screen import Screen  # noqa: PLC0415
+    from scenarios.reports.report import same_curves, tables  # noqa: PLC0415
+    from scenarios.results.run_result import read_run  # noqa: PLC0415
+
+    found = [read_run(run) for run in runs]
+    console = Screen()
+    for table in tables(found):
+        console.print(table)
+    for line in same_curves(found):
+        say(line)
+
+
+@click.command()
+@RUNS
+@click.option("--format", "format_", type=click.Choice(("csv", "parquet", "marl-eval")), required=True)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The file; default standard output.")
+def export(runs: tuple[Path, ...], format_: str, out: Path | None) -> None:
+    """Write the episodes of finished runs for other programs."""
+    from scenarios.reports.export import FORMATS, write  # noqa: PLC0415
+    from scenarios.results.run_result import read_run  # noqa: PLC0415
+
+    content: bytes = FORMATS[format_]([read_run(run) for run in runs])
+    if out is None:
+        sys.stdout.buffer.write(content)
+    else:
+        write(content, out)

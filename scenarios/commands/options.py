@@ -1,0 +1,109 @@
+"""The options that several commands have, and what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from scenarios.commands.hosts import carrier_option
+
+if TYPE_CHECKING:
+    from scenarios.document.scenario import Scenario
+
+_Command = TypeVar("_Command", bound=Callable[..., None])
+
+
+def _scenarios(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """What a shell offers for a scenario: names of the catalogue, else files."""
+    from scenarios.document.loading import catalogue_names  # noqa: PLC0415
+
+    names = [CompletionItem(name) for name in catalogue_names() if name.startswith(begun)]
+    return names or [CompletionItem(begun, type="file")]
+
+
+def with_scenario(*, required: bool = True) -> Callable[[_Command], _Command]:
+    """The argument and options that say what runs."""
+    options = (
+        click.argument("scenario", required=required, shell_complete=_scenarios),
+        click.option("--seed", type=int, help="Instead of the scenario's seed."),
+        click.option("--episodes", type=int, help="Instead of the scenario's number of training episodes."),
+        click.option(
+            "--set",
+            "assignments",
+            multiple=True,
+            metavar="PATH=VALUE",
+            help="Any setting, such as learning.rounds=5; repeatable.",
+        ),
+    )
+
+    def decorate(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+OUT = click.option(
+    "--out", type=click.Path(path_type=Path), help="The run's folder; default runs/NAME-seedSEED-NUMBER."
+)
+DISCARD_RUNS = click.option(
+    "--discard-runs", is_flag=True, help="Keep of each run its outcome alone, and remove its folder."
+)
+JOBS = click.option("--jobs", type=click.IntRange(min=1), help="Runs at a time; default one per core.")
+ON_CLUSTER = click.option(
+    "--on",
+    "cluster",
+    metavar="ray|ray://HOST:PORT",
+    callback=carrier_option.cluster,
+    help="Let the nodes of a Ray cluster do the runs.",
+)
+TRANSPORTS = {
+    "zeromq": ("transport.kind=zeromq", "transport.zeromq.mode=direct"),
+    "forwarder": ("transport.kind=zeromq", "transport.zeromq.mode=forwarder"),
+    "mqtt": ("transport.kind=mqtt",),
+}
+TRANSPORT = click.option(
+    "--transport",
+    type=click.Choice(tuple(TRANSPORTS)),
+    help="Instead of the scenario's: ZeroMQ from process to process, ZeroMQ through a forwarder, or MQTT.",
+)
+ON = click.option("--on", "carrier", type=click.Choice(("ssh", "here")), help="Reach the hosts of --hosts so.")
+HOSTS = click.option(
+    "--hosts", type=click.Path(path_type=Path), metavar="FILE", help="Who lives on which host, in TOML."
+)
+RUN = click.argument("run", type=click.Path(path_type=Path))
+RUNS = click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+
+
+def housed_on(carrier: str | None, hosts: Path | None) -> tuple[str, Path] | None:
+    """How hosts are reached, and the document that names them; None for this host alone."""
+    if (carrier is None) != (hosts is None):
+        raise click.UsageError("--on says how the hosts of --hosts are reached: expected both, or neither")
+    return None if carrier is None or hosts is None else (carrier, hosts)
+
+
+def as_assignments(seed: int | None, episodes: int | None) -> tuple[str, ...]:
+    """What the two options say, as `--set` would."""
+    given = {"seed": seed, "episodes": episodes}
+    return tuple(f"{name}={value}" for name, value in given.items() if value is not None)
+
+
+def load(name: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...]) -> Scenario:
+    """The document that the options of `with_scenario` name.
+
+    Raises:
+        UserError: There is none, or it cannot work.
+    """
+    from scenarios.document.loading import load_scenario, parse_settings  # noqa: PLC0415
+
+    settings = parse_settings(assignments)
+    if seed is not None:
+        settings["seed"] = seed
+    if episodes is not None:
+        settings["episodes"] = episodes
+    return load_scenario(name, settings)

@@ -1,0 +1,1 @@
+"""Commands that check documents and start runs."""
