@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -105,16 +106,12 @@ def interfaces(net: Network) -> dict[str, tuple[int, int]]:
 def rows(root: Path) -> Iterator[str]:
     """The tables."""
     with network(root, tuple(HOMES)) as net:
-        before, seen = interfaces(net), Seen()
-        run = OverSsh(
-            net, root / "run", "--set", "exchange.patience_s=60", "--set", f"transport.zeromq.base_port={_BASE}"
-        )
-
-        def is_over() -> bool:
-            look(net, _BASE, seen)
-            return run.process.poll() is not None
-
-        until(is_over, "the end of the run")
+        before = interfaces(net)
+        run = OverSsh(net, root / "run", *_SETTINGS)
+        run.until_episode(_EPISODES - 1)
+        run.process.send_signal(signal.SIGSTOP)
+        seen = settled(net)
+        run.process.send_signal(signal.SIGCONT)
         run.end()
         after = interfaces(net)
     with read_store(RunFolder(run.out).store) as store:
@@ -141,7 +138,7 @@ def by_host(
     before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]], edges: list[EdgeRecord], seen: Seen
 ) -> Iterator[str]:
     """A row for each host: what its interface counted, and what of that is explained."""
-    yield "| host | packets | bytes by `ip -s link` | in its edges, by the store | in their connections | sent in `ssh`'s |"
+    yield "| host | packets | bytes by `ip -s link` | of its edges, by the store | in their connections | by `ssh` |"
     yield "|---|---|---|---|---|---|"
     for host in HOMES:
         name = _PLACES[host]

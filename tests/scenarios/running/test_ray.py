@@ -91,6 +91,29 @@ def test_a_study_on_a_cluster_gives_the_files_of_a_local_one(cluster: RayNodes, 
         assert (tmp_path / "far" / name).read_bytes() == (tmp_path / "here" / name).read_bytes(), name
 
 
+def test_the_doctor_looks_over_hosts_on_nodes_and_says_which_node_is_not_there(
+    cluster: RayNodes, tmp_path: Path
+) -> None:
+    fleet = tmp_path / "hosts.toml"
+    fleet.write_text(
+        f'[left]\nparticipants = ["environment", "agent-0"]\nfolder = "{tmp_path}/there"\n'
+        f'[right]\nnode = "{OTHER}"\nparticipants = ["agent-1", "agent-2"]\nfolder = "{tmp_path}/there"\n'
+    )
+    words = ("doctor", "exchange-quick", *TINY, "--on", "ray", "--hosts", str(fleet))
+    looked = foretell(*words, RAY_ADDRESS=cluster.address)
+    assert looked.returncode == 0, looked
+    lines = [line.split()[:3] for line in looked.stdout.splitlines()]
+    whats = ("reach", "software", "memory", "disk", "clock", "ports", "names")
+    assert lines == [
+        *(["ok", host, what] for host in ("left", "right") for what in whats),
+        ["ok", "all", "edges"],
+    ]
+    fleet.write_text(fleet.read_text().replace(OTHER, "127.0.0.9"))
+    looked = foretell(*words, RAY_ADDRESS=cluster.address)
+    assert looked.returncode == 2
+    assert "host right: expected `node` = '127.0.0.9', an address or a resource of a node of the Ray" in looked.stderr
+
+
 def test_an_actor_that_is_killed_and_a_node_that_is_gone_change_no_digest(cluster: RayNodes, tmp_path: Path) -> None:
     out, there = tmp_path / "run", tmp_path / "there"
     fleet = tmp_path / "hosts.toml"
