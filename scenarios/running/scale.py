@@ -91,8 +91,8 @@ class Scale:
 
     @property
     def ports(self) -> int:
-        """How many processes listen on a port of their own."""
-        return self.agents + 2 if self.transport == "zeromq" else 1
+        """How many ports are listened on; a forwarder has one to publish at, and two to subscribe at."""
+        return {"zeromq": self.agents + 2, "forwarder": 3, "mqtt": 1}[self.transport]
 
     @property
     def shares(self) -> int:
