@@ -156,3 +156,27 @@ def actor_of(folder: Path) -> int:
     """The process of Ray that started the host whose folder this is."""
     (host,) = processes_that_name(f"{folder}\0")
     return int(Path(f"/proc/{host}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+
+def test_a_head_that_is_gone_ends_the_run_with_a_sentence_and_another_cluster_goes_on(tmp_path: Path) -> None:
+    need_ray()
+    out, there, fleet = tmp_path / "run", tmp_path / "there", tmp_path / "hosts.toml"
+    fleet.write_text(f'[left]\nparticipants = ["*"]\nfolder = "{there}"\n')
+    with (
+        two_nodes() as doomed,
+        start(
+            "run", *ARGUMENTS, "--on", "ray", "--hosts", str(fleet), "--out", str(out), RAY_ADDRESS=doomed.address
+        ) as run,
+    ):
+        stop_environment(run, out, there / "left", 5)
+        doomed.behead()
+        said = " ".join(" ".join(run.communicate()).split())
+    assert run.returncode == 2, said
+    assert f"the Ray cluster is lost: its head at {doomed.address} does not answer any more" in said
+    assert "go on with `foretell resume`" in said
+    assert "Traceback" not in said
+    with two_nodes() as another:
+        resumed = foretell("resume", str(out), RAY_ADDRESS=another.address)
+    assert resumed.returncode == 0, resumed
+    simulated = simulate_here(tmp_path / "simulated", *ARGUMENTS)
+    assert {name: summary(out)[name] for name in DIGESTS} == {name: simulated[name] for name in DIGESTS}
