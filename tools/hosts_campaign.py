@@ -1,4 +1,4 @@
-"""What becomes of runs over four hosts whose links, processes and brokers fail; prints the first part of docs/results/hosts.md.
+"""What becomes of runs over four hosts whose links, processes and brokers fail; begins docs/results/hosts.md.
 
 .venv/bin/python tools/hosts_campaign.py
 

@@ -8,11 +8,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from broker.own_clock import OwnClock
-
 _LOOK_EVERY_S, _ANSWERS_WITHIN_S = 1.0, 5.0
-_GONE_AFTER_S = 10.0
-"""Of silence. Ray itself waits for a minute."""
+_LOOKS = 10
+"""So many in vain, one after the other, and it is gone; Ray itself waits for a minute."""
 
 
 class Head:
@@ -27,8 +25,7 @@ class Head:
 
     def __init__(self, address: tuple[str, int]) -> None:
         self._address = address
-        self._clock = OwnClock()
-        self._heard_at = self._clock()
+        self._in_vain = 0
         self._ends = threading.Event()
         self.lost = ""
 
@@ -59,7 +56,8 @@ class Head:
         try:
             socket.create_connection(self._address, _ANSWERS_WITHIN_S).close()
         except OSError as error:
-            if self._clock() - self._heard_at > _GONE_AFTER_S:
+            self._in_vain += 1
+            if self._in_vain >= _LOOKS:
                 host, port = self._address
                 why = error.strerror or str(error)
                 self.lost = self.lost or (
@@ -67,5 +65,5 @@ class Head:
                     "Start a cluster with the same nodes, and go on with `foretell resume`"
                 )
             return False
-        self._heard_at = self._clock()
+        self._in_vain = 0
         return not self.lost
