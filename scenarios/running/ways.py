@@ -50,7 +50,7 @@ def way_over(housed: Housing) -> Way:
 
 
 @dataclass(frozen=True)
-class Reached:
+class DialledHosts:
     """The hosts of a run, to be dialled.
 
     Attributes:
@@ -65,7 +65,7 @@ class Reached:
 
 
 @contextmanager
-def hosts_of(housed: Housing) -> Iterator[Reached]:
+def hosts_of(housed: Housing) -> Iterator[DialledHosts]:
     """The hosts themselves, without a run on them.
 
     Raises:
@@ -77,11 +77,11 @@ def hosts_of(housed: Housing) -> Iterator[Reached]:
 
         with connected(housed.carrier) as cluster:
             placed = RayHosts(cluster, housed.fleet)
-            yield Reached(placed.fleet(), placed.dial, None)
+            yield DialledHosts(placed.fleet(), placed.dial, None)
         return
     from scenarios.running.hosts.dialling import dial_of  # noqa: PLC0415
 
-    yield Reached(housed.fleet, *dial_of(housed))
+    yield DialledHosts(housed.fleet, *dial_of(housed))
 
 
 def way_named(name: str) -> WayName:
