@@ -16,6 +16,7 @@ from typing import Any
 from broker.errors import UserError
 from scenarios.running.cluster.head import Head
 from scenarios.running.cluster.placing import RayNode
+from scenarios.running.hosts.carrier import CarrierLost
 
 _SCHEME = "ray://"
 _ANSWERS_WITHIN_S = 5.0
@@ -51,10 +52,10 @@ class RayCluster:
         """See that its head is there, as far as is known.
 
         Raises:
-            UserError: It is gone.
+            CarrierLost: It is gone.
         """
         if self._head.lost:
-            raise UserError(self._head.lost)
+            raise CarrierLost(self._head.lost)
 
     def nodes(self) -> list[RayNode]:
         """Those that are alive.
@@ -86,7 +87,7 @@ class RayCluster:
             UserError: It does not: it is lost.
         """
         if not self._head.answers():
-            raise UserError(self._head.lost)
+            raise CarrierLost(self._head.lost)
         try:
             yield
         except (self.api.exceptions.RayError, ConnectionError, RuntimeError) as error:

@@ -14,6 +14,7 @@ import pytest
 import test_nodes
 from cluster.ray_cluster import OTHER, RayNodes, need_ray, processes_that_name, two_nodes
 from hosted_nodes import HOMES, HostedNodes
+from ports import free_ports
 from runs import TINY, foretell, simulate_here, start, summary, until
 from test_nodes import Stage
 
@@ -99,7 +100,7 @@ def test_the_doctor_looks_over_hosts_on_nodes_and_says_which_node_is_not_there(
         f'[left]\nparticipants = ["environment", "agent-0"]\nfolder = "{tmp_path}/there"\n'
         f'[right]\nnode = "{OTHER}"\nparticipants = ["agent-1", "agent-2"]\nfolder = "{tmp_path}/there"\n'
     )
-    words = ("doctor", "exchange-quick", *TINY, "--on", "ray", "--hosts", str(fleet))
+    words = ("doctor", "exchange-quick", *TINY, *own_ports(), "--on", "ray", "--hosts", str(fleet))
     looked = foretell(*words, RAY_ADDRESS=cluster.address)
     assert looked.returncode == 0, looked
     lines = [line.split()[:3] for line in looked.stdout.splitlines()]
@@ -135,6 +136,11 @@ def test_an_actor_that_is_killed_and_a_node_that_is_gone_change_no_digest(cluste
     assert not processes_that_name(str(there))
 
 
+def own_ports() -> tuple[str, str]:
+    """Other tests may run beside this one, whose nodes have the same addresses."""
+    return "--set", f"transport.zeromq.base_port={free_ports(5)}"
+
+
 def stop_environment(run: subprocess.Popen[str], out: Path, host: Path, episode: int) -> None:
     """Let a run wait once it has recorded more than so many episodes, so that it does not end before it is hit."""
 
@@ -162,12 +168,8 @@ def test_a_head_that_is_gone_ends_the_run_with_a_sentence_and_another_cluster_go
     need_ray()
     out, there, fleet = tmp_path / "run", tmp_path / "there", tmp_path / "hosts.toml"
     fleet.write_text(f'[left]\nparticipants = ["*"]\nfolder = "{there}"\n')
-    with (
-        two_nodes() as doomed,
-        start(
-            "run", *ARGUMENTS, "--on", "ray", "--hosts", str(fleet), "--out", str(out), RAY_ADDRESS=doomed.address
-        ) as run,
-    ):
+    words = ("run", *ARGUMENTS, *own_ports(), "--on", "ray", "--hosts", str(fleet), "--out", str(out))
+    with two_nodes() as doomed, start(*words, RAY_ADDRESS=doomed.address) as run:
         stop_environment(run, out, there / "left", 5)
         doomed.behead()
         said = " ".join(" ".join(run.communicate()).split())
