@@ -7,12 +7,14 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+from broker.driving.process import WRONG
 from broker.errors import UserError
 from scenarios.running.cluster.head import Head
 from scenarios.running.cluster.placing import RayNode
@@ -126,9 +128,16 @@ def connected(place: str) -> Iterator[RayCluster]:
             yield RayCluster(ray, head)
     finally:
         if head.lost:
-            atexit.unregister(ray.shutdown)  # it would wait for the head until Ray ends this process
+            atexit.register(_leave_at_once)
         else:
             ray.shutdown()
+
+
+def _leave_at_once() -> None:
+    """End this process without Ray: its threads wait for the head, and an interpreter that ends around them crashes."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(WRONG)
 
 
 def _address_of(ray: Any, where: str) -> tuple[str, int]:
