@@ -133,6 +133,7 @@ PURE = (
     "scenarios/reports/statistics.py",
     "scenarios/running/launched/speakers.py",
     "scenarios/running/nodes.py",
+    "scenarios/running/scale.py",
     "scenarios/running/substrate.py",
     "scenarios/running/batch/cell.py",
     "scenarios/running/batch/outcome.py",

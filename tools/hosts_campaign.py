@@ -1,6 +1,6 @@
-"""What becomes of runs over four hosts whose links, processes and brokers fail; prints docs/results/hosts.md.
+"""What becomes of runs over four hosts whose links, processes and brokers fail; begins docs/results/hosts.md.
 
-.venv/bin/python tools/hosts_campaign.py > docs/results/hosts.md
+.venv/bin/python tools/hosts_campaign.py
 
 The hosts are network namespaces of this machine on a bridge, with an SSH server in each: it needs root.
 """

@@ -83,6 +83,8 @@ class Switch:
         self._coveted: set[bytes] = set()
         self._context: zmq.Context[Socket] = zmq.Context()
         self._inbound, self._outbound = self._socket(zmq.XSUB), self._socket(zmq.XPUB)
+        # It sends subscriptions, made and ended; those that find no room ZeroMQ drops without a word.
+        self._inbound.setsockopt(zmq.SNDHWM, 2 * _RUNS_AT_ONCE * max(1, len(edges)))
         self._send = plain_send(self._outbound)
         self._outbound.setsockopt(zmq.XPUB_MANUAL, 1)  # who asks is looked at first
         self._outbound.setsockopt(zmq.MAXMSGSIZE, max(_LONGEST_ASKED, 1 + self._known.longest))

@@ -26,6 +26,7 @@ from scenarios.running.machine import memory_sentence, missing, this_machine
 from scenarios.running.meeting.addresses import make_addresses
 from scenarios.running.meeting.keys import needs_keys, run_of_keys
 from scenarios.running.meeting.running_broker import given_addresses
+from scenarios.running.scale import Scale, scale_of
 
 
 def plan_of(scenario: Scenario, *, play: bool) -> Plan:
@@ -103,8 +104,17 @@ def _of_the_machine(plan: Plan) -> Iterator[str]:
     if needs.by_participant[needs.largest] > machine.memory_bytes:
         raise UserError(memory_sentence(needs, machine))
     yield f"# memory: at least {shown_bytes(needs.in_all)}, and the programs themselves"
+    yield _of_the_processes(scale_of(plan))
     for sentence in missing(plan, machine, needs, as_processes=True):
         yield f"# note: {sentence}"
+
+
+def _of_the_processes(scale: Scale) -> str:
+    """What `foretell run` takes of processes and the network."""
+    busiest = max(scale.roles, key=scale.files_of)
+    files = f"at most {counted(scale.files_of(busiest), 'open file')} in one (the {busiest})"
+    sent = f"{counted(scale.messages, 'message')} of {shown_bytes(scale.episode_bytes)} an episode"
+    return f"# as processes: {counted(scale.connections, 'connection')}, {files}; {sent}"
 
 
 def write_slices(plan: Plan, folder: Path) -> str:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from broker.errors import UserError
+from scenarios.running.fleet import Fleet
 from scenarios.running.housing import Housing
 from scenarios.running.substrate import Way
+
+if TYPE_CHECKING:
+    from scenarios.running.hosts.bundle import Manifest
+    from scenarios.running.hosts.carrier import Dial
 
 WayName = Literal["simulate", "run"]
 
@@ -39,6 +47,41 @@ def way_over(housed: Housing) -> Way:
         lambda plan, folder, observer: fleet_site(housed.fleet, plan, folder, observer.run_name, dial, held=held),
         partial(fleet_plan, housed.fleet),
     )
+
+
+@dataclass(frozen=True)
+class DialledHosts:
+    """The hosts of a run, to be dialled.
+
+    Attributes:
+        fleet: They, at the addresses that they have now.
+        dial: Begins a connection to one.
+        held: The launcher's bundle, where hosts wait with theirs.
+    """
+
+    fleet: Fleet
+    dial: Dial
+    held: Manifest | None
+
+
+@contextmanager
+def hosts_of(housed: Housing) -> Iterator[DialledHosts]:
+    """The hosts themselves, without a run on them.
+
+    Raises:
+        UserError: The launcher's bundle is damaged, or no Ray cluster answers, or it has not the nodes that are wanted.
+    """
+    if housed.is_on_ray:
+        from scenarios.running.cluster.connected import connected  # noqa: PLC0415
+        from scenarios.running.cluster.ray_hosts import RayHosts  # noqa: PLC0415
+
+        with connected(housed.carrier) as cluster:
+            placed = RayHosts(cluster, housed.fleet)
+            yield DialledHosts(placed.fleet(), placed.dial, None)
+        return
+    from scenarios.running.hosts.dialling import dial_of  # noqa: PLC0415
+
+    yield DialledHosts(housed.fleet, *dial_of(housed))
 
 
 def way_named(name: str) -> WayName:

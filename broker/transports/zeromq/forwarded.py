@@ -99,6 +99,7 @@ class ForwardedTransport(SocketTransport[_Topic]):
         self._call(self._publisher, FORWARDER, address)
         waiting = limit_of(self._config, self.name) * max(1, len(peers))  # as many as with a connection of each peer
         self._inbound.setsockopt(zmq.RCVHWM, waiting)
+        self._inbound.setsockopt(zmq.SNDHWM, 0)  # it sends subscriptions; those beyond a limit ZeroMQ drops silently
         for peer in peers:
             self._inbound.setsockopt(zmq.SUBSCRIBE, self.codec.prefix(peer, self.name))
         self._call(self._inbound, FORWARDER, subscribe_address(address, self.name))

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from broker.errors import UserError
 from scenarios.commands.terminal import execute
 from scenarios.document.loading import load_scenario
+from scenarios.document.scenario import Scenario
 from scenarios.running.fleet import LAUNCHER
 from scenarios.running.hosts.bundle import DOCUMENT, HOSTS, KEYS, open_bundle
 from scenarios.running.housing import Housing
@@ -24,6 +25,19 @@ def run_bundled(folder: Path, out: Path | None) -> None:
     Raises:
         ForetellError: The launcher's bundle is damaged, or the run could not run to its end.
     """
+    scenario, housed = bundled(folder)
+    execute("run", scenario, out, housed)
+
+
+def bundled(folder: Path) -> tuple[Scenario, Housing]:
+    """What bundles were made for, and the hosts that wait with them.
+
+    Args:
+        folder: Of all bundles, or the launcher's alone.
+
+    Raises:
+        UserError: The launcher's bundle is damaged.
+    """
     own = folder.absolute() if (folder / DOCUMENT).exists() else folder.absolute() / LAUNCHER
     bundle = open_bundle(own)
     bundle.require_whole()
@@ -38,4 +52,4 @@ def run_bundled(folder: Path, out: Path | None) -> None:
         security = scenario.transport.security.model_copy(update={"keys": own / KEYS})
         transport = scenario.transport.model_copy(update={"security": security})
         scenario = scenario.model_copy(update={"transport": transport})
-    execute("run", scenario, out, housed.model_copy(update={"bundle": own}))
+    return scenario, housed.model_copy(update={"bundle": own})

@@ -20,33 +20,31 @@ from scenarios.results.observer import Observer
 from scenarios.results.temporary import temporary_folder
 from scenarios.running.control.run import run
 from scenarios.running.fleet import load_fleet
-from scenarios.running.hosts.fleet_site import over_ssh, right_here
 from scenarios.running.hosts.health.doctor import Check, look_over
 from scenarios.running.hosts.health.profile import fleet_profile
 from scenarios.running.housing import Housing, housing
-from scenarios.running.ways import way_over
+from scenarios.running.ways import hosts_of, way_over
 
 _EVERYBODY = "all"
 
 
-def doctor(scenario: Scenario, hosts: Path, carrier: str, profile: Path | None) -> None:
+def doctor(scenario: Scenario, hosts: tuple[str, Path] | Housing, profile: Path | None) -> None:
     """Look all hosts over and, if they are well, let everybody join and play an episode.
 
     Args:
         scenario: What is to run.
-        hosts: The document of the hosts.
-        carrier: How they are reached.
+        hosts: How hosts are reached, and they or the document that names them.
         profile: Where to write how long agents compute there; None: nowhere.
 
     Raises:
-        ForetellError: The document of the hosts makes no sense, or the profile cannot be made or written.
+        ForetellError: The hosts make no sense for the scenario, or the profile cannot be made or written.
     """
     plan = planned(scenario)
-    housed = housing(carrier, load_fleet(hosts), plan.participants)
+    housed = housing(hosts[0], load_fleet(hosts[1]), plan.participants) if isinstance(hosts, tuple) else hosts
     with temporary_folder() as root:
         folder = make_run_folder(Path(root) / "doctor", scenario.name, scenario.seed)
-        command = over_ssh if carrier == "ssh" else right_here
-        checks = look_over(housed.fleet, plan, folder, command)
+        with hosts_of(housed) as reached:
+            checks = look_over(reached.fleet, plan, folder, reached.dial, held=reached.held)
         for check in checks:
             _tell(check)
         if all(check.well for check in checks):
@@ -54,7 +52,8 @@ def doctor(scenario: Scenario, hosts: Path, carrier: str, profile: Path | None) 
             _tell(joined)
             checks.append(joined)
         if profile is not None and all(check.well for check in checks):
-            _write(fleet_profile(housed.fleet, plan, folder, command), profile)
+            with hosts_of(housed) as reached:
+                _write(fleet_profile(reached.fleet, plan, folder, reached.dial, held=reached.held), profile)
     if not all(check.well for check in checks):
         sys.exit(ExitCode.WRONG)
 

@@ -6,16 +6,21 @@ from pathlib import Path
 
 import click
 
-from scenarios.commands.options import RUN, load, with_scenario
+from scenarios.commands.hosts import carrier_option
+from scenarios.commands.options import HOSTS, RUN, load, with_scenario
 
 
 @click.command()
 @with_scenario()
+@HOSTS
 @click.option(
-    "--hosts", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Who lives where, in TOML."
-)
-@click.option(
-    "--on", "carrier", type=click.Choice(("ssh", "here")), default="ssh", show_default=True, help="As in run."
+    "--on",
+    "carrier",
+    metavar="ssh|here|socket|ray|ray://HOST:PORT",
+    callback=carrier_option.carrier,
+    default="ssh",
+    show_default=True,
+    help="As in run; with socket, the folder of the bundles is the scenario.",
 )
 @click.option(
     "--profile",
@@ -29,14 +34,25 @@ def doctor(
     seed: int | None,
     episodes: int | None,
     assignments: tuple[str, ...],
-    hosts: Path,
+    hosts: Path | None,
     carrier: str,
     profile: Path | None,
 ) -> None:
     """Look the hosts of a run over: a line for each check, and what to do about a failure."""
     from scenarios.commands.hosts.doctor import doctor as look  # noqa: PLC0415
 
-    look(load(scenario, seed, episodes, assignments), hosts, carrier, profile)
+    if carrier == "socket":
+        if any(each is not None for each in (seed, episodes, hosts)) or assignments:
+            raise click.UsageError(
+                "bundles say what runs, and on which hosts: expected foretell doctor DIR --on socket"
+            )
+        from scenarios.commands.hosts.bundled import bundled  # noqa: PLC0415
+
+        look(*bundled(Path(scenario)), profile)
+        return
+    if hosts is None:
+        raise click.UsageError("expected --hosts FILE, which says who lives where")
+    look(load(scenario, seed, episodes, assignments), (carrier, hosts), profile)
 
 
 @click.command()

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+from broker.driving.process import WRONG
 from broker.errors import UserError
+from scenarios.running.cluster.head import Head
 from scenarios.running.cluster.placing import RayNode
+from scenarios.running.hosts.carrier import CarrierLost
 
 _SCHEME = "ray://"
 _ANSWERS_WITHIN_S = 5.0
@@ -34,10 +39,25 @@ class RayCluster:
 
     Args:
         api: As above.
+        head: Without it nothing that is asked of the cluster is ever answered.
     """
 
-    def __init__(self, api: Any) -> None:
-        self.api = api
+    def __init__(self, api: Any, head: Head) -> None:
+        self.api, self._head = api, head
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its head is gone."""
+        return bool(self._head.lost)
+
+    def require(self) -> None:
+        """See that its head is there, as far as is known.
+
+        Raises:
+            CarrierLost: It is gone.
+        """
+        if self._head.lost:
+            raise CarrierLost(self._head.lost)
 
     def nodes(self) -> list[RayNode]:
         """Those that are alive.
@@ -68,6 +88,8 @@ class RayCluster:
         Raises:
             UserError: It does not: it is lost.
         """
+        if not self._head.answers():
+            raise CarrierLost(self._head.lost)
         try:
             yield
         except (self.api.exceptions.RayError, ConnectionError, RuntimeError) as error:
@@ -100,10 +122,29 @@ def connected(place: str) -> Iterator[RayCluster]:
         except (ConnectionError, RuntimeError, ValueError, ImportError) as error:
             msg = f"cannot use a Ray cluster (address {where}): {_first_sentence(error)}. {_START}"
             raise UserError(msg) from None
+    head = Head(_address_of(ray, where))
     try:
-        yield RayCluster(ray)
+        with head.watched():
+            yield RayCluster(ray, head)
     finally:
-        ray.shutdown()
+        if head.lost:
+            atexit.register(_leave_at_once)
+        else:
+            ray.shutdown()
+
+
+def _leave_at_once() -> None:
+    """End this process without Ray: its threads wait for the head, and an interpreter that ends around them crashes."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(WRONG)
+
+
+def _address_of(ray: Any, where: str) -> tuple[str, int]:
+    """Where the head listens for this process."""
+    place = where.removeprefix(_SCHEME) if where.startswith(_SCHEME) else ray.get_runtime_context().gcs_address
+    host, _, port = place.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def _require_answer(where: str) -> None:

@@ -41,7 +41,9 @@ def on_ray(place: str, fleet: Fleet) -> Way:
         with connected(place) as cluster:
             hosts = RayHosts(cluster, fleet)
             over_actors = launched(
-                lambda plan, folder, observer: fleet_site(fleet, plan, folder, observer.run_name, hosts.dial),
+                lambda plan, folder, observer: fleet_site(
+                    fleet, plan, folder, observer.run_name, hosts.dial, look=cluster.require
+                ),
                 lambda plan: fleet_plan(hosts.fleet(), plan),
             )
             with over_actors(plan, folder, observer) as substrate:
@@ -146,6 +148,8 @@ class ActorCarrier:
 
     def _asked(self, method: str, within_s: float | None, *arguments: bytes) -> Any:
         ray = self._cluster.api
+        if self._cluster.is_lost:
+            raise OSError(self._why or "the Ray cluster is lost")
         try:
             return ray.get(getattr(self._actor, method).remote(*arguments), timeout=within_s)
         except (ray.exceptions.RayError, ConnectionError, RuntimeError) as error:

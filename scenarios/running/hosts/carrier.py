@@ -6,7 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from broker.errors import UserError
 from scenarios.running.fleet import HostConfig
+
+
+class CarrierLost(UserError):
+    """What carries the connections to all hosts is gone, such as a cluster: it helps nobody to dial again."""
 
 
 class Carrier(Protocol):

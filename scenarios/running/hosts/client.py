@@ -10,7 +10,7 @@ from typing import Any
 
 from broker.errors import ForetellError, UserError
 from scenarios.running.hosts import frames
-from scenarios.running.hosts.carrier import Carrier
+from scenarios.running.hosts.carrier import Carrier, CarrierLost
 from scenarios.running.hosts.frames import (
     Answer,
     Asked,
@@ -163,6 +163,9 @@ class HostClient:
             try:
                 self.dial()
                 self.greet()
+            except CarrierLost as error:
+                self._given_up = str(error)
+                raise
             except UserError as error:
                 now = time.monotonic()
                 tried_s += min(now - looked_at, _LONGEST_TRY_S)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -45,11 +45,19 @@ class FleetSite:
         fleet: The hosts.
         homes: The host of each participant.
         clients: The hosts, by name.
+        look: Looks at what carries all connections; raises `UserError` where that is lost.
     """
 
-    def __init__(self, plan: Plan, fleet: Fleet, homes: Mapping[str, str], clients: Mapping[str, HostClient]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        fleet: Fleet,
+        homes: Mapping[str, str],
+        clients: Mapping[str, HostClient],
+        look: Callable[[], None],
+    ) -> None:
         self._plan, self._fleet, self._homes = plan, fleet, homes
-        self.nodes: Nodes = RemoteNodes({name: clients[home] for name, home in homes.items()})
+        self.nodes: Nodes = RemoteNodes({name: clients[home] for name, home in homes.items()}, look)
         self.checkpoints: Mapping[str, Checkpoints] = {
             name: RemoteCheckpoints(name, clients[home].ask) for name, home in homes.items()
         }
@@ -126,7 +134,14 @@ def _own_address(fleet: Fleet) -> str:
 
 @contextmanager
 def fleet_site(
-    fleet: Fleet, plan: Plan, folder: RunFolder, run: str, dial: Dial, *, held: Manifest | None = None
+    fleet: Fleet,
+    plan: Plan,
+    folder: RunFolder,
+    run: str,
+    dial: Dial,
+    *,
+    held: Manifest | None = None,
+    look: Callable[[], None] = lambda: None,
 ) -> Iterator[FleetSite]:
     """Reach all hosts of a run, and let go of them afterwards.
 
@@ -137,6 +152,7 @@ def fleet_site(
         run: Its name, with its id.
         dial: Begins a connection to a host.
         held: The launcher's bundle, where the hosts have theirs; nothing is sent to them that is in these.
+        look: Looks at what carries all connections; raises `UserError` where that is lost.
 
     Raises:
         UserError: Somebody lives nowhere or twice, or a host cannot be reached, or refuses.
@@ -148,7 +164,7 @@ def fleet_site(
             client.dial()
         with ThreadPoolExecutor(len(clients)) as pool:
             list(pool.map(HostClient.greet, clients.values()))
-        yield FleetSite(plan, fleet, homes, clients)
+        yield FleetSite(plan, fleet, homes, clients, look)
     finally:
         for client in clients.values():
             client.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,10 +19,11 @@ class RemoteNodes:
 
     Args:
         homes: The host of each participant.
+        look: Looks at what carries all connections, whenever it is asked who has ended.
     """
 
-    def __init__(self, homes: Mapping[str, HostClient]) -> None:
-        self._homes = homes
+    def __init__(self, homes: Mapping[str, HostClient], look: Callable[[], None] = lambda: None) -> None:
+        self._homes, self._look = homes, look
         self._hosts = tuple(dict.fromkeys(homes.values()))
         self._unreached: dict[str, NodeEnd] = {}
 
@@ -62,7 +63,12 @@ class RemoteNodes:
         return killed
 
     def ended(self) -> Mapping[str, NodeEnd]:
-        """Those that have ended."""
+        """Those that have ended.
+
+        Raises:
+            UserError: What carries all connections is lost.
+        """
+        self._look()
         found = dict(self._unreached)
         for host in self._hosts:
             found |= host.ended()

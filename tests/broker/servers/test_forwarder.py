@@ -35,8 +35,8 @@ class Hall:
         self.forwarder = None
         self._open = []
 
-    def start(self, run=RUN):
-        self.forwarder = start_forwarder(self.address, self.folder, self.config, run=run, peers=GRAPH)
+    def start(self, run=RUN, peers=GRAPH):
+        self.forwarder = start_forwarder(self.address, self.folder, self.config, run=run, peers=peers)
 
     def open(self, name, *peers, run=RUN, **options):
         config = self.config.model_copy(update=options)
@@ -106,6 +106,23 @@ def test_a_message_sent_before_its_receiver_exists_arrives_when_it_subscribes(ha
     b = hall.open("b", "a")
     listen_until(lambda: b.texts, a, b)
     assert b.texts == ["early"]
+
+
+def test_who_comes_last_and_who_has_many_peers_hear_and_are_heard_however_short_queues_are():
+    """Subscriptions wait in queues, too, and ZeroMQ drops those that find no room in one, without a word."""
+    spokes = [f"s{number:02}" for number in range(30)]
+    hall = Hall("ipc", queue_messages=3)
+    try:
+        hall.start(peers={"hub": spokes} | dict.fromkeys(spokes, ("hub",)))
+        ears = [hall.open("hub", *spokes)]
+        for spoke in spokes:
+            ears.append(hall.open(spoke, "hub"))
+            say(ears[-1], "hub", spoke)
+            say(ears[0], spoke, "welcome")
+        listen_until(lambda: len(ears[0].texts) == len(spokes) and all(ear.texts for ear in ears), *ears)
+        assert sorted(ears[0].texts) == spokes
+    finally:
+        hall.close_all()
 
 
 def test_a_reader_that_stops_holds_nobody_up_and_goes_on_when_it_reads_again(narrow_hall):

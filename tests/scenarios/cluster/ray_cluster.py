@@ -46,6 +46,10 @@ class RayNodes:
         self._process.stdin.flush()
         assert self._line() == "removed"
 
+    def behead(self) -> None:
+        """Kill what leads the cluster; it is good for nothing any more."""
+        self.remove("head")
+
     def _line(self) -> str:
         assert self._process.stdout is not None
         return self._process.stdout.readline().strip()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from ports import free_port
-from runs import TINY, simulate_here
+from runs import TINY, simulate_here, until
 
 from broker.arithmetic.version import ARITHMETIC
 from broker.errors import UserError
@@ -16,10 +17,12 @@ from scenarios.commands.main import foretell as commands
 from scenarios.document.loading import load_scenario, parse_scenario
 from scenarios.results.folder import RunFolder
 from scenarios.running.cluster.cell_task import play_cell, write_files
-from scenarios.running.cluster.connected import connected
+from scenarios.running.cluster.connected import RayCluster, connected
+from scenarios.running.cluster.head import Head
 from scenarios.running.cluster.ray_crew import parcel, unpack
 from scenarios.running.cluster.ray_hosts import sentence
 from scenarios.running.fleet import parse_fleet
+from scenarios.running.hosts.remote_nodes import RemoteNodes
 from scenarios.running.housing import housing
 
 FOREIGN = """
@@ -115,3 +118,21 @@ def test_another_foretell_on_a_node_runs_nothing_and_names_both_versions():
     code, said, files = play_cell((), ("0.0.9", ARITHMETIC), {})
     assert (code, files) == (2, {})
     assert said.startswith(b"expected Foretell 0.0.9 with arithmetic")
+
+
+def test_a_head_that_answers_no_more_is_told_of_in_a_sentence_wherever_the_cluster_is_asked(monkeypatch):
+    monkeypatch.setattr("scenarios.running.cluster.head._LOOK_EVERY_S", 0.01)
+    server = socket.create_server(("127.0.0.1", 0))
+    head = Head(server.getsockname())
+    cluster = RayCluster(None, head)
+    nodes = RemoteNodes({}, cluster.require)
+    with head.watched():
+        with cluster.asked():
+            pass
+        assert nodes.ended() == {}
+        server.close()
+        until(lambda: head.lost, "the loss of the head")
+        with pytest.raises(UserError, match=r"does not answer any more \(Connection refused\)\. Start a cluster"):
+            nodes.ended()
+        with pytest.raises(UserError, match=r"go on with `foretell resume`$"):
+            cluster.nodes()

@@ -1,6 +1,6 @@
 """`python two_nodes.py FOLDER HEAD OTHER`: a Ray cluster of two nodes on loopback, until its input ends.
 
-It says the address of the cluster; a line with the address of a node removes that node.
+It says the address of the cluster; a line with the address of a node removes that node, `head` kills what leads all.
 """
 
 from __future__ import annotations
@@ -26,6 +26,11 @@ def main() -> None:
     nodes = {other: cluster.add_node(node_ip_address=other, **SMALL)}
     print(cluster.address, flush=True)
     for line in sys.stdin:
+        if line.strip() == "head":
+            (leads,) = cluster.head_node.all_processes["gcs_server"]
+            leads.process.kill()
+            print("removed", flush=True)
+            continue
         cluster.remove_node(nodes.pop(line.strip()), allow_graceful=True)
         print("removed", flush=True)
     cluster.shutdown()

@@ -21,11 +21,12 @@ def homes(**participants: str) -> dict[str, str]:
     return parse_fleet(text).homes(EVERYBODY)
 
 
-def test_the_documents_of_the_page_about_hosts_are_fleets():
-    page = (Path(__file__).parents[3] / "docs" / "hosts.md").read_text(encoding="utf-8")
+def test_the_documents_of_the_pages_about_hosts_and_clusters_are_fleets():
+    docs = Path(__file__).parents[3] / "docs"
+    page = "".join((docs / name).read_text(encoding="utf-8") for name in ("hosts.md", "cluster.md"))
     fleets = [parse_fleet(each) for each in re.findall(r"^```toml\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)]
     waiting = [fleet for fleet in fleets if all(host.control for host in fleet.hosts.values())]
-    assert (len(fleets), len(waiting)) == (4, 2)
+    assert (len(fleets), len(waiting)) == (5, 2)
     assert [service.name for service in services(waiting[-1])] == ["pi1"]
 
 

@@ -91,6 +91,29 @@ def test_hosts_that_wait_decide_what_a_simulation_decides_whatever_is_killed(mad
         assert len(store.lives()) >= 3
 
 
+def test_the_doctor_looks_waiting_hosts_over_and_lets_everybody_hear_everybody(made, hosts):
+    looked = foretell("doctor", str(made), "--on", "socket")
+    assert looked.returncode == 0, looked
+    lines = [line.split()[:3] for line in looked.stdout.splitlines()]
+    whats = ("reach", "software", "memory", "disk", "clock", "ports", "names")
+    assert lines[:-1] == [*(["ok", host, what] for host in HOMES for what in whats), ["ok", "all", "edges"]]
+    assert "HELLO over 6 edges, and one episode played" in looked.stdout
+    hosts["box"].until_said("the launcher is gone")
+
+
+def test_the_doctor_says_of_each_host_that_does_not_wait_what_to_do(root, made, hosts):
+    hosts["pi1"].kill()
+    looked = foretell("doctor", str(made), "--on", "socket")
+    assert looked.returncode == 2
+    (failed,) = (line for line in looked.stdout.splitlines() if line.startswith("FAIL"))
+    assert failed.split()[1:3] == ["pi1", "reach"]
+    assert "Connection refused. Start `foretell host` with its bundle there" in failed
+    others = bundles(root, "strangers")
+    looked = foretell("doctor", str(others), "--on", "socket")
+    assert "has not the key of box's bundle. Give all hosts and the launcher bundles of one" in looked.stdout
+    assert foretell("doctor", str(made), "--on", "socket", "--seed", "2").returncode == 2
+
+
 def test_a_launcher_with_bundles_of_another_set_is_turned_away_and_both_sides_say_so(root, hosts, tmp_path):
     others = bundles(root, "others")
     tried = foretell("run", str(others), "--on", "socket", "--out", str(tmp_path / "run"))

@@ -119,6 +119,7 @@ def test_a_check_says_what_is_missing_here_of_a_plan_for_many_machines(monkeypat
     notes = [line for line in shown.splitlines() if line.startswith("# note: ")]
     assert ["of memory" in notes[0], "open files" in notes[1], "processes and threads" in notes[2]] == [True] * 3
     assert f"# memory: at least {shown_bytes(needs.in_all)}" in shown
+    assert "# as processes: 20 connections, at most 48 open files in one (the launcher)" in shown
 
 
 # Open files and processes

@@ -14,6 +14,7 @@ import pytest
 import test_nodes
 from cluster.ray_cluster import OTHER, RayNodes, need_ray, processes_that_name, two_nodes
 from hosted_nodes import HOMES, HostedNodes
+from ports import free_ports
 from runs import TINY, foretell, simulate_here, start, summary, until
 from test_nodes import Stage
 
@@ -91,6 +92,29 @@ def test_a_study_on_a_cluster_gives_the_files_of_a_local_one(cluster: RayNodes, 
         assert (tmp_path / "far" / name).read_bytes() == (tmp_path / "here" / name).read_bytes(), name
 
 
+def test_the_doctor_looks_over_hosts_on_nodes_and_says_which_node_is_not_there(
+    cluster: RayNodes, tmp_path: Path
+) -> None:
+    fleet = tmp_path / "hosts.toml"
+    fleet.write_text(
+        f'[left]\nparticipants = ["environment", "agent-0"]\nfolder = "{tmp_path}/there"\n'
+        f'[right]\nnode = "{OTHER}"\nparticipants = ["agent-1", "agent-2"]\nfolder = "{tmp_path}/there"\n'
+    )
+    words = ("doctor", "exchange-quick", *TINY, *own_ports(), "--on", "ray", "--hosts", str(fleet))
+    looked = foretell(*words, RAY_ADDRESS=cluster.address)
+    assert looked.returncode == 0, looked
+    lines = [line.split()[:3] for line in looked.stdout.splitlines()]
+    whats = ("reach", "software", "memory", "disk", "clock", "ports", "names")
+    assert lines == [
+        *(["ok", host, what] for host in ("left", "right") for what in whats),
+        ["ok", "all", "edges"],
+    ]
+    fleet.write_text(fleet.read_text().replace(OTHER, "127.0.0.9"))
+    looked = foretell(*words, RAY_ADDRESS=cluster.address)
+    assert looked.returncode == 2
+    assert "host right: expected `node` = '127.0.0.9', an address or a resource of a node of the Ray" in looked.stderr
+
+
 def test_an_actor_that_is_killed_and_a_node_that_is_gone_change_no_digest(cluster: RayNodes, tmp_path: Path) -> None:
     out, there = tmp_path / "run", tmp_path / "there"
     fleet = tmp_path / "hosts.toml"
@@ -110,6 +134,11 @@ def test_an_actor_that_is_killed_and_a_node_that_is_gone_change_no_digest(cluste
     simulated = simulate_here(tmp_path / "simulated", *ARGUMENTS)
     assert {name: summary(out)[name] for name in DIGESTS} == {name: simulated[name] for name in DIGESTS}
     assert not processes_that_name(str(there))
+
+
+def own_ports() -> tuple[str, str]:
+    """Other tests may run beside this one, whose nodes have the same addresses."""
+    return "--set", f"transport.zeromq.base_port={free_ports(5)}"
 
 
 def stop_environment(run: subprocess.Popen[str], out: Path, host: Path, episode: int) -> None:
@@ -133,3 +162,19 @@ def actor_of(folder: Path) -> int:
     """The process of Ray that started the host whose folder this is."""
     (host,) = processes_that_name(f"{folder}\0")
     return int(Path(f"/proc/{host}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+
+def test_a_head_that_is_gone_ends_the_run_with_a_sentence_and_what_was_recorded_is_kept(tmp_path: Path) -> None:
+    need_ray()
+    out, there, fleet = tmp_path / "run", tmp_path / "there", tmp_path / "hosts.toml"
+    fleet.write_text(f'[left]\nparticipants = ["*"]\nfolder = "{there}"\n')
+    words = ("run", *ARGUMENTS, *own_ports(), "--on", "ray", "--hosts", str(fleet), "--out", str(out))
+    with two_nodes() as doomed, start(*words, RAY_ADDRESS=doomed.address) as run:
+        stop_environment(run, out, there / "left", 5)
+        doomed.behead()
+        said = " ".join(" ".join(run.communicate()).split())
+    assert run.returncode == 2, said
+    assert f"the Ray cluster is lost: its head at {doomed.address} does not answer any more" in said
+    assert "go on with `foretell resume`" in said
+    assert "Traceback" not in said
+    assert summary(out)["episodes"] > 5

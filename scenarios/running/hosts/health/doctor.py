@@ -16,6 +16,7 @@ from scenarios.document.needs import needs_of, shown_bytes
 from scenarios.document.plan import Plan
 from scenarios.results.folder import RunFolder
 from scenarios.running.fleet import Fleet
+from scenarios.running.hosts.bundle import Manifest
 from scenarios.running.hosts.carrier import Dial
 from scenarios.running.hosts.client import HostClient
 from scenarios.running.hosts.fleet_site import clients_of, fleet_plan
@@ -46,7 +47,7 @@ class Check:
     said: str
 
 
-def look_over(fleet: Fleet, plan: Plan, folder: RunFolder, dial: Dial) -> list[Check]:
+def look_over(fleet: Fleet, plan: Plan, folder: RunFolder, dial: Dial, *, held: Manifest | None = None) -> list[Check]:
     """Every check of every host that can be made from outside of a run.
 
     Args:
@@ -54,12 +55,13 @@ def look_over(fleet: Fleet, plan: Plan, folder: RunFolder, dial: Dial) -> list[C
         plan: What is to run there.
         folder: For what the hosts say.
         dial: Begins a connection to a host.
+        held: The launcher's bundle, where hosts wait with theirs.
 
     Raises:
         UserError: Somebody lives nowhere or twice, or this host's own address cannot be found.
     """
     fitting, homes = fleet_plan(fleet, plan), fleet.homes(plan.participants)
-    clients = clients_of(fleet, fitting, folder, _RUN, dial, try_for_s=0.0)
+    clients = clients_of(fleet, fitting, folder, _RUN, dial, held=held, try_for_s=0.0)
     checks: list[Check] = []
     with ExitStack() as stack:
         for client in clients.values():

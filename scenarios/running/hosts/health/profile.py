@@ -9,6 +9,7 @@ from scenarios.document.wiring import Wiring
 from scenarios.results.folder import RunFolder
 from scenarios.running.fleet import Fleet
 from scenarios.running.hosts.belongings import told_there
+from scenarios.running.hosts.bundle import Manifest
 from scenarios.running.hosts.carrier import Dial
 from scenarios.running.hosts.fleet_site import clients_of, fleet_plan
 from scenarios.running.hosts.frames import MeasureSpeed
@@ -19,7 +20,7 @@ _HEAD = """# How long agents compute, measured by `foretell doctor {scenario}`, 
 """
 
 
-def fleet_profile(fleet: Fleet, plan: Plan, folder: RunFolder, dial: Dial) -> str:
+def fleet_profile(fleet: Fleet, plan: Plan, folder: RunFolder, dial: Dial, *, held: Manifest | None = None) -> str:
     """Measure the first agent of every host that has one, and take the others there for as fast; TOML.
 
     Args:
@@ -27,13 +28,14 @@ def fleet_profile(fleet: Fleet, plan: Plan, folder: RunFolder, dial: Dial) -> st
         plan: What is to run there.
         folder: For what the hosts say.
         dial: Begins a connection to a host.
+        held: The launcher's bundle, where hosts wait with theirs.
 
     Raises:
         ForetellError: A host cannot be reached, or its agent cannot be measured.
     """
     fitting, homes = fleet_plan(fleet, plan), fleet.homes(plan.participants)
     found = [_HEAD.format(scenario=plan.scenario.name)]
-    for name, client in clients_of(fleet, fitting, folder, _RUN, dial, try_for_s=0.0).items():
+    for name, client in clients_of(fleet, fitting, folder, _RUN, dial, held=held, try_for_s=0.0).items():
         agents = [agent for agent in plan.agents if homes[agent] == name]
         if not agents:
             continue
