@@ -4,6 +4,7 @@
 # make check  lint and types alone
 # make docs   the documentation as a site, in build/docs
 # make wheels a wheel for x86-64 and one for aarch64, in dist/
+# make release wheels and source, checked as strangers install them; uploads nothing
 # make lock   renew the pinned versions from what the environment holds
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 COMPLETE := $(VENV)/.complete
 
-.PHONY: demo test quick check docs wheels lock system kernels cross clean
+.PHONY: demo test quick check docs wheels release lock system kernels cross clean
 .DEFAULT_GOAL := demo
 
 demo: kernels
@@ -80,6 +81,10 @@ kernels: $(READY)
 
 wheels: $(COMPLETE) cross
 	for machine in x86_64 aarch64; do FORETELL_MACHINE=$$machine $(BIN)/python -m build --wheel || exit 1; done
+
+release: wheels
+	$(BIN)/python -m build --sdist
+	$(BIN)/python tools/release.py
 
 # What compiles for the machine of the two that this one is not.
 cross:

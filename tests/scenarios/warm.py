@@ -7,8 +7,10 @@ started as an interpreter, and so has its imports too. What is claimed about a s
 interpreter: see `foretell_afresh` and `start_afresh` in runs.py.
 
 Run as a script, with the number of an inherited socket. Each request on it is a JSON list of words, environment and
-folder, with three files: a socket for the answers, and the command's standard output and error. The answers are the
-command's process id and, when it has ended, its exit code. It ends when the other side of its socket is closed.
+folder, with three files or four: a socket for the answers, the command's standard output and error, and its input, if
+it has one. The answers are the command's process id and, when it has ended, its exit code. It ends when the other side
+of its socket is closed. Where the environment has FORETELL_DOOR, the path of a program that asks here too (pages/door.py),
+commands that start others start that one.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from pathlib import Path
 from typing import get_args
 
 from broker.threads import limit_threads
+from scenarios.commands import command_line
 from scenarios.running.ways import WayName, way_called
 
 ANSWER = struct.Struct("q")
@@ -70,7 +73,7 @@ def _draw() -> None:
 
 
 def _next(door: socket.socket) -> tuple[bytes, list[int]] | None:
-    text, files, _, _ = socket.recv_fds(door, LARGEST_REQUEST, 3)
+    text, files, _, _ = socket.recv_fds(door, LARGEST_REQUEST, 4)
     return (text, files) if text else None
 
 
@@ -82,7 +85,7 @@ def _close(files: list[int]) -> None:
 def _keep(files: list[int]) -> bool:
     """Fork the command, tell how it ends, and end; true in the command."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    answers, output, errors = files
+    answers, output, errors, *given = files
     leads, is_led = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -90,9 +93,11 @@ def _keep(files: list[int]) -> bool:
         _close([leads, is_led])
         os.dup2(output, 1)
         os.dup2(errors, 2)
+        for file in given:
+            os.dup2(file, 0)
         _close(files)
         return True
-    _close([output, errors, is_led])
+    _close([output, errors, *given, is_led])
     os.read(leads, 1)  # the end of it: the command has a session of its own, which can be ended
     try:
         os.write(answers, ANSWER.pack(pid))
@@ -107,6 +112,8 @@ def _become(words: list[str], environment: dict[str, str], folder: str) -> None:
     os.environ.update(environment)
     sys.path += [each for each in environment.get("PYTHONPATH", "").split(os.pathsep) if each]  # as a new one would
     sys.argv = ["foretell", *words]
+    if "FORETELL_DOOR" in environment:
+        command_line.FORETELL = (environment["FORETELL_DOOR"],)
     util.spawnv_passfds = _start  # type: ignore[attr-defined]
     runpy.run_module("scenarios.commands.main", run_name="__main__", alter_sys=True)
 

@@ -1,0 +1,273 @@
+"""One page, told: its blocks are executed in order, in one folder, as a reader would who copies them.
+
+| block | what is done |
+|---|---|
+| `sh` | each line by bash, with `foretell`, `python`, `pip`, `pytest` found; it ends with 0, unless stories.toml knows better |
+| `text` | what the lines of the block before it print, `...` for what is left out |
+| `python` | executed, all of a page in one namespace; tests are run by pytest; `# name.py` in its first line makes a file of it |
+| `toml` | read as what it is: see documents.py; `# name.toml` makes a file of it |
+| `{...}` | left to Sphinx, which builds the page (tests/test_site.py) |
+| without a language | a drawing, in which no command stands |
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from limits import LIMIT_S
+from ports import free_ports
+from runs import until
+from pages.documents import load_block
+from pages.door import Door
+from pages.page import ROOT, Block
+from pages.telling import Telling
+
+from broker.errors import UserError
+from scenarios.commands.exit_codes import ExitCode
+from scenarios.results.reader import read_store
+
+PROGRAMS = ("foretell", "make", "python", "pip", "pytest", "ssh", "scp", "ray", "podman", "kubectl", "tar", "git")
+DIGESTS = ("curve_digest", "weights_digest")
+_NAMED = re.compile(r"# (\S+\.(?:py|toml))\n")
+_SSH = """#!/bin/sh
+# Every host is this one, with a home folder of its own; network namespaces with SSH servers: tests/scenarios/hosts.
+while :; do case "$1" in -T | --) shift ;; -o) shift 2 ;; *) break ;; esac; done
+name="${{1#*@}}"
+HOME="{folder}/there/${{name%.local}}" && shift
+mkdir -p "$HOME/foretell/bin"
+for python in python python3; do ln -sf "{folder}/.bin/foretell" "$HOME/foretell/bin/$python"; done
+cd "$HOME" && export HOME PATH="$HOME/foretell/bin:$PATH" && exec sh -c "$*"
+"""
+_SCP = """#!/bin/sh
+for to; do :; done
+name="${{to#*@}}"
+name="${{name%%:*}}"
+mkdir -p "{folder}/there/${{name%.local}}"
+[ "$1" != -r ] || shift
+while [ $# -gt 1 ]; do cp -r "$1" "{folder}/there/${{name%.local}}/${{to#*:}}" && shift; done
+"""
+_PYTHON = '#!/bin/sh\nexec {python} {words} "$@"\n'
+
+
+@dataclass
+class Story:
+    """A page while it is told.
+
+    Attributes:
+        folder: Where it happens; `.bin` in it has the programs.
+        telling: What is done otherwise.
+        always: Text that is replaced on every page where it stands.
+        site: A folder for packages that the page installs.
+        net: Of the hosts of the page: 127.NET.0.1 and so on, which nobody else uses.
+        port: The first of eight that nobody uses.
+        executed: Lines of shells, as the pages have them, that have been executed.
+    """
+
+    folder: Path
+    telling: Telling
+    always: dict[str, str]
+    site: Path
+    executed: list[str] = field(default_factory=list)
+    net: str = field(default_factory=lambda: str(random.randrange(1, 255)))
+    port: str = field(default_factory=lambda: str(free_ports(8)))
+    _said: str = ""
+    _known: dict[str, Any] = field(default_factory=lambda: {"__name__": "page"})
+    _python: str = ""
+    _tests: list[str] = field(default_factory=list)
+    _replaced: set[str] = field(default_factory=set)
+
+    def furnish(self, door: Door) -> None:
+        """Put there what a reader has: programs, and files of the repository."""
+        programs = self.folder / ".bin"
+        programs.mkdir(parents=True)
+        (programs / "foretell").symlink_to(door.program)
+        for name, words in {"python": "", "pytest": "-m pytest -p no:cacheprovider", "pip": "-m pip"}.items():
+            (programs / name).write_text(_PYTHON.format(python=sys.executable, words=words))
+            (programs / name).chmod(0o755)
+        for name, text in {"ssh": _SSH, "scp": _SCP}.items():
+            (programs / name).write_text(text.format(folder=self.folder, python=sys.executable))
+            (programs / name).chmod(0o755)
+        for name, source in self.telling.files.items():
+            _copy(ROOT / source, self.folder / name)
+
+    def tell(self, blocks: list[Block]) -> None:
+        """Execute all that stands on the page."""
+        for line in self.telling.before:
+            self._line(line, "before the page")
+        with self._run_beside() if self.telling.beside else nullcontext():
+            for block in blocks:
+                self._tell(block)
+        self._run_tests()
+        self._compare()
+        self._nothing_is_left_over()
+
+    @contextmanager
+    def _run_beside(self) -> Iterator[None]:
+        """A run goes on until all is told, and is interrupted then."""
+        words = ["bash", "-c", f"exec {self._shorter(self.telling.beside)}"]
+        said = self.folder / ".bin" / "beside"
+        with said.open("w") as out:
+            run = subprocess.Popen(words, cwd=self.folder, env=self._environment(), stdout=out, stderr=out)
+        with run:
+            try:
+                until(lambda: self._has_played() or run.poll() is not None, "the first episode of the run beside")
+                assert run.poll() is None, said.read_text()
+                yield
+            finally:
+                run.send_signal(signal.SIGINT)
+        assert run.returncode == ExitCode.INTERRUPTED, said.read_text()
+
+    def _has_played(self) -> bool:
+        for store in self.folder.glob("runs/*/run.sqlite"):
+            with suppress(UserError), read_store(store) as reader:
+                return reader.count_episodes() > 0
+        return False
+
+    def _nothing_is_left_over(self) -> None:
+        """See that stories.toml speaks of what the page has."""
+        unused = set(self.telling.instead) - self._replaced
+        assert not unused, f"stories.toml replaces what the page does not say any more: {sorted(unused)}"
+        missed = {*self.telling.exactly, *self.telling.ends, *self.telling.says, *self.telling.left_out} - set(self.executed)
+        assert not missed, f"stories.toml knows lines that the page does not have any more: {sorted(missed)}"
+
+    def _tell(self, block: Block) -> None:
+        match block.language:
+            case "sh":
+                self._said = "".join(self._line(line, block.place) for line in block.lines)
+            case "text":
+                self._is_shown(block)
+            case "python":
+                self._execute(block)
+            case "toml":
+                load_block(block.text, self._file(block), self._python)
+            case "":
+                stray = [line for line in block.lines if line.split()[0] in PROGRAMS]
+                assert not stray, f"{block.place}: a drawing has a command, so say what it is (```sh): {stray}"
+            case directive:
+                assert directive.startswith("{"), f"{block.place}: expected a language of story.py, found {directive!r}"
+
+    def _line(self, line: str, place: str) -> str:
+        """Execute a line of a shell; what it prints."""
+        bare = re.split(r"\s+#\s", line)[0].strip()
+        self.executed.append(bare)
+        if bare in self.telling.left_out or bare.startswith("#"):
+            return ""
+        began = __import__("time").monotonic()
+        done = self._shell(line if bare in self.telling.exactly else self._shorter(line))
+        print(f"{__import__('time').monotonic() - began:6.2f} {line}", file=sys.stderr, flush=True)
+        said = done.stdout + done.stderr
+        assert done.returncode == self.telling.ends.get(bare, 0), f"{place}: {line}\nended with {done.returncode}\n{said}"
+        assert "Traceback" not in said, f"{place}: {line}\n{said}"
+        assert self.telling.says.get(bare, "") in said, f"{place}: {line}\n{said}"
+        return done.stdout
+
+    def _shorter(self, text: str) -> str:
+        for said, other in {**self.telling.instead, **self.always}.items():
+            if said in text:
+                self._replaced.add(said)
+                text = text.replace(said, other.replace("NET", self.net).replace("PORT", self.port))
+        return text
+
+    def _shell(self, line: str) -> subprocess.CompletedProcess[str]:
+        programs = self.folder / ".bin"
+        output, errors = programs / "output", programs / "errors"  # files: what goes on behind & holds nobody up
+        with output.open("w") as out, errors.open("w") as err:
+            done = subprocess.run(
+                ["bash", "-c", line],
+                cwd=self.folder,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                timeout=LIMIT_S,
+                check=False,
+            )
+        return subprocess.CompletedProcess(line, done.returncode, output.read_text(), errors.read_text())
+
+    def _environment(self) -> dict[str, str]:
+        programs = self.folder / ".bin"
+        return os.environ | {
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "HOME": str(self.folder),
+            "SITE": str(self.site),
+            "PYTHONPATH": str(self.site),
+            "FORETELL_DOOR": str(programs / "foretell"),
+            "PIP_NO_INDEX": "1",
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "COLUMNS": "120",
+        }
+
+    def _is_shown(self, block: Block) -> None:
+        """See that what the page shows is what was printed, or what the committed run says."""
+        if self.telling.shown_by:
+            _fits_summary(block, json.loads((ROOT / self.telling.shown_by).read_text(encoding="utf-8")))
+            return
+        printed = iter(line.rstrip() for line in self._said.splitlines())
+        for line in block.text.splitlines():
+            assert line == "..." or line.rstrip() in printed, f"{block.place}: {line}\nis not shown:\n{self._said}"
+
+    def _execute(self, block: Block) -> None:
+        self._python = block.text
+        if re.search(r"^def test_", block.text, re.MULTILINE):
+            self._tests.append(block.text)
+            return
+        self._file(block)
+        exec(compile(self._shorter(block.text), block.place, "exec"), self._known)
+
+    def _file(self, block: Block) -> Path | None:
+        """The file that a block is, if its first line says so."""
+        named = _NAMED.match(block.text)
+        if named is None:
+            return None
+        path = self.folder / named[1]
+        path.write_text(self._shorter(block.text), encoding="utf-8")
+        return path
+
+    def _run_tests(self) -> None:
+        if self._tests:
+            (self.folder / "test_of_page.py").write_text("\n\n".join(self._tests), encoding="utf-8")
+            done = self._shell("pytest -q --rootdir . test_of_page.py")
+            assert done.returncode == 0, done.stdout
+
+    def _compare(self) -> None:
+        for group in self.telling.equal:
+            found = {folder: [self._summary(folder)[name] for name in DIGESTS] for folder in group}
+            assert len(set(map(tuple, found.values()))) == 1, found
+        for group in self.telling.differ:
+            weights = {folder: self._summary(folder)["weights_digest"] for folder in group}
+            assert len(set(weights.values())) == len(group), weights
+
+    def _summary(self, folder: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.folder / folder / "summary.json").read_text(encoding="utf-8"))
+        return found
+
+
+def _copy(source: Path, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, place, dirs_exist_ok=True)
+    else:
+        shutil.copy(source, place)
+
+
+def _fits_summary(block: Block, summary: dict[str, Any]) -> None:
+    """See that the figures of a shown ending are those of a summary."""
+    shown = re.search(r"team return +(\S+) -> (\S+)", block.text)
+    assert shown is not None, block.place
+    assert list(shown.groups()) == [f"{summary[name]:.2f}" for name in ("team_return_first", "team_return_last")]
+    for name in DIGESTS:
+        said = re.search(rf"{name.replace('_', ' ')} +([0-9a-f]{{64}})", block.text)
+        assert said is not None, f"{block.place}: {name}"
+        assert said[1] == summary[name], f"{block.place}: {name}"

@@ -1,0 +1,161 @@
+"""Walks a newcomer's path from a clean clone, times it, and prints docs/results/newcomer.md.
+
+    .venv/bin/python tools/newcomer.py > docs/results/newcomer.md
+
+What the pages tell a newcomer is done, in the order in which they tell it: clone, `make demo` to the first learning curve,
+and then, with the blocks of the pages as they stand, the first run, an environment of one's own, an algorithm of one's own
+and a fault test. It clones what is committed, and downloads what requirements.lock names. What a command says goes to
+standard error, so that one sees what a newcomer sees.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_PROJECT = """[project]
+name = "altruism"
+version = "1.0"
+
+[tool.setuptools]
+py-modules = ["altruism"]
+
+{entry_points}"""
+
+
+@dataclass
+class Walk:
+    """A newcomer's folder and what took how long.
+
+    Attributes:
+        clone: The clone.
+        desk: An empty folder, for files of one's own.
+        steps: Title of a step, and its commands with their seconds.
+    """
+
+    clone: Path
+    desk: Path
+    steps: list[tuple[str, list[tuple[str, float]]]]
+
+    def step(self, title: str) -> None:
+        """Begin another one."""
+        self.steps.append((title, []))
+
+    def do(self, line: str, folder: Path) -> None:
+        """Run a line in a shell, and take its time; ends where it fails, as a newcomer's patience does."""
+        began_at = time.monotonic()
+        sys.stderr.write(f"$ {line}\n")
+        path = f"{self.clone / '.venv' / 'bin'}:{os.environ['PATH']}"
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        done = subprocess.run(["bash", "-c", line], cwd=folder, env=clean | {"PATH": path}, stdout=sys.stderr, check=False)
+        if done.returncode:
+            sys.exit(f"`{line}` ended with {done.returncode}")
+        self.steps[-1][1].append((line, time.monotonic() - began_at))
+
+    def blocks(self, page: str, *languages: str) -> list[str]:
+        """The blocks of a page of the clone."""
+        text = (self.clone / "docs" / page).read_text(encoding="utf-8")
+        return [block for language, block in _BLOCK.findall(text) if language in languages]
+
+    def lines(self, page: str) -> list[str]:
+        """What a page has a shell do."""
+        return [line.split("  #")[0].rstrip() for block in self.blocks(page, "sh") for line in block.splitlines() if line]
+
+
+def main() -> None:
+    """Walk, and print the page."""
+    with tempfile.TemporaryDirectory(prefix="newcomer-") as root:
+        walk = Walk(Path(root) / "foretell", Path(root) / "desk", [])
+        walk.desk.mkdir()
+        began_at = time.monotonic()
+        for part in _PARTS:
+            part(walk)
+        sys.stdout.write(_page(walk, time.monotonic() - began_at))
+
+
+def _first_figure(walk: Walk) -> None:
+    walk.step("Clone, set up, and the first learning curve")
+    walk.do(f"git clone --quiet {ROOT} {walk.clone.name}", walk.clone.parent)
+    walk.do("make demo", walk.clone)
+    walk.do("ls runs/*/learning_curve.png", walk.clone)
+
+
+def _first_run(walk: Walk) -> None:
+    walk.step("[A first run](../first-run.md): the same digests, a fault, a kill, what was learned")
+    for line in walk.lines("first-run.md"):
+        if line != "make demo":
+            walk.do(line, walk.desk)
+
+
+def _own_environment(walk: Walk) -> None:
+    walk.step("[An environment of one's own](../environments.md#bring-your-own)")
+    for block in walk.blocks("environments.md", "python", "toml"):
+        if named := re.match(r"# (my_game\.\w+)\n", block):
+            (walk.desk / named[1]).write_text(block, encoding="utf-8")
+    for line in walk.lines("environments.md"):
+        walk.do(line, walk.desk)
+
+
+def _own_algorithm(walk: Walk) -> None:
+    walk.step("[An algorithm of one's own](../algorithms.md#adding-one-from-another-package)")
+    package = walk.desk / "altruism"
+    package.mkdir()
+    (package / "altruism.py").write_text(walk.blocks("algorithms.md", "python")[0], encoding="utf-8")
+    entry_points = walk.blocks("algorithms.md", "toml")[0]
+    (package / "pyproject.toml").write_text(_PROJECT.format(entry_points=entry_points), encoding="utf-8")
+    walk.do("pip install --quiet ./altruism", walk.desk)
+    walk.do("foretell simulate exchange-quick --episodes 40 --set algorithm.name=altruism", walk.desk)
+
+
+def _fault_test(walk: Walk) -> None:
+    walk.step("[A test of what faults do](../testing.md)")
+    tests = "\n\n".join(walk.blocks("testing.md", "python"))
+    (walk.desk / "test_faults.py").write_text(tests, encoding="utf-8")
+    walk.do("pip install --quiet pytest", walk.desk)
+    walk.do("pytest -q test_faults.py", walk.desk)
+
+
+_PARTS: tuple[Callable[[Walk], None], ...] = (_first_figure, _first_run, _own_environment, _own_algorithm, _fault_test)
+
+
+def _page(walk: Walk, total_s: float) -> str:
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = [
+        "# A newcomer's path, timed",
+        "",
+        "From a clean clone to an environment, an algorithm and fault tests of one's own, with the commands and files of the pages as",
+        "they stand: `.venv/bin/python tools/newcomer.py`. Reading and writing are not in it.",
+        "",
+        f"{_machine()}; commit {commit.stdout.strip()}; {total_s:.0f} s in all.",
+        "",
+    ]
+    for title, commands in walk.steps:
+        lines += [f"## {title}", "", "| command | s |", "|---|---|"]
+        lines += [f"| `{command.replace('|', chr(92) + '|').replace(str(ROOT), 'FORETELL')}` | {s:.1f} |" for command, s in commands]
+        lines += [f"| together | {sum(s for _, s in commands):.1f} |", ""]
+    return "\n".join(lines)
+
+
+def _machine() -> str:
+    text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    model = re.findall(r"^model name\s*: (.*)$", text, re.MULTILINE)
+    memory = re.findall(r"^MemTotal: +(\d+)", Path("/proc/meminfo").read_text(encoding="utf-8"), re.MULTILINE)
+    cores, load = os.cpu_count(), os.getloadavg()[1]
+    return (
+        f"{model[0] if model else platform.machine()}, {cores} cores, {int(memory[0]) / 2**20:.0f} GiB, "
+        f"Python {platform.python_version()}; a load of {load:.1f} at the end, {cores} would be all of the machine"
+    )
+
+
+if __name__ == "__main__":
+    main()
