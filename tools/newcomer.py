@@ -2,9 +2,9 @@
 
     .venv/bin/python tools/newcomer.py > docs/results/newcomer.md
 
-What the pages tell a newcomer is done, in the order in which they tell it: clone, `make demo` to the first learning curve,
-and then, with the blocks of the pages as they stand, the first run, an environment of one's own, an algorithm of one's own
-and a fault test. It clones what is committed, and downloads what requirements.lock names. What a command says goes to
+What the pages tell a newcomer is done, in the order in which they tell it: clone, `make demo` to the first learning
+curve, and then, with the blocks of the pages as they stand, the first run, an environment of one's own, an algorithm of
+one's own and a fault test. It clones what is committed, and downloads what requirements.lock names. What a command says goes to
 standard error, so that one sees what a newcomer sees.
 """
 
@@ -22,15 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_PROJECT = """[project]
-name = "altruism"
-version = "1.0"
-
-[tool.setuptools]
-py-modules = ["altruism"]
-
-{entry_points}"""
 
 
 @dataclass
@@ -57,7 +50,9 @@ class Walk:
         sys.stderr.write(f"$ {line}\n")
         path = f"{self.clone / '.venv' / 'bin'}:{os.environ['PATH']}"
         clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-        done = subprocess.run(["bash", "-c", line], cwd=folder, env=clean | {"PATH": path}, stdout=sys.stderr, check=False)
+        done = subprocess.run(
+            ["bash", "-c", line], cwd=folder, env=clean | {"PATH": path}, stdout=sys.stderr, check=False
+        )
         if done.returncode:
             sys.exit(f"`{line}` ended with {done.returncode}")
         self.steps[-1][1].append((line, time.monotonic() - began_at))
@@ -67,9 +62,18 @@ class Walk:
         text = (self.clone / "docs" / page).read_text(encoding="utf-8")
         return [block for language, block in _BLOCK.findall(text) if language in languages]
 
+    def write(self, page: str, *names: str) -> None:
+        """Write files that the page shows."""
+        for block in self.blocks(page, "python", "toml"):
+            first = block.split("\n")[0].removeprefix("# ")
+            if first in names:
+                (self.desk / first).write_text(block, encoding="utf-8")
+
     def lines(self, page: str) -> list[str]:
         """What a page has a shell do."""
-        return [line.split("  #")[0].rstrip() for block in self.blocks(page, "sh") for line in block.splitlines() if line]
+        return [
+            line.split("  #")[0].rstrip() for block in self.blocks(page, "sh") for line in block.splitlines() if line
+        ]
 
 
 def main() -> None:
@@ -99,22 +103,16 @@ def _first_run(walk: Walk) -> None:
 
 def _own_environment(walk: Walk) -> None:
     walk.step("[An environment of one's own](../environments.md#bring-your-own)")
-    for block in walk.blocks("environments.md", "python", "toml"):
-        if named := re.match(r"# (my_game\.\w+)\n", block):
-            (walk.desk / named[1]).write_text(block, encoding="utf-8")
+    walk.write("environments.md", "my_game.py", "my_game.toml")
     for line in walk.lines("environments.md"):
         walk.do(line, walk.desk)
 
 
 def _own_algorithm(walk: Walk) -> None:
     walk.step("[An algorithm of one's own](../algorithms.md#adding-one-from-another-package)")
-    package = walk.desk / "altruism"
-    package.mkdir()
-    (package / "altruism.py").write_text(walk.blocks("algorithms.md", "python")[0], encoding="utf-8")
-    entry_points = walk.blocks("algorithms.md", "toml")[0]
-    (package / "pyproject.toml").write_text(_PROJECT.format(entry_points=entry_points), encoding="utf-8")
-    walk.do("pip install --quiet ./altruism", walk.desk)
-    walk.do("foretell simulate exchange-quick --episodes 40 --set algorithm.name=altruism", walk.desk)
+    walk.write("algorithms.md", "altruism.py", "pyproject.toml")
+    for line in walk.lines("algorithms.md"):
+        walk.do(line, walk.desk)
 
 
 def _fault_test(walk: Walk) -> None:
@@ -129,19 +127,24 @@ _PARTS: tuple[Callable[[Walk], None], ...] = (_first_figure, _first_run, _own_en
 
 
 def _page(walk: Walk, total_s: float) -> str:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     lines = [
         "# A newcomer's path, timed",
         "",
-        "From a clean clone to an environment, an algorithm and fault tests of one's own, with the commands and files of the pages as",
-        "they stand: `.venv/bin/python tools/newcomer.py`. Reading and writing are not in it.",
+        "From a clean clone to an environment, an algorithm and fault tests of one's own, with the commands and files of",
+        "the pages as they stand: `.venv/bin/python tools/newcomer.py`. Reading and writing are not in it.",
         "",
         f"{_machine()}; commit {commit.stdout.strip()}; {total_s:.0f} s in all.",
         "",
     ]
     for title, commands in walk.steps:
         lines += [f"## {title}", "", "| command | s |", "|---|---|"]
-        lines += [f"| `{command.replace('|', chr(92) + '|').replace(str(ROOT), 'FORETELL')}` | {s:.1f} |" for command, s in commands]
+        lines += [
+            f"| `{command.replace('|', chr(92) + '|').replace(str(ROOT), 'FORETELL')}` | {s:.1f} |"
+            for command, s in commands
+        ]
         lines += [f"| together | {sum(s for _, s in commands):.1f} |", ""]
     return "\n".join(lines)
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import tomllib
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import tomli_w
-from packages import install
 
 from scenarios.document.loading import load_scenario, parse_scenario
 from scenarios.document.planning import make_plan
@@ -29,20 +26,16 @@ _EVERYBODY = ("environment", "agent-0", "agent-1", "agent-2")
 """Of `exchange-quick`, the scenario of all pages about hosts."""
 
 
-def load_block(text: str, file: Path | None, before: str) -> None:
-    """Read it as what it is: a fleet, a sweep, a project with an algorithm, or a scenario, whole or a part of one.
+def load_block(text: str, file: Path | None) -> None:
+    """Read it as what it is: a project, a fleet, a sweep, or a scenario, whole or a part of one.
 
     Args:
         text: The block.
         file: Where it lies, if the page says so; it is whole then.
-        before: The Python block before it, which a project holds.
     """
     tables = tomllib.loads(text)
     if "project" in tables:
-        entries = tables["project"]["entry-points"]["foretell.algorithms"]
-        (module,) = {place.split(":")[0] for place in entries.values()}
-        install(Path(sys.path[0]), before, entries, module)
-        assert {each.name for each in metadata.entry_points(group="foretell.algorithms")} >= set(entries)
+        assert file is not None, "say what file it is in its first line: # pyproject.toml"
     elif "scenarios" in tables:
         assert file is not None, "say what file it is in its first line: # my-sweep.toml"
         assert read_sweep(file).cells

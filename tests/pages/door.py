@@ -49,9 +49,7 @@ class Door:
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(str(root / "door"))
         self._listening.listen()
-        text = _CLIENT.format(
-            python=sys.executable, door=str(root / "door"), answer=ANSWER.format, size=ANSWER.size
-        )
+        text = _CLIENT.format(python=sys.executable, door=str(root / "door"), answer=ANSWER.format, size=ANSWER.size)
         self.program.write_text(text)
         self.program.chmod(0o755)
         self._pids: set[int] = set()

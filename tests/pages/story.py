@@ -2,9 +2,9 @@
 
 | block | what is done |
 |---|---|
-| `sh` | each line by bash, with `foretell`, `python`, `pip`, `pytest` found; it ends with 0, unless stories.toml knows better |
+| `sh` | each line by bash; it ends with 0, unless stories.toml knows better |
 | `text` | what the lines of the block before it print, `...` for what is left out |
-| `python` | executed, all of a page in one namespace; tests are run by pytest; `# name.py` in its first line makes a file of it |
+| `python` | executed, all of a page in one namespace, tests by pytest; `# name.py` in its first line makes a file of it |
 | `toml` | read as what it is: see documents.py; `# name.toml` makes a file of it |
 | `{...}` | left to Sphinx, which builds the page (tests/test_site.py) |
 | without a language | a drawing, in which no command stands |
@@ -84,7 +84,6 @@ class Story:
     port: str = field(default_factory=lambda: str(free_ports(8)))
     _said: str = ""
     _known: dict[str, Any] = field(default_factory=lambda: {"__name__": "page"})
-    _python: str = ""
     _tests: list[str] = field(default_factory=list)
     _replaced: set[str] = field(default_factory=set)
 
@@ -139,7 +138,9 @@ class Story:
         """See that stories.toml speaks of what the page has."""
         unused = set(self.telling.instead) - self._replaced
         assert not unused, f"stories.toml replaces what the page does not say any more: {sorted(unused)}"
-        missed = {*self.telling.exactly, *self.telling.ends, *self.telling.says, *self.telling.left_out} - set(self.executed)
+        missed = {*self.telling.exactly, *self.telling.ends, *self.telling.says, *self.telling.left_out} - set(
+            self.executed
+        )
         assert not missed, f"stories.toml knows lines that the page does not have any more: {sorted(missed)}"
 
     def _tell(self, block: Block) -> None:
@@ -151,7 +152,7 @@ class Story:
             case "python":
                 self._execute(block)
             case "toml":
-                load_block(block.text, self._file(block), self._python)
+                load_block(block.text, self._file(block))
             case "":
                 stray = [line for line in block.lines if line.split()[0] in PROGRAMS]
                 assert not stray, f"{block.place}: a drawing has a command, so say what it is (```sh): {stray}"
@@ -168,7 +169,9 @@ class Story:
         done = self._shell(line if bare in self.telling.exactly else self._shorter(line))
         print(f"{__import__('time').monotonic() - began:6.2f} {line}", file=sys.stderr, flush=True)
         said = done.stdout + done.stderr
-        assert done.returncode == self.telling.ends.get(bare, 0), f"{place}: {line}\nended with {done.returncode}\n{said}"
+        assert done.returncode == self.telling.ends.get(bare, 0), (
+            f"{place}: {line}\nended with {done.returncode}\n{said}"
+        )
         assert "Traceback" not in said, f"{place}: {line}\n{said}"
         assert self.telling.says.get(bare, "") in said, f"{place}: {line}\n{said}"
         return done.stdout
@@ -219,7 +222,6 @@ class Story:
             assert line == "..." or line.rstrip() in printed, f"{block.place}: {line}\nis not shown:\n{self._said}"
 
     def _execute(self, block: Block) -> None:
-        self._python = block.text
         if re.search(r"^def test_", block.text, re.MULTILINE):
             self._tests.append(block.text)
             return

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.processes
 
 STORIES = read_stories()
 TOLD = [page for page in PAGES if "results" not in page.parts and blocks_of(page)]
-"""Pages of results say what was run once, for hours, and what came of it: tests/test_documents.py checks their commands."""
+"""Pages of results say what was run once, for hours, and what came of it: test_documents.py checks their commands."""
 
 
 @pytest.fixture(scope="module")
