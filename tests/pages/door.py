@@ -7,12 +7,19 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
-from runs import _warm_server
+from runs import warm_server
 from warm import ANSWER, LARGEST_REQUEST
 
+_IMPORTED = (
+    "scenarios.commands.study",
+    "scenarios.commands.experiments.sweep",
+    "scenarios.play.picture",
+    "scipy.stats",
+)
 _CLIENT = """#!{python} -IS
 import json, os, signal, socket, struct, sys
 
@@ -37,13 +44,11 @@ sys.exit(code if code >= 0 else 128 - code)
 
 
 class Door:
-    """Takes the calls; as a context it leaves none of them.
+    """Takes the calls; as a context it leaves none of them."""
 
-    Args:
-        root: For its socket.
-    """
-
-    def __init__(self, root: Path) -> None:
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="ft")  # not one of pytest's: sockets have short names
+        root = Path(self._folder.name)
         self.program = root / "foretell"
         """What shells call."""
         self._listening = socket.socket(socket.AF_UNIX)
@@ -64,6 +69,7 @@ class Door:
         for pid in self._pids:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
+        self._folder.cleanup()
 
     def _take(self) -> None:
         with contextlib.suppress(OSError):
@@ -77,7 +83,7 @@ class Door:
             request, files, _, _ = socket.recv_fds(caller, LARGEST_REQUEST, 3)
             ours, its = socket.socketpair()
             given, output, errors = files
-            socket.send_fds(_warm_server(), [request], [its.fileno(), output, errors, given])
+            socket.send_fds(warm_server(*_IMPORTED), [request], [its.fileno(), output, errors, given])
             for file in files:
                 os.close(file)
             its.close()

@@ -4,8 +4,8 @@
 |---|---|
 | `sh` | each line by bash; it ends with 0, unless stories.toml knows better |
 | `text` | what the lines of the block before it print, `...` for what is left out |
-| `python` | executed, all of a page in one namespace, tests by pytest; `# name.py` in its first line makes a file of it |
-| `toml` | read as what it is: see documents.py; `# name.toml` makes a file of it |
+| `python` | executed, all of a page in one namespace, tests by pytest; `# name.py` in its first line makes a file |
+| `toml` | read as what it is: see documents.py; `# name.toml` makes a file |
 | `{...}` | left to Sphinx, which builds the page (tests/test_site.py) |
 | without a language | a drawing, in which no command stands |
 """
@@ -26,13 +26,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from limits import LIMIT_S
-from ports import free_ports
-from runs import until
 from pages.documents import load_block
 from pages.door import Door
-from pages.page import ROOT, Block
-from pages.telling import Telling
+from pages.page import ROOT, Block, blocks_of
+from pages.telling import Telling, read_stories
+from ports import free_ports
+from runs import until
 
 from broker.errors import UserError
 from scenarios.commands.exit_codes import ExitCode
@@ -146,7 +147,7 @@ class Story:
     def _tell(self, block: Block) -> None:
         match block.language:
             case "sh":
-                self._said = "".join(self._line(line, block.place) for line in block.lines)
+                self._said = "".join(self._line(line, block.place) for line in told_lines(block, self.telling))
             case "text":
                 self._is_shown(block)
             case "python":
@@ -161,13 +162,12 @@ class Story:
 
     def _line(self, line: str, place: str) -> str:
         """Execute a line of a shell; what it prints."""
-        bare = re.split(r"\s+#\s", line)[0].strip()
+        bare = bare_line(line)
         self.executed.append(bare)
-        if bare in self.telling.left_out or bare.startswith("#"):
-            return ""
-        began = __import__("time").monotonic()
+        cpu = lambda: int(Path("/sys/fs/cgroup/cpuacct/ftdocs/cpuacct.usage").read_text()) / 1e9
+        began = cpu()
         done = self._shell(line if bare in self.telling.exactly else self._shorter(line))
-        print(f"{__import__('time').monotonic() - began:6.2f} {line}", file=sys.stderr, flush=True)
+        print(f"{cpu() - began:6.2f} {line}", file=sys.stderr, flush=True)
         said = done.stdout + done.stderr
         assert done.returncode == self.telling.ends.get(bare, 0), (
             f"{place}: {line}\nended with {done.returncode}\n{said}"
@@ -254,6 +254,39 @@ class Story:
     def _summary(self, folder: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.folder / folder / "summary.json").read_text(encoding="utf-8"))
         return found
+
+
+def bare_line(line: str) -> str:
+    """A line of a shell without its comment."""
+    return re.split(r"(?:^|\s)#\s", line)[0].strip()
+
+
+def told_lines(block: Block, telling: Telling) -> list[str]:
+    """The lines that are executed: a block whose first line is left out is left out whole, any other line alone."""
+    lines = [line for line in block.lines if bare_line(line)]
+    if lines and bare_line(lines[0]) in telling.left_out:
+        return []
+    return [line for line in lines if bare_line(line) not in telling.left_out]
+
+
+def tell_page(name: str, door: Door, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Execute a page in a folder of its own.
+
+    Args:
+        name: Of the page, from the root of the repository.
+        door: What its shells call `foretell`.
+        root: A folder that is empty.
+        monkeypatch: Takes back what is changed meanwhile.
+    """
+    stories = read_stories()
+    site, folder = root / "site", root / "page"
+    site.mkdir()
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    story = Story(folder, stories.of(name), stories.always, site)
+    story.furnish(door)
+    monkeypatch.chdir(folder)
+    story.tell(blocks_of(ROOT / name))
 
 
 def _copy(source: Path, place: Path) -> None:

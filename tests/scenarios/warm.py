@@ -6,11 +6,11 @@ belongs to it in its own way. One thing is replaced: the fork server of a run is
 started as an interpreter, and so has its imports too. What is claimed about a start itself is tested with a fresh
 interpreter: see `foretell_afresh` and `start_afresh` in runs.py.
 
-Run as a script, with the number of an inherited socket. Each request on it is a JSON list of words, environment and
-folder, with three files or four: a socket for the answers, the command's standard output and error, and its input, if
-it has one. The answers are the command's process id and, when it has ended, its exit code. It ends when the other side
-of its socket is closed. Where the environment has FORETELL_DOOR, the path of a program that asks here too (pages/door.py),
-commands that start others start that one.
+Run as a script, with the number of an inherited socket, and names of more modules to import. Each request on the socket
+is a JSON list of words, environment and folder, with three files or four: a socket for the answers, the command's
+standard output and error, and its input, if it has one. The answers are the command's process id and, when it has
+ended, its exit code. It ends when the other side of its socket is closed. Where the environment has FORETELL_DOOR, the
+path of a program that asks here too (pages/door.py), commands that start others start that one.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main() -> None:
     """Fork a command for each request."""
     with socket.socket(fileno=int(sys.argv[1])) as door:
         limit_threads()
-        for name in _IMPORTED:
+        for name in (*_IMPORTED, *sys.argv[2:]):
             importlib.import_module(name)
         for way in get_args(WayName):
             way_called(way)

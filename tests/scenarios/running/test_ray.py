@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ import pytest
 import test_nodes
 from cluster.ray_cluster import OTHER, RayNodes, need_ray, processes_that_name, two_nodes
 from hosted_nodes import HOMES, HostedNodes
+from pages.door import Door
+from pages.page import ROOT, blocks_of
+from pages.story import tell_page
 from runs import TINY, foretell, simulate_here, start, summary, until
 from test_nodes import Stage
 
@@ -89,6 +93,16 @@ def test_a_study_on_a_cluster_gives_the_files_of_a_local_one(cluster: RayNodes, 
         assert result.returncode == 0, result.stderr
     for name in ("fig1.md", "fig1.json", "fig1.png"):
         assert (tmp_path / "far" / name).read_bytes() == (tmp_path / "here" / name).read_bytes(), name
+
+
+def test_the_page_about_clusters_is_so(cluster: RayNodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    with Door() as door:
+        tell_page("docs/cluster.md", door, tmp_path, monkeypatch)
+    beginning = next(block for block in blocks_of(ROOT / "docs" / "cluster.md") if "ray start" in block.text)
+    start_command = pytest.importorskip("ray.scripts.scripts").start
+    for line in beginning.lines:
+        start_command.make_context("ray start", shlex.split(line, comments=True)[2:])
 
 
 def test_an_actor_that_is_killed_and_a_node_that_is_gone_change_no_digest(cluster: RayNodes, tmp_path: Path) -> None:
