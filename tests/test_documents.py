@@ -11,27 +11,19 @@ import sys
 import zipfile
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import click
-import numpy as np
 import pytest
+from pages.page import PAGES, blocks_of
 
 from broker.release import FORETELL
 from scenarios.commands import exit_codes as module_of_exit_codes
 from scenarios.commands.main import foretell
-from scenarios.document.loading import catalogue_names, load_scenario, parse_scenario
-from scenarios.document.planning import make_plan
-from scenarios.trials.quiet_run import try_out
+from scenarios.document.loading import catalogue_names
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 RESULTS = ROOT / "docs" / "results"
-
-
-def blocks(text: str, language: str = "") -> list[str]:
-    found = re.findall(r"^```(\w*)\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
-    return [block for named, block in found if named == language]
 
 
 def test_the_first_screen_shows_what_it_is_two_commands_and_a_picture() -> None:
@@ -42,22 +34,13 @@ def test_the_first_screen_shows_what_it_is_two_commands_and_a_picture() -> None:
     assert (ROOT / picture).read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_scenario_in_the_readme_can_run() -> None:
-    (example,) = blocks(README, "toml")
-    plan = make_plan(parse_scenario(example, {}))
-    assert len(plan.agents) == 4
-    assert plan.scenario.faults
-
-
-PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
-
-
 def test_every_command_in_readme_and_docs_exists_with_its_options() -> None:
     commands = [
         line
         for page in PAGES
-        for block in blocks(page.read_text(encoding="utf-8"))
-        for line in block.replace("\\\n", " ").split("\n")
+        for block in blocks_of(page)
+        if block.language in ("sh", "")
+        for line in block.lines
         if line.startswith("foretell ")
     ]
     assert len(commands) > 50
@@ -68,22 +51,6 @@ def test_every_command_in_readme_and_docs_exists_with_its_options() -> None:
             name, inner, words = inner.resolve_command(context, [*context._protected_args, *context.args])
             assert inner is not None, command
             context = inner.make_context(name, words, parent=context)
-
-
-def test_the_examples_of_the_page_about_policies_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    example, elsewhere = blocks((ROOT / "docs" / "policy.md").read_text(encoding="utf-8"), "python")
-    (out,) = re.findall(r'Path\("([^"]+)/policy"\)', example)
-    monkeypatch.chdir(tmp_path)
-    scenario = load_scenario("exchange-quick", {"episodes": 1, "parallel_episodes": 4, "environment.steps": 2})
-    try_out(scenario, Path(out))
-    found: dict[str, Any] = {}
-    exec(example, found)
-    assert found["probabilities"].shape == (4, 6)
-    np.testing.assert_allclose(found["probabilities"].sum(axis=1), 1, rtol=1e-6)
-    foretell(["policy", "export", out, "--format", "torch", "--out", "exported"], standalone_mode=False)
-    before = found["probabilities"]
-    exec(elsewhere, found)
-    np.testing.assert_allclose(found["probabilities"].detach().numpy(), before, atol=1e-6)
 
 
 def exit_codes(text: str) -> dict[int, str]:
@@ -205,3 +172,18 @@ def test_the_wheel_holds_the_catalogue_and_the_types(tmp_path: Path) -> None:
     for package in ("agent_node", "broker", "env_service", "scenarios"):
         assert f"{package}/py.typed" in names
     assert not [name for name in names if name.startswith(("tests/", "tools/"))]
+
+
+def test_the_tree_of_rooms_is_that_of_the_folders() -> None:
+    tree = next(block for block in blocks_of(ROOT / "docs" / "architecture.md") if not block.language)
+    above: list[str] = []
+    shown = set()
+    for indent, names in re.findall(r"^( *)((?:\w+/ *)+) ", tree.text, re.MULTILINE):
+        above = above[: len(indent) // 2]
+        found = ["".join((*above, name)) for name in re.findall(r"\w+/", names)]
+        shown |= set(found)
+        above.append(re.findall(r"\w+/", names)[-1])
+    packages = ("agent_node", "broker", "env_service", "scenarios")
+    rooms = {f"{path.parent.relative_to(ROOT)}/" for top in packages for path in (ROOT / top).rglob("__init__.py")}
+    assert shown - rooms == {"scenarios/catalogue/"}, "the page shows rooms that are not there"
+    assert not [room for room in rooms - shown if Path(room).name not in tree.text.lower()], "rooms that it leaves out"

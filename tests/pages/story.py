@@ -110,6 +110,8 @@ class Story:
             for block in blocks:
                 self._tell(block)
         self._run_tests()
+        for claim in self.telling.holds:
+            assert eval(claim, self._known), claim
         self._compare()
         self._nothing_is_left_over()
 

@@ -21,6 +21,7 @@ class Telling(Model):
     exactly: list[str] = Field(default_factory=list, description="Lines that are executed as they stand.")
     ends: dict[str, int] = Field(default_factory=dict, description="How lines end that do not end with 0.")
     says: dict[str, str] = Field(default_factory=dict, description="What a line says besides what the page shows.")
+    holds: list[str] = Field(default_factory=list, description="What is true of the page's Python at its end.")
     equal: list[list[str]] = Field(default_factory=list, description="Folders of runs with the same digests.")
     differ: list[list[str]] = Field(default_factory=list, description="Folders of runs with other curves.")
     shown_by: str = Field(default="", description="The committed summary that the page's output is from.")
