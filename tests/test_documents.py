@@ -8,7 +8,6 @@ import re
 import shlex
 import subprocess
 import sys
-import zipfile
 from importlib import import_module
 from pathlib import Path
 
@@ -16,10 +15,8 @@ import click
 import pytest
 from pages.page import PAGES, blocks_of
 
-from broker.release import FORETELL
 from scenarios.commands import exit_codes as module_of_exit_codes
 from scenarios.commands.main import foretell
-from scenarios.document.loading import catalogue_names
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -147,31 +144,6 @@ def test_the_table_of_results_shows_the_committed_figures() -> None:
         returns = f"{figures['team_return_first']:.2f} | {figures['team_return_last']:.2f}"
         arithmetic = figures.get("arithmetic", "")
         assert f"| {scenario} | {algorithm} | {seed} | {arithmetic} | {returns} |" in table
-
-
-@pytest.mark.processes
-def test_the_wheel_holds_the_catalogue_and_the_types(tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "-w",
-        tmp_path,
-        ROOT,
-    ]
-    subprocess.run(command, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("foretell-*.whl")
-    assert wheel.name.startswith(f"foretell-{FORETELL}-")
-    names = zipfile.ZipFile(wheel).namelist()
-    for name in catalogue_names():
-        assert f"scenarios/catalogue/{name}.toml" in names
-    for package in ("agent_node", "broker", "env_service", "scenarios"):
-        assert f"{package}/py.typed" in names
-    assert not [name for name in names if name.startswith(("tests/", "tools/"))]
 
 
 def test_the_tree_of_rooms_is_that_of_the_folders() -> None:
