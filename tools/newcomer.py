@@ -3,9 +3,9 @@
     .venv/bin/python tools/newcomer.py > docs/results/newcomer.md
 
 What the pages tell a newcomer is done, in the order in which they tell it: clone, `make demo` to the first learning
-curve, and then, with the blocks of the pages as they stand, the first run, an environment of one's own, an algorithm of
-one's own and a fault test. It clones what is committed, and downloads what requirements.lock names. What a command says goes to
-standard error, so that one sees what a newcomer sees.
+curve, and then, with the blocks of the pages as they stand, the first run, an environment, an algorithm and a fault
+test of one's own. It clones what is committed, and downloads what requirements.lock names. What a command says goes
+to standard error, so that one sees what a newcomer sees.
 """
 
 from __future__ import annotations
@@ -133,8 +133,8 @@ def _page(walk: Walk, total_s: float) -> str:
     lines = [
         "# A newcomer's path, timed",
         "",
-        "From a clean clone to an environment, an algorithm and fault tests of one's own, with the commands and files of",
-        "the pages as they stand: `.venv/bin/python tools/newcomer.py`. Reading and writing are not in it.",
+        "From a clean clone to an environment, an algorithm and fault tests of one's own, with the commands and files",
+        "of the pages as they stand: `.venv/bin/python tools/newcomer.py`. Reading and writing are not in it.",
         "",
         f"{_machine()}; commit {commit.stdout.strip()}; {total_s:.0f} s in all.",
         "",
