@@ -18,6 +18,7 @@ COMPLETE := $(VENV)/.complete
 
 demo: kernels
 	$(BIN)/foretell run exchange-quick
+	@echo "next: docs/first-run.md; PATH=$(CURDIR)/$(BIN):\$$PATH lets the shell find foretell"
 
 test: system $(COMPLETE) kernels check
 	$(BIN)/python -m pytest
@@ -36,13 +37,16 @@ docs: $(COMPLETE)
 
 $(READY): requirements.lock pyproject.toml
 	@$(MAKE) --no-print-directory system
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@echo "setting up $(VENV), once: downloads some 40 packages, a minute or two"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@echo "compiling the kernels, installing Foretell into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
 $(COMPLETE): $(READY) requirements-test.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.lock
+	@echo "adding what the tests take to $(VENV), once: torch among it, several minutes"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.lock
 	@touch $@
 
 # A fresh Debian has Python without its venv module, and no mosquitto; install them where we may, say so where we may not.

@@ -13,13 +13,9 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
-import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -27,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from limits import LIMIT_S
+from pages.desk import Desk
 from pages.documents import load_block
 from pages.door import Door
 from pages.page import ROOT, Block, blocks_of
@@ -42,24 +38,6 @@ from scenarios.results.reader import read_store
 PROGRAMS = ("foretell", "make", "python", "pip", "pytest", "ssh", "scp", "ray", "podman", "kubectl", "tar", "git")
 DIGESTS = ("curve_digest", "weights_digest")
 _NAMED = re.compile(r"# (\S+\.(?:py|toml))\n")
-_SSH = """#!/bin/sh
-# Every host is this one, with a home folder of its own; network namespaces with SSH servers: tests/scenarios/hosts.
-while :; do case "$1" in -T | --) shift ;; -o) shift 2 ;; *) break ;; esac; done
-name="${{1#*@}}"
-HOME="{folder}/there/${{name%.local}}" && shift
-mkdir -p "$HOME/foretell/bin"
-for python in python python3; do ln -sf "{folder}/.bin/foretell" "$HOME/foretell/bin/$python"; done
-cd "$HOME" && export HOME PATH="$HOME/foretell/bin:$PATH" && exec sh -c "$*"
-"""
-_SCP = """#!/bin/sh
-for to; do :; done
-name="${{to#*@}}"
-name="${{name%%:*}}"
-mkdir -p "{folder}/there/${{name%.local}}"
-[ "$1" != -r ] || shift
-while [ $# -gt 1 ]; do cp -r "$1" "{folder}/there/${{name%.local}}/${{to#*:}}" && shift; done
-"""
-_PYTHON = '#!/bin/sh\nexec {python} {words} "$@"\n'
 
 
 @dataclass
@@ -67,19 +45,17 @@ class Story:
     """A page while it is told.
 
     Attributes:
-        folder: Where it happens; `.bin` in it has the programs.
+        desk: Where it happens.
         telling: What is done otherwise.
         always: Text that is replaced on every page where it stands.
-        site: A folder for packages that the page installs.
         net: Of the hosts of the page: 127.NET.0.1 and so on, which nobody else uses.
         port: The first of eight that nobody uses.
         executed: Lines of shells, as the pages have them, that have been executed.
     """
 
-    folder: Path
+    desk: Desk
     telling: Telling
     always: dict[str, str]
-    site: Path
     executed: list[str] = field(default_factory=list)
     net: str = field(default_factory=lambda: str(random.randrange(1, 255)))
     port: str = field(default_factory=lambda: str(free_ports(8)))
@@ -87,20 +63,6 @@ class Story:
     _known: dict[str, Any] = field(default_factory=lambda: {"__name__": "page"})
     _tests: list[str] = field(default_factory=list)
     _replaced: set[str] = field(default_factory=set)
-
-    def furnish(self, door: Door) -> None:
-        """Put there what a reader has: programs, and files of the repository."""
-        programs = self.folder / ".bin"
-        programs.mkdir(parents=True)
-        (programs / "foretell").symlink_to(door.program)
-        for name, words in {"python": "", "pytest": "-m pytest -p no:cacheprovider", "pip": "-m pip"}.items():
-            (programs / name).write_text(_PYTHON.format(python=sys.executable, words=words))
-            (programs / name).chmod(0o755)
-        for name, text in {"ssh": _SSH, "scp": _SCP}.items():
-            (programs / name).write_text(text.format(folder=self.folder, python=sys.executable))
-            (programs / name).chmod(0o755)
-        for name, source in self.telling.files.items():
-            _copy(ROOT / source, self.folder / name)
 
     def tell(self, blocks: list[Block]) -> None:
         """Execute all that stands on the page."""
@@ -118,11 +80,8 @@ class Story:
     @contextmanager
     def _run_beside(self) -> Iterator[None]:
         """A run goes on until all is told, and is interrupted then."""
-        words = ["bash", "-c", f"exec {self._shorter(self.telling.beside)}"]
-        said = self.folder / ".bin" / "beside"
-        with said.open("w") as out:
-            run = subprocess.Popen(words, cwd=self.folder, env=self._environment(), stdout=out, stderr=out)
-        with run:
+        said = self.desk.folder / ".bin" / "beside"
+        with self.desk.start(self._shorter(self.telling.beside), said) as run:
             try:
                 until(lambda: self._has_played() or run.poll() is not None, "the first episode of the run beside")
                 assert run.poll() is None, said.read_text()
@@ -132,7 +91,7 @@ class Story:
         assert run.returncode == ExitCode.INTERRUPTED, said.read_text()
 
     def _has_played(self) -> bool:
-        for store in self.folder.glob("runs/*/run.sqlite"):
+        for store in self.desk.folder.glob("runs/*/run.sqlite"):
             with suppress(UserError), read_store(store) as reader:
                 return reader.count_episodes() > 0
         return False
@@ -141,9 +100,7 @@ class Story:
         """See that stories.toml speaks of what the page has."""
         unused = set(self.telling.instead) - self._replaced
         assert not unused, f"stories.toml replaces what the page does not say any more: {sorted(unused)}"
-        missed = {*self.telling.exactly, *self.telling.ends, *self.telling.says, *self.telling.left_out} - set(
-            self.executed
-        )
+        missed = {*self.telling.exactly, *self.telling.ends, *self.telling.says} - set(self.executed)
         assert not missed, f"stories.toml knows lines that the page does not have any more: {sorted(missed)}"
 
     def _tell(self, block: Block) -> None:
@@ -166,10 +123,7 @@ class Story:
         """Execute a line of a shell; what it prints."""
         bare = bare_line(line)
         self.executed.append(bare)
-        cpu = lambda: int(Path("/sys/fs/cgroup/cpuacct/ftdocs/cpuacct.usage").read_text()) / 1e9
-        began = cpu()
-        done = self._shell(line if bare in self.telling.exactly else self._shorter(line))
-        print(f"{cpu() - began:6.2f} {line}", file=sys.stderr, flush=True)
+        done = self.desk.run(line if bare in self.telling.exactly else self._shorter(line))
         said = done.stdout + done.stderr
         assert done.returncode == self.telling.ends.get(bare, 0), (
             f"{place}: {line}\nended with {done.returncode}\n{said}"
@@ -184,35 +138,6 @@ class Story:
                 self._replaced.add(said)
                 text = text.replace(said, other.replace("NET", self.net).replace("PORT", self.port))
         return text
-
-    def _shell(self, line: str) -> subprocess.CompletedProcess[str]:
-        programs = self.folder / ".bin"
-        output, errors = programs / "output", programs / "errors"  # files: what goes on behind & holds nobody up
-        with output.open("w") as out, errors.open("w") as err:
-            done = subprocess.run(
-                ["bash", "-c", line],
-                cwd=self.folder,
-                env=self._environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                timeout=LIMIT_S,
-                check=False,
-            )
-        return subprocess.CompletedProcess(line, done.returncode, output.read_text(), errors.read_text())
-
-    def _environment(self) -> dict[str, str]:
-        programs = self.folder / ".bin"
-        return os.environ | {
-            "PATH": f"{programs}:{os.environ['PATH']}",
-            "HOME": str(self.folder),
-            "SITE": str(self.site),
-            "PYTHONPATH": str(self.site),
-            "FORETELL_DOOR": str(programs / "foretell"),
-            "PIP_NO_INDEX": "1",
-            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-            "COLUMNS": "120",
-        }
 
     def _is_shown(self, block: Block) -> None:
         """See that what the page shows is what was printed, or what the committed run says."""
@@ -235,14 +160,14 @@ class Story:
         named = _NAMED.match(block.text)
         if named is None:
             return None
-        path = self.folder / named[1]
+        path = self.desk.folder / named[1]
         path.write_text(self._shorter(block.text), encoding="utf-8")
         return path
 
     def _run_tests(self) -> None:
         if self._tests:
-            (self.folder / "test_of_page.py").write_text("\n\n".join(self._tests), encoding="utf-8")
-            done = self._shell("pytest -q --rootdir . test_of_page.py")
+            (self.desk.folder / "test_of_page.py").write_text("\n\n".join(self._tests), encoding="utf-8")
+            done = self.desk.run("pytest -q --rootdir . test_of_page.py")
             assert done.returncode == 0, done.stdout
 
     def _compare(self) -> None:
@@ -254,7 +179,7 @@ class Story:
             assert len(set(weights.values())) == len(group), weights
 
     def _summary(self, folder: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.folder / folder / "summary.json").read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads((self.desk.folder / folder / "summary.json").read_text(encoding="utf-8"))
         return found
 
 
@@ -285,18 +210,11 @@ def tell_page(name: str, door: Door, root: Path, monkeypatch: pytest.MonkeyPatch
     site.mkdir()
     monkeypatch.syspath_prepend(site)
     monkeypatch.setenv("MPLBACKEND", "Agg")
-    story = Story(folder, stories.of(name), stories.always, site)
-    story.furnish(door)
+    telling = stories.of(name)
+    desk = Desk(folder, site)
+    desk.furnish(door, telling.files)
     monkeypatch.chdir(folder)
-    story.tell(blocks_of(ROOT / name))
-
-
-def _copy(source: Path, place: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_dir():
-        shutil.copytree(source, place, dirs_exist_ok=True)
-    else:
-        shutil.copy(source, place)
+    Story(desk, telling, stories.always).tell(blocks_of(ROOT / name))
 
 
 def _fits_summary(block: Block, summary: dict[str, Any]) -> None:
