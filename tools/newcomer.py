@@ -20,10 +20,25 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+class Timed(NamedTuple):
+    """A command, and what it took.
+
+    Attributes:
+        command: As a newcomer types it.
+        wall_s: Seconds until it was done.
+        processor_s: Seconds of processor time, of all that it started and waited for.
+    """
+
+    command: str
+    wall_s: float
+    processor_s: float
 
 
 @dataclass
@@ -33,12 +48,12 @@ class Walk:
     Attributes:
         clone: The clone.
         desk: An empty folder, for files of one's own.
-        steps: Title of a step, and its commands with their seconds.
+        steps: Title of a step, and its commands with their times.
     """
 
     clone: Path
     desk: Path
-    steps: list[tuple[str, list[tuple[str, float]]]]
+    steps: list[tuple[str, list[Timed]]]
 
     def step(self, title: str) -> None:
         """Begin another one."""
@@ -46,7 +61,7 @@ class Walk:
 
     def do(self, line: str, folder: Path) -> None:
         """Run a line in a shell, and take its time; ends where it fails, as a newcomer's patience does."""
-        began_at = time.monotonic()
+        began_at, used_s = time.monotonic(), _processor_s()
         sys.stderr.write(f"$ {line}\n")
         path = f"{self.clone / '.venv' / 'bin'}:{os.environ['PATH']}"
         clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
@@ -55,7 +70,7 @@ class Walk:
         )
         if done.returncode:
             sys.exit(f"`{line}` ended with {done.returncode}")
-        self.steps[-1][1].append((line, time.monotonic() - began_at))
+        self.steps[-1][1].append(Timed(line, time.monotonic() - began_at, _processor_s() - used_s))
 
     def blocks(self, page: str, *languages: str) -> list[str]:
         """The blocks of a page of the clone."""
@@ -140,13 +155,23 @@ def _page(walk: Walk, total_s: float) -> str:
         "",
     ]
     for title, commands in walk.steps:
-        lines += [f"## {title}", "", "| command | s |", "|---|---|"]
-        lines += [
-            f"| `{command.replace('|', chr(92) + '|').replace(str(ROOT), 'FORETELL')}` | {s:.1f} |"
-            for command, s in commands
-        ]
-        lines += [f"| together | {sum(s for _, s in commands):.1f} |", ""]
+        lines += [f"## {title}", "", "| command | s | processor s |", "|---|---|---|"]
+        together = Timed("together", sum(each.wall_s for each in commands), sum(each.processor_s for each in commands))
+        lines += [f"| {_shown(each)} | {each.wall_s:.1f} | {each.processor_s:.1f} |" for each in (*commands, together)]
+        lines += [""]
     return "\n".join(lines)
+
+
+def _shown(timed: Timed) -> str:
+    if timed.command == "together":
+        return timed.command
+    return f"`{timed.command.replace('|', chr(92) + '|').replace(str(ROOT), 'FORETELL')}`"
+
+
+def _processor_s() -> float:
+    """Of all commands so far."""
+    used = os.times()
+    return used.children_user + used.children_system
 
 
 def _machine() -> str:

@@ -113,7 +113,7 @@ def _become(words: list[str], environment: dict[str, str], folder: str) -> None:
     sys.path += [each for each in environment.get("PYTHONPATH", "").split(os.pathsep) if each]  # as a new one would
     sys.argv = ["foretell", *words]
     if "FORETELL_DOOR" in environment:
-        command_line.FORETELL = (environment["FORETELL_DOOR"],)
+        command_line.FORETELL = (sys.executable, "-IS", environment["FORETELL_DOOR"])
     util.spawnv_passfds = _start  # type: ignore[attr-defined]
     runpy.run_module("scenarios.commands.main", run_name="__main__", alter_sys=True)
 
