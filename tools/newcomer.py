@@ -1,6 +1,6 @@
 """Walks a newcomer's path from a clean clone, times it, and prints docs/results/newcomer.md.
 
-    .venv/bin/python tools/newcomer.py > docs/results/newcomer.md
+    .venv/bin/python tools/newcomer.py ["What else ran here meanwhile."] > docs/results/newcomer.md
 
 What the pages tell a newcomer is done, in the order in which they tell it: clone, `make demo` to the first learning
 curve, and then, with the blocks of the pages as they stand, the first run, an environment, an algorithm and a fault
@@ -153,6 +153,7 @@ def _page(walk: Walk, total_s: float) -> str:
         "",
         f"{_machine()}; commit {commit.stdout.strip()}; {total_s:.0f} s in all.",
         "",
+        *(line for note in sys.argv[1:] for line in (note, "")),
     ]
     for title, commands in walk.steps:
         lines += [f"## {title}", "", "| command | s | processor s |", "|---|---|---|"]
