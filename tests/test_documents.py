@@ -42,12 +42,35 @@ def test_every_command_in_readme_and_docs_exists_with_its_options() -> None:
     ]
     assert len(commands) > 50
     for command in commands:
-        words = shlex.split(command, comments=True)[1:]
-        context, inner = foretell.make_context("foretell", words), foretell
-        while isinstance(inner, click.Group):
-            name, inner, words = inner.resolve_command(context, [*context._protected_args, *context.args])
-            assert inner is not None, command
-            context = inner.make_context(name, words, parent=context)
+        parse(command)
+
+
+def test_commands_in_running_text_exist_with_their_options() -> None:
+    """They may leave arguments out, and stand for several with a | or a word in capitals."""
+    commands = set()
+    for page in PAGES:
+        text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+        commands |= {" ".join(found.split()) for found in re.findall(r"`(foretell [^`]+)`", text)}
+    assert len(commands) > 50
+    for command in commands:
+        try:
+            parse(command)
+        except click.MissingParameter as missing:
+            assert isinstance(missing.param, click.Argument), f"{command}: {missing}"
+        except (click.BadParameter, click.BadOptionUsage) as wrong:
+            assert re.search(r"[A-Z]|\||--(resume|slices)$", command), f"{command}: {wrong}"
+        except (click.exceptions.NoArgsIsHelpError, click.exceptions.Exit):
+            continue
+
+
+def parse(command: str) -> None:
+    """Have a command's words read as if it were to be executed."""
+    words = shlex.split(command, comments=True)[1:]
+    context, inner = foretell.make_context("foretell", words), foretell
+    while isinstance(inner, click.Group):
+        name, inner, words = inner.resolve_command(context, [*context._protected_args, *context.args])
+        assert inner is not None, command
+        context = inner.make_context(name, words, parent=context)
 
 
 def exit_codes(text: str) -> dict[int, str]:
