@@ -11,7 +11,7 @@ import tomli_w
 from scenarios.document.loading import load_scenario, parse_scenario
 from scenarios.document.planning import make_plan
 from scenarios.running.fleet import parse_fleet
-from scenarios.sweeps.reading import read_sweep
+from scenarios.sweeps.reading import sweep_of
 
 _WHOLE: dict[str, Any] = {
     "name": "of-a-page",
@@ -37,8 +37,7 @@ def load_block(text: str, file: Path | None) -> None:
     if "project" in tables:
         assert file is not None, "say what file it is in its first line: # pyproject.toml"
     elif "scenarios" in tables:
-        assert file is not None, "say what file it is in its first line: # my-sweep.toml"
-        assert read_sweep(file).cells
+        assert sweep_of(file or Path("of-a-page.toml"), text).cells
     elif all(isinstance(each, dict) and {"participants", "dial"} & set(each) for each in tables.values()):
         parse_fleet(text).homes(_EVERYBODY)
     elif file is not None or "name" in tables:
