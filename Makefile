@@ -4,6 +4,7 @@
 # make check  lint and types alone
 # make docs   the documentation as a site, in build/docs
 # make wheels a wheel for x86-64 and one for aarch64, in dist/
+# make release wheels and source, checked as strangers install them; uploads nothing
 # make lock   renew the pinned versions from what the environment holds
 
 PYTHON ?= python3
@@ -12,11 +13,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 COMPLETE := $(VENV)/.complete
 
-.PHONY: demo test quick check docs wheels lock system kernels cross clean
+.PHONY: demo test quick check docs wheels release lock system kernels cross clean
 .DEFAULT_GOAL := demo
 
 demo: kernels
 	$(BIN)/foretell run exchange-quick
+	@echo "next: docs/first-run.md; PATH=$(CURDIR)/$(BIN):\$$PATH lets the shell find foretell"
 
 test: system $(COMPLETE) kernels check
 	$(BIN)/python -m pytest
@@ -35,13 +37,16 @@ docs: $(COMPLETE)
 
 $(READY): requirements.lock pyproject.toml
 	@$(MAKE) --no-print-directory system
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@echo "setting up $(VENV), once: downloads some 40 packages, a minute or two"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@echo "compiling the kernels, installing Foretell into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
 $(COMPLETE): $(READY) requirements-test.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.lock
+	@echo "adding what the tests take to $(VENV), once: torch among it, several minutes"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.lock
 	@touch $@
 
 # A fresh Debian has Python without its venv module, and no mosquitto; install them where we may, say so where we may not.
@@ -80,6 +85,10 @@ kernels: $(READY)
 
 wheels: $(COMPLETE) cross
 	for machine in x86_64 aarch64; do FORETELL_MACHINE=$$machine $(BIN)/python -m build --wheel || exit 1; done
+
+release: wheels
+	$(BIN)/python -m build --sdist
+	$(BIN)/python tools/release.py
 
 # What compiles for the machine of the two that this one is not.
 cross:

@@ -5,7 +5,7 @@ A plain `pip install foretell` is a node: an agent, our own tasks, a host, a bro
 
 from __future__ import annotations
 
-FORETELL = "0.1.0"
+FORETELL = "0.2.0"
 """Read by setup from here: to ask the installed package would cost each process 2 MB."""
 EXTRAS = {
     "gymnasium": "lab",

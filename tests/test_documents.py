@@ -8,30 +8,19 @@ import re
 import shlex
 import subprocess
 import sys
-import zipfile
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import click
-import numpy as np
 import pytest
+from pages.page import PAGES, blocks_of
 
-from broker.release import FORETELL
 from scenarios.commands import exit_codes as module_of_exit_codes
 from scenarios.commands.main import foretell
-from scenarios.document.loading import catalogue_names, load_scenario, parse_scenario
-from scenarios.document.planning import make_plan
-from scenarios.trials.quiet_run import try_out
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 RESULTS = ROOT / "docs" / "results"
-
-
-def blocks(text: str, language: str = "") -> list[str]:
-    found = re.findall(r"^```(\w*)\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
-    return [block for named, block in found if named == language]
 
 
 def test_the_first_screen_shows_what_it_is_two_commands_and_a_picture() -> None:
@@ -42,48 +31,54 @@ def test_the_first_screen_shows_what_it_is_two_commands_and_a_picture() -> None:
     assert (ROOT / picture).read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_scenario_in_the_readme_can_run() -> None:
-    (example,) = blocks(README, "toml")
-    plan = make_plan(parse_scenario(example, {}))
-    assert len(plan.agents) == 4
-    assert plan.scenario.faults
-
-
-PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
-
-
 def test_every_command_in_readme_and_docs_exists_with_its_options() -> None:
     commands = [
         line
         for page in PAGES
-        for block in blocks(page.read_text(encoding="utf-8"))
-        for line in block.replace("\\\n", " ").split("\n")
+        for block in blocks_of(page)
+        if block.language in ("sh", "")
+        for line in block.lines
         if line.startswith("foretell ")
     ]
     assert len(commands) > 50
     for command in commands:
-        words = shlex.split(command, comments=True)[1:]
-        context, inner = foretell.make_context("foretell", words), foretell
-        while isinstance(inner, click.Group):
-            name, inner, words = inner.resolve_command(context, [*context._protected_args, *context.args])
-            assert inner is not None, command
-            context = inner.make_context(name, words, parent=context)
+        parse(command)
 
 
-def test_the_examples_of_the_page_about_policies_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    example, elsewhere = blocks((ROOT / "docs" / "policy.md").read_text(encoding="utf-8"), "python")
-    (out,) = re.findall(r'Path\("([^"]+)/policy"\)', example)
-    monkeypatch.chdir(tmp_path)
-    scenario = load_scenario("exchange-quick", {"episodes": 1, "parallel_episodes": 4, "environment.steps": 2})
-    try_out(scenario, Path(out))
-    found: dict[str, Any] = {}
-    exec(example, found)
-    assert found["probabilities"].shape == (4, 6)
-    np.testing.assert_allclose(found["probabilities"].sum(axis=1), 1, rtol=1e-6)
-    foretell(["policy", "export", out, "--format", "torch", "--out", "exported"], standalone_mode=False)
-    before = found["probabilities"]
-    exec(elsewhere, found)
-    np.testing.assert_allclose(found["probabilities"].detach().numpy(), before, atol=1e-6)
+def test_commands_in_running_text_exist_with_their_options() -> None:
+    """They may leave arguments out, and stand for several with a | or a word in capitals."""
+    commands = set()
+    for page in PAGES:
+        text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+        commands |= {" ".join(found.split()) for found in re.findall(r"`(foretell [^`]+)`", text)}
+    assert len(commands) > 50
+    for command in commands:
+        problem = refused(command)
+        if isinstance(problem, click.MissingParameter):
+            assert isinstance(problem.param, click.Argument), f"{command}: {problem}"
+        elif problem is not None:
+            assert re.search(r"[A-Z]|\||--(resume|slices)$", command), f"{command}: {problem}"
+
+
+def refused(command: str) -> click.UsageError | None:
+    """What the command line has against a command; nothing against one that only says something."""
+    try:
+        parse(command)
+    except (click.exceptions.NoArgsIsHelpError, click.exceptions.Exit):
+        return None
+    except click.UsageError as problem:
+        return problem
+    return None
+
+
+def parse(command: str) -> None:
+    """Have a command's words read as if it were to be executed."""
+    words = shlex.split(command, comments=True)[1:]
+    context, inner = foretell.make_context("foretell", words), foretell
+    while isinstance(inner, click.Group):
+        name, inner, words = inner.resolve_command(context, [*context._protected_args, *context.args])
+        assert inner is not None, command
+        context = inner.make_context(name, words, parent=context)
 
 
 def exit_codes(text: str) -> dict[int, str]:
@@ -182,26 +177,16 @@ def test_the_table_of_results_shows_the_committed_figures() -> None:
         assert f"| {scenario} | {algorithm} | {seed} | {arithmetic} | {returns} |" in table
 
 
-@pytest.mark.processes
-def test_the_wheel_holds_the_catalogue_and_the_types(tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "-w",
-        tmp_path,
-        ROOT,
-    ]
-    subprocess.run(command, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("foretell-*.whl")
-    assert wheel.name.startswith(f"foretell-{FORETELL}-")
-    names = zipfile.ZipFile(wheel).namelist()
-    for name in catalogue_names():
-        assert f"scenarios/catalogue/{name}.toml" in names
-    for package in ("agent_node", "broker", "env_service", "scenarios"):
-        assert f"{package}/py.typed" in names
-    assert not [name for name in names if name.startswith(("tests/", "tools/"))]
+def test_the_tree_of_rooms_is_that_of_the_folders() -> None:
+    tree = next(block for block in blocks_of(ROOT / "docs" / "architecture.md") if not block.language)
+    above: list[str] = []
+    shown = set()
+    for indent, names in re.findall(r"^( *)((?:\w+/ *)+) ", tree.text, re.MULTILINE):
+        above = above[: len(indent) // 2]
+        found = ["".join((*above, name)) for name in re.findall(r"\w+/", names)]
+        shown |= set(found)
+        above.append(re.findall(r"\w+/", names)[-1])
+    packages = ("agent_node", "broker", "env_service", "scenarios")
+    rooms = {f"{path.parent.relative_to(ROOT)}/" for top in packages for path in (ROOT / top).rglob("__init__.py")}
+    assert shown - rooms == {"scenarios/catalogue/"}, "the page shows rooms that are not there"
+    assert not [room for room in rooms - shown if Path(room).name not in tree.text.lower()], "rooms that it leaves out"

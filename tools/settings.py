@@ -17,11 +17,32 @@ HEAD = """# Settings of a scenario
 Every setting with its default, its range and the reason for it. `foretell check SCENARIO` prints the same settings
 with the values of one scenario; `--set PATH=VALUE` changes any of them for one run. This page is made from the typed
 document (`.venv/bin/python tools/settings.py > docs/settings.md`).
-
+"""
+TABLE = """
 | setting | default | range | meaning |
 |---|---|---|---|
 """
 SIGNS = {Ge: ">=", Gt: ">", Le: "<=", Lt: "<"}
+
+
+def sections() -> Iterator[str]:
+    """The settings of the document itself, and a section for each part of it and each kind of such a part."""
+    found = list(rows(Scenario))
+    yield TABLE + "".join(f"{row}\n" for row in found if "." not in _place(row) and not row.startswith("| **"))
+    part = ""
+    for row in found:
+        place = _place(row)
+        begun = place.split(".")[0]
+        if place == begun and row.startswith("| **"):
+            kind, meaning = row.split("`")[3], row.split("|")[4].strip()
+            yield f"\n## `{place}`: `{kind}`\n\n{meaning}\n{TABLE}"
+        elif place != begun:
+            yield f"{row}\n" if begun == part else f"\n## `{begun}`\n{TABLE}{row}\n"
+        part = begun
+
+
+def _place(row: str) -> str:
+    return row.split("`")[1]
 
 
 def rows(model: type[BaseModel], path: str = "") -> Iterator[str]:
@@ -85,4 +106,4 @@ def limits(field: FieldInfo) -> str:
 
 
 if __name__ == "__main__":
-    print(HEAD + "\n".join(rows(Scenario)))  # noqa: T201
+    print(HEAD + "".join(sections()), end="")  # noqa: T201

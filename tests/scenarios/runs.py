@@ -154,12 +154,12 @@ class Started:
 
 
 @functools.cache
-def _warm_server() -> socket.socket:
-    """Start what forks commands; it ends with this process."""
+def warm_server(*imported: str) -> socket.socket:
+    """Start what forks commands, with these modules imported besides; it ends with this process."""
     ours, its = socket.socketpair()
     with its:
         process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("warm.py")), str(its.fileno())],
+            [sys.executable, str(Path(__file__).with_name("warm.py")), str(its.fileno()), *imported],
             pass_fds=[its.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -178,7 +178,7 @@ def start(*arguments: str, **environment: str) -> Started:
     ours, its = socket.socketpair()
     output, its_output = os.pipe()
     errors, its_errors = os.pipe()
-    socket.send_fds(_warm_server(), [request], [its.fileno(), its_output, its_errors])
+    socket.send_fds(warm_server(), [request], [its.fileno(), its_output, its_errors])
     its.close()
     os.close(its_output)
     os.close(its_errors)

@@ -7,9 +7,11 @@ started as an interpreter, and so has its imports too. And at the end of a run a
 of its learning curve, which takes as long as the run itself: see sketch.py. What is claimed about a start itself or
 about what is drawn is tested with a fresh interpreter: see `foretell_afresh` and `start_afresh` in runs.py.
 
-Run as a script, with the number of an inherited socket. Each request on it is a JSON list of words, environment and
-folder, with three files: a socket for the answers, and the command's standard output and error. The answers are the
-command's process id and, when it has ended, its exit code. It ends when the other side of its socket is closed.
+Run as a script, with the number of an inherited socket, and names of more modules to import. Each request on the socket
+is a JSON list of words, environment and folder, with three files or four: a socket for the answers, the command's
+standard output and error, and its input, if it has one. The answers are the command's process id and, when it has
+ended, its exit code. It ends when the other side of its socket is closed. Where the environment has FORETELL_DOOR, the
+path of a program that asks here too (pages/door.py), commands that start others start that one.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from typing import get_args
 from sketch import sketch_the_curve
 
 from broker.threads import limit_threads
+from scenarios.commands import command_line
 from scenarios.running.ways import WayName, way_called
 
 ANSWER = struct.Struct("q")
@@ -45,7 +48,7 @@ def main() -> None:
     """Fork a command for each request."""
     with socket.socket(fileno=int(sys.argv[1])) as door:
         limit_threads()
-        for name in _IMPORTED:
+        for name in (*_IMPORTED, *sys.argv[2:]):
             importlib.import_module(name)
         for way in get_args(WayName):
             way_called(way)
@@ -67,7 +70,7 @@ def main() -> None:
 
 
 def _next(door: socket.socket) -> tuple[bytes, list[int]] | None:
-    text, files, _, _ = socket.recv_fds(door, LARGEST_REQUEST, 3)
+    text, files, _, _ = socket.recv_fds(door, LARGEST_REQUEST, 4)
     return (text, files) if text else None
 
 
@@ -79,7 +82,7 @@ def _close(files: list[int]) -> None:
 def _keep(files: list[int]) -> bool:
     """Fork the command, tell how it ends, and end; true in the command."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    answers, output, errors = files
+    answers, output, errors, *given = files
     leads, is_led = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -87,9 +90,11 @@ def _keep(files: list[int]) -> bool:
         _close([leads, is_led])
         os.dup2(output, 1)
         os.dup2(errors, 2)
+        for file in given:
+            os.dup2(file, 0)
         _close(files)
         return True
-    _close([output, errors, is_led])
+    _close([output, errors, *given, is_led])
     os.read(leads, 1)  # the end of it: the command has a session of its own, which can be ended
     try:
         os.write(answers, ANSWER.pack(pid))
@@ -104,6 +109,8 @@ def _become(words: list[str], environment: dict[str, str], folder: str) -> None:
     os.environ.update(environment)
     sys.path += [each for each in environment.get("PYTHONPATH", "").split(os.pathsep) if each]  # as a new one would
     sys.argv = ["foretell", *words]
+    if "FORETELL_DOOR" in environment:
+        command_line.FORETELL = (sys.executable, "-IS", environment["FORETELL_DOOR"])
     util.spawnv_passfds = _start  # type: ignore[attr-defined]
     runpy.run_module("scenarios.commands.main", run_name="__main__", alter_sys=True)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -164,18 +163,3 @@ def test_the_door_opens_on_names_that_are_there_and_explained() -> None:
     imported = {name.name for node in ast.walk(source) if isinstance(node, ast.ImportFrom) for name in node.names}
     assert imported == set(door.__all__)
     assert all(getattr(door, name).__doc__ for name in door.__all__)
-
-
-def test_the_page_s_code_runs_from_its_first_line_to_its_last(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MPLBACKEND", "Agg")
-    page = (Path(__file__).parents[3] / "docs" / "python.md").read_text()
-    known: dict[str, Any] = {}
-    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
-        exec(block, known)
-    assert known["mine"].shape == (6,)
-    assert known["met"] > 0
-    assert known["probabilities"].shape[0] == 4
-    assert known["run"].summary.curve_digest in capsys.readouterr().out

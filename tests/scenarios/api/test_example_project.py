@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,23 +9,6 @@ from limits import LIMIT_S
 
 PROJECT = Path(__file__).parents[3] / "docs" / "examples" / "relay"
 pytestmark = [pytest.mark.processes, pytest.mark.long]
-
-
-def test_the_tests_of_the_example_project_pass_where_it_is_installed(tmp_path: Path) -> None:
-    project, site = tmp_path / "relay", tmp_path / "site"
-    shutil.copytree(PROJECT, project)
-    pip = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation")
-    subprocess.run([sys.executable, *pip, "--no-index", "--target", site, project], check=True)
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(project)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=project,
-        env=os.environ | {"PYTHONPATH": str(site)},
-    )
-    assert done.returncode == 0, done.stdout
-    assert "3 passed" in done.stdout
 
 
 def test_the_example_notebook_runs_from_its_first_cell_to_its_last(

@@ -12,10 +12,12 @@ import pytest
 from boards.node_install import ROOT, install_node
 from hosts.network import Network, need_programs, network
 from limits import LIMIT_S
+from pages.page import blocks_of
+from pages.story import told_lines
+from pages.telling import read_stories
 from runs import summary
 
-PAGE = (ROOT / "docs" / "raspberry-pi.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PAGE = "docs/raspberry-pi.md"
 SHORTER = {"pi@": "", ".local": "", "--episodes 500": "--episodes 3", "--episodes 20": "--episodes 2"}
 """What the namespaces are called, and less to wait for."""
 FORETELL = "#!{python} -P\nfrom scenarios.commands.main import main\n\nmain()\n"
@@ -23,11 +25,12 @@ RUN = Path("runs") / "exchange-quick-seed1-1"
 
 
 def blocks(language: str) -> list[str]:
-    return [text for found, text in BLOCK.findall(PAGE) if found == language]
+    return [block.text for block in blocks_of(ROOT / PAGE) if block.language == language]
 
 
 def lines() -> list[str]:
-    said = "".join(blocks("sh"))
+    shells = [block for block in blocks_of(ROOT / PAGE) if block.language == "sh"]
+    said = "\n".join(line for block in shells for line in told_lines(block, read_stories().of(PAGE)))
     for words, other in SHORTER.items():
         said = said.replace(words, other)
     return said.splitlines()

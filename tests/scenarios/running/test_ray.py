@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ import pytest
 import test_nodes
 from cluster.ray_cluster import OTHER, RayNodes, need_ray, processes_that_name, two_nodes
 from hosted_nodes import HOMES, HostedNodes
+from pages.door import Door
+from pages.page import ROOT, blocks_of
+from pages.story import tell_page
 from ports import free_ports
 from runs import TINY, foretell, simulate_here, start, summary, until
 from test_nodes import Stage
@@ -113,6 +117,16 @@ def test_the_doctor_looks_over_hosts_on_nodes_and_says_which_node_is_not_there(
     looked = foretell(*words, RAY_ADDRESS=cluster.address)
     assert looked.returncode == 2
     assert "host right: expected `node` = '127.0.0.9', an address or a resource of a node of the Ray" in looked.stderr
+
+
+def test_the_page_about_clusters_is_so(cluster: RayNodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    with Door() as door:
+        tell_page("docs/cluster.md", door, tmp_path, monkeypatch)
+    beginning = next(block for block in blocks_of(ROOT / "docs" / "cluster.md") if "ray start" in block.text)
+    start_command = pytest.importorskip("ray.scripts.scripts").start
+    for line in beginning.lines:
+        start_command.make_context("ray start", shlex.split(line, comments=True)[2:])
 
 
 def test_an_actor_that_is_killed_and_a_node_that_is_gone_change_no_digest(cluster: RayNodes, tmp_path: Path) -> None:

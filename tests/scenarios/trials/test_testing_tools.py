@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from limits import LIMIT_S
 from runs import TINY
 from runs import foretell as command
 
@@ -177,23 +174,6 @@ def test_a_scenario_without_faults_has_no_twin() -> None:
 
 
 # The pytest plugin
-
-
-@pytest.mark.processes
-def test_the_examples_of_the_docs_pass_for_a_user(tmp_path: Path) -> None:
-    examples = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "testing.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert len(examples) == 2
-    (tmp_path / "test_examples.py").write_text("\n\n".join(examples), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_S,
-        check=False,
-        cwd=tmp_path,
-    )
-    assert done.returncode == 0, done.stdout
-    assert "2 passed" in done.stdout
 
 
 DROPS = [{"kind": "drop", "probability": 0.5}]
