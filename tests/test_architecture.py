@@ -40,7 +40,9 @@ FLOORS = (
     ("agent_node/acting",),
     ("scenarios/document/text",),
     ("scenarios/document",),
+    ("scenarios/results/sinks",),
     ("scenarios/results",),
+    ("scenarios/telemetry",),
     ("scenarios/reports", "scenarios/running"),
     ("scenarios/running/control", "scenarios/running/batch"),
     ("scenarios/running/meeting", "scenarios/running/processes"),
@@ -92,6 +94,7 @@ PURE = (
     "broker/user_code.py",
     "broker/wire",
     "broker/faults",
+    "broker/participants/barrier_times.py",
     "broker/participants/joining.py",
     "broker/participants/life.py",
     "broker/participants/link.py",
@@ -100,6 +103,7 @@ PURE = (
     "broker/participants/seal.py",
     "broker/participants/strangers.py",
     "broker/driving/driver.py",
+    "broker/driving/wrapped_participant.py",
     "broker/driving/virtual_time.py",
     "broker/servers/amqtt_config.py",
     "broker/transports/delivery.py",
@@ -131,6 +135,8 @@ PURE = (
     "scenarios/results/played.py",
     "scenarios/reports/references.py",
     "scenarios/reports/statistics.py",
+    "scenarios/results/sinks/curves.py",
+    "scenarios/results/sinks/sink.py",
     "scenarios/running/launched/speakers.py",
     "scenarios/running/nodes.py",
     "scenarios/running/substrate.py",
@@ -161,6 +167,7 @@ PURE = (
     "scenarios/studies/theory/cases.py",
     "scenarios/studies/theory/mmdp.py",
     "scenarios/studies/theory/worked.py",
+    "scenarios/telemetry/metrics.py",
     "scenarios/trials/condition.py",
     "scenarios/trials/shrink.py",
 )
@@ -334,8 +341,11 @@ def test_amqtt_is_imported_by_its_own_process_alone_and_cryptography_where_certi
 DATES = {"time.time", "time.time_ns", "datetime.now", "dt.datetime.now", "date.today", "datetime.utcnow"}
 KNOW_THE_DATE = {
     *("broker/transports/mqtt/connection.py", "broker/servers/mqtt_server.py"),  # against the dates of certificates
-    *("scenarios/results/store.py", "scenarios/results/scalars_log.py"),  # written down for people to read
+    *("scenarios/results/store.py", "scenarios/results/sinks/scalars_log.py"),  # written down for people to read
     "broker/transports/journal.py",  # the same
+    *("broker/driving/spans.py", "broker/driving/traced_participant.py"),  # of spans, which other programs show
+    *("scenarios/telemetry/run_metrics.py", "scenarios/telemetry/collector.py", "scenarios/telemetry/telemetry.py"),
+    "scenarios/telemetry/mlflow_curves.py",
     *(
         "scenarios/running/hosts/health/doctor.py",
         "scenarios/running/hosts/health/examining.py",

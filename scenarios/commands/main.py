@@ -20,6 +20,7 @@ from scenarios.commands.exit_codes import ExitCode
 from scenarios.commands.fault import fault
 from scenarios.commands.hosts import carrier_option
 from scenarios.commands.looking.group import diff, replay, trace
+from scenarios.commands.looking.telemetry_options import with_telemetry
 from scenarios.commands.policies.group import play, policy
 from scenarios.commands.screen import guests, say, shown_on
 
@@ -27,6 +28,7 @@ limit_threads()  # before a command imports numpy or torch
 
 if TYPE_CHECKING:
     from scenarios.document.scenario import Scenario
+    from scenarios.telemetry.wish import TelemetryWish
 
 STUDIES = ("fig1", "fig3", "fig4", "fig5", "latency", "loss", "inaccurate", "calibrated", "search", "theory")
 _SURROUNDINGS = frozenset(
@@ -192,6 +194,7 @@ def _housed(carrier: str | None, hosts: Path | None) -> tuple[str, Path] | None:
     "whose folder is the scenario.",
 )
 @_HOSTS
+@with_telemetry()
 def run(
     *,
     scenario: str | None,
@@ -203,18 +206,20 @@ def run(
     resume: Path | None,
     carrier: str | None,
     hosts: Path | None,
+    wish: TelemetryWish,
 ) -> None:
     """Run a scenario as processes, one per participant, in real time."""
     given = (scenario, seed, episodes, transport, out, carrier, hosts)
     if resume is not None and (any(each is not None for each in given) or assignments):
-        raise click.UsageError("--resume goes on with a run as it was begun: it takes no scenario and no other option")
+        msg = "--resume goes on with a run as it was begun: it takes no scenario and no other option"
+        raise click.UsageError(f"{msg} but --metrics, --sink and --spans")
     if scenario is None and resume is None:
         raise click.UsageError("expected a scenario, or --resume DIR")
     from scenarios.commands import terminal  # noqa: PLC0415
 
     if scenario is None:
         assert resume is not None  # noqa: S101 - see above
-        terminal.resume_processes(resume)
+        terminal.resume_processes(resume, wish)
         return
     chosen = _TRANSPORTS[transport] if transport is not None else ()
     if carrier == "socket":
@@ -222,10 +227,10 @@ def run(
             raise click.UsageError("bundles say what runs, and on which hosts: expected foretell run DIR --on socket")
         from scenarios.commands.hosts.bundled import run_bundled  # noqa: PLC0415
 
-        run_bundled(Path(scenario), out)
+        run_bundled(Path(scenario), out, wish)
         return
     housed = _housed(carrier, hosts)
-    terminal.execute("run", _load(scenario, seed, episodes, (*assignments, *chosen)), out, hosts=housed)
+    terminal.execute("run", _load(scenario, seed, episodes, (*assignments, *chosen)), out, hosts=housed, wish=wish)
 
 
 @foretell.command()
@@ -314,11 +319,12 @@ def host(*, bundle: Path | None, stdio: bool, listen: str, folder: Path | None, 
 @foretell.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--episodes", type=int, help="Go on to so many in all, more than there were to be.")
-def resume(run: Path, episodes: int | None) -> None:
+@with_telemetry()
+def resume(*, run: Path, episodes: int | None, wish: TelemetryWish) -> None:
     """Go on with a run in its folder, as processes or simulated, whichever it was."""
     from scenarios.commands.terminal import resume as go_on  # noqa: PLC0415
 
-    go_on(run, episodes)
+    go_on(run, episodes, wish)
 
 
 @foretell.command()
@@ -368,6 +374,7 @@ def keys(scenario: str, seed: int | None, episodes: int | None, assignments: tup
     metavar="FILE",
     help="Let agents compute for as long as `foretell doctor --profile FILE` has measured; else they take no time.",
 )
+@with_telemetry(spans=False)
 def simulate(
     *,
     scenario: str,
@@ -376,13 +383,14 @@ def simulate(
     assignments: tuple[str, ...],
     out: Path | None,
     profile: Path | None,
+    wish: TelemetryWish,
 ) -> None:
     """Run a scenario in one process, in virtual time."""
     from scenarios.commands.terminal import execute  # noqa: PLC0415
     from scenarios.running.simulated.profile import with_profile  # noqa: PLC0415
 
     document = _load(scenario, seed, episodes, assignments)
-    execute("simulate", document if profile is None else with_profile(document, profile), out)
+    execute("simulate", document if profile is None else with_profile(document, profile), out, wish=wish)
 
 
 @foretell.command()

@@ -12,14 +12,16 @@ from scenarios.document.loading import load_scenario
 from scenarios.running.fleet import LAUNCHER
 from scenarios.running.hosts.bundle import DOCUMENT, HOSTS, KEYS, open_bundle
 from scenarios.running.housing import Housing
+from scenarios.telemetry.wish import TelemetryWish
 
 
-def run_bundled(folder: Path, out: Path | None) -> None:
+def run_bundled(folder: Path, out: Path | None, wish: TelemetryWish) -> None:
     """Run what bundles were made for.
 
     Args:
         folder: Of all bundles, or the launcher's alone.
         out: The run's folder, or None for the next free one.
+        wish: What is told to others.
 
     Raises:
         ForetellError: The launcher's bundle is damaged, or the run could not run to its end.
@@ -38,4 +40,4 @@ def run_bundled(folder: Path, out: Path | None) -> None:
         security = scenario.transport.security.model_copy(update={"keys": own / KEYS})
         transport = scenario.transport.model_copy(update={"security": security})
         scenario = scenario.model_copy(update={"transport": transport})
-    execute("run", scenario, out, housed.model_copy(update={"bundle": own}))
+    execute("run", scenario, out, housed.model_copy(update={"bundle": own}), wish)

@@ -33,7 +33,7 @@ from scenarios.running.hosts.remote_nodes import RemoteNodes
 from scenarios.running.hosts.ssh import explained, local_command, ssh_command
 from scenarios.running.nodes import Nodes
 
-_JOURNALS, _CHECKPOINTS = "journal", "checkpoints"
+_JOURNALS, _CHECKPOINTS, _SPANS = "journal", "checkpoints", "spans"
 _SOME_PORT = 9
 
 
@@ -65,6 +65,7 @@ class FleetSite:
             keys=None if wiring.keys is None else Path(KEYS),
             journals=None if wiring.journals is None else Path(_JOURNALS),
             checkpoints=None if wiring.checkpoints is None else Path(_CHECKPOINTS),
+            trace=None if wiring.trace is None else wiring.trace.model_copy(update={"folder": Path(_SPANS)}),
             broker=self._dialled(wiring.broker),
         )
 

@@ -1,0 +1,108 @@
+"""One run's telemetry: opened before the run has a folder, told of it, and closed after it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+
+from broker.participants.link import TraceConfig
+from broker.wire.trace_context import TraceContext, context_of_run, parse_traceparent
+from scenarios.document.plan import Plan
+from scenarios.results.folder import RunFolder
+from scenarios.results.observer import Observer
+from scenarios.results.sinks.curves import Curves
+from scenarios.results.temporary import temporary_folder
+from scenarios.telemetry.asked import AskedOfNodes
+from scenarios.telemetry.collector import Collector, socket_in
+from scenarios.telemetry.endpoint import Endpoint, metrics_address
+from scenarios.telemetry.run_metrics import RunMetrics
+from scenarios.telemetry.samples import Samples
+from scenarios.telemetry.wish import TelemetryWish
+from scenarios.telemetry.writer_process import WriterProcess
+
+_PARENT = "TRACEPARENT"
+_LAUNCHER = "launcher"
+
+
+class Telemetry:
+    """What a run tells others.
+
+    Args:
+        wish: What is wanted.
+        stack: Closes all of it.
+
+    Raises:
+        UserError: The address of the endpoint makes no sense, or is in use.
+        ModuleNotFoundError: An extra is not installed.
+    """
+
+    def __init__(self, wish: TelemetryWish, stack: ExitStack) -> None:
+        wish.require()
+        self._wish, self._stack = wish, stack
+        self._samples = Samples()
+        self._counters = None
+        self._endpoint: Endpoint | None = None
+        if wish.metrics is not None:
+            self._counters = socket_in(stack.enter_context(temporary_folder()))
+            collector = Collector(self._counters, self._samples)
+            stack.callback(collector.close)
+            self._endpoint = Endpoint(metrics_address(wish.metrics), self._samples)
+            stack.callback(self._endpoint.close)
+
+    def begin(
+        self, plan: Plan, folder: RunFolder, observer: Observer, way: str, tell: Callable[[str], None]
+    ) -> AskedOfNodes:
+        """Be told of a run by its observer.
+
+        Args:
+            plan: What runs.
+            folder: The run's.
+            observer: Has its sinks told.
+            way: On what it runs.
+            tell: Shows where to look.
+
+        Returns:
+            What its processes are to be asked for.
+
+        Raises:
+            UserError: What writes curves cannot be started.
+        """
+        scenario, run = plan.scenario, observer.run_name
+        if self._endpoint is not None:
+            counted = RunMetrics(self._samples, run, plan.agents)
+            counted.introduce(scenario.name, scenario.algorithm.name, way, scenario.episodes)
+            observer.sinks.add("the endpoint for metrics", counted)
+            address = self._endpoint.address
+            tell(f"metrics at {address}/metrics")
+        for tool in self._wish.sinks:
+            about = {
+                "run": run,
+                "scenario": scenario.name,
+                "settings": scenario.model_dump(mode="json"),
+                "folder": str(folder.root.absolute()),
+            }
+            observer.sinks.add(tool, Curves(plan.names, WriterProcess(tool, about, folder.log(tool))))
+        return AskedOfNodes(self._counters, self._traced(run, folder) if self._wish.spans else None)
+
+    def _traced(self, run: str, folder: RunFolder) -> TraceConfig:
+        """Let the run itself be a span that ends with it."""
+        from broker.driving.spans import Spans  # noqa: PLC0415 - an extra
+
+        parent: TraceContext | None = None
+        with suppress(ValueError):  # whoever starts us may be of another version
+            parent = parse_traceparent(os.environ.get(_PARENT, ""))
+        own, began_ns = context_of_run(run, parent), time.time_ns()
+        place = (folder.root / "spans").absolute()
+        spans = Spans(_LAUNCHER, run, place / f"{_LAUNCHER}.jsonl")
+        self._stack.callback(spans.close)
+        self._stack.callback(lambda: spans.put("run", own, parent, began_ns=began_ns))
+        return TraceConfig(traceparent=str(own), folder=place)
+
+
+@contextmanager
+def telemetry(wish: TelemetryWish) -> Iterator[Telemetry]:
+    """All that is wanted, closed afterwards."""
+    with ExitStack() as stack:
+        yield Telemetry(wish, stack)
