@@ -6,17 +6,17 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
+from broker.addresses import Address
 from broker.participants.link import TraceConfig
 from broker.wire.trace_context import TraceContext, context_of_run, parse_traceparent
 from scenarios.document.plan import Plan
 from scenarios.results.folder import RunFolder
 from scenarios.results.observer import Observer
 from scenarios.results.sinks.curves import Curves
-from scenarios.results.temporary import temporary_folder
 from scenarios.telemetry.asked import AskedOfNodes
-from scenarios.telemetry.collector import Collector, socket_in
-from scenarios.telemetry.endpoint import Endpoint, metrics_address
+from scenarios.telemetry.host_metrics import host_metrics
 from scenarios.telemetry.run_metrics import RunMetrics
 from scenarios.telemetry.samples import Samples
 from scenarios.telemetry.wish import TelemetryWish
@@ -42,14 +42,10 @@ class Telemetry:
         wish.require()
         self._wish, self._stack = wish, stack
         self._samples = Samples()
-        self._counters = None
-        self._endpoint: Endpoint | None = None
+        self._counters: Path | None = None
+        self._address: Address | None = None
         if wish.metrics is not None:
-            self._counters = socket_in(stack.enter_context(temporary_folder()))
-            collector = Collector(self._counters, self._samples)
-            stack.callback(collector.close)
-            self._endpoint = Endpoint(metrics_address(wish.metrics), self._samples)
-            stack.callback(self._endpoint.close)
+            self._counters, self._address = stack.enter_context(host_metrics(wish.metrics, self._samples))
 
     def begin(
         self, plan: Plan, folder: RunFolder, observer: Observer, way: str, tell: Callable[[str], None]
@@ -70,12 +66,11 @@ class Telemetry:
             UserError: What writes curves cannot be started.
         """
         scenario, run = plan.scenario, observer.run_name
-        if self._endpoint is not None:
+        if self._address is not None:
             counted = RunMetrics(self._samples, run, plan.agents)
             counted.introduce(scenario.name, scenario.algorithm.name, way, scenario.episodes)
             observer.sinks.add("the endpoint for metrics", counted)
-            address = self._endpoint.address
-            tell(f"metrics at {address}/metrics")
+            tell(f"metrics at {self._address}/metrics")
         for tool in self._wish.sinks:
             about = {
                 "run": run,

@@ -195,12 +195,14 @@ def clients_of(
 
 def over_ssh(_name: str, host: HostConfig, log: Path) -> Piped:
     """Over SSH."""
-    return Piped(ssh_command(host.ssh, host.python, host.folder, host.act), log, partial(explained, ssh=host.ssh))
+    command = ssh_command(host.ssh, host.python, host.folder, host.act, host.metrics)
+    return Piped(command, log, partial(explained, ssh=host.ssh))
 
 
 def right_here(name: str, host: HostConfig, log: Path) -> Piped:
     """To a process of this host, with a folder of its own."""
-    return Piped(local_command(str(Path(host.folder) / name), host.act), log, partial(explained, ssh=name))
+    command = local_command(str(Path(host.folder) / name), host.act, host.metrics)
+    return Piped(command, log, partial(explained, ssh=name))
 
 
 def _source_address(host: str) -> str | None:
