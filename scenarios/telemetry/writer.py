@@ -7,6 +7,8 @@ end of the input is the end of the run. What goes wrong is said on standard outp
 from __future__ import annotations
 
 import json
+import logging
+import os
 import signal
 import sys
 from collections.abc import Mapping
@@ -42,6 +44,7 @@ class ToolCurves(Protocol):
         """Bring all of it away."""
 
 
+_LONGEST_SENTENCE = 500
 TOOLS = ("wandb", "mlflow")
 """By the names of their libraries."""
 
@@ -70,14 +73,15 @@ def main() -> int:
     """Write, and say in a sentence what goes wrong; the exit code."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    said, sys.stdout = sys.stdout, sys.stderr
+    said = os.dup(1)
+    os.dup2(2, 1)  # what libraries print, and processes that they start, is for the log
     try:
         write(sys.argv[1])
     except Exception as error:
+        logging.getLogger("foretell").exception("no more curves")
         sentence = " ".join(str(error).split()) or type(error).__name__
         with suppress(OSError):
-            said.write(sentence.partition(". ")[0][:500])
-            said.flush()
+            os.write(said, sentence.partition(". ")[0][:_LONGEST_SENTENCE].encode())
         return 1
     return 0
 

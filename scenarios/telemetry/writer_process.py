@@ -48,6 +48,7 @@ class WriterProcess:
         self._waiting: deque[bytes] = deque()
         self._left = memoryview(b"")
         self._left_out = 0
+        self._said = "it has ended without a word"
         try:
             with log.open("ab") as said:
                 self.process = subprocess.Popen(  # noqa: S603 - our own
@@ -103,7 +104,7 @@ class WriterProcess:
             msg = f"it has not taken all within {self._close_within_s:g} s after the end"
             raise WriterLost(msg)
         if code:
-            raise WriterLost(self._said())
+            raise WriterLost(self._said)
         if self._left_out:
             msg = f"it was too slow for the scalars of {counted(self._left_out, 'episode')}, which it has not"
             raise WriterLost(msg)
@@ -127,7 +128,7 @@ class WriterProcess:
         except OSError:
             self._ended_within(_LAST_WORD_WITHIN_S)
             self._end()
-            raise WriterLost(self._said()) from None
+            raise WriterLost(self._said) from None
 
     def _ended_within(self, seconds: float) -> int | None:
         with suppress(subprocess.TimeoutExpired):
@@ -141,10 +142,8 @@ class WriterProcess:
         self.process.wait()
         with suppress(OSError):
             self._input.close()
-
-    def _said(self) -> str:
-        """Why it ended, by its own word; it has ended."""
         assert self.process.stdout is not None  # noqa: S101 - it is a pipe
-        said = b"" if self.process.stdout.closed else self.process.stdout.read()
-        self.process.stdout.close()
-        return said.decode(errors="replace").strip() or "it has ended without a word"
+        if not self.process.stdout.closed:
+            said = self.process.stdout.read()
+            self.process.stdout.close()
+            self._said = said.decode(errors="replace").strip() or self._said
