@@ -15,12 +15,12 @@ from scenarios.document.plan import Plan
 from scenarios.results.folder import RunFolder
 from scenarios.results.observer import Observer
 from scenarios.results.sinks.curves import Curves
+from scenarios.telemetry import writer_process
 from scenarios.telemetry.asked import AskedOfNodes
 from scenarios.telemetry.host_metrics import host_metrics
 from scenarios.telemetry.run_metrics import RunMetrics
 from scenarios.telemetry.samples import Samples
 from scenarios.telemetry.wish import TelemetryWish
-from scenarios.telemetry.writer_process import WriterProcess
 
 _PARENT = "TRACEPARENT"
 _LAUNCHER = "launcher"
@@ -78,7 +78,8 @@ class Telemetry:
                 "settings": scenario.model_dump(mode="json"),
                 "folder": str(folder.root.absolute()),
             }
-            observer.sinks.add(tool, Curves(plan.names, WriterProcess(tool, about, folder.log(tool))))
+            writer = writer_process.WriterProcess(tool, about, folder.log(tool), writer_process.CLOSE_WITHIN_S)
+            observer.sinks.add(tool, Curves(plan.names, writer))
         return AskedOfNodes(self._counters, self._traced(run, folder) if self._wish.spans else None)
 
     def _traced(self, run: str, folder: RunFolder) -> TraceConfig:

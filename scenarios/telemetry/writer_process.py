@@ -41,9 +41,7 @@ class WriterProcess:
         UserError: It cannot be started.
     """
 
-    def __init__(
-        self, tool: str, about: Mapping[str, object], log: Path, close_within_s: float = CLOSE_WITHIN_S
-    ) -> None:
+    def __init__(self, tool: str, about: Mapping[str, object], log: Path, close_within_s: float) -> None:
         self._close_within_s = close_within_s
         self._waiting: deque[bytes] = deque()
         self._left = memoryview(b"")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from limits import LIMIT_S
 
 from broker.wire.records import EpisodeRecord, Record, RoundRecord
 from scenarios.document.loading import load_scenario
@@ -90,12 +91,14 @@ def test_a_run_whose_curves_find_no_folder_any_more_says_so_once_and_has_its_fig
     observer.take([EPISODE])
     assert observer.finish().episodes == 1
     (sentence,) = said
-    assert sentence.startswith("TensorBoard takes nothing more of this run, which goes on: cannot write the run's curves")
+    assert sentence.startswith(
+        "TensorBoard takes nothing more of this run, which goes on: cannot write the run's curves"
+    )
 
 
 @pytest.mark.processes
 def test_what_writes_curves_may_be_killed_or_stand_still_and_nobody_waits_for_it(tmp_path: Path) -> None:
-    killed = WriterProcess("wandb", ABOUT, tmp_path / "log")
+    killed = WriterProcess("wandb", ABOUT, tmp_path / "log", LIMIT_S)
     os.kill(killed.process.pid, signal.SIGKILL)
     killed.process.wait()
     with pytest.raises(WriterLost, match="it has ended without a word"):
