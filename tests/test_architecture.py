@@ -51,6 +51,7 @@ FLOORS = (
     ("scenarios/running/ways.py", "scenarios/running/bundles", "scenarios/running/run_logs.py"),
     ("scenarios/play", "scenarios/policies", "scenarios/replay"),
     ("scenarios/api", "scenarios/replay/comparing", "scenarios/replay/tracing"),
+    ("scenarios/watching",),
     ("scenarios/bench", "scenarios/trials", "scenarios/studies", "scenarios/studies/theory"),
     ("scenarios/studies/pages", "scenarios/sweeps"),
     ("scenarios/commands",),
@@ -169,6 +170,13 @@ PURE = (
     "scenarios/studies/theory/worked.py",
     "scenarios/telemetry/metrics.py",
     "scenarios/trials/condition.py",
+    "scenarios/watching/agents_seen.py",
+    "scenarios/watching/awaited.py",
+    "scenarios/watching/edge_book.py",
+    "scenarios/watching/fault_book.py",
+    "scenarios/watching/happenings.py",
+    "scenarios/watching/seen.py",
+    "scenarios/watching/thinning.py",
     "scenarios/trials/shrink.py",
 )
 IMPURE = frozenset(

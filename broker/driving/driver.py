@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from broker.driving.edge_totals import EdgeTotals
 from broker.errors import ProtocolViolation
 from broker.participants.life import FIRST_LIFE, ParticipantLife
 from broker.participants.participant import Command, Forget, Participant, Refit, Report, Save, Send
@@ -57,6 +58,7 @@ class Driver:
         self._tell_counters = tell_counters
         self._sequences: defaultdict[str, int] = defaultdict(partial(first_number, life.incarnation))
         self._records: list[Record] = []
+        self._edges = EdgeTotals()
 
     def start(self, now: float) -> None:
         """Begin the participant's work."""
@@ -107,8 +109,10 @@ class Driver:
         self._flush_journal()
 
     def show_status(self) -> None:
-        """Report whom it waits for: a sign that it works, too."""
-        self._records.append(StatusRecord(self.participant.name, self.participant.waits_for()))
+        """Report whom it waits for, and what it has counted on its edges: a sign that it works, too."""
+        participant = self.participant
+        self._records.append(StatusRecord(participant.name, participant.phase.value, participant.waits_for()))
+        self._records += self._edges.changed(self._totals())
         self._hand_over()
         self._show_counters()
 

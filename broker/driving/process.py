@@ -40,7 +40,7 @@ from broker.threads import schedule
 from broker.transports.transport import Transport
 from broker.user_code import traceback_of
 from broker.wire.messages import OBSERVER, Envelope, Metrics, Stop, first_number
-from broker.wire.records import Record, StatusRecord, pack
+from broker.wire.records import Record, StatusRecord, TrafficRecord, pack
 
 if TYPE_CHECKING:
     from broker.participants.link import LinkConfig
@@ -220,7 +220,7 @@ def _observe(link: LinkConfig, transport: Transport) -> Observe:
 
     def write(records: list[Record]) -> None:
         for record in records:
-            if type(record) is not StatusRecord:
+            if type(record) not in (StatusRecord, TrafficRecord):
                 _log.info("%s", record)
 
     return send if link.observed else write

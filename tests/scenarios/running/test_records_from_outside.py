@@ -60,7 +60,7 @@ TRUE: list[tuple[str, Record]] = [
     (ONE, RoundRecord(ONE, 0, 0, 2, 1, {"gain": NAN, "loss": INFINITY})),
     (ONE, FinishedRecord(ONE, DIGEST)),
     (ONE, JoinedRecord(ONE)),
-    (ONE, StatusRecord(ONE, "waits")),
+    (ONE, StatusRecord(ONE, "ACTING", "waits")),
     (ONE, EventRecord(ONE, EventKind.REJECTED, OTHER, "[/a] \x00 \ud7ff")),
     (ONE, EdgeRecord(ONE, OTHER, sent=3, sent_bytes=300, dropped=1)),
     (ONE, EdgeRecord(ONE, OBSERVER, sent=3)),
@@ -93,7 +93,7 @@ FORGED: list[tuple[str, Record]] = [
     (ONE, FinishedRecord(ONE, "")),
     (ENVIRONMENT, FinishedRecord(ENVIRONMENT, DIGEST)),
     (ONE, JoinedRecord(OTHER)),
-    (ONE, StatusRecord(OTHER, "waits")),
+    (ONE, StatusRecord(OTHER, "ACTING", "waits")),
     (ONE, EventRecord(OTHER, EventKind.REJECTED, ONE, "")),
     (ONE, EventRecord(ONE, EventKind.GONE, OTHER, "")),
     (ONE, EventRecord(ONE, EventKind.NOTE, "", "")),
@@ -116,7 +116,7 @@ ODD = [
     [{"type": "episode", "episode": -1, "returns": RETURNS, "steps": 1, "missing_actions": 0}],
     [{"type": "round", "agent": ONE, "episode": 2**63, "round": 0, "partners": 1, "heard": 1, "losses": {}}],
     [{"type": "edge", "source": ONE, "destination": OTHER, "sent": 2**63}],
-    [{"type": "status", "participant": ONE, "waits_for": "x" * 100_000}],
+    [{"type": "status", "participant": ONE, "phase": "", "waits_for": "x" * 100_000}],
     {"type": "status"},
     17,
 ]
@@ -202,7 +202,7 @@ def test_forged_and_odd_records_end_no_launcher_are_counted_and_leave_nothing_in
     for body in ODD:
         meeting.say(ONE, msgspec.msgpack.encode(body))
     meeting.say(ONE, b"\x81" * 100_000)
-    meeting.say(ONE, pack([StatusRecord(ONE, "x")]).replace(b"\xa1x", b"\xa1\xff"))
+    meeting.say(ONE, pack([StatusRecord(ONE, "ACTING", "x")]).replace(b"\xa1x", b"\xa1\xff"))
     refused = len(FORGED) + len(ODD) + 2
     until(lambda: meeting.rejected() == refused, "refusing all")
     for speaker, record in TRUE:
