@@ -12,20 +12,11 @@ import msgspec
 
 from broker.errors import UserError
 from broker.wire.counters import Counters, unpacked_counters
-from broker.wire.records import EdgeRecord
 from scenarios.telemetry import metrics
+from scenarios.telemetry.edge_metrics import take_edge
 from scenarios.telemetry.samples import Samples
 
 _LONGEST_BYTES = 1 << 18
-_BY_THE_SENDER = {"sent": metrics.SENT, "sent_bytes": metrics.SENT_BYTES, "dropped": metrics.DROPPED}
-_BY_THE_RECEIVER = {
-    "heard": metrics.EDGE_HEARD,
-    "late": metrics.EDGE_LATE,
-    "missing": metrics.EDGE_MISSING,
-    "skipped": metrics.EDGE_SKIPPED,
-    "rejected": metrics.REJECTED,
-    "lost": metrics.LOST,
-}
 
 
 class Collector:
@@ -85,16 +76,9 @@ def take_counters(samples: Samples, counters: Counters, now: float) -> None:
         for name, barrier in counters.barriers.items():
             samples.put_summary(metrics.BARRIER, (*own, name), barrier.times, barrier.seconds)
         for edge in counters.edges:
-            _take_edge(samples, counters, edge)
-
-
-def _take_edge(samples: Samples, counters: Counters, edge: EdgeRecord) -> None:
-    labels = (counters.run, edge.source, edge.destination)
-    sends = edge.source == counters.participant
-    for name, metric in (_BY_THE_SENDER if sends else _BY_THE_RECEIVER).items():
-        samples.put(metric, labels, getattr(edge, name))
-    if sends:
-        samples.put(metrics.QUEUE, labels, counters.queued.get(edge.destination, 0))
+            if take_edge(samples, counters.run, edge):
+                waiting = counters.queued.get(edge.destination, 0)
+                samples.put(metrics.QUEUE, (counters.run, edge.source, edge.destination), waiting)
 
 
 def socket_in(folder: Path) -> Path:

@@ -10,7 +10,7 @@ from wsgiref.simple_server import WSGIServer
 
 from broker.addresses import Address, parse_address
 from broker.errors import UserError
-from scenarios.telemetry.metrics import OF_THE_HOST, OF_THE_RUN
+from scenarios.telemetry.metrics import ALL
 from scenarios.telemetry.samples import Samples
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class _Families:
         )
 
         values, counts = self._samples.read()
-        for metric in (*OF_THE_RUN, *OF_THE_HOST):
+        for metric in ALL:
             found = values.get(metric, {})
             if metric.kind == "summary":
                 summary = SummaryMetricFamily(metric.name, metric.help, labels=metric.labels)

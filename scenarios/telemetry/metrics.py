@@ -94,11 +94,11 @@ OF_THE_RUN = (
     *(FAULTS, DELAY, ENDED, STRIKES, EVENTS, LIVES, GONE, LAST_SIGN),
 )
 """What the launcher knows, from the records of all participants."""
-OF_THE_HOST = (
-    *(SENT, SENT_BYTES, DROPPED, QUEUE, EDGE_HEARD, EDGE_LATE, EDGE_MISSING, EDGE_SKIPPED, REJECTED, LOST),
-    *(BARRIER, TOLD),
-)
-"""What the participants of a host tell there, once a second."""
+OF_THE_EDGES = (SENT, SENT_BYTES, DROPPED, EDGE_HEARD, EDGE_LATE, EDGE_MISSING, EDGE_SKIPPED, REJECTED, LOST)
+"""What both the launcher and the hosts know: the launcher of all, a host of the ends that live there."""
+OF_THE_HOST = (QUEUE, BARRIER, TOLD)
+"""What only the participants of a host tell there, once a second."""
+ALL = (*OF_THE_RUN, *OF_THE_EDGES, *OF_THE_HOST)
 
 
 def markdown(metrics: tuple[Metric, ...]) -> str:

@@ -19,8 +19,10 @@ from broker.wire.records import (
     Record,
     RoundRecord,
     StatusRecord,
+    TrafficRecord,
 )
 from scenarios.telemetry import metrics
+from scenarios.telemetry.edge_metrics import take_edge
 from scenarios.telemetry.samples import Samples
 
 
@@ -73,8 +75,10 @@ class RunMetrics:
     def _take(self, samples: Samples, record: Record, now: float) -> None:
         run = self._run
         match record:
-            case StatusRecord(participant) | JoinedRecord(participant) | FinishedRecord(participant):
-                samples.put(metrics.LAST_SIGN, (*run, participant), now)
+            case StatusRecord() | JoinedRecord() | FinishedRecord():
+                samples.put(metrics.LAST_SIGN, (*run, record.participant), now)
+            case TrafficRecord():
+                take_edge(samples, self._run[0], record.edge)
             case RoundRecord():
                 self._take_round(samples, record, now)
             case EpisodeRecord():

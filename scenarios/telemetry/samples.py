@@ -30,6 +30,11 @@ class Samples:
         """It is now this."""
         self._values[metric][labels] = value
 
+    def raise_to(self, metric: Metric, labels: Labels, value: float) -> None:
+        """It is at least this."""
+        values = self._values[metric]
+        values[labels] = max(values.get(labels, value), value)
+
     def add(self, metric: Metric, labels: Labels, value: float = 1.0) -> None:
         """It is more by this."""
         values = self._values[metric]

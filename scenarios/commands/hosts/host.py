@@ -55,6 +55,10 @@ def be_host(
         except ValueError as error:
             msg = f"--listen: {error}"
             raise UserError(msg) from None
+    _wait(bundle, folder, listen, metrics, counters)
+
+
+def _wait(bundle: Path, folder: Path | None, listen: str, metrics: str | None, counters: Path | None) -> None:
     opened = open_bundle(bundle.absolute())
     opened.require_whole()
     from scenarios.running.hosts.sockets.waiting import wait_for_launcher  # noqa: PLC0415

@@ -27,6 +27,7 @@ from broker.wire.records import (
     Record,
     RoundRecord,
     StatusRecord,
+    TrafficRecord,
 )
 from scenarios.telemetry import metrics
 from scenarios.telemetry.collector import Collector, take_counters
@@ -38,7 +39,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "metrics.md"
 AGENTS = ("agent-0", "agent-1")
 EDGE = ("agent-0", "agent-1")
 RECORDS: list[Record] = [
-    StatusRecord("agent-1", "agent-1 in ACTING waits"),
+    StatusRecord("agent-1", "ACTING", "agent-1 in ACTING waits"),
     RoundRecord("agent-0", 0, 0, 2, 1, {"gain": 0.5, "stale": 1.0}),
     RoundRecord("agent-0", 0, 1, 2, 2, {"gain": 0.25, "stale": 0.0}),
     EpisodeRecord(0, (1.5, -2.0), 20, 3),
@@ -48,6 +49,7 @@ RECORDS: list[Record] = [
     EndingRecord(*EDGE, "share", 0, 1, 0, Fate.LATE, "it came late"),
     ProcessFaultRecord("kill", "episode 1", "agent-1", "killed"),
     EventRecord("agent-0", EventKind.GONE, "agent-1", "it died"),
+    TrafficRecord(EdgeRecord(*EDGE, heard=11)),
 ]
 COUNTERS = Counters(
     "r-1",
@@ -79,7 +81,7 @@ def scraped(samples: Samples) -> dict[tuple[str, tuple[str, ...]], float]:
         text = urllib.request.urlopen(f"{endpoint.address}/metrics").read().decode()
     finally:
         endpoint.close()
-    by_name = {metric.name: metric for metric in (*metrics.OF_THE_RUN, *metrics.OF_THE_HOST)}
+    by_name = {metric.name: metric for metric in metrics.ALL}
     found = {}
     for family in parser.text_string_to_metric_families(text):
         metric = by_name[family.name]
@@ -93,7 +95,7 @@ def scraped(samples: Samples) -> dict[tuple[str, tuple[str, ...]], float]:
 def test_every_metric_is_exported_under_its_name_with_its_help_and_labels() -> None:
     found = scraped(told())
     names = {name for name, _ in found}
-    expected = {metric.shown for metric in (*metrics.OF_THE_RUN, *metrics.OF_THE_HOST) if metric.kind != "summary"}
+    expected = {metric.shown for metric in metrics.ALL if metric.kind != "summary"}
     summaries = [metric.name for metric in (metrics.DELAY, metrics.BARRIER)]
     assert names == expected | {f"{name}{end}" for name in summaries for end in ("_sum", "_count")}
 
@@ -119,6 +121,7 @@ def test_the_figures_are_those_of_records_and_counters() -> None:
         ("foretell_lives_total", ("r-1",)): 1,
         ("foretell_agents_gone", ("r-1",)): 1,
         ("foretell_messages_sent_total", edge): 7,
+        ("foretell_edge_shares_heard_total", edge): 11,
         ("foretell_sent_bytes_total", edge): 700,
         ("foretell_messages_dropped_total", edge): 1,
         ("foretell_queue_messages", edge): 9,
@@ -132,8 +135,17 @@ def test_the_figures_are_those_of_records_and_counters() -> None:
     assert ("foretell_messages_sent_total", back) not in found  # whoever receives counts nothing that is sent
 
 
+def test_no_counter_of_an_edge_falls_when_an_older_figure_comes_later() -> None:
+    samples = told()
+    older = Counters("r-1", "agent-0", (EdgeRecord(*EDGE, sent=6, sent_bytes=600),), {}, {})
+    take_counters(samples, older, 1001.0)
+    found = scraped(samples)
+    assert found["foretell_messages_sent_total", ("r-1", *EDGE)] == 7
+    assert found["foretell_queue_messages", ("r-1", *EDGE)] == 0
+
+
 def test_names_follow_prometheus() -> None:
-    for metric in (*metrics.OF_THE_RUN, *metrics.OF_THE_HOST):
+    for metric in metrics.ALL:
         assert metric.name.startswith("foretell_"), metric
         assert metric.name == metric.name.lower(), metric
         assert not metric.name.endswith(("_total", "_sum", "_count")), metric
@@ -145,6 +157,7 @@ def test_names_follow_prometheus() -> None:
 def test_the_page_has_the_table_of_all_metrics() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert metrics.markdown(metrics.OF_THE_RUN) in text
+    assert metrics.markdown(metrics.OF_THE_EDGES) in text
     assert metrics.markdown(metrics.OF_THE_HOST) in text
 
 
@@ -180,11 +193,11 @@ def test_a_collector_takes_what_participants_tell_and_outlives_nonsense(tmp_path
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stranger:
         for nonsense in (b"", b"\xc1", os.urandom(200)):
             stranger.sendto(nonsense, str(path))
-    edges = tuple(EdgeRecord("environment", f"agent-{number}", sent=number) for number in range(500))
+    edges = tuple(EdgeRecord("environment", f"agent-{number}", sent=number + 1) for number in range(500))
     teller = CountersTeller(path, "r-2")
     teller.tell(Counters("topic", "environment", edges, {}, {}))
     until(lambda: len(samples.read()[0].get(metrics.SENT, {})) == 500, "all edges are told")
-    assert samples.read()[0][metrics.SENT]["r-2", "environment", "agent-499"] == 499
+    assert samples.read()[0][metrics.SENT]["r-2", "environment", "agent-499"] == 500
     collector.close()
     teller.tell(COUNTERS)  # nobody listens any more, and nobody minds
     teller.close()
