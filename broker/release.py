@@ -12,6 +12,7 @@ EXTRAS = {
     "matplotlib": "lab",
     "pettingzoo": "lab",
     "PIL": "lab",
+    "nicegui": "watch",
     "rich": "lab",
     "scipy": "lab",
     "tensorboard": "lab",
