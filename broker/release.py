@@ -14,6 +14,7 @@ EXTRAS = {
     "opentelemetry": "opentelemetry",
     "pettingzoo": "lab",
     "PIL": "lab",
+    "nicegui": "watch",
     "prometheus_client": "prometheus",
     "rich": "lab",
     "scipy": "lab",

@@ -54,6 +54,7 @@ FLOORS = (
     ("scenarios/watching",),
     ("scenarios/bench", "scenarios/trials", "scenarios/studies", "scenarios/studies/theory"),
     ("scenarios/studies/pages", "scenarios/sweeps"),
+    ("scenarios/watching/page",),
     ("scenarios/commands",),
 )
 """The order among the rooms, the lowest floor first. A room is a folder without the rooms in it, or a file that stands

@@ -19,7 +19,7 @@ from broker.threads import limit_threads
 from scenarios.commands.exit_codes import ExitCode
 from scenarios.commands.fault import fault
 from scenarios.commands.hosts import carrier_option
-from scenarios.commands.looking.group import diff, replay, trace
+from scenarios.commands.looking.group import diff, replay, trace, watch
 from scenarios.commands.looking.telemetry_options import with_telemetry
 from scenarios.commands.policies.group import play, policy
 from scenarios.commands.screen import guests, say, shown_on
@@ -559,6 +559,7 @@ foretell.add_command(policy)
 foretell.add_command(replay)
 foretell.add_command(diff)
 foretell.add_command(trace)
+foretell.add_command(watch)
 
 
 @foretell.command()

@@ -35,6 +35,7 @@ from broker.wire.records import (
     Record,
     RoundRecord,
     StatusRecord,
+    TrafficRecord,
     pack,
 )
 from scenarios.document.loading import load_scenario
@@ -67,6 +68,7 @@ TRUE: list[tuple[str, Record]] = [
     (ONE, EdgeRecord(UNKNOWN, ONE, rejected=3)),
     (ONE, EventRecord(ONE, EventKind.REJECTED, UNKNOWN, "")),
     (ONE, EdgeRecord(OTHER, ONE, heard=3, late=1, missing=1, rejected=1, lost=1, skipped=1)),
+    (ONE, TrafficRecord(EdgeRecord(ONE, OTHER, sent=3))),
     (ONE, FaultRecord("rain", OTHER, ONE, *NAME, (0.5,), Fate.DELAYED)),
     (ONE, EndingRecord(OTHER, ONE, "share", -1, 7, 0, Fate.REJECTED, "a cause")),
     (ONE, DelayRecord(OTHER, ONE, *NAME, 0.5, 0.6)),
@@ -102,8 +104,11 @@ FORGED: list[tuple[str, Record]] = [
     (ONE, EdgeRecord(OTHER, ENVIRONMENT, sent=1)),
     (ONE, EdgeRecord(ONE, "nobody", sent=1)),
     (ONE, EdgeRecord(ONE, OTHER, heard=1)),
+    (ONE, TrafficRecord(EdgeRecord(OTHER, ONE, sent=1))),
+    (ONE, EventRecord(ONE, EventKind.JOINED, "", "")),
     (ONE, EdgeRecord(OTHER, ONE, sent=1)),
     (ONE, FaultRecord("rain", ONE, OTHER, *NAME, (), Fate.DROPPED)),
+    (ONE, TrafficRecord(EdgeRecord(ONE, OTHER, sent=3))),
     (ONE, FaultRecord("rain", OTHER, ONE, *NAME, (NAN,), Fate.DELAYED)),
     (ONE, EndingRecord("nobody", ONE, *NAME, Fate.LATE, "")),
     (ONE, DelayRecord(OTHER, ONE, *NAME, 0.5, INFINITY)),

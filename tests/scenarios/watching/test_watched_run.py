@@ -1,4 +1,4 @@
-"""What is to be seen of a run: read from its folder while it is written, only what is new, and as each life leaves it."""
+"""What is to be seen of a run: read from its folder while it is written, only what is new, as each life leaves it."""
 
 from __future__ import annotations
 
