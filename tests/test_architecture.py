@@ -54,7 +54,7 @@ FLOORS = (
     ("scenarios/watching",),
     ("scenarios/bench", "scenarios/trials", "scenarios/studies", "scenarios/studies/theory"),
     ("scenarios/studies/pages", "scenarios/sweeps"),
-    ("scenarios/watching/page",),
+    ("scenarios/watching/page", "scenarios/watching/terminal"),
     ("scenarios/commands",),
 )
 """The order among the rooms, the lowest floor first. A room is a folder without the rooms in it, or a file that stands
@@ -177,6 +177,9 @@ PURE = (
     "scenarios/watching/fault_book.py",
     "scenarios/watching/happenings.py",
     "scenarios/watching/seen.py",
+    "scenarios/watching/terminal/braille.py",
+    "scenarios/watching/terminal/columns.py",
+    "scenarios/watching/terminal/sentences.py",
     "scenarios/watching/thinning.py",
     "scenarios/trials/shrink.py",
 )
