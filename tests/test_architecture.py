@@ -350,6 +350,30 @@ def test_amqtt_is_imported_by_its_own_process_alone_and_cryptography_where_certi
     assert not importers
 
 
+FOR_WATCHING_ALONE = {
+    "mlflow": {"scenarios/telemetry/mlflow_curves.py"},
+    "opentelemetry": {"broker/driving/spans.py"},
+    "prometheus_client": {"scenarios/telemetry/endpoint.py"},
+    "textual": {"scenarios/watching/terminal/app.py", "scenarios/watching/terminal/table.py"},
+    "wandb": {"scenarios/telemetry/wandb_curves.py"},
+}
+
+
+def test_what_only_watching_needs_is_imported_by_its_own_files_and_these_late() -> None:
+    found: dict[str, set[str]] = {package: set() for package in FOR_WATCHING_ALONE}
+    for path in modules():
+        relative = path.relative_to(ROOT).as_posix()
+        for name in imports(path):
+            if name.split(".")[0] in found:
+                found[name.split(".")[0]].add(relative)
+        early = {place_of(name) for name in top_level_imports(path) if name.split(".")[0] in PACKAGES}
+        for files in FOR_WATCHING_ALONE.values():
+            if relative not in files and "prometheus_client" not in relative:
+                late = {ROOT / file for file in files} - {ROOT / "scenarios/telemetry/endpoint.py"}
+                assert not late & early, f"{relative} imports {late & early} at once"
+    assert found == FOR_WATCHING_ALONE
+
+
 DATES = {"time.time", "time.time_ns", "datetime.now", "dt.datetime.now", "date.today", "datetime.utcnow"}
 KNOW_THE_DATE = {
     *("broker/transports/mqtt/connection.py", "broker/servers/mqtt_server.py"),  # against the dates of certificates

@@ -31,7 +31,7 @@ class Collector:
     """
 
     def __init__(self, path: Path, samples: Samples) -> None:
-        self._samples, self._closing = samples, False
+        self._samples, self._closing, self._run = samples, False, ""
         self._path = path
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
@@ -59,7 +59,15 @@ class Collector:
                 counters = unpacked_counters(self._socket.recv(_LONGEST_BYTES))
             except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 continue  # it is being closed; or who tells is of another version, or no participant
+            if counters.run != self._run:
+                self._begin(counters.run)
             take_counters(self._samples, counters, time.time())
+
+    def _begin(self, run: str) -> None:
+        """A host serves one run after another."""
+        self._run = run
+        with self._samples.changing() as samples:
+            samples.forget_others(run)
 
 
 def take_counters(samples: Samples, counters: Counters, now: float) -> None:

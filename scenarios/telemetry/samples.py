@@ -51,6 +51,12 @@ class Samples:
         counts[labels] = counts.get(labels, 0) + 1
         self.add(metric, labels, value)
 
+    def forget_others(self, run: str) -> None:
+        """Forget all but one run, which the first label names."""
+        for each in (*self._values.values(), *self._counts.values()):
+            for labels in [labels for labels in each if labels[0] != run]:
+                del each[labels]
+
     def read(self) -> tuple[Mapping[Metric, Mapping[Labels, float]], Mapping[Metric, Mapping[Labels, int]]]:
         """All values, sums among them, and the counts of summaries: copies."""
         with self._lock:

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hosts.waiting_hosts import WaitingHost, fleet
 from limits import LIMIT_S
-from ports import free_port
+from ports import free_port, free_ports
 from runs import TINY, Started, foretell, run_name, simulate_here, start, summary, until
 
 from broker.driving.traced_participant import span_of_episode, span_of_round
@@ -199,6 +200,49 @@ def test_the_endpoint_of_a_run_is_scraped_while_it_goes_on_and_somebody_who_hang
     assert process.wait() == 130
     hanging.close()
     assert scrape(url) == {}
+
+
+def test_each_host_serves_the_figures_of_its_own_participants(tmp_path: Path) -> None:
+    need("prometheus_client")
+    port = free_port()
+    homes = {"box": ["environment", "agent-2"], "pi1": ["agent-0", "agent-1"]}
+    document = fleet(homes).replace("[box]", f'[box]\nmetrics = "{port}"')
+    document = re.sub(r'control = ".*"\n', "", document) + f'folder = "{tmp_path}/there"\n'
+    document = document.replace("[pi1]", f'folder = "{tmp_path}/there"\n[pi1]')
+    (tmp_path / "hosts.toml").write_text(document)
+    base = f"transport.zeromq.base_port={free_ports(5)}"
+    hosts = ("--on", "here", "--hosts", str(tmp_path / "hosts.toml"), "--set", base)
+    with start("run", *SCENARIO, "--episodes", "100000", "--out", str(tmp_path / "run"), *hosts) as process:
+        url = f"http://127.0.0.1:{port}/metrics"
+        until(lambda: len(scrape(url).get("foretell_messages_sent_total", ())) >= 6, "the host serves metrics")
+        found = scrape(url)
+        process.send_signal(signal.SIGINT)
+        process.wait()
+    tellers = {labels["participant"] for labels, _ in found["foretell_counters_timestamp_seconds"]}
+    senders = {labels["source"] for labels, _ in found["foretell_messages_sent_total"]}
+    assert tellers == senders == {"environment", "agent-2"}
+    assert "foretell_run_info" not in found
+    assert scrape(url) == {}
+
+
+def test_a_host_that_waits_serves_what_its_last_run_has_counted(tmp_path: Path) -> None:
+    need("prometheus_client")
+    (tmp_path / "hosts.toml").write_text(fleet({"box": ["*"]}))
+    base = f"transport.zeromq.base_port={free_ports(5)}"
+    words = ("bundle", *SCENARIO, "--episodes", "2", "--set", base, "--hosts", str(tmp_path / "hosts.toml"))
+    made = foretell(*words, "--out", str(tmp_path / "bundles"))
+    assert made.returncode == 0, made.stderr
+    host = WaitingHost(tmp_path / "bundles" / "box", "--metrics", "0")
+    try:
+        url = host.until_said("metrics at ").removeprefix("metrics at ").strip()
+        done = foretell("run", str(tmp_path / "bundles"), "--on", "socket", "--out", str(tmp_path / "run"))
+        assert done.returncode == 0, done.stderr
+        found = scrape(url)
+    finally:
+        host.close()
+    heard = {labels["source"]: value for labels, value in found["foretell_edge_shares_heard_total"]}
+    assert heard.keys() >= set(AGENTS)
+    assert {value for value in heard.values() if value} == {2.0 * 3}
 
 
 def test_an_address_in_use_is_a_sentence_and_leaves_no_folder(tmp_path: Path) -> None:
