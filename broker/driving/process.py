@@ -149,7 +149,7 @@ def _watched(participant: Participant, link: LinkConfig, beside: ExitStack) -> t
 
             participant, spans = traced(participant, link)
             beside.callback(spans.close)
-        except (ImportError, OSError, ValueError) as error:
+        except (ImportError, OSError, UserError, ValueError) as error:
             _log.info("no spans: %s", error)
     return participant, tell_counters
 

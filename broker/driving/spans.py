@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, TraceFlags
 
 from broker.driving.traced_participant import Attributes, TracedParticipant
+from broker.errors import UserError
 from broker.wire.trace_context import TraceContext, parse_traceparent
 
 if TYPE_CHECKING:
@@ -32,8 +33,10 @@ if TYPE_CHECKING:
 
 _EXPORTERS = "OTEL_TRACES_EXPORTER"
 _GROUP = "opentelemetry_traces_exporter"
+_OTLP = "otlp_proto_http"
 _CLOSE_WITHIN_S = 5.0
-_NS = 1_000_000_000
+_LONGEST = 300
+_log = logging.getLogger("foretell")
 
 
 class Spans:
@@ -46,10 +49,12 @@ class Spans:
 
     Raises:
         OSError: The file cannot be made.
+        UserError: An exporter is not installed.
     """
 
     def __init__(self, service: str, run: str, file: Path) -> None:
-        logging.getLogger("opentelemetry").addFilter(_Once())
+        complaints = logging.getLogger("opentelemetry")
+        complaints.handlers, complaints.propagate = [_Once()], False
         self._ids = _NamedIds()
         resource = Resource.create({"service.name": service, "service.namespace": "foretell", "foretell.run": run})
         self._provider = TracerProvider(
@@ -97,6 +102,7 @@ def traced(participant: Participant, link: LinkConfig) -> tuple[Participant, Spa
 
     Raises:
         OSError: The file for the spans cannot be made.
+        UserError: An exporter is not installed.
     """
     assert link.trace is not None  # noqa: S101 - it was asked for
     spans = Spans(link.name, link.identity.run or link.run, link.trace.folder / f"{link.name}.jsonl")
@@ -123,17 +129,17 @@ class _NamedIds(IdGenerator):
         return self.next.trace
 
 
-class _Once(logging.Filter):
-    """Lets the first complaint through, without a traceback, and nothing after it."""
+class _Once(logging.Handler):
+    """Says the first complaint, without a traceback, and nothing after it."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(logging.WARNING)
         self._said = False
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        first, self._said = not self._said, True
-        record.exc_info = None
-        return first
+    def emit(self, record: logging.LogRecord) -> None:
+        if not self._said:
+            self._said = True
+            _log.info("spans do not get away, which holds up nothing: %s", record.getMessage()[:_LONGEST])
 
 
 class _File(ConsoleSpanExporter):
@@ -153,16 +159,27 @@ def _line(span: ReadableSpan) -> str:
     return f"{span.to_json(indent=None)}\n"
 
 
-def _exporters(file: Path) -> list[SpanExporter]:
+def named_exporters() -> list[EntryPoint] | None:
+    """Those that the environment names; None where it names none, and spans go to a file.
+
+    Raises:
+        UserError: One is not installed.
+    """
     names = [name.strip() for name in os.environ.get(_EXPORTERS, "").split(",") if name.strip()]
     if not names:
-        return [_File(file)]
+        return None
     found = {point.name: point for point in entry_points(group=_GROUP)}
-    asked = ["otlp_proto_http" if name == "otlp" else name for name in names if name != "none"]
+    asked = [_OTLP if name == "otlp" else name for name in names if name != "none"]
     if unknown := [name for name in asked if name not in found]:
-        msg = f"{_EXPORTERS} names {', '.join(unknown)}, which is not installed; there are {', '.join(sorted(found))}"
-        raise OSError(msg)
-    return [found[name].load()() for name in asked]
+        there = ", ".join(sorted(found))
+        msg = f"{_EXPORTERS} names {', '.join(unknown)}, which is not installed; expected some of {there}"
+        raise UserError(msg)
+    return [found[name] for name in asked]
+
+
+def _exporters(file: Path) -> list[SpanExporter]:
+    named = named_exporters()
+    return [_File(file)] if named is None else [point.load()() for point in named]
 
 
 def _told(context: TraceContext) -> SpanContext:

@@ -53,9 +53,10 @@ class Samples:
 
     def forget_others(self, run: str) -> None:
         """Forget all but one run, which the first label names."""
-        for each in (*self._values.values(), *self._counts.values()):
-            for labels in [labels for labels in each if labels[0] != run]:
-                del each[labels]
+        for metric, values in self._values.items():
+            self._values[metric] = {labels: value for labels, value in values.items() if labels[0] == run}
+        for metric, counts in self._counts.items():
+            self._counts[metric] = {labels: count for labels, count in counts.items() if labels[0] == run}
 
     def read(self) -> tuple[Mapping[Metric, Mapping[Labels, float]], Mapping[Metric, Mapping[Labels, int]]]:
         """All values, sums among them, and the counts of summaries: copies."""

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from broker.addresses import Address
+from broker.errors import UserError
 from broker.participants.link import TraceConfig
 from broker.wire.trace_context import TraceContext, context_of_run, parse_traceparent
 from scenarios.document.plan import Plan
@@ -34,12 +35,16 @@ class Telemetry:
         stack: Closes all of it.
 
     Raises:
-        UserError: The address of the endpoint makes no sense, or is in use.
+        UserError: The address of the endpoint makes no sense, or is in use; or an exporter of spans is not installed.
         ModuleNotFoundError: An extra is not installed.
     """
 
     def __init__(self, wish: TelemetryWish, stack: ExitStack) -> None:
         wish.require()
+        if wish.spans:
+            from broker.driving.spans import named_exporters  # noqa: PLC0415 - an extra
+
+            named_exporters()
         self._wish, self._stack = wish, stack
         self._samples = Samples()
         self._counters: Path | None = None
@@ -63,7 +68,7 @@ class Telemetry:
             What its processes are to be asked for.
 
         Raises:
-            UserError: What writes curves cannot be started.
+            UserError: What writes curves cannot be started, or spans have nowhere to go.
         """
         scenario, run = plan.scenario, observer.run_name
         if self._address is not None:
@@ -91,7 +96,11 @@ class Telemetry:
             parent = parse_traceparent(os.environ.get(_PARENT, ""))
         own, began_ns = context_of_run(run, parent), time.time_ns()
         place = (folder.root / "spans").absolute()
-        spans = Spans(_LAUNCHER, run, place / f"{_LAUNCHER}.jsonl")
+        try:
+            spans = Spans(_LAUNCHER, run, place / f"{_LAUNCHER}.jsonl")
+        except OSError as error:
+            msg = f"cannot make spans: {error}"
+            raise UserError(msg) from None
         self._stack.callback(spans.close)
         self._stack.callback(lambda: spans.put("run", own, parent, began_ns=began_ns))
         return TraceConfig(traceparent=str(own), folder=place)
