@@ -32,6 +32,7 @@ from agent_node.in_edge import Arrays
 from agent_node.sharing import Arrival, RoundName, Sharing
 from broker.counting import counted
 from broker.errors import PeerLost, ProtocolViolation, WrongRun
+from broker.participants.barrier_times import BarrierTimes
 from broker.participants.checkpoint import State
 from broker.participants.joining import Joining
 from broker.participants.participant import Command, Forget, Refit, Report, Save, Send
@@ -146,9 +147,10 @@ class _Latest(Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True)
 class _Pending(Generic[EpisodeT, OpenedT]):
-    """An open round that waits for shares: when its episode ended, what that gave, and the round itself."""
+    """An open round that waits for shares: when its episode ended, since when it waits, and what there is of both."""
 
     ended_at: float
+    since: float
     episode: EpisodeT
     opened: OpenedT
 
@@ -169,6 +171,7 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
         self.peers = config.link.peers
         self.phase = AgentPhase.JOINING
         self.deadline: float | None = None
+        self.barriers = BarrierTimes()
         self._config = config
         self._learner = learner
         self._sharing = Sharing(config, learner.check)
@@ -361,9 +364,10 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
             opened, said = self._open_round(episode, number)
             commands += said
             if not self._sharing.complete:
-                self._pending = _Pending(ended_at, episode, opened)
+                self._pending = _Pending(ended_at, now, episode, opened)
                 self.deadline = ended_at + (number + 1) * self._config.exchange.patience_s
                 return commands
+            self.barriers.add("share", 0.0)
             commands += self._close_round(opened)
         return commands + self._get_ready(now)
 
@@ -400,6 +404,7 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
         """Close the open round, and share on."""
         pending, self._pending = self._pending, None
         assert pending is not None  # noqa: S101 - in SHARING a round waits
+        self.barriers.add("share", now - pending.since)
         return [*self._close_round(pending.opened), *self._share(pending.ended_at, pending.episode, now)]
 
     def _close_round(self, opened: OpenedT) -> list[Command]:

@@ -10,12 +10,18 @@ FORETELL = "0.2.0"
 EXTRAS = {
     "gymnasium": "lab",
     "matplotlib": "lab",
+    "mlflow": "mlflow",
+    "opentelemetry": "opentelemetry",
     "pettingzoo": "lab",
     "PIL": "lab",
+    "nicegui": "watch",
+    "prometheus_client": "prometheus",
     "rich": "lab",
     "scipy": "lab",
     "tensorboard": "lab",
+    "textual": "watch",
     "torch": "torch",
+    "wandb": "wandb",
 }
 """The extra that brings a package, by the name under which the package is imported."""
 

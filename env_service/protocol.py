@@ -14,6 +14,7 @@ from __future__ import annotations
 from enum import Enum
 
 from broker.errors import PeerLost, ProtocolViolation, WrongRun
+from broker.participants.barrier_times import BarrierTimes
 from broker.participants.checkpoint import State
 from broker.participants.joining import Joining
 from broker.participants.participant import Command, Forget, Refit, Report, Save, Send
@@ -85,6 +86,7 @@ class EnvironmentProtocol:
         self.done = False
         self.awaited = 1
         self.deadline: float | None = None
+        self.barriers = BarrierTimes()
         self._config, self._task = config, task
         life, agents, copies = config.link.life, tuple(config.neighbors), config.parallel_episodes
         self._failure: PeerLost | WrongRun | None = None
@@ -266,6 +268,7 @@ class EnvironmentProtocol:
         self.awaited = len(self._barrier.waiting)
 
     def _go_on(self, now: float) -> list[Command]:
+        self.barriers.add("ready" if self._episode.last else "action", now - self._episode.step_began_at)
         if self._episode.last:
             return [Report(self._episode.record()), *self._save(), *self._next_episode(now)]
         outcome = self._task.step(self._barrier.actions())

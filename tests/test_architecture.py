@@ -40,7 +40,9 @@ FLOORS = (
     ("agent_node/acting",),
     ("scenarios/document/text",),
     ("scenarios/document",),
+    ("scenarios/results/sinks",),
     ("scenarios/results",),
+    ("scenarios/telemetry",),
     ("scenarios/reports", "scenarios/running"),
     ("scenarios/running/control", "scenarios/running/batch"),
     ("scenarios/running/meeting", "scenarios/running/processes"),
@@ -49,8 +51,10 @@ FLOORS = (
     ("scenarios/running/ways.py", "scenarios/running/bundles", "scenarios/running/run_logs.py"),
     ("scenarios/play", "scenarios/policies", "scenarios/replay"),
     ("scenarios/api", "scenarios/replay/comparing", "scenarios/replay/tracing"),
+    ("scenarios/watching",),
     ("scenarios/bench", "scenarios/trials", "scenarios/studies", "scenarios/studies/theory"),
     ("scenarios/studies/pages", "scenarios/sweeps"),
+    ("scenarios/watching/page", "scenarios/watching/terminal"),
     ("scenarios/commands",),
 )
 """The order among the rooms, the lowest floor first. A room is a folder without the rooms in it, or a file that stands
@@ -92,6 +96,7 @@ PURE = (
     "broker/user_code.py",
     "broker/wire",
     "broker/faults",
+    "broker/participants/barrier_times.py",
     "broker/participants/joining.py",
     "broker/participants/life.py",
     "broker/participants/link.py",
@@ -100,6 +105,7 @@ PURE = (
     "broker/participants/seal.py",
     "broker/participants/strangers.py",
     "broker/driving/driver.py",
+    "broker/driving/wrapped_participant.py",
     "broker/driving/virtual_time.py",
     "broker/servers/amqtt_config.py",
     "broker/transports/delivery.py",
@@ -131,6 +137,8 @@ PURE = (
     "scenarios/results/played.py",
     "scenarios/reports/references.py",
     "scenarios/reports/statistics.py",
+    "scenarios/results/sinks/curves.py",
+    "scenarios/results/sinks/sink.py",
     "scenarios/running/launched/speakers.py",
     "scenarios/running/nodes.py",
     "scenarios/running/scale.py",
@@ -163,7 +171,18 @@ PURE = (
     "scenarios/studies/theory/cases.py",
     "scenarios/studies/theory/mmdp.py",
     "scenarios/studies/theory/worked.py",
+    "scenarios/telemetry/metrics.py",
     "scenarios/trials/condition.py",
+    "scenarios/watching/agents_seen.py",
+    "scenarios/watching/awaited.py",
+    "scenarios/watching/edge_book.py",
+    "scenarios/watching/fault_book.py",
+    "scenarios/watching/happenings.py",
+    "scenarios/watching/seen.py",
+    "scenarios/watching/terminal/braille.py",
+    "scenarios/watching/terminal/columns.py",
+    "scenarios/watching/terminal/sentences.py",
+    "scenarios/watching/thinning.py",
     "scenarios/trials/shrink.py",
 )
 IMPURE = frozenset(
@@ -333,11 +352,38 @@ def test_amqtt_is_imported_by_its_own_process_alone_and_cryptography_where_certi
     assert not importers
 
 
+FOR_WATCHING_ALONE = {
+    "mlflow": {"scenarios/telemetry/mlflow_curves.py"},
+    "opentelemetry": {"broker/driving/spans.py"},
+    "prometheus_client": {"scenarios/telemetry/endpoint.py"},
+    "textual": {"scenarios/watching/terminal/app.py", "scenarios/watching/terminal/table.py"},
+    "wandb": {"scenarios/telemetry/wandb_curves.py"},
+}
+
+
+def test_what_only_watching_needs_is_imported_by_its_own_files_and_these_late() -> None:
+    found: dict[str, set[str]] = {package: set() for package in FOR_WATCHING_ALONE}
+    for path in modules():
+        relative = path.relative_to(ROOT).as_posix()
+        for name in imports(path):
+            if name.split(".")[0] in found:
+                found[name.split(".")[0]].add(relative)
+        early = {place_of(name) for name in top_level_imports(path) if name.split(".")[0] in PACKAGES}
+        for files in FOR_WATCHING_ALONE.values():
+            if relative not in files and "prometheus_client" not in relative:
+                late = {ROOT / file for file in files} - {ROOT / "scenarios/telemetry/endpoint.py"}
+                assert not late & early, f"{relative} imports {late & early} at once"
+    assert found == FOR_WATCHING_ALONE
+
+
 DATES = {"time.time", "time.time_ns", "datetime.now", "dt.datetime.now", "date.today", "datetime.utcnow"}
 KNOW_THE_DATE = {
     *("broker/transports/mqtt/connection.py", "broker/servers/mqtt_server.py"),  # against the dates of certificates
-    *("scenarios/results/store.py", "scenarios/results/scalars_log.py"),  # written down for people to read
+    *("scenarios/results/store.py", "scenarios/results/sinks/scalars_log.py"),  # written down for people to read
     "broker/transports/journal.py",  # the same
+    *("broker/driving/spans.py", "broker/driving/traced_participant.py"),  # of spans, which other programs show
+    *("scenarios/telemetry/run_metrics.py", "scenarios/telemetry/collector.py", "scenarios/telemetry/telemetry.py"),
+    "scenarios/telemetry/mlflow_curves.py",
     *(
         "scenarios/running/hosts/health/doctor.py",
         "scenarios/running/hosts/health/examining.py",

@@ -52,6 +52,11 @@ class _Transport(_Part, frozen=True):
     zeromq: _ZeroMQ
 
 
+class _Trace(_Part, frozen=True):
+    traceparent: str
+    folder: Path
+
+
 class _Link(_Part, frozen=True):
     run: str
     identity: Identity
@@ -70,6 +75,8 @@ class _Link(_Part, frozen=True):
     broker: str
     credentials: Path | None
     journal: Path | None
+    counters: Path | None = None
+    trace: _Trace | None = None
 
 
 class _Exchange(_Part, frozen=True):

@@ -12,14 +12,17 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from broker.driving.edge_totals import EdgeTotals
 from broker.errors import ProtocolViolation
 from broker.participants.life import FIRST_LIFE, ParticipantLife
 from broker.participants.participant import Command, Forget, Participant, Refit, Report, Save, Send
 from broker.transports.transport import Transport
+from broker.wire.counters import Counters, summed_edges
 from broker.wire.messages import Envelope, first_number
 from broker.wire.records import EventKind, EventRecord, Record, StatusRecord
 
 Observe = Callable[[list[Record]], None]
+TellCounters = Callable[[Counters], None]
 
 
 class Driver:
@@ -32,6 +35,7 @@ class Driver:
         observe: Takes records; called at most once a wake-up.
         life: Which one it is, and where its states are kept.
         refit: Gives a transport other faults, as JSON.
+        tell_counters: Takes what it has counted up to now, with each status and at the end; None: nobody asks.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class Driver:
         life: ParticipantLife = FIRST_LIFE,
         *,
         refit: Callable[[Transport, str], Transport] = lambda transport, _: transport,
+        tell_counters: TellCounters | None = None,
     ) -> None:
         self.participant = participant
         self.transport = transport
@@ -50,8 +55,10 @@ class Driver:
         self._observe = observe
         self._life = life
         self._refit = refit
+        self._tell_counters = tell_counters
         self._sequences: defaultdict[str, int] = defaultdict(partial(first_number, life.incarnation))
         self._records: list[Record] = []
+        self._edges = EdgeTotals()
 
     def start(self, now: float) -> None:
         """Begin the participant's work."""
@@ -98,12 +105,16 @@ class Driver:
         """
         self._records += self._totals()
         self._hand_over()
+        self._show_counters()
         self._flush_journal()
 
     def show_status(self) -> None:
-        """Report whom it waits for: a sign that it works, too."""
-        self._records.append(StatusRecord(self.participant.name, self.participant.waits_for()))
+        """Report whom it waits for, and what it has counted on its edges: a sign that it works, too."""
+        participant = self.participant
+        self._records.append(StatusRecord(participant.name, participant.phase.value, participant.waits_for()))
+        self._records += self._edges.changed(self._totals())
         self._hand_over()
+        self._show_counters()
 
     def _carry_out(self, commands: Sequence[Command]) -> None:
         sequences, run, name = self._sequences, self._run, self._name
@@ -149,6 +160,12 @@ class Driver:
 
     def _totals(self) -> list[Record]:
         return [*self._life.counted, *self.participant.totals(), *self.transport.totals()]
+
+    def _show_counters(self) -> None:
+        if self._tell_counters is not None:
+            barriers = self.participant.barriers.totals()
+            edges = summed_edges(self._totals())
+            self._tell_counters(Counters(self._run, self._name, edges, self.transport.queued(), barriers))
 
     def _hand_over(self) -> None:
         records, self._records = self._records + self.transport.noticed, []

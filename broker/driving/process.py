@@ -16,6 +16,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -23,7 +24,8 @@ from types import FrameType
 from typing import TYPE_CHECKING, TypeVar
 
 from broker.driving.connect import connect, refitted
-from broker.driving.driver import Driver, Observe
+from broker.driving.counters_teller import CountersTeller
+from broker.driving.driver import Driver, Observe, TellCounters
 from broker.driving.journaled_participant import journaled
 from broker.driving.real_time import run_in_real_time
 from broker.errors import ForetellError, UserCodeFailed, UserCodeRefused, UserError
@@ -38,7 +40,7 @@ from broker.threads import schedule
 from broker.transports.transport import Transport
 from broker.user_code import traceback_of
 from broker.wire.messages import OBSERVER, Envelope, Metrics, Stop, first_number
-from broker.wire.records import Record, StatusRecord, pack
+from broker.wire.records import Record, StatusRecord, TrafficRecord, pack
 
 if TYPE_CHECKING:
     from broker.participants.link import LinkConfig
@@ -91,15 +93,23 @@ def take_part(
         connect_to: Opens its transport.
     """
     participant, transport, life, linger_s = None, None, FIRST_LIFE, 0.0
+    beside = ExitStack()
     try:
         schedule(link.transport.scheduling)
         allow_open_files(files_for(len(link.peers) + 1))  # and the observer
         life, state = begin_life(link.life)
         participant = make(state)
+        participant, tell_counters = _watched(participant, link, beside)
         transport = connect_to(link)
         observe = _observe(link, transport)
         driver = Driver(
-            link.run, journaled(participant, transport), transport, observe, life, refit=partial(refitted, link)
+            link.run,
+            journaled(participant, transport),
+            transport,
+            observe,
+            life,
+            refit=partial(refitted, link),
+            tell_counters=tell_counters,
         )
         run_in_real_time(driver, OwnClock())
         if link.observed:
@@ -119,7 +129,29 @@ def take_part(
     finally:
         if transport is not None:
             transport.close(linger_s)
+        beside.close()
     return DONE
+
+
+def _watched(participant: Participant, link: LinkConfig, beside: ExitStack) -> tuple[Participant, TellCounters | None]:
+    """The participant with spans, if it is to have any, and what takes its counters, if anybody does.
+
+    Where spans cannot be made the run goes on all the same.
+    """
+    tell_counters = None
+    if link.counters is not None:
+        teller = CountersTeller(link.counters, link.identity.run or link.run)
+        beside.callback(teller.close)
+        tell_counters = teller.tell
+    if link.trace is not None:
+        try:
+            from broker.driving.spans import traced  # noqa: PLC0415 - an extra
+
+            participant, spans = traced(participant, link)
+            beside.callback(spans.close)
+        except (ImportError, OSError, UserError, ValueError) as error:
+            _log.info("no spans: %s", error)
+    return participant, tell_counters
 
 
 def _keep_last(life: ParticipantLife) -> None:
@@ -188,7 +220,7 @@ def _observe(link: LinkConfig, transport: Transport) -> Observe:
 
     def write(records: list[Record]) -> None:
         for record in records:
-            if type(record) is not StatusRecord:
+            if type(record) not in (StatusRecord, TrafficRecord):
                 _log.info("%s", record)
 
     return send if link.observed else write

@@ -36,6 +36,13 @@ class LifeConfig(Model):
     pauses: bool = Field(default=False, description="Whether that holds for every episode.")
 
 
+class TraceConfig(Model):
+    """In which trace a participant's spans are, and where they go; see `broker.wire.trace_context`."""
+
+    traceparent: str = Field(description="W3C trace context of the run's span.")
+    folder: Path = Field(description="For a file of spans, where OTEL_TRACES_EXPORTER names no exporter.")
+
+
 class LinkConfig(Model):
     """How one participant reaches its peers; part of its slice of the scenario."""
 
@@ -83,3 +90,8 @@ class LinkConfig(Model):
     )
     seal: str = Field(default="", description="Shows whether the slice is as it was written; none: nobody looks.")
     journal: Path | None = Field(default=None, description="File for the frames it sends and receives.")
+    counters: Path | None = Field(
+        default=None,
+        description="Socket on its host that is told once a second what it has counted; none: nobody asks.",
+    )
+    trace: TraceConfig | None = Field(default=None, description="Its spans; none: it makes none.")

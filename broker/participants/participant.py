@@ -12,6 +12,7 @@ from typing import Protocol
 
 import msgspec
 
+from broker.participants.barrier_times import BarrierTimes
 from broker.participants.checkpoint import State
 from broker.wire.messages import Message
 from broker.wire.records import Record
@@ -72,11 +73,15 @@ class Participant(Protocol):
         awaited: How many messages it needs before it can go on, worth receiving in one go; less than 2 is as good as 1.
         deadline: When `expire` wants to be called, or None.
         phase: What it is doing.
+        barriers: How long it has waited for its peers.
         settled: Whether it still knows what it knew when it last wanted a state saved, or began; else it is learning.
     """
 
     name: str
     peers: tuple[str, ...]
+
+    @property
+    def barriers(self) -> BarrierTimes: ...  # noqa: D102 - an attribute or a property
 
     @property
     def awaited(self) -> int: ...  # noqa: D102 - an attribute or a property

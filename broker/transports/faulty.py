@@ -91,6 +91,10 @@ class FaultyTransport(Transport):
         """Wait as the inner transport does, for one message: each is judged, and its delay begins, when it comes."""
         self._inner.wait(timeout_s)
 
+    def queued(self) -> dict[str, int]:
+        """What waits in the inner transport."""
+        return self._inner.queued()
+
     def forget(self, peer: str) -> None:
         """Give up what waits for a peer."""
         self._inner.forget(peer)

@@ -55,6 +55,10 @@ class JournaledTransport(Transport):
         """Wait as the inner transport does."""
         self._inner.wait(timeout_s, awaited)
 
+    def queued(self) -> dict[str, int]:
+        """What waits in the inner transport."""
+        return self._inner.queued()
+
     def forget(self, peer: str) -> None:
         """Give up what waits for a peer."""
         self._inner.forget(peer)

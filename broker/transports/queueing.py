@@ -84,6 +84,10 @@ class QueueingTransport(FrameTransport, Generic[EdgeT]):
                 traffic.sent += 1
                 traffic.sent_bytes += len(frame)
 
+    def queued(self) -> dict[str, int]:
+        """By peer, messages that wait to leave, where any do."""
+        return {peer: len(edge.waiting) for peer, edge in self._edges.items() if edge.waiting}
+
     def forget(self, peer: str) -> None:
         """Give up what waits for a peer."""
         self._edges[peer].give_up()

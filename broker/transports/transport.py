@@ -93,6 +93,10 @@ class Transport(ABC):
             awaited: How many messages are needed to go on; for more than one a transport may stay up to twice as long.
         """
 
+    def queued(self) -> dict[str, int]:
+        """By peer, messages that wait to leave, where any do."""
+        return {}
+
     def forget(self, peer: str) -> None:  # noqa: B027 - most keep nothing
         """Give up what waits for a peer: it is dead. Counted as dropped."""
 

@@ -59,6 +59,8 @@ class EventKind(StrEnum):
     """An agent died, and the others go on without it."""
     VANISHED = "vanished"
     """An agent of a task has left it, and no flag says that it has ended."""
+    JOINED = "joined"
+    """All peers of the participant have answered it; kept of `JoinedRecord`, and said by nobody."""
     NOTE = "note"
     """What the launcher has to say of the run."""
 
@@ -219,6 +221,16 @@ class EdgeRecord(msgspec.Struct, frozen=True, tag="edge"):
     skipped: Count = 0
 
 
+class TrafficRecord(msgspec.Struct, frozen=True, tag="traffic"):
+    """What one end of an edge has counted so far, in all lives; the final totals come as `EdgeRecord`.
+
+    Attributes:
+        edge: Totals that no later record of this kind falls below.
+    """
+
+    edge: EdgeRecord
+
+
 class FaultCount(msgspec.Struct, frozen=True, tag="fault-count"):
     """How often a fault looked at messages of an edge, in its window, and how often it changed their fate.
 
@@ -318,10 +330,12 @@ class StatusRecord(msgspec.Struct, frozen=True, tag="status"):
 
     Attributes:
         participant: Who.
+        phase: What it is doing, such as SHARING.
         waits_for: Whom and what it waits for, as a clause.
     """
 
     participant: Text
+    phase: Text
     waits_for: Text
 
 
@@ -333,6 +347,7 @@ Record = (
     | EndingRecord
     | EventRecord
     | EdgeRecord
+    | TrafficRecord
     | FaultCount
     | FateCount
     | JoinedRecord

@@ -13,6 +13,7 @@ import numpy as np
 
 from broker.driving.driver import Driver
 from broker.driving.journaled_participant import journaled
+from broker.participants.barrier_times import BarrierTimes
 from broker.participants.participant import Command
 from broker.transports.journaled import JournaledTransport
 from broker.transports.memory import MemoryNetwork, MemoryTransport
@@ -36,6 +37,7 @@ class _Listener:
 
     name, awaited, deadline, phase, done, settled = "b", 1, None, _Phase.LISTENING, False, True
     peers: tuple[str, ...] = ()
+    barriers = BarrierTimes()
 
     def start(self, now: float) -> Sequence[Command]:  # noqa: ARG002 - a participant's face
         return []

@@ -9,7 +9,7 @@ from broker.threads import limit_threads
 from scenarios.commands.experiments.group import bench, shrink, study, sweep, twin
 from scenarios.commands.fault import fault
 from scenarios.commands.hosts.group import bundle, doctor, host, logs
-from scenarios.commands.looking.group import diff, replay, trace
+from scenarios.commands.looking.group import diff, replay, trace, watch
 from scenarios.commands.looking.reading import export, ledger, report, why
 from scenarios.commands.policies.group import evaluate, play, policy
 from scenarios.commands.screen import guests, say
@@ -45,7 +45,7 @@ for _command in (
     *(doctor, bundle, host, logs),
     *(evaluate, play, policy),
     *(study, sweep, twin, shrink, bench),
-    *(why, ledger, report, export, fault, replay, diff, trace),
+    *(why, ledger, report, export, fault, replay, diff, trace, watch),
 ):
     foretell.add_command(_command)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -40,16 +40,19 @@ from scenarios.running.fleet import load_fleet
 from scenarios.running.housing import Housing, housing, read_housing, write_housing
 from scenarios.running.machine import make_ready
 from scenarios.running.ways import WayName, way_called, way_named, way_over
+from scenarios.telemetry.telemetry import Telemetry, telemetry
+from scenarios.telemetry.wish import NOTHING_WANTED, TelemetryWish
 
 _AGENTS_SHOWN = 8
 
 
-def resume(root: Path, episodes: int | None = None) -> None:
+def resume(root: Path, episodes: int | None = None, wish: TelemetryWish = NOTHING_WANTED) -> None:
     """Go on with a run as it was begun: one that was interrupted, however that happened, or a complete one to more.
 
     Args:
         root: The run's folder.
         episodes: How many there are to be, or None for as many as before.
+        wish: What is told to others.
 
     Raises:
         ForetellError: There is nothing to go on with, or it could not run to its end.
@@ -61,10 +64,10 @@ def resume(root: Path, episodes: int | None = None) -> None:
     if begun is None:
         msg = f"{root} was interrupted before the run had begun: run its {folder.scenario.name} into another folder"
         raise UserError(msg)
-    _go_on(way_named(begun.substrate), folder, episodes)
+    _go_on(way_named(begun.substrate), folder, episodes, wish)
 
 
-def resume_processes(root: Path) -> None:
+def resume_processes(root: Path, wish: TelemetryWish = NOTHING_WANTED) -> None:
     """Go on with a run of processes that was interrupted; see `resume`.
 
     Raises:
@@ -74,20 +77,25 @@ def resume_processes(root: Path) -> None:
     require_text(root)
     with read_store(folder.store) as store:
         store.require_substrate("run")
-    _go_on("run", folder, None)
+    _go_on("run", folder, None, wish)
 
 
-def _go_on(way: WayName, folder: RunFolder, episodes: int | None) -> None:
+def _go_on(way: WayName, folder: RunFolder, episodes: int | None, wish: TelemetryWish) -> None:
     wanted = going_on(folder, episodes)
     with _log_of_environment(folder) as said:
         plan = planned(wanted, said)
     housed = read_housing(folder)
     make_ready(plan, as_processes=way == "run" and housed is None)
-    _execute(way, plan, folder, housed)
+    with telemetry(wish) as told:
+        _execute(way, plan, folder, housed, told)
 
 
 def execute(
-    way: WayName, scenario: Scenario, out: Path | None, hosts: tuple[str, Path] | Housing | None = None
+    way: WayName,
+    scenario: Scenario,
+    out: Path | None,
+    hosts: tuple[str, Path] | Housing | None = None,
+    wish: TelemetryWish = NOTHING_WANTED,
 ) -> None:
     """Run a scenario, show it and keep its results.
 
@@ -96,25 +104,28 @@ def execute(
         scenario: The document.
         out: The run's folder, or None for the next free one.
         hosts: How hosts are reached, and they or the document that names them; None for this host alone.
+        wish: What is told to others.
 
     Raises:
         ForetellError: It could not run to its end; what was recorded is kept.
         LedgerMismatch: It did, but its faults are not those that were asked for.
     """
-    with temporary_file() as said:
+    with ExitStack() as stack:
+        said = stack.enter_context(temporary_file())
         plan = planned(scenario, said)  # first: a wrong scenario leaves no folder behind
         housed = housing(hosts[0], load_fleet(hosts[1]), plan.participants) if isinstance(hosts, tuple) else hosts
         make_ready(plan, as_processes=way == "run" and housed is None)
+        told = stack.enter_context(telemetry(wish))
         folder = make_run_folder(out, scenario.name, scenario.seed)
         if housed is not None:
             write_housing(folder, housed)
         said.seek(0)
         with _log_of_environment(folder) as log:
             shutil.copyfileobj(said, log)
-    _execute(way, plan, folder, housed)
+        _execute(way, plan, folder, housed, told)
 
 
-def _execute(way: WayName, plan: Plan, folder: RunFolder, housed: Housing | None) -> None:
+def _execute(way: WayName, plan: Plan, folder: RunFolder, housed: Housing | None, told: Telemetry) -> None:
     scenario = plan.scenario
     console = Screen(stderr=True)
     agents, edges = counted(len(plan.agents), "agent"), counted(len(plan.graph.edges), "edge")
@@ -128,8 +139,10 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder, housed: Housing | None
         tell = partial(console.print, style="dim", highlight=False)
         observer = Observer(plan, folder, way, show, tell)
         try:
+            asked = told.begin(plan, folder, observer, way, tell)
             with environment_heard(way, folder):
-                run(plan, folder, observer, way_called(way) if housed is None else way_over(housed), interrupted)
+                on = way_called(way, asked) if housed is None else way_over(housed, asked.trace)
+                run(plan, folder, observer, on, interrupted)
         except ForetellError:
             observer.finish()
             _draw(plan, folder, observer, way)

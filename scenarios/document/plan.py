@@ -172,6 +172,7 @@ class Plan:
             credentials=wiring.keys / name if wiring.keys else None,
             journal=wiring.journals / _journal(name, wiring.life) if wiring.journals else None,
             life=_life(name, wiring),
+            trace=wiring.trace,
         )
 
     def _broker_of(self, name: str, wiring: Wiring) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from broker.participants.link import LifeConfig
+from broker.participants.link import LifeConfig, TraceConfig
 
 _FIRST_LIFE = LifeConfig()
 
@@ -26,6 +26,7 @@ class Wiring:
         checkpoints: Folder with a folder of checkpoints for each participant, or None to keep none.
         life: Which one begins, and where.
         listens: Where those listen that are dialled elsewhere, with ZeroMQ direct.
+        trace: In which trace spans are, and where they go, or None to make none.
     """
 
     run: str
@@ -38,3 +39,4 @@ class Wiring:
     checkpoints: Path | None = None
     life: LifeConfig = _FIRST_LIFE
     listens: Mapping[str, str] = field(default_factory=dict)
+    trace: TraceConfig | None = None

@@ -134,13 +134,93 @@ class CauseCount(NamedTuple):
 
 
 class StrikeRow(NamedTuple):
-    """Something that was done to a process; fields as in `ProcessFaultRecord`, with the date in seconds since 1970."""
+    """Something that was done to a process.
+
+    Attributes:
+        fault: As in `ProcessFaultRecord`.
+        occasion: As there.
+        participant: As there.
+        what: As there.
+        date_s: When, in seconds since 1970.
+        after_episode: The last episode that was recorded before; -1 for none.
+    """
 
     fault: str
     occasion: str
     participant: str
     what: str
     date_s: float
+    after_episode: int
+
+
+class EventRow(NamedTuple):
+    """Something worth a sentence.
+
+    Attributes:
+        row: Its number in the table; later ones have greater numbers.
+        participant: Who noticed it.
+        kind: What it is about, as in `EventKind`.
+        peer: The other one concerned, or empty.
+        text: One sentence; may be empty.
+        date_s: When, in seconds since 1970.
+        after_episode: The last episode that was recorded before; -1 for none.
+    """
+
+    row: int
+    participant: str
+    kind: str
+    peer: str
+    text: str
+    date_s: float
+    after_episode: int
+
+
+class TeamReturn(NamedTuple):
+    """What all agents earned together in one episode.
+
+    Attributes:
+        row: Of the last of them in the table.
+        episode: From 0.
+        value: Sum over agents of their returns.
+    """
+
+    row: int
+    episode: int
+    value: float
+
+
+class EdgeDelays(NamedTuple):
+    """How messages of an edge were held back.
+
+    Attributes:
+        source: Their sender.
+        destination: Their receiver.
+        copies: How many copies of messages were.
+        sum_s: For how long in all.
+        longest_s: For how long at most.
+    """
+
+    source: str
+    destination: str
+    copies: int
+    sum_s: float
+    longest_s: float
+
+
+class EdgeChanges(NamedTuple):
+    """How often a fault changed the fate of messages of an edge.
+
+    Attributes:
+        fault: Its name.
+        source: Their sender.
+        destination: Their receiver.
+        messages: Lines of the ledger.
+    """
+
+    fault: str
+    source: str
+    destination: str
+    messages: int
 
 
 class LiveFault(NamedTuple):
@@ -182,11 +262,13 @@ class LifeRow(NamedTuple):
         incarnation: From 0.
         after_episode: The episode after which it began; -1 at the beginning.
         why: What ended the life before; empty where the run was resumed.
+        date_s: When it began, in seconds since 1970.
     """
 
     incarnation: int
     after_episode: int
     why: str
+    date_s: float
 
 
 class StatusRow(NamedTuple):
@@ -194,12 +276,14 @@ class StatusRow(NamedTuple):
 
     Attributes:
         participant: Who.
+        phase: What it was doing, such as SHARING.
         waits_for: Whom and what, as a clause.
         since: When it first said so, in seconds of the monotonic clock of the host it runs on.
         seen: When it last said so.
     """
 
     participant: str
+    phase: str
     waits_for: str
     since: float
     seen: float

@@ -1,9 +1,8 @@
-"""Takes the records of a run as they come: store, TensorBoard, progress, and in the end the summary."""
+"""Takes the records of a run as they come: store, sinks, progress, and in the end the summary."""
 
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,13 +17,14 @@ from broker.wire.records import (
     JoinedRecord,
     ProcessFaultRecord,
     Record,
-    RoundRecord,
 )
 from scenarios.document.plan import Plan
 from scenarios.results.answers import LiveFault
 from scenarios.results.document import go_on, write_document
 from scenarios.results.folder import RunFolder
-from scenarios.results.scalars_log import ScalarsLog
+from scenarios.results.sinks.curves import Curves
+from scenarios.results.sinks.scalars_log import ScalarsLog
+from scenarios.results.sinks.sink import Sinks
 from scenarios.results.store import Store
 from scenarios.results.summary import RunTotals, Summary
 
@@ -59,6 +59,7 @@ class Observer:
 
     Attributes:
         run_name: Name of the run, with the id that it has from its beginning on.
+        sinks: Who is told of the run besides; TensorBoard's curves are there from the beginning.
 
     Args:
         plan: What runs.
@@ -91,12 +92,12 @@ class Observer:
         self._store, self.run_name = _opened(plan, folder, substrate)
         try:
             self._totals = self._recalled()
-            self._scalars = ScalarsLog(folder.tensorboard)
+            curves = Curves(plan.names, ScalarsLog(folder.tensorboard))
         except BaseException:
             self._store.close()
             raise
-        self._losses: defaultdict[str, float] = defaultdict(float)
-        self._losses_of = 0
+        self.sinks = Sinks(self._say)
+        self.sinks.add("TensorBoard", curves)
         self._team_return: float | None = None
         self._began_at: float | None = None
 
@@ -112,10 +113,9 @@ class Observer:
                     self._say(f"fault {record.fault} at {record.occasion}: {record.participant} {record.what}")
                 case EventRecord(kind=EventKind.CHECKPOINT | EventKind.VANISHED):
                     self._say(f"{record.participant}: {record.text}")
-                case RoundRecord():
-                    self._add_round(record)
                 case EpisodeRecord():
-                    self._add_episode(record)
+                    self._smooth(record)
+        self.sinks.take(records)
         self._show(self.progress())
 
     @property
@@ -173,7 +173,7 @@ class Observer:
         incarnation = self._store.begin_life(after_episode, why)
         if incarnation:
             self._totals = self._recalled(after_episode)
-            self._forget_scalars_from(after_episode + 1)
+            self.sinks.begin_life(after_episode)
             where = f"episode {after_episode + 1}" if after_episode >= 0 else "the beginning"
             self.tell(f"{why or 'the run is resumed'}; all go on from {where} (life {incarnation})")
         return incarnation
@@ -199,7 +199,7 @@ class Observer:
         try:
             self._store.close()
         finally:
-            self._scalars.flush()
+            self.sinks.close()
         scenario, totals = self._plan.scenario, self._totals
         summary = totals.summary(
             scenario.name,
@@ -221,28 +221,10 @@ class Observer:
         totals.recall(self._store.reader, after_episode)
         return totals
 
-    def _forget_scalars_from(self, episode: int) -> None:
-        """Let TensorBoard show none of what is played again."""
-        self._scalars.forget_from(episode)
-        self._losses.clear()
-        self._losses_of = 0
-
-    def _add_round(self, record: RoundRecord) -> None:
-        self._losses_of += 1
-        for name, value in record.losses.items():
-            self._losses[name] += value
-
-    def _add_episode(self, record: EpisodeRecord) -> None:
+    def _smooth(self, record: EpisodeRecord) -> None:
         team_return = added(record.returns)
         before = team_return if self._team_return is None else self._team_return
         self._team_return = before + _SMOOTHING * (team_return - before)
-        scalars = {"return/team": team_return}
-        told = map(self._plan.names.told, self._totals.agents)
-        scalars |= {f"return/{agent}": value for agent, value in zip(told, record.returns, strict=True)}
-        scalars |= {f"loss/{name}": total / self._losses_of for name, total in self._losses.items()}
-        self._scalars.add(record.episode, scalars)
-        self._losses.clear()
-        self._losses_of = 0
 
 
 def _opened(plan: Plan, folder: RunFolder, substrate: str) -> tuple[Store, str]:

@@ -7,21 +7,24 @@ with read_store(folder.store) as reader:
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from broker.counting import counted
 from broker.errors import UserError
-from broker.wire.records import EdgeRecord, FaultCount, ProcessFaultRecord
+from broker.wire.records import EdgeRecord, EventKind, FaultCount, ProcessFaultRecord
 from scenarios.document.agent_names import AgentNames
 from scenarios.results.answers import (
     CauseCount,
     DocumentRow,
+    EdgeChanges,
+    EdgeDelays,
     EdgeFates,
     EndingCount,
     EpisodeRow,
+    EventRow,
     FateRow,
     FaultRow,
     LifeRow,
@@ -29,6 +32,7 @@ from scenarios.results.answers import (
     RoundRow,
     StatusRow,
     StrikeRow,
+    TeamReturn,
 )
 from scenarios.results.schema import VERSION
 
@@ -272,7 +276,7 @@ class RunReader:
 
     def strikes_by_date(self) -> list[StrikeRow]:
         """The same with their dates."""
-        columns = "fault, occasion, participant, what, at"
+        columns = "fault, occasion, participant, what, at, after_episode"
         return list(self._rows(StrikeRow, f"SELECT {columns} FROM process_faults ORDER BY at"))  # noqa: S608
 
     def live_faults(self) -> list[LiveFault]:
@@ -286,12 +290,69 @@ class RunReader:
 
     def lives(self) -> list[LifeRow]:
         """Every life of all participants, the first one first."""
-        return list(self._rows(LifeRow, "SELECT incarnation, after_episode, why FROM lives ORDER BY incarnation"))
+        return list(
+            self._rows(LifeRow, "SELECT incarnation, after_episode, why, began_at FROM lives ORDER BY incarnation")
+        )
 
     def status(self) -> list[StatusRow]:
         """What each participant waits for, the longest wait first."""
-        query = "SELECT participant, waits_for, since, seen FROM status ORDER BY since, participant"
+        query = "SELECT participant, phase, waits_for, since, seen FROM status ORDER BY since, participant"
         return list(self._rows(StatusRow, query))
+
+    # What is new, for those who look again and again: rows have numbers, and only `Store.begin_life` removes any.
+
+    @contextmanager
+    def one_moment(self) -> Iterator[None]:
+        """Let all answers inside be of one moment, whatever is written meanwhile."""
+        for _ in self._ask("BEGIN"):
+            pass
+        try:
+            yield
+        finally:
+            self._database.rollback()
+
+    def last_row(self, table: Literal["delays", "faults"]) -> int:
+        """Number of the last row of a table; 0 where there is none."""
+        return int(self._row(f"SELECT COALESCE(MAX(rowid), 0) FROM {table}")[0])  # noqa: S608 - of two tables
+
+    def team_returns(self, after_row: int) -> list[TeamReturn]:
+        """Of the episodes whose rows come after this one, by episode."""
+        query = "SELECT MAX(rowid), episode, SUM(return) FROM episodes WHERE rowid > ? GROUP BY episode"
+        return list(self._rows(TeamReturn, f"{query} ORDER BY episode", after_row))
+
+    def newest_returns(self, rows: int) -> list[EpisodeRow]:
+        """The last so many rows of returns, the oldest first."""
+        return list(self._rows(EpisodeRow, "SELECT * FROM episodes ORDER BY rowid DESC LIMIT ?", rows))[::-1]
+
+    def newest_rounds(self, rows: int) -> list[RoundRow]:
+        """The last so many communication rounds, the oldest first."""
+        columns = "episode, round, agent, partners, heard, losses"
+        query = f"SELECT {columns} FROM rounds ORDER BY rowid DESC LIMIT ?"  # noqa: S608
+        return list(self._rows(RoundRow, query, rows))[::-1]
+
+    def traffic(self) -> list[EdgeRecord]:
+        """What both ends of every edge have counted so far, as they told while the run went on; by name."""
+        columns = "source, destination, sent, sent_bytes, dropped, heard, late, missing, rejected, lost, skipped"
+        return list(self._rows(EdgeRecord, f"SELECT {columns} FROM traffic ORDER BY source, destination"))  # noqa: S608
+
+    def events(self, kinds: Sequence[EventKind], after_row: int) -> list[EventRow]:
+        """Events of these kinds whose rows come after this one, as they came."""
+        columns = "rowid, participant, kind, peer, text, at, after_episode"
+        marks = ", ".join("?" for _ in kinds)
+        query = f"SELECT {columns} FROM events WHERE rowid > ? AND kind IN ({marks}) ORDER BY rowid"  # noqa: S608
+        return list(self._rows(EventRow, query, after_row, *kinds))
+
+    def delays_by_edge(self, after_row: int) -> list[EdgeDelays]:
+        """How messages were held back whose rows come after this one."""
+        sums = "COUNT(*), SUM(achieved_s), MAX(achieved_s)"
+        query = f"SELECT source, destination, {sums} FROM delays WHERE rowid > ? GROUP BY source, destination"  # noqa: S608
+        return list(self._rows(EdgeDelays, query, after_row))
+
+    def changes_by_edge(self, after_row: int) -> list[EdgeChanges]:
+        """How often each fault changed messages of each edge, of the rows that come after this one."""
+        columns = "fault, source, destination"
+        query = f"SELECT {columns}, COUNT(*) FROM faults WHERE rowid > ? GROUP BY {columns}"  # noqa: S608
+        return list(self._rows(EdgeChanges, query, after_row))
 
     def _rows(self, make: Callable[..., _Row], question: str, *values: object) -> Iterator[_Row]:
         return (make(*row) for row in self._ask(question, *values))

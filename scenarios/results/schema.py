@@ -7,23 +7,24 @@
 | episodes | one agent's return in one episode                                                          |
 | rounds   | one communication round of one agent: partners, heard, losses as JSON                      |
 | edges    | one directed edge: sent, sent_bytes, dropped, heard, late, missing, rejected, lost, skipped |
+| traffic  | the same as far as it was told while the run goes on, lives before included               |
 | faults   | one change of a message's fate: fault, edge, message, delays as JSON, fate                 |
 | delays   | one copy of a message that was held back: seconds asked for and achieved                   |
 | fault_counts | how often a fault looked at messages of an edge and how often it struck                |
 | endings  | one message that ended late, rejected or expired, and why                                  |
 | ledger   | a view of faults and endings: one line for each thing that became of a message, and why    |
 | fates    | how the messages of a kind ended on an edge that faults looked at                          |
-| process_faults | what was done to a process, on which occasion, and when                              |
+| process_faults | what was done to a process, on which occasion, when, and after which episode         |
 | gone     | an agent that died, so that the others went on without it, and the first episode without it |
 | live_faults | a fault that was added, or ended, while the run went on, and after which episode        |
-| events   | something worth a sentence: who noticed it, kind, peer, text                               |
+| events   | something worth a sentence: who noticed it, kind, peer, text, when, and after which episode |
 | lives    | one life of all participants: the episode it goes on after, what ended the one before      |
-| status   | what each participant waited for when it last gave a sign, and since when                  |
+| status   | what each participant did and waited for when it last gave a sign, and since when          |
 """
 
 from __future__ import annotations
 
-VERSION = 4
+VERSION = 5
 """Of tables and columns; whoever changes them adds one. Stores made before there were versions say 0."""
 
 _TABLES = """
@@ -34,6 +35,9 @@ CREATE TABLE rounds (episode INTEGER, round INTEGER, agent TEXT, partners INTEGE
 CREATE TABLE edges (source TEXT, destination TEXT, sent INTEGER DEFAULT 0, sent_bytes INTEGER DEFAULT 0,
     dropped INTEGER DEFAULT 0, heard INTEGER DEFAULT 0, late INTEGER DEFAULT 0, missing INTEGER DEFAULT 0,
     rejected INTEGER DEFAULT 0, lost INTEGER DEFAULT 0, skipped INTEGER DEFAULT 0, PRIMARY KEY (source, destination));
+CREATE TABLE traffic (source TEXT, destination TEXT, sent INTEGER, sent_bytes INTEGER, dropped INTEGER,
+    heard INTEGER, late INTEGER, missing INTEGER, rejected INTEGER, lost INTEGER, skipped INTEGER,
+    PRIMARY KEY (source, destination));
 CREATE TABLE faults (fault TEXT, source TEXT, destination TEXT, kind TEXT, episode INTEGER, number INTEGER,
     attempt INTEGER, delays_s TEXT, fate TEXT);
 CREATE TABLE delays (source TEXT, destination TEXT, kind TEXT, episode INTEGER, number INTEGER, attempt INTEGER,
@@ -47,12 +51,13 @@ CREATE TABLE fault_counts (fault TEXT, source TEXT, destination TEXT, examined I
     chances INTEGER, hits INTEGER);
 CREATE TABLE fates (source TEXT, destination TEXT, kind TEXT, delivered INTEGER, dropped INTEGER, delayed INTEGER,
     duplicated INTEGER, corrupted INTEGER, rejected INTEGER, expired INTEGER);
-CREATE TABLE process_faults (fault TEXT, occasion TEXT, participant TEXT, what TEXT, at REAL);
+CREATE TABLE process_faults (fault TEXT, occasion TEXT, participant TEXT, what TEXT, at REAL,
+    after_episode INTEGER);
 CREATE TABLE gone (agent TEXT PRIMARY KEY, before_episode INTEGER);
 CREATE TABLE live_faults (name TEXT PRIMARY KEY, document TEXT, added_after INTEGER, healed_after INTEGER);
-CREATE TABLE events (participant TEXT, kind TEXT, peer TEXT, text TEXT);
+CREATE TABLE events (participant TEXT, kind TEXT, peer TEXT, text TEXT, at REAL, after_episode INTEGER);
 CREATE TABLE lives (incarnation INTEGER PRIMARY KEY, after_episode INTEGER, began_at REAL, why TEXT);
-CREATE TABLE status (participant TEXT PRIMARY KEY, waits_for TEXT, since REAL, seen REAL);
+CREATE TABLE status (participant TEXT PRIMARY KEY, phase TEXT, waits_for TEXT, since REAL, seen REAL);
 """
 SCHEMA = f"BEGIN;{_TABLES}PRAGMA user_version = {VERSION};COMMIT;"
 """Makes all tables, or, when its writer is killed meanwhile, none."""

@@ -19,14 +19,17 @@ from broker.wire.records import (
     EdgeRecord,
     EndingRecord,
     EpisodeRecord,
+    EventKind,
     EventRecord,
     FateCount,
     FaultCount,
     FaultRecord,
+    JoinedRecord,
     ProcessFaultRecord,
     Record,
     RoundRecord,
     StatusRecord,
+    TrafficRecord,
 )
 from scenarios.document.agent_names import AgentNames
 from scenarios.results.reader import RunReader
@@ -38,10 +41,15 @@ _ADD_EDGE = (
     f"VALUES (?, ?, {', '.join('?' for _ in _EDGE_COUNTS)}) "
     f"ON CONFLICT DO UPDATE SET {', '.join(f'{name} = {name} + excluded.{name}' for name in _EDGE_COUNTS)}"
 )
+_ADD_TRAFFIC = (  # each end of an edge knows its own counts, and leaves the others at 0
+    f"INSERT INTO traffic VALUES (?, ?, {', '.join('?' for _ in _EDGE_COUNTS)}) "  # noqa: S608
+    f"ON CONFLICT DO UPDATE SET {', '.join(f'{name} = max({name}, excluded.{name})' for name in _EDGE_COUNTS)}"
+)
 _STATUS = (
-    "INSERT INTO status VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET seen = excluded.seen, "
+    "INSERT INTO status VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET phase = excluded.phase, seen = excluded.seen, "
     "since = CASE waits_for WHEN excluded.waits_for THEN since ELSE excluded.since END, waits_for = excluded.waits_for"
 )
+_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)"
 _BEGUN = "INSERT INTO document VALUES (?, ?, ?, ?, ?)"
 _HEAL = (
     "INSERT INTO live_faults VALUES (?, NULL, NULL, ?) ON CONFLICT DO UPDATE SET healed_after = excluded.healed_after"
@@ -73,6 +81,7 @@ class Store:
         self._rows: dict[str, list[tuple[Any, ...]]] = {}
         self._waiting = 0
         self._flushed_at = time.monotonic()
+        self._newest_episode = -1
         try:
             self._database = sqlite3.connect(path.absolute())  # SQLite takes file:NAME for a URI
         except sqlite3.Error as error:
@@ -102,7 +111,9 @@ class Store:
     def write(self, records: Iterable[Record]) -> None:
         """Keep records; they reach the file in batches, or with `flush`."""
         for record in records:
-            for statement, row in _rows(record, self._agents):
+            if type(record) is EpisodeRecord:
+                self._newest_episode = record.episode
+            for statement, row in _rows(record, self._agents, self._newest_episode):
                 self._rows.setdefault(statement, []).append(row)
                 self._waiting += 1
         if self._waiting >= _BATCH or time.monotonic() - self._flushed_at >= _FLUSH_EVERY_S:
@@ -195,13 +206,14 @@ class Store:
                 for table in ("episodes", "rounds", "faults", "delays"):
                     self._database.execute(f"DELETE FROM {table} WHERE episode > ?", (after_episode,))  # noqa: S608
                 self._database.execute("DELETE FROM endings WHERE episode > ? OR fate = 'expired'", (after_episode,))
-                for table in ("edges", "fault_counts", "fates", "status"):
+                for table in ("edges", "traffic", "fault_counts", "fates", "status"):
                     self._database.execute(f"DELETE FROM {table}")  # noqa: S608
                 incarnation = 1 + max((life.incarnation for life in self.reader.lives()), default=-1)
                 row = (incarnation, after_episode, time.time(), why)
                 self._database.execute("INSERT INTO lives VALUES (?, ?, ?, ?)", row)
         except sqlite3.Error as error:
             raise _unwritable(error) from None
+        self._newest_episode = after_episode
         return incarnation
 
     def close(self) -> None:
@@ -224,7 +236,7 @@ def _unwritable(error: sqlite3.Error) -> UserError:
     return UserError(f"cannot write to the run's store: {error}. What was written before is readable")
 
 
-def _rows(record: Record, agents: tuple[str, ...]) -> list[tuple[str, tuple[Any, ...]]]:
+def _rows(record: Record, agents: tuple[str, ...], newest_episode: int) -> list[tuple[str, tuple[Any, ...]]]:
     row: tuple[Any, ...]
     match record:
         case EpisodeRecord():
@@ -235,8 +247,9 @@ def _rows(record: Record, agents: tuple[str, ...]) -> list[tuple[str, tuple[Any,
             row = (record.episode, record.round, record.agent, record.partners, record.heard, json.dumps(record.losses))
             return [("INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?)", row)]
         case EdgeRecord():
-            counts = tuple(getattr(record, name) for name in _EDGE_COUNTS)
-            return [(_ADD_EDGE, (record.source, record.destination, *counts))]
+            return [(_ADD_EDGE, _edge_row(record))]
+        case TrafficRecord():
+            return [(_ADD_TRAFFIC, _edge_row(record.edge))]
         case FaultRecord():
             name = (record.kind, record.episode, record.number, record.attempt)
             row = (record.fault, record.source, record.destination, *name, json.dumps(record.delays_s), record.fate)
@@ -249,13 +262,26 @@ def _rows(record: Record, agents: tuple[str, ...]) -> list[tuple[str, tuple[Any,
             return [("INSERT INTO fault_counts VALUES (?, ?, ?, ?, ?, ?, ?)", astuple(record))]
         case FateCount():
             return [("INSERT INTO fates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", astuple(record))]
+        case _:
+            return _dated_rows(record, newest_episode)
+
+
+def _dated_rows(record: Record, newest_episode: int) -> list[tuple[str, tuple[Any, ...]]]:
+    """Of records that are kept with their dates."""
+    when = (time.time(), newest_episode)
+    match record:
         case ProcessFaultRecord():
-            return [("INSERT INTO process_faults VALUES (?, ?, ?, ?, ?)", (*astuple(record), time.time()))]
+            return [("INSERT INTO process_faults VALUES (?, ?, ?, ?, ?, ?)", (*astuple(record), *when))]
         case EventRecord():
-            row = (record.participant, record.kind, record.peer, record.text)
-            return [("INSERT INTO events VALUES (?, ?, ?, ?)", row)]
+            return [(_EVENT, (record.participant, record.kind, record.peer, record.text, *when))]
+        case JoinedRecord():
+            return [(_EVENT, (record.participant, EventKind.JOINED, "", "", *when))]
         case StatusRecord():
             now = time.monotonic()  # a date may jump
-            return [(_STATUS, (record.participant, record.waits_for, now, now))]
+            return [(_STATUS, (record.participant, record.phase, record.waits_for, now, now))]
         case _:
             return []
+
+
+def _edge_row(record: EdgeRecord) -> tuple[Any, ...]:
+    return (record.source, record.destination, *(getattr(record, name) for name in _EDGE_COUNTS))

@@ -75,6 +75,11 @@ class HostConfig(Place):
         description="Folder of a policy there, relative: in its home. Its agents only act with that, in `foretell "
         "evaluate`, each as a process of 44 MB; unset: whoever is asked for lives there.",
     )
+    metrics: str = Field(
+        default="",
+        pattern=r"^(\S+:)?\d{1,5}$|^$",
+        description="Where it serves metrics of who lives there, as PORT, on loopback, or HOST:PORT; unset: nowhere.",
+    )
     lease_s: float = Field(
         default=60.0,
         gt=0,

@@ -9,9 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, get_args
 
 from broker.errors import UserError
+from broker.participants.link import TraceConfig
 from scenarios.running.fleet import Fleet
 from scenarios.running.housing import Housing
 from scenarios.running.substrate import Way
+from scenarios.telemetry.asked import NOTHING_ASKED, AskedOfNodes
 
 if TYPE_CHECKING:
     from scenarios.running.hosts.bundle import Manifest
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 WayName = Literal["simulate", "run"]
 
 
-def way_called(name: WayName) -> Way:
-    """In this process and virtual time, or as processes of this host in real time."""
+def way_called(name: WayName, asked: AskedOfNodes = NOTHING_ASKED) -> Way:
+    """In this process and virtual time, or as processes of this host in real time, which are asked for something."""
     if name == "simulate":
         from scenarios.running.simulated.simulate import simulated  # noqa: PLC0415 - all participants come with it
 
@@ -29,11 +31,11 @@ def way_called(name: WayName) -> Way:
     from scenarios.running.launched.launch import launched  # noqa: PLC0415
     from scenarios.running.processes.this_host import this_host  # noqa: PLC0415
 
-    return launched(this_host)
+    return launched(partial(this_host, counters=asked.counters), trace=asked.trace)
 
 
-def way_over(housed: Housing) -> Way:
-    """As processes of other hosts."""
+def way_over(housed: Housing, trace: TraceConfig | None = None) -> Way:
+    """As processes of other hosts, whose spans are in a trace; on Ray they make none."""
     if housed.is_on_ray:
         from scenarios.running.cluster.ray_hosts import on_ray  # noqa: PLC0415
 
@@ -46,6 +48,7 @@ def way_over(housed: Housing) -> Way:
     return launched(
         lambda plan, folder, observer: fleet_site(housed.fleet, plan, folder, observer.run_name, dial, held=held),
         partial(fleet_plan, housed.fleet),
+        trace,
     )
 
 

@@ -15,6 +15,7 @@ from agent_node.protocol import AgentPhase, AgentProtocol
 from broker.errors import PeerLost, ProtocolViolation, WrongRun
 from broker.participants.link import LifeConfig
 from broker.participants.participant import Command, Report, Save, Send
+from broker.wire.counters import BarrierTime
 from broker.wire.messages import ENVIRONMENT, Action, Hello, Message, Metrics, Share, Stop, Timestep
 from broker.wire.records import EdgeRecord, EventRecord, FinishedRecord, JoinedRecord, RoundRecord
 
@@ -330,6 +331,15 @@ def test_round_k_closes_k_plus_1_times_patience_after_the_episodes_end() -> None
     assert bench.agent.deadline == 10.0 + PATIENCE
     bench.hear(A2, share(A2, 0), 11.0)
     assert bench.agent.deadline == 10.0 + 2 * PATIENCE
+
+
+def test_the_time_that_rounds_wait_for_shares_is_counted() -> None:
+    bench = Bench().join()
+    bench.play(end=10.0)
+    bench.hear(A1, share(A1, 0), 10.5)
+    bench.hear(A2, share(A2, 0), 11.5)
+    bench.agent.expire(14.0)
+    assert bench.agent.barriers.totals() == {"share": BarrierTime(2, 1.5 + 2.5)}
 
 
 def test_a_share_missing_at_the_deadline_is_done_without() -> None:

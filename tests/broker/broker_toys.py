@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from enum import Enum
 
 import numpy as np
 from hypothesis import settings
@@ -53,6 +54,12 @@ def envelope(source, destination, message, sequence=None):
     return Envelope(RUN, source, destination, sequence, message)
 
 
+class ToyPhase(Enum):
+    """It has one."""
+
+    AT_PLAY = "AT PLAY"
+
+
 class Toy:
     """Says `says` at the start, answers with `answer`, is done when it has heard `enough` messages.
 
@@ -63,6 +70,7 @@ class Toy:
         self.name = name
         self.peers = ()
         self.awaited = 1
+        self.phase = ToyPhase.AT_PLAY
         self.heard = []
         self.expired = []
         self._says = list(says)

@@ -28,6 +28,7 @@ from broker.errors import PeerLost, ProtocolViolation, WrongRun
 from broker.participants.link import LifeConfig
 from broker.participants.participant import Forget, Report, Save, Send
 from broker.seeding import generator
+from broker.wire.counters import BarrierTime
 from broker.wire.identity import Identity
 from broker.wire.messages import OBSERVER, Ended, Gone, Hello, Metrics, Share, Stop, Timestep
 from broker.wire.records import EndingRecord, EpisodeRecord, EventRecord, FinishedRecord, JoinedRecord
@@ -166,6 +167,14 @@ def test_hello_is_answered_in_every_phase_and_disturbs_nothing():
 
 
 # The barrier
+
+
+def test_barriers_are_timed_those_of_actions_apart_from_those_of_readiness():
+    protocol, _ = stepping(now=10.0)
+    all_act(protocol, step=0, now=12.0)
+    all_act(protocol, step=1, now=13.0)
+    all_ready(protocol, now=17.5)
+    assert protocol.barriers.totals() == {"action": BarrierTime(2, 3.0), "ready": BarrierTime(1, 4.5)}
 
 
 @pytest.mark.parametrize("late", AGENTS)

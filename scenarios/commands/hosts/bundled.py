@@ -13,20 +13,22 @@ from scenarios.document.scenario import Scenario
 from scenarios.running.fleet import LAUNCHER
 from scenarios.running.hosts.bundle import DOCUMENT, HOSTS, KEYS, open_bundle
 from scenarios.running.housing import Housing
+from scenarios.telemetry.wish import TelemetryWish
 
 
-def run_bundled(folder: Path, out: Path | None) -> None:
+def run_bundled(folder: Path, out: Path | None, wish: TelemetryWish) -> None:
     """Run what bundles were made for.
 
     Args:
         folder: Of all bundles, or the launcher's alone.
         out: The run's folder, or None for the next free one.
+        wish: What is told to others.
 
     Raises:
         ForetellError: The launcher's bundle is damaged, or the run could not run to its end.
     """
     scenario, housed = bundled(folder)
-    execute("run", scenario, out, housed)
+    execute("run", scenario, out, housed, wish)
 
 
 def bundled(folder: Path) -> tuple[Scenario, Housing]:

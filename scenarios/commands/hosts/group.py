@@ -95,17 +95,28 @@ def bundle(
 @click.option("--stdio", is_flag=True, help="A launcher drives it over standard input and output, as over ssh.")
 @click.option("--listen", default="", metavar="ADDRESS", help="tcp://HOST:PORT; default what the bundle says.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where runs are kept; default: BUNDLE/runs.")
+@click.option("--metrics", metavar="[HOST:]PORT", help="Serve metrics of who lives here, as `foretell run --metrics`.")
+@click.option("--counters", type=click.Path(path_type=Path), hidden=True, help="Whom to tell, where another serves.")
 @click.option(
     "--act",
     type=click.Path(path_type=Path),
     metavar="POLICY",
     help="Only act, with the policy in this folder (relative: in the home folder), in what `foretell evaluate` plays.",
 )
-def host(*, bundle: Path | None, stdio: bool, listen: str, folder: Path | None, act: Path | None) -> None:
+def host(
+    *,
+    bundle: Path | None,
+    stdio: bool,
+    listen: str,
+    folder: Path | None,
+    metrics: str | None,
+    counters: Path | None,
+    act: Path | None,
+) -> None:
     """Be a host of a run: wait for the launcher whose key is in BUNDLE, and obey nobody else."""
     from scenarios.commands.hosts.host import be_host  # noqa: PLC0415
 
-    be_host(bundle, folder, listen, stdio=stdio, act=act)
+    be_host(bundle, folder, listen, stdio=stdio, act=act, metrics=metrics, counters=counters)
 
 
 @click.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 from broker.addresses import parse_address
@@ -12,7 +13,16 @@ from scenarios.running.hosts.bundle import RUNS, open_bundle
 _OVER_SSH = Path("foretell-runs")
 
 
-def be_host(bundle: Path | None, folder: Path | None, listen: str, *, stdio: bool, act: Path | None) -> None:
+def be_host(
+    bundle: Path | None,
+    folder: Path | None,
+    listen: str,
+    *,
+    stdio: bool,
+    act: Path | None,
+    metrics: str | None,
+    counters: Path | None,
+) -> None:
     """Be a host until its launcher, or a signal, ends it.
 
     Args:
@@ -21,6 +31,8 @@ def be_host(bundle: Path | None, folder: Path | None, listen: str, *, stdio: boo
         listen: Where it waits; empty for where the bundle says.
         stdio: Whether a launcher is there already, at standard input and output.
         act: The policy that agents only act with; None where they learn.
+        metrics: Where its metrics are served, as `PORT` or `HOST:PORT`; None: nowhere.
+        counters: Socket that participants tell what they have counted, where another process serves it.
 
     Raises:
         UserError: There is neither, or the bundle is damaged or of another Foretell, or the address is in use, or there
@@ -32,7 +44,7 @@ def be_host(bundle: Path | None, folder: Path | None, listen: str, *, stdio: boo
     if bundle is None or stdio:
         from scenarios.running.hosts.process import serve_stdio  # noqa: PLC0415 - numpy comes with it
 
-        serve_stdio(folder or _OVER_SSH, bundle, act)
+        serve_stdio(folder or _OVER_SSH, bundle, act, metrics=metrics, counters=counters)
         return
     if act is not None:
         msg = "expected --stdio with --act: boards that only act are reached over SSH, by `foretell evaluate --on ssh`"
@@ -43,9 +55,19 @@ def be_host(bundle: Path | None, folder: Path | None, listen: str, *, stdio: boo
         except ValueError as error:
             msg = f"--listen: {error}"
             raise UserError(msg) from None
+    _wait(bundle, folder, listen, metrics, counters)
+
+
+def _wait(bundle: Path, folder: Path | None, listen: str, metrics: str | None, counters: Path | None) -> None:
     opened = open_bundle(bundle.absolute())
     opened.require_whole()
     from scenarios.running.hosts.sockets.waiting import wait_for_launcher  # noqa: PLC0415
+    from scenarios.telemetry.host_metrics import host_metrics  # noqa: PLC0415
+    from scenarios.telemetry.samples import Samples  # noqa: PLC0415
 
     kept = opened.folder / RUNS if folder is None else folder.absolute()
-    wait_for_launcher(opened, kept, listen or opened.manifest.listen, say)
+    with ExitStack() as stack:
+        if metrics is not None:
+            counters, address = stack.enter_context(host_metrics(metrics, Samples()))
+            say(f"metrics at {address}/metrics")
+        wait_for_launcher(opened, kept, listen or opened.manifest.listen, say, counters)

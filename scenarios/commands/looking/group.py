@@ -1,4 +1,4 @@
-"""`foretell replay`, `diff` and `trace`, as click knows them; what they do is imported when it is asked for."""
+"""`foretell replay`, `diff`, `trace` and `watch`, as click knows them; what they do is imported when asked for."""
 
 from __future__ import annotations
 
@@ -44,3 +44,29 @@ def trace(run: Path, format_: Literal["chrome", "mcap"], out: Path | None) -> No
     from scenarios.replay.tracing.trace import write_trace  # noqa: PLC0415
 
     say(write_trace(run, format_, out))
+
+
+@click.command()
+@_RUN
+@click.option("--listen", default="127.0.0.1", show_default=True, metavar="HOST", help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on; default any that is free.")
+@click.option("--open", "opens", is_flag=True, help="Open the page in this host's browser.")
+@click.option("--on", "elsewhere", metavar="ssh://HOST", help="Where RUN is: watch it there, with the page here.")
+@click.option("--tui", is_flag=True, help="Show a run in this terminal instead.")
+def watch(run: Path, listen: str, port: int, elsewhere: str | None, *, opens: bool, tui: bool) -> None:
+    """Show a run that goes on or has ended, or the runs of a folder, as a page on this host."""
+    if tui:
+        if elsewhere is not None:
+            raise click.UsageError("--tui shows a run of this host: expected ssh -t HOST foretell watch --tui RUN")
+        from scenarios.watching.terminal.shown import watch_in_terminal  # noqa: PLC0415
+
+        watch_in_terminal(run)
+        return
+    if elsewhere is not None:
+        from scenarios.commands.looking.watch_elsewhere import watch_elsewhere  # noqa: PLC0415
+
+        watch_elsewhere(run, elsewhere, port, opens=opens)
+        return
+    from scenarios.commands.looking.watch import watch as show  # noqa: PLC0415
+
+    show(run, listen, port, opens=opens)

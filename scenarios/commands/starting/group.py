@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from broker.errors import EnvironmentMissing
 from scenarios.commands.hosts import carrier_option
+from scenarios.commands.looking.telemetry_options import with_telemetry
 from scenarios.commands.options import HOSTS, OUT, TRANSPORT, TRANSPORTS, housed_on, load, with_scenario
 from scenarios.commands.screen import say
+
+if TYPE_CHECKING:
+    from scenarios.telemetry.wish import TelemetryWish
 
 
 @click.command("list")
@@ -74,6 +79,7 @@ def check(
     "whose folder is the scenario.",
 )
 @HOSTS
+@with_telemetry()
 def run(
     *,
     scenario: str | None,
@@ -85,18 +91,20 @@ def run(
     resume: Path | None,
     carrier: str | None,
     hosts: Path | None,
+    wish: TelemetryWish,
 ) -> None:
     """Run a scenario as processes, one per participant, in real time."""
     given = (scenario, seed, episodes, transport, out, carrier, hosts)
     if resume is not None and (any(each is not None for each in given) or assignments):
-        raise click.UsageError("--resume goes on with a run as it was begun: it takes no scenario and no other option")
+        msg = "--resume goes on with a run as it was begun: it takes no scenario and no other option"
+        raise click.UsageError(f"{msg} but --metrics, --sink and --spans")
     if scenario is None and resume is None:
         raise click.UsageError("expected a scenario, or --resume DIR")
     from scenarios.commands import terminal  # noqa: PLC0415
 
     if scenario is None:
         assert resume is not None  # noqa: S101 - see above
-        terminal.resume_processes(resume)
+        terminal.resume_processes(resume, wish)
         return
     chosen = TRANSPORTS[transport] if transport is not None else ()
     if carrier == "socket":
@@ -104,20 +112,21 @@ def run(
             raise click.UsageError("bundles say what runs, and on which hosts: expected foretell run DIR --on socket")
         from scenarios.commands.hosts.bundled import run_bundled  # noqa: PLC0415
 
-        run_bundled(Path(scenario), out)
+        run_bundled(Path(scenario), out, wish)
         return
     housed = housed_on(carrier, hosts)
-    terminal.execute("run", load(scenario, seed, episodes, (*assignments, *chosen)), out, hosts=housed)
+    terminal.execute("run", load(scenario, seed, episodes, (*assignments, *chosen)), out, hosts=housed, wish=wish)
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--episodes", type=int, help="Go on to so many in all, more than there were to be.")
-def resume(run: Path, episodes: int | None) -> None:
+@with_telemetry()
+def resume(*, run: Path, episodes: int | None, wish: TelemetryWish) -> None:
     """Go on with a run in its folder, as processes or simulated, whichever it was."""
     from scenarios.commands.terminal import resume as go_on  # noqa: PLC0415
 
-    go_on(run, episodes)
+    go_on(run, episodes, wish)
 
 
 @click.command()
@@ -129,6 +138,7 @@ def resume(run: Path, episodes: int | None) -> None:
     metavar="FILE",
     help="Let agents compute for as long as `foretell doctor --profile FILE` has measured; else they take no time.",
 )
+@with_telemetry(spans=False)
 def simulate(
     *,
     scenario: str,
@@ -137,10 +147,11 @@ def simulate(
     assignments: tuple[str, ...],
     out: Path | None,
     profile: Path | None,
+    wish: TelemetryWish,
 ) -> None:
     """Run a scenario in one process, in virtual time."""
     from scenarios.commands.terminal import execute  # noqa: PLC0415
     from scenarios.running.simulated.profile import with_profile  # noqa: PLC0415
 
     document = load(scenario, seed, episodes, assignments)
-    execute("simulate", document if profile is None else with_profile(document, profile), out)
+    execute("simulate", document if profile is None else with_profile(document, profile), out, wish=wish)

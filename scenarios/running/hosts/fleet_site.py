@@ -33,7 +33,7 @@ from scenarios.running.hosts.remote_nodes import RemoteNodes
 from scenarios.running.hosts.ssh import explained, local_command, ssh_command
 from scenarios.running.nodes import Nodes
 
-_JOURNALS, _CHECKPOINTS = "journal", "checkpoints"
+_JOURNALS, _CHECKPOINTS, _SPANS = "journal", "checkpoints", "spans"
 _SOME_PORT = 9
 
 
@@ -73,6 +73,7 @@ class FleetSite:
             keys=None if wiring.keys is None else Path(KEYS),
             journals=None if wiring.journals is None else Path(_JOURNALS),
             checkpoints=None if wiring.checkpoints is None else Path(_CHECKPOINTS),
+            trace=None if wiring.trace is None else wiring.trace.model_copy(update={"folder": Path(_SPANS)}),
             broker=self._dialled(wiring.broker),
         )
 
@@ -210,12 +211,14 @@ def clients_of(
 
 def over_ssh(_name: str, host: HostConfig, log: Path) -> Piped:
     """Over SSH."""
-    return Piped(ssh_command(host.ssh, host.python, host.folder, host.act), log, partial(explained, ssh=host.ssh))
+    command = ssh_command(host.ssh, host.python, host.folder, host.act, host.metrics)
+    return Piped(command, log, partial(explained, ssh=host.ssh))
 
 
 def right_here(name: str, host: HostConfig, log: Path) -> Piped:
     """To a process of this host, with a folder of its own."""
-    return Piped(local_command(str(Path(host.folder) / name), host.act), log, partial(explained, ssh=name))
+    command = local_command(str(Path(host.folder) / name), host.act, host.metrics)
+    return Piped(command, log, partial(explained, ssh=name))
 
 
 def _source_address(host: str) -> str | None:

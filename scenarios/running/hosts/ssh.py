@@ -26,7 +26,7 @@ _KNOWN = (
 """First what `ssh` says, which may also warn of a file of keys that is not there; then what the shell there says."""
 
 
-def ssh_command(ssh: str, python: str, folder: str, act: str = "") -> list[str]:
+def ssh_command(ssh: str, python: str, folder: str, act: str = "", metrics: str = "") -> list[str]:
     """The command line that starts `foretell host --stdio` on another host.
 
     Args:
@@ -34,21 +34,24 @@ def ssh_command(ssh: str, python: str, folder: str, act: str = "") -> list[str]:
         python: The Python there; `~/` is the home folder there.
         folder: Where it keeps its runs.
         act: The policy that its agents only act with; empty for none.
+        metrics: Where it serves metrics; empty for nowhere.
     """
     home = "~/" if python.startswith("~/") else ""
-    remote = f"{home}{shlex.quote(python.removeprefix('~/'))} {shlex.join(['-P', '-m', COMMAND, *_host(folder, act)])}"
+    words = shlex.join(["-P", "-m", COMMAND, *_host(folder, act, metrics)])
+    remote = f"{home}{shlex.quote(python.removeprefix('~/'))} {words}"
     return ["ssh", *_OPTIONS, "--", ssh, remote]
 
 
-def local_command(folder: str, act: str = "") -> list[str]:
+def local_command(folder: str, act: str = "", metrics: str = "") -> list[str]:
     """The command line that starts it on this host."""
-    return isolated_module(COMMAND, *_host(folder, act))
+    return isolated_module(COMMAND, *_host(folder, act, metrics))
 
 
-def _host(folder: str, act: str) -> tuple[str, ...]:
+def _host(folder: str, act: str, metrics: str) -> tuple[str, ...]:
     """The words behind the command; the place of a policy counts from the home folder without `~/`."""
     acting = ("--act", act.removeprefix("~/")) if act else ()
-    return ("host", "--stdio", "--folder", folder, *acting)
+    served = ("--metrics", metrics) if metrics else ()
+    return ("host", "--stdio", "--folder", folder, *acting, *served)
 
 
 def explained(said: str, ssh: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from broker.own_clock import OwnClock
 from broker.participants.checkpoint import Checkpoints
-from broker.participants.link import LifeConfig
+from broker.participants.link import LifeConfig, TraceConfig
 from scenarios.document.plan import Plan
 from scenarios.results.folder import RunFolder
 from scenarios.results.observer import Observer
@@ -25,12 +25,13 @@ MakeSite = Callable[[Plan, RunFolder, Observer], AbstractContextManager[Site]]
 Fit = Callable[[Plan], Plan]
 
 
-def launched(make_site: MakeSite, fit: Fit = lambda plan: plan) -> Way:
+def launched(make_site: MakeSite, fit: Fit = lambda plan: plan, trace: TraceConfig | None = None) -> Way:
     """The way that `foretell run` goes, wherever its processes live.
 
     Args:
         make_site: Gives the place of a run's processes, whose logs belong in its folder.
         fit: Makes a plan fit for that place; its participants decide what they would decide anywhere.
+        trace: In which trace spans are; None: nobody makes any.
     """
 
     @contextmanager
@@ -41,7 +42,7 @@ def launched(make_site: MakeSite, fit: Fit = lambda plan: plan) -> Way:
             meeting(fitting, folder, Path(sockets), observer.run_name, observer.tell) as found,
             make_site(fitting, folder, observer) as site,
         ):
-            found.move(site.wired(found.wiring), site.broker_at())
+            found.move(site.wired(replace(found.wiring, trace=trace)), site.broker_at())
             yield Launched(folder, observer, site, found, fit)
 
     return way

@@ -26,10 +26,11 @@ from broker.wire.records import (
     Record,
     RoundRecord,
     StatusRecord,
+    TrafficRecord,
 )
 from scenarios.document.plan import Plan
 
-_LAUNCHERS = (EventKind.GONE, EventKind.NOTE)
+_LAUNCHERS = (EventKind.GONE, EventKind.JOINED, EventKind.NOTE)
 _SENDERS = ("sent", "sent_bytes", "dropped")
 _RECEIVERS = ("heard", "late", "missing", "rejected", "lost", "skipped")
 _DIGEST_LENGTH = 64
@@ -68,6 +69,8 @@ class Speakers:
                 return speaker == record.participant
             case EdgeRecord():
                 return self._is_end_of(speaker, record)
+            case TrafficRecord():
+                return self._is_end_of(speaker, record.edge)
             case FaultRecord() | EndingRecord() | DelayRecord() | FaultCount() | FateCount():
                 return speaker == record.destination and self._hears(speaker, record.source) and _is_finite(record)
         return False

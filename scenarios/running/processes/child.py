@@ -13,11 +13,15 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from broker.driving.process import WRONG
 from broker.release import lacking
 from broker.servers import leash
 from broker.wire.messages import ENVIRONMENT
+
+if TYPE_CHECKING:
+    from broker.participants.link import LinkConfig
 
 PRELOADED = [
     *("scenarios.running.processes.fork_server", "scenarios.running.processes.child"),
@@ -33,13 +37,14 @@ FOR_THE_LAUNCHER = (signal.SIGINT, signal.SIGHUP)
 _BROKE = 1
 
 
-def be_participant(name: str, slice_json: str, log: Path) -> None:
+def be_participant(name: str, slice_json: str, log: Path, counters: Path | None = None) -> None:
     """Be participant `name` and end the process with its exit code.
 
     Args:
         name: `environment` or an agent.
         slice_json: Its slice of the scenario.
         log: Where everything it says goes.
+        counters: Socket of this host that is told what it has counted; None: nobody asks.
     """
     for number in FOR_THE_LAUNCHER:
         signal.signal(number, signal.SIG_IGN)
@@ -49,7 +54,7 @@ def be_participant(name: str, slice_json: str, log: Path) -> None:
     _write_to(log)
     end_with_parent()
     try:
-        code = _run(name, slice_json)
+        code = _run(name, slice_json, counters)
     except Exception as error:
         code = _tell(name, error)
     sys.stdout.flush()
@@ -57,16 +62,23 @@ def be_participant(name: str, slice_json: str, log: Path) -> None:
     sys.exit(code)
 
 
-def _run(name: str, slice_json: str) -> int:
+def _run(name: str, slice_json: str, counters: Path | None) -> int:
     if name == ENVIRONMENT:
         from env_service.config import ServiceConfig  # noqa: PLC0415
         from env_service.service import run_environment  # noqa: PLC0415
 
-        return run_environment(ServiceConfig.model_validate_json(slice_json))
+        told = ServiceConfig.model_validate_json(slice_json)
+        return run_environment(told.model_copy(update={"link": _asked(told.link, counters)}))
     from agent_node.config import AgentConfig  # noqa: PLC0415
     from agent_node.node import run_agent  # noqa: PLC0415
 
-    return run_agent(AgentConfig.model_validate_json(slice_json))
+    config = AgentConfig.model_validate_json(slice_json)
+    return run_agent(config.model_copy(update={"link": _asked(config.link, counters)}))
+
+
+def _asked(link: LinkConfig, counters: Path | None) -> LinkConfig:
+    """The same way to its peers, with what this host wants to know besides."""
+    return link if counters is None else link.model_copy(update={"counters": counters})
 
 
 def _tell(name: str, error: Exception) -> int:

@@ -30,10 +30,11 @@ class ForkedNodes:
 
     Args:
         folder: The run's, for their logs.
+        counters: Socket of this host that they tell what they have counted; None: nobody asks.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
-        self._folder = folder
+    def __init__(self, folder: RunFolder, counters: Path | None = None) -> None:
+        self._folder, self._counters = folder, counters
         self._processes: dict[str, ForkServerProcess] = {}
         self._ended: dict[str, NodeEnd] = {}
         self._memory_kills = memory_kills()
@@ -51,7 +52,7 @@ class ForkedNodes:
         except OSError as error:
             msg = f"cannot start {name}: {error.strerror}: {error.filename or log}"
             raise UserError(msg) from None
-        arguments = (name, slice_json, log)
+        arguments = (name, slice_json, log, self._counters)
         process = server.Process(target=be_participant, args=arguments, name=f"foretell.{name}", daemon=True)
         self._processes.pop(name, None)
         self._ended.pop(name, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 from broker.participants.checkpoint import Checkpoints, FileCheckpoints
 from scenarios.document.plan import Plan
@@ -42,6 +43,11 @@ class ThisHost:
 
 
 @contextmanager
-def this_host(plan: Plan, folder: RunFolder, observer: Observer) -> Iterator[ThisHost]:  # noqa: ARG001
-    """The place of a run's processes."""
-    yield ThisHost(plan, folder, ForkedNodes(folder))
+def this_host(
+    plan: Plan,
+    folder: RunFolder,
+    observer: Observer,  # noqa: ARG001 - see `MakeSite`
+    counters: Path | None = None,
+) -> Iterator[ThisHost]:
+    """The place of a run's processes, which tell a socket what they have counted if one is given."""
+    yield ThisHost(plan, folder, ForkedNodes(folder, counters))

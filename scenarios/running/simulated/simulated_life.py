@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from time import monotonic
 
 from agent_node.build import make_agent
 from broker.driving.connect import connect, make_codec, refitted
@@ -33,6 +34,8 @@ from scenarios.running.substrate import CRASHED, GONE, THE_BROKER, Moment
 _LOG = Path("simulation")
 _STEPS_IN_A_MOMENT = 10
 """However much is to be read at an instant, a user who interrupts is heard in between."""
+_SHOW_EVERY_S = 1.0
+"""Seconds of real time from one sign of life to the next, as processes give them."""
 
 
 class SimulatedLife:
@@ -75,6 +78,7 @@ class SimulatedLife:
         self._names = [name for name in plan.participants if name not in wiring.life.gone]
         self._paused: int | None = None
         self._looked_at: float | None = None
+        self._shown_at = monotonic()
         self._records: list[Record] = []
         self._deaths: list[ParticipantDied] = []
         self._killed: set[str] = set()
@@ -117,6 +121,7 @@ class SimulatedLife:
         except UserCodeFailed as failure:
             self._deaths.append(self._died_of(failure))
         finally:
+            self._show_status()
             self._hand_over()
         self._looked_at = time.now
         return Moment(time.now, self._paused, finished=not goes_on)
@@ -194,6 +199,15 @@ class SimulatedLife:
     def lose_checkpoints(self, victim: str, newest: int) -> str:
         """Delete the newest of its checkpoints."""
         return lose_newest(self._checkpoints[victim], newest)
+
+    def _show_status(self) -> None:
+        """Let everybody say what it waits for, and what came over its edges, from time to time."""
+        if monotonic() - self._shown_at < _SHOW_EVERY_S:
+            return
+        self._shown_at = monotonic()
+        for name in self._names:
+            if name not in self._killed and not self._drivers[name].participant.done:
+                self._drivers[name].show_status()
 
     def _is_settled(self, name: str) -> bool:
         participant = self._drivers[name].participant

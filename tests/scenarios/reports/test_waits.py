@@ -17,7 +17,7 @@ def test_who_waits_since_when_does_not_depend_on_the_date(tmp_path, monkeypatch)
     with held(folder):
         observer = Observer(make_plan(load_scenario("exchange-quick")), folder, "run", lambda _: None)
         monkeypatch.setattr(time, "time", lambda: 20.0)
-        observer.take([StatusRecord("agent-0", "agent-0 in ACTING waits for a timestep")])
+        observer.take([StatusRecord("agent-0", "ACTING", "agent-0 in ACTING waits for a timestep")])
         observer.flush()
         monkeypatch.setattr(time, "time", lambda: 1.9e9)
         said = next(line for line in explain(folder.root).splitlines() if line.startswith("agent-0"))

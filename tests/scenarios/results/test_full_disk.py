@@ -15,11 +15,11 @@ from broker.errors import UserError
 from scenarios.commands.main import main
 from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
-from scenarios.results import scalars_log
 from scenarios.results.folder import RunFolder
 from scenarios.results.observer import Observer
 from scenarios.results.reader import read_store
-from scenarios.results.scalars_log import ScalarsLog
+from scenarios.results.sinks import scalars_log
+from scenarios.results.sinks.scalars_log import ScalarsLog
 
 RUN = ("exchange-quick", *TINY, "--set", "environment.steps=3", "--set", "learning.rounds=1")
 
@@ -109,7 +109,7 @@ def test_curves_are_written_after_a_while_and_read_by_tensorboard(tmp_path):
     events.Reload()
     assert [(each.step, each.value) for each in events.Scalars("return/team")] == [(0, 1.5), (1, 3.5)]
     assert scalars_log.__name__  # TensorBoard's own writer, a thread, is not used
-    source = (Path(scalars_log.__file__).parents[2] / "scenarios").rglob("*.py")
+    source = (Path(scalars_log.__file__).parents[3] / "scenarios").rglob("*.py")
     assert not [path for path in source if "event_file_writer" in path.read_text(encoding="utf-8")]
 
 

@@ -129,7 +129,7 @@ def test_the_folder_of_a_run_holds_everything(watch):
         for table in ("episodes", "rounds", "edges", "faults", "events")
     }
     store.close()
-    assert counts == {"episodes": 4, "rounds": 8, "edges": 1, "faults": 1, "events": 1}
+    assert counts == {"episodes": 4, "rounds": 8, "edges": 1, "faults": 1, "events": 3}
 
 
 def test_the_summary_speaks_of_this_run(watch):

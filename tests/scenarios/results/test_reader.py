@@ -33,6 +33,7 @@ KNOWN = (
     (2, "e715ac151450a46ee41429778112bd646766682daef78d2175aed7d25cd3e615"),
     (3, "9f200e8976b5961ee4f693dbb6b9e2313969243db294288bbba4fcfa09b5c281"),
     (4, "7333e9e42a6d5993d50d104d91faa9759f0e53e99ddd2c0e625c2fc42f20d469"),
+    (5, "445718308b60ee7867b5a3bb46bef6d87ba59b0f0b7e474b8254ebb62574c6da"),
 )
 """Versions of the store, with SHA-256 over what made their tables."""
 
@@ -246,6 +247,6 @@ def test_live_faults_say_between_which_episodes_they_were_in_force(store, path):
 def test_the_longest_wait_comes_first(store, path, monkeypatch):
     for at, name in ((2.0, "agent-0"), (1.0, "agent-1")):
         monkeypatch.setattr("scenarios.results.store.time.monotonic", lambda at=at: at)
-        store.write([StatusRecord(name, f"{name} waits")])
+        store.write([StatusRecord(name, "ACTING", f"{name} waits")])
     store.flush()
     assert [row.participant for row in asked(path, RunReader.status)] == ["agent-1", "agent-0"]

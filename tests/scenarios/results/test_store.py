@@ -79,7 +79,7 @@ def test_fault_counts_and_events_are_rows(store, read):
     assert read("SELECT participant, kind, peer, text FROM events") == [("agent-1", "rejected", "agent-0", "No.")]
 
 
-def test_joining_and_finishing_leave_no_row(store, read):
+def test_joining_is_an_event_and_finishing_leaves_no_row(store, read):
     store.write([JoinedRecord("agent-0"), FinishedRecord("agent-0", "abc")])
     store.flush()
     tables = [name for (name,) in read("SELECT name FROM sqlite_master WHERE type = 'table'")]
@@ -98,9 +98,10 @@ def test_joining_and_finishing_leave_no_row(store, read):
             "gone",
             "live_faults",
         ),
-        *("lives", "process_faults", "rounds", "status"),
+        *("lives", "process_faults", "rounds", "status", "traffic"),
     ]
-    assert {read(f"SELECT COUNT(*) FROM {table}")[0] for table in tables} == {(0,)}
+    assert [table for table in tables if read(f"SELECT COUNT(*) FROM {table}") != [(0,)]] == ["events"]
+    assert read("SELECT participant, kind FROM events") == [("agent-0", "joined")]
 
 
 @pytest.mark.parametrize("flushed_between", [False, True])
@@ -172,7 +173,7 @@ def test_a_run_that_goes_on_finds_what_was_recorded_and_forgets_what_came_after(
     first = Store(path, AGENTS)
     assert first.begin_life(-1, "") == 0
     first.write([EpisodeRecord(episode, (1.5, episode), 20, 0) for episode in range(4)])
-    first.write([EdgeRecord("agent-0", "agent-1", sent=10), StatusRecord("agent-0", "it waits")])
+    first.write([EdgeRecord("agent-0", "agent-1", sent=10), StatusRecord("agent-0", "ACTING", "it waits")])
     first.close()
     second = Store(path, AGENTS)
     assert second.begin_life(1, "power was lost") == 1
@@ -187,7 +188,7 @@ def test_a_run_that_goes_on_finds_what_was_recorded_and_forgets_what_came_after(
 def test_a_status_keeps_since_when_the_same_wait_lasts(store, read, monkeypatch):
     for at, waits_for in ((10.0, "a waits"), (11.0, "a waits"), (12.0, "b waits")):
         monkeypatch.setattr("scenarios.results.store.time.monotonic", lambda at=at: at)
-        store.write([StatusRecord("agent-0", waits_for)])
+        store.write([StatusRecord("agent-0", "ACTING", waits_for)])
         store.flush()
         (row,) = read("SELECT waits_for, since, seen FROM status")
         assert row == (waits_for, {10.0: 10.0, 11.0: 10.0, 12.0: 12.0}[at], at)

@@ -35,6 +35,7 @@ from broker.wire.records import (
     Record,
     RoundRecord,
     StatusRecord,
+    TrafficRecord,
     pack,
 )
 from scenarios.document.loading import load_scenario
@@ -60,13 +61,14 @@ TRUE: list[tuple[str, Record]] = [
     (ONE, RoundRecord(ONE, 0, 0, 2, 1, {"gain": NAN, "loss": INFINITY})),
     (ONE, FinishedRecord(ONE, DIGEST)),
     (ONE, JoinedRecord(ONE)),
-    (ONE, StatusRecord(ONE, "waits")),
+    (ONE, StatusRecord(ONE, "ACTING", "waits")),
     (ONE, EventRecord(ONE, EventKind.REJECTED, OTHER, "[/a] \x00 \ud7ff")),
     (ONE, EdgeRecord(ONE, OTHER, sent=3, sent_bytes=300, dropped=1)),
     (ONE, EdgeRecord(ONE, OBSERVER, sent=3)),
     (ONE, EdgeRecord(UNKNOWN, ONE, rejected=3)),
     (ONE, EventRecord(ONE, EventKind.REJECTED, UNKNOWN, "")),
     (ONE, EdgeRecord(OTHER, ONE, heard=3, late=1, missing=1, rejected=1, lost=1, skipped=1)),
+    (ONE, TrafficRecord(EdgeRecord(ONE, OTHER, sent=3))),
     (ONE, FaultRecord("rain", OTHER, ONE, *NAME, (0.5,), Fate.DELAYED)),
     (ONE, EndingRecord(OTHER, ONE, "share", -1, 7, 0, Fate.REJECTED, "a cause")),
     (ONE, DelayRecord(OTHER, ONE, *NAME, 0.5, 0.6)),
@@ -93,7 +95,7 @@ FORGED: list[tuple[str, Record]] = [
     (ONE, FinishedRecord(ONE, "")),
     (ENVIRONMENT, FinishedRecord(ENVIRONMENT, DIGEST)),
     (ONE, JoinedRecord(OTHER)),
-    (ONE, StatusRecord(OTHER, "waits")),
+    (ONE, StatusRecord(OTHER, "ACTING", "waits")),
     (ONE, EventRecord(OTHER, EventKind.REJECTED, ONE, "")),
     (ONE, EventRecord(ONE, EventKind.GONE, OTHER, "")),
     (ONE, EventRecord(ONE, EventKind.NOTE, "", "")),
@@ -102,8 +104,11 @@ FORGED: list[tuple[str, Record]] = [
     (ONE, EdgeRecord(OTHER, ENVIRONMENT, sent=1)),
     (ONE, EdgeRecord(ONE, "nobody", sent=1)),
     (ONE, EdgeRecord(ONE, OTHER, heard=1)),
+    (ONE, TrafficRecord(EdgeRecord(OTHER, ONE, sent=1))),
+    (ONE, EventRecord(ONE, EventKind.JOINED, "", "")),
     (ONE, EdgeRecord(OTHER, ONE, sent=1)),
     (ONE, FaultRecord("rain", ONE, OTHER, *NAME, (), Fate.DROPPED)),
+    (ONE, TrafficRecord(EdgeRecord(ONE, OTHER, sent=3))),
     (ONE, FaultRecord("rain", OTHER, ONE, *NAME, (NAN,), Fate.DELAYED)),
     (ONE, EndingRecord("nobody", ONE, *NAME, Fate.LATE, "")),
     (ONE, DelayRecord(OTHER, ONE, *NAME, 0.5, INFINITY)),
@@ -116,7 +121,7 @@ ODD = [
     [{"type": "episode", "episode": -1, "returns": RETURNS, "steps": 1, "missing_actions": 0}],
     [{"type": "round", "agent": ONE, "episode": 2**63, "round": 0, "partners": 1, "heard": 1, "losses": {}}],
     [{"type": "edge", "source": ONE, "destination": OTHER, "sent": 2**63}],
-    [{"type": "status", "participant": ONE, "waits_for": "x" * 100_000}],
+    [{"type": "status", "participant": ONE, "phase": "", "waits_for": "x" * 100_000}],
     {"type": "status"},
     17,
 ]
@@ -202,7 +207,7 @@ def test_forged_and_odd_records_end_no_launcher_are_counted_and_leave_nothing_in
     for body in ODD:
         meeting.say(ONE, msgspec.msgpack.encode(body))
     meeting.say(ONE, b"\x81" * 100_000)
-    meeting.say(ONE, pack([StatusRecord(ONE, "x")]).replace(b"\xa1x", b"\xa1\xff"))
+    meeting.say(ONE, pack([StatusRecord(ONE, "ACTING", "x")]).replace(b"\xa1x", b"\xa1\xff"))
     refused = len(FORGED) + len(ODD) + 2
     until(lambda: meeting.rejected() == refused, "refusing all")
     for speaker, record in TRUE:

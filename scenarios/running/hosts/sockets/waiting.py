@@ -14,7 +14,9 @@ from scenarios.running.hosts.sockets.listener import Listener
 from scenarios.running.hosts.ssh import COMMAND
 
 
-def wait_for_launcher(bundle: Bundle, kept: Path, address: str, tell: Callable[[str], None]) -> None:
+def wait_for_launcher(
+    bundle: Bundle, kept: Path, address: str, tell: Callable[[str], None], counters: Path | None = None
+) -> None:
     """Wait until SIGTERM or Ctrl-C; nobody is left afterwards.
 
     Args:
@@ -22,6 +24,7 @@ def wait_for_launcher(bundle: Bundle, kept: Path, address: str, tell: Callable[[
         kept: Where runs are kept.
         address: Where to wait.
         tell: Takes sentences for whoever looks after this host.
+        counters: Socket that participants tell what they have counted; None: nobody asks.
 
     Raises:
         UserError: The address is in use or makes no sense, or keys are missing.
@@ -35,7 +38,8 @@ def wait_for_launcher(bundle: Bundle, kept: Path, address: str, tell: Callable[[
     os.umask(0o077)  # keys lie in its folders
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
-    command = isolated_module(COMMAND, "host", str(bundle.folder), "--stdio", "--folder", str(kept))
+    asked = () if counters is None else ("--counters", str(counters))
+    command = isolated_module(COMMAND, "host", str(bundle.folder), "--stdio", "--folder", str(kept), *asked)
     listener = Listener(bundle, address, command, tell)
     try:
         listener.serve(lambda: wanted)

@@ -73,6 +73,14 @@ class ScalarsLog:
         self._waiting.truncate()
         self._flushed_at = self._clock()
 
+    def close(self) -> None:
+        """Write everything.
+
+        Raises:
+            UserError: It cannot be written.
+        """
+        self.flush()
+
     def _add(self, event: Event) -> None:
         self._writer.write(event.SerializeToString())
 

@@ -1,0 +1,93 @@
+"""`foretell watch RUN --on ssh://HOST`: the page of a run on another host, over the system's own `ssh`."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import socket
+import subprocess
+import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from broker.errors import UserError
+from scenarios.commands.screen import say
+from scenarios.running.hosts.ssh import explained
+
+_SHOWN = re.compile(r"http://127\.0\.0\.1:(?P<port>\d+)/(?P<rest>\S*)")
+_END_WITHIN_S = 5.0
+
+
+def watch_elsewhere(root: Path, elsewhere: str, port: int, *, opens: bool) -> None:
+    """Start the same command there, bring its port here, and stay until Ctrl-C.
+
+    Args:
+        root: The run's folder there.
+        elsewhere: ssh://HOST, the host as `ssh` knows it.
+        port: Of the page here; 0: any that is free.
+        opens: Whether to open it in this host's browser.
+
+    Raises:
+        UserError: The host cannot be reached, or the command fails there.
+    """
+    scheme, _, host = elsewhere.partition("://")
+    if scheme != "ssh" or not host or host.startswith("-"):
+        msg = f"--on: expected ssh://HOST, such as ssh://pi@pi1.local, found {elsewhere!r}"
+        raise UserError(msg)
+    port = port or _free_port()
+    with suppress(KeyboardInterrupt), _there(root, host) as (there, shown), _forwarded(host, port, int(shown["port"])):
+        url = f"http://127.0.0.1:{port}/{shown['rest']}"
+        say(f"watching {root} on {host}: {url}")
+        if opens:
+            webbrowser.open(url)
+        there.wait()
+
+
+@contextmanager
+def _there(root: Path, host: str) -> Iterator[tuple[subprocess.Popen[str], re.Match[str]]]:
+    """The command on the other host, and where it says that its page is; it ends with its connection."""
+    remote = f"foretell watch {shlex.quote(str(root))}"
+    # -tt: with a terminal, what runs there is hung up when this end goes.
+    with _started("ssh", "-tt", "-o", "ConnectTimeout=10", "--", host, remote) as process:
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        said = ""
+        for line in process.stdout:
+            said += line
+            if shown := _SHOWN.search(line):
+                yield process, shown
+                return
+        msg = f"cannot watch {root} on {host}: {explained(said, host) or 'it said nothing'}"
+        raise UserError(msg)
+
+
+@contextmanager
+def _forwarded(host: str, port: int, there: int) -> Iterator[None]:
+    """A port here that leads to one of the other host's own."""
+    leads = f"127.0.0.1:{port}:127.0.0.1:{there}"
+    with _started("ssh", "-N", "-o", "ExitOnForwardFailure=yes", "-L", leads, "--", host):
+        yield
+
+
+@contextmanager
+def _started(*words: str) -> Iterator[subprocess.Popen[str]]:
+    try:
+        process = subprocess.Popen(  # noqa: S603 - the user's ssh
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+    except OSError as error:
+        msg = f"cannot start {words[0]}: {error.strerror}"
+        raise UserError(msg) from None
+    try:
+        yield process
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=_END_WITHIN_S)
+        process.kill()
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])

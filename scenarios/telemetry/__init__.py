@@ -1,0 +1,1 @@
+"""What a run tells other tools: metrics, curves, spans."""

@@ -1,0 +1,105 @@
+"""Metrics for Prometheus, over HTTP."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from wsgiref.simple_server import WSGIServer
+
+from broker.addresses import Address, parse_address
+from broker.errors import UserError
+from scenarios.telemetry.metrics import ALL
+from scenarios.telemetry.samples import Samples
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric as Family
+
+_LOOPBACK = "127.0.0.1"
+_SCHEME = "http"
+
+
+def metrics_address(text: str) -> Address:
+    """Where an endpoint shall listen, from `PORT`, on loopback, or `HOST:PORT`; port 0 is any that is free.
+
+    Raises:
+        UserError: It makes no sense.
+    """
+    place = f"{_LOOPBACK}:{text}" if text.isdecimal() else text
+    try:
+        return parse_address(f"{_SCHEME}://{place}", _SCHEME, least_port=0)
+    except ValueError:
+        msg = f"--metrics: expected PORT or HOST:PORT, such as 9464 or 0.0.0.0:9464, found {text!r}"
+        raise UserError(msg) from None
+
+
+class Endpoint:
+    """A server of metrics, in threads of its own: who asks, waits; nobody else does.
+
+    Attributes:
+        address: Where it listens.
+
+    Args:
+        address: Where it shall listen.
+        samples: What it tells.
+
+    Raises:
+        UserError: The address is in use, or not of this host.
+        ModuleNotFoundError: The extra is not installed.
+    """
+
+    def __init__(self, address: Address, samples: Samples) -> None:
+        from prometheus_client import CollectorRegistry, start_http_server  # noqa: PLC0415 - an extra
+
+        registry = CollectorRegistry()
+        registry.register(_Families(samples))
+        self._server: WSGIServer
+        self._thread: threading.Thread
+        try:
+            self._server, self._thread = start_http_server(address.port, address.host, registry)
+        except OSError as error:
+            host = f"[{address.host}]" if ":" in address.host else address.host
+            msg = f"cannot serve metrics on {host}:{address.port}: {error.strerror or error}. Choose another address"
+            raise UserError(msg) from None
+        self.address = replace(address, port=self._server.server_port)
+
+    def close(self) -> None:
+        """Serve no more."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Families:
+    """What the client of Prometheus asks."""
+
+    def __init__(self, samples: Samples) -> None:
+        self._samples = samples
+
+    def describe(self) -> list[Family]:
+        """Nothing is asked before there is something."""
+        return []
+
+    def collect(self) -> Iterator[Family]:
+        """All that is known now."""
+        from prometheus_client.core import (  # noqa: PLC0415 - an extra
+            CounterMetricFamily,
+            GaugeMetricFamily,
+            SummaryMetricFamily,
+        )
+
+        values, counts = self._samples.read()
+        for metric in ALL:
+            found = values.get(metric, {})
+            if metric.kind == "summary":
+                summary = SummaryMetricFamily(metric.name, metric.help, labels=metric.labels)
+                for labels, value in found.items():
+                    summary.add_metric(labels, counts[metric][labels], value)
+                yield summary
+                continue
+            kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+            family = kind(metric.name, metric.help, labels=metric.labels)
+            for labels, value in found.items():
+                family.add_metric(labels, value)
+            yield family

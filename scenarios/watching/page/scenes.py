@@ -1,0 +1,112 @@
+"""The environment of a run, step by step: an episode that the agents play with what they have learned so far.
+
+Nothing of the run is touched. While it goes on, the agents act as their newest common checkpoint has it; afterwards
+with the policy that it left.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from broker.errors import CheckpointDamaged, ForetellError
+from broker.participants.checkpoint import FileCheckpoints, Kept
+from env_service.environments.scene import Pixels, Rendering, Scene
+from scenarios.document.plan import Plan
+from scenarios.document.planning import make_plan
+from scenarios.document.scenario import Scenario
+from scenarios.play.acting import frames_of, showing_itself
+from scenarios.play.evaluate import EvaluationWish, scenario_of
+from scenarios.play.frame import Frame
+from scenarios.results.document import read_document
+from scenarios.results.folder import RunFolder, is_held
+from scenarios.results.policy import keep_policy
+
+MOST_FRAMES = 500
+
+
+class SceneMaker:
+    """Plays episodes of a run, another one each time.
+
+    Args:
+        folder: The run's.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self._number = 0
+
+    def episode(self) -> dict[str, Any]:
+        """An episode as {frames, note}, or {problem}, a sentence: for JSON."""
+        self._number += 1
+        try:
+            with tempfile.TemporaryDirectory(prefix="foretell-scene-") as beside:
+                place, learned = self._policy(Path(beside))
+                if place is None:
+                    return {"problem": "It is drawn as soon as all agents have kept what they have learned."}
+                return {"frames": _frames(place, self._number), "note": f"played after {learned} episodes learned"}
+        except (ForetellError, OSError, MemoryError) as error:
+            return {"problem": f"It cannot be drawn: {error}"}
+
+    def _policy(self, beside: Path) -> tuple[Path | None, str]:
+        """Where the policy is, and what it has learned from."""
+        folder, scenario = self._folder, read_document(self._folder)
+        if folder.policy.exists() and not is_held(folder):
+            return folder.root, "all"
+        if scenario.acts_only is not None:
+            return (folder.initial_policy, "all") if folder.initial_policy.exists() else (None, "")
+        return _from_checkpoints(folder, scenario, beside)
+
+
+def _from_checkpoints(folder: RunFolder, scenario: Scenario, beside: Path) -> tuple[Path | None, str]:
+    plan = make_plan(scenario)
+    kept = {agent: FileCheckpoints(folder.checkpoints / agent) for agent in plan.agents}
+    common = set.intersection(*(set(each.newest(4)) for each in kept.values()))
+    for episode in sorted(common, reverse=True):
+        try:
+            states = {agent: Kept(episode, each.read(episode)) for agent, each in kept.items()}
+        except CheckpointDamaged:
+            continue  # the run deletes old ones while they are read
+        keep_policy(plan, beside / "policy", states, ())
+        return beside, str(episode + 1)
+    return None, ""
+
+
+def _frames(place: Path, seed: int) -> list[dict[str, Any]]:
+    scenario = scenario_of(EvaluationWish(place, episodes=1, seed=seed))
+    plan: Plan = make_plan(showing_itself(scenario, "rgb_array"))
+    found = []
+    for frame in frames_of(plan):
+        found.append(_told(frame))
+        if len(found) >= MOST_FRAMES:
+            break
+    return found
+
+
+def _told(frame: Frame) -> dict[str, Any]:
+    about: dict[str, Any] = {
+        "step": frame.step,
+        "steps": frame.steps,
+        "team": frame.team_return,
+        "actions": [agent.action for agent in frame.agents],
+    }
+    match frame.scene:
+        case Scene() as scene:
+            marks = [[mark.thing.value, mark.agent, *mark.at] for mark in scene.marks]
+            return about | {"ground": scene.ground, "extent": scene.extent, "marks": marks}
+        case Rendering(text=str() as text):
+            return about | {"text": text}
+        case Rendering(pixels=pixels) if pixels is not None:
+            return about | {"image": _as_url(pixels)}
+    return about | {"text": "The environment shows nothing of itself."}
+
+
+def _as_url(pixels: Pixels) -> str:
+    from PIL import Image  # noqa: PLC0415 - for environments of others alone
+
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

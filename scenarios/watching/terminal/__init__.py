@@ -1,0 +1,1 @@
+"""Runs in a terminal, over SSH too."""
