@@ -6,6 +6,7 @@
 | `text` | what the lines of the block before it print, `...` for what is left out |
 | `python` | executed, all of a page in one namespace, tests by pytest; `# name.py` in its first line makes a file |
 | `toml` | read as what it is: see documents.py; `# name.toml` makes a file |
+| `yaml` | read |
 | `{...}` | left to Sphinx, which builds the page (tests/test_site.py) |
 | without a language | a drawing, in which no command stands |
 """
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pages.desk import Desk
 from pages.documents import load_block
 from pages.door import Door
@@ -113,6 +115,8 @@ class Story:
                 self._execute(block)
             case "toml":
                 load_block(block.text, self._file(block))
+            case "yaml":
+                assert yaml.safe_load(block.text), block.place
             case "":
                 stray = [line for line in block.lines if line.split()[0] in PROGRAMS]
                 assert not stray, f"{block.place}: a drawing has a command, so say what it is (```sh): {stray}"

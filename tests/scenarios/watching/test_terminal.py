@@ -7,6 +7,7 @@ import fcntl
 import os
 import pty
 import select
+import shlex
 import signal
 import struct
 import subprocess
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 from limits import LIMIT_S
+from pages.page import ROOT, blocks_of
 from runs import TINY, command, foretell, simulate_here
 
 from broker.errors import UserError
@@ -198,8 +200,12 @@ def test_a_folder_that_is_gone_ends_the_view_with_the_sentence(run: Path) -> Non
     assert str(shown(look, does, (80, 24)).failure) == "the folder is gone"
 
 
+SHOWN = shlex.split(blocks_of(ROOT / "docs" / "terminal.md")[0].lines[0], comments=True)
+"""The command of the page: `foretell watch --tui` and a run."""
+
+
 class InTerminal:
-    """`foretell watch --tui` in a terminal of its own, 80 by 24."""
+    """The command in a terminal of its own, 80 by 24."""
 
     def __init__(self, run: Path) -> None:
         self.ours, its = pty.openpty()
@@ -207,7 +213,7 @@ class InTerminal:
         self.before = termios.tcgetattr(its)
         self.said = b""
         self.process = subprocess.Popen(
-            ["setsid", "--ctty", *command("watch", "--tui", str(run))],
+            ["setsid", "--ctty", *command(*SHOWN[1:-1], str(run))],
             stdin=its,
             stdout=its,
             stderr=its,
