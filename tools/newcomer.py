@@ -143,7 +143,7 @@ _PARTS: tuple[Callable[[Walk], None], ...] = (_first_figure, _first_run, _own_en
 
 def _page(walk: Walk, total_s: float) -> str:
     commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "rev-parse", "--short", "HEAD"], cwd=walk.clone, capture_output=True, text=True, check=True
     )
     lines = [
         "# A newcomer's path, timed",
