@@ -144,6 +144,7 @@ function listed(names) {
 }
 
 function told(fault) {
+  if (fault.settings.groups) return `${fault.kind}: ${[...fault.settings.groups.map((group) => group.join(", ")), "all others"].join(" | ")}`;
   const parts = Object.entries(fault.settings).map(([name, value]) => `${name} ${JSON.stringify(value).replaceAll('"', "")}`);
   return [fault.kind === fault.name ? "" : fault.kind, ...parts].filter(Boolean).join(", ");
 }
