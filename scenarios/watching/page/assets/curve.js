@@ -127,7 +127,7 @@ function evaluations(run, place, name) {
   const color = style("--text");
   return {
     id: `evaluations${place}`, type: "custom", name: `${name} evaluation`.trim(), z: 5,
-    clip: true, encode: { x: 0, y: [1, 2, 3] }, data: run.evaluations,
+    encode: { x: 0, y: [1, 2, 3] }, data: run.evaluations,
     renderItem: (_, api) => {
       const [x, y] = api.coord([api.value(0), api.value(1)]);
       const bar = Number.isFinite(api.value(2)) ? [api.coord([0, api.value(2)])[1], api.coord([0, api.value(3)])[1]] : [y, y];

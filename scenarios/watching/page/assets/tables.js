@@ -131,7 +131,7 @@ export class Edges {
         look: lines.has(edge.place) ? "selected" : "",
         cells: {
           edge: [edge.place, `${state.brief(edge.source)} → ${state.brief(edge.destination)}`],
-          health: [edge.health, edge.health, `health is-${edge.health}`],
+          health: [edge.health, expected ? edge.health : "–", expected ? `health is-${edge.health}` : "dim"],
           part: [expected ? edge.heard / expected : -1, share(edge.heard, expected)],
           missing: [edge.missing, expected ? count(edge.missing) : "–", edge.missing ? "warn" : ""],
           late: [edge.late, expected ? count(edge.late) : "–"],
