@@ -20,7 +20,7 @@ from scenarios.results.reader import read_store
 
 pytestmark = [pytest.mark.processes, pytest.mark.long]
 expect.set_options(timeout=LIMIT_S * 1000)
-SLOW = 'faults=[{kind="delay",name="slow",messages=["timestep"],delay_s=0.03}]'
+SLOW = 'faults=[{kind="delay",name="slow",messages=["timestep"],delay_s={distribution="constant",value_s=0.03}}]'
 """So that the run leaves the processor to the browser."""
 LIVE = (*TINY, "--set", SLOW, "--set", "exchange.patience_s=0.05", "--set", "recovery.checkpoint_every=1")
 
@@ -31,8 +31,9 @@ def runs(tmp_path_factory):
     chromium_path()
     root = tmp_path_factory.mktemp("runs")
     simulate_here(root / "ended", "exchange-quick", "--episodes", "3", *TINY)
-    with start("run", "exchange-quick", "--episodes", "1000000", *LIVE, "--out", str(root / "live")):
-        until(lambda: (root / "live/run.sqlite").exists() and _episodes(root / "live") > 2, "the beginning of the run")
+    with start("run", "exchange-quick", "--episodes", "1000000", *LIVE, "--out", str(root / "live")) as process:
+        until(lambda: _episodes(root / "live") > 2 or process.poll() is not None, "the beginning of the run")
+        assert process.poll() is None, process.stderr.read()
         yield root
 
 
@@ -68,6 +69,8 @@ def page(window):
 
 
 def _episodes(run: Path) -> int:
+    if not (run / "run.sqlite").exists():
+        return 0
     with read_store(run / "run.sqlite") as reader:
         return 0 if reader.is_empty() else reader.count_episodes()
 

@@ -92,8 +92,12 @@ def test_nobody_looks_at_a_run_that_nobody_watches(run, monkeypatch):
             ['kind="partition"', 'name="partition-2"', 'groups=[["agent-0"]]'],
         ),
         (
-            {"what": "add", "kind": "delay", "settings": {"delay_s": '{distribution="constant", value_s=1}'}},
-            ['kind="delay"', 'name="delay-1"', 'delay_s={distribution="constant", value_s=1}'],
+            {"what": "add", "kind": "delay", "settings": {"delay_s": "0.2"}},
+            ['kind="delay"', 'name="delay-1"', 'delay_s={distribution="constant", value_s=0.2}'],
+        ),
+        (
+            {"what": "add", "kind": "delay", "settings": {"delay_s": '{distribution="uniform", low_s=0, high_s=1}'}},
+            ['kind="delay"', 'name="delay-1"', 'delay_s={distribution="uniform", low_s=0, high_s=1}'],
         ),
         (
             {"what": "add", "text": 'kind="duplicate" probability=0.5  edges=["a -> b", "c"] '},
