@@ -97,7 +97,7 @@ class WatchedRun:
             team=book.team,
             evaluations=self._read_evaluations(),
             references=references(book.scenario.environment),
-            faults=book.faults(),
+            faults=book.faults(goes_on=goes_on),
             happenings=book.happenings(),
             summary=None if goes_on else read_figures(self.folder),
         )

@@ -67,7 +67,7 @@ export class Curve {
         axisPointer: { lineStyle: { color: dim } },
       },
       xAxis: {
-        type: "value", min: 0, max: episodes, axisLabel: label, splitLine: { show: false },
+        type: "value", min: 0, max: episodes, axisLabel: { ...label, hideOverlap: true }, splitLine: { show: false },
         axisLine: { lineStyle: { color: line } }, axisTick: { lineStyle: { color: line } },
       },
       yAxis: {

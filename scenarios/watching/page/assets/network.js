@@ -243,8 +243,11 @@ export class Network {
     const steps = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
     if (event.key in steps) this.#focus = (this.#focus + steps[event.key] + all) % all;
     else if (event.key === "Enter" || event.key === " ") toggle(this.nodes, this.#focus), this.#tell();
-    else if (event.key === "Escape") this.clear();
-    else return;
+    else if (event.key === "Escape") {
+      this.clear();
+      this.#show(null);
+      return;
+    } else return;
     event.preventDefault();
     this.#show({ node: this.#focus }, this.#at[this.#focus]);
   }
