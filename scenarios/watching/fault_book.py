@@ -39,13 +39,13 @@ class FaultBook:
         for found in changes:
             self._changes[found.fault][found.source, found.destination] += found.messages
 
-    def seen(self, live: Sequence[LiveFault], strikes: Counter[str], episode: int) -> tuple[FaultSeen, ...]:
+    def seen(self, live: Sequence[LiveFault], strikes: Counter[str], episode: int | None) -> tuple[FaultSeen, ...]:
         """Every fault as it is now.
 
         Args:
             live: What was added or healed.
             strikes: How often each fault struck processes.
-            episode: The one that is played now.
+            episode: The one that is played now; None for none.
         """
         changes = {change.name: change for change in live}
         faults = with_live_faults(self._scenario, live).faults
@@ -54,7 +54,7 @@ class FaultBook:
             for fault in faults
         )
 
-    def _fault(self, fault: AnyFaultConfig, change: LiveFault | None, strikes: int, episode: int) -> FaultSeen:
+    def _fault(self, fault: AnyFaultConfig, change: LiveFault | None, strikes: int, episode: int | None) -> FaultSeen:
         name, of_processes = name_of_fault(fault), isinstance(fault, PROCESS_FAULTS)
         edges, participants = self._whom(fault)
         healed_after = None if change is None else change.healed_after
@@ -67,7 +67,7 @@ class FaultBook:
             of_processes=of_processes,
             added_after=None if change is None else change.added_after,
             healed_after=healed_after,
-            in_force=healed_after is None and (of_processes or _in_window(fault, episode)),
+            in_force=healed_after is None and episode is not None and _in_window(fault, episode),
             edges=edges,
             participants=participants,
             struck=strikes or by_edge.total(),

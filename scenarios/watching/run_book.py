@@ -121,12 +121,12 @@ class RunBook:
         """Every edge as it is now."""
         return self._edges.seen(goes_on=goes_on)
 
-    def faults(self) -> tuple[FaultSeen, ...]:
-        """Every fault as it is now."""
+    def faults(self, *, goes_on: bool) -> tuple[FaultSeen, ...]:
+        """Every fault as it is now; none is in force where the run does not go on."""
         if self._read is None:
             return ()
         strikes = Counter(row.fault for row in self._read.strikes)
-        return self._faults.seen(self._read.live, strikes, len(self.team))
+        return self._faults.seen(self._read.live, strikes, len(self.team) if goes_on else None)
 
     def happenings(self) -> tuple[Happening, ...]:
         """All that happened."""

@@ -60,8 +60,8 @@ class WatchedRun:
                 return seen  # and its lock is let alone: somebody may be about to take it
             if self._state() is RunState.GOES_ON:
                 return self._with_waits(seen)
-        self._signature = signature
         self._seen = self._read(self._state(), 0 if seen is None else seen.version + 1)
+        self._signature = signature  # only now: what could not be read is tried again
         return self._seen
 
     def _state(self) -> RunState:
@@ -97,7 +97,7 @@ class WatchedRun:
             team=book.team,
             evaluations=self._read_evaluations(),
             references=references(book.scenario.environment),
-            faults=book.faults(),
+            faults=book.faults(goes_on=goes_on),
             happenings=book.happenings(),
             summary=None if goes_on else read_figures(self.folder),
         )

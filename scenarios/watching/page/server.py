@@ -14,11 +14,13 @@ from nicegui import ui
 
 from broker.errors import UserError
 from scenarios.watching.page.door import PARAMETER, Door, new_token
-from scenarios.watching.page.site import Site, make_pages
+from scenarios.watching.page.site import Pages, make_pages
 
 LOOPBACK = "127.0.0.1"
 _LINGER_S = 1
-_DEAD_AFTER_S = 3.0
+_DEAD_AFTER_S = 30.0
+"""A browser that gives no sign for so long is gone; a busy one may be slow."""
+_MESSAGES_KEPT = 100
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def serve(root: Path, host: str, port: int, tell: Callable[[Listening], None]) -
     Raises:
         UserError: There is nothing to watch, or the address cannot be listened on.
     """
-    site, token = Site(root), new_token()
+    site, token = Pages(root), new_token()
     with _bound(host, port) as listener:
         port = listener.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
@@ -62,7 +64,7 @@ def serve(root: Path, host: str, port: int, tell: Callable[[Listening], None]) -
             tailwind=False,
             binding_refresh_interval=None,
             reconnect_timeout=_DEAD_AFTER_S,
-            message_history_length=0,
+            message_history_length=_MESSAGES_KEPT,
             show_welcome_message=False,
             favicon="◉",
         )

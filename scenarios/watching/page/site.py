@@ -27,7 +27,7 @@ LIST_EVERY_S = 2.0
 _SPARK_POINTS = 40
 
 
-class Site:
+class Pages:
     """What is watched, and by whom.
 
     Args:
@@ -56,7 +56,7 @@ class Site:
         return self._feeds.setdefault(run.folder.root, RunFeed(run))
 
 
-def make_pages(site: Site) -> None:
+def make_pages(site: Pages) -> None:
     """Let NiceGUI know the pages."""
     app.add_static_files("/assets", ASSETS)
 
@@ -89,7 +89,7 @@ def _dress() -> None:
     ui.add_head_html('<link rel="stylesheet" href="/assets/watch.css">')
 
 
-def _run_page(site: Site, client: Client, path: str) -> None:
+def _run_page(site: Pages, client: Client, path: str) -> None:
     view = View("run")
     feed = _follow(site, client, view, path, view.tell)
     if feed is None:
@@ -112,7 +112,7 @@ def _run_page(site: Site, client: Client, path: str) -> None:
     view.on("scene", draw)
 
 
-def _follow(site: Site, client: Client, view: View, path: str, tell: Callable[[Message], None]) -> RunFeed | None:
+def _follow(site: Pages, client: Client, view: View, path: str, tell: Callable[[Message], None]) -> RunFeed | None:
     """Tell a page of a run as long as its browser is there; None where there is no such run, which is told."""
     try:
         feed = site.feed(path)
@@ -131,12 +131,11 @@ def _follow(site: Site, client: Client, view: View, path: str, tell: Callable[[M
         while joined:
             feed.leave(joined.pop())
 
-    view.on("ready", join)
-    client.on_disconnect(leave)
+    _while_there(view, client, join, leave)
     return feed
 
 
-def _list_page(site: Site, client: Client) -> None:
+def _list_page(site: Pages, client: Client) -> None:
     view = View("list")
     tasks: list[asyncio.Task[None]] = []
 
@@ -159,7 +158,20 @@ def _list_page(site: Site, client: Client) -> None:
             with suppress(RuntimeError):
                 tasks.pop().cancel()
 
-    view.on("ready", join)
+    _while_there(view, client, join, leave)
+
+
+def _while_there(view: View, client: Client, join: Callable[[], None], leave: Callable[[], None]) -> None:
+    """Join when a page is ready, and again when its connection comes back; leave whenever it breaks."""
+    ready = False
+
+    def begin() -> None:
+        nonlocal ready
+        ready = True
+        join()
+
+    view.on("ready", begin)
+    client.on_connect(lambda: join() if ready else None)
     client.on_disconnect(leave)
 
 

@@ -16,7 +16,7 @@ from scenarios.sweeps.inline_toml import inline
 _MOST_TEXT = 10_000
 
 
-class Wish(Model):
+class FaultWish(Model):
     """One of them.
 
     Attributes:
@@ -39,14 +39,14 @@ def carry_out(root: Path, asked: Mapping[str, Any], taken: Sequence[str]) -> str
 
     Args:
         root: The run's folder.
-        asked: A `Wish`.
+        asked: A `FaultWish`.
         taken: Names of faults that the run has or had.
 
     Raises:
         UserError: It cannot be done.
     """
     try:
-        wish = Wish.model_validate(asked)
+        wish = FaultWish.model_validate(asked)
     except ValidationError as error:
         msg = f"the page asked for something odd: {error.errors()[0]['msg']}"
         raise UserError(msg) from None
@@ -62,19 +62,26 @@ def carry_out(root: Path, asked: Mapping[str, Any], taken: Sequence[str]) -> str
     raise UserError(msg)
 
 
-def _settings(wish: Wish, taken: Sequence[str]) -> list[str]:
+def _settings(wish: FaultWish, taken: Sequence[str]) -> list[str]:
     """As `foretell fault add` takes them, with a name that no fault of the run has."""
     if wish.text:
         found = _words(wish.text[:_MOST_TEXT])
         kind = next((word.partition("=")[2].strip("\"' ") for word in found if word.startswith("kind=")), "fault")
         named = any(word.startswith("name=") for word in found)
         return found if named else [*found, f'name="{_free(kind, taken)}"']
-    own = [f"{path}={value if path in _TYPED else inline(value)}" for path, value in wish.settings.items()]
+    own = [f"{path}={_typed(path, value)}" for path, value in wish.settings.items()]
     return [f'kind="{wish.kind}"', f'name="{_free(wish.kind, taken)}"', *own]
 
 
+def _typed(path: str, value: JsonValue) -> str:
+    """A value in TOML: what a user typed is that already, and a bare delay is a constant one."""
+    if path == "delay_s" and isinstance(value, str) and not value.lstrip().startswith("{"):
+        return f'{{distribution="constant", value_s={value}}}'
+    return value if path in _TYPED and isinstance(value, str) else inline(value)
+
+
 _TYPED = ("probability", "delay_s", "down_s", "for_s")
-"""Fields of the form; what a user types there is TOML already."""
+"""Fields of the form."""
 
 
 def _free(kind: str, taken: Sequence[str]) -> str:

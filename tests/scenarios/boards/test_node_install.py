@@ -91,7 +91,11 @@ def test_our_own_tasks_play_there_and_those_of_pettingzoo_name_the_extra(said: C
 def test_what_no_extra_brings_is_somebody_elses() -> None:
     assert lacking(ModuleNotFoundError("No module named 'mine'", name="mine")) == ""
     assert lacking(ValueError("torch")) == ""
-    assert {lacking(ModuleNotFoundError(name=f"{name}.x")).partition("[")[2] for name in EXTRAS} == {"lab]'", "torch]'"}
+    assert {lacking(ModuleNotFoundError(name=f"{name}.x")).partition("[")[2] for name in EXTRAS} == {
+        "lab]'",
+        "torch]'",
+        "watch]'",
+    }
 
 
 def test_a_participant_that_lacks_an_extra_ends_with_2_and_says_which(caplog: pytest.LogCaptureFixture) -> None:

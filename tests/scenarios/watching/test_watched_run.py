@@ -204,6 +204,16 @@ def test_a_finished_run_and_a_list_of_runs(tmp_path, monkeypatch):
         runs.run("../one")
 
 
+def test_what_cannot_be_read_is_said_each_time_and_read_again_when_it_is_back(watch):
+    before = watch.take(episode(0))
+    aside = watch.folder.store.rename(watch.folder.root / "aside")
+    for _ in range(2):
+        with pytest.raises(UserError, match="cannot read the run's store"):
+            watch.look()
+    aside.rename(watch.folder.store)
+    assert watch.look().team.tolist() == before.team.tolist()
+
+
 def test_a_long_series_is_thinned_to_means_over_windows():
     middles, means = thinned(np.arange(10.0), 4)
     assert middles.tolist() == [2.0, 5.0, 8.0, 10.0]
