@@ -27,7 +27,7 @@ def test_the_first_screen_shows_what_it_is_two_commands_and_a_picture() -> None:
     screen = "\n".join(README.split("\n")[:40])
     assert "make demo" in screen
     assert "make test" in screen
-    (picture,) = re.findall(r"!\[[^]]+\]\(([^)]+)\)", screen)
+    pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", screen)
     assert (ROOT / picture).read_bytes().startswith(b"\x89PNG")
 
 
