@@ -10,13 +10,16 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from broker.arithmetic.chosen import why_not_fast
 from broker.counting import counted
-from broker.errors import ForetellError, LedgerMismatch, UserError
+from broker.errors import UserError
 from broker.wire.messages import ENVIRONMENT
+from scenarios.api.one_run import Onlooker, play_to_the_end, require_whole
 from scenarios.commands.exit_codes import ExitCode
 from scenarios.commands.planned import planned
 from scenarios.commands.rich_screen import Screen
@@ -24,18 +27,14 @@ from scenarios.commands.screen import output_lent, say
 from scenarios.document.agent_names import AgentNames
 from scenarios.document.plan import Plan
 from scenarios.document.scenario import Scenario
-from scenarios.play.along import evaluate_training
 from scenarios.results import observer as observing
 from scenarios.results.evaluation import Evaluation, read_evaluations, waiting
 from scenarios.results.folder import RunFolder, held, make_run_folder, open_run_folder, require_text
 from scenarios.results.going_on import going_on
-from scenarios.results.observer import Observer
-from scenarios.results.proof import mismatches
 from scenarios.results.reader import read_store
 from scenarios.results.summary import Summary
 from scenarios.results.temporary import temporary_file
 from scenarios.running.control.interrupting import interruptible
-from scenarios.running.control.run import run
 from scenarios.running.fleet import load_fleet
 from scenarios.running.housing import Housing, housing, read_housing, write_housing
 from scenarios.running.machine import make_ready
@@ -125,20 +124,14 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder, housed: Housing | None
     if why := why_not_fast():
         console.print(f"computed by the reference, many times slower than compiled kernels: {why}", style="dim")
     with held(folder), _bar(scenario.episodes, console) as show, interruptible() as interrupted:
-        tell = partial(console.print, style="dim", highlight=False)
-        observer = Observer(plan, folder, way, show, tell)
-        try:
-            with environment_heard(way, folder):
-                run(plan, folder, observer, way_called(way) if housed is None else way_over(housed), interrupted)
-        except ForetellError:
-            observer.finish()
-            _draw(plan, folder, observer, way)
-            raise
-        summary = observer.finish()
-        if summary.complete:
-            with environment_heard("simulate", folder):
-                evaluate_training(plan, folder, way, interrupted, tell)
-        _draw(plan, folder, observer, way)
+        onlooker = Onlooker(
+            show,
+            partial(console.print, style="dim", highlight=False),
+            interrupted,
+            heard=lambda name: environment_heard(name, folder),
+            left=lambda returns: _draw(plan, folder, returns, way),
+        )
+        summary = play_to_the_end(plan, folder, way, way_called(way) if housed is None else way_over(housed), onlooker)
         stopped = interrupted()
     screen = Screen()
     screen.print(_figures(screen, summary, plan.names))
@@ -151,13 +144,7 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder, housed: Housing | None
         console.print(f"foretell: interrupted after {played}", style="yellow")
         console.print(f"go on with: foretell resume {folder.root}", style="yellow", soft_wrap=True)
         sys.exit(ExitCode.INTERRUPTED)
-    if not summary.complete:
-        raise ForetellError(
-            f"only {summary.episodes} of {counted(scenario.episodes, 'episode')} were recorded. "
-            f"The logs: {folder.root / 'logs'}"
-        )
-    if sentences := mismatches(plan, folder.store):
-        raise LedgerMismatch([*map(plan.names.tell, sentences)])
+    require_whole(plan, folder, summary)
 
 
 @contextmanager
@@ -184,9 +171,9 @@ def _log_of_environment(folder: RunFolder) -> BinaryIO:
         raise UserError(msg) from None
 
 
-def _draw(plan: Plan, folder: RunFolder, observer: Observer, way: WayName) -> None:
+def _draw(plan: Plan, folder: RunFolder, returns: NDArray[np.float64], way: WayName) -> None:
     """Draw the learning curve, if anything was learned."""
-    returns, scenario = observer.returns, plan.scenario
+    scenario = plan.scenario
     if len(returns):
         from scenarios.reports.learning_curve import draw_learning_curve  # noqa: PLC0415 - matplotlib takes half a second
 
