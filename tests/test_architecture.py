@@ -343,6 +343,24 @@ def test_scipy_and_matplotlib_are_imported_late_and_by_scenarios_alone() -> None
             assert not {"scipy", "matplotlib", "pyarrow", "PIL", "onnx"} & early, f"{path} imports {early}"
 
 
+PLAY_NO_WHOLE_RUN = {"scenarios/play/along.py", "scenarios/commands/hosts/doctor.py"}
+"""Evaluations within a training, and a step that is tried out."""
+
+
+def test_python_commands_and_trials_play_scenarios_through_one_door() -> None:
+    """Benchmarks alone play them otherwise: they measure what the loop does."""
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for path in modules()
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.ImportFrom)
+        and (node.module or "").startswith("scenarios.running.control")
+        and "run" in {alias.name for alias in node.names}
+        and "bench" not in path.parts
+    }
+    assert found == PLAY_NO_WHOLE_RUN | {"scenarios/api/one_run.py"}
+
+
 def test_amqtt_is_imported_by_its_own_process_alone_and_cryptography_where_certificates_are_made() -> None:
     rooms = {"amqtt": {"amqtt_server.py"}, "cryptography": {"certificates.py", "validity.py"}}
     for path in modules():

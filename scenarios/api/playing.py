@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from broker.counting import counted
-from broker.errors import ForetellError, LedgerMismatch
+from scenarios.api.one_run import Onlooker, play_to_the_end, require_whole
 from scenarios.api.opened_run import OpenedRun
 from scenarios.api.progress import shown
 from scenarios.document.environment_file import with_environment_file
@@ -15,17 +15,13 @@ from scenarios.document.loading import load_scenario, parse_scenario, with_initi
 from scenarios.document.plan import Plan
 from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
-from scenarios.play.along import evaluate_training
 from scenarios.play.evaluate import EvaluationWish, evaluation_of, scenario_of
 from scenarios.results.evaluation import Evaluation, waiting
 from scenarios.results.folder import RunFolder, held, make_run_folder, open_run_folder
 from scenarios.results.going_on import going_on
-from scenarios.results.observer import Observer
-from scenarios.results.proof import mismatches
 from scenarios.results.reader import read_store
 from scenarios.results.summary import Summary
 from scenarios.results.temporary import temporary_folder
-from scenarios.running.control import run as loop
 from scenarios.running.control.interrupting import interruptible
 from scenarios.running.machine import make_ready
 from scenarios.running.ways import WayName, way_called, way_named
@@ -64,7 +60,7 @@ def simulate(
         LedgerMismatch: It was, but its faults are not those that were asked for.
         KeyboardInterrupt: It was interrupted; it says how to go on.
     """
-    document = _document(scenario, settings, seed=seed, episodes=episodes, faults=faults)
+    document = document_of(scenario, settings, seed=seed, episodes=episodes, faults=faults)
     return _begin("simulate", document, out, progress)
 
 
@@ -79,7 +75,7 @@ def run(
     progress: bool | None = None,
 ) -> OpenedRun:
     """Play a scenario as processes of this host, as `foretell run` does; arguments, result and errors of `simulate`."""
-    document = _document(scenario, settings, seed=seed, episodes=episodes, faults=faults)
+    document = document_of(scenario, settings, seed=seed, episodes=episodes, faults=faults)
     return _begin("run", document, out, progress)
 
 
@@ -151,7 +147,17 @@ def evaluate(
         return evaluation_of(plan, folder, _play(way, plan, folder, progress))
 
 
-def _document(scenario: Named, settings: Mapping[str, Any] | None, **instead: Any) -> Scenario:
+def document_of(scenario: Named, settings: Mapping[str, Any] | None, **instead: Any) -> Scenario:
+    """The document that is asked for.
+
+    Args:
+        scenario: As for `simulate`.
+        settings: Values by dotted path.
+        instead: Values of single fields; None for those of the document.
+
+    Raises:
+        UserError: There is none, or it cannot work.
+    """
     chosen = dict(settings or {}) | {name: value for name, value in instead.items() if value is not None}
     if isinstance(scenario, Scenario):
         document = parse_scenario(scenario.to_toml(), chosen)
@@ -175,19 +181,10 @@ def _play(way: WayName, plan: Plan, folder: RunFolder, progress: bool | None) ->
     """Play to the end, and look whether it was what was asked for."""
     episodes = plan.scenario.episodes
     with held(folder), shown(episodes, progress) as (show, tell), interruptible() as interrupted:
-        observer = Observer(plan, folder, way, show, tell)
-        try:
-            loop.run(plan, folder, observer, way_called(way), interrupted)
-        finally:
-            summary = observer.finish()
-        if summary.complete:
-            evaluate_training(plan, folder, way, interrupted, tell)
+        summary = play_to_the_end(plan, folder, way, way_called(way), Onlooker(show, tell, interrupted))
         stopped = interrupted()
-    played = f"{summary.episodes} of {counted(episodes, 'episode')}"
     if stopped and (not summary.complete or waiting(folder)):
+        played = f"{summary.episodes} of {counted(episodes, 'episode')}"
         raise KeyboardInterrupt(f"after {played}; go on with scenarios.api.resume({str(folder.root)!r})")
-    if not summary.complete:
-        raise ForetellError(f"only {played} were recorded. The logs: {folder.logs}")
-    if sentences := mismatches(plan, folder.store):
-        raise LedgerMismatch([*map(plan.names.tell, sentences)])
+    require_whole(plan, folder, summary)
     return summary

@@ -5,18 +5,21 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from broker.arithmetic.chosen import why_not_fast
 from broker.counting import counted
-from broker.errors import ForetellError, LedgerMismatch, UserError
+from broker.errors import UserError
 from broker.wire.messages import ENVIRONMENT
+from scenarios.api.one_run import Onlooker, play_to_the_end, require_whole
 from scenarios.commands.exit_codes import ExitCode
 from scenarios.commands.planned import planned
 from scenarios.commands.rich_screen import Screen
@@ -24,21 +27,19 @@ from scenarios.commands.screen import output_lent, say
 from scenarios.document.agent_names import AgentNames
 from scenarios.document.plan import Plan
 from scenarios.document.scenario import Scenario
-from scenarios.play.along import evaluate_training
 from scenarios.results import observer as observing
 from scenarios.results.evaluation import Evaluation, read_evaluations, waiting
 from scenarios.results.folder import RunFolder, held, make_run_folder, open_run_folder, require_text
 from scenarios.results.going_on import going_on
 from scenarios.results.observer import Observer
-from scenarios.results.proof import mismatches
 from scenarios.results.reader import read_store
 from scenarios.results.summary import Summary
 from scenarios.results.temporary import temporary_file
 from scenarios.running.control.interrupting import interruptible
-from scenarios.running.control.run import run
 from scenarios.running.fleet import load_fleet
 from scenarios.running.housing import Housing, housing, read_housing, write_housing
 from scenarios.running.machine import make_ready
+from scenarios.running.substrate import Substrate
 from scenarios.running.ways import WayName, way_called, way_named, way_over
 from scenarios.telemetry.telemetry import Telemetry, telemetry
 from scenarios.telemetry.wish import NOTHING_WANTED, TelemetryWish
@@ -137,21 +138,20 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder, housed: Housing | None
         console.print(f"computed by the reference, many times slower than compiled kernels: {why}", style="dim")
     with held(folder), _bar(scenario.episodes, console) as show, interruptible() as interrupted:
         tell = partial(console.print, style="dim", highlight=False)
-        observer = Observer(plan, folder, way, show, tell)
-        try:
+
+        def told_way(plan: Plan, folder: RunFolder, observer: Observer) -> AbstractContextManager[Substrate]:
             asked = told.begin(plan, folder, observer, way, tell)
-            with environment_heard(way, folder):
-                on = way_called(way, asked) if housed is None else way_over(housed, asked.trace)
-                run(plan, folder, observer, on, interrupted)
-        except ForetellError:
-            observer.finish()
-            _draw(plan, folder, observer, way)
-            raise
-        summary = observer.finish()
-        if summary.complete:
-            with environment_heard("simulate", folder):
-                evaluate_training(plan, folder, way, interrupted, tell)
-        _draw(plan, folder, observer, way)
+            on = way_called(way, asked) if housed is None else way_over(housed, asked.trace)
+            return on(plan, folder, observer)
+
+        onlooker = Onlooker(
+            show,
+            tell,
+            interrupted,
+            heard=lambda name: environment_heard(name, folder),
+            left=lambda returns: _draw(plan, folder, returns, way),
+        )
+        summary = play_to_the_end(plan, folder, way, told_way, onlooker)
         stopped = interrupted()
     screen = Screen()
     screen.print(_figures(screen, summary, plan.names))
@@ -164,13 +164,7 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder, housed: Housing | None
         console.print(f"foretell: interrupted after {played}", style="yellow")
         console.print(f"go on with: foretell resume {folder.root}", style="yellow", soft_wrap=True)
         sys.exit(ExitCode.INTERRUPTED)
-    if not summary.complete:
-        raise ForetellError(
-            f"only {summary.episodes} of {counted(scenario.episodes, 'episode')} were recorded. "
-            f"The logs: {folder.root / 'logs'}"
-        )
-    if sentences := mismatches(plan, folder.store):
-        raise LedgerMismatch([*map(plan.names.tell, sentences)])
+    require_whole(plan, folder, summary)
 
 
 @contextmanager
@@ -197,9 +191,9 @@ def _log_of_environment(folder: RunFolder) -> BinaryIO:
         raise UserError(msg) from None
 
 
-def _draw(plan: Plan, folder: RunFolder, observer: Observer, way: WayName) -> None:
+def _draw(plan: Plan, folder: RunFolder, returns: NDArray[np.float64], way: WayName) -> None:
     """Draw the learning curve, if anything was learned."""
-    returns, scenario = observer.returns, plan.scenario
+    scenario = plan.scenario
     if len(returns):
         from scenarios.reports.learning_curve import draw_learning_curve  # noqa: PLC0415 - matplotlib takes half a second
 

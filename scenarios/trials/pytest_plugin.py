@@ -171,12 +171,10 @@ class Foretell:
         return FaultRun(document, summary, folder, substrate, lambda: self._twin(document))
 
     def _document(self, scenario: str, faults: Sequence[Fault] | None, settings: Mapping[str, Any]) -> Scenario:
-        from scenarios.document.loading import load_scenario  # noqa: PLC0415
+        from scenarios.api.playing import document_of  # noqa: PLC0415
 
         values = {name.replace("__", "."): value for name, value in settings.items()}
-        if faults is not None:
-            values["faults"] = [dict(fault) for fault in faults]
-        return load_scenario(scenario, values)
+        return document_of(scenario, values, faults=None if faults is None else [dict(fault) for fault in faults])
 
     def _twin(self, scenario: Scenario) -> Summary:
         """The figures of the scenario without its faults."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from scenarios.api.one_run import Onlooker, play_to_the_end
 from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
 from scenarios.results.folder import make_run_folder
-from scenarios.results.observer import Observer
 from scenarios.results.summary import Summary
-from scenarios.running.control.run import run
 from scenarios.running.machine import make_ready
 from scenarios.running.ways import WayName, way_called
 
@@ -32,9 +31,4 @@ def try_out(
     plan = make_plan(scenario)
     make_ready(plan, as_processes=way == "run")
     folder = make_run_folder(root, scenario.name, scenario.seed)
-    observer = Observer(plan, folder, way, lambda _: None)
-    try:
-        run(plan, folder, observer, way_called(way), interrupted)
-    finally:
-        summary = observer.finish()
-    return summary
+    return play_to_the_end(plan, folder, way, way_called(way), Onlooker(interrupted=interrupted), evaluated=False)

@@ -70,13 +70,14 @@ def need_mosquitto() -> None:
         pytest.skip("mosquitto is not installed")
 
 
-def simulate_here(out: Path, *arguments: str) -> dict[str, Any]:
-    """`foretell simulate` in this process, which has imported it all already, with a sketch; gives the summary."""
+def simulate_here(out: Path, *arguments: str, drawn: bool = False) -> dict[str, Any]:
+    """`foretell simulate` in this process, which has imported it all already; gives the summary."""
     from scenarios.commands.main import foretell as commands
     from scenarios.reports import learning_curve
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(learning_curve, "draw_learning_curve", sketch)
+        if not drawn:
+            patch.setattr(learning_curve, "draw_learning_curve", sketch)
         commands(["simulate", *arguments, "--out", str(out)], standalone_mode=False)
     return summary(out)
 

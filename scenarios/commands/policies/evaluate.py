@@ -11,6 +11,7 @@ from rich.table import Table
 
 from broker.counting import counted
 from broker.errors import ForetellError, LedgerMismatch
+from scenarios.api.one_run import Onlooker, play_to_the_end
 from scenarios.commands.planned import planned
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import say
@@ -20,11 +21,10 @@ from scenarios.document.scenario import Scenario
 from scenarios.play.evaluate import EvaluationWish, evaluation_of, scenario_of
 from scenarios.results.evaluation import Evaluation, ReturnInterval
 from scenarios.results.folder import RunFolder, held, make_run_folder
-from scenarios.results.observer import Observer, ShowProgress
+from scenarios.results.observer import ShowProgress
 from scenarios.results.proof import mismatches
 from scenarios.results.temporary import temporary_folder
 from scenarios.running.control.interrupting import interruptible
-from scenarios.running.control.run import run
 from scenarios.running.fleet import load_fleet
 from scenarios.running.housing import Housing, housing
 from scenarios.running.machine import make_ready
@@ -79,12 +79,13 @@ def _folder(out: Path | None, scenario: Scenario) -> Iterator[RunFolder]:
 def _played(plan: Plan, folder: RunFolder, way: WayName, housed: Housing | None) -> Evaluation:
     console, episodes = Screen(stderr=True), plan.scenario.episodes
     with held(folder), _bar(episodes, console) as show, interruptible() as interrupted:
-        observer = Observer(plan, folder, way, show, lambda note: console.print(note, style="dim", highlight=False))
-        try:
-            with environment_heard(way, folder):
-                run(plan, folder, observer, way_called(way) if housed is None else way_over(housed), interrupted)
-        finally:
-            summary = observer.finish()
+        onlooker = Onlooker(
+            show,
+            lambda note: console.print(note, style="dim", highlight=False),
+            interrupted,
+            heard=lambda name: environment_heard(name, folder),
+        )
+        summary = play_to_the_end(plan, folder, way, way_called(way) if housed is None else way_over(housed), onlooker)
         stopped = interrupted()
     if not summary.complete:
         if stopped:

@@ -114,11 +114,11 @@ def finished(tmp_path: Path, named: object) -> Path:
     return played(tmp_path, "simulated")[0].root
 
 
-def simulated_from_the_command_line(root: Path, **settings: Any) -> None:
+def simulated_from_the_command_line(root: Path, *, drawn: bool = False, **settings: Any) -> None:
     document = load_scenario("exchange-quick", SMALL | settings).to_toml()
     path = root / "named.toml"
     path.write_text(document, encoding="utf-8")
-    simulate_here(root / "run", str(path))
+    simulate_here(root / "run", str(path), drawn=drawn)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -194,7 +194,7 @@ def test_the_learning_curve_has_a_legend_of_names_as_text(
         legends.append([text.get_text() for text in legend.get_texts() if not text.get_parse_math()])
 
     monkeypatch.setattr(Figure, "savefig", spy)
-    simulated_from_the_command_line(tmp_path)
+    simulated_from_the_command_line(tmp_path, drawn=True)
     assert legends == [["team (sum over agents)", *TOLD]]
 
 
@@ -241,7 +241,7 @@ def test_faults_that_are_not_those_asked_for_are_told_with_names(
     tmp_path: Path, named: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sentence = "fault rain: struck 1 of 9 times on agent-1->environment"
-    monkeypatch.setattr("scenarios.commands.terminal.mismatches", lambda *_: [sentence])
+    monkeypatch.setattr("scenarios.api.one_run.mismatches", lambda *_: [sentence])
     with pytest.raises(LedgerMismatch) as caught:
         simulated_from_the_command_line(tmp_path)
     assert caught.value.sentences == ["fault rain: struck 1 of 9 times on _hidden (agent-1)->environment"]

@@ -1,0 +1,89 @@
+"""One planned run from its beginning to its end: the way in which Python, the commands and trials play a scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from broker.counting import counted
+from broker.errors import ForetellError, LedgerMismatch
+from scenarios.document.plan import Plan
+from scenarios.play.along import evaluate_training
+from scenarios.results.folder import RunFolder
+from scenarios.results.observer import Observer, ShowProgress
+from scenarios.results.proof import mismatches
+from scenarios.results.summary import Summary
+from scenarios.running.control.run import Interrupted, run
+from scenarios.running.substrate import Way
+from scenarios.running.ways import WayName
+
+
+@dataclass(frozen=True)
+class Onlooker:
+    """Whoever looks on while a run is played, and may want its end.
+
+    Attributes:
+        show: Told how far it is.
+        tell: Told what happens on the way.
+        interrupted: Whether somebody wants the end.
+        heard: Surrounds what may call an environment of the user's own, for what it prints; told the way.
+        left: Told the returns (episodes, N) float64 that there are at last, however the run ended.
+    """
+
+    show: ShowProgress = lambda _: None
+    tell: Callable[[str], None] = lambda _: None
+    interrupted: Interrupted = lambda: False
+    heard: Callable[[WayName], AbstractContextManager[object]] = lambda _: nullcontext()
+    left: Callable[[NDArray[np.float64]], None] = lambda _: None
+
+
+def play_to_the_end(
+    plan: Plan, folder: RunFolder, name: WayName, way: Way, onlooker: Onlooker, *, evaluated: bool = True
+) -> Summary:
+    """Play what was planned, and evaluate what it kept on its way if it asks for that.
+
+    Args:
+        plan: What runs.
+        folder: Where its results go; a run that is there already goes on.
+        name: What the way is called in the results.
+        way: How it runs.
+        onlooker: Who looks on.
+        evaluated: Whether what it kept is evaluated now, and not by `foretell resume`.
+
+    Returns:
+        Its figures; not `complete` where somebody wanted the end.
+
+    Raises:
+        ForetellError: It could not be played to its end; what was recorded is kept.
+    """
+    observer = Observer(plan, folder, name, onlooker.show, onlooker.tell)
+    try:
+        try:
+            with onlooker.heard(name):
+                run(plan, folder, observer, way, onlooker.interrupted)
+        finally:
+            summary = observer.finish()
+        if summary.complete and evaluated:
+            with onlooker.heard("simulate"):
+                evaluate_training(plan, folder, name, onlooker.interrupted, onlooker.tell)
+    finally:
+        onlooker.left(observer.returns)
+    return summary
+
+
+def require_whole(plan: Plan, folder: RunFolder, summary: Summary) -> None:
+    """See that a run that nobody interrupted is what was asked for.
+
+    Raises:
+        ForetellError: Episodes are missing.
+        LedgerMismatch: Its faults are not those that were asked for.
+    """
+    if not summary.complete:
+        played = f"{summary.episodes} of {counted(plan.scenario.episodes, 'episode')}"
+        raise ForetellError(f"only {played} were recorded. The logs: {folder.logs}")
+    if sentences := mismatches(plan, folder.store):
+        raise LedgerMismatch([*map(plan.names.tell, sentences)])
