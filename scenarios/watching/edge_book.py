@@ -18,6 +18,8 @@ from scenarios.watching.seen import Counts, EdgeSeen, Health
 
 _COUNTS = tuple(field.name for field in fields(Counts))
 _HEARD, _LATE, _MISSING, _REJECTED = map(_COUNTS.index, ("heard", "late", "missing", "rejected"))
+_RARELY = 100
+"""A share that is missing among so many that were heard makes no edge sick."""
 _SIGNS_KEPT = 3
 """Changes of totals that count as recent; one comes about every second."""
 
@@ -100,6 +102,8 @@ def _health(counts: list[int]) -> Health:
     heard, late, missing, rejected = (counts[place] for place in (_HEARD, _LATE, _MISSING, _REJECTED))
     if missing and not heard:
         return Health.CUT
+    if missing * _RARELY < heard:
+        missing = 0
     if rejected:
         return Health.REJECTED
     if missing:

@@ -34,7 +34,7 @@ class Health(StrEnum):
     QUIET = "quiet"
     """None was expected."""
     HEARD = "heard"
-    """All came in time."""
+    """All came in time, or all but a rare one."""
     LATE = "late"
     """Some came after their round had closed."""
     MISSING = "missing"

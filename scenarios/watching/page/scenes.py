@@ -47,7 +47,7 @@ class SceneMaker:
                 place, learned = self._policy(Path(beside))
                 if place is None:
                     return {"problem": "It is drawn as soon as all agents have kept what they have learned."}
-                return {"frames": _frames(place, self._number), "note": f"played after {learned} episodes learned"}
+                return {"frames": _frames(place, self._number), "note": learned}
         except (ForetellError, OSError, MemoryError) as error:
             return {"problem": f"It cannot be drawn: {error}"}
 
@@ -55,9 +55,9 @@ class SceneMaker:
         """Where the policy is, and what it has learned from."""
         folder, scenario = self._folder, read_document(self._folder)
         if folder.policy.exists() and not is_held(folder):
-            return folder.root, "all"
+            return folder.root, "as learned in the end"
         if scenario.acts_only is not None:
-            return (folder.initial_policy, "all") if folder.initial_policy.exists() else (None, "")
+            return (folder.initial_policy, "as learned before") if folder.initial_policy.exists() else (None, "")
         return _from_checkpoints(folder, scenario, beside)
 
 
@@ -71,7 +71,7 @@ def _from_checkpoints(folder: RunFolder, scenario: Scenario, beside: Path) -> tu
         except CheckpointDamaged:
             continue  # the run deletes old ones while they are read
         keep_policy(plan, beside / "policy", states, ())
-        return beside, str(episode + 1)
+        return beside, f"as learned after episode {episode}"
     return None, ""
 
 

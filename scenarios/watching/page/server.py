@@ -18,7 +18,9 @@ from scenarios.watching.page.site import Site, make_pages
 
 LOOPBACK = "127.0.0.1"
 _LINGER_S = 1
-_DEAD_AFTER_S = 3.0
+_DEAD_AFTER_S = 30.0
+"""A browser that gives no sign for so long is gone; a busy one may be slow."""
+_MESSAGES_KEPT = 100
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def serve(root: Path, host: str, port: int, tell: Callable[[Listening], None]) -
             tailwind=False,
             binding_refresh_interval=None,
             reconnect_timeout=_DEAD_AFTER_S,
-            message_history_length=0,
+            message_history_length=_MESSAGES_KEPT,
             show_welcome_message=False,
             favicon="◉",
         )

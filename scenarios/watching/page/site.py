@@ -131,8 +131,7 @@ def _follow(site: Site, client: Client, view: View, path: str, tell: Callable[[M
         while joined:
             feed.leave(joined.pop())
 
-    view.on("ready", join)
-    client.on_disconnect(leave)
+    _while_there(view, client, join, leave)
     return feed
 
 
@@ -159,7 +158,20 @@ def _list_page(site: Site, client: Client) -> None:
             with suppress(RuntimeError):
                 tasks.pop().cancel()
 
-    view.on("ready", join)
+    _while_there(view, client, join, leave)
+
+
+def _while_there(view: View, client: Client, join: Callable[[], None], leave: Callable[[], None]) -> None:
+    """Join when a page is ready, and again when its connection comes back; leave whenever it breaks."""
+    ready = False
+
+    def begin() -> None:
+        nonlocal ready
+        ready = True
+        join()
+
+    view.on("ready", begin)
+    client.on_connect(lambda: join() if ready else None)
     client.on_disconnect(leave)
 
 

@@ -69,12 +69,19 @@ def _settings(wish: Wish, taken: Sequence[str]) -> list[str]:
         kind = next((word.partition("=")[2].strip("\"' ") for word in found if word.startswith("kind=")), "fault")
         named = any(word.startswith("name=") for word in found)
         return found if named else [*found, f'name="{_free(kind, taken)}"']
-    own = [f"{path}={value if path in _TYPED else inline(value)}" for path, value in wish.settings.items()]
+    own = [f"{path}={_typed(path, value)}" for path, value in wish.settings.items()]
     return [f'kind="{wish.kind}"', f'name="{_free(wish.kind, taken)}"', *own]
 
 
+def _typed(path: str, value: JsonValue) -> str:
+    """A value in TOML: what a user typed is that already, and a bare delay is a constant one."""
+    if path == "delay_s" and isinstance(value, str) and not value.lstrip().startswith("{"):
+        return f'{{distribution="constant", value_s={value}}}'
+    return value if path in _TYPED and isinstance(value, str) else inline(value)
+
+
 _TYPED = ("probability", "delay_s", "down_s", "for_s")
-"""Fields of the form; what a user types there is TOML already."""
+"""Fields of the form."""
 
 
 def _free(kind: str, taken: Sequence[str]) -> str:

@@ -1,6 +1,6 @@
 // Two runs side by side: one chart for both curves, a network each, and what differs.
 import { bytes, count, h, number, panel, share } from "./dom.js";
-import { Curve } from "./curve.js";
+import { COLORS, Curve } from "./curve.js";
 import { Network } from "./network.js";
 import { RunState } from "./state.js";
 import { onTheme, themeButton } from "./theme.js";
@@ -11,6 +11,7 @@ export class ComparePage {
   constructor(host) {
     this.states = [new RunState(), new RunState()];
     this.networks = this.states.map((_, place) => new Network(() => {}, `Run ${"AB"[place]}`));
+    this.networks.forEach((network, place) => network.panel.querySelector("h2").after(h("i", { class: "swatch", style: `background:var(${COLORS[place]})` })));
     this.curve = new Curve("Learning curves");
     this.figures = panel("figures", "Figures");
     this.differences = panel("differences", "Settings that differ");

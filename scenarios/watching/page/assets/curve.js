@@ -4,7 +4,8 @@ import { h, number, panel, style } from "./dom.js";
 import { horizon } from "./state.js";
 
 const SIDES = { left: 52, right: 14 };
-const COLORS = ["--heard", "--late"];
+/** Of the first and the second run. */
+export const COLORS = ["--heard", "--late"];
 
 /** A learning curve; of two runs where they are compared. */
 export class Curve {
@@ -86,7 +87,7 @@ export class Curve {
     const own = this.runs.flatMap((run) => run.curve.values);
     const [low, high] = own.reduce(([a, b], each) => [Math.min(a, each), Math.max(b, each)], [Infinity, -Infinity]);
     const room = 2 * (high - low) + 5;
-    const near = this.runs[0].fixed.references.map(([, at]) => at).filter((at) => !own.length || (at > low - room && at < high + room));
+    const near = this.#references.map(([, at]) => at).filter((at) => !own.length || (at > low - room && at < high + room));
     return { id: "seen", type: "scatter", symbolSize: 0, silent: true, data: near.map((at) => [0, at]) };
   }
 
@@ -100,17 +101,23 @@ export class Curve {
     const plain = { type: "line", showSymbol: raw.length === 1, symbolSize: 5, color };
     const series = [
       { ...plain, id: `raw${place}`, name: `${name} return`.trim(), data: raw, sampling: "lttb", lineStyle: { width: 1, opacity: 0.3 }, silent: true },
-      { ...plain, id: `mean${place}`, name: `${name} mean`.trim(), data: smooth, lineStyle: { width: 2.2 }, markLine: place ? undefined : this.#references(run) },
+      { ...plain, id: `mean${place}`, name: `${name} mean`.trim(), data: smooth, lineStyle: { width: 2.2 }, markLine: place ? undefined : this.#lines() },
     ];
     if (run.evaluations.length) series.push(evaluations(run, place, name));
     return series;
   }
 
-  #references(run) {
+  /** Those that all runs have in common. */
+  get #references() {
+    const [first, ...others] = this.runs.map((run) => run.fixed.references);
+    return others.every((other) => JSON.stringify(other) === JSON.stringify(first)) ? first : [];
+  }
+
+  #lines() {
     return {
       silent: true, symbol: "none", lineStyle: { type: "dotted", color: style("--dim"), width: 1.2 },
       label: { position: "insideEndTop", color: style("--dim"), fontSize: 11, formatter: "{b}" },
-      data: run.fixed.references.map(([name, at]) => ({ name: `${name} ${number(at)}`, yAxis: at })),
+      data: this.#references.map(([name, at]) => ({ name: `${name} ${number(at)}`, yAxis: at })),
     };
   }
 }
@@ -120,7 +127,7 @@ function evaluations(run, place, name) {
   const color = style("--text");
   return {
     id: `evaluations${place}`, type: "custom", name: `${name} evaluation`.trim(), z: 5,
-    encode: { x: 0, y: 1 }, data: run.evaluations,
+    encode: { x: 0, y: [1, 2, 3] }, data: run.evaluations,
     renderItem: (_, api) => {
       const [x, y] = api.coord([api.value(0), api.value(1)]);
       const bar = Number.isFinite(api.value(2)) ? [api.coord([0, api.value(2)])[1], api.coord([0, api.value(3)])[1]] : [y, y];

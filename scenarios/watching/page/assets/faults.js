@@ -55,7 +55,7 @@ export class Faults {
       onclick: () => ((this.kind = kind), this.#drawForm()),
     }, label));
     const fields = KINDS[this.kind].fields.map(([name, value, told]) => h("label", {}, told, h("input", {
-      name, value: this.editing?.settings[name] ?? value, class: name === "settings" ? "long" : "", autocomplete: "off",
+      name, value: typed(this.editing?.settings[name]) ?? value, class: name === "settings" ? "long" : "", autocomplete: "off",
     })));
     this.target = h("p", { class: "target" });
     this.button = h("button", { class: "primary", type: "submit" }, this.editing ? `Change ${this.editing.name}` : "Add fault");
@@ -143,7 +143,15 @@ function listed(names) {
   return names.length > 6 ? `${names.slice(0, 6).join(", ")} and ${names.length - 6} more` : names.join(", ");
 }
 
+/** A setting as a user types it. */
+function typed(value) {
+  if (value == null || typeof value !== "object") return value;
+  if (value.distribution === "constant") return value.value_s;
+  return `{${Object.entries(value).map(([name, each]) => `${name}=${JSON.stringify(each)}`).join(", ")}}`;
+}
+
 function told(fault) {
-  const parts = Object.entries(fault.settings).map(([name, value]) => `${name} ${JSON.stringify(value).replaceAll('"', "")}`);
+  if (fault.settings.groups) return `${fault.kind}: ${[...fault.settings.groups.map((group) => group.join(", ")), "all others"].join(" | ")}`;
+  const parts = Object.entries(fault.settings).map(([name, value]) => `${name} ${typeof typed(value) === "number" ? typed(value) : JSON.stringify(value).replaceAll('"', "")}`);
   return [fault.kind === fault.name ? "" : fault.kind, ...parts].filter(Boolean).join(", ");
 }

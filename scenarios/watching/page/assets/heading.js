@@ -14,11 +14,11 @@ export class Heading {
     this.progress = h("span", { class: "num" });
     this.figures = h("dl");
     this.problem = h("p", { class: "problem", role: "alert", hidden: true });
-    this.back = h("a", { href: "/", class: "quiet", hidden: true }, "All runs");
+    this.back = h("a", { href: "/", hidden: true }, "All runs ›");
     this.element = h("header", { class: "heading" },
-      h("div", { class: "who" }, h("a", { href: "/", class: "mark", "aria-label": "Foretell" }, "◉"), this.name, this.state, this.facts),
+      h("div", { class: "who" }, h("a", { href: "/", class: "mark", "aria-label": "Foretell" }, "◉"), this.back, this.name, this.state, this.facts),
       h("div", { class: "far" }, this.bar, this.progress),
-      this.figures, this.back, themeButton(), this.problem);
+      this.figures, themeButton(), this.problem);
   }
 
   take(state, changed) {

@@ -12,7 +12,8 @@ export class ListPage {
     const heading = h("header", { class: "heading" },
       h("div", { class: "who" }, h("span", { class: "mark" }, "◉"), h("h1", {}, "Runs"), this.where), this.filter, this.compare, themeButton());
     const heads = ["", "run", "state", "episodes", "task", "algorithm", "agents", "seed", "team return", "", "written"];
-    host.append(heading, h("section", { class: "panel list" }, h("table", {}, h("thead", {}, h("tr", {}, ...heads.map((head) => h("th", {}, head)))), this.rows)));
+    const numbers = new Set(["episodes", "agents", "seed", "team return"]);
+    host.append(heading, h("section", { class: "panel list" }, h("table", {}, h("thead", {}, h("tr", {}, ...heads.map((head) => h("th", { class: numbers.has(head) ? "num" : "" }, head)))), this.rows)));
     document.title = "Runs · Foretell";
   }
 

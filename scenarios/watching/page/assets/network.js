@@ -23,7 +23,7 @@ export class Network {
     this.panel = panel("network", title, this.environment);
     this.canvas = h("canvas", { tabindex: "0", role: "img" });
     this.tip = h("div", { class: "tip", hidden: true });
-    this.panel.body.append(this.canvas, this.tip, legend());
+    this.panel.body.append(h("div", { class: "stage" }, this.canvas, this.tip), legend());
     this.nodes = new Set();
     this.lines = new Set();
     this.lit = null;
@@ -51,7 +51,7 @@ export class Network {
     }
     if (state.fixed.topology.kind === "proximity" && changed.has("edges")) this.#move();
     const [phase, waits] = state.head.environment;
-    this.environment.textContent = phase && `environment ${phase.toLowerCase()}`;
+    this.environment.textContent = phase && state.goesOn ? `environment ${phase.toLowerCase()}` : "";
     this.environment.title = waits;
     this.draw();
   }
@@ -139,7 +139,7 @@ export class Network {
     pen.fill();
     pen.setLineDash(agent.gone ? [3, 3] : []);
     pen.lineWidth = selected ? 4 : 2.5;
-    pen.strokeStyle = style(selected ? "--text" : agent.gone ? "--missing" : PHASES[agent.phase] ?? "--quiet");
+    pen.strokeStyle = style(selected ? "--text" : agent.gone ? "--missing" : PHASES[this.state.phase(agent)] ?? "--quiet");
     pen.stroke();
     pen.setLineDash([]);
     if (awaited || this.#hover?.node === place || (document.activeElement === this.canvas && this.#focus === place)) {
@@ -278,7 +278,7 @@ export class Network {
     this.tip.hidden = !found;
     if (!found) return;
     this.tip.replaceChildren(...(found.edge ? this.#edgeTip(found.edge) : this.#nodeTip(found.node)));
-    const room = this.panel.body.clientWidth - this.tip.offsetWidth - 8;
+    const room = this.canvas.clientWidth - this.tip.offsetWidth - 8;
     this.tip.style.left = `${Math.max(4, Math.min(at.x + 14, room))}px`;
     this.tip.style.top = `${at.y + 16}px`;
   }
@@ -298,7 +298,7 @@ export class Network {
     const agent = this.state.agents[place];
     return [
       h("b", {}, this.state.name(place)),
-      h("div", {}, `${agent.gone ? "gone" : agent.phase.toLowerCase() || "no sign yet"}, episode ${agent.episode}`),
+      h("div", {}, `${agent.gone ? "gone" : this.state.phase(agent).toLowerCase() || (this.state.goesOn ? "no sign yet" : "ended")}, episode ${agent.episode}`),
       h("div", {}, `return ${number(agent.mean)}, heard ${agent.heard} of ${agent.partners}`),
       ...(agent.waits ? [h("div", { class: "dim" }, `waits ${seconds(agent.waits_s)} for ${agent.waits}`)] : []),
     ];

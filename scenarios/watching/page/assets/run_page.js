@@ -32,7 +32,7 @@ export class RunPage {
   #restyling;
 
   take(message) {
-    if (message.scene) return this.scene.take(message.scene);
+    if (message.scene) return this.#draw(message.scene);
     if (message.answer) return this.faults.answered(message.answer);
     if (message.list) this.heading.back.hidden = false;
     const changed = this.state.take(message);
@@ -50,6 +50,12 @@ export class RunPage {
     this.#unlisten();
     this.curve.close();
     this.scene.close();
+  }
+
+  /** Draw an episode; where there is none to draw yet, ask again later. */
+  #draw(scene) {
+    this.scene.take(scene);
+    if (scene.problem && this.state.goesOn) setTimeout(() => this.emit("scene"), 15000);
   }
 
   #tables() {

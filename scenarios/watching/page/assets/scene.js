@@ -129,14 +129,18 @@ export class SceneView {
     pen.moveTo(x(0), y);
     pen.lineTo(x(extent), y);
     pen.stroke();
-    const stacks = new Map();
     const size = Math.max(6, Math.min(13, height / 16));
-    for (const [thing, agent, at] of marks) {
-      const slot = Math.round(x(at) / (size * 2));
-      const high = stacks.get(slot) ?? 0;
-      stacks.set(slot, high + 1);
-      const up = thing === "prey" ? size * 2.2 : -size * 1.4 - high * size * 2.1;
-      drawThing(pen, thing, agent, x(at), y + up, size);
+    const ends = []; // of each level, where its last thing stands
+    const sorted = [...marks].sort((one, other) => one[2] - other[2]);
+    for (const [thing, agent, at] of sorted) {
+      if (thing === "prey") {
+        drawThing(pen, thing, agent, x(at), y + size * 2.2, size);
+        continue;
+      }
+      let level = ends.findIndex((end) => x(at) - end >= 2 * size);
+      if (level < 0) level = ends.length;
+      ends[level] = x(at);
+      drawThing(pen, thing, agent, x(at), y - size * 1.4 - level * size * 2.1, size);
     }
   }
 }

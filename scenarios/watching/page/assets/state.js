@@ -69,6 +69,11 @@ export class RunState {
     return place < 0 ? "env" : this.fixed.names[place];
   }
 
+  /** What an agent does; nothing any more where the run does not go on. */
+  phase(agent) {
+    return this.goesOn ? agent.phase : "";
+  }
+
   get goesOn() {
     return this.head.state === "goes on";
   }

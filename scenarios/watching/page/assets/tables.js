@@ -93,12 +93,12 @@ export class Agents {
       look: [selected.has(place) ? "selected" : "", agent.gone ? "gone" : ""].join(" "),
       cells: {
         agent: [place, state.name(place) + (hosts && agent.host ? ` @${agent.host}` : "")],
-        phase: [agent.phase, agent.gone ? "gone" : agent.phase.toLowerCase() || "–", `phase ${agent.phase.toLowerCase()}`],
+        phase: [agent.phase, agent.gone ? "gone" : state.phase(agent).toLowerCase() || "–", `phase is-${state.phase(agent).toLowerCase()}`],
         at: [agent.episode * 1000 + agent.round, agent.episode < 0 ? "–" : `${agent.episode} / ${agent.round}`],
         mean: [agent.mean, number(agent.mean)],
         heard: [agent.partners ? agent.heard / agent.partners : 1, `${agent.heard}/${agent.partners}`, agent.heard < agent.partners ? "warn" : ""],
         waits: [agent.waits_s, state.goesOn && agent.waits ? seconds(agent.waits_s) : "–", agent.silent_s > 3 && state.goesOn ? "warn" : ""],
-        for: [agent.waits, agent.silent_s > 3 && state.goesOn ? `no sign of it for ${seconds(agent.silent_s)}; ${agent.waits}` : agent.waits],
+        for: [agent.waits, agent.silent_s > 3 && state.goesOn ? `no sign of it for ${seconds(agent.silent_s)}; ${agent.waits}` : state.head.state === "complete" ? "" : agent.waits],
       },
     })));
   }
@@ -131,7 +131,7 @@ export class Edges {
         look: lines.has(edge.place) ? "selected" : "",
         cells: {
           edge: [edge.place, `${state.brief(edge.source)} → ${state.brief(edge.destination)}`],
-          health: [edge.health, edge.health, `health ${edge.health}`],
+          health: [edge.health, expected ? edge.health : "–", expected ? `health is-${edge.health}` : "dim"],
           part: [expected ? edge.heard / expected : -1, share(edge.heard, expected)],
           missing: [edge.missing, expected ? count(edge.missing) : "–", edge.missing ? "warn" : ""],
           late: [edge.late, expected ? count(edge.late) : "–"],

@@ -51,7 +51,9 @@ export class Timeline {
 
   #lane([name, kinds], row) {
     const y = row * HIGH + HIGH / 2 + 4;
-    const found = this.state.happenings.filter(([kind]) => kinds.includes(kind));
+    const begun = new Set(this.state.happenings.filter(([kind]) => kind === "life").map(([, after]) => after));
+    const shown = ([kind, after]) => kinds.includes(kind) && (kind !== "joined" || !begun.has(after));
+    const found = this.state.happenings.filter(shown);
     return [
       title(name, y),
       ...found.map(([kind, after, text, date]) => {

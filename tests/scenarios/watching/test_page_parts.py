@@ -1,0 +1,134 @@
+"""Parts of the page that need no browser: what it is told, when anybody looks, and what a user's wish becomes."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import closing
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from runs import TINY, simulate_here
+
+from broker.errors import UserError
+from scenarios.watching.page import feed as feeding
+from scenarios.watching.page import wishes
+from scenarios.watching.page.feed import RunFeed
+from scenarios.watching.page.payload import MOST_POINTS, changes, whole
+from scenarios.watching.seen import RunState
+from scenarios.watching.watched_run import WatchedRun
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    root = tmp_path_factory.mktemp("told") / "run"
+    simulate_here(root, "exchange-quick", "--episodes", "3", *TINY)
+    return WatchedRun(root)
+
+
+def test_only_what_has_changed_is_told(run):
+    seen = run.look()
+    assert changes(seen, seen) is None
+    agent = replace(seen.agents[1], phase="SHARING")
+    later = replace(seen, agents=(seen.agents[0], agent, seen.agents[2]), team=np.append(seen.team, 7.0))
+    told = changes(seen, later)
+    assert told is not None
+    assert told.keys() == {"head", "agents", "curve"}
+    assert [place for place, _ in told["agents"]] == [1]
+    assert told["curve"] == {"window": 1, "from": 2, "values": [round(float(seen.team[2]), 4), 7.0]}
+
+
+def test_all_is_told_again_where_another_life_began_or_the_run_ended(run):
+    seen = run.look()
+    for before in (replace(seen, life=seen.life - 1), replace(seen, state=RunState.GOES_ON)):
+        assert changes(before, seen) == whole(seen)
+
+
+def test_a_long_curve_is_told_in_windows_and_again_where_these_grow(run):
+    seen = run.look()
+    before = replace(seen, team=np.arange(float(MOST_POINTS)))
+    later = replace(seen, team=np.arange(MOST_POINTS + 1.0))
+    told = changes(before, later)
+    assert told is not None
+    assert (told["curve"]["window"], told["curve"]["from"]) == (2, 0)
+    assert len(told["curve"]["values"]) == MOST_POINTS // 2 + 1
+
+
+def test_nobody_looks_at_a_run_that_nobody_watches(run, monkeypatch):
+    monkeypatch.setattr(feeding, "LOOK_EVERY_S", 0.001)
+    looks, told = [], []
+
+    loop, enough = asyncio.new_event_loop(), asyncio.Event()
+
+    class Counted:
+        def look(self):
+            looks.append(None)
+            if len(looks) == 5:
+                loop.call_soon_threadsafe(enough.set)
+            return run.look()
+
+    async def watch():
+        feed = RunFeed(Counted())
+        assert not looks
+        both = [feed.join(told.append) for _ in range(2)]
+        await enough.wait()
+        for number in both:
+            feed.leave(number)
+        await asyncio.sleep(0.01)
+        seen = len(looks)
+        await asyncio.sleep(0.01)
+        assert len(looks) == seen
+
+    with closing(loop):
+        loop.run_until_complete(watch())
+    assert told == [whole(run.look())] * 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "settings"),
+    [
+        (
+            {"what": "add", "kind": "partition", "settings": {"groups": [["agent-0"]]}},
+            ['kind="partition"', 'name="partition-2"', 'groups=[["agent-0"]]'],
+        ),
+        (
+            {"what": "add", "kind": "delay", "settings": {"delay_s": "0.2"}},
+            ['kind="delay"', 'name="delay-1"', 'delay_s={distribution="constant", value_s=0.2}'],
+        ),
+        (
+            {"what": "add", "kind": "delay", "settings": {"delay_s": '{distribution="uniform", low_s=0, high_s=1}'}},
+            ['kind="delay"', 'name="delay-1"', 'delay_s={distribution="uniform", low_s=0, high_s=1}'],
+        ),
+        (
+            {"what": "add", "text": 'kind="duplicate" probability=0.5  edges=["a -> b", "c"] '},
+            ['kind="duplicate"', "probability=0.5", 'edges=["a -> b", "c"]', 'name="duplicate-1"'],
+        ),
+        ({"what": "add", "text": "kind=drop name=mine"}, ["kind=drop", "name=mine"]),
+    ],
+)
+def test_a_wish_becomes_settings_with_a_name_that_is_free(monkeypatch, tmp_path, asked, settings):
+    monkeypatch.setattr(wishes, "add", lambda root, given: f"{root}: {given}")
+    assert wishes.carry_out(tmp_path, asked, ["partition-1"]) == f"{tmp_path}: {settings}"
+
+
+def test_a_fault_is_healed_only_after_its_successor_was_added(monkeypatch, tmp_path):
+    done = []
+
+    def refuse(*_):
+        raise UserError("probability: expected at most 1")
+
+    monkeypatch.setattr(wishes, "heal", lambda _, name: done.append(name) or "healed")
+    edit = {"what": "edit", "name": "drop-1", "kind": "drop", "settings": {"probability": "0.2"}}
+    monkeypatch.setattr(wishes, "add", refuse)
+    with pytest.raises(UserError, match="expected at most 1"):
+        wishes.carry_out(tmp_path, edit, ["drop-1"])
+    assert done == []
+    monkeypatch.setattr(wishes, "add", lambda _, given: "added")
+    assert wishes.carry_out(tmp_path, edit, ["drop-1"]) == "added; healed"
+    assert done == ["drop-1"]
+
+
+@pytest.mark.parametrize("asked", [{}, {"what": "shout"}, {"what": 3}, {"what": "add", "more": 1}])
+def test_a_wish_that_makes_no_sense_is_one_sentence(tmp_path, asked):
+    with pytest.raises(UserError, match="the page asked for something odd"):
+        wishes.carry_out(tmp_path, asked, [])
