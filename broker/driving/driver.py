@@ -103,18 +103,20 @@ class Driver:
         Raises:
             UserError: The journal finds no room.
         """
-        self._records += self._totals()
+        totals = self._totals()
+        self._records += totals
         self._hand_over()
-        self._show_counters()
+        self._show_counters(totals)
         self._flush_journal()
 
     def show_status(self) -> None:
         """Report whom it waits for, and what it has counted on its edges: a sign that it works, too."""
         participant = self.participant
         self._records.append(StatusRecord(participant.name, participant.phase.value, participant.waits_for()))
-        self._records += self._edges.changed(self._totals())
+        totals = self._totals()
+        self._records += self._edges.changed(totals)
         self._hand_over()
-        self._show_counters()
+        self._show_counters(totals)
 
     def _carry_out(self, commands: Sequence[Command]) -> None:
         sequences, run, name = self._sequences, self._run, self._name
@@ -161,10 +163,10 @@ class Driver:
     def _totals(self) -> list[Record]:
         return [*self._life.counted, *self.participant.totals(), *self.transport.totals()]
 
-    def _show_counters(self) -> None:
+    def _show_counters(self, totals: list[Record]) -> None:
         if self._tell_counters is not None:
             barriers = self.participant.barriers.totals()
-            edges = summed_edges(self._totals())
+            edges = summed_edges(totals)
             self._tell_counters(Counters(self._run, self._name, edges, self.transport.queued(), barriers))
 
     def _hand_over(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import astuple
 
+from broker.wire.counters import summed_edges
 from broker.wire.messages import OBSERVER
 from broker.wire.records import EdgeRecord, Record, TrafficRecord
 
@@ -38,10 +39,8 @@ class EdgeTotals:
 
 
 def _added(totals: Iterable[Record]) -> dict[_Edge, _Counts]:
-    sums: dict[_Edge, _Counts] = {}
-    for record in totals:
-        if type(record) is EdgeRecord and OBSERVER not in (record.source, record.destination):
-            edge, counts = (record.source, record.destination), astuple(record)[2:]
-            before = sums.get(edge)
-            sums[edge] = counts if before is None else tuple(map(sum, zip(before, counts, strict=True)))
-    return sums
+    return {
+        (edge.source, edge.destination): astuple(edge)[2:]
+        for edge in summed_edges(totals)
+        if OBSERVER not in (edge.source, edge.destination)
+    }
