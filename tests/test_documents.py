@@ -34,12 +34,13 @@ def blocks(text: str, language: str = "") -> list[str]:
     return [block for named, block in found if named == language]
 
 
-def test_the_first_screen_shows_what_it_is_two_commands_and_a_picture() -> None:
+def test_the_first_screen_shows_what_it_is_two_commands_and_pictures() -> None:
     screen = "\n".join(README.split("\n")[:40])
     assert "make demo" in screen
     assert "make test" in screen
-    (picture,) = re.findall(r"!\[[^]]+\]\(([^)]+)\)", screen)
-    assert (ROOT / picture).read_bytes().startswith(b"\x89PNG")
+    pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", screen)
+    assert pictures == ["docs/results/watch.png", "docs/results/exchange-quick.png"]
+    assert all((ROOT / picture).read_bytes().startswith(b"\x89PNG") for picture in pictures)
 
 
 def test_the_scenario_in_the_readme_can_run() -> None:

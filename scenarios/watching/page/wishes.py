@@ -16,7 +16,7 @@ from scenarios.sweeps.inline_toml import inline
 _MOST_TEXT = 10_000
 
 
-class Wish(Model):
+class FaultWish(Model):
     """One of them.
 
     Attributes:
@@ -39,14 +39,14 @@ def carry_out(root: Path, asked: Mapping[str, Any], taken: Sequence[str]) -> str
 
     Args:
         root: The run's folder.
-        asked: A `Wish`.
+        asked: A `FaultWish`.
         taken: Names of faults that the run has or had.
 
     Raises:
         UserError: It cannot be done.
     """
     try:
-        wish = Wish.model_validate(asked)
+        wish = FaultWish.model_validate(asked)
     except ValidationError as error:
         msg = f"the page asked for something odd: {error.errors()[0]['msg']}"
         raise UserError(msg) from None
@@ -62,7 +62,7 @@ def carry_out(root: Path, asked: Mapping[str, Any], taken: Sequence[str]) -> str
     raise UserError(msg)
 
 
-def _settings(wish: Wish, taken: Sequence[str]) -> list[str]:
+def _settings(wish: FaultWish, taken: Sequence[str]) -> list[str]:
     """As `foretell fault add` takes them, with a name that no fault of the run has."""
     if wish.text:
         found = _words(wish.text[:_MOST_TEXT])
