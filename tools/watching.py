@@ -41,7 +41,7 @@ def say(text: str) -> None:
 def foretell(*words: str) -> subprocess.Popen[str]:
     """The command, beside this process."""
     command = [sys.executable, "-m", "scenarios.commands.main", *words]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=None, text=True)
 
 
 def cpu_s(pid: int) -> float:
@@ -147,6 +147,7 @@ def _written(root: Path, agents: int) -> Iterator[Path]:
         "parallel_episodes": 1,
     }
     plan = make_plan(load_scenario("predation-6-quick", settings))
+    root.mkdir()
     folder, stop = RunFolder(root), threading.Event()
     ready = threading.Event()
 

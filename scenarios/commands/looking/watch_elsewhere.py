@@ -57,8 +57,15 @@ def _there(root: Path, host: str) -> Iterator[tuple[subprocess.Popen[str], re.Ma
             if shown := _SHOWN.search(line):
                 yield process, shown
                 return
-        msg = f"cannot watch {root} on {host}: {explained(said, host) or 'it said nothing'}"
+        msg = f"cannot watch {root} on {host}: {_reason(said, host)}"
         raise UserError(msg)
+
+
+def _reason(said: str, host: str) -> str:
+    """What the command there said, else what `ssh` did."""
+    lines = [line for line in said.splitlines() if not line.startswith("Connection to ")]  # `ssh` says goodbye
+    own = [line.removeprefix("foretell: ") for line in lines if line.startswith("foretell: ")]
+    return own[-1] if own else explained("\n".join(lines), host) or "it said nothing"
 
 
 @contextmanager

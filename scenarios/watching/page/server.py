@@ -14,7 +14,7 @@ from nicegui import ui
 
 from broker.errors import UserError
 from scenarios.watching.page.door import PARAMETER, Door, new_token
-from scenarios.watching.page.site import PageSite, make_pages
+from scenarios.watching.page.site import WatchedSite, make_pages
 
 LOOPBACK = "127.0.0.1"
 _LINGER_S = 1
@@ -50,7 +50,7 @@ def serve(root: Path, host: str, port: int, tell: Callable[[Listening], None]) -
     Raises:
         UserError: There is nothing to watch, or the address cannot be listened on.
     """
-    site, token = PageSite(root), new_token()
+    site, token = WatchedSite(root), new_token()
     with _bound(host, port) as listener:
         port = listener.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host

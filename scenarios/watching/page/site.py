@@ -27,7 +27,7 @@ LIST_EVERY_S = 2.0
 _SPARK_POINTS = 40
 
 
-class PageSite:
+class WatchedSite:
     """What is watched, and by whom.
 
     Args:
@@ -56,7 +56,7 @@ class PageSite:
         return self._feeds.setdefault(run.folder.root, RunFeed(run))
 
 
-def make_pages(site: PageSite) -> None:
+def make_pages(site: WatchedSite) -> None:
     """Let NiceGUI know the pages."""
     app.add_static_files("/assets", ASSETS)
 
@@ -89,7 +89,7 @@ def _dress() -> None:
     ui.add_head_html('<link rel="stylesheet" href="/assets/watch.css">')
 
 
-def _run_page(site: PageSite, client: Client, path: str) -> None:
+def _run_page(site: WatchedSite, client: Client, path: str) -> None:
     view = View("run")
     feed = _follow(site, client, view, path, view.tell)
     if feed is None:
@@ -112,7 +112,9 @@ def _run_page(site: PageSite, client: Client, path: str) -> None:
     view.on("scene", draw)
 
 
-def _follow(site: PageSite, client: Client, view: View, path: str, tell: Callable[[Message], None]) -> RunFeed | None:
+def _follow(
+    site: WatchedSite, client: Client, view: View, path: str, tell: Callable[[Message], None]
+) -> RunFeed | None:
     """Tell a page of a run as long as its browser is there; None where there is no such run, which is told."""
     try:
         feed = site.feed(path)
@@ -135,7 +137,7 @@ def _follow(site: PageSite, client: Client, view: View, path: str, tell: Callabl
     return feed
 
 
-def _list_page(site: PageSite, client: Client) -> None:
+def _list_page(site: WatchedSite, client: Client) -> None:
     view = View("list")
     tasks: list[asyncio.Task[None]] = []
 

@@ -10,6 +10,13 @@ from typing import Any
 import asyncssh
 
 
+class Forwarding(asyncssh.SSHServer):
+    """Lets ports of its host be reached through it, as sshd does."""
+
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
+        return True
+
+
 async def execute(session: asyncssh.SSHServerProcess[Any]) -> None:
     """Run a command with its pipes on the connection."""
     shell = await asyncio.create_subprocess_shell(session.command or "true", stdin=PIPE, stdout=PIPE, stderr=PIPE)
@@ -37,7 +44,8 @@ async def _copy(source: Any, sink: Any) -> None:
 
 async def serve(host_key: str, authorized: str, port: str) -> None:
     """Serve until somebody ends the process."""
-    server = await asyncssh.listen(
+    server = await asyncssh.create_server(
+        Forwarding,
         "127.0.0.1" if port == "0" else "",
         int(port),
         server_host_keys=[host_key],
