@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
@@ -97,17 +97,11 @@ def slowdown(pairs: int, scenario: str, episodes: int) -> None:
     """Of a run with a page that nobody looks at, in turns with one without."""
 
     def took(*, watched: bool) -> float:
-        with tempfile.TemporaryDirectory() as folder:
-            root = Path(folder) / "run"
-            began = time.monotonic()
-            run = foretell("run", scenario, "--episodes", str(episodes), "--out", str(root))
-            while watched and not (root / "run.sqlite").exists():
-                time.sleep(0.05)
+        with tempfile.TemporaryDirectory() as folder, ExitStack() as held_open:
             if watched:
-                with page_of(root):
-                    run.wait()
-            else:
-                run.wait()
+                held_open.enter_context(page_of(Path(folder)))
+            began = time.monotonic()
+            foretell("run", scenario, "--episodes", str(episodes), "--out", str(Path(folder) / "run")).wait()
             return time.monotonic() - began
 
     found = [(took(watched=True), took(watched=False)) for _ in range(pairs)]
