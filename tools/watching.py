@@ -1,6 +1,6 @@
 """What watching costs.
 
-    python tools/watching.py [--agents 200] [--seconds 20] [--pairs 3]
+    python tools/watching.py [--only many,cost,slowdown] [--agents 200] [--seconds 20] [--pairs 3]
 
 Needs Chromium and the extras `watch`, `lab` and `dev`. It starts runs and pages of its own in a temporary folder.
 """
@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
@@ -97,17 +97,11 @@ def slowdown(pairs: int, scenario: str, episodes: int) -> None:
     """Of a run with a page that nobody looks at, in turns with one without."""
 
     def took(*, watched: bool) -> float:
-        with tempfile.TemporaryDirectory() as folder:
-            root = Path(folder) / "run"
-            began = time.monotonic()
-            run = foretell("run", scenario, "--episodes", str(episodes), "--out", str(root))
-            while watched and not (root / "run.sqlite").exists():
-                time.sleep(0.05)
+        with tempfile.TemporaryDirectory() as folder, ExitStack() as held_open:
             if watched:
-                with page_of(root):
-                    run.wait()
-            else:
-                run.wait()
+                held_open.enter_context(page_of(Path(folder)))
+            began = time.monotonic()
+            foretell("run", scenario, "--episodes", str(episodes), "--out", str(Path(folder) / "run")).wait()
             return time.monotonic() - began
 
     found = [(took(watched=True), took(watched=False)) for _ in range(pairs)]
@@ -185,6 +179,7 @@ def _written(root: Path, agents: int) -> Iterator[Path]:
 def main() -> None:
     """Measure all of it."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="many,cost,slowdown")
     parser.add_argument("--agents", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--pairs", type=int, default=3)
@@ -192,10 +187,12 @@ def main() -> None:
     say(f"load of this machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=_FLAGS)
-        many(browser, wanted.agents, wanted.seconds)
-        cost(browser, wanted.seconds, "predation-20-quick")
+        if "many" in wanted.only:
+            many(browser, wanted.agents, wanted.seconds)
+        if "cost" in wanted.only:
+            cost(browser, wanted.seconds, "predation-20-quick")
         browser.close()
-    with suppress(KeyboardInterrupt):
+    if "slowdown" in wanted.only:
         slowdown(wanted.pairs, "exchange-quick", 40)
     say(f"load of this machine after: {os.getloadavg()[0]:.1f}")
 

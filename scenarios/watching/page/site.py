@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nicegui import app, ui
+from nicegui import __version__, app, ui
 from nicegui.client import Client
+from nicegui.dependencies import esm_modules
 from nicegui.events import GenericEventArguments
 
 from broker.errors import ForetellError, UserError
@@ -86,7 +87,11 @@ def _tell_of_one(view: View, place: int, message: Message) -> None:
 
 
 def _dress() -> None:
-    ui.add_head_html('<link rel="stylesheet" href="/assets/watch.css">')
+    """Bring the looks, and all scripts at once: else a browser learns of each from the one that asks for it."""
+    modules = [f"/_nicegui/{__version__}/esm/{key}" for key, found in esm_modules.items() if found.path == ASSETS]
+    scripts = [f"{place}/{path.name}" for place in modules for path in sorted(ASSETS.glob("*.js"))]
+    links = [f'<link rel="modulepreload" href="{script}">' for script in scripts]
+    ui.add_head_html("".join(['<link rel="stylesheet" href="/assets/watch.css">', *links]))
 
 
 def _run_page(site: WatchedSite, client: Client, path: str) -> None:

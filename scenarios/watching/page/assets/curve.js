@@ -1,9 +1,10 @@
 // The learning curve: team return by episode, its mean, evaluations with intervals, and reference lines.
-import { echarts } from "nicegui-echart";
 import { h, number, panel, style } from "./dom.js";
 import { horizon } from "./state.js";
 
 const SIDES = { left: 52, right: 14 };
+let echarts = null; // a large library: all else is drawn before it is there
+const library = import("nicegui-echart").then((found) => (echarts = found.echarts));
 /** Of the first and the second run. */
 export const COLORS = ["--heard", "--late"];
 
@@ -21,6 +22,10 @@ export class Curve {
   take(...runs) {
     this.runs = runs.filter((run) => run?.ready);
     if (!this.runs.length) return;
+    if (!echarts) {
+      this.waiting ??= library.then(() => this.take(...this.runs));
+      return;
+    }
     this.chart ??= this.#made();
     const [first] = this.runs;
     this.chart.setOption(this.#options(), { replaceMerge: ["series"], lazyUpdate: true });

@@ -17,7 +17,7 @@ export function layout(topology, nodes, edges) {
   }
   const places = fill(nodes, (n) => onCircle(n, nodes));
   if (kind === "ring" || kind === "complete" || kind === "proximity" || nodes <= 4) return places;
-  return fitted(relaxed(places, edges, nodes > 100 ? 120 : 240));
+  return fitted(relaxed(places, edges, nodes > 100 ? 50 : 240));
 }
 
 function fill(nodes, place) {
