@@ -7,7 +7,8 @@ ForetellError
 |   |-- Unreachable         nobody answers at an address
 |   |-- AddressInUse        another program listens there already
 |   |-- FlushToZero         a library has switched on arithmetic that no other machine does
-|   `-- WrongRun            a peer belongs to another run, document or version
+|   |-- WrongRun            a peer belongs to another run, document or version
+|   `-- CarrierLost         what carries the connections to all hosts is gone
 |-- CheckpointDamaged       a checkpoint is missing or not what was written (an older one is taken)
 |-- FrameRejected           bytes that are no message of ours: from outside they are counted, to be sent they are fatal
 |-- ProtocolViolation       a message that no correct peer can say now (counted, never fatal)
@@ -16,6 +17,7 @@ ForetellError
 |-- UserCodeFailed          an environment or an algorithm that somebody brought raised (exit 3)
 |   `-- UserCodeRefused     it gave what nobody can use, such as a loss that is NaN; played again, it gives the same
 |-- HostLost                a host of a run cannot be reached any more
+|-- WriterLost              what writes curves for another tool has ended (the run goes on)
 |-- ParticipantDied         a process of a run ended before its work (exit 3)
 |   `-- UserCodeDied        of code that somebody brought
 `-- LedgerMismatch          the faults a run met are not those it asked for (exit 4)

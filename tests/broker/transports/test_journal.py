@@ -5,7 +5,6 @@ from __future__ import annotations
 import resource
 import signal
 from contextlib import contextmanager, nullcontext
-from enum import Enum
 
 import pytest
 from broker_toys import Toy, envelope, make_codec, noticed, share
@@ -138,16 +137,8 @@ def test_what_is_older_than_half_a_second_is_in_the_file(tmp_path):
     journal.close()
 
 
-class Doing(Enum):
-    """What a toy is doing."""
-
-    LISTENING = "LISTENING"
-
-
 class Teller(Toy):
     """A toy that knows what it was told."""
-
-    phase = Doing.LISTENING
 
     def told(self):
         return '{"like": "this"}'
@@ -183,7 +174,7 @@ def test_a_participant_s_calls_stand_in_the_journal_with_their_messages_and_how_
         ("expire", 3.0, "", ""),
     ]
     assert turns[2].name == ("share", 2, 4, 0)
-    assert {turn.phase for turn in turns} == {"LISTENING"}
+    assert {turn.phase for turn in turns} == {"AT PLAY"}
     assert all(turn.computed_s >= 0 for turn in turns)
     assert (toy.done, toy.deadline, toy.awaited) == (True, None, 1)
     places = {type(entry): place for place, entry in enumerate(entries)}

@@ -96,7 +96,7 @@ def test_a_run_in_which_nothing_happened_can_be_drawn(tmp_path):
 
 
 def test_the_curve_of_a_run_is_drawn_with_its_returns_under_its_name(tmp_path, lines):
-    simulate_here(tmp_path / "run", "exchange-quick", "--episodes", "3", "--seed", "7", *TINY)
+    simulate_here(tmp_path / "run", "exchange-quick", "--episodes", "3", "--seed", "7", *TINY, drawn=True)
     assert (tmp_path / "run" / "learning_curve.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
     assert lines["title"] == "exchange-quick, anticipation-sharing, seed 7 (simulate)"
     with read_store(tmp_path / "run" / "run.sqlite") as store:

@@ -108,7 +108,7 @@ FORGED: list[tuple[str, Record]] = [
     (ONE, EventRecord(ONE, EventKind.JOINED, "", "")),
     (ONE, EdgeRecord(OTHER, ONE, sent=1)),
     (ONE, FaultRecord("rain", ONE, OTHER, *NAME, (), Fate.DROPPED)),
-    (ONE, TrafficRecord(EdgeRecord(ONE, OTHER, sent=3))),
+    (ONE, TrafficRecord(EdgeRecord(ONE, OTHER, heard=3))),
     (ONE, FaultRecord("rain", OTHER, ONE, *NAME, (NAN,), Fate.DELAYED)),
     (ONE, EndingRecord("nobody", ONE, *NAME, Fate.LATE, "")),
     (ONE, DelayRecord(OTHER, ONE, *NAME, 0.5, INFINITY)),
