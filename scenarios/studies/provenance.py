@@ -9,16 +9,17 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from broker.release import FORETELL
 from scenarios.running.batch.cell import Cell
 from scenarios.running.batch.folder import Folder
 from scenarios.running.batch.outcomes import Outcomes
 
-_COMPUTES = ("foretell", "numpy", "torch", "scipy", "matplotlib")
+_COMPUTES = ("numpy", "torch", "scipy", "matplotlib")
 
 
 def versions() -> dict[str, str]:
     """Versions of Python and of what computes."""
-    return {"python": platform.python_version(), **{name: version(name) for name in _COMPUTES}}
+    return {"python": platform.python_version(), "foretell": FORETELL, **{name: version(name) for name in _COMPUTES}}
 
 
 def write_provenance(path: Path, folder: Folder, cells: Sequence[Cell], jobs: int) -> None:

@@ -27,7 +27,11 @@ def test_participants_go_on_over_the_others_when_a_server_of_a_cluster_is_killed
 
     with nats_cluster(tmp_path) as servers:
         addresses = "[" + ", ".join(f'"{server.address}"' for server in servers) + "]"
-        over = ("--transport", "mqtt", "--set", f"transport.mqtt.address={addresses}")
+        patient = (
+            "--set",
+            "joining.give_up_s=300",
+        )  # the servers take half a minute to agree on who leads, on a free machine
+        over = ("--transport", "mqtt", "--set", f"transport.mqtt.address={addresses}", *patient)
         with start("run", *document, *over, "--out", str(out)) as running:
             until(lambda: played() >= 3, "three episodes")
             servers[1].kill()
