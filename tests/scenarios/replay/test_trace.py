@@ -63,12 +63,11 @@ def test_a_trace_shows_phases_computing_and_what_faults_did(tmp_path, rough):
     _, events = chrome(rough, tmp_path)
     phases = [each["name"] for each in events["X"] if each["cat"] == "phase" and each["tid"] == 2]
     assert phases == ["JOINING", *["ACTING", "SHARING"] * 3, "LEAVING", "DONE"]
-    computed = {each["name"]: each["dur"] for each in events["X"] if each["cat"] == "call" and each["tid"] == 1}
-    turns = [entry for entry in entries_of(rough, "agent-0") if isinstance(entry, Turn)]
+    turns = [entry for entry in entries_of(rough, "agent-0") if isinstance(entry, Turn) and entry.name is not None]
     longest = max(turns, key=lambda turn: turn.computed_s)
-    assert computed[f"{longest.kind} {longest.name.episode}/{longest.name.number}"] == pytest.approx(
-        longest.computed_s * 1e6, abs=0.01
-    )
+    name = f"{longest.kind} {longest.name.episode}/{longest.name.number}"  # neighbors call theirs the same
+    calls = [each for each in events["X"] if each["cat"] == "call" and each["tid"] == 1 and each["name"] == name]
+    assert pytest.approx(longest.computed_s * 1e6, abs=0.01) in [each["dur"] for each in calls]
     assert {each["name"].split(":")[0] for each in events["i"]} >= {"drop", "nan", "duplicate", "delay", "rejected"}
     assert all(each["tid"] in (1, 2, 3, 4) for each in events["i"])
 
