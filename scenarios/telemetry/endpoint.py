@@ -59,8 +59,7 @@ class Endpoint:
         try:
             self._server, self._thread = start_http_server(address.port, address.host, registry)
         except OSError as error:
-            host = f"[{address.host}]" if ":" in address.host else address.host
-            msg = f"cannot serve metrics on {host}:{address.port}: {error.strerror or error}. Choose another address"
+            msg = f"cannot serve metrics at {address}: {error.strerror or error}. Choose another address"
             raise UserError(msg) from None
         self.address = replace(address, port=self._server.server_port)
 

@@ -92,11 +92,12 @@ class Outcomes:
         try:
             path.parent.mkdir(exist_ok=True)
             write_whole(path, msgspec.json.encode(self._from_run(cell)) + b"\n")
+            if self._discard_runs:
+                shutil.rmtree(self._folder.run(cell).root)
         except OSError as error:
-            msg = f"cannot write the outcome of cell {cell.id}: {error.strerror}: {path}. Its run is done"
+            where = error.filename or path
+            msg = f"cannot keep the outcome of cell {cell.id}: {error.strerror}: {where}. Its run is done"
             raise UserError(msg) from None
-        if self._discard_runs:
-            shutil.rmtree(self._folder.run(cell).root)
 
     def of(self, cell: Cell) -> KeptRun:
         """What is kept of a cell that is done.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import io
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from scenarios.play.frame import Frame
 from scenarios.results.document import read_document
 from scenarios.results.folder import RunFolder, is_held
 from scenarios.results.policy import keep_policy
+from scenarios.results.temporary import temporary_folder
 
 MOST_FRAMES = 500
 
@@ -43,8 +43,8 @@ class SceneMaker:
         """An episode as {frames, note}, or {problem}, a sentence: for JSON."""
         self._number += 1
         try:
-            with tempfile.TemporaryDirectory(prefix="foretell-scene-") as beside:
-                place, learned = self._policy(Path(beside))
+            with temporary_folder() as beside:
+                place, learned = self._policy(beside)
                 if place is None:
                     return {"problem": "It is drawn as soon as all agents have kept what they have learned."}
                 return {"frames": _frames(place, self._number), "note": learned}

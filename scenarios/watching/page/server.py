@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 from nicegui import ui
 
+from broker.addresses import Address
 from broker.errors import UserError
 from scenarios.watching.page.door import PARAMETER, Door, new_token
 from scenarios.watching.page.site import WatchedSite, make_pages
@@ -53,8 +54,7 @@ def serve(root: Path, host: str, port: int, tell: Callable[[Listening], None]) -
     site, token = WatchedSite(root), new_token()
     with _bound(host, port) as listener:
         port = listener.getsockname()[1]
-        shown = f"[{host}]" if ":" in host else host
-        listening = Listening(host, port, f"http://{shown}:{port}/?{PARAMETER}={token}")
+        listening = Listening(host, port, f"{Address('http', host, port)}/?{PARAMETER}={token}")
         behind = FastAPI(on_startup=[lambda: tell(listening)])
         make_pages(site)
         ui.run_with(

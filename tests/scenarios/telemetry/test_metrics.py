@@ -183,7 +183,7 @@ def test_an_address_in_use_is_a_sentence() -> None:
     pytest.importorskip("prometheus_client")
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(UserError, match=f"cannot serve metrics on 127.0.0.1:{port}: Address already in use"):
+        with pytest.raises(UserError, match=f"cannot serve metrics at http://127.0.0.1:{port}: Address already in use"):
             Endpoint(metrics_address(str(port)), Samples())
 
 

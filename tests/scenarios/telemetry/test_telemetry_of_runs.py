@@ -259,6 +259,8 @@ def test_an_address_in_use_is_a_sentence_and_leaves_no_folder(tmp_path: Path) ->
         out = tmp_path / "run"
         done = foretell("simulate", *SCENARIO, "--episodes", "1", "--out", str(out), "--metrics", str(port))
     assert done.returncode == 2
-    said = f"foretell: cannot serve metrics on 127.0.0.1:{port}: Address already in use. Choose another address\n"
+    said = (
+        f"foretell: cannot serve metrics at http://127.0.0.1:{port}: Address already in use. Choose another address\n"
+    )
     assert done.stderr == said
     assert not out.exists()
