@@ -9,6 +9,7 @@ too, and of all that the fork server has made.
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
 import sys
@@ -102,5 +103,7 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    given = [int(each) for each in sys.argv[1:]]
-    main(*given, *(9, 60)[len(given) :])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("blocks", type=int, nargs="?", default=9, help="each way once, in turns; default 9")
+    parser.add_argument("episodes", type=int, nargs="?", default=60, help="of a run; default 60")
+    main(**vars(parser.parse_args()))

@@ -10,6 +10,7 @@ to standard error, so that one sees what a newcomer sees.
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import re
@@ -93,13 +94,16 @@ class Walk:
 
 def main() -> None:
     """Walk, and print the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("note", nargs="*", help="a line of the page")
+    notes = parser.parse_args().note
     with tempfile.TemporaryDirectory(prefix="newcomer-") as root:
         walk = Walk(Path(root) / "foretell", Path(root) / "desk", [])
         walk.desk.mkdir()
         began_at = time.monotonic()
         for part in _PARTS:
             part(walk)
-        sys.stdout.write(_page(walk, time.monotonic() - began_at))
+        sys.stdout.write(_page(walk, time.monotonic() - began_at, notes))
 
 
 def _first_figure(walk: Walk) -> None:
@@ -141,7 +145,7 @@ def _fault_test(walk: Walk) -> None:
 _PARTS: tuple[Callable[[Walk], None], ...] = (_first_figure, _first_run, _own_environment, _own_algorithm, _fault_test)
 
 
-def _page(walk: Walk, total_s: float) -> str:
+def _page(walk: Walk, total_s: float, notes: list[str]) -> str:
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=walk.clone, capture_output=True, text=True, check=True
     )
@@ -153,7 +157,7 @@ def _page(walk: Walk, total_s: float) -> str:
         "",
         f"{_machine()}; commit {commit.stdout.strip()}; {total_s:.0f} s in all.",
         "",
-        *(line for note in sys.argv[1:] for line in (note, "")),
+        *(line for note in notes for line in (note, "")),
     ]
     for title, commands in walk.steps:
         lines += [f"## {title}", "", "| command | s | processor s |", "|---|---|---|"]

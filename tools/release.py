@@ -9,6 +9,7 @@ is no path to this tree from there. What docs/first-run.md shows of three episod
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import re
@@ -29,7 +30,9 @@ _LACKS = "which is not installed: pip install 'foretell[lab]'"
 
 def main() -> int:
     """Check them."""
-    folder = (ROOT / sys.argv[1] if len(sys.argv) > 1 else ROOT / "dist").resolve()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "dist")
+    folder = (ROOT / parser.parse_args().folder).resolve()
     wheels, source = sorted(folder.glob(f"foretell-{FORETELL}-*.whl")), folder / f"foretell-{FORETELL}.tar.gz"
     mine = [wheel for wheel in wheels if platform.machine() in wheel.name]
     if len(mine) != 1 or not source.exists():

@@ -10,9 +10,9 @@ The table has all summaries in docs/results/quick, those of earlier calls too; a
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
-import sys
 from pathlib import Path
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
@@ -71,4 +71,6 @@ def _row(summary: Path) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="of the runs")
+    main(parser.parse_args().folder)

@@ -10,6 +10,7 @@ its own that borrows the installed packages of this one. Ends with 1 when a test
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import signal
@@ -128,4 +129,8 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2:]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("commit")
+    parser.add_argument("tests", nargs="*", metavar="TEST")
+    given = parser.parse_args()
+    sys.exit(main(given.commit, given.tests))
