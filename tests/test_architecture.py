@@ -50,7 +50,7 @@ FLOORS = (
     ("scenarios/running/cluster",),
     ("scenarios/running/ways.py", "scenarios/running/bundles", "scenarios/running/run_logs.py"),
     ("scenarios/play", "scenarios/policies", "scenarios/replay"),
-    ("scenarios/api", "scenarios/replay/comparing", "scenarios/replay/tracing"),
+    ("scenarios/api", "scenarios/replay/comparing", "scenarios/replay/recorded", "scenarios/replay/tracing"),
     ("scenarios/watching",),
     ("scenarios/bench", "scenarios/trials", "scenarios/studies", "scenarios/studies/theory"),
     ("scenarios/studies/pages", "scenarios/sweeps"),

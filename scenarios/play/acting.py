@@ -12,11 +12,11 @@ import numpy as np
 
 from agent_node.build import make_fixed_policy
 from broker.seeding import generator
-from broker.wire.messages import ENVIRONMENT, Ended
+from broker.wire.messages import ENVIRONMENT
 from env_service.build import make_planned_task
-from env_service.config import PettingZooConfig
+from env_service.config import EnvironmentConfig, PettingZooConfig
 from env_service.environments import make_task
-from env_service.environments.task import Flags, Integer, Task
+from env_service.environments.task import Integer, Task
 from env_service.episode import EpisodeUnderWay
 from env_service.masks import masks_of
 from env_service.proximity import in_range
@@ -24,10 +24,10 @@ from env_service.timesteps import Pages
 from scenarios.document.plan import Plan
 from scenarios.document.scenario import Scenario
 from scenarios.document.wiring import Wiring
-from scenarios.play.frame import AgentMoment, Frame
+from scenarios.play.frame import Frame
+from scenarios.play.moments import Moments
 
 _WIRING = Wiring("play", name="play")
-_RUNNING = int(Ended.RUNNING)
 
 
 def frames_of(plan: Plan) -> Iterator[Frame]:
@@ -53,17 +53,20 @@ def showing_itself(scenario: Scenario, mode: str) -> Scenario:
         ScenarioError: The environment cannot be had.
         UserCodeFailed: It raised.
     """
-    environment = scenario.environment
-    if not isinstance(environment, PettingZooConfig) or mode not in render_modes(scenario):
-        return scenario
-    options = {**environment.options, "render_mode": mode}
-    shown = environment.model_copy(update={"options": options})
-    return scenario.model_copy(update={"environment": shown})
+    shown = drawing_itself(scenario.environment, scenario.stream_seed, mode)
+    return scenario if shown is scenario.environment else scenario.model_copy(update={"environment": shown})
 
 
-def render_modes(scenario: Scenario) -> tuple[str, ...]:
+def drawing_itself(environment: EnvironmentConfig, seed: int, mode: str) -> EnvironmentConfig:
+    """The same of an environment alone; raises as `showing_itself` does."""
+    if not isinstance(environment, PettingZooConfig) or mode not in render_modes(environment, seed):
+        return environment
+    return environment.model_copy(update={"options": {**environment.options, "render_mode": mode}})
+
+
+def render_modes(environment: EnvironmentConfig, seed: int) -> tuple[str, ...]:
     """How a foreign environment says that it can show itself; raises as `showing_itself` does."""
-    with closing(make_task(scenario.environment, 1, scenario.stream_seed)) as task:
+    with closing(make_task(environment, 1, seed)) as task:
         return task.render_modes()
 
 
@@ -86,14 +89,12 @@ class _Stage:
         task.reset(generator(link.seed, ENVIRONMENT, link.episodes_before + number))
         for policy in self._policies:
             policy.begin_episode(number)
-        episode = EpisodeUnderWay.begin(number, 1, len(self._names))
-        gained = np.zeros(len(self._names))
-        yield self._frame(episode, gained, None, episode.outcome.ended)
+        episode, moments = EpisodeUnderWay.begin(number, 1, len(self._names)), Moments(task, self._names, number)
+        yield moments.first()
         while not episode.last:
-            before, actions = episode.outcome.ended, self._act(episode)
+            actions = self._act(episode)
             episode.advance(task.step(actions))
-            gained = gained + episode.outcome.rewards[0]
-            yield self._frame(episode, gained, actions, before)
+            yield moments.after(actions, episode.outcome)
 
     def _act(self, episode: EpisodeUnderWay) -> Integer:
         """What all do now, (1, N) int64; each agent sees its own page, and nothing else."""
@@ -102,22 +103,3 @@ class _Stage:
         pages = self._pages.write(task.observations(), outcome.rewards, outcome.ended, near, masks)
         each = zip(self._policies, pages, strict=True)
         return np.stack([policy.act(episode.step, page) for policy, page in each], axis=1).astype(np.int64)
-
-    def _frame(self, episode: EpisodeUnderWay, gained: np.ndarray, actions: Integer | None, before: Flags) -> Frame:
-        """The moment after a step.
-
-        Args:
-            episode: How it stands.
-            gained: (N,) float64.
-            actions: What led here, (1, N), or None at the beginning.
-            before: Who had ended before that, (1, N).
-        """
-        names = self.task.action_names
-        rewards = episode.outcome.rewards[0].tolist()
-        agents = []
-        for place, name in enumerate(self._names):
-            acted = actions is not None and before[0, place] == _RUNNING
-            number = int(actions[0, place]) if actions is not None and acted else None
-            action = None if number is None else names[number] if names else str(number)
-            agents.append(AgentMoment(name, action, rewards[place], float(gained[place])))
-        return Frame(episode.number, episode.step, self.task.steps, episode.last, tuple(agents), self.task.scene())

@@ -68,6 +68,11 @@ def evaluate(
 )
 @click.option("--gif", type=click.Path(path_type=Path), help="Write an animation to this new file, and show nothing.")
 @click.option("--strip", type=click.Path(path_type=Path), help="Write a PNG of a few frames to this new file.")
+@click.option(
+    "--recorded",
+    metavar="EPISODE|newest",
+    help="Show this episode of the run itself, from its journal, instead of new ones.",
+)
 def play(
     *,
     place: Path,
@@ -77,16 +82,36 @@ def play(
     fps: float,
     gif: Path | None,
     strip: Path | None,
+    recorded: str | None,
 ) -> None:
     """Watch trained agents act, in the terminal or as a picture."""
     from scenarios.commands.policies.play import PlayWish, draw_episodes, show_episodes  # noqa: PLC0415
+    from scenarios.commands.policies.playing import RecordedWish  # noqa: PLC0415
     from scenarios.play.evaluate import EvaluationWish  # noqa: PLC0415
 
-    wish = PlayWish(EvaluationWish(place, episodes, greedy=greedy, seed=seed), fps, gif, strip)
+    if recorded is None:
+        wish = PlayWish(EvaluationWish(place, episodes, greedy=greedy, seed=seed), fps, gif, strip)
+    elif episodes > 1 or greedy or seed is not None:
+        raise click.UsageError("--recorded shows what was played: expected no --episodes, --greedy or --seed beside it")
+    else:
+        wish = PlayWish(RecordedWish(place, _number(recorded)), fps, gif, strip)
     if gif is None and strip is None:
         show_episodes(wish)
     else:
         draw_episodes(wish)
+
+
+def _number(text: str) -> int | None:
+    """Of an episode; None for the newest.
+
+    Raises:
+        click.BadParameter: It is neither.
+    """
+    if text == "newest":
+        return None
+    if not text.isdecimal():
+        raise click.BadParameter(f"--recorded: expected the number of an episode, or newest, found {text!r}")
+    return int(text)
 
 
 @click.group()

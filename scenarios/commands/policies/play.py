@@ -18,15 +18,12 @@ from rich.progress import Progress, TextColumn
 from broker.counting import counted
 from broker.errors import UserError
 from broker.files import write_whole
-from env_service.config import PettingZooConfig
-from scenarios.commands.planned import hushed, planned
+from scenarios.commands.planned import hushed
+from scenarios.commands.policies.playing import Playing, RecordedWish, playing
 from scenarios.commands.policies.still import still
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import say
-from scenarios.document.plan import Plan
-from scenarios.document.scenario import Scenario
-from scenarios.play.acting import frames_of, render_modes, showing_itself
-from scenarios.play.evaluate import EvaluationWish, scenario_of
+from scenarios.play.evaluate import EvaluationWish
 from scenarios.play.frame import Frame
 from scenarios.play.numbers import shown
 from scenarios.running.control.interrupting import interruptible
@@ -45,13 +42,13 @@ class PlayWish:
     """What shall be played, and how it is shown.
 
     Attributes:
-        wish: The episodes, as they are evaluated.
+        wish: The episodes: new ones, as they are evaluated, or one of a run itself.
         per_second: Frames.
         gif: File for an animation, if one is wanted.
         strip: The same of a few frames side by side.
     """
 
-    wish: EvaluationWish
+    wish: EvaluationWish | RecordedWish
     per_second: float
     gif: Path | None = None
     strip: Path | None = None
@@ -63,14 +60,14 @@ def show_episodes(wish: PlayWish) -> None:
     Raises:
         ForetellError: There is no policy, or it cannot be played.
     """
-    plan = _planned(scenario_of(wish.wish), "ansi")
-    if plan.scenario.environment.kind == "pettingzoo" and _render_mode(plan.scenario) != "ansi":
-        say(f"{_without(plan.scenario, 'text', 'ansi')}. What its agents do is shown; --gif FILE draws it", err=True)
-    screen, title, episodes = Screen(), _title(plan), plan.scenario.episodes
+    played = playing(wish.wish, "text", "ansi")
+    if played.lack:
+        say(f"{played.lack}. What its agents do is shown; --gif FILE draws it", err=True)
+    screen = Screen()
     with interruptible() as interrupted, _stage(screen, wish.per_second, interrupted) as show, hushed():
-        for frame in frames_of(plan):
+        for frame in played.frames:
             _fit(screen)
-            if not show(frame, still(frame, title, episodes, screen.width)):
+            if not show(frame, still(frame, played.title, played.episodes, screen.width)):
                 return
 
 
@@ -87,23 +84,23 @@ def draw_episodes(wish: PlayWish) -> None:
         _require_new(path)
     if wish.gif == wish.strip:
         raise UserError(f"--gif and --strip are two files: expected two names, found {wish.gif} twice")
-    if wish.strip is not None and wish.wish.episodes > MOST_ROWS:
-        found = counted(wish.wish.episodes, "episode")
+    played = playing(wish.wish, "picture", "rgb_array")
+    if wish.strip is not None and played.episodes > MOST_ROWS:
+        found = counted(played.episodes, "episode")
         raise UserError(f"--strip shows an episode a row: expected at most {MOST_ROWS} episodes, found {found}")
-    plan = _planned(scenario_of(wish.wish), "rgb_array")
-    if plan.scenario.environment.kind == "pettingzoo" and _render_mode(plan.scenario) != "rgb_array":
-        raise UserError(_without(plan.scenario, "picture", "rgb_array"))
+    if played.lack:
+        raise UserError(played.lack)
     pictures: list[tuple[Path, Animation | Strip]] = []
     if wish.gif is not None:
-        pictures.append((wish.gif, Animation(_title(plan), plan.scenario.episodes, wish.per_second)))
+        pictures.append((wish.gif, Animation(played.title, played.episodes, wish.per_second)))
     if wish.strip is not None:
-        pictures.append((wish.strip, Strip(_title(plan))))
+        pictures.append((wish.strip, Strip(played.title)))
     with interruptible() as interrupted, _bar() as show, hushed():
-        ends = _drawn(plan, [picture for _, picture in pictures], show, interrupted)
+        ends = _drawn(played, [picture for _, picture in pictures], show, interrupted)
     for path, picture in pictures:
         _write(path, picture.content())
-    for frame in ends[:_MOST_SAID]:
-        say(f"episode {frame.episode + 1}: team return {shown(frame.team_return)} in {counted(frame.step, 'step')}")
+    for number, frame in enumerate(ends[:_MOST_SAID], played.first):
+        say(f"episode {number}: team return {shown(frame.team_return)} in {counted(frame.step, 'step')}")
     if len(ends) > _MOST_SAID:
         say("...")
     for path, _ in pictures:
@@ -111,11 +108,11 @@ def draw_episodes(wish: PlayWish) -> None:
 
 
 def _drawn(
-    plan: Plan, pictures: list[Animation | Strip], show: Callable[[Frame], None], interrupted: Callable[[], bool]
+    played: Playing, pictures: list[Animation | Strip], show: Callable[[Frame], None], interrupted: Callable[[], bool]
 ) -> list[Frame]:
     """Play and draw; the last frame of each episode."""
     ends = []
-    for frame in frames_of(plan):
+    for frame in played.frames:
         if interrupted():
             raise KeyboardInterrupt
         for picture in pictures:
@@ -124,36 +121,6 @@ def _drawn(
         if frame.last:
             ends.append(frame)
     return ends
-
-
-# What is played
-
-
-def _planned(scenario: Scenario, mode: str) -> Plan:
-    with hushed():
-        showing = showing_itself(scenario, mode)
-    return planned(showing)
-
-
-def _title(plan: Plan) -> str:
-    scenario = plan.scenario
-    learned = scenario.initial_policy.episodes if scenario.initial_policy is not None else None
-    how = ", likeliest actions" if scenario.acts_only == "greedy" else ""
-    return f"{scenario.name}: {scenario.algorithm.name}, {counted(learned or 0, 'episode')} learned{how}"
-
-
-def _render_mode(scenario: Scenario) -> object:
-    environment = scenario.environment
-    return environment.options.get("render_mode") if isinstance(environment, PettingZooConfig) else None
-
-
-def _without(scenario: Scenario, what: str, mode: str) -> str:
-    """That an environment shows nothing of itself in a way that is wanted."""
-    environment = scenario.environment
-    assert isinstance(environment, PettingZooConfig)  # noqa: S101 - others are always drawn
-    with hushed():
-        found = ", ".join(render_modes(scenario)) or "none"
-    return f"{environment.env} gives no {what} of itself: expected {mode} among its render modes, found {found}"
 
 
 # On the terminal

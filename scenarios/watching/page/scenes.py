@@ -1,7 +1,7 @@
-"""The environment of a run, step by step: an episode that the agents play with what they have learned so far.
+"""The environment of a run, step by step: an episode as it was played, or one with what has been learned so far.
 
-Nothing of the run is touched. While it goes on, the agents act as their newest common checkpoint has it; afterwards
-with the policy that it left.
+Nothing of the run is touched. As it was played is what the environment's journal says. Else the agents act as their
+newest common checkpoint has it, and once the run has ended with the policy that it left.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from scenarios.document.scenario import Scenario
 from scenarios.play.acting import frames_of, showing_itself
 from scenarios.play.evaluate import EvaluationWish, scenario_of
 from scenarios.play.frame import Frame
+from scenarios.replay.recorded.episodes import RecordedEpisodes
 from scenarios.results.document import read_document
 from scenarios.results.folder import RunFolder, is_held
 from scenarios.results.policy import keep_policy
@@ -29,7 +30,7 @@ MOST_FRAMES = 500
 
 
 class SceneMaker:
-    """Plays episodes of a run, another one each time.
+    """Episodes of a run.
 
     Args:
         folder: The run's.
@@ -39,17 +40,37 @@ class SceneMaker:
         self._folder = folder
         self._number = 0
 
-    def episode(self) -> dict[str, Any]:
-        """An episode as {frames, note}, or {problem}, a sentence: for JSON."""
-        self._number += 1
+    def episode(self, asked: object) -> dict[str, Any]:
+        """An episode as {frames, note, journal}, or {problem, journal}, a sentence: for JSON.
+
+        `journal` says whether episodes can be had as they were played.
+
+        Args:
+            asked: {played, number}: whether as it was played, and which one, None for the newest; else a new one.
+        """
+        wish = asked if isinstance(asked, dict) else {}
+        journal = any(self._folder.journals.glob("environment*.journal"))
         try:
-            with temporary_folder() as beside:
-                place, learned = self._policy(beside)
-                if place is None:
-                    return {"problem": "It is drawn as soon as all agents have kept what they have learned."}
-                return {"frames": _frames(place, self._number), "note": learned}
+            shown = self._recorded(wish.get("number")) if wish.get("played") else self._played()
         except (ForetellError, OSError, MemoryError) as error:
-            return {"problem": f"It cannot be drawn: {error}"}
+            shown = {"problem": f"It cannot be drawn: {error}"}
+        return {**shown, "journal": journal}
+
+    def _recorded(self, number: object) -> dict[str, Any]:
+        recorded = RecordedEpisodes(self._folder)
+        episode = number if isinstance(number, int) else recorded.newest()
+        if episode is None:
+            return {"problem": "It is drawn as soon as an episode has been played to its end."}
+        frames = recorded.frames(episode, "rgb_array")
+        return {"frames": list(map(_told, frames[:MOST_FRAMES])), "note": "as it was played", "number": episode}
+
+    def _played(self) -> dict[str, Any]:
+        self._number += 1
+        with temporary_folder() as beside:
+            place, learned = self._policy(beside)
+            if place is None:
+                return {"problem": "It is drawn as soon as all agents have kept what they have learned."}
+            return {"frames": _frames(place, self._number), "note": learned}
 
     def _policy(self, beside: Path) -> tuple[Path | None, str]:
         """Where the policy is, and what it has learned from."""

@@ -110,8 +110,8 @@ def _run_page(site: WatchedSite, client: Client, path: str) -> None:
         feed.hurry()
         view.tell({"answer": {"said": said, "failed": failed}})
 
-    async def draw() -> None:
-        view.tell({"scene": await asyncio.to_thread(scenes.episode)})
+    async def draw(event: GenericEventArguments) -> None:
+        view.tell({"scene": await asyncio.to_thread(scenes.episode, event.args)})
 
     view.on("order", answer)
     view.on("scene", draw)

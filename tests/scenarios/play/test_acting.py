@@ -121,5 +121,5 @@ def test_who_has_ended_does_nothing_any_more(tmp_path: Path) -> None:
 
 def test_an_environment_that_cannot_show_itself_is_left_as_it_is(tmp_path: Path) -> None:
     scenario = scenario_of(EvaluationWish(train("masked", tmp_path / "run"), 1))
-    assert render_modes(scenario) == ()
+    assert render_modes(scenario.environment, 1) == ()
     assert showing_itself(scenario, "ansi") is scenario

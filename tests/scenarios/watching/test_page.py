@@ -34,7 +34,7 @@ def runs(tmp_path_factory):
     """A folder with a run that goes on, and one that has ended."""
     chromium_path()
     root = tmp_path_factory.mktemp("runs")
-    simulate_here(root / "ended", "exchange-quick", "--episodes", "3", *TINY)
+    simulate_here(root / "ended", "exchange-quick", "--episodes", "3", "--set", "transport.journal=true", *TINY)
     with start("run", "exchange-quick", "--episodes", "1000000", *LIVE, "--out", str(root / "live")) as process:
         until(lambda: _episodes(root / "live") > 2 or process.poll() is not None, "the beginning of the run")
         assert process.poll() is None, process.stderr.read()
@@ -105,8 +105,28 @@ def test_graph_curve_and_tables_move_with_the_run(page):
 def test_the_environment_is_drawn_with_what_was_learned_so_far(page):
     expect(page.locator(".scene .told")).to_contain_text("team return")
     expect(page.locator(".scene header")).to_contain_text("as learned after episode")
+    expect(page.get_by_label("Which episodes")).to_be_hidden()
     drawn = "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(Boolean)"
     assert page.locator(".scene canvas").evaluate(drawn)
+
+
+def test_episodes_of_a_run_with_a_journal_are_drawn_as_they_were_played(browser, url):
+    opened = Window(browser, url)
+    page = opened.page
+    page.get_by_role("link", name="ended", exact=True).click()
+    expect(page.locator(".scene header")).to_contain_text("as learned in the end")
+    page.get_by_label("Which episodes").select_option("played")
+    expect(page.locator(".scene header")).to_contain_text("episode 2 as it was played")
+    page.get_by_label("Episode", exact=True).fill("1")
+    page.get_by_label("Episode", exact=True).press("Enter")
+    expect(page.locator(".scene header")).to_contain_text("episode 1 as it was played")
+    page.get_by_label("Episode", exact=True).fill("9")
+    page.get_by_label("Episode", exact=True).press("Enter")
+    expect(page.locator(".scene .told")).to_contain_text("episode 9 was not played to its end in")
+    page.get_by_role("button", name="Newest episode").click()
+    expect(page.locator(".scene header")).to_contain_text("episode 2 as it was played")
+    expect(page.locator(".scene .told")).to_contain_text("team return")
+    opened.close()
 
 
 def test_a_partition_is_added_and_healed_with_the_mouse_and_stands_in_the_ledger(page, runs, tmp_path):

@@ -20,7 +20,7 @@ export class RunPage {
     this.faults = new Faults(this.network, (wish) => emit("order", wish));
     this.agents = new Agents((place) => this.#toggle(this.network.nodes, place));
     this.edges = new Edges((place) => this.#toggle(this.network.lines, place));
-    this.scene = new SceneView(() => emit("scene"));
+    this.scene = new SceneView((wish) => emit("scene", wish));
     const middle = h("div", { class: "middle" }, this.curve.panel, this.timeline.panel);
     host.append(this.heading.element, h("div", { class: "panels" }, this.network.panel, middle, this.faults.panel,
       this.agents.panel, this.edges.panel, this.scene.panel));
@@ -43,7 +43,7 @@ export class RunPage {
     this.timeline.take(this.state, changed);
     this.faults.take(this.state, changed);
     this.#tables();
-    if (changed.has("all")) this.emit("scene");
+    if (changed.has("all")) this.emit("scene", this.scene.wish());
   }
 
   close() {
@@ -55,7 +55,7 @@ export class RunPage {
   /** Draw an episode; where there is none to draw yet, ask again later. */
   #draw(scene) {
     this.scene.take(scene);
-    if (scene.problem && this.state.goesOn) setTimeout(() => this.emit("scene"), 15000);
+    if (scene.problem && this.state.goesOn) setTimeout(() => this.emit("scene", this.scene.wish()), 15000);
   }
 
   #tables() {

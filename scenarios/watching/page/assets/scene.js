@@ -1,10 +1,10 @@
-// The environment, step by step: an episode as the agents play it with what they have learned.
+// The environment, step by step: an episode as it was played, or as the agents play it with what they have learned.
 import { h, number, panel, style } from "./dom.js";
 
 const STEP_MS = 320;
 const COLORS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8a7f00", "#6b7280"];
 
-/** A picture of an episode with the buttons of a player; `ask()` wants another episode. */
+/** A picture of an episode with the buttons of a player; `ask({played, number})` wants an episode. */
 export class SceneView {
   constructor(ask) {
     this.note = h("span", { class: "dim" });
@@ -14,9 +14,14 @@ export class SceneView {
     this.image = h("img", { hidden: true, alt: "What the environment shows of itself" });
     this.play = h("button", { type: "button", class: "quiet", "aria-label": "Play or pause", onclick: () => this.#toggle() }, "❚❚");
     this.slider = h("input", { type: "range", min: 0, max: 0, value: 0, "aria-label": "Step", oninput: () => this.#to(Number(this.slider.value)) });
-    this.another = h("button", { type: "button", class: "quiet", onclick: () => this.#ask(ask) }, "Another episode");
+    this.another = h("button", { type: "button", class: "quiet", onclick: () => this.#ask() }, "Another episode");
+    this.which = h("select", { "aria-label": "Which episodes", hidden: true, onchange: () => this.#choose() },
+      h("option", { value: "learned" }, "as learned"), h("option", { value: "played" }, "as played"));
+    this.number = h("input", { type: "number", min: 0, hidden: true, "aria-label": "Episode", onchange: () => this.#ask(this.number.value) });
     this.told = h("div", { class: "dim told" }, "…");
-    this.panel.body.append(h("div", { class: "stage" }, this.canvas, this.text, this.image), h("div", { class: "row" }, this.play, this.slider, this.another), this.told);
+    this.panel.body.append(h("div", { class: "stage" }, this.canvas, this.text, this.image), h("div", { class: "row" }, this.play, this.slider),
+      h("div", { class: "row" }, this.which, this.number, this.another), this.told);
+    this.ask = ask;
     this.playing = !matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.at = 0;
     this.timer = setInterval(() => this.playing && !document.hidden && this.frames && this.#to((this.at + 1) % (this.frames.length + 3)), STEP_MS);
@@ -25,9 +30,16 @@ export class SceneView {
     this.#draw_button();
   }
 
-  /** Take {frames, note} or {problem}. */
-  take({ frames, note, problem }) {
+  /** What is wanted, as `ask` takes it. */
+  wish(number = "") {
+    return { played: this.which.value === "played", number: number === "" ? null : Number(number) };
+  }
+
+  /** Take {frames, note, number, journal} or {problem, journal}. */
+  take({ frames, note, problem, number: episode, journal }) {
     this.another.disabled = false;
+    this.which.hidden = !journal;
+    if (episode != null) this.number.value = episode;
     if (problem) {
       this.told.textContent = problem;
       this.canvas.hidden = !this.frames;
@@ -35,7 +47,7 @@ export class SceneView {
     }
     this.canvas.hidden = false;
     this.frames = frames;
-    this.note.textContent = note;
+    this.note.textContent = episode == null ? note : `episode ${episode} ${note}`;
     this.slider.max = frames.length - 1;
     this.#to(0);
   }
@@ -59,9 +71,16 @@ export class SceneView {
     this.resizing.disconnect();
   }
 
-  #ask(ask) {
+  #ask(number) {
     this.another.disabled = true;
-    ask();
+    this.ask(this.wish(number));
+  }
+
+  #choose() {
+    const played = this.which.value === "played";
+    this.number.hidden = !played;
+    this.another.textContent = played ? "Newest episode" : "Another episode";
+    this.#ask();
   }
 
   #toggle() {
