@@ -54,7 +54,20 @@ def study(
     """Run an experiment of the paper, or one of ours; what is done already is not run again."""
     from scenarios.commands.experiments.study import Wish, conduct  # noqa: PLC0415
 
-    wish = Wish(name, quick, seeds, jobs, tasks, algorithms, assignments, tuned, instances, out, cluster, discard_runs)
+    wish = Wish(
+        name,
+        quick=quick,
+        seeds=seeds,
+        jobs=jobs,
+        cluster=cluster,
+        tasks=tasks,
+        algorithms=algorithms,
+        assignments=assignments,
+        tuned=tuned,
+        instances=instances,
+        out=out,
+        discard_runs=discard_runs,
+    )
     conduct(wish)
 
 

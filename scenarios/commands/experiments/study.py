@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
@@ -43,6 +43,7 @@ class Wish:
     """The words of one `foretell study`, as the command line has them; None or empty where one was not given."""
 
     name: str
+    _: KW_ONLY
     quick: bool = False
     seeds: int | None = None
     jobs: int | None = None
