@@ -39,7 +39,9 @@ def step_toward(own: np.ndarray, others: Mapping[str, np.ndarray], weights: Mapp
         others: theta_j by name, in the order in which they are added, each of the same shape.
         weights: c_ij by name.
     """
-    step = np.zeros_like(own)
+    step, apart = np.zeros_like(own), np.empty_like(own)
     for name, array in others.items():
-        step += (array - own) * np.float32(weights[name])
+        np.subtract(array, own, out=apart)
+        apart *= np.float32(weights[name])
+        step += apart
     return step

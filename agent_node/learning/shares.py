@@ -14,6 +14,7 @@ from agent_node.learning import consensus
 from agent_node.learning.algorithm import Algorithm
 from agent_node.learning.fields import Arrays, Field, Kind, ShareShape
 from broker.errors import ProtocolViolation
+from broker.wire.arrays import all_finite
 
 SUM_TOLERANCE = 1e-3
 """How far a distribution's sum may be from 1: ten times what float32 rounding gives for 1000 actions."""
@@ -234,7 +235,7 @@ def _check(array: np.ndarray, field: Field) -> None:
         _check_mask(array, field)
     elif kind is Kind.BOUNDED:
         _check_bounds(array, field)
-    elif kind is Kind.REAL and not np.isfinite(array).all():
+    elif kind is Kind.REAL and not all_finite(array.reshape(-1)):
         msg = f"{field.name}: expected finite numbers, found NaN or infinity"
         raise ProtocolViolation(msg)
 

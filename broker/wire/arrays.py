@@ -62,7 +62,8 @@ class Layout:
             msg = f"expected {self.size_bytes} bytes of arrays, found {len(data)}"
             raise ValueError(msg)
         for offset, dtype, count in self.floats:
-            _check_finite(np.frombuffer(data, dtype, count, offset))
+            if not all_finite(np.frombuffer(data, dtype, count, offset)):
+                raise ValueError("an array holds NaN or infinity")
 
 
 class _Layouts(dict[str, Layout]):
@@ -177,8 +178,8 @@ def _described(name: str, dtype: np.dtype[Any], shape: Shape) -> str:
     return f"{name} {_NAMES[dtype]} {'x'.join(map(str, shape))}"
 
 
-def _check_finite(flat: np.ndarray) -> None:
+def all_finite(flat: np.ndarray) -> bool:
+    """Whether an array, (n,) of a float dtype, holds neither NaN nor infinity."""
     # A finite sum of squares proves finite numbers; only where it overflows must each be looked at.
     with np.errstate(all="ignore"):
-        if not (math.isfinite(np.dot(flat, flat)) or np.isfinite(flat).all()):
-            raise ValueError("an array holds NaN or infinity")
+        return math.isfinite(np.dot(flat, flat)) or bool(np.isfinite(flat).all())
