@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from runs import children_of, start, until
+from pages.door import Door
+from runs import children_of, foretell, start, until
 
 from scenarios.running.procfs import is_alive
+
+
+@functools.cache
+def forking() -> str:
+    """For FORETELL_DOOR: what commands start for each cell, whose imports are there already.
+
+    Such a cell does not end with who started it.
+    """
+    door = Door()
+    atexit.register(door.__exit__)
+    return str(door.program)
+
+
+def foretell_forking(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of many runs to its end, neither it nor they import all anew."""
+    return foretell(*arguments, FORETELL_DOOR=forking())
 
 
 def finished(out: Path) -> dict[str, int]:

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -173,17 +173,29 @@ def warm_server(*imported: str) -> socket.socket:
 
 def start(*arguments: str, **environment: str) -> Started:
     """Start the command in a process group of its own, as a terminal would; it need not import all anew."""
+    output, its_output = os.pipe()
+    errors, its_errors = os.pipe()
+    answers = _asked(arguments, environment, its_output, its_errors)
+    os.close(its_output)
+    os.close(its_errors)
+    return Started(answers, output, errors)
+
+
+def start_on(screen: int, *arguments: str, **environment: str) -> Started:
+    """The same with `screen` for its output and errors, none of which is heard here."""
+    nothing = [os.open(os.devnull, os.O_RDONLY) for _ in ("output", "errors")]
+    return Started(_asked(arguments, environment, screen, screen), *nothing)
+
+
+def _asked(arguments: Sequence[str], environment: Mapping[str, str], output: int, errors: int) -> socket.socket:
+    """Where warm.py answers that it has forked a command, and how that ended."""
     sys.audit("foretell.start")  # see tests/conftest.py
     request = json.dumps([arguments, os.environ | environment, str(Path.cwd())]).encode()
     assert len(request) < LARGEST_REQUEST
     ours, its = socket.socketpair()
-    output, its_output = os.pipe()
-    errors, its_errors = os.pipe()
-    socket.send_fds(warm_server(), [request], [its.fileno(), its_output, its_errors])
-    its.close()
-    os.close(its_output)
-    os.close(its_errors)
-    return Started(ours, output, errors)
+    with its:
+        socket.send_fds(warm_server(), [request], [its.fileno(), output, errors])
+    return ours
 
 
 class StartedAfresh(subprocess.Popen[str]):

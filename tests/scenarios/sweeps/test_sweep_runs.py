@@ -8,8 +8,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from batches import finished, stop_in_the_middle_of_a_cell
-from runs import foretell, simulate_here, start, until
+from batches import finished, foretell_forking, forking, stop_in_the_middle_of_a_cell
+from runs import simulate_here, start, until
 from sweep_cases import SMALL
 
 from broker.errors import UserError
@@ -46,7 +46,7 @@ def uninterrupted(tmp_path_factory):
     """A sweep's folder; the file of its scenario vanished when its first run had begun."""
     folder = tmp_path_factory.mktemp("sweeps")
     file, out = write_documents(folder), folder / "whole"
-    with start("sweep", file, "--jobs", "1", "--out", str(out)) as process:
+    with start("sweep", file, "--jobs", "1", "--out", str(out), FORETELL_DOOR=forking()) as process:
         until(lambda: list(out.glob("runs/*/run.sqlite")), "the first run")
         (folder / "task.toml").unlink()
         stdout, stderr = process.communicate()
@@ -62,7 +62,7 @@ def test_a_killed_sweep_goes_on_and_gives_the_same_files_byte_for_byte(uninterru
     code, _ = stop_in_the_middle_of_a_cell(out, ["sweep", file], signal.SIGKILL, done=1)
     assert code == -signal.SIGKILL
     first = finished(out)
-    result = foretell("sweep", file, "--out", str(out))
+    result = foretell_forking("sweep", file, "--out", str(out))
     assert result.returncode == 0, result.stderr
     assert "2 runs, " in result.stderr
     assert first.items() <= finished(out).items()  # what was done was not run again
