@@ -14,8 +14,6 @@ from pathlib import Path
 from runs import warm_server
 from warm import ANSWER, LARGEST_REQUEST
 
-_IMPORTED = ("scenarios.studies.figures", "scenarios.play.picture", "scipy.stats")
-"""No commands: those find out from FORETELL_DOOR what they start."""
 _CLIENT = """#!{python} -IS
 import json, os, signal, socket, struct, sys
 
@@ -79,7 +77,7 @@ class Door:
             request, files, _, _ = socket.recv_fds(caller, LARGEST_REQUEST, 3)
             ours, its = socket.socketpair()
             given, output, errors = files
-            socket.send_fds(warm_server(*_IMPORTED), [request], [its.fileno(), output, errors, given])
+            socket.send_fds(warm_server(), [request], [its.fileno(), output, errors, given])
             for file in files:
                 os.close(file)
             its.close()

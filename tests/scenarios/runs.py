@@ -87,7 +87,9 @@ class Started:
 
     def __init__(self, answers: socket.socket, output: int, errors: int) -> None:
         self._answers = answers
-        self.stdout, self.stderr = os.fdopen(output, encoding="utf-8"), os.fdopen(errors, encoding="utf-8")
+        self.stdout, self.stderr = (
+            os.fdopen(each, encoding="utf-8", errors="backslashreplace") for each in (output, errors)
+        )
         self._pid = self._answer()
         self.returncode: int | None = None
 
@@ -155,12 +157,12 @@ class Started:
 
 
 @functools.cache
-def warm_server(*imported: str) -> socket.socket:
-    """Start what forks commands, with these modules imported besides; it ends with this process."""
+def warm_server() -> socket.socket:
+    """Start what forks commands; it ends with this process."""
     ours, its = socket.socketpair()
     with its:
         process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("warm.py")), str(its.fileno()), *imported],
+            [sys.executable, str(Path(__file__).with_name("warm.py")), str(its.fileno())],
             pass_fds=[its.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

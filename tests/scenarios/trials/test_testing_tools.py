@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from batches import forking
 from hypothesis import given
 from hypothesis import strategies as st
 from runs import TINY
-from batches import forking
 from runs import foretell as command
 
 from broker.errors import UserError
