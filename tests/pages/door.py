@@ -1,4 +1,7 @@
-"""A `foretell` that shells find and that costs no imports: each call is forked by warm.py, with the shell's files."""
+"""Programs that shells find and that cost no imports: each call is forked by warm.py, with the shell's files.
+
+Called `foretell` it is that command, called `python` an interpreter, and called otherwise the module of its name.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,12 @@ import json, os, signal, socket, struct, sys
 
 door = socket.socket(socket.AF_UNIX)
 door.connect({door!r})
-words = sys.argv[1:]
+name, *words = sys.argv
+name = os.path.basename(name)
 if words[:3] == ["-P", "-m", "scenarios"]:
     words = words[3:]
+elif name not in ("foretell", "python", "python3"):
+    words = ["-m", name, *words]
 socket.send_fds(door, [json.dumps([words, dict(os.environ), os.getcwd()]).encode()], [0, 1, 2])
 
 
@@ -44,7 +50,7 @@ class Door:
         self._folder = tempfile.TemporaryDirectory(prefix="ft")  # not one of pytest's: sockets have short names
         root = Path(self._folder.name)
         self.program = root / "foretell"
-        """What shells call."""
+        """What shells call, or links to it with other names."""
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(str(root / "door"))
         self._listening.listen()

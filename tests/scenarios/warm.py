@@ -8,7 +8,8 @@ of its learning curve, which takes as long as the run itself: see sketch.py. Wha
 about what is drawn is tested with a fresh interpreter: see `foretell_afresh` and `start_afresh` in runs.py.
 
 Run as a script, with the number of an inherited socket. Each request on the socket
-is a JSON list of words, environment and folder, with three files or four: a socket for the answers, the command's
+is a JSON list of words, environment and folder, with three files or four (words of `foretell`, or what an interpreter
+takes that executes a module or a script): a socket for the answers, the command's
 standard output and error, and its input, if it has one. The answers are the command's process id and, when it has
 ended, its exit code. It ends when the other side of its socket is closed. Where the environment has FORETELL_DOOR, the
 path of a program that asks here too (pages/door.py), commands that start others start that one.
@@ -120,22 +121,36 @@ def _become(words: list[str], environment: dict[str, str], folder: str) -> None:
     os.environ.clear()
     os.environ.update(environment)
     sys.path += [each for each in environment.get("PYTHONPATH", "").split(os.pathsep) if each]  # as a new one would
-    sys.argv = ["foretell", *words]
     if "PYTHONIOENCODING" in environment:
         for name, number in (("stdout", 1), ("stderr", 2)):
             file = io.FileIO(number, "w", closefd=False)
             setattr(sys, name, io.TextIOWrapper(file, environment["PYTHONIOENCODING"]))
     if "FORETELL_DOOR" in environment:
         _start_through(environment["FORETELL_DOOR"])
-    util.spawnv_passfds = _start  # type: ignore[attr-defined]
     code: object = 0
     try:
-        runpy.run_module(_COMMAND, run_name="__main__", alter_sys=True)
+        _execute(words, folder)
     except SystemExit as ended:
         code = ended.code
     if isinstance(code, int | None):
         _end(code or 0)
     sys.exit(code)
+
+
+def _execute(words: list[str], folder: str) -> None:
+    match words:
+        case ["-m", module, *others]:
+            sys.path.insert(0, folder)
+        case [script, *others] if script.endswith(".py"):
+            sys.path.insert(0, str(Path(folder, script).parent))
+            sys.argv = words
+            runpy.run_path(script, run_name="__main__")
+            return
+        case others:
+            util.spawnv_passfds = _start  # type: ignore[attr-defined]
+            module = _COMMAND
+    sys.argv = [module, *others]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 def _start_through(door: str) -> None:
