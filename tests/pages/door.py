@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import sys
@@ -91,8 +92,10 @@ class Door:
                 said = ours.recv(ANSWER.size, socket.MSG_WAITALL)
                 (pid,) = ANSWER.unpack(said)
                 self._pids.add(pid)
-                with contextlib.suppress(BrokenPipeError):  # who called is gone; what was called goes on
+                with contextlib.suppress(BrokenPipeError):
                     caller.sendall(said)
+                if ours not in select.select([ours, caller], [], [])[0]:
+                    os.killpg(pid, signal.SIGKILL)  # as a leash does: who called has been killed
                 said = ours.recv(ANSWER.size, socket.MSG_WAITALL)
                 self._pids.discard(pid)
                 caller.sendall(said)

@@ -18,10 +18,7 @@ from scenarios.running.procfs import is_alive
 
 @functools.cache
 def forking() -> str:
-    """For FORETELL_DOOR: what commands start for each cell, whose imports are there already.
-
-    Such a cell does not end with who started it.
-    """
+    """For FORETELL_DOOR: what a command starts to start itself anew, whose imports are there already."""
     door = Door()
     atexit.register(door.__exit__)
     return str(door.program)

@@ -24,6 +24,7 @@ from limits import LIMIT_S
 from sketch import sketch
 from warm import ANSWER, LARGEST_REQUEST
 
+from broker.errors import UserError
 from scenarios.results.folder import RunFolder
 from scenarios.results.reader import read_store
 from scenarios.running.procfs import writers_of
@@ -220,6 +221,15 @@ def start_afresh(*arguments: str) -> StartedAfresh:
 def summary(out: Path) -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     return loaded
+
+
+def recorded(out: Path) -> int:
+    """How many episodes of a run have been recorded, whatever there is of it."""
+    try:
+        with read_store(RunFolder(out).store) as store:
+            return store.count_episodes()
+    except UserError:
+        return 0
 
 
 def run_name(out: Path) -> str:

@@ -19,9 +19,8 @@ from pathlib import Path
 import pytest
 from batches import forking
 from limits import LIMIT_S
-from runs import TINY, command, foretell, participant_pid, simulate_here, start, start_on, summary, until
+from runs import TINY, command, foretell, participant_pid, recorded, simulate_here, start, start_on, summary, until
 
-from broker.errors import UserError
 from broker.wire.records import EventRecord
 from scenarios.commands.main import main
 from scenarios.commands.notes import Notes
@@ -245,14 +244,6 @@ def test_results_that_find_no_room_are_a_sentence():
         )
     assert done.returncode == 2
     assert done.stderr == "foretell: cannot write to standard output: No space left on device\n"
-
-
-def recorded(out: Path) -> int:
-    try:
-        with read_store(out / "run.sqlite") as store:
-            return store.count_episodes()
-    except UserError:
-        return 0
 
 
 @pytest.mark.processes
