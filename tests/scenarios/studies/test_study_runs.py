@@ -9,9 +9,8 @@ import signal
 import subprocess
 
 import pytest
-from batches import finished, foretell_forking, stop_in_the_middle_of_a_cell
-from limits import LIMIT_S
-from runs import children_of, command, foretell, start_afresh, until
+from batches import finished, foretell_forking, forking_crew, stop_in_the_middle_of_a_cell
+from runs import children_of, command, foretell, start, until
 
 from broker.errors import ForetellError, UserError
 from scenarios.commands.command_line import FORETELL
@@ -74,12 +73,12 @@ def test_an_interrupted_study_goes_on_and_gives_the_same_files_byte_for_byte(uni
 )
 def test_no_process_outlives_its_study_however_that_ends(signal_number, code, tmp_path):
     children = {}
-    with start_afresh(*FIG1, "--set", "episodes=1000000", "--jobs", "1", "--out", str(tmp_path)) as process:
+    with start(*FIG1, "--set", "episodes=1000000", "--jobs", "1", "--out", str(tmp_path)) as process:
         until(lambda: list(tmp_path.glob("runs/*/run.sqlite")), "the first run")
         children = children_of(process.pid)
         assert children
         os.kill(process.pid, signal_number)
-        _, stderr = process.communicate(timeout=LIMIT_S)
+        _, stderr = process.communicate()
     try:
         assert process.returncode == code
         assert "Traceback" not in stderr
@@ -232,7 +231,7 @@ def test_a_cell_whose_run_is_discarded_leaves_its_outcome(tmp_path):
     folder, cell = Folder(tmp_path), tiny_cell("good")
     keeping = Outcomes(folder, discard_runs=True)
     with folder.held():
-        Runner(LocalCrew(FORETELL), folder, 1, keeping, show=lambda _: None, interrupted=lambda: False).run([cell])
+        Runner(forking_crew(), folder, 1, keeping, show=lambda _: None, interrupted=lambda: False).run([cell])
     assert not folder.run(cell).root.exists()
     assert keeping.is_done(cell, resolved(cell))
     assert keeping.of(cell).episodes == resolved(cell).episodes
