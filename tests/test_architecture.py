@@ -447,7 +447,9 @@ def test_torch_is_imported_for_a_gradient_for_files_of_its_own_and_by_benchmarks
     for path in modules():
         relative = path.relative_to(ROOT).as_posix()
         if relative not in BESIDE_TORCH:
-            assert "torch" not in {name.split(".")[0] for name in top_level_imports(path)}, relative
+            early = set(top_level_imports(path))
+            assert "torch" not in {name.split(".")[0] for name in early}, relative
+            assert not {each.removesuffix(".py").replace("/", ".") for each in BESIDE_TORCH} & early, relative
         if relative not in BESIDE_TORCH | FIND_A_GRADIENT_OR_WRITE_FOR_TORCH:
             late = {name.split(".")[0] for name in imports(path)} - annotations_alone(path)
             assert "torch" not in late, relative
