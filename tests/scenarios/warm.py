@@ -16,6 +16,7 @@ path of a program that asks here too (pages/door.py), commands that start others
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import json
@@ -25,6 +26,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 from multiprocessing import util
 from pathlib import Path
 from typing import get_args
@@ -37,10 +39,13 @@ from scenarios.running.ways import WayName, way_called
 
 ANSWER = struct.Struct("q")
 LARGEST_REQUEST = 1 << 20
+_COMMAND = "scenarios.commands.main"
 _IMPORTED = (
     *("agent_node.node", "env_service.service", "scenarios.commands.terminal", "scenarios.results.proof"),
     *("broker.servers.forwarder", "broker.servers.mqtt_server", "broker.security.curve", "broker.security.mqtt_access"),
+    *("scenarios.running.simulated.profile", "scenarios.telemetry.writer"),
     "scipy.stats",  # for the proof of every run with faults
+    _COMMAND,
 )
 
 
@@ -50,6 +55,7 @@ def main() -> None:
         limit_threads()
         for name in (*_IMPORTED, *sys.argv[2:]):
             importlib.import_module(name)
+        del sys.modules[_COMMAND]  # it is executed as a script
         for way in get_args(WayName):
             way_called(way)
         sketch_the_curve()
@@ -112,7 +118,23 @@ def _become(words: list[str], environment: dict[str, str], folder: str) -> None:
     if "FORETELL_DOOR" in environment:
         command_line.FORETELL = (sys.executable, "-IS", environment["FORETELL_DOOR"])
     util.spawnv_passfds = _start  # type: ignore[attr-defined]
-    runpy.run_module("scenarios.commands.main", run_name="__main__", alter_sys=True)
+    code: object = 0
+    try:
+        runpy.run_module(_COMMAND, run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        code = ended.code
+    if isinstance(code, int | None):
+        _end(code or 0)
+    sys.exit(code)
+
+
+def _end(code: int) -> None:
+    """End as an interpreter does, but for the imports that are taken apart then, which takes as long as the rest."""
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 _start_afresh = util.spawnv_passfds  # type: ignore[attr-defined]
