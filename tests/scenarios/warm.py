@@ -7,12 +7,12 @@ started as an interpreter, and so has its imports too. And at the end of a run a
 of its learning curve, which takes as long as the run itself: see sketch.py. What is claimed about a start itself or
 about what is drawn is tested with a fresh interpreter: see `foretell_afresh` and `start_afresh` in runs.py.
 
-Run as a script, with the number of an inherited socket. Each request on the socket
-is a JSON list of words, environment and folder, with three files or four (words of `foretell`, or what an interpreter
-takes that executes a module or a script): a socket for the answers, the command's
-standard output and error, and its input, if it has one. The answers are the command's process id and, when it has
-ended, its exit code. It ends when the other side of its socket is closed. Where the environment has FORETELL_DOOR, the
-path of a program that asks here too (pages/door.py), commands that start others start that one.
+Run as a script, with the number of an inherited socket. Each request on the socket is a JSON list of words, environment
+and folder, with three files or four: a socket for the answers, standard output and error, and the input, if there is
+one. The words are those of `foretell`, or `-m MODULE ...` or `SCRIPT.py ...`, as an interpreter takes them. The answers
+are the process id and, when it has ended, its exit code. It ends when the other side of its socket is closed. Where the
+environment has FORETELL_DOOR, the path of a program that asks here too (pages/door.py), commands that start themselves
+anew start that one.
 """
 
 from __future__ import annotations
