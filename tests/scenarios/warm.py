@@ -51,7 +51,7 @@ _IMPORTED = (
     *("broker.servers.forwarder", "broker.servers.mqtt_server", "broker.security.curve", "broker.security.mqtt_access"),
     *("scenarios.running.simulated.profile", "scenarios.telemetry.writer"),
     *("scenarios.studies.figures", "scenarios.play.picture"),
-    "scipy.stats",  # for the proof of every run with faults
+    *("scipy.special", "scipy.stats"),  # for the proof of every run with faults, and for intervals
     _COMMAND,
 )
 
