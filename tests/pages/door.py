@@ -67,7 +67,7 @@ class Door:
     def __exit__(self, *_: object) -> None:
         self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
-        for pid in self._pids:
+        for pid in tuple(self._pids):  # those that end now leave the set
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
         self._folder.cleanup()
