@@ -50,12 +50,14 @@ class _BuildPy(build_py):
         super().run()
         if not COMPILES:
             return
+        libraries = build(MACHINE, BUILT)
         if self.editable_mode:
-            build(MACHINE, BUILT)
             return
         into = Path(self.build_lib) / "broker" / "arithmetic" / BUILT.name
         shutil.rmtree(into, ignore_errors=True)  # another machine's
-        build(MACHINE, into)
+        into.mkdir(parents=True)
+        for library in libraries:
+            shutil.copy(library, into)
 
 
 class _Wheel(bdist_wheel):

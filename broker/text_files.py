@@ -58,9 +58,12 @@ def read_file(path: Path, most_bytes: int) -> bytes:
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     try:
-        kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
+        found = os.fstat(descriptor)
+        kind = stat.S_IFMT(found.st_mode)
         if kind != stat.S_IFREG:
             raise _refusal(path, f"expected a file, found {_KINDS.get(kind, 'something else')}")
+        if found.st_size > most_bytes:
+            raise _refusal(path, f"expected at most {most_bytes} bytes, found more")
         content = bytearray()
         while chunk := os.read(descriptor, _CHUNK_BYTES):
             content += chunk

@@ -203,9 +203,14 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@cache
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(tree_of(path)))
+
+
 def imports(path: Path) -> Iterator[str]:
     """Dotted names of everything a module imports, wherever in it."""
-    for node in ast.walk(tree_of(path)):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -215,7 +220,7 @@ def imports(path: Path) -> Iterator[str]:
 
 def reached(path: Path) -> Iterator[str]:
     """Dotted names of our own modules that a module imports, starts with `-m`, preloads or names in a string."""
-    for node in ast.walk(tree_of(path)):
+    for node in nodes_of(path):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -352,7 +357,7 @@ def test_python_commands_and_trials_play_scenarios_through_one_door() -> None:
     found = {
         path.relative_to(ROOT).as_posix()
         for path in modules()
-        for node in ast.walk(tree_of(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.ImportFrom)
         and (node.module or "").startswith("scenarios.running.control")
         and "run" in {alias.name for alias in node.names}
@@ -416,7 +421,7 @@ def test_the_date_is_asked_for_only_where_people_read_it_or_a_certificate_holds_
     found = {
         path.relative_to(ROOT).as_posix()
         for path in modules()
-        for node in ast.walk(tree_of(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.Call) and ast.unparse(node.func) in DATES
     }
     assert found == KNOW_THE_DATE
@@ -426,7 +431,7 @@ def test_patience_is_counted_in_time_that_a_process_has_lived_through() -> None:
     """`give_up_at` is how it is called everywhere."""
     found = set()
     for path in modules():
-        for node in ast.walk(tree_of(path)):
+        for node in nodes_of(path):
             if isinstance(node, ast.Assign) and any(ast.unparse(target) == "give_up_at" for target in node.targets):
                 found |= {path.relative_to(ROOT)} if "time.monotonic()" in ast.unparse(node.value) else set()
     found = {path for path in found if "bench" not in path.parts}
@@ -442,7 +447,9 @@ def test_torch_is_imported_for_a_gradient_for_files_of_its_own_and_by_benchmarks
     for path in modules():
         relative = path.relative_to(ROOT).as_posix()
         if relative not in BESIDE_TORCH:
-            assert "torch" not in {name.split(".")[0] for name in top_level_imports(path)}, relative
+            early = set(top_level_imports(path))
+            assert "torch" not in {name.split(".")[0] for name in early}, relative
+            assert not {each.removesuffix(".py").replace("/", ".") for each in BESIDE_TORCH} & early, relative
         if relative not in BESIDE_TORCH | FIND_A_GRADIENT_OR_WRITE_FOR_TORCH:
             late = {name.split(".")[0] for name in imports(path)} - annotations_alone(path)
             assert "torch" not in late, relative
@@ -474,7 +481,7 @@ def test_nobody_unpickles_or_evaluates_anything() -> None:
         assert not {"pickle", "dill", "cloudpickle", "marshal", "shelve"} & {
             name.split(".")[0] for name in imports(path)
         }, path
-        for node in ast.walk(tree_of(path)):
+        for node in nodes_of(path):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id not in {"eval", "exec"}, path
 
@@ -484,7 +491,7 @@ def test_the_generators_that_a_process_shares_are_touched_by_one_file_which_draw
     allowed = {"MT19937", "BitGenerator", "get_state", "set_state", "get_bit_generator", "set_bit_generator"}
     lending = ROOT / "env_service/global_streams.py"
     for path in modules():
-        for node in ast.walk(tree_of(path)):
+        for node in nodes_of(path):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("numpy.random"):
                 taken = {alias.name for alias in node.names}
                 assert taken <= (allowed if path == lending else {"Generator", "Philox"}), f"{path} takes {taken}"
@@ -496,7 +503,7 @@ def test_the_generators_that_a_process_shares_are_touched_by_one_file_which_draw
 def test_no_module_draws_from_a_hidden_stream() -> None:
     hidden = {"np.random", "numpy.random", "torch.random"}
     for path in modules():
-        for node in ast.walk(tree_of(path)):
+        for node in nodes_of(path):
             if isinstance(node, ast.Attribute) and ast.unparse(node.value) in hidden:
                 assert node.attr in {"Generator", "Philox"}, f"{path}: {ast.unparse(node)} draws from a hidden stream"
 
@@ -540,7 +547,7 @@ def test_public_names_have_docstrings() -> None:
 
 def test_functions_stay_short() -> None:
     for path in modules():
-        for node in ast.walk(tree_of(path)):
+        for node in nodes_of(path):
             if isinstance(node, ast.FunctionDef):
                 lines = (node.end_lineno or 0) - node.lineno + 1
                 assert lines <= 50, f"{path.relative_to(ROOT)}: {node.name} has {lines} lines"

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent_node.learning.learner import Learner
 from agent_node.learning.shares import ShareFormat
@@ -24,7 +24,6 @@ from agent_node.registry import load_algorithm
 from broker.participants.life import ParticipantLife
 from broker.wire.codec import Codec
 from env_service.environments import make_task
-from scenarios.bench.bare import BareTrial
 from scenarios.document.plan import Plan
 from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
@@ -33,6 +32,9 @@ from scenarios.results.observer import Observer, Progress, ShowProgress
 from scenarios.results.temporary import temporary_folder
 from scenarios.running.control.run import run
 from scenarios.running.simulated.simulate import simulated
+
+if TYPE_CHECKING:  # it imports torch
+    from scenarios.bench.bare import BareTrial
 
 _USEFUL = ("environment", "mathematics: acting", "mathematics: learning", "mathematics: making shares")
 _BACKGROUND, _REST = "background threads", "protocol and delivery"
@@ -124,6 +126,8 @@ def measure_pace(scenario: Scenario, blocks: int, episodes: int) -> Pace:
         blocks: Pairs of blocks that count; one more goes before them and does not.
         episodes: Training episodes of a block.
     """
+    from scenarios.bench.bare import BareTrial  # noqa: PLC0415
+
     turns = _Turns(BareTrial(scenario), episodes)
     _simulate(make_plan(scenario.model_copy(update={"episodes": (blocks + 1) * episodes})), turns)
     pairs = turns.pairs_ms[1:]

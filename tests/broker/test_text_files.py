@@ -58,11 +58,27 @@ def test_a_socket_is_no_file(place):
             read_text(place, 100)
 
 
-def test_what_never_ends_is_read_up_to_a_size(place):
-    place.write_bytes(b"x" * 101)
-    assert refusal(place) == "expected at most 100 bytes, found more"
+def test_what_never_ends_is_read_up_to_a_size(monkeypatch):
+    status, size, read = Path("/proc/self/status"), 0, os.read
+
+    def counted(descriptor, most):
+        nonlocal size
+        chunk = read(descriptor, 10)
+        size += len(chunk)
+        return chunk
+
+    monkeypatch.setattr(os, "read", counted)
+    assert status.stat().st_size == 0
+    assert refusal(status) == "expected at most 100 bytes, found more"
+    assert size == 110
+
+
+def test_what_says_that_it_is_too_long_is_not_read(place, monkeypatch):
     place.write_bytes(b"x" * 100)
     assert len(read_text(place, 100)) == 100
+    place.write_bytes(b"x" * 101)
+    monkeypatch.delattr(os, "read")
+    assert refusal(place) == "expected at most 100 bytes, found more"
 
 
 @pytest.mark.parametrize(

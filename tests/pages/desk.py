@@ -30,7 +30,10 @@ mkdir -p "{folder}/there/${{name%.local}}"
 [ "$1" != -r ] || shift
 while [ $# -gt 1 ]; do cp -r "$1" "{folder}/there/${{name%.local}}/${{to#*:}}" && shift; done
 """
-_PYTHON = '#!/bin/sh\nexec {python} WORDS "$@"\n'
+_PIP = '#!/bin/sh\nexec {python} -m pip "$@"\n'
+_FORKED = ("foretell", "python", "pytest")
+_NOT_A_READERS = "-p no:cacheprovider -p no:hypothesispytest -p no:xdist -p no:xdist.looponfail -p no:anyio"
+"""Plugins of these tests that a reader's pytest has not."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,9 @@ class Desk:
         """Put there what a reader has: programs, and files of the repository, by their names here."""
         programs = self.folder / ".bin"
         programs.mkdir(parents=True)
-        (programs / "foretell").symlink_to(door.program)
-        texts = {"ssh": _SSH, "scp": _SCP}
-        for name, words in {"python": "", "pytest": "-m pytest -p no:cacheprovider", "pip": "-m pip"}.items():
-            texts[name] = _PYTHON.replace("WORDS", words)
-        for name, text in texts.items():
+        for name in _FORKED:
+            (programs / name).symlink_to(door.program)
+        for name, text in {"ssh": _SSH, "scp": _SCP, "pip": _PIP}.items():
             (programs / name).write_text(text.format(folder=self.folder, python=sys.executable))
             (programs / name).chmod(0o755)
         for name, source in files.items():
@@ -89,6 +90,7 @@ class Desk:
             "SITE": str(self.site),
             "PYTHONPATH": str(self.site),
             "FORETELL_DOOR": str(programs / "foretell"),
+            "PYTEST_ADDOPTS": _NOT_A_READERS,
             "PIP_NO_INDEX": "1",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "COLUMNS": "120",

@@ -1,9 +1,13 @@
-"""A `foretell` that shells find and that costs no imports: each call is forked by warm.py, with the shell's files."""
+"""Programs that shells find and that cost no imports: each call is forked by warm.py, with the shell's files.
+
+Called `foretell` it is that command, called `python` an interpreter, and called otherwise the module of its name.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import sys
@@ -14,16 +18,17 @@ from pathlib import Path
 from runs import warm_server
 from warm import ANSWER, LARGEST_REQUEST
 
-_IMPORTED = ("scenarios.studies.figures", "scenarios.play.picture", "scipy.stats")
-"""No commands: those find out from FORETELL_DOOR what they start."""
 _CLIENT = """#!{python} -IS
 import json, os, signal, socket, struct, sys
 
 door = socket.socket(socket.AF_UNIX)
 door.connect({door!r})
-words = sys.argv[1:]
+name, *words = sys.argv
+name = os.path.basename(name)
 if words[:3] == ["-P", "-m", "scenarios"]:
     words = words[3:]
+elif name not in ("foretell", "python", "python3"):
+    words = ["-m", name, *words]
 socket.send_fds(door, [json.dumps([words, dict(os.environ), os.getcwd()]).encode()], [0, 1, 2])
 
 
@@ -46,7 +51,7 @@ class Door:
         self._folder = tempfile.TemporaryDirectory(prefix="ft")  # not one of pytest's: sockets have short names
         root = Path(self._folder.name)
         self.program = root / "foretell"
-        """What shells call."""
+        """What shells call, or links to it with other names."""
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(str(root / "door"))
         self._listening.listen()
@@ -62,7 +67,7 @@ class Door:
     def __exit__(self, *_: object) -> None:
         self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
-        for pid in self._pids:
+        for pid in tuple(self._pids):  # those that end now leave the set
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
         self._folder.cleanup()
@@ -79,7 +84,7 @@ class Door:
             request, files, _, _ = socket.recv_fds(caller, LARGEST_REQUEST, 3)
             ours, its = socket.socketpair()
             given, output, errors = files
-            socket.send_fds(warm_server(*_IMPORTED), [request], [its.fileno(), output, errors, given])
+            socket.send_fds(warm_server(), [request], [its.fileno(), output, errors, given])
             for file in files:
                 os.close(file)
             its.close()
@@ -87,8 +92,10 @@ class Door:
                 said = ours.recv(ANSWER.size, socket.MSG_WAITALL)
                 (pid,) = ANSWER.unpack(said)
                 self._pids.add(pid)
-                with contextlib.suppress(BrokenPipeError):  # who called is gone; what was called goes on
+                with contextlib.suppress(BrokenPipeError):
                     caller.sendall(said)
+                if ours not in select.select([ours, caller], [], [])[0]:
+                    os.killpg(pid, signal.SIGKILL)  # as a leash does: who called has been killed
                 said = ours.recv(ANSWER.size, socket.MSG_WAITALL)
                 self._pids.discard(pid)
                 caller.sendall(said)

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -24,6 +24,7 @@ from limits import LIMIT_S
 from sketch import sketch
 from warm import ANSWER, LARGEST_REQUEST
 
+from broker.errors import UserError
 from scenarios.results.folder import RunFolder
 from scenarios.results.reader import read_store
 from scenarios.running.procfs import writers_of
@@ -87,7 +88,9 @@ class Started:
 
     def __init__(self, answers: socket.socket, output: int, errors: int) -> None:
         self._answers = answers
-        self.stdout, self.stderr = os.fdopen(output, encoding="utf-8"), os.fdopen(errors, encoding="utf-8")
+        self.stdout, self.stderr = (
+            os.fdopen(each, encoding="utf-8", errors="backslashreplace") for each in (output, errors)
+        )
         self._pid = self._answer()
         self.returncode: int | None = None
 
@@ -155,12 +158,12 @@ class Started:
 
 
 @functools.cache
-def warm_server(*imported: str) -> socket.socket:
-    """Start what forks commands, with these modules imported besides; it ends with this process."""
+def warm_server() -> socket.socket:
+    """Start what forks commands; it ends with this process."""
     ours, its = socket.socketpair()
     with its:
         process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("warm.py")), str(its.fileno()), *imported],
+            [sys.executable, str(Path(__file__).with_name("warm.py")), str(its.fileno())],
             pass_fds=[its.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -173,17 +176,29 @@ def warm_server(*imported: str) -> socket.socket:
 
 def start(*arguments: str, **environment: str) -> Started:
     """Start the command in a process group of its own, as a terminal would; it need not import all anew."""
+    output, its_output = os.pipe()
+    errors, its_errors = os.pipe()
+    answers = _asked(arguments, environment, its_output, its_errors)
+    os.close(its_output)
+    os.close(its_errors)
+    return Started(answers, output, errors)
+
+
+def start_on(screen: int, *arguments: str, **environment: str) -> Started:
+    """The same with `screen` for its output and errors, none of which is heard here."""
+    nothing = [os.open(os.devnull, os.O_RDONLY) for _ in ("output", "errors")]
+    return Started(_asked(arguments, environment, screen, screen), *nothing)
+
+
+def _asked(arguments: Sequence[str], environment: Mapping[str, str], output: int, errors: int) -> socket.socket:
+    """Where warm.py answers that it has forked a command, and how that ended."""
     sys.audit("foretell.start")  # see tests/conftest.py
     request = json.dumps([arguments, os.environ | environment, str(Path.cwd())]).encode()
     assert len(request) < LARGEST_REQUEST
     ours, its = socket.socketpair()
-    output, its_output = os.pipe()
-    errors, its_errors = os.pipe()
-    socket.send_fds(warm_server(), [request], [its.fileno(), its_output, its_errors])
-    its.close()
-    os.close(its_output)
-    os.close(its_errors)
-    return Started(ours, output, errors)
+    with its:
+        socket.send_fds(warm_server(), [request], [its.fileno(), output, errors])
+    return ours
 
 
 class StartedAfresh(subprocess.Popen[str]):
@@ -206,6 +221,15 @@ def start_afresh(*arguments: str) -> StartedAfresh:
 def summary(out: Path) -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     return loaded
+
+
+def recorded(out: Path) -> int:
+    """How many episodes of a run have been recorded, whatever there is of it."""
+    try:
+        with read_store(RunFolder(out).store) as store:
+            return store.count_episodes()
+    except UserError:
+        return 0
 
 
 def run_name(out: Path) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
-from runs import TINY, children_of, foretell, foretell_afresh, start, summary, until
+from batches import forking
+from runs import TINY, children_of, foretell, foretell_afresh, participant_pid, recorded, start, summary, until
 
 from scenarios.running.procfs import is_alive
 
@@ -53,3 +55,13 @@ def test_it_ends_as_the_command_does_and_leaves_nobody(tmp_path: Path, number: s
         _, said = run.communicate()
     assert run.returncode == (130 if number == signal.SIGINT else -number), said
     until(lambda: not any(map(is_alive, children)), "the end of all processes")
+
+
+def test_what_was_called_by_a_program_that_is_killed_ends_with_it(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    words = [forking(), "run", "exchange-quick", "--episodes", "100000", *TINY, "--out", str(out)]
+    with subprocess.Popen(words, stderr=subprocess.DEVNULL) as called:
+        until(lambda: recorded(out) > 0, "an episode")
+        environment = participant_pid(out, "environment")
+        called.kill()
+    until(lambda: not is_alive(environment), "the end of its processes")

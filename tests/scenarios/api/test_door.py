@@ -28,7 +28,8 @@ TINY: dict[str, Any] = {
     "learning.rounds": 2,
     "recovery.checkpoint_every": 2,
 }
-LOSSES = [{"kind": "drop", "probability": 0.4}]
+LOSSES = [{"kind": "drop", "probability": 0.4, "episodes": [1, 2]}]
+"""Of one episode: processes wait for what is lost."""
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import time
 import tomllib
 
 import pytest
+import runs
 from limits import LIMIT_S
 
 from agent_node.config import AgentConfig
@@ -31,22 +32,23 @@ TINY = [
 
 
 @pytest.fixture
-def foretell(tmp_path):
-    """Runs `foretell` in an empty folder."""
+def here(tmp_path, monkeypatch):
+    """An empty folder, in which one works."""
     (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
 
-    def run(*arguments):
-        return subprocess.run(
-            [sys.executable, "-m", "scenarios.commands.main", *map(str, arguments)],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=LIMIT_S,
-            cwd=tmp_path / "here",
-            env=os.environ | {"TMPDIR": str(tmp_path)},
-        )
 
-    return run
+@pytest.fixture
+def foretell(here):
+    """Runs `foretell` in an empty folder."""
+    return lambda *arguments: runs.foretell(*map(str, arguments))
+
+
+@pytest.fixture
+def foretell_afresh(here):
+    """The same in an interpreter of its own, as a user does."""
+    return lambda *arguments: runs.foretell_afresh(*map(str, arguments))
 
 
 def refusal(result, code=2):
@@ -70,14 +72,14 @@ def said_by_python(code, *arguments):
 # Help
 
 
-def test_the_version_names_the_arithmetic_and_the_kernels_in_use(foretell):
-    done = foretell("--version")
+def test_the_version_names_the_arithmetic_and_the_kernels_in_use(foretell_afresh):
+    done = foretell_afresh("--version")
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(rf"foretell, version {FORETELL}, arithmetic {ARITHMETIC}, kernels \w+\n", done.stdout)
 
 
-def test_help_names_the_commands(foretell):
-    result = foretell("--help")
+def test_help_names_the_commands(foretell_afresh):
+    result = foretell_afresh("--help")
     assert result.returncode == 0
     for command in ("list", "check", "run", "simulate", "study", "report", "export", "bench"):
         assert re.search(rf"^  {command} ", result.stdout, re.MULTILINE), command
@@ -144,8 +146,8 @@ print(sorted({"torch", "matplotlib"} & set(sys.modules)), file=sys.stderr)
 # list, check
 
 
-def test_list_shows_every_scenario_with_its_description(foretell):
-    result = foretell("list")
+def test_list_shows_every_scenario_with_its_description(foretell_afresh):
+    result = foretell_afresh("list")
     assert (result.returncode, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
     assert [line.split()[0] for line in lines] == catalogue_names()
@@ -250,8 +252,8 @@ def test_a_mistake_in_a_scenario_is_one_sentence_and_exit_code_2(foretell, argum
     assert refusal(foretell("check", *arguments)).startswith(said)
 
 
-def test_run_refuses_a_scenario_just_like_check(foretell, tmp_path):
-    said = refusal(foretell("run", "exchange-quick", "--set", "learning.wat=1"))
+def test_run_refuses_a_scenario_just_like_check(foretell_afresh, tmp_path):
+    said = refusal(foretell_afresh("run", "exchange-quick", "--set", "learning.wat=1"))
     assert said.startswith("learning.wat: there is no such setting")
     assert list((tmp_path / "here").iterdir()) == []
 
@@ -268,9 +270,9 @@ def test_a_folder_that_holds_a_run_is_refused_and_left_alone(foretell, tmp_path)
 # simulate
 
 
-def test_simulate_runs_and_leaves_its_files(foretell, tmp_path):
+def test_simulate_runs_and_leaves_its_files(foretell_afresh, tmp_path):
     out = tmp_path / "out"
-    result = foretell("simulate", *TINY, "--episodes", "3", "--out", out)
+    result = foretell_afresh("simulate", *TINY, "--episodes", "3", "--out", out)
     assert result.returncode == 0, result.stderr
     assert "Traceback" not in result.stderr
     files = {path.name for path in out.iterdir()}

@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from batches import forking
 from limits import LIMIT_S
-from runs import TINY, command, foretell, participant_pid, simulate_here, start_afresh, summary, until
+from runs import TINY, command, foretell, participant_pid, recorded, simulate_here, start, start_on, summary, until
 
-from broker.errors import UserError
 from broker.wire.records import EventRecord
 from scenarios.commands.main import main
 from scenarios.commands.notes import Notes
@@ -125,8 +125,14 @@ def lost(kind: str) -> Iterator[int]:
         os.close(writer)
 
 
-def on_lost(kind: str, *arguments: str) -> int:
+def on_lost(kind: str, *arguments: str, **environment: str) -> int:
     """The exit code of a command without a screen."""
+    with lost(kind) as screen, start_on(screen, *arguments, **environment) as process:
+        return process.wait()
+
+
+def afresh_on_lost(kind: str, *arguments: str) -> int:
+    """The same, in an interpreter of its own."""
     with lost(kind) as screen:
         done = subprocess.run(
             command(*arguments), stdin=subprocess.DEVNULL, stdout=screen, stderr=screen, timeout=LIMIT_S, check=False
@@ -149,7 +155,7 @@ def test_a_run_goes_on_to_its_end_without_a_screen_and_keeps_its_notes(tmp_path,
     found = summary(out)
     names = ("complete", "curve_digest", "weights_digest")
     assert {name: found[name] for name in names} == {name: undisturbed[name] for name in names}
-    assert (out / "learning_curve.png").exists()
+    assert (out / "learning_curve.png").exists()  # the last file of a run
     with read_store(out / "run.sqlite") as store:
         assert [strike.fault for strike in store.strikes()] == ["blow"]
 
@@ -162,9 +168,10 @@ def test_no_command_has_another_exit_code_without_a_screen(tmp_path, undisturbed
     for words in (("report", out), ("ledger", out), ("why", out), ("export", out, "--format", "csv"), ("list",)):
         assert on_lost(kind, *words) == 0, words
     twin = ("--set", 'faults=[{kind="drop",probability=0.5}]', "--seeds", "1", "--out", str(tmp_path / "twins"))
-    assert on_lost(kind, "twin", *RUN, *twin) == 0
+    assert on_lost(kind, "twin", *RUN, *twin, FORETELL_DOOR=forking()) == 0
     assert on_lost(kind, "simulate", "no-such-scenario") == 2
     assert on_lost(kind, "bench", "faults", "--blocks", "1") == 0
+    assert afresh_on_lost(kind, "list") == 0
 
 
 @contextmanager
@@ -192,17 +199,12 @@ def test_ctrl_s_stops_the_screen_alone_and_ctrl_q_shows_what_came_meanwhile(tmp_
         reading = threading.Thread(target=read_until_closed, args=(looking, shown), daemon=True)
         reading.start()
         termios.tcflow(screen, termios.TCOOFF)
-        with subprocess.Popen(
-            command("run", *RUN, "--out", str(out)), stdin=subprocess.DEVNULL, stdout=screen, stderr=screen
-        ) as process:
-            try:
-                until((out / "learning_curve.png").exists, "the end of the run")
-                assert shown == []
-                assert process.poll() is None
-                termios.tcflow(screen, termios.TCOON)
-                assert process.wait(LIMIT_S) == 0
-            finally:
-                process.kill()
+        with start_on(screen, "run", *RUN, "--out", str(out)) as process:
+            until((out / "learning_curve.png").exists, "the end of the run")
+            assert shown == []
+            assert process.poll() is None
+            termios.tcflow(screen, termios.TCOON)
+            assert process.wait() == 0
         until(lambda: b"weights digest" in b"".join(shown), "the results")
     found = summary(out)
     names = ("complete", "curve_digest", "weights_digest")
@@ -244,26 +246,18 @@ def test_results_that_find_no_room_are_a_sentence():
     assert done.stderr == "foretell: cannot write to standard output: No space left on device\n"
 
 
-def recorded(out: Path) -> int:
-    try:
-        with read_store(out / "run.sqlite") as store:
-            return store.count_episodes()
-    except UserError:
-        return 0
-
-
 @pytest.mark.processes
 @pytest.mark.parametrize("way", ["simulate", "run"])
 def test_the_end_of_the_terminal_ends_a_run_in_order_however_often_it_is_told(tmp_path, way):
     out = tmp_path / "run"
     endless = (*RUN, "--episodes", "1000000", "--set", "recovery.checkpoint_every=1")
-    with start_afresh(way, *endless, "--out", str(out)) as process:
+    with start(way, *endless, "--out", str(out)) as process:
         until(lambda: recorded(out) >= 2, "2 episodes")
         if way == "run":
             participant_pid(out, "environment")
         for _ in range(3):
             os.killpg(process.pid, signal.SIGHUP)
-        _, said = process.communicate(timeout=LIMIT_S)
+        _, said = process.communicate()
     assert process.returncode == 130, said
     assert "foretell: interrupted after" in said
     assert "died" not in said

@@ -24,7 +24,7 @@ SETTINGS = (
     *("parallel_episodes=2", "environment.steps=6", "learning.hidden=[5]", "learning.rounds=2"),
     *("recovery.checkpoint_every=3", "learning.actor_learning_rate=0.05"),
 )
-EVALUATED = ("evaluation.every=2", "evaluation.episodes=3")
+EVALUATED = ("evaluation.every=2", "evaluation.episodes=2")
 DIGESTS = ("curve_digest", "weights_digest", "ledger_digest")
 
 
@@ -67,7 +67,7 @@ def test_each_is_the_evaluation_of_a_run_that_ended_there(trained: Path, tmp_pat
         simulate_here(out, *arguments(episodes=each.learned_from))
         assert each.weights_digest == summary(out)["weights_digest"]
         place = tmp_path / f"evaluation-{each.learned_from}"
-        commands(["evaluate", str(out), "--episodes", "3", "--out", str(place)], standalone_mode=False)
+        commands(["evaluate", str(out), "--episodes", "2", "--out", str(place)], standalone_mode=False)
         alone = json.loads((place / "evaluation.json").read_text(encoding="utf-8"))
         assert each.curve_digest == alone["curve_digest"]
         assert each.team_returns == alone["team_returns"]
@@ -80,9 +80,9 @@ def test_the_best_is_kept_beside_the_last_and_judged_by_other_episodes(trained: 
     assert best.team.mean == max(each.team.mean for each in found.on_the_way)
     assert found.best.weights_digest == best.weights_digest
     assert read_document(trained / "best-policy")[1] == best.policy_digest
-    assert (found.best.episodes, best.episodes) == (30, 3)
+    assert (found.best.episodes, best.episodes) == (20, 2)
     assert found.best.seed != best.seed
-    assert not set(best.team_returns) <= set(found.best.team_returns[:3])
+    assert not set(best.team_returns) <= set(found.best.team_returns[:2])
     assert not [place for place in (trained / "evaluations").iterdir() if place.is_dir()]
 
 

@@ -9,9 +9,8 @@ import signal
 import subprocess
 
 import pytest
-from batches import finished, stop_in_the_middle_of_a_cell
-from limits import LIMIT_S
-from runs import children_of, command, foretell, start_afresh, until
+from batches import finished, foretell_forking, forking_crew, stop_in_the_middle_of_a_cell
+from runs import children_of, command, foretell, start, until
 
 from broker.errors import ForetellError, UserError
 from scenarios.commands.command_line import FORETELL
@@ -47,22 +46,20 @@ def study_here(monkeypatch, *words: str) -> int:
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     out = tmp_path_factory.mktemp("studies") / "whole"
-    result = foretell(*FIG1, "--set", "episodes=80", "--jobs", "2", "--out", str(out))
+    result = foretell_forking(*FIG1, "--set", "episodes=80", "--jobs", "2", "--out", str(out))
     assert result.returncode == 0, result.stderr
     assert result.stdout.split() == [str(out / name) for name in (*MADE, "provenance.json")]
     return out
 
 
-def test_an_interrupted_and_a_killed_study_go_on_and_give_the_same_files_byte_for_byte(uninterrupted, tmp_path):
+def test_an_interrupted_study_goes_on_and_gives_the_same_files_byte_for_byte(uninterrupted, tmp_path):
     out = tmp_path / "interrupted"
     arguments = (*FIG1, "--set", "episodes=80")
     code, stderr = stop_in_the_middle_of_a_cell(out, arguments, signal.SIGINT, done=1)
     assert (code, stderr.splitlines()[-1]) == (130, "foretell: interrupted")
     first = finished(out)
     assert len(first) == 1
-    code, _ = stop_in_the_middle_of_a_cell(out, arguments, signal.SIGKILL, done=1)
-    assert code == -signal.SIGKILL
-    result = foretell(*arguments, "--out", str(out))
+    result = foretell_forking(*arguments, "--out", str(out))
     assert result.returncode == 0, result.stderr
     last = finished(out)
     assert len(last) == 2
@@ -76,12 +73,12 @@ def test_an_interrupted_and_a_killed_study_go_on_and_give_the_same_files_byte_fo
 )
 def test_no_process_outlives_its_study_however_that_ends(signal_number, code, tmp_path):
     children = {}
-    with start_afresh(*FIG1, "--set", "episodes=1000000", "--jobs", "1", "--out", str(tmp_path)) as process:
+    with start(*FIG1, "--set", "episodes=1000000", "--jobs", "1", "--out", str(tmp_path)) as process:
         until(lambda: list(tmp_path.glob("runs/*/run.sqlite")), "the first run")
         children = children_of(process.pid)
         assert children
         os.kill(process.pid, signal_number)
-        _, stderr = process.communicate(timeout=LIMIT_S)
+        _, stderr = process.communicate()
     try:
         assert process.returncode == code
         assert "Traceback" not in stderr
@@ -234,7 +231,7 @@ def test_a_cell_whose_run_is_discarded_leaves_its_outcome(tmp_path):
     folder, cell = Folder(tmp_path), tiny_cell("good")
     keeping = Outcomes(folder, discard_runs=True)
     with folder.held():
-        Runner(LocalCrew(FORETELL), folder, 1, keeping, show=lambda _: None, interrupted=lambda: False).run([cell])
+        Runner(forking_crew(), folder, 1, keeping, show=lambda _: None, interrupted=lambda: False).run([cell])
     assert not folder.run(cell).root.exists()
     assert keeping.is_done(cell, resolved(cell))
     assert keeping.of(cell).episodes == resolved(cell).episodes

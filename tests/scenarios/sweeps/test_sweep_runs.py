@@ -8,16 +8,14 @@ import signal
 from pathlib import Path
 
 import pytest
-from batches import finished, stop_in_the_middle_of_a_cell
-from runs import foretell, simulate_here, start, until
+from batches import finished, foretell_forking, forking, forking_crew, stop_in_the_middle_of_a_cell
+from runs import simulate_here, start, until
 from sweep_cases import SMALL
 
 from broker.errors import UserError
-from scenarios.commands.command_line import FORETELL
 from scenarios.commands.experiments.sweep import conduct, show
 from scenarios.document.loading import CATALOGUE, load_scenario
 from scenarios.running.batch.cell import Cell, Group
-from scenarios.running.batch.crew import LocalCrew
 from scenarios.running.batch.folder import Folder
 from scenarios.running.batch.keeping import WholeRuns
 from scenarios.running.batch.runner import Runner, resolved
@@ -46,7 +44,7 @@ def uninterrupted(tmp_path_factory):
     """A sweep's folder; the file of its scenario vanished when its first run had begun."""
     folder = tmp_path_factory.mktemp("sweeps")
     file, out = write_documents(folder), folder / "whole"
-    with start("sweep", file, "--jobs", "1", "--out", str(out)) as process:
+    with start("sweep", file, "--jobs", "1", "--out", str(out), FORETELL_DOOR=forking()) as process:
         until(lambda: list(out.glob("runs/*/run.sqlite")), "the first run")
         (folder / "task.toml").unlink()
         stdout, stderr = process.communicate()
@@ -62,7 +60,7 @@ def test_a_killed_sweep_goes_on_and_gives_the_same_files_byte_for_byte(uninterru
     code, _ = stop_in_the_middle_of_a_cell(out, ["sweep", file], signal.SIGKILL, done=1)
     assert code == -signal.SIGKILL
     first = finished(out)
-    result = foretell("sweep", file, "--out", str(out))
+    result = foretell_forking("sweep", file, "--out", str(out))
     assert result.returncode == 0, result.stderr
     assert "2 runs, " in result.stderr
     assert first.items() <= finished(out).items()  # what was done was not run again
@@ -173,9 +171,7 @@ def test_a_run_that_names_a_policy_and_a_trace_is_known_again_and_one_that_went_
     )
     folder = Folder(tmp_path / "out")
     with folder.held():
-        Runner(LocalCrew(FORETELL), folder, 1, WholeRuns(folder), show=lambda _: None, interrupted=lambda: False).run(
-            [cell]
-        )
+        Runner(forking_crew(), folder, 1, WholeRuns(folder), show=lambda _: None, interrupted=lambda: False).run([cell])
     assert WholeRuns(folder).is_done(cell, resolved(cell))
     assert load_scenario(str(folder.document(cell))).faults[0].delay_s.values_s == (0.01, 0.02)
     (tmp_path / "delays.csv").write_text("0.01\n0.03\n", encoding="utf-8")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from batches import forking
 from hosts.waiting_hosts import WaitingHost, fleet
 from limits import LIMIT_S
 from ports import free_port, free_ports
@@ -219,7 +220,9 @@ def test_each_host_serves_the_figures_of_its_own_participants(tmp_path: Path) ->
     (tmp_path / "hosts.toml").write_text(document)
     base = f"transport.zeromq.base_port={free_ports(5)}"
     hosts = ("--on", "here", "--hosts", str(tmp_path / "hosts.toml"), "--set", base)
-    with start("run", *SCENARIO, "--episodes", "100000", "--out", str(tmp_path / "run"), *hosts) as process:
+    with start(
+        "run", *SCENARIO, "--episodes", "100000", "--out", str(tmp_path / "run"), *hosts, FORETELL_DOOR=forking()
+    ) as process:
         url = f"http://127.0.0.1:{port}/metrics"
         until(lambda: len(scrape(url).get("foretell_messages_sent_total", ())) >= 6, "the host serves metrics")
         found = scrape(url)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from batches import forking
 from hypothesis import given
 from hypothesis import strategies as st
 from runs import TINY
@@ -152,7 +153,7 @@ def test_twins_are_equal_until_a_fault_strikes_and_the_difference_is_told(tmp_pa
         "--out",
         str(tmp_path / "twins"),
     )
-    done = command(*words, COLUMNS="120")
+    done = command(*words, COLUMNS="120", FORETELL_DOOR=forking())
     assert done.returncode == 0, done.stderr
     rows = [line.strip("│ ").split("│") for line in done.stdout.splitlines() if line.startswith("│")]
     assert [row[0].strip() for row in rows] == ["1", "2"]

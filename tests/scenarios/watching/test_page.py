@@ -72,6 +72,14 @@ def page(window):
     return window.page
 
 
+@pytest.fixture(scope="module")
+def phone(browser, url):
+    """A small window, dark; for all that needs another page."""
+    opened = Window(browser, url, 390, 844, dark=True)
+    yield opened
+    opened.close()
+
+
 def _episodes(run: Path) -> int:
     if not (run / "run.sqlite").exists():
         return 0
@@ -180,9 +188,8 @@ def test_agents_are_selected_with_the_keyboard(page):
     expect(page.locator(".faults .target")).to_contain_text("Select agents")
 
 
-def test_two_runs_are_compared(browser, url, tmp_path):
-    opened = Window(browser, url)
-    page = opened.page
+def test_two_runs_are_compared(phone, tmp_path):
+    page = phone.page
     for run in ("live", "ended"):
         page.get_by_label(f"Compare {run}").check()
     page.get_by_role("link", name="Compare two").click()
@@ -190,13 +197,12 @@ def test_two_runs_are_compared(browser, url, tmp_path):
     expect(page.locator(".figures tbody")).to_contain_text("complete, 3 of 3 episodes")
     expect(page.locator(".curve canvas")).to_be_visible()
     page.screenshot(path=tmp_path / "compare.png")
-    assert (opened.errors, opened.asked) == ([], {"127.0.0.1"})
-    opened.close()
+    assert (phone.errors, phone.asked) == ([], {"127.0.0.1"})
 
 
-def test_on_a_phone_nothing_sticks_out_and_dark_is_dark(browser, url, tmp_path):
-    opened = Window(browser, url, 390, 844, dark=True)
-    page = opened.page
+def test_on_a_phone_nothing_sticks_out_and_dark_is_dark(phone, url, tmp_path):
+    page = phone.page
+    page.goto(url)
     page.get_by_role("link", name="ended", exact=True).click()
     page.wait_for_selector(".agents tbody tr")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -206,7 +212,6 @@ def test_on_a_phone_nothing_sticks_out_and_dark_is_dark(browser, url, tmp_path):
     page.screenshot(path=tmp_path / "phone.png", full_page=True)
     page.get_by_role("button", name="Light or dark").click()
     assert min(map(int, re.findall(r"\d+", page.evaluate(dark)))) > 200
-    opened.close()
 
 
 def test_nothing_is_asked_of_anybody_but_this_host(window):
@@ -261,11 +266,9 @@ def test_only_this_host_can_connect(url):
     assert listening == {f"{here:08X}:{port:04X}"}
 
 
-def test_a_run_that_is_not_there_is_one_sentence(browser, url, tmp_path):
-    opened = Window(browser, url)
-    opened.page.goto(f"{url.partition('/?')[0]}/run/nowhere")
-    expect(opened.page.get_by_role("alert")).to_contain_text("holds no run 'nowhere'")
-    opened.close()
+def test_a_run_that_is_not_there_is_one_sentence(phone, url, tmp_path):
+    phone.page.goto(f"{url.partition('/?')[0]}/run/nowhere")
+    expect(phone.page.get_by_role("alert")).to_contain_text("holds no run 'nowhere'")
     done = foretell("watch", str(tmp_path / "nowhere"))
     assert (done.returncode, done.stderr) == (
         2,
