@@ -76,9 +76,13 @@ class AddressInUse(UserError):
         participant: Who was to listen.
         address: Where.
         setting: What says so in the scenario.
+
+    Attributes:
+        address: As above.
     """
 
     def __init__(self, participant: str, address: str, setting: str = "transport.zeromq.base_port") -> None:
+        self.address = address
         super().__init__(
             f"{participant} cannot listen on {address}: the address is in use. "
             f"Stop the program that holds it or choose another {setting}."

@@ -11,6 +11,7 @@ import gc
 import os
 import signal
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
@@ -30,6 +31,21 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background of a 
 settings.register_profile("patient", deadline=None)  # no claim is about how fast this machine is
 settings.load_profile("patient")
 sys.path.insert(0, str(Path(__file__).parent / "scenarios"))
+
+_MEMORY, _ROOM_BYTES = Path("/dev/shm"), 2 << 30
+
+
+def _keep_files_in_memory() -> None:
+    """Let temporary files lie in memory where there is room: no claim is about the disk, and its `fsync` takes long."""
+    if "TMPDIR" in os.environ or not os.access(_MEMORY, os.W_OK):
+        return
+    found = os.statvfs(_MEMORY)
+    if found.f_bavail * found.f_frsize >= _ROOM_BYTES and not found.f_flag & os.ST_NOEXEC:
+        os.environ["TMPDIR"] = str(_MEMORY)
+        tempfile.tempdir = None
+
+
+_keep_files_in_memory()
 
 _STARTS = {"subprocess.Popen", "os.posix_spawn", "os.fork", "os.forkpty", "os.system", "foretell.start"}
 _unmarked: list[str] = []

@@ -17,7 +17,7 @@ FLOORS = (
         *("broker/model.py", "broker/open_files.py", "broker/own_clock.py", "broker/release.py", "broker/run_name.py"),
         *("broker/seeding.py", "broker/text_files.py", "broker/threads.py"),
     ),
-    ("broker/arithmetic", "broker/user_code.py"),
+    ("broker/arithmetic", "broker/free_ports.py", "broker/user_code.py"),
     ("broker/wire",),
     ("broker/faults",),
     ("broker/config.py",),

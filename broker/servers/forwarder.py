@@ -20,16 +20,16 @@ from typing import TextIO
 from pydantic import Field, ValidationError
 
 from broker.config import Model, TransportConfig
-from broker.errors import ParticipantDied, UserError
+from broker.errors import AddressInUse, ParticipantDied, UserError
 from broker.isolated import isolated_module
 from broker.open_files import allow_open_files, files_for
 from broker.security.curve import read_curve_keys
 from broker.servers.leash import end, end_with_parent
-from broker.servers.switch import REFUSED_IN_ALL, Switch
+from broker.servers.switch import REFUSED_IN_ALL, SETTING, Switch
 from broker.threads import schedule
 from broker.wire.messages import FORWARDER
 
-READY = "ready"
+READY, IN_USE = "ready", "in use: "
 WRONG = 2
 
 _ATTEMPTS = 3
@@ -118,7 +118,8 @@ def start_forwarder(
         credentials: Folder with its own keys and everybody's; None: anybody may connect.
 
     Raises:
-        UserError: It cannot listen there, or its keys are wrong.
+        AddressInUse: Another program listens there.
+        UserError: It cannot listen there for another reason, or its keys are wrong.
         ParticipantDied: It was killed before it listened, again and again.
     """
     told = {name: tuple(others) for name, others in peers.items()}
@@ -144,20 +145,26 @@ def _start(settings: ForwarderConfig, log: Path) -> RunningForwarder:
             start_new_session=True,
         )
     forwarder = RunningForwarder(process, settings.address, log)
-    if not _listens(process, settings):
+    said = _first_words(process, settings)
+    if said != READY:
         with suppress(subprocess.TimeoutExpired):
             process.wait(_END_WITHIN_S)  # it has ended, or is about to
         code = process.returncode
         forwarder.close()
         if code is not None and code < 0:
             raise ParticipantDied("broker", f"signal {signal.Signals(-code).name} before it listened", log)
+        if said.startswith(IN_USE):
+            raise AddressInUse(FORWARDER, said.removeprefix(IN_USE), SETTING)
         lines = _lines(log)
         raise UserError(lines[-1] if lines else f"the forwarder ended before it listened. Its log: {log}")
     return forwarder
 
 
 def serve(settings: ForwarderConfig, told: TextIO) -> int:
-    """Be a forwarder until SIGTERM or SIGINT; says so on `told` when it listens, and returns an exit code."""
+    """Be a forwarder until SIGTERM or SIGINT; returns an exit code.
+
+    `told` gets a line when it listens, or when another program does.
+    """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
     if settings.parent:
@@ -168,9 +175,12 @@ def serve(settings: ForwarderConfig, told: TextIO) -> int:
     try:
         keys = read_curve_keys(settings.credentials) if settings.credentials is not None else None
         switch = Switch(settings.run, settings.address, settings.peers, settings.transport, keys)
-        told.write(f"{READY}\n")
-        told.flush()
+        _tell(told, READY)
         switch.run()
+    except AddressInUse as error:
+        _tell(told, f"{IN_USE}{error.address}")
+        _log.error("%s", error)
+        return WRONG
     except UserError as error:
         _log.error("%s", error)
         return WRONG
@@ -200,15 +210,21 @@ def _lines(log: Path) -> list[str]:
     return log.read_text(encoding="utf-8").splitlines()
 
 
-def _listens(process: subprocess.Popen[str], settings: ForwarderConfig) -> bool:
+def _first_words(process: subprocess.Popen[str], settings: ForwarderConfig) -> str:
+    """What a forwarder that has been told its settings says first; empty if it ends without a word."""
     if process.stdin is None or process.stdout is None:
-        return False
+        return ""
     try:
         with process.stdin as stdin:
             stdin.write(settings.model_dump_json())
     except BrokenPipeError:
-        return False
-    return process.stdout.readline().strip() == READY
+        return ""
+    return process.stdout.readline().strip()
+
+
+def _tell(told: TextIO, line: str) -> None:
+    told.write(f"{line}\n")
+    told.flush()
 
 
 def _end_with(parent: int) -> None:

@@ -33,7 +33,8 @@ from broker.wire.messages import FORWARDER, OBSERVER
 REFUSED_IN_ALL = "refused in all: "
 """Begins the log's line that says how many were turned away so far."""
 
-_SETTING = "transport.zeromq.forwarder"
+SETTING = "transport.zeromq.forwarder"
+"""Says where a forwarder listens."""
 _AT_ONCE = 64
 _LOOK_EVERY_MS, _RETRY_MS = 1000, 1
 _PATIENCE_S, _PAUSE_S = 0.5, 10.0
@@ -101,7 +102,7 @@ class Switch:
                 self._doorkeeper = Doorkeeper(self._context, {name: key_of(keys, name, FORWARDER) for name in peers})
                 serve_with(self._inbound, keys)
                 serve_with(self._outbound, keys)
-            bind(self._inbound, FORWARDER, address, _SETTING)
+            bind(self._inbound, FORWARDER, address, SETTING)
             # As many messages wait for a reader as would on direct connections; ZeroMQ asks when it begins to listen.
             self._listen(address, "", config.queue_messages * max(map(len, peers.values()), default=1))
             self._listen(address, OBSERVER, config.observer_queue_messages)
@@ -234,7 +235,7 @@ class Switch:
 
     def _listen(self, address: str, name: str, waiting: int) -> None:
         self._outbound.setsockopt(zmq.SNDHWM, waiting)
-        bind(self._outbound, FORWARDER, subscribe_address(address, name), _SETTING)
+        bind(self._outbound, FORWARDER, subscribe_address(address, name), SETTING)
 
     def _socket(self, kind: int) -> Socket:
         socket = self._context.socket(kind)

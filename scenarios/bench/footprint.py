@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from broker.errors import ForetellError, UserError
+from broker.free_ports import on_a_free_port
 from broker.wire.messages import ENVIRONMENT
 from broker.wire.records import JoinedRecord, Record
 from scenarios.bench.startup import descendants
@@ -37,6 +37,7 @@ HOST, FORK_SERVER, TRACKER, AGENT, ACTING = "host", "fork server", "resource tra
 LAUNCHER, FORWARDER = "launcher", "forwarder"
 _BOARD = "board"
 _SCENARIO = "exchange-quick"
+_PORT = "transport.zeromq.base_port"
 _EPISODES, _FOR_EVER = 2, 1_000_000
 _PROC = Path("/proc")
 _MODULES = {"agent_node.acting": ACTING, "broker.servers.forwarder": FORWARDER}
@@ -77,12 +78,21 @@ def measure_footprint() -> tuple[Team, Team]:
     if not (_PROC / "self" / "smaps_rollup").exists():
         raise UserError("bench footprint reads memory from /proc/PID/smaps_rollup, which this system does not have")
     with temporary_folder() as root:
-        settings = {"episodes": _FOR_EVER, "transport.zeromq.mode": "forwarder"}
-        trained = make_run_folder(root / "learning", _SCENARIO, 1)
-        learning = _look(make_plan(load_scenario(_SCENARIO, settings | _port())), trained, root)
-        wish = EvaluationWish(trained.root, _FOR_EVER, settings=_port())
-        acts = make_run_folder(root / "acting", _SCENARIO, 1)
-        return learning, _look(make_plan(scenario_of(wish)), acts, root, act=str(trained.policy))
+        learning, trained = on_a_free_port(lambda port: _look_learning(root, port))
+        return learning, on_a_free_port(lambda port: _look_acting(root, port, trained))
+
+
+def _look_learning(root: Path, port: int) -> tuple[Team, RunFolder]:
+    """A team that learns, and its folder."""
+    settings = {"episodes": _FOR_EVER, "transport.zeromq.mode": "forwarder", _PORT: port}
+    folder = make_run_folder(root / f"learning-{port}", _SCENARIO, 1)
+    return _look(make_plan(load_scenario(_SCENARIO, settings)), folder, root), folder
+
+
+def _look_acting(root: Path, port: int, trained: RunFolder) -> Team:
+    """The team that acts with what another has learned."""
+    plan = make_plan(scenario_of(EvaluationWish(trained.root, _FOR_EVER, settings={_PORT: port})))
+    return _look(plan, make_run_folder(root / f"acting-{port}", _SCENARIO, 1), root, act=str(trained.policy))
 
 
 def node_bytes() -> int:
@@ -191,9 +201,3 @@ def _processor_s(process: int) -> float:
 
 def _median(found: Sequence[Footprint]) -> Footprint:
     return Footprint(*(statistics.median(column) for column in zip(*map(astuple, found), strict=True)))
-
-
-def _port() -> dict[str, int]:
-    """A port for the forwarder that nobody uses now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return {"transport.zeromq.base_port": probe.getsockname()[1]}

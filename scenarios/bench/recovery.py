@@ -12,7 +12,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +35,8 @@ _SCENARIO = (
 )
 _AGENTS = 3
 _FIGURES = ("curve_digest", "weights_digest", "ledger_digest", "episodes", "shares_heard", "faults_applied")
+Figures = Mapping[str, Any]
+"""Digests and counts of a run, by their names in its summary."""
 _KILLS_A_RUN = 10
 _PAUSE_S = (0.05, 5.0)
 _LOOK_EVERY_S = 0.02
@@ -77,13 +79,35 @@ class Campaign:
     wrong: list[str] = field(default_factory=list)
 
 
+def undisturbed_figures(foretell: Sequence[str], episodes: int) -> Figures:
+    """What a run gives in which nobody is killed, over whichever transport.
+
+    Args:
+        foretell: The words that start the command line as a process.
+        episodes: Of the run.
+    """
+    with temporary_folder() as folder:
+        out = Path(folder) / "simulate"
+        command = [*foretell, "simulate", *_SCENARIO, "--episodes", str(episodes), "--out", str(out)]
+        subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - this program itself
+        return _read_figures(out)
+
+
 def measure_recovery(
-    foretell: Sequence[str], *, kills: int, episodes: int, transport: str, seed: int, show: Callable[[int], None]
+    foretell: Sequence[str],
+    undisturbed: Figures,
+    *,
+    kills: int,
+    episodes: int,
+    transport: str,
+    seed: int,
+    show: Callable[[int], None],
 ) -> Campaign:
     """Kill until there were `kills`, run after run.
 
     Args:
         foretell: The words that start the command line as a process.
+        undisturbed: What `undisturbed_figures` gives for as many episodes.
         kills: How many.
         episodes: Of each run.
         transport: One of `TRANSPORTS`.
@@ -93,7 +117,6 @@ def measure_recovery(
     scenario = (*_SCENARIO, "--episodes", str(episodes))
     draw, campaign = random.Random(seed), Campaign(transport)  # noqa: S311 - no secret
     with temporary_folder() as folder:
-        undisturbed = _figures_of(Path(folder) / "simulate", [*foretell, "simulate", *scenario])
         while len(campaign.kills) < kills:
             out = Path(folder) / f"run-{campaign.runs}"
             campaign.runs += 1
@@ -215,12 +238,7 @@ class _Run:
             )
 
 
-def _figures_of(out: Path, command: Sequence[str]) -> dict[str, Any]:
-    subprocess.run([*command, "--out", str(out)], check=True, capture_output=True)  # noqa: S603 - this program itself
-    return _read_figures(out)
-
-
-def _read_figures(out: Path) -> dict[str, Any]:
+def _read_figures(out: Path) -> Figures:
     found = json.loads(RunFolder(out).summary.read_text(encoding="utf-8"))
     return {name: found[name] for name in _FIGURES}
 

@@ -6,6 +6,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -164,15 +165,14 @@ def messages(blocks: int, seconds: float) -> None:
 @click.option("--seed", default=0, show_default=True, help="Of moments and victims.")
 def recovery(kills: int, episodes: int, seed: int) -> None:
     """Kill agents, environment, broker and launcher at random moments, and see whether the results stay the same."""
-    from scenarios.bench.recovery import TRANSPORTS, measure_recovery  # noqa: PLC0415
+    from scenarios.bench.recovery import TRANSPORTS, measure_recovery, undisturbed_figures  # noqa: PLC0415
 
-    campaigns = []
+    undisturbed, campaigns = undisturbed_figures(FORETELL, episodes), []
     for transport in TRANSPORTS:
         share = -(-kills // len(TRANSPORTS))
         with _bar(share, "kill") as show:
-            campaigns.append(
-                measure_recovery(FORETELL, kills=share, episodes=episodes, transport=transport, seed=seed, show=show)
-            )
+            kill = partial(measure_recovery, FORETELL, undisturbed, kills=share, episodes=episodes, seed=seed)
+            campaigns.append(kill(transport=transport, show=show))
     Screen().print(_recovery_table(campaigns))
     for campaign in campaigns:
         for sentence in campaign.wrong:

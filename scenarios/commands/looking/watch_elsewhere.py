@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 import shlex
-import socket
 import subprocess
 import webbrowser
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from broker.errors import UserError
+from broker.errors import AddressInUse, UserError
+from broker.free_ports import on_a_free_port
 from scenarios.commands.screen import say
 from scenarios.running.hosts.ssh import explained
 
 _SHOWN = re.compile(r"http://127\.0\.0\.1:(?P<port>\d+)/(?P<rest>\S*)")
+_LEADS, _IN_USE = "foretell-leads-there", "Address already in use"
 _END_WITHIN_S = 5.0
 
 
@@ -35,9 +36,13 @@ def watch_elsewhere(root: Path, elsewhere: str, port: int, *, opens: bool) -> No
     if scheme != "ssh" or not host or host.startswith("-"):
         msg = f"--on: expected ssh://HOST, such as ssh://pi@pi1.local, found {elsewhere!r}"
         raise UserError(msg)
-    port = port or _free_port()
-    with suppress(KeyboardInterrupt), _there(root, host) as (there, shown), _forwarded(host, port, int(shown["port"])):
-        url = f"http://127.0.0.1:{port}/{shown['rest']}"
+    with suppress(KeyboardInterrupt), _there(root, host) as (there, shown), ExitStack() as tunnel:
+
+        def forward(from_port: int) -> int:
+            tunnel.enter_context(_forwarded(host, from_port, int(shown["port"])))
+            return from_port
+
+        url = f"http://127.0.0.1:{forward(port) if port else on_a_free_port(forward)}/{shown['rest']}"
         say(f"watching {root} on {host}: {url}")
         if opens:
             webbrowser.open(url)
@@ -70,17 +75,35 @@ def _reason(said: str, host: str) -> str:
 
 @contextmanager
 def _forwarded(host: str, port: int, there: int) -> Iterator[None]:
-    """A port here that leads to one of the other host's own."""
+    """A port here that leads to one of the other host's own.
+
+    `ssh` listens here before it starts a command there: so one that says a word, and then waits for the end.
+
+    Raises:
+        AddressInUse: Another program listens here.
+        UserError: `ssh` cannot do it for another reason.
+    """
     leads = f"127.0.0.1:{port}:127.0.0.1:{there}"
-    with _started("ssh", "-N", "-o", "ExitOnForwardFailure=yes", "-L", leads, "--", host):
-        yield
+    words = ("ssh", "-T", "-o", "ExitOnForwardFailure=yes", "-L", leads, "--", host, f"echo {_LEADS} && cat")
+    with _started(*words, stdin=subprocess.PIPE) as process:
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        said = ""
+        for line in process.stdout:
+            if line.strip() == _LEADS:
+                yield
+                return
+            said += line
+        if _IN_USE in said:
+            raise AddressInUse("the page", f"127.0.0.1:{port}", "--port")
+        msg = f"cannot bring the page on {host} here: {explained(said, host) or '`ssh` said nothing'}"
+        raise UserError(msg)
 
 
 @contextmanager
-def _started(*words: str) -> Iterator[subprocess.Popen[str]]:
+def _started(*words: str, stdin: int = subprocess.DEVNULL) -> Iterator[subprocess.Popen[str]]:
     try:
         process = subprocess.Popen(  # noqa: S603 - the user's ssh
-            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            words, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
     except OSError as error:
         msg = f"cannot start {words[0]}: {error.strerror}"
@@ -92,9 +115,3 @@ def _started(*words: str) -> Iterator[subprocess.Popen[str]]:
         with suppress(subprocess.TimeoutExpired):
             process.communicate(timeout=_END_WITHIN_S)
         process.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

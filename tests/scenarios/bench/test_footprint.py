@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import socket
+from contextlib import nullcontext
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -10,7 +12,12 @@ import pytest
 from boards.node_install import OURS, ROOT, locked
 from runs import foretell
 
-from scenarios.bench.footprint import node_bytes
+from scenarios.bench import footprint
+from scenarios.bench.footprint import Team, node_bytes
+from scenarios.document.loading import load_scenario
+from scenarios.document.plan import Plan
+from scenarios.results.folder import RunFolder
+from scenarios.running.meeting.running_broker import start_broker
 
 
 @pytest.mark.processes
@@ -30,6 +37,27 @@ def test_every_process_of_a_team_is_measured() -> None:
             rss, pss, private, _ = map(float, figures)
             assert rss >= pss >= private > 1, role
     assert re.search(r"an agent that only acts takes \d\d\.\d MB of RSS \(limit 45 MB\)", ended.stdout)
+
+
+@pytest.mark.processes
+def test_a_port_that_is_taken_before_the_forwarder_listens_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+
+    def look(plan: Plan, folder: RunFolder, root: Path, act: str = "") -> Team:
+        port = plan.scenario.transport.zeromq.base_port
+        tried.append(port)
+        with socket.create_server(("127.0.0.1", port)) if len(tried) == 1 else nullcontext():
+            forwarder = start_broker(plan, folder.logs, root, None, f"tcp://127.0.0.1:{port}", run="run")
+        assert forwarder is not None
+        forwarder.close()
+        return {}
+
+    through = {"transport.zeromq.mode": "forwarder"}
+    monkeypatch.setattr(footprint, "_look", look)
+    monkeypatch.setattr(footprint, "scenario_of", lambda wish: load_scenario("exchange-quick", through | wish.settings))
+    assert footprint.measure_footprint() == ({}, {})
+    assert len(set(tried[:2])) == 2
+    assert len(tried) == 3
 
 
 def test_the_size_of_a_node_is_that_of_what_the_lock_names_and_of_foretell() -> None:

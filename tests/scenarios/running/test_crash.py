@@ -115,7 +115,7 @@ def test_a_stopped_participant_is_taken_for_hung_and_the_run_goes_on_without_los
     tmp_path: Path, launched: list[Started], undisturbed: dict[str, Any]
 ) -> None:
     out = tmp_path / "run"
-    process = start("run", *SCENARIO, "--set", "recovery.hung_after_s=8", "--out", str(out))
+    process = start("run", *SCENARIO, "--set", "recovery.hung_after_s=3", "--out", str(out))
     launched.append(process)
     kill_when(out, 12, "agent-0", signal.SIGSTOP)
     _, said = process.communicate()

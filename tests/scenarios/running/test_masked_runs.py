@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from acting_spy import spy_on_acting
-from runs import DROPS, TINY, foretell_afresh, simulate_here, summary
+from runs import DROPS, TINY, foretell, simulate_here, summary
 
 from agent_node.registry import BUILT_IN
 from agent_node.trained_policy import load_policies
@@ -134,7 +134,7 @@ def test_processes_decide_under_masks_what_the_simulation_decides_though_message
     arguments = played(by, *settings)
     simulated = simulate_here(tmp_path / "simulate", *arguments)
     path = os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH"))))
-    done = foretell_afresh("run", *arguments, "--out", str(tmp_path / "run"), PYTHONPATH=path)
+    done = foretell("run", *arguments, "--out", str(tmp_path / "run"), PYTHONPATH=path)
     assert done.returncode == 0, done.stderr
     found = summary(tmp_path / "run")
     assert simulated["shares_missing"] > 0

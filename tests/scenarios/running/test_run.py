@@ -123,8 +123,8 @@ def test_ctrl_c_ends_everything_and_keeps_what_was_learned(running_afresh: tuple
     assert (out / "learning_curve.png").exists()
 
 
-def test_no_process_outlives_a_launcher_that_was_killed(running_afresh: tuple[StartedAfresh, Path]) -> None:
-    process, _ = running_afresh
+def test_no_process_outlives_a_launcher_that_was_killed(running: tuple[Started, Path]) -> None:
+    process, _ = running
     children = children_of(process.pid)
     assert len(children) >= 4
     process.kill()

@@ -31,7 +31,7 @@ from scenarios.running.launched.launch import launched
 from scenarios.running.meeting.addresses import make_addresses
 from scenarios.running.procfs import await_stopped
 
-HUNG_AFTER_S = 4
+HUNG_AFTER_S = 3
 SCENARIO = (
     *("exchange-quick", "--episodes", "16", *TINY, "--set", DROPS, "--set", "exchange.patience_s=0.3"),
     *("--set", "learning.rounds=1", "--set", "environment.steps=3", "--set", "recovery.checkpoint_every=5"),

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from runs import until
+
+from broker.wire.messages import ENVIRONMENT
 from scenarios.bench.startup import descendants
 from scenarios.document.plan import Plan
 from scenarios.results.folder import RunFolder, make_run_folder
@@ -38,12 +42,16 @@ class Look:
 
 
 class WatchedRun(Observer):
-    """Looks when `first` episodes are over, and again after `last`; then the run shall end."""
+    """Looks when `first` episodes are over, and again after `last`; then the run shall end.
 
-    def __init__(self, plan: Plan, folder: RunFolder, first: int, last: int) -> None:
+    The first look waits until there are as many connections as are awaited: the environment is held up meanwhile.
+    """
+
+    def __init__(self, plan: Plan, folder: RunFolder, first: int, last: int, connections: int = 0) -> None:
         self.looks: list[Mapping[str, Look]] = []
         self.records = 0
         self._at = [last, first]
+        self._awaited = connections
         super().__init__(plan, folder, "run", lambda _: None)
 
     def take(self, records: list) -> None:
@@ -53,13 +61,24 @@ class WatchedRun(Observer):
     def has_seen_enough(self) -> bool:
         if self._at and self.progress().episode >= self._at[-1]:
             self._at.pop()
-            self.looks.append(look())
+            self.looks.append(look() if self.looks else self._look_when_connected())
         return not self._at
 
+    def _look_when_connected(self) -> Mapping[str, Look]:
+        children = multiprocessing.active_children()
+        environment = next(child.pid for child in children if child.name == f"foretell.{ENVIRONMENT}")
+        assert environment is not None
+        os.kill(environment, signal.SIGSTOP)
+        try:
+            until(lambda: sum(each.connections for each in look().values()) >= self._awaited, "connections of all")
+            return look()
+        finally:
+            os.kill(environment, signal.SIGCONT)
 
-def watched_run(plan: Plan, root: Path, first: int, last: int) -> WatchedRun:
+
+def watched_run(plan: Plan, root: Path, first: int, last: int, connections: int = 0) -> WatchedRun:
     folder = make_run_folder(root, plan.scenario.name, plan.scenario.seed)
-    watch = WatchedRun(plan, folder, first, last)
+    watch = WatchedRun(plan, folder, first, last, connections)
     try:
         run(plan, folder, watch, way_called("run"), watch.has_seen_enough)
     finally:

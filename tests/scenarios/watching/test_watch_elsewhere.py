@@ -6,9 +6,10 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,7 +17,13 @@ from urllib.parse import urlsplit
 import asyncssh
 import pytest
 from limits import LIMIT_S
+from ports import free_port
 from runs import TINY, foretell, simulate_here, start, until
+
+from broker import free_ports
+from broker.errors import AddressInUse
+from broker.free_ports import on_a_free_port
+from scenarios.commands.looking.watch_elsewhere import _forwarded
 
 pytestmark = [pytest.mark.processes, pytest.mark.long]
 SERVER = Path(__file__).parents[1] / "hosts/ssh_server.py"
@@ -81,6 +88,28 @@ def test_the_page_of_a_run_on_another_host_is_here(path, tmp_path):
         assert process.wait() == 0
         with pytest.raises(OSError, match="refused"):
             status_of(url)
+
+
+def test_a_port_here_that_is_taken_meanwhile_is_replaced_unless_it_was_asked_for(path, monkeypatch):
+    monkeypatch.setenv("PATH", path)
+    with socket.create_server(("127.0.0.1", 0)) as page, socket.create_server(("127.0.0.1", 0)) as somebody:
+        taken, there = somebody.getsockname()[1], page.getsockname()[1]
+        with (
+            pytest.raises(AddressInUse, match=rf"127.0.0.1:{taken}: the address is in use.*choose another --port"),
+            _forwarded("there", taken, there),
+        ):
+            pass
+        ports = iter([taken, free_port()])
+        monkeypatch.setattr(free_ports, "_free_port", lambda: next(ports))
+        with ExitStack() as tunnel:
+
+            def forward(port):
+                tunnel.enter_context(_forwarded("there", port, there))
+                return port
+
+            with socket.create_connection(("127.0.0.1", on_a_free_port(forward)), LIMIT_S):
+                page.settimeout(LIMIT_S)
+                page.accept()[0].close()
 
 
 def test_what_cannot_be_watched_there_is_one_sentence_that_says_why(path, tmp_path):
