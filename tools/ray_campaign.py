@@ -66,7 +66,7 @@ class Campaign:
         """Add a node, or the head if it is the first."""
         head = ("--head", "--port", str(GCS), "--ray-client-server-port", str(CLIENTS), "--include-dashboard=false")
         role = head if address == HEAD else ("--address", f"{HEAD}:{GCS}")
-        words = [str(Path(sys.executable).with_name("ray")), "start", "--block", "--node-ip-address", address]
+        words = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--node-ip-address", address]
         self.nodes[address] = subprocess.Popen(
             [*words, *role, *SMALL],
             env=os.environ | {"RAY_USAGE_STATS_ENABLED": "0"},
