@@ -165,7 +165,7 @@ def row(case: Case, transport: str, net: Network, out: Path, expected: dict[str,
         *(["shares are missing"] if case.settings == PATIENT and missing else []),
         *(["no share is missing"] if case.settings != PATIENT and not missing else []),
         *(["shares are not in the table"] if case.settings != DEGRADE and heard + missing != SHARES else []),
-        *(["no log of the environment came home"] if "\nenvironment@box" not in run.logs() else []),
+        *(["no log of the environment came home"] if "\nenvironment@box " not in f"\n{run.logs()}" else []),
     ]
     same = "equal" if equal else "others"
     told = (transport, case.what, same, len(lives), heard, missing, left, gone, f"{took_s:.0f}")
