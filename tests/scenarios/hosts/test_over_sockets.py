@@ -19,7 +19,7 @@ from scenarios.results.reader import read_store
 pytestmark = [pytest.mark.processes, pytest.mark.long]
 
 HOMES = {"box": ["environment", "agent-2"], "pi1": ["agent-0", "agent-1"]}
-ARGUMENTS = ("exchange-quick", *TINY, "--set", "recovery.checkpoint_every=5", "--episodes", "60")
+ARGUMENTS = ("exchange-quick", *TINY, "--set", "recovery.checkpoint_every=5", "--episodes", "20")
 DIGESTS = ("curve_digest", "weights_digest")
 
 
@@ -78,10 +78,10 @@ def test_hosts_that_wait_decide_what_a_simulation_decides_whatever_is_killed(mad
     simulated = simulate_here(tmp_path / "simulated", *ARGUMENTS)
     out = tmp_path / "run"
     with start("run", str(made), "--on", "socket", "--out", str(out)) as process:
-        until_episode(out, 5)
+        until_episode(out, 3)
         hosts["pi1"].kill()
         hosts["pi1"] = WaitingHost(made / "pi1")
-        until_episode(out, 20)
+        until_episode(out, 8)
         process.kill()
         process.communicate()
     hosts["box"].until_said("the launcher is gone")
