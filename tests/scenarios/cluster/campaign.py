@@ -88,15 +88,19 @@ def ended(process: subprocess.Popen[str], code: int = 0) -> str:
     return said
 
 
-def until_episode(out: Path, number: int) -> None:
+def until_episode(out: Path, number: int, run: subprocess.Popen[str]) -> None:
     """Wait until a run has recorded more than so many episodes."""
 
     def played() -> bool:
+        has_ended = run.poll() is not None
         try:
             with read_store(RunFolder(out).store) as store:
-                return store.count_episodes() > number
+                if store.count_episodes() > number:
+                    return True
         except UserError:
-            return False
+            pass  # it has hardly begun
+        assert not has_ended, run.communicate()
+        return False
 
     until(played, f"episode {number}")
 

@@ -35,7 +35,7 @@ class StartedCluster:
     """
 
     def __init__(self, number: int, nodes: int, folder: Path) -> None:
-        self.head, *self.others = (f"127.0.{number}.{each}" for each in range(2, nodes + 2))
+        self.head, *self.others = (f"127.7.{number}.{each}" for each in range(2, nodes + 2))
         self._gcs, clients = 23_400 + 10 * number, 23_401 + 10 * number
         self.client_server = f"ray://{self.head}:{clients}"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}

@@ -19,7 +19,7 @@ from scenarios.results.reader import read_store
 pytestmark = [pytest.mark.processes, pytest.mark.long]
 
 HOMES = {"box": ["environment", "agent-2"], "pi1": ["agent-0", "agent-1"]}
-ARGUMENTS = ("exchange-quick", *TINY, "--set", "recovery.checkpoint_every=5", "--episodes", "20")
+ARGUMENTS = ("exchange-quick", *TINY, "--set", "recovery.checkpoint_every=5", "--episodes", "60")
 DIGESTS = ("curve_digest", "weights_digest")
 
 

@@ -12,8 +12,6 @@ from runs import simulate_here, summary
 
 from scenarios.results.reader import RunReader
 
-SHORTER = ("--episodes", "20")
-
 
 @pytest.mark.processes
 @pytest.mark.long
@@ -21,7 +19,7 @@ SHORTER = ("--episodes", "20")
 def test_four_hosts_decide_what_a_simulation_decides_whatever_is_cut_or_killed(tmp_path: Path) -> None:
     with network(tmp_path, tuple(HOMES)) as net:
         settings = ("--transport", "forwarder", "--set", "exchange.patience_s=60")
-        run = OverSsh(net, tmp_path / "run", *settings, *SHORTER)
+        run = OverSsh(net, tmp_path / "run", *settings)
         run.until_started()
         net.cut("pi3")
         net.mend("pi3")
@@ -31,5 +29,5 @@ def test_four_hosts_decide_what_a_simulation_decides_whatever_is_cut_or_killed(t
         run.end()
         assert len(run.ask(RunReader.lives, [])) == 2
         assert {host: len(net.processes(host)) for host in HOMES} == dict.fromkeys(HOMES, 1)
-    simulated = simulate_here(tmp_path / "simulated", *DOCUMENT, *SHORTER)
+    simulated = simulate_here(tmp_path / "simulated", *DOCUMENT)
     assert digests(summary(run.out)) == digests(simulated)

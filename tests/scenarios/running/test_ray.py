@@ -16,7 +16,7 @@ from scenarios.results.reader import read_store
 from scenarios.running.procfs import writers_of
 
 DIGESTS = ("curve_digest", "weights_digest")
-RUN = ("exchange-quick", *TINY, "--set", "recovery.checkpoint_every=5", "--episodes", "20")
+RUN = ("exchange-quick", *TINY, "--set", "recovery.checkpoint_every=5", "--episodes", "60")
 STUDY = (
     *("study", "fig1", "--quick", "--task", "exchange", "--seeds", "1", "--algorithm", "independent"),
     *(*TINY, "--set", "environment.steps=5", "--set", "episodes=2"),
