@@ -96,8 +96,14 @@ class StartedCluster:
 
 def actor_of(folder: Path) -> int:
     """The process of Ray that started the host whose folder this is."""
-    (host,) = processes_that_name(f"{folder}\0")
-    return parent_of(host)
+    found: list[int] = []
+
+    def is_alone() -> bool:
+        found[:] = processes_that_name(f"{folder}\0")
+        return len(found) == 1  # else one that has lost its launcher hands over just now
+
+    until(is_alone, f"one host in {folder}")
+    return parent_of(found[0])
 
 
 def parent_of(pid: int) -> int:

@@ -27,7 +27,7 @@ def test_four_hosts_decide_what_a_simulation_decides_whatever_is_cut_or_killed(t
         net.kill("pi1")
         net.serve("pi1")
         run.end()
-        assert len(run.ask(RunReader.lives, [])) == 2
+        assert len(run.ask(RunReader.lives, [])) >= 2
         assert {host: len(net.processes(host)) for host in HOMES} == dict.fromkeys(HOMES, 1)
     simulated = simulate_here(tmp_path / "simulated", *DOCUMENT)
     assert digests(summary(run.out)) == digests(simulated)
