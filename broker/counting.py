@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
+
 
 def counted(number: int, noun: str, plural: str = "") -> str:
     """So many of something: `1 task`, `2 tasks`.
@@ -12,3 +14,11 @@ def counted(number: int, noun: str, plural: str = "") -> str:
         plural: Several of them, where an s is not enough.
     """
     return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def shown_bytes(number: int) -> str:
+    """A number of bytes for people."""
+    shown, unit = float(number), 0
+    while shown >= 1000 and unit + 1 < len(_UNITS):
+        shown, unit = shown / 1000, unit + 1
+    return f"{shown:.3g} {_UNITS[unit]}" if shown < 1000 else f"{shown:.0f} {_UNITS[unit]}"

@@ -23,9 +23,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "scenarios"
 from running.transports import OVER, plan_over  # noqa: E402
 from running.watched_run import watched_run  # noqa: E402
 
+from broker.counting import shown_bytes  # noqa: E402
 from broker.wire.messages import ENVIRONMENT  # noqa: E402
 from scenarios.bench.growth import grown  # noqa: E402
-from scenarios.document.needs import shown_bytes  # noqa: E402
 from scenarios.document.planning import make_plan  # noqa: E402
 from scenarios.running.scale import Role, Scale, scale_of  # noqa: E402
 

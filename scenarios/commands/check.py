@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from broker.counting import counted
+from broker.counting import counted, shown_bytes
 from broker.errors import EnvironmentMissing, UserError
 from broker.participants.seal import sealed
 from broker.run_name import new_run_name
@@ -15,7 +15,7 @@ from env_service.config import PettingZooConfig, VmasConfig
 from env_service.trial import play_once
 from scenarios.commands.planned import planned
 from scenarios.document.initial_policy import goes_on
-from scenarios.document.needs import needs_of, shown_bytes
+from scenarios.document.needs import needs_of
 from scenarios.document.plan import Plan
 from scenarios.document.planning import make_algorithm
 from scenarios.document.scenario import Scenario

@@ -37,7 +37,7 @@ from scenarios.results.summary import Summary
 from scenarios.results.temporary import temporary_file
 from scenarios.running.control.interrupting import interruptible
 from scenarios.running.fleet import load_fleet
-from scenarios.running.housing import Housing, housing, read_housing, write_housing
+from scenarios.running.housing import Housing, housing, moved, read_housing, write_housing
 from scenarios.running.machine import make_ready
 from scenarios.running.substrate import Substrate
 from scenarios.running.ways import WayName, way_called, way_named, way_over
@@ -47,13 +47,22 @@ from scenarios.telemetry.wish import NOTHING_WANTED, TelemetryWish
 _AGENTS_SHOWN = 8
 
 
-def resume(root: Path, episodes: int | None = None, wish: TelemetryWish = NOTHING_WANTED) -> None:
+def resume(
+    root: Path,
+    episodes: int | None = None,
+    wish: TelemetryWish = NOTHING_WANTED,
+    *,
+    carrier: str | None = None,
+    hosts: Path | None = None,
+) -> None:
     """Go on with a run as it was begun: one that was interrupted, however that happened, or a complete one to more.
 
     Args:
         root: The run's folder.
         episodes: How many there are to be, or None for as many as before.
         wish: What is told to others.
+        carrier: How its hosts are reached now, or None for as before.
+        hosts: The document that names them, or None for those of before.
 
     Raises:
         ForetellError: There is nothing to go on with, or it could not run to its end.
@@ -65,7 +74,7 @@ def resume(root: Path, episodes: int | None = None, wish: TelemetryWish = NOTHIN
     if begun is None:
         msg = f"{root} was interrupted before the run had begun: run its {folder.scenario.name} into another folder"
         raise UserError(msg)
-    _go_on(way_named(begun.substrate), folder, episodes, wish)
+    _go_on(way_named(begun.substrate), folder, episodes, wish, (carrier, hosts))
 
 
 def resume_processes(root: Path, wish: TelemetryWish = NOTHING_WANTED) -> None:
@@ -81,11 +90,20 @@ def resume_processes(root: Path, wish: TelemetryWish = NOTHING_WANTED) -> None:
     _go_on("run", folder, None, wish)
 
 
-def _go_on(way: WayName, folder: RunFolder, episodes: int | None, wish: TelemetryWish) -> None:
+def _go_on(
+    way: WayName,
+    folder: RunFolder,
+    episodes: int | None,
+    wish: TelemetryWish,
+    elsewhere: tuple[str | None, Path | None] = (None, None),
+) -> None:
     wanted = going_on(folder, episodes)
     with _log_of_environment(folder) as said:
         plan = planned(wanted, said)
     housed = read_housing(folder)
+    if elsewhere != (None, None):
+        carrier, hosts = elsewhere
+        housed = moved(housed, carrier, None if hosts is None else load_fleet(hosts), plan.participants)
     make_ready(plan, as_processes=way == "run" and housed is None)
     with telemetry(wish) as told:
         _execute(way, plan, folder, housed, told)
@@ -118,8 +136,6 @@ def execute(
         make_ready(plan, as_processes=way == "run" and housed is None)
         told = stack.enter_context(telemetry(wish))
         folder = make_run_folder(out, scenario.name, scenario.seed)
-        if housed is not None:
-            write_housing(folder, housed)
         said.seek(0)
         with _log_of_environment(folder) as log:
             shutil.copyfileobj(said, log)
@@ -137,6 +153,8 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder, housed: Housing | None
     if why := why_not_fast():
         console.print(f"computed by the reference, many times slower than compiled kernels: {why}", style="dim")
     with held(folder), _bar(scenario.episodes, console) as show, interruptible() as interrupted:
+        if housed is not None:
+            write_housing(folder, housed)
         tell = partial(console.print, style="dim", highlight=False)
 
         def told_way(plan: Plan, folder: RunFolder, observer: Observer) -> AbstractContextManager[Substrate]:

@@ -16,7 +16,6 @@ _OF_A_PARAMETER = 4
 """Itself, two moments of Adam's and its gradient."""
 _OF_A_LAYER = 2
 """What comes out of it, and the gradient of that."""
-_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
 
 
 @dataclass(frozen=True)
@@ -44,14 +43,6 @@ def needs_of(plan: Plan) -> Needs:
     """What the participants of a plan need."""
     algorithm = make_algorithm(plan.scenario)
     return Needs({ENVIRONMENT: _environment(plan)} | {agent: _agent(plan, agent, algorithm) for agent in plan.agents})
-
-
-def shown_bytes(number: int) -> str:
-    """A number of bytes for people."""
-    shown, unit = float(number), 0
-    while shown >= 1000 and unit + 1 < len(_UNITS):
-        shown, unit = shown / 1000, unit + 1
-    return f"{shown:.3g} {_UNITS[unit]}" if shown < 1000 else f"{shown:.0f} {_UNITS[unit]}"
 
 
 def _environment(plan: Plan) -> int:

@@ -74,6 +74,27 @@ def housing(carrier: str, fleet: Fleet, participants: tuple[str, ...]) -> Housin
     return housed
 
 
+def moved(housed: Housing | None, carrier: str | None, fleet: Fleet | None, participants: tuple[str, ...]) -> Housing:
+    """The hosts that a run goes on with, where they are not those that it began with.
+
+    Args:
+        housed: Where it was; None: on the launcher's host alone.
+        carrier: How hosts are reached now; None: as before.
+        fleet: They; None: those of before.
+        participants: Who lives there.
+
+    Raises:
+        UserError: The run has no hosts, or bundles say which; or the new ones are none for it.
+    """
+    if housed is None:
+        msg = "--on and --hosts say where the hosts of a run are now, and this one has none: it is on this host alone"
+        raise UserError(msg)
+    if "socket" in (housed.carrier, carrier):
+        msg = "bundles say which hosts a run has that wait with them: expected neither --hosts nor --on socket"
+        raise UserError(msg)
+    return housing(carrier or housed.carrier, fleet or housed.fleet, participants)
+
+
 def write_housing(folder: RunFolder, housed: Housing) -> None:
     """Keep it.
 

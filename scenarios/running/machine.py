@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from broker.counting import counted
+from broker.counting import counted, shown_bytes
 from broker.errors import UserError
 from broker.open_files import allow_open_files, files_for
-from scenarios.document.needs import Needs, needs_of, shown_bytes
-from scenarios.document.plan import Plan
+
+if TYPE_CHECKING:
+    from scenarios.document.needs import Needs
+    from scenarios.document.plan import Plan
 
 _TASKS, _TASKS_EACH = 16, 6
 """Processes and threads of a run by itself, and of each participant."""
@@ -101,6 +104,8 @@ def make_ready(plan: Plan, *, as_processes: bool) -> None:
     Raises:
         UserError: The machine has not what the plan needs.
     """
+    from scenarios.document.needs import needs_of  # noqa: PLC0415 - what only asks what is allowed here needs no plan
+
     for sentence in missing(plan, this_machine(), needs_of(plan), as_processes=as_processes):
         raise UserError(sentence)
     allow_open_files(files_needed(plan, as_processes=as_processes))

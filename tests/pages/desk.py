@@ -19,7 +19,7 @@ while :; do case "$1" in -T | --) shift ;; -o) shift 2 ;; *) break ;; esac; done
 name="${{1#*@}}"
 HOME="{folder}/there/${{name%.local}}" && shift
 mkdir -p "$HOME/foretell/bin"
-for python in python python3; do ln -sf "{folder}/.bin/foretell" "$HOME/foretell/bin/$python"; done
+for program in foretell python python3; do ln -sf "{folder}/.bin/foretell" "$HOME/foretell/bin/$program"; done
 cd "$HOME" && export HOME PATH="$HOME/foretell/bin:$PATH" && exec sh -c "$*"
 """
 _SCP = """#!/bin/sh

@@ -6,7 +6,7 @@
 | `text` | what the lines of the block before it print, `...` for what is left out |
 | `python` | executed, all of a page in one namespace, tests by pytest; `# name.py` in its first line makes a file |
 | `toml` | read as what it is: see documents.py; `# name.toml` makes a file |
-| `yaml` | read |
+| `yaml`, `ini` | read |
 | `{...}` | left to Sphinx, which builds the page (tests/test_site.py) |
 | without a language | a drawing, in which no command stands |
 """
@@ -18,6 +18,7 @@ import random
 import re
 import signal
 from collections.abc import Iterator
+from configparser import RawConfigParser
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,6 +118,8 @@ class Story:
                 load_block(block.text, self._file(block))
             case "yaml":
                 assert yaml.safe_load(block.text), block.place
+            case "ini":
+                RawConfigParser().read_string(block.text, block.place)
             case "":
                 stray = [line for line in block.lines if line.split()[0] in PROGRAMS]
                 assert not stray, f"{block.place}: a drawing has a command, so say what it is (```sh): {stray}"

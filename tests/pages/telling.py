@@ -27,7 +27,7 @@ class Telling(Model):
     shown_by: str = Field(default="", description="The committed summary that the page's output is from.")
     left_out: dict[str, str] = Field(default_factory=dict, description="Lines that no test can execute, and why.")
     beside: str = Field(default="", description="A line that goes on while the page is told.")
-    told_by: str = Field(default="", description="The test that tells the page instead.")
+    told_by: str = Field(default="", description="The test, or the tool of its results, that tells the page instead.")
 
 
 class Stories(Model):

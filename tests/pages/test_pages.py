@@ -31,7 +31,7 @@ def test_what_a_page_shows_is_so(name: str, door: Door, tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize("name", [name for name in SHOWING if STORIES.of(name).told_by])
-def test_a_page_that_needs_more_is_told_by_a_test_that_there_is(name: str) -> None:
+def test_a_page_that_needs_more_is_told_by_a_test_or_a_tool_that_there_is(name: str) -> None:
     assert Path(name).name in (ROOT / STORIES.of(name).told_by).read_text(encoding="utf-8")
 
 

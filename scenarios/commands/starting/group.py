@@ -121,12 +121,22 @@ def run(
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--episodes", type=int, help="Go on to so many in all, more than there were to be.")
+@click.option(
+    "--on",
+    "carrier",
+    metavar="ssh|here|ray|ray://HOST:PORT",
+    callback=carrier_option.carrier,
+    help="Reach its hosts so from now on, such as those of another Ray cluster.",
+)
+@click.option(
+    "--hosts", type=click.Path(path_type=Path), metavar="FILE", help="Who lives on which host from now on, in TOML."
+)
 @with_telemetry()
-def resume(*, run: Path, episodes: int | None, wish: TelemetryWish) -> None:
+def resume(*, run: Path, episodes: int | None, carrier: str | None, hosts: Path | None, wish: TelemetryWish) -> None:
     """Go on with a run in its folder, as processes or simulated, whichever it was."""
     from scenarios.commands.terminal import resume as go_on  # noqa: PLC0415
 
-    go_on(run, episodes, wish)
+    go_on(run, episodes, wish, carrier=carrier, hosts=hosts)
 
 
 @click.command()

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from base64 import b64encode
 
+from broker.counting import shown_bytes
 from broker.errors import UserError
-from scenarios.document.needs import shown_bytes
 from scenarios.running.bundles.containers import (
     BUNDLE,
     GRACE_S,

@@ -62,7 +62,7 @@ class Head:
                 why = error.strerror or str(error)
                 self.lost = self.lost or (
                     f"the Ray cluster is lost: its head at {host}:{port} does not answer any more ({why}). "
-                    "Start a cluster with the same nodes, and go on with `foretell resume`"
+                    "Start a cluster, this one or another, and go on with `foretell resume`"
                 )
             return False
         self._in_vain = 0

@@ -9,10 +9,10 @@ from contextlib import suppress
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+from broker.counting import shown_bytes
 from broker.driving.process import DONE
 from broker.errors import UserError
 from broker.own_clock import OwnClock
-from scenarios.document.needs import shown_bytes
 from scenarios.results.folder import RunFolder
 from scenarios.running.machine import memory_kills, this_machine
 from scenarios.running.nodes import NodeEnd

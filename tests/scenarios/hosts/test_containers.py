@@ -15,6 +15,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 from kubernetes_validate import ValidationError
+from pages.page import ROOT, blocks_of
 
 from broker.errors import UserError
 from scenarios.commands.hosts.bundle import FORMATS
@@ -140,6 +141,14 @@ def test_compose_takes_its_file_and_no_key_of_it_is_misspelt(tmp_path):
     box["helthcheck"] = box.pop("healthcheck")
     (tmp_path / "wrong.json").write_text(json.dumps(document))
     assert subprocess.run([*checks, tmp_path / "wrong.json"], check=False, capture_output=True).returncode == 1
+
+
+def test_the_hosts_of_the_page_about_clusters_become_what_both_programs_take(tmp_path):
+    blocks = blocks_of(ROOT / "docs" / "cluster.md")
+    (fleet,) = (block.text for block in blocks if block.text.startswith("# containers.toml"))
+    assert made(tmp_path / "composed", "compose", fleet)["services"].keys() == {"pi1", "launcher"}
+    for item in made(tmp_path / "pods", "k8s", fleet)["items"]:
+        kubernetes_validate.validate(item, NEWEST, strict=True)
 
 
 @pytest.mark.parametrize(

@@ -57,15 +57,15 @@ def hosts(made: Path) -> Iterator[dict[str, WaitingHost]]:
         each.close()
 
 
-def until_episode(out: Path, number: int) -> None:
+def until_episode(out: Path, number: int, lives: int = 1) -> None:
     def played() -> bool:
         try:
             with read_store(RunFolder(out).store) as store:
-                return store.count_episodes() > number
+                return store.count_episodes() > number and len(store.lives()) >= lives
         except UserError:
             return False  # it has hardly begun
 
-    until(played, f"episode {number}")
+    until(played, f"episode {number} in life {lives}")
 
 
 def ended(process: Started, out: Path) -> dict[str, object]:
@@ -78,10 +78,10 @@ def test_hosts_that_wait_decide_what_a_simulation_decides_whatever_is_killed(mad
     simulated = simulate_here(tmp_path / "simulated", *ARGUMENTS)
     out = tmp_path / "run"
     with start("run", str(made), "--on", "socket", "--out", str(out)) as process:
-        until_episode(out, 5)
+        until_episode(out, 3)
         hosts["pi1"].kill()
         hosts["pi1"] = WaitingHost(made / "pi1")
-        until_episode(out, 20)
+        until_episode(out, 8, lives=2)
         process.kill()
         process.communicate()
     hosts["box"].until_said("the launcher is gone")

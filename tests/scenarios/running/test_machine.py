@@ -11,10 +11,11 @@ import pytest
 from limits import LIMIT_S
 from runs import TINY, command, simulate_here, summary
 
+from broker.counting import shown_bytes
 from broker.errors import UserError
 from scenarios.commands.main import main
 from scenarios.document.loading import load_scenario
-from scenarios.document.needs import needs_of, shown_bytes
+from scenarios.document.needs import needs_of
 from scenarios.document.planning import make_plan
 from scenarios.document.wiring import Wiring
 from scenarios.results.folder import RunFolder

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import msgspec
 
+from broker.counting import shown_bytes
 from broker.errors import ForetellError
 from broker.wire.messages import OBSERVER
-from scenarios.document.needs import needs_of, shown_bytes
+from scenarios.document.needs import needs_of
 from scenarios.document.plan import Plan
 from scenarios.results.folder import RunFolder
 from scenarios.running.fleet import Fleet
