@@ -167,11 +167,11 @@ def cluster_replaced(campaign: Campaign, out: Path) -> str:
     campaign.another_cluster()
     ended(campaign.foretell("resume", str(out)), 2)
     now = campaign.write_fleet("now.toml", campaign.cluster.others[0])
-    ended(campaign.foretell("resume", str(out), "--on", campaign.cluster.client_server, "--hosts", str(now)))
+    ended(campaign.foretell("resume", str(out), "--on", "ray", "--hosts", str(now)))
     require(went_on_from(out) == 0, "it went on from checkpoints that are gone")
     return (
-        "the same, and the folders of the hosts are gone with them; `foretell resume --on ray://HOST:PORT --hosts "
-        "FILE` with the nodes of another cluster goes on from the beginning"
+        "the same of a run on `ray://HOST:PORT`, and the folders of the hosts are gone with them; `foretell resume "
+        "--on ray --hosts FILE` with the nodes of another cluster goes on from the beginning"
     )
 
 

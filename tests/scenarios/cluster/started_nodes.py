@@ -77,6 +77,9 @@ class StartedCluster:
                     os.kill(pid, signal.SIGKILL)
             process.kill()
             process.wait()
+        for pid in processes_that_name(f"{self.head}:{self._gcs}"):  # servers of Ray's clients have no parent
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self._processes.clear()
 
     def _part(self, address: str, mark: str) -> int:
