@@ -58,6 +58,7 @@ LIBRARIES = {"np", "numpy", "math", "torch", "random"}
 MODULES = {"statistics", "cmath", "scipy", "networkx"}
 OURS = ("agent_node", "broker", "env_service", "scenarios")
 
+_BELIEVABLE = "whether a share of losses is believable: told to people"
 _WHOLE = "adds whole numbers, which is exact in any order"
 _SMALL = "a whole number to the second power"
 HARMLESS = {
@@ -100,7 +101,8 @@ HARMLESS = {
         "sum((chances for chances, _ in edges.values()))": _WHOLE,
         "sum((hits for _, hits in edges.values()))": _WHOLE,
         "sum(found[2:])": _WHOLE,
-        "from scipy.stats import binomtest": "whether a share of losses is believable: told to people",
+        "from scipy.special import bdtr": _BELIEVABLE,
+        "from scipy.special import bdtrc": _BELIEVABLE,
     },
     "scenarios/results/run_result.py": {"sum((getattr(edge, name) for edge in used))": _WHOLE},
 }

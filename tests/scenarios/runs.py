@@ -272,8 +272,12 @@ def children_of(pid: int) -> dict[int, str]:
 
 
 def participant_pid(out: Path, name: str) -> int:
-    """The process whose log is that of `name`."""
-    log = RunFolder(out).log(name)
-    pid = next(writers_of(log), None)
-    assert pid is not None, f"no process writes to {log}"
-    return pid
+    """The process whose log is that of `name`, as soon as there is one: between two lives there is none."""
+    log, found = RunFolder(out).log(name), list[int]()
+
+    def there() -> bool:
+        found.extend(writers_of(log))
+        return bool(found)
+
+    until(there, f"a process that writes to {log}")
+    return found[0]
