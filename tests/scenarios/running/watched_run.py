@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from scenarios.running.ways import way_called
 PROC = Path("/proc")
 BROKERS = ("broker.servers.forwarder", "mosquitto")
 ESTABLISHED = "01"
+A_MOMENT_S = 0.005
+"""Less than an episode takes."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Look:
 class WatchedRun(Observer):
     """Looks when `first` episodes are over, and again after `last`; then the run shall end.
 
-    The first look waits until there are as many connections as are awaited: the environment is held up meanwhile.
+    The first look waits until there are as many connections as are awaited: the environment is held up but for moments.
     """
 
     def __init__(self, plan: Plan, folder: RunFolder, first: int, last: int, connections: int = 0) -> None:
@@ -68,9 +71,16 @@ class WatchedRun(Observer):
         children = multiprocessing.active_children()
         environment = next(child.pid for child in children if child.name == f"foretell.{ENVIRONMENT}")
         assert environment is not None
-        os.kill(environment, signal.SIGSTOP)
+
+        def connected() -> bool:
+            """It goes on for a moment, else it would take no call."""
+            os.kill(environment, signal.SIGCONT)
+            time.sleep(A_MOMENT_S)
+            os.kill(environment, signal.SIGSTOP)
+            return sum(each.connections for each in look().values()) >= self._awaited
+
         try:
-            until(lambda: sum(each.connections for each in look().values()) >= self._awaited, "connections of all")
+            until(connected, "connections of all")
             return look()
         finally:
             os.kill(environment, signal.SIGCONT)
