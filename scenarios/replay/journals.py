@@ -6,13 +6,18 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from broker.errors import UserError
+from broker.release import FORETELL
 from broker.transports.journal import Closed, Entry, Opened, Polled, Told, read_journal
 from broker.wire.codec import read_written
 from broker.wire.messages import Envelope
 from scenarios.results.folder import RunFolder
 
+_Slice = TypeVar("_Slice", bound=BaseModel)
 _NAME = re.compile(r"(?P<participant>environment|agent-\d+)(-(?P<incarnation>\d+))?\.journal")
 
 
@@ -50,6 +55,24 @@ class LifeJournal:
     def slice(self) -> str | None:
         """What the participant was told, as JSON; None where it ended before that was written."""
         return next((entry.slice for entry in self.entries() if type(entry) is Told), None)
+
+    def told(self, kind: type[_Slice]) -> _Slice | None:
+        """The same, as what it is.
+
+        Raises:
+            UserError: Another version told it.
+        """
+        text = self.slice()
+        try:
+            return None if text is None else kind.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            setting = ".".join(map(str, first["loc"]))
+            msg = (
+                f"{self.path} was written by Foretell {self.opened.foretell}, which told participants what this one "
+                f"({FORETELL}) does not know: {setting}: {first['msg']}. Replay it with that one"
+            )
+            raise UserError(msg) from None
 
 
 def journals_of(folder: RunFolder, participant: str | None = None) -> list[LifeJournal]:

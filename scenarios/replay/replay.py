@@ -10,15 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from agent_node.config import AgentConfig
 from agent_node.policy_folder import read_document
 from broker.arithmetic.version import ARITHMETIC
 from broker.errors import CheckpointDamaged, UserError
 from broker.participants.checkpoint import FileCheckpoints, State
 from broker.participants.life import begin_life
-from broker.release import FORETELL
 from broker.wire.records import FinishedRecord, Record
 from scenarios.replay.journals import LifeJournal, journals_of
 from scenarios.replay.replayed_life import ReplayedLife
@@ -199,19 +196,9 @@ def _config(folder: RunFolder, journal: LifeJournal) -> AgentConfig | None:
     Raises:
         UserError: Another version told it.
     """
-    told = journal.slice()
-    if told is None:
+    config = journal.told(AgentConfig)
+    if config is None:
         return None
-    try:
-        config = AgentConfig.model_validate_json(told)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        setting = ".".join(map(str, first["loc"]))
-        msg = (
-            f"{journal.path} was written by Foretell {journal.opened.foretell}, which told agents what this one "
-            f"({FORETELL}) does not know: {setting}: {first['msg']}. Replay it with that one"
-        )
-        raise UserError(msg) from None
     if config.initial_policy is not None and folder.initial_policy.is_dir():
         begun_with = config.initial_policy.model_copy(update={"path": folder.initial_policy})
         config = config.model_copy(update={"initial_policy": begun_with})

@@ -14,6 +14,7 @@ from broker.errors import ForetellError
 from broker.faults import Judge
 from broker.participants.checkpoint import State
 from broker.participants.life import ParticipantLife
+from broker.participants.link import LinkConfig
 from broker.transports.faulty import FaultyTransport
 from broker.transports.journal import Closed, Entry, Polled, Sent, Turn
 from broker.transports.transport import Transport
@@ -58,6 +59,14 @@ class RecordedTransport(Transport):
         """Nothing to release."""
 
 
+def recorded_way(link: LinkConfig) -> tuple[RecordedTransport, Transport]:
+    """What a participant has instead of its sockets, and the same behind the faults of its messages."""
+    recorded = RecordedTransport(link.name, Codec(link.run, link.transport.max_message_bytes))
+    if not link.faults:
+        return recorded, recorded
+    return recorded, FaultyTransport(recorded, Judge(link.faults, link.seed, link.episodes_before))
+
+
 class ReplayedLife:
     """An agent in one life.
 
@@ -91,9 +100,7 @@ class ReplayedLife:
         self.failure: ForetellError | None = None
         self.reached: Reached | None = None
         self.closed = False
-        self._recorded = RecordedTransport(link.name, Codec(link.run, link.transport.max_message_bytes))
-        judge = Judge(link.faults, link.seed, link.episodes_before)
-        transport = FaultyTransport(self._recorded, judge) if link.faults else self._recorded
+        self._recorded, transport = recorded_way(link)
         agent = make_agent(config, state, partial(WatchedLearner, watch=watch))
         self._driver = Driver(link.run, agent, transport, observe, life, refit=partial(refitted, link))
         self._life = life

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from broker.counting import counted
-from broker.errors import UserError
 from env_service.config import PettingZooConfig
 from scenarios.commands.planned import hushed, planned
 from scenarios.document.scenario import Scenario
 from scenarios.play.acting import frames_of, render_modes, showing_itself
 from scenarios.play.evaluate import EvaluationWish, scenario_of
 from scenarios.play.frame import Frame
-from scenarios.replay.recorded.episodes import RecordedEpisodes
+from scenarios.replay.recorded.episodes import recorded_frames
 from scenarios.results.document import read_document
 from scenarios.results.folder import open_run_folder
 
@@ -79,13 +78,10 @@ def _new(wish: EvaluationWish, what: str, mode: str) -> Playing:
 
 def _recorded(wish: RecordedWish, what: str, mode: str) -> Playing:
     folder = open_run_folder(wish.root)
-    recorded = RecordedEpisodes(folder)
-    episode = recorded.newest() if wish.episode is None else wish.episode
-    if episode is None:
-        raise UserError(f"no episode was played to its end in {wish.root}: nothing can be shown yet")
     with hushed():
         scenario = showing_itself(read_document(folder), mode)
-        frames = recorded.frames(episode, mode)
+        frames = recorded_frames(folder, wish.episode, mode)
+    episode = frames[0].episode
     title = f"{_called(scenario)}, episode {episode} as it was played"
     return Playing(title, 1, episode, frames, _lack(scenario, what, mode))
 

@@ -20,7 +20,7 @@ from scenarios.document.scenario import Scenario
 from scenarios.play.acting import frames_of, showing_itself
 from scenarios.play.evaluate import EvaluationWish, scenario_of
 from scenarios.play.frame import Frame
-from scenarios.replay.recorded.episodes import RecordedEpisodes
+from scenarios.replay.recorded.episodes import recorded_frames
 from scenarios.results.document import read_document
 from scenarios.results.folder import RunFolder, is_held
 from scenarios.results.policy import keep_policy
@@ -57,12 +57,9 @@ class SceneMaker:
         return {**shown, "journal": journal}
 
     def _recorded(self, number: object) -> dict[str, Any]:
-        recorded = RecordedEpisodes(self._folder)
-        episode = number if isinstance(number, int) else recorded.newest()
-        if episode is None:
-            return {"problem": "It is drawn as soon as an episode has been played to its end."}
-        frames = recorded.frames(episode, "rgb_array")
-        return {"frames": list(map(_told, frames[:MOST_FRAMES])), "note": "as it was played", "number": episode}
+        frames = recorded_frames(self._folder, number if isinstance(number, int) else None, "rgb_array")
+        shown = list(map(_told, frames[:MOST_FRAMES]))
+        return {"frames": shown, "note": "as it was played", "number": frames[0].episode}
 
     def _played(self) -> dict[str, Any]:
         self._number += 1

@@ -13,8 +13,9 @@ from broker.errors import UserError
 from env_service.environments.scene import Rendering
 from scenarios.commands.main import foretell as commands
 from scenarios.document.loading import load_scenario
+from scenarios.play.frame import Frame
 from scenarios.replay.recorded import episodes
-from scenarios.replay.recorded.episodes import RecordedEpisodes
+from scenarios.replay.recorded.episodes import recorded_frames
 from scenarios.results.folder import open_run_folder
 from scenarios.results.reader import read_store
 from scenarios.trials.quiet_run import try_out
@@ -34,8 +35,8 @@ def rough(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return journaled(tmp_path_factory.mktemp("rough") / "run", *settings)
 
 
-def recorded(out: Path) -> RecordedEpisodes:
-    return RecordedEpisodes(open_run_folder(out))
+def recorded(out: Path, episode: int | None, mode: str = "ansi") -> list[Frame]:
+    return recorded_frames(open_run_folder(out), episode, mode)
 
 
 def team_returns(out: Path) -> list[float]:
@@ -46,10 +47,8 @@ def team_returns(out: Path) -> list[float]:
 
 def drawn_returns(out: Path) -> list[float]:
     """Of each episode, as it is drawn."""
-    found = recorded(out)
-    newest = found.newest()
-    assert newest is not None
-    return [found.frames(number, "ansi")[-1].team_return for number in range(newest + 1)]
+    newest = recorded(out, None)[0].episode
+    return [recorded(out, number)[-1].team_return for number in range(newest + 1)]
 
 
 @pytest.mark.parametrize("settings", [(ROUGH,), LOST_ACTIONS, ("environment.kind=navigation",)])
@@ -71,7 +70,7 @@ def test_an_episode_that_a_killed_environment_played_twice_is_drawn_as_it_was_pl
 
 
 def test_frames_go_step_by_step_from_the_beginning_to_the_end(rough: Path) -> None:
-    frames = recorded(rough).frames(1, "ansi")
+    frames = recorded(rough, 1)
     assert [frame.step for frame in frames] == list(range(len(frames)))
     assert [frame.last for frame in frames] == [False] * (len(frames) - 1) + [True]
     assert all(agent.action is None for agent in frames[0].agents)
@@ -90,18 +89,17 @@ def test_an_environment_that_is_another_one_now_is_found_and_not_drawn(
     monkeypatch.setattr(episodes, "make_planned_task", changed)
     sentence = "episode 1 comes out differently here: the timestep of step 1 .* differs in the array 'reward'"
     with pytest.raises(UserError, match=sentence):
-        recorded(rough).frames(1, "ansi")
+        recorded(rough, 1)
 
 
 def test_a_journal_that_was_cut_off_has_the_episodes_that_are_whole(tmp_path: Path) -> None:
     out = journaled(tmp_path / "run", "parallel_episodes=1")
     path = out / "journal" / "environment.journal"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    found = recorded(out)
-    assert found.newest() == 0
-    assert found.frames(0, "ansi")[-1].team_return == pytest.approx(team_returns(out)[0], abs=1e-5)
-    with pytest.raises(UserError, match=r"episode 1 was not played to its end in .*: one of 0 to 0"):
-        found.frames(1, "ansi")
+    assert recorded(out, None)[0].episode == 0
+    assert recorded(out, 0)[-1].team_return == pytest.approx(team_returns(out)[0], abs=1e-5)
+    with pytest.raises(UserError, match=r"episode 1 was not played to its end in .*: expected one of 0 to 0"):
+        recorded(out, 1)
 
 
 def test_a_foreign_environment_draws_itself_as_it_was(tmp_path: Path) -> None:
@@ -109,7 +107,7 @@ def test_a_foreign_environment_draws_itself_as_it_was(tmp_path: Path) -> None:
     settings = {"environment.env": "drawn_toy", "environment.file": str(HERE / "drawn_toy.py"), "episodes": 2}
     small = {"parallel_episodes": 1, "learning.hidden": [4], "learning.rounds": 1, "transport.journal": True}
     try_out(load_scenario(str(tmp_path / "toy.toml"), settings | small), tmp_path / "run")
-    frames = recorded(tmp_path / "run").frames(1, "rgb_array")
+    frames = recorded(tmp_path / "run", 1, "rgb_array")
     assert all(isinstance(frame.scene, Rendering) and frame.scene.pixels is not None for frame in frames)
     assert drawn_returns(tmp_path / "run") == pytest.approx(team_returns(tmp_path / "run"), abs=1e-5)
 
@@ -126,7 +124,7 @@ def test_the_command_shows_it_and_refuses_what_makes_no_sense(
     for words, sentence in (
         (("--recorded", "first"), "expected the number of an episode, or newest, found 'first'"),
         (("--recorded", "1", "--greedy"), "expected no --episodes, --greedy or --seed beside it"),
-        (("--recorded", "7"), "episode 7 was not played to its end in .*: one of 0 to 2"),
+        (("--recorded", "7"), "episode 7 was not played to its end in .*: expected one of 0 to 2"),
     ):
         with pytest.raises(Exception, match=sentence):
             commands(["play", str(rough), *words], standalone_mode=False)
@@ -135,4 +133,4 @@ def test_the_command_shows_it_and_refuses_what_makes_no_sense(
 def test_a_run_without_a_journal_says_how_to_have_one(tmp_path: Path) -> None:
     out = journaled(tmp_path / "run", "transport.journal=false", episodes=1)
     with pytest.raises(UserError, match=r"has no journal of environment: expected a run with transport.journal = true"):
-        recorded(out).newest()
+        recorded(out, None)
