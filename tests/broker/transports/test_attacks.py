@@ -156,6 +156,23 @@ def call_mqtt(address, name):
     return wire
 
 
+def publish(address, how_many, left):
+    """Connect by hand as a client of an MQTT broker, publish so many, and leave when told to."""
+
+    def send():
+        with call_mqtt(address, "attacker") as wire:
+            bad, edge = islice(bad_frames("attacker"), how_many), topic(RUN, "attacker", "b")
+            while some := list(islice(bad, AT_ONCE)):
+                named = enumerate(some, 1)
+                wire.sendall(b"".join(confirmed_packet(edge, b"", data, name, again=False) for name, data in named))
+                confirmed = 0
+                while confirmed < len(some) * CONFIRMATION_BYTES:
+                    confirmed += len(wire.recv(1 << 16))
+            left.wait(LIMIT_S)  # amqtt forgets what it has taken from a client that leaves
+
+    return send
+
+
 class Herald:
     """Says, on the way of the bad frames and behind them, that they are over: who hears it has had them all."""
 
@@ -329,18 +346,6 @@ def test_bad_payloads_on_an_mqtt_edge_are_all_counted_and_its_neighbors_heard(fo
     how_many = COUNT if kind == "mosquitto" else COUNT // 10  # it is ten times slower
     left = threading.Event()
 
-    def send():
-        with call_mqtt(server.address, "attacker") as wire:
-            bad = islice(bad_frames("attacker"), how_many)
-            while some := list(islice(bad, AT_ONCE)):
-                named = enumerate(some, 1)
-                edge = topic(RUN, "attacker", "b")
-                wire.sendall(b"".join(confirmed_packet(edge, b"", data, name, again=False) for name, data in named))
-                confirmed = 0
-                while confirmed < len(some) * CONFIRMATION_BYTES:
-                    confirmed += len(wire.recv(1 << 16))
-            left.wait(LIMIT_S)  # amqtt forgets what it has taken from a client that leaves
-
     def count_and_let_leave():
         counted = rejected(b) + heard[0]
         if counted >= how_many:
@@ -348,7 +353,7 @@ def test_bad_payloads_on_an_mqtt_edge_are_all_counted_and_its_neighbors_heard(fo
         return counted
 
     try:
-        withstand(b, honest, send, count_and_let_leave, at_least=how_many)
+        withstand(b, honest, publish(server.address, how_many, left), count_and_let_leave, at_least=how_many)
         assert rejected(b) + heard[0] == how_many
     finally:
         left.set()
