@@ -106,7 +106,11 @@ def look() -> Mapping[str, Look]:
             words = (PROC / str(process) / "cmdline").read_bytes().decode(errors="replace")
             if process not in names and any(broker in words for broker in BROKERS):
                 names[process] = Role.BROKER
-    return {name: look_at(process, connected) for process, name in names.items() if process is not None}
+    seen = {}
+    for process, name in names.items():
+        with suppress(FileNotFoundError):  # one that has ended meanwhile is not of the run any more
+            seen[name] = look_at(process, connected)
+    return seen
 
 
 def look_at(process: int, connected: set[str]) -> Look:
