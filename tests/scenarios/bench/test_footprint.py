@@ -57,7 +57,7 @@ def test_a_port_that_is_taken_before_the_forwarder_listens_is_replaced(monkeypat
     monkeypatch.setattr(footprint, "scenario_of", lambda wish: load_scenario("exchange-quick", through | wish.settings))
     assert footprint.measure_footprint() == ({}, {})
     assert len(set(tried[:2])) == 2
-    assert len(tried) == 3
+    assert len(tried) >= 3, "one more for each port that somebody else on this machine took in between"
 
 
 def test_the_size_of_a_node_is_that_of_what_the_lock_names_and_of_foretell() -> None:

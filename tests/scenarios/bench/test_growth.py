@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from cProfile import Profile
 from pathlib import Path
@@ -19,6 +20,7 @@ from scenarios.document.scenario import Scenario
 from scenarios.results.folder import RunFolder, make_run_folder
 from scenarios.results.observer import Observer
 from scenarios.running.control.run import run
+from scenarios.running.simulated import simulated_life
 from scenarios.running.simulated.simulate import simulated
 
 JITTER = {"kind": "delay", "delay_s": {"distribution": "uniform", "low_s": 0.0, "high_s": 0.1}}
@@ -63,7 +65,10 @@ def calls_among(agents: int, root: Path, faults: list[Any]) -> Counter[str]:
 
 @pytest.mark.long
 @pytest.mark.parametrize("faults", [[], [JITTER]], ids=["no faults", "a delay of its own for each message"])
-def test_an_agent_costs_as_many_calls_among_thirty_as_among_ten(tmp_path: Path, faults: list[Any]) -> None:
+def test_an_agent_costs_as_many_calls_among_thirty_as_among_ten(
+    tmp_path: Path, faults: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulated_life, "_SHOW_EVERY_S", math.inf)  # signs of life go by the clock on the wall
     few, many = (calls_among(agents, tmp_path, faults) for agents in (10, 30))
     assert few.total() > 10 * 1000
     more = sorted(((many[name] / 30 - few[name] / 10, name) for name in many | few), reverse=True)[:10]
