@@ -6,13 +6,13 @@ its end: by a name in the kernel that only one of them can bear.
 
 from __future__ import annotations
 
+import atexit
 import os
 import random
 import socket
 from contextlib import suppress
 
 _FIRST, _LAST, _BLOCK = 12_000, 32_000, 32
-_names: list[socket.socket] = []
 _left: list[int] = []
 _owner = os.getpid()
 
@@ -48,7 +48,7 @@ def _own_block() -> list[int]:
         except OSError:
             name.close()
             continue
-        _names.append(name)
+        atexit.register(name.close)
         return list(range(base, base + _BLOCK))
     raise AssertionError("no ports are free")
 
