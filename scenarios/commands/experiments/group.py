@@ -134,15 +134,15 @@ def shrink(
 
 
 class _Benchmarks(click.Group):
-    """The commands of `scenarios.commands.bench`, imported when one is asked for."""
+    """The commands of `scenarios.commands.bench.group`, imported when one is asked for."""
 
     def list_commands(self, _context: click.Context) -> list[str]:
-        from scenarios.commands.bench import COMMANDS  # noqa: PLC0415
+        from scenarios.commands.bench.group import COMMANDS  # noqa: PLC0415
 
         return list(COMMANDS)
 
     def get_command(self, _context: click.Context, name: str) -> click.Command | None:
-        from scenarios.commands.bench import COMMANDS  # noqa: PLC0415
+        from scenarios.commands.bench.group import COMMANDS  # noqa: PLC0415
 
         return COMMANDS.get(name)
 

@@ -1,4 +1,4 @@
-"""`foretell bench footprint` from the terminal."""
+"""What a node takes: `foretell bench footprint`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from scenarios.bench.footprint import (
     measure_footprint,
     node_bytes,
 )
+from scenarios.commands.bench.showing import figures_table
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import say
 
@@ -39,10 +40,7 @@ def footprint() -> None:
 
 
 def _table(title: str, team: Team) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column("process")
-    for column in ("RSS MB", "PSS MB", "private MB", "s of processor to join"):
-        table.add_column(column, justify="right")
+    table = figures_table(title, "process", "RSS MB", "PSS MB", "private MB", "s of processor to join")
     order = (HOST, FORK_SERVER, TRACKER, AGENT, ACTING, "environment", LAUNCHER, FORWARDER)
     for role in (role for role in order if role in team):
         of = team[role]
