@@ -79,15 +79,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     sizes: Counter[bool] = Counter(map(_waits, items))
     seen: Counter[bool] = Counter()
-    placed = []
+    long, placed = [], []
     for _, group in groupby(items, attrgetter("path")):
         tests = list(group)
         kind = any(map(_waits, tests))
         place = seen[kind] / max(sizes[kind], 1)
         seen[kind] += sum(_waits(test) == kind for test in tests)
-        placed.append((-1.0 if all(map(_waits_long, tests)) else place, tests))
+        if all(map(_waits_long, tests)):
+            long.append(tests)
+        else:
+            placed.append((place, tests))
     placed.sort(key=lambda place: place[0])
-    items[:] = [test for _, tests in placed for test in tests]
+    others = [test for _, tests in placed for test in tests]
+    items[:] = _dealt(long, others, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def _dealt(long: list[list[pytest.Item]], others: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """Let each worker begin with files that wait for long: the first is given the first tests, and so on."""
+    left = len(others) + sum(map(len, long))
+    found: list[pytest.Item] = []
+    for worker in range(workers):
+        begins = [test for tests in long[worker::workers] for test in tests]
+        more = max(left // (workers - worker) - len(begins), 0)
+        found += begins + others[:more]
+        others = others[more:]
+        left -= len(begins) + more
+    return found
 
 
 def _waits_long(item: pytest.Item) -> bool:

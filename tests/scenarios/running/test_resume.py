@@ -66,7 +66,7 @@ class Gated(ParallelEnv):
 def parallel_env():
     return Gated()
 '''
-EPISODES, MORE = 40, 43
+EPISODES, MORE = 40, 80
 SCENARIO = f"""
 name = "gated"
 seed = 5
