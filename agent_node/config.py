@@ -69,6 +69,13 @@ class CalibrationConfig(Model):
         description="What the estimate so far counts against an episode in which the neighbor was heard in round 0; "
         "0.95 remembers about 20 of them: fewer are noisy, more lag behind policies that learn.",
     )
+    memory_samples: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000_000,
+        description="As how many samples the estimate so far counts against those of an episode, in place of memory: "
+        "where a neighbor is near seldom, or copies are few, it then remembers more episodes.",
+    )
     cap: float = Field(
         default=24.0,
         ge=0,
@@ -76,6 +83,12 @@ class CalibrationConfig(Model):
         description="Largest rho' that a neighbor can ask for, in multiples of rho; four times what c makes of the "
         "slope it starts at, and all that a neighbor that lies can get.",
     )
+
+    def remembered(self, samples: int) -> float:
+        """What the estimate so far counts, of 1, against an episode with so many samples."""
+        if self.memory_samples is None:
+            return self.memory
+        return self.memory_samples / (self.memory_samples + samples)
 
 
 class AnticipationSharingConfig(Model):

@@ -113,8 +113,8 @@ class CalibratedWeights(AnticipationSharing):
             a_j = shares[neighbor]["actions"].astype(np.int64)
             x = taken(now.select(now.probabilities(neighbor), neighbor), a_j) - taken(shares[neighbor]["policy"], a_j)
             kept, advantages = now.kept[neighbor], now.select(now.advantages, neighbor)
-            estimate = SlopeEstimate(*kept.tolist())
-            kept[:] = estimate.after(x, advantages, settings.calibration.memory, first_slope)
+            memory = settings.calibration.remembered(len(x))
+            kept[:] = SlopeEstimate(*kept.tolist()).after(x, advantages, memory, first_slope)
 
     def gain(self, now: Round, pairs: Pairs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The own clipped gain plus the sum of xi_ij A_i (B,), and its slopes, (B,) and (m, B)."""

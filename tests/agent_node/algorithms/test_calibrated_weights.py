@@ -17,7 +17,7 @@ from test_anticipation_sharing import DRAWS, Hand, J, K, as_shares, hand_round, 
 
 from agent_node.algorithms.anticipation_sharing import AnticipationSharing
 from agent_node.algorithms.calibrated_weights import CalibratedWeights, SlopeEstimate
-from agent_node.config import AgentConfig, LearningConfig
+from agent_node.config import AgentConfig, CalibrationConfig, LearningConfig
 from agent_node.learning.fields import Arrays, ShareShape
 from agent_node.learning.learner import Learner
 from agent_node.learning.round import Loss, Round
@@ -91,6 +91,27 @@ def test_with_equally_many_samples_the_effective_number_is_theirs_times_what_mem
     for _ in range(episodes):
         estimate = estimate.after(np.ones(rows, np.float32), np.ones(rows, np.float32), memory, 1.0)
     assert 1 / estimate.spread == pytest.approx(rows * (1 + memory) / (1 - memory))
+
+
+@given(st.lists(st.integers(1, 1000), min_size=1, max_size=6), st.integers(1, 5000))
+def test_with_a_memory_in_samples_an_episode_counts_by_how_many_it_has(rows: list[int], samples: int) -> None:
+    calibration = CalibrationConfig(memory_samples=samples)
+    estimate = NOTHING_YET
+    for each in rows:
+        before = estimate
+        ones = np.ones(each, np.float32)
+        estimate = estimate.after(ones, ones, calibration.remembered(each), 1.0)
+        assert calibration.remembered(each) / (1 - calibration.remembered(each)) == pytest.approx(samples / each)
+        if before == NOTHING_YET:
+            assert 1 / estimate.spread == pytest.approx(2 * samples + each)
+    most, least = max(rows), min(rows)
+    assert 2 * samples + least <= 1.001 / estimate.spread
+    assert 0.999 / estimate.spread <= 2 * samples + most
+
+
+@given(st.integers(1, 1000))
+def test_without_it_each_episode_counts_alike(rows: int) -> None:
+    assert CalibrationConfig(memory=0.9).remembered(rows) == 0.9
 
 
 @given(EPISODE, st.floats(0, 5), st.floats(0, 5))
