@@ -353,3 +353,14 @@ def test_the_effective_number_is_that_of_the_samples_a_share_is_about() -> None:
     assert kept[K][2] == pytest.approx(0.05 / 1.95 / 2)
     # x = .5 - .25 at the second sample, where A = -2
     assert kept[J].tolist()[:2] == pytest.approx([0.95 * 1.5 * 0.0625 - 0.05 * 0.5, 0.0625])
+
+
+def test_with_a_memory_in_samples_a_neighbor_that_was_near_at_fewer_changes_its_estimate_less() -> None:
+    algorithm = page(memory_samples=8)
+    kept = algorithm.keeps((J, K), np.zeros(0, np.float32))
+    heard = {J: out_of_range(Hand.heard[J], 0), K: Hand.heard[K]}
+    now = replace(hand_round(ranges={J: np.array([1]), K: None}), kept=kept)
+    algorithm.remember(now, as_shares(heard, {J: 0.0, K: 0.0}))
+    assert (kept[J][2], kept[K][2]) == pytest.approx((1 / (2 * 8 + 1), 1 / (2 * 8 + 2)))
+    # x = .5 - .25 at the second sample, where A = -2; the episode counts 1 of 9
+    assert kept[J].tolist()[:2] == pytest.approx([8 / 9 * 1.5 * 0.0625 - 1 / 9 * 0.5, 0.0625])
