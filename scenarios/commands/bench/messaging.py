@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ from scenarios.commands.screen import say
 from scenarios.results.temporary import temporary_folder
 
 if TYPE_CHECKING:
+    from scenarios.bench.faults import Cost
+    from scenarios.bench.journal import JournalCost
     from scenarios.bench.messages import Barrier
     from scenarios.bench.round_trips import RoundTrip
 
@@ -74,10 +77,7 @@ def faults(blocks: int) -> None:
     from scenarios.bench.faults import measure_costs  # noqa: PLC0415
 
     costs = measure_costs(blocks)
-    table = figures_table("a message of 256 bytes, read from memory", "faults", "bare us", "added us")
-    for cost in costs:
-        table.add_row(cost.case, f"{cost.bare_us:.2f}", f"{cost.added_us:.2f}")
-    Screen().print(table)
+    _show_added("a message of 256 bytes, read from memory", "faults", {cost.case: cost for cost in costs})
     for cost in costs:
         limit = f" (limit {FAULTS_LIMIT_US:.0f})" if cost.none_matches else ""
         say(f"faults: {cost.added_us:.2f} us a message where {cost.case}{limit}")
@@ -90,13 +90,18 @@ def journal(blocks: int) -> None:
     from scenarios.bench.journal import measure_journals  # noqa: PLC0415
 
     costs = measure_journals(blocks)
-    table = figures_table("a message through memory, taken by a participant", "array bytes", "bare us", "added us")
-    for cost in costs:
-        table.add_row(str(cost.array_bytes), f"{cost.bare_us:.2f}", f"{cost.added_us:.2f}")
-    Screen().print(table)
+    sizes = {str(cost.array_bytes): cost for cost in costs}
+    _show_added("a message through memory, taken by a participant", "array bytes", sizes)
     for cost in costs:
         limit = f" (limit {JOURNAL_LIMIT_US:.0f})" if cost.array_bytes == costs[0].array_bytes else ""
         say(f"journal: {cost.added_us:.2f} us a message of {cost.array_bytes} bytes{limit}")
+
+
+def _show_added(title: str, first: str, costs: Mapping[str, Cost | JournalCost]) -> None:
+    table = figures_table(title, first, "bare us", "added us")
+    for name, cost in costs.items():
+        table.add_row(name, f"{cost.bare_us:.2f}", f"{cost.added_us:.2f}")
+    Screen().print(table)
 
 
 def _barrier_table(title: str, barriers: list[Barrier], target: float) -> Table:
