@@ -263,12 +263,14 @@ class LifeRow(NamedTuple):
         after_episode: The episode after which it began; -1 at the beginning.
         why: What ended the life before; empty where the run was resumed.
         date_s: When it began, in seconds since 1970.
+        processor_s: Seconds that the process which led it, and those it had waited for, computed in it.
     """
 
     incarnation: int
     after_episode: int
     why: str
     date_s: float
+    processor_s: float
 
 
 class StatusRow(NamedTuple):

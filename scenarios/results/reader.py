@@ -291,7 +291,10 @@ class RunReader:
     def lives(self) -> list[LifeRow]:
         """Every life of all participants, the first one first."""
         return list(
-            self._rows(LifeRow, "SELECT incarnation, after_episode, why, began_at FROM lives ORDER BY incarnation")
+            self._rows(
+                LifeRow,
+                "SELECT incarnation, after_episode, why, began_at, processor_s FROM lives ORDER BY incarnation",
+            )
         )
 
     def status(self) -> list[StatusRow]:

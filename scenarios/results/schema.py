@@ -18,13 +18,13 @@
 | gone     | an agent that died, so that the others went on without it, and the first episode without it |
 | live_faults | a fault that was added, or ended, while the run went on, and after which episode        |
 | events   | something worth a sentence: who noticed it, kind, peer, text, when, and after which episode |
-| lives    | one life of all participants: the episode it goes on after, what ended the one before      |
+| lives    | one life of all participants: the episode it goes on after, what ended the one before, cost |
 | status   | what each participant did and waited for when it last gave a sign, and since when          |
 """
 
 from __future__ import annotations
 
-VERSION = 5
+VERSION = 6
 """Of tables and columns; whoever changes them adds one. Stores made before there were versions say 0."""
 
 _TABLES = """
@@ -56,7 +56,8 @@ CREATE TABLE process_faults (fault TEXT, occasion TEXT, participant TEXT, what T
 CREATE TABLE gone (agent TEXT PRIMARY KEY, before_episode INTEGER);
 CREATE TABLE live_faults (name TEXT PRIMARY KEY, document TEXT, added_after INTEGER, healed_after INTEGER);
 CREATE TABLE events (participant TEXT, kind TEXT, peer TEXT, text TEXT, at REAL, after_episode INTEGER);
-CREATE TABLE lives (incarnation INTEGER PRIMARY KEY, after_episode INTEGER, began_at REAL, why TEXT);
+CREATE TABLE lives (incarnation INTEGER PRIMARY KEY, after_episode INTEGER, began_at REAL, why TEXT,
+    processor_s REAL);
 CREATE TABLE status (participant TEXT PRIMARY KEY, phase TEXT, waits_for TEXT, since REAL, seen REAL);
 """
 SCHEMA = f"BEGIN;{_TABLES}PRAGMA user_version = {VERSION};COMMIT;"

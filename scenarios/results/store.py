@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterable
@@ -51,6 +52,7 @@ _STATUS = (
 )
 _EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)"
 _BEGUN = "INSERT INTO document VALUES (?, ?, ?, ?, ?)"
+_SPENT = "UPDATE lives SET processor_s = ? WHERE incarnation = ?"
 _HEAL = (
     "INSERT INTO live_faults VALUES (?, NULL, NULL, ?) ON CONFLICT DO UPDATE SET healed_after = excluded.healed_after"
 )
@@ -82,6 +84,7 @@ class Store:
         self._waiting = 0
         self._flushed_at = time.monotonic()
         self._newest_episode = -1
+        self._life: tuple[int, float] | None = None
         try:
             self._database = sqlite3.connect(path.absolute())  # SQLite takes file:NAME for a URI
         except sqlite3.Error as error:
@@ -129,6 +132,9 @@ class Store:
             with self._database:
                 for statement, rows in self._rows.items():
                     self._database.executemany(statement, rows)
+                if self._life is not None:
+                    incarnation, before_s = self._life
+                    self._database.execute(_SPENT, (_processor_s() - before_s, incarnation))
         except sqlite3.Error as error:
             raise _unwritable(error) from None
         self._rows.clear()
@@ -209,11 +215,12 @@ class Store:
                 for table in ("edges", "traffic", "fault_counts", "fates", "status"):
                     self._database.execute(f"DELETE FROM {table}")  # noqa: S608
                 incarnation = 1 + max((life.incarnation for life in self.reader.lives()), default=-1)
-                row = (incarnation, after_episode, time.time(), why)
-                self._database.execute("INSERT INTO lives VALUES (?, ?, ?, ?)", row)
+                row = (incarnation, after_episode, time.time(), why, 0.0)
+                self._database.execute("INSERT INTO lives VALUES (?, ?, ?, ?, ?)", row)
         except sqlite3.Error as error:
             raise _unwritable(error) from None
         self._newest_episode = after_episode
+        self._life = (incarnation, _processor_s())
         return incarnation
 
     def close(self) -> None:
@@ -226,6 +233,11 @@ class Store:
             self.flush()
         finally:
             self._database.close()
+
+
+def _processor_s() -> float:
+    """Of this process, and of those that it has waited for."""
+    return sum(os.times()[:4])
 
 
 def _not_writable(path: Path, error: sqlite3.Error) -> UserError:

@@ -27,6 +27,8 @@ class Summary(Model):
     here by their ids; `agent_names` has what the environment calls them, their ids where it has no names. Shares and
     what was dropped are those between agents; rejected and lost are counted on all edges. `arithmetic` is the version
     of what was computed, `kernels` names what computed where the figures were written, which changes none of them.
+    `wall_s` are the seconds from the first step of the last life to its end; `processor_s` those that the process which
+    led the run, and those it had waited for, computed, in all lives.
     """
 
     scenario: str
@@ -52,6 +54,7 @@ class Summary(Model):
     edge_bytes: int
     env_steps_per_s: float
     wall_s: float
+    processor_s: float = 0.0  # older runs did not count it
     arithmetic: int = 0  # older runs did not say it
     kernels: str = ""
     curve_digest: str
@@ -185,7 +188,7 @@ class RunTotals:
         tenth = max(1, len(returns) // 10)
         team = total(returns, axis=1)
         with read_store(store) as reader:
-            names, (faults, ledger_digest) = dict(reader.agent_names().by_id), _ledger(reader)
+            names, lives, (faults, ledger_digest) = dict(reader.agent_names().by_id), reader.lives(), _ledger(reader)
         last = mean(returns[-tenth:]).tolist() if len(returns) else []
         return Summary(
             scenario=scenario,
@@ -211,6 +214,7 @@ class RunTotals:
             edge_bytes=self.edges["sent_bytes"],
             env_steps_per_s=self.env_steps / wall_s if wall_s > 0 else 0.0,
             wall_s=wall_s,
+            processor_s=sum(life.processor_s for life in lives),
             arithmetic=ARITHMETIC,
             kernels=kernels.name,
             curve_digest=sha256(returns.astype("<f8").tobytes()).hexdigest(),

@@ -23,7 +23,7 @@ def versions() -> dict[str, str]:
 
 
 def write_provenance(path: Path, folder: Folder, cells: Sequence[Cell], jobs: int) -> None:
-    """Write hours, machine and dates of a study's cells.
+    """Write hours of processor time, machine and dates of a study's cells.
 
     Args:
         path: The JSON file.
@@ -33,7 +33,7 @@ def write_provenance(path: Path, folder: Folder, cells: Sequence[Cell], jobs: in
     """
     outcomes = Outcomes(folder)
     kept = {cell.id: outcomes.of(cell) for cell in cells}
-    hours = {name: round(each.wall_s / 3600, 5) for name, each in kept.items()}
+    hours = {name: round((each.processor_s or each.wall_s) / 3600, 5) for name, each in kept.items()}
     ended = [each.ended for each in kept.values()]
     document = {
         "hours": {"total": round(sum(hours.values()), 4), "cells": hours},

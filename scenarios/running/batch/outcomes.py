@@ -30,7 +30,8 @@ class KeptRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         foretell: Version that ran it.
         arithmetic: Version of the arithmetic that computed it.
         episodes: Training episodes that were played.
-        wall_s: Seconds from its start to its end.
+        wall_s: Seconds from the start of its last life to its end.
+        processor_s: Seconds that its process computed, in all its lives; 0 where an earlier version ran it.
         ended: When, ISO 8601 in UTC.
     """
 
@@ -48,6 +49,7 @@ class KeptRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     traffic: dict[str, int]
     curve_digest: str
     weights_digest: str
+    processor_s: float = 0.0
 
     def outcome(self, cell: Cell) -> RunOutcome:
         """What a study reads of it."""
@@ -138,4 +140,5 @@ class Outcomes:
             traffic=asdict(found.traffic),
             curve_digest=found.curve_digest,
             weights_digest=found.weights_digest,
+            processor_s=run.summary.processor_s,
         )

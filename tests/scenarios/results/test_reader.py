@@ -34,6 +34,7 @@ KNOWN = (
     (3, "9f200e8976b5961ee4f693dbb6b9e2313969243db294288bbba4fcfa09b5c281"),
     (4, "7333e9e42a6d5993d50d104d91faa9759f0e53e99ddd2c0e625c2fc42f20d469"),
     (5, "445718308b60ee7867b5a3bb46bef6d87ba59b0f0b7e474b8254ebb62574c6da"),
+    (6, "578c2032288a59b2ed97f80ab15ad011e8a4acbd33f46c2e216460e7056b7eb1"),
 )
 """Versions of the store, with SHA-256 over what made their tables."""
 
