@@ -13,7 +13,7 @@ from scenarios.running.batch.cell import Cell
 
 
 class Crew(Protocol):
-    """Runs cells, each a `foretell simulate` in a process of its own."""
+    """Runs cells, each a simulation in a process of its own."""
 
     def start(self, cell: Cell, given: Path, run: RunFolder, log: Path) -> None:
         """Begin the run of a cell.
@@ -21,7 +21,7 @@ class Crew(Protocol):
         Args:
             cell: Which.
             given: Its document.
-            run: Its folder, which is not there yet.
+            run: Its folder: not there yet, or that of a run of this document that has not come to its end.
             log: Takes what its process says.
 
         Raises:
@@ -32,7 +32,7 @@ class Crew(Protocol):
         """The exit codes of those that have ended since the last look."""
 
     def end(self) -> None:
-        """End what is under way."""
+        """End what is under way at once."""
 
 
 class LocalCrew:
@@ -47,11 +47,13 @@ class LocalCrew:
         self._processes: dict[Cell, subprocess.Popen[bytes]] = {}
 
     def start(self, cell: Cell, given: Path, run: RunFolder, log: Path) -> None:
-        """Begin the run of a cell."""
-        with log.open("wb") as said:
+        """Begin the run of a cell, or go on with it."""
+        goes_on = run.root.exists()
+        words = ("resume", str(run.root)) if goes_on else ("simulate", str(given), "--out", str(run.root))
+        with log.open("ab" if goes_on else "wb") as said:
             # A session of its own: Ctrl-C in the terminal reaches the study, which ends its processes itself.
             self._processes[cell] = subprocess.Popen(  # noqa: S603 - our own command line
-                leashed([*self._foretell, "simulate", str(given), "--out", str(run.root)], "inherit"),
+                leashed([*self._foretell, *words], "inherit"),
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=subprocess.STDOUT,
@@ -67,7 +69,7 @@ class LocalCrew:
         return found
 
     def end(self) -> None:
-        """Kill them: their runs will be made anew."""
+        """Kill them: their runs go on from their last checkpoints."""
         for process in self._processes.values():
             process.kill()
         for process in self._processes.values():

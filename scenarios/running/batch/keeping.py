@@ -10,7 +10,7 @@ from broker.errors import UserError
 from broker.text_files import read_text
 from scenarios.document.loading import MOST_BYTES, parse_scenario
 from scenarios.document.scenario import Scenario
-from scenarios.results.reader import require_version
+from scenarios.results.reader import read_store, require_version
 from scenarios.results.run_result import read_summary
 from scenarios.running.batch.cell import Cell
 from scenarios.running.batch.folder import Folder
@@ -79,6 +79,26 @@ def given_document(folder: Folder, cell: Cell) -> Scenario:
         msg = f"cannot read {path}, the document of cell {cell.id}: expected what was written before it was run"
         raise UserError(msg)
     return found
+
+
+def can_go_on(folder: Folder, cell: Cell, wanted: Scenario) -> bool:
+    """Whether the run of a cell was begun with its document and computed as here, and has not come to its end.
+
+    Args:
+        folder: Of the study, sweep or twin.
+        cell: Which.
+        wanted: Its document.
+    """
+    run = folder.run(cell)
+    if not run.store.exists() or _read(folder.document(cell)) != wanted:
+        return False
+    try:
+        with read_store(run.store) as store:
+            begun = store.begun()
+    except UserError:  # of another version, or killed while it was made
+        return False
+    is_same = begun is not None and (begun.episodes, begun.arithmetic) == (wanted.episodes, ARITHMETIC)
+    return is_same and read_summary(run) is None
 
 
 def refuse_mixing(cell: Cell, arithmetic: int, found: Scenario | None, wanted: Scenario, place: Path) -> None:

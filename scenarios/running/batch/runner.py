@@ -1,4 +1,4 @@
-"""Runs the cells of a study, each a `foretell simulate` in a process of its own, and leaves out what is done."""
+"""Runs the cells of a study, each a run in a process of its own, goes on with those begun and leaves out those done."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from broker.errors import ForetellError, UserError
@@ -19,7 +19,7 @@ from scenarios.results.run_result import read_summary
 from scenarios.running.batch.cell import Cell
 from scenarios.running.batch.crew import Crew
 from scenarios.running.batch.folder import Folder
-from scenarios.running.batch.keeping import Keeping
+from scenarios.running.batch.keeping import Keeping, can_go_on
 
 _LOOK_EVERY_S = 0.1
 _COUNT_EVERY_S = 2.0
@@ -32,8 +32,8 @@ class Standing:
     Attributes:
         done: Cells done, those of earlier calls included.
         cells: All of them.
-        fresh: Episodes played in this call.
-        ahead: Episodes that this call had to play when it began.
+        fresh: Episodes played of the cells that were not done when this call began.
+        ahead: All episodes of these.
     """
 
     done: int
@@ -96,7 +96,8 @@ class Runner:
         self._keeping = keeping
         self._show = show
         self._interrupted = interrupted
-        self._under_way: set[Cell] = set()
+        self._under_way: dict[Cell, bool] = {}  # whether it goes on with a run that was begun before
+        self._anew: set[Cell] = set()  # those that could not go on
         self._failed: list[tuple[Cell, int]] = []
         self._played: dict[Cell, int] = {}
 
@@ -106,7 +107,7 @@ class Runner:
         Raises:
             UserError: A document cannot work, or a cell was run with other settings before; nothing was started.
             ForetellError: Cells failed; all others were run.
-            KeyboardInterrupt: Asked to stop; what was under way has been ended.
+            KeyboardInterrupt: Asked to stop; what was under way has been ended, and goes on when it is run again.
         """
         documents = {cell: document(cell) for cell in cells}
         waiting = deque(cell for cell in cells if not self._keeping.is_done(cell, documents[cell]))
@@ -118,7 +119,7 @@ class Runner:
                 while waiting and len(self._under_way) < self._jobs:
                     cell = waiting.popleft()
                     self._start(cell, documents[cell])
-                self._reap({cell: documents[cell].episodes for cell in self._under_way})
+                waiting.extend(self._reap({cell: documents[cell].episodes for cell in self._under_way}))
                 if time.monotonic() - counted_at > _COUNT_EVERY_S:
                     self._count()
                     counted_at = time.monotonic()
@@ -137,7 +138,9 @@ class Runner:
 
     def _start(self, cell: Cell, wanted: Scenario) -> None:
         run, given = self._folder.run(cell), self._folder.document(cell)
-        shutil.rmtree(run.root, ignore_errors=True)  # a run that did not come to its end
+        goes_on = cell not in self._anew and can_go_on(self._folder, cell, wanted)
+        if not goes_on:
+            shutil.rmtree(run.root, ignore_errors=True)
         try:
             write_whole(given, wanted.to_toml().encode())  # what was checked, whatever becomes of its sources
             self._crew.start(cell, given, run, self._folder.log(cell))
@@ -145,16 +148,21 @@ class Runner:
             msg = f"cannot write what cell {cell.id} is given and says in {self._folder.root}: {error.strerror}"
             raise UserError(msg) from None
         self._played[cell] = 0
-        self._under_way.add(cell)
+        self._under_way[cell] = goes_on
 
-    def _reap(self, episodes: dict[Cell, int]) -> None:
+    def _reap(self, episodes: dict[Cell, int]) -> Iterator[Cell]:
+        """Take note of those that have ended; gives those that could not go on, to be begun anew."""
         for cell, code in self._crew.reap().items():
-            self._under_way.remove(cell)
-            self._played[cell] = episodes[cell]
-            if code != 0 or read_summary(self._folder.run(cell)) is None:
-                self._failed.append((cell, code))
-            else:
+            gone_on = self._under_way.pop(cell)
+            if code == 0 and read_summary(self._folder.run(cell)) is not None:
+                self._played[cell] = episodes[cell]
                 self._keeping.keep(cell)
+            elif gone_on:
+                self._anew.add(cell)
+                del self._played[cell]
+                yield cell
+            else:
+                self._failed.append((cell, code))
 
     def _count(self) -> None:
         """Look at how many episodes the runs under way have recorded."""

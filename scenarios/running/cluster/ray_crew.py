@@ -45,7 +45,8 @@ class RayCrew:
         self._under_way: dict[Any, tuple[Cell, RunFolder, Path, Path]] = {}
 
     def start(self, cell: Cell, given: Path, run: RunFolder, log: Path) -> None:
-        """Begin the run of a cell."""
+        """Begin the run of a cell; one begun here does not go on there."""
+        shutil.rmtree(run.root, ignore_errors=True)
         log.write_bytes(b"")
         with self._cluster.asked():
             told = self._task.remote(self._words, (FORETELL, ARITHMETIC), parcel(given))

@@ -6,17 +6,22 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
+from contextlib import closing
 
+import msgspec
 import pytest
 from batches import finished, foretell_forking, forking_crew, stop_in_the_middle_of_a_cell
 from runs import children_of, command, foretell, start, until
 
 from broker.errors import ForetellError, UserError
 from scenarios.commands.command_line import FORETELL
+from scenarios.results.reader import read_store
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.crew import LocalCrew
 from scenarios.running.batch.folder import Folder
+from scenarios.running.batch.keeping import can_go_on
 from scenarios.running.batch.outcomes import Outcomes
 from scenarios.running.batch.runner import Runner, resolved
 from scenarios.running.procfs import is_alive
@@ -235,6 +240,80 @@ def test_a_cell_whose_run_is_discarded_leaves_its_outcome(tmp_path):
     assert not folder.run(cell).root.exists()
     assert keeping.is_done(cell, resolved(cell))
     assert keeping.of(cell).episodes == resolved(cell).episodes
+
+
+def newest_episode(folder, cell):
+    try:
+        with read_store(folder.run(cell).store) as store:
+            return store.newest_episode() or 0
+    except UserError:
+        return 0
+
+
+def run_until(folder, cell, episode):
+    """Run a cell, and interrupt it once it has recorded an episode."""
+    runner = Runner(
+        forking_crew(),
+        folder,
+        1,
+        Outcomes(folder),
+        show=lambda _: None,
+        interrupted=lambda: newest_episode(folder, cell) >= episode,
+    )
+    runner.run([cell])
+
+
+LONG = tiny_cell("long", ("episodes", "400"), ("recovery.checkpoint_every", "5"))
+
+
+@pytest.fixture(scope="module")
+def long_cell(tmp_path_factory):
+    """What is kept of a cell that nobody interrupted."""
+    folder = Folder(tmp_path_factory.mktemp("long"))
+    with folder.held():
+        run_until(folder, LONG, 1000)
+    return Outcomes(folder).of(LONG)
+
+
+@pytest.fixture
+def half_a_cell(tmp_path):
+    folder = Folder(tmp_path)
+    with folder.held():
+        with pytest.raises(KeyboardInterrupt):
+            run_until(folder, LONG, 20)
+        assert can_go_on(folder, LONG, resolved(LONG))
+        yield folder
+
+
+def what_it_cost(kept):
+    return {name: getattr(kept, name) for name in ("wall_s", "processor_s", "ended")}
+
+
+def test_a_cell_under_way_goes_on_from_its_last_checkpoint_and_gives_the_same_outcome(half_a_cell, long_cell):
+    run_until(half_a_cell, LONG, 1000)
+    kept = Outcomes(half_a_cell).of(LONG)
+    assert msgspec.structs.replace(kept, **what_it_cost(long_cell)) == long_cell
+    with read_store(half_a_cell.run(LONG).store) as store:
+        first, second = store.lives()
+    assert (first.after_episode, second.after_episode >= 10) == (-1, True)
+    assert kept.processor_s == first.processor_s + second.processor_s
+    assert min(first.processor_s, second.processor_s) > 0
+
+
+def test_a_cell_that_cannot_go_on_is_begun_anew(half_a_cell, long_cell):
+    half_a_cell.run(LONG).scenario.write_text("no document")
+    run_until(half_a_cell, LONG, 1000)
+    assert msgspec.structs.replace(Outcomes(half_a_cell).of(LONG), **what_it_cost(long_cell)) == long_cell
+    with read_store(half_a_cell.run(LONG).store) as store:
+        assert [life.after_episode for life in store.lives()] == [-1]
+
+
+@pytest.mark.parametrize("column", ["episodes", "arithmetic"])
+def test_a_run_of_other_length_or_arithmetic_does_not_go_on_as_a_cell(half_a_cell, column):
+    assert not can_go_on(half_a_cell, LONG, resolved(tiny_cell("long")))
+    with closing(sqlite3.connect(half_a_cell.run(LONG).store)) as database, database:
+        database.execute(f"UPDATE document SET {column} = {column} + 1")
+    assert not can_go_on(half_a_cell, LONG, resolved(LONG))
 
 
 def test_two_studies_never_work_in_one_folder(tmp_path):
