@@ -149,7 +149,6 @@ class AnticipationSharing(Algorithm):
         pi_jj, pi_ji = (spread_rows(now, shares, heard, name) for name in ("policy", "anticipation"))
         pi_ji = now.among_own(pi_ji)  # j knows not what i could do: it says it of all actions of i
         log_pi_ij = taken(now.of_others(now.log_probabilities, heard), a_j)
-        a_i = np.broadcast_to(now.actions, a_j.shape)
         log_ratio_ij = (log_pi_ij - _log(taken(pi_jj, a_j))) * in_range
         log_xi_ij = log_ratio_ij
         if self._refers_to_behaviour:
@@ -163,7 +162,7 @@ class AnticipationSharing(Algorithm):
             pi_ji=pi_ji,
             log_xi_ij=log_xi_ij,
             log_ratio_ij=log_ratio_ij,
-            log_ratio_ji=(now.log_own() - _log(taken(pi_ji, a_i))) * in_range,
+            log_ratio_ji=(now.log_own() - _log(taken(pi_ji, now.actions))) * in_range,
         )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.random import Generator
@@ -175,15 +176,15 @@ class Loss:
 
 
 def taken(of_all: np.ndarray, actions: np.ndarray) -> np.ndarray:
-    """What (..., B, A) has for the `actions` (..., B) taken: (..., B)."""
-    picked: np.ndarray = of_all.reshape(-1)[_places(of_all.shape, actions)]
+    """What (..., B, A) has for the `actions` taken, (..., B) or the same (B,) in all: (..., B)."""
+    picked: np.ndarray = of_all.reshape(-1)[_starts(of_all.shape) + actions]
     return picked
 
 
 def placed(values: np.ndarray, actions: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """The other way: `shape` (..., B, A) with `values` (..., B) for the `actions` (..., B), and 0 for all others."""
     spread = np.zeros(shape, np.float32)
-    spread.reshape(-1)[_places(shape, actions)] = values
+    spread.reshape(-1)[_starts(shape) + actions] = values
     return spread
 
 
@@ -217,7 +218,9 @@ def spread_numbers(now: Round, shares: Mapping[str, Arrays], heard: Sequence[str
     return out
 
 
-def _places(shape: tuple[int, ...], actions: np.ndarray) -> np.ndarray:
-    """Where `actions` (..., B) lie in an array of `shape` (..., B, A) that is laid out flat."""
-    places: np.ndarray = np.arange(actions.size).reshape(actions.shape) * shape[-1] + actions
-    return places
+@lru_cache(maxsize=256)
+def _starts(shape: tuple[int, ...]) -> np.ndarray:
+    """Where the rows (..., B) of an array of `shape` (..., B, A) begin when it is laid out flat."""
+    starts: np.ndarray = np.arange(0, math.prod(shape), shape[-1]).reshape(shape[:-1])
+    starts.setflags(write=False)
+    return starts
