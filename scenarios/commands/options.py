@@ -54,6 +54,9 @@ OUT = click.option(
 DISCARD_RUNS = click.option(
     "--discard-runs", is_flag=True, help="Keep of each run its outcome alone, and remove its folder."
 )
+ONLY_SHOWN = click.option(
+    "--dry-run", "--list", "only_shown", is_flag=True, help="Check all, list the runs, and run none."
+)
 JOBS = click.option("--jobs", type=click.IntRange(min=1), help="Runs at a time; default one per core.")
 ON_CLUSTER = click.option(
     "--on",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from scenarios.commands.options import DISCARD_RUNS, JOBS, ON_CLUSTER, as_assignments, load, with_scenario
+from scenarios.commands.options import DISCARD_RUNS, JOBS, ON_CLUSTER, ONLY_SHOWN, as_assignments, load, with_scenario
 
 STUDIES = ("fig1", "fig3", "fig4", "fig5", "latency", "loss", "inaccurate", "calibrated", "search", "theory")
 
@@ -36,6 +36,7 @@ class _Study(click.Command):
 @click.option("--instances", type=click.IntRange(min=1), help="theory: how many random problems.")
 @click.option("--out", type=click.Path(path_type=Path), help="The study's folder; default studies/NAME.")
 @DISCARD_RUNS
+@ONLY_SHOWN
 def study(
     *,
     name: str,
@@ -50,6 +51,7 @@ def study(
     instances: int | None,
     out: Path | None,
     discard_runs: bool,
+    only_shown: bool,
 ) -> None:
     """Run an experiment of the paper, or one of ours; what is done already is not run again."""
     from scenarios.commands.experiments.study import Wish, conduct  # noqa: PLC0415
@@ -67,6 +69,7 @@ def study(
         instances=instances,
         out=out,
         discard_runs=discard_runs,
+        only_shown=only_shown,
     )
     conduct(wish)
 
@@ -77,7 +80,7 @@ def study(
 @ON_CLUSTER
 @click.option("--out", type=click.Path(path_type=Path), help="The sweep's folder; default sweeps/NAME.")
 @DISCARD_RUNS
-@click.option("--dry-run", "--list", "only_shown", is_flag=True, help="Check all, list the runs, and run none.")
+@ONLY_SHOWN
 def sweep(
     *, file: Path, jobs: int | None, cluster: str | None, out: Path | None, discard_runs: bool, only_shown: bool
 ) -> None:

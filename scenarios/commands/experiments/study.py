@@ -15,6 +15,7 @@ from rich.text import Text
 from broker.counting import counted
 from broker.errors import UserError
 from scenarios.commands.experiments.crews import crew_on
+from scenarios.commands.experiments.listing import list_cells
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import plain, say
 from scenarios.document.loading import parse_settings
@@ -55,6 +56,7 @@ class Wish:
     out: Path | None = None
     cluster: str | None = None
     discard_runs: bool = False
+    only_shown: bool = False
 
     @property
     def folder(self) -> Path:
@@ -69,13 +71,16 @@ class Wish:
 
 
 def conduct(wish: Wish) -> None:
-    """Run a study, or what is left of it, and write its files.
+    """Run a study, or what is left of it, and write its files; or say which runs it asks for, and make nothing.
 
     Raises:
         ForetellError: A cell failed, or something cannot work.
         KeyboardInterrupt: Interrupted; what is done is kept.
     """
     _refuse_what_does_not_apply(wish)
+    if wish.only_shown:
+        _list(wish)
+        return
     console = Screen(stderr=True)
     if wish.name == "theory":
         files = _check_theory(wish, console)
@@ -168,6 +173,12 @@ def bar(console: Screen) -> Iterator[ShowStanding]:
         yield show
 
 
+def _list(wish: Wish) -> None:
+    choice = make_choice(wish)
+    cells = study_cells(make_study(wish.name, choice), choice)
+    list_cells(Folder(wish.folder), cells, [document(cell) for cell in cells])
+
+
 def _run(wish: Wish, console: Screen) -> list[Path]:
     choice = make_choice(wish)
     study = make_study(wish.name, choice)
@@ -235,6 +246,7 @@ def _refuse_what_does_not_apply(wish: Wish) -> None:
     """
     given = {
         "--tuned": (wish.tuned is not None, _takes_tuned(wish), "fig1, and to fig5 at full size"),
+        "--list": (wish.only_shown, wish.name in PAGES, "studies whose runs are known before, not to search or theory"),
         "--instances": (wish.instances is not None, wish.name == "theory", "theory"),
     }
     of_runs = {"--quick": wish.quick, "--seeds": wish.seeds, "--jobs": wish.jobs, "--task": wish.tasks}

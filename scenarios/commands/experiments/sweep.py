@@ -9,6 +9,7 @@ from rich.text import Text
 
 from broker.counting import counted
 from scenarios.commands.experiments.crews import crew_on
+from scenarios.commands.experiments.listing import list_cells
 from scenarios.commands.experiments.study import bar
 from scenarios.commands.planned import hushed
 from scenarios.commands.rich_screen import Screen
@@ -66,14 +67,7 @@ def show(file: Path, out: Path | None) -> None:
     sweep, folder = _read(file, out)
     with hushed():
         documents = check(sweep)
-    kept = Outcomes(folder)
-    done = [kept.is_done(cell, wanted) for cell, wanted in zip(sweep.cells, documents, strict=True)]
-    for cell, is_there in zip(sweep.told, done, strict=True):
-        say(f"{'done' if is_there else 'to run':7} {cell.id}   {shlex.join(('foretell', *cell.arguments()))}")
-    episodes = sum(wanted.episodes for wanted, is_there in zip(documents, done, strict=True) if not is_there)
-    left = len(done) - sum(done)
-    said = f"{counted(len(done), 'run')}: {sum(done)} done, {left} to run with {counted(episodes, 'episode')}"
-    say(f"{said}, in {folder.root}")
+    list_cells(folder, sweep.cells, documents, told=sweep.told)
 
 
 def _read(file: Path, out: Path | None) -> tuple[Sweep, Folder]:

@@ -68,6 +68,16 @@ def document(cell: Cell) -> Scenario:
         raise UserError(msg) from None
 
 
+def recorded(folder: Folder, cell: Cell) -> int:
+    """How many episodes the run of a cell has recorded so far."""
+    try:
+        with read_store(folder.run(cell).store) as store:
+            newest = store.newest_episode()
+    except UserError:
+        return 0  # not there yet
+    return 0 if newest is None else 1 + newest
+
+
 class Runner:
     """Runs cells.
 
@@ -167,12 +177,7 @@ class Runner:
     def _count(self) -> None:
         """Look at how many episodes the runs under way have recorded."""
         for cell in self._under_way:
-            try:
-                with read_store(self._folder.run(cell).store) as store:
-                    newest = store.newest_episode()
-            except UserError:
-                continue  # not there yet
-            self._played[cell] = 0 if newest is None else 1 + newest
+            self._played[cell] = recorded(self._folder, cell)
 
     def _explain(self, cells: int) -> str:
         cell, code = self._failed[0]

@@ -17,13 +17,14 @@ from runs import children_of, command, foretell, start, until
 
 from broker.errors import ForetellError, UserError
 from scenarios.commands.command_line import FORETELL
+from scenarios.commands.experiments.listing import list_cells
 from scenarios.results.reader import read_store
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.crew import LocalCrew
 from scenarios.running.batch.folder import Folder
 from scenarios.running.batch.keeping import can_go_on
 from scenarios.running.batch.outcomes import Outcomes
-from scenarios.running.batch.runner import Runner, resolved
+from scenarios.running.batch.runner import Runner, recorded, resolved
 from scenarios.running.procfs import is_alive
 
 pytestmark = pytest.mark.processes
@@ -163,6 +164,7 @@ def test_cells_of_another_arithmetic_are_refused(uninterrupted, tmp_path):
         (["fig1", "--quick", "--tuned", "x.toml"], "cannot read x.toml: No such file or directory"),
         (["fig1", "--instances", "3"], "--instances belongs to theory"),
         (["theory", "--seeds", "3"], "--seeds belongs to studies that run scenarios"),
+        (["search", "--list"], "--list belongs to studies whose runs are known before, not to search or theory"),
         (["search", "--task", "chess"], "--task chess: search has exchange, navigation, predation-6"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -242,12 +244,23 @@ def test_a_cell_whose_run_is_discarded_leaves_its_outcome(tmp_path):
     assert keeping.of(cell).episodes == resolved(cell).episodes
 
 
-def newest_episode(folder, cell):
-    try:
-        with read_store(folder.run(cell).store) as store:
-            return store.newest_episode() or 0
-    except UserError:
-        return 0
+def test_a_study_lists_its_runs_and_makes_nothing(uninterrupted, tmp_path, monkeypatch, capsys):
+    arguments = (*FIG1, "--set", "episodes=80", "--list")
+    assert study_here(monkeypatch, *arguments, "--out", str(tmp_path / "new")) == 0
+    *lines, total = capsys.readouterr().out.splitlines()
+    assert total == f"2 runs: 0 done, 2 to run with 160 episodes, in {tmp_path / 'new'}"
+    assert lines[0].startswith("to run  exchange--anticipation-sharing--seed1   foretell simulate exchange-quick")
+    assert list(tmp_path.iterdir()) == []
+    assert study_here(monkeypatch, *arguments, "--out", str(uninterrupted)) == 0
+    assert "2 runs: 2 done, 0 to run with 0 episodes, in" in capsys.readouterr().out
+
+
+def test_a_run_begun_is_listed_with_what_is_left_of_it(half_a_cell, capsys):
+    there = recorded(half_a_cell, LONG)
+    list_cells(half_a_cell, [LONG], [resolved(LONG)])
+    line, total = capsys.readouterr().out.splitlines()
+    assert line.startswith("begun   long--independent--seed1 ")
+    assert total == f"1 run: 0 done, 1 to run with {400 - there} episodes, 1 of them begun, in {half_a_cell.root}"
 
 
 def run_until(folder, cell, episode):
@@ -258,7 +271,7 @@ def run_until(folder, cell, episode):
         1,
         Outcomes(folder),
         show=lambda _: None,
-        interrupted=lambda: newest_episode(folder, cell) >= episode,
+        interrupted=lambda: recorded(folder, cell) > episode,
     )
     runner.run([cell])
 
