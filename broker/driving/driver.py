@@ -8,9 +8,7 @@ passed; `virtual_time` puts the clock forward.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from broker.driving.edge_totals import EdgeTotals
 from broker.errors import ProtocolViolation
@@ -18,7 +16,7 @@ from broker.participants.life import FIRST_LIFE, ParticipantLife
 from broker.participants.participant import Command, Forget, Participant, Refit, Report, Save, Send
 from broker.transports.transport import Transport
 from broker.wire.counters import Counters, summed_edges
-from broker.wire.messages import Envelope, first_number
+from broker.wire.messages import Envelope
 from broker.wire.records import EventKind, EventRecord, Record, StatusRecord
 
 Observe = Callable[[list[Record]], None]
@@ -56,7 +54,7 @@ class Driver:
         self._life = life
         self._refit = refit
         self._tell_counters = tell_counters
-        self._sequences: defaultdict[str, int] = defaultdict(partial(first_number, life.incarnation))
+        self._sequences = life.numbers.copy()
         self._records: list[Record] = []
         self._edges = EdgeTotals()
 
@@ -151,7 +149,7 @@ class Driver:
         if self._life.checkpoints is None:
             return
         try:
-            self._life.keep(command.episode, command.state, self._totals(), due=command.due)
+            self._life.keep(command.episode, command.state, self._totals(), self._sequences, due=command.due)
         except OSError as error:
             why = f"no checkpoint after episode {command.episode}: {error.strerror or error}"
             self._records.append(EventRecord(self.participant.name, EventKind.CHECKPOINT, "", why))

@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from broker.errors import CheckpointDamaged, UserError
 from broker.files import sync, write_whole
 
-VERSION = 1
+VERSION = 2
 _ARRAYS, _FACTS = ".safetensors", ".json"
 
 

@@ -117,7 +117,10 @@ def replay(root: Path, name: str, goal: Goal | None = None, pause: Callable[[], 
         msg = f"the journal of {agent} ends before anything happened: {lives[0][0].path}"
         raise UserError(msg)
     _require_goal(told[-1][1], goal, pause)
-    return _Replay(folder, agent, told, goal, pause).lead_lives()
+    with read_store(folder.store) as store:
+        begun = store.begun()
+    together = begun is not None and begun.substrate == "simulate"
+    return _Replay(folder, agent, told, goal, pause, together=together).lead_lives()
 
 
 class _Replay:
@@ -130,8 +133,10 @@ class _Replay:
         lives: Sequence[tuple[LifeJournal, AgentConfig]],
         goal: Goal | None,
         pause: Callable[[], None] | None,
+        *,
+        together: bool,
     ) -> None:
-        self._lives, self._goal = lives, goal
+        self._lives, self._goal, self._together = lives, goal, together
         found = _recorded_weights(folder, agent)
         self._found = Replayed(agent, arithmetic=lives[-1][0].opened.arithmetic)
         self._found.after_episode, self._found.recorded_digest = found or (None, None)
@@ -163,7 +168,8 @@ class _Replay:
         after = config.link.life.after_episode
         self._kept.forget_after(after)
         try:
-            life, state = begin_life(config.link.life, self._kept if self._kept.of else None)
+            kept = self._kept if self._kept.of else None
+            life, state = begin_life(config.link.life, kept, together=self._together)
         except CheckpointDamaged:
             msg = (
                 f"cannot replay life {journal.incarnation} of {journal.participant}: it goes on after episode {after}, "

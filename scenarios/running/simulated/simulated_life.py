@@ -248,7 +248,7 @@ class SimulatedLife:
         else:
             environment = plan.environment(wiring)
             make, link = partial(make_environment, environment), environment.link
-        life, state = begin_life(link.life, self._checkpoints[name], lent=True)
+        life, state = begin_life(link.life, self._checkpoints[name], together=True, lent=True)
         self._lives[name] = life
         transport = connect(link, network)
         participant = journaled(make(state), transport)

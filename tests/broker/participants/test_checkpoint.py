@@ -13,6 +13,7 @@ from broker.errors import CheckpointDamaged, UserError
 from broker.participants.checkpoint import FileCheckpoints, State
 from broker.participants.life import ParticipantLife, begin_life
 from broker.participants.link import LifeConfig
+from broker.wire.messages import first_number
 from broker.wire.records import EdgeRecord, FaultCount
 
 ARRAYS = {
@@ -108,7 +109,7 @@ def test_one_of_another_version_is_named_and_never_taken_for_a_damaged_one(tmp_p
     path = tmp_path / "agent-0" / "episode-00000004.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"version": 99}))
     sentence = (
-        f"{path} is a checkpoint of version 99, and this Foretell reads version 1: "
+        f"{path} is a checkpoint of version 99, and this Foretell reads version 2: "
         "use the Foretell that made it, or run its scenario again into another folder"
     )
     for ask in (lambda: files(tmp_path).read(4), lambda: files(tmp_path).intact()):
@@ -146,9 +147,17 @@ def test_a_crash_while_writing_leaves_what_was_there(tmp_path, monkeypatch):
 
 def test_what_was_counted_before_is_counted_on(checkpoints):
     counted = (EdgeRecord("a", "b", sent=3, lost=1), FaultCount("drop", "a", "b", 7, 2))
-    ParticipantLife(0, checkpoints).keep(5, State(ARRAYS, FACTS), counted, due=True)
+    ParticipantLife(0, checkpoints).keep(5, State(ARRAYS, FACTS), counted, {"b": 7}, due=True)
     life, state = begin_life(LifeConfig(incarnation=1, after_episode=5), checkpoints)
     assert (life.incarnation, life.counted, state.facts["edges"]) == (1, counted, FACTS["edges"])
+
+
+def test_numbers_begin_beyond_those_of_earlier_lives_or_go_on_where_nothing_of_these_is_under_way(checkpoints):
+    ParticipantLife(0, checkpoints).keep(5, State(ARRAYS, FACTS), (), {"b": 7}, due=True)
+    alone, _ = begin_life(LifeConfig(incarnation=1, after_episode=5), checkpoints)
+    assert (alone.numbers["b"], alone.numbers["c"]) == (first_number(1), first_number(1))
+    together, _ = begin_life(LifeConfig(incarnation=1, after_episode=5), checkpoints, together=True)
+    assert (together.numbers["b"], together.numbers["c"]) == (7, 0)
 
 
 def test_a_first_life_begins_without_a_state(tmp_path):
@@ -161,7 +170,7 @@ def test_the_states_of_the_last_two_episodes_are_written_when_a_participant_is_a
     weights = np.zeros(2, np.float32)
     for episode in range(8):
         weights += 1
-        life.keep(episode, State({"weights": weights}, {}), (), due=episode == 4)
+        life.keep(episode, State({"weights": weights}, {}), (), {}, due=episode == 4)
     assert checkpoints.intact() == {4}, "those that are not due cost no disk"
     life.leave()
     assert checkpoints.intact() == {4, 6, 7}
@@ -172,7 +181,7 @@ def test_a_state_that_found_no_room_when_it_was_due_is_tried_again_at_the_end(ch
     (tmp_path / "agent-0").write_text("no folder")
     life = ParticipantLife(0, checkpoints)
     with pytest.raises(OSError, match="exists"):
-        life.keep(4, State(), (), due=True)
+        life.keep(4, State(), (), {}, due=True)
     (tmp_path / "agent-0").unlink()
     life.leave()
     assert checkpoints.intact() == {4}
@@ -180,5 +189,5 @@ def test_a_state_that_found_no_room_when_it_was_due_is_tried_again_at_the_end(ch
 
 def test_whoever_keeps_no_checkpoints_holds_none():
     life = ParticipantLife()
-    life.keep(4, State(ARRAYS, FACTS), (), due=True)
+    life.keep(4, State(ARRAYS, FACTS), (), {}, due=True)
     life.leave()
