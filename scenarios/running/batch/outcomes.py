@@ -16,7 +16,7 @@ from scenarios.document.scenario import Scenario
 from scenarios.results.run_result import EdgeTraffic, read_run
 from scenarios.running.batch.cell import Cell
 from scenarios.running.batch.folder import Folder
-from scenarios.running.batch.keeping import WholeRuns, given_document, refuse_mixing
+from scenarios.running.batch.keeping import given_document, refuse_mixing
 from scenarios.running.batch.outcome import RunOutcome, outcome
 
 _FORMAT = 1
@@ -79,10 +79,10 @@ class Outcomes:
         self._discard_runs = discard_runs
 
     def is_done(self, cell: Cell, wanted: Scenario) -> bool:
-        """Whether there is an outcome of it, or a whole run."""
+        """Whether there is an outcome of it; a whole run without one has not been proven to be what was asked for."""
         path = self._folder.outcome(cell)
         if not path.exists():
-            return WholeRuns(self._folder).is_done(cell, wanted)
+            return False
         kept = self.of(cell)
         found = given_document(self._folder, cell).model_copy(update={"episodes": kept.episodes})
         refuse_mixing(cell, kept.arithmetic, found, wanted, path)

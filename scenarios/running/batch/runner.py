@@ -78,6 +78,15 @@ def recorded(folder: Folder, cell: Cell) -> int:
     return 0 if newest is None else 1 + newest
 
 
+def lives(folder: Folder, cell: Cell) -> int:
+    """How many lives the run of a cell has had so far."""
+    try:
+        with read_store(folder.run(cell).store) as store:
+            return len(store.lives())
+    except UserError:
+        return 0  # not there yet
+
+
 class Runner:
     """Runs cells.
 
@@ -106,7 +115,7 @@ class Runner:
         self._keeping = keeping
         self._show = show
         self._interrupted = interrupted
-        self._under_way: dict[Cell, bool] = {}  # whether it goes on with a run that was begun before
+        self._under_way: dict[Cell, int] = {}  # with how many lives before
         self._anew: set[Cell] = set()  # those that could not go on
         self._failed: list[tuple[Cell, int]] = []
         self._played: dict[Cell, int] = {}
@@ -121,6 +130,8 @@ class Runner:
         """
         documents = {cell: document(cell) for cell in cells}
         waiting = deque(cell for cell in cells if not self._keeping.is_done(cell, documents[cell]))
+        for cell in waiting:
+            can_go_on(self._folder, cell, documents[cell])  # refuses before anything is started
         ahead = sum(documents[cell].episodes for cell in waiting)
         done_before = len(cells) - len(waiting)
         counted_at = 0.0
@@ -149,25 +160,25 @@ class Runner:
     def _start(self, cell: Cell, wanted: Scenario) -> None:
         run, given = self._folder.run(cell), self._folder.document(cell)
         goes_on = cell not in self._anew and can_go_on(self._folder, cell, wanted)
-        if not goes_on:
-            shutil.rmtree(run.root, ignore_errors=True)
         try:
+            if not goes_on and run.root.exists():
+                shutil.rmtree(run.root)
             write_whole(given, wanted.to_toml().encode())  # what was checked, whatever becomes of its sources
             self._crew.start(cell, given, run, self._folder.log(cell))
         except OSError as error:
             msg = f"cannot write what cell {cell.id} is given and says in {self._folder.root}: {error.strerror}"
             raise UserError(msg) from None
         self._played[cell] = 0
-        self._under_way[cell] = goes_on
+        self._under_way[cell] = lives(self._folder, cell) if goes_on else 0
 
     def _reap(self, episodes: dict[Cell, int]) -> Iterator[Cell]:
         """Take note of those that have ended; gives those that could not go on, to be begun anew."""
         for cell, code in self._crew.reap().items():
-            gone_on = self._under_way.pop(cell)
+            before = self._under_way.pop(cell)
             if code == 0 and read_summary(self._folder.run(cell)) is not None:
                 self._played[cell] = episodes[cell]
                 self._keeping.keep(cell)
-            elif gone_on:
+            elif before and before == lives(self._folder, cell):  # its process could do nothing with it
                 self._anew.add(cell)
                 del self._played[cell]
                 yield cell

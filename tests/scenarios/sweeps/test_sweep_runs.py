@@ -18,6 +18,7 @@ from scenarios.document.loading import CATALOGUE, load_scenario
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.folder import Folder
 from scenarios.running.batch.keeping import WholeRuns
+from scenarios.running.batch.outcomes import Outcomes
 from scenarios.running.batch.runner import Runner, resolved
 from scenarios.studies.conduct import gather
 from scenarios.sweeps.reading import read_sweep
@@ -139,6 +140,7 @@ def test_the_example_of_the_docs_gives_its_files(tmp_path, capsys):
     folder, sweep = Folder(tmp_path / "out"), read_sweep(file)
     for cell in sweep.cells:  # as processes would, but here
         simulate_here(folder.run(cell).root, *cell.arguments()[1:])
+        Outcomes(folder).keep(cell)
     conduct(file, 2, folder.root)
     said = capsys.readouterr().out.splitlines()[-4:]
     made = ("interests.png", "interests.md", "interests.json", "provenance.json")
