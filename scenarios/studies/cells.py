@@ -9,7 +9,7 @@ from scenarios.document.loading import load_scenario
 from scenarios.document.scenario import Scenario
 from scenarios.running.batch.cell import Cell, Settings
 from scenarios.studies.candidates import episodes_of
-from scenarios.studies.sizes import TIED_RHO, full_episodes, quick_episodes
+from scenarios.studies.sizes import TIED_RHO, full_episodes, full_seeds, quick_episodes
 from scenarios.studies.study import (
     AS_TWO,
     CONTENDERS,
@@ -34,6 +34,8 @@ def study_cells(study: Study, choice: Choice) -> tuple[Cell, ...]:
     cells = []
     for seed in study.seeds:
         for condition, group in study.groups():
+            if not choice.quick and choice.seeds is None and seed > full_seeds(condition.task.scenario):
+                continue
             scenario = condition.task.quick if choice.quick else condition.task.scenario
             contender = CONTENDERS[group.contender]
             own = contender_settings(contender, scenario, condition.variant.settings)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from broker.errors import UserError
+from broker.files import write_whole
 from scenarios.reports.references import References, references
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.folder import Folder
@@ -20,14 +22,36 @@ from scenarios.studies.study import Study
 from scenarios.studies.tables import Made, StudyReport, numbers, page
 
 
-def write_study(folder: Folder, study: Study, cells: Sequence[Cell], jobs: int, command: str) -> list[Path]:
+def done_so_far(folder: Folder, study: Study, cells: Sequence[Cell]) -> tuple[Study, list[Cell]]:
+    """What of a study is done: it without the groups of which nothing is, and these cells.
+
+    Args:
+        folder: Of the study.
+        study: What was asked.
+        cells: All of it.
+
+    Raises:
+        UserError: Nothing is, or a cell was run with other settings.
+    """
+    kept = Outcomes(folder)
+    done = [cell for cell in cells if kept.is_done(cell, document(cell))]
+    if not done:
+        msg = f"no run of {study.name} is done in {folder.root}: run the study first"
+        raise UserError(msg)
+    if len(done) == len(cells):
+        return study, done
+    said = f"{len(done)} of {len(cells)} runs are done; this is what they show so far."
+    return study.only({cell.group for cell in done}, said), done
+
+
+def write_study(folder: Folder, study: Study, cells: Sequence[Cell], jobs: int | None, command: str) -> list[Path]:
     """Read all runs of a study and write its page, numbers, picture and provenance.
 
     Args:
         folder: Where the outcomes are and the files go.
         study: What was asked.
         cells: All of it, each done.
-        jobs: How many ran at a time.
+        jobs: How many ran at a time; None where nobody knows.
         command: That makes these files again.
 
     Returns:
@@ -45,8 +69,8 @@ def write_study(folder: Folder, study: Study, cells: Sequence[Cell], jobs: int, 
     )
     from scenarios.studies.figures import draw_study  # noqa: PLC0415 - matplotlib takes half a second
 
-    text.write_text(page(report), encoding="utf-8")
-    data.write_text(numbers(report), encoding="utf-8")
+    write_whole(text, page(report).encode())
+    write_whole(data, numbers(report).encode())
     draw_study(picture, findings)
     write_provenance(provenance, folder, cells, jobs)
     return [picture, text, data, provenance]

@@ -129,14 +129,20 @@ def _finals(findings: StudyFindings) -> Figure:
         axes.axis("off")
     if together:
         _of_all_tasks(pairs[len(tasks)][1], findings, [lines for _, lines in tasks])
-    _legend(figure, panels[0, 0])
+    _legend(figure, panels)
     return figure
 
 
 def _of_all_tasks(axes: Axes, findings: StudyFindings, columns: Sequence[Sequence[DrawnLine]]) -> None:
-    """Normalized final returns of each line over the tasks together."""
+    """Normalized final returns over the tasks together, of each line that all of them have."""
+    groups = [{line.label: line.group for line in lines} for lines in columns]
+    everywhere = [line for line in columns[0] if all(line.label in of_task for of_task in groups)]
+    lines = [(line, [of_task[line.label] for of_task in groups]) for line in everywhere]
+    lines = [(line, of_line) for line, of_line in lines if findings.common_seeds(of_line)]
+    if not lines:
+        return
     axes.axis("on")
-    _points(axes, findings, [(lines[0], [line.group for line in lines]) for lines in zip(*columns, strict=True)])
+    _points(axes, findings, lines)
     axes.set_title("all tasks", fontsize=10)
 
 
@@ -149,18 +155,22 @@ def _arranged(panels: int, most: int = _COLUMNS) -> tuple[int, int]:
 def _grid(findings: StudyFindings) -> Figure:
     """Training curves, a row a task and a column a variant."""
     study = findings.study
-    figure, panels = _panels(findings, len(study.tasks), len(study.variants))
+    variants = [variant.key for variant in study.variants]
+    figure, panels = _panels(findings, len(study.tasks), len(variants))
+    for axes in panels.flat:
+        axes.axis("off")
     for row, task in enumerate(study.tasks):
-        conditions = [condition for condition in study.conditions if condition.task == task]
-        for column, condition in enumerate(conditions):
+        for condition in (each for each in study.conditions if each.task == task):
+            column = variants.index(condition.variant.key)
             axes = panels[row, column]
+            axes.axis("on")
             lines = [_of_contender(condition, name) for name in condition.contenders]
             draw_curves(axes, findings, task, lines)
             axes.set_title(f"{task.label}, {condition.variant.label}", fontsize=10)
             if column:
                 axes.sharey(panels[row, 0])
         panels[row, 0].set_ylabel("team return\n(sum over agents)")
-    _legend(figure, panels[0, 0])
+    _legend(figure, panels)
     return figure
 
 
@@ -178,7 +188,7 @@ def _strength(findings: StudyFindings) -> Figure:
         below.set_xlabel(study.strength_label)
     panels[0, 0].set_ylabel("final team return\n(sum over agents)")
     panels[1, 0].set_ylabel("part of the shares\nheard in time")
-    _legend(figure, panels[0, 0])
+    _legend(figure, panels)
     return figure
 
 
@@ -234,7 +244,7 @@ def _against_strength(above: Axes, below: Axes, findings: StudyFindings, task: S
     groups = [Group(task.key, each.variant.key, contender) for each in conditions]
     found = [estimate(findings.finals(group), "final", *_key(group)) for group in groups]
     strengths = [each.variant.strength or 0.0 for each in conditions]
-    if len(conditions) == 1:  # nothing is shared, so no fault can touch it
+    if contender == ALONE:  # nothing is shared, so no fault can touch it
         others = [each.variant.strength or 0.0 for each in findings.study.conditions if each.task == task]
         strengths, found = [min(others), max(others)], found * 2
         marker = ""
@@ -304,7 +314,7 @@ def _reference_lines(axes: Axes, references: References) -> None:
 def _points(axes: Axes, findings: StudyFindings, lines: Sequence[tuple[DrawnLine, list[Group]]]) -> None:
     """Normalized final returns: IQM with interval, and every run as a small dot."""
     for position, (line, groups) in enumerate(lines):
-        samples = [findings.normalized(group) for group in groups]
+        samples = findings.of_common_seeds(groups)
         name = "all" if len(groups) > 1 else groups[0].task
         found = stratified(samples, "final", name, line.group.variant, line.group.contender)
         runs = [value for sample in samples for value in sample]
@@ -365,19 +375,25 @@ def dress(axes: Axes) -> None:
 
 def _foot(findings: StudyFindings, width: int) -> str:
     study = findings.study
-    seeds = counted(len(study.seeds), "seed")
-    curves, finals = (CURVES, FINALS) if len(study.seeds) > 1 else (ONE_CURVE, ONE_FINAL)
+    least, most = findings.runs
+    seeds = counted(most, "seed") if least == most else f"{least} to {most} seeds"
+    curves, finals = (CURVES, FINALS) if most > 1 else (ONE_CURVE, ONE_FINAL)
     meaning = {"grid": (curves,), "strength": (finals,), "map": (_CELLS,), "points": (finals, "Dots are runs.")}.get(
         study.arrangement, (curves, finals, "Dots are runs.")
     )
-    lines = [" ".join((f"{seeds}.", *meaning, _OURS))]
+    lines = [study.so_far] if study.so_far else []
+    lines += [" ".join((f"{seeds}.", *meaning, _OURS))]
     if study.arrangement in ("finals", "overlay", "map", "points"):
         lines += [f"{task.label}: {findings.references[task.key].formula}" for task in study.tasks]
     return "\n".join(wrapped for line in lines for wrapped in textwrap.wrap(line, width))
 
 
-def _legend(figure: Figure, axes: Axes) -> None:
-    handles, labels = axes.get_legend_handles_labels()
+def _legend(figure: Figure, panels: np.ndarray) -> None:
+    known: dict[str, Any] = {}
+    for axes in panels.flat:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            known.setdefault(label, handle)
+    handles, labels = list(known.values()), list(known)
     height, width = figure.get_figheight(), figure.get_figwidth()
     needed = sum(map(len, labels)) * 1.3 * LETTER + len(labels) * 0.6  # inches, at size 9
     narrow: dict[str, Any] = {"fontsize": 7.5, "handlelength": 1.2, "handletextpad": 0.4, "columnspacing": 0.9}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +30,12 @@ class StudyFindings:
     outcomes: Mapping[Group, tuple[RunOutcome, ...]]
     references: Mapping[str, References]
 
+    @property
+    def runs(self) -> tuple[int, int]:
+        """How many runs a group has at least and at most."""
+        counts = [len(found) for found in self.outcomes.values()]
+        return min(counts), max(counts)
+
     def finals(self, group: Group) -> list[float]:
         """Final team return of each run."""
         return [each.last for each in self.outcomes[group]]
@@ -38,6 +44,16 @@ class StudyFindings:
         """Final (or first) team return of each run, 0 to 1 between the task's references."""
         scale = self.references[group.task]
         return [scale.normalized(each.first if start else each.last) for each in self.outcomes[group]]
+
+    def common_seeds(self, groups: Iterable[Group]) -> set[int]:
+        """Seeds that each of some groups has."""
+        return set.intersection(*({each.cell.seed for each in self.outcomes[group]} for group in groups))
+
+    def of_common_seeds(self, groups: Sequence[Group]) -> list[list[float]]:
+        """Of each group normalized final returns of the seeds that all have, so that none counts for more."""
+        seeds = self.common_seeds(groups)
+        runs = [zip(self.outcomes[group], self.normalized(group), strict=True) for group in groups]
+        return [[final for each, final in of_group if each.cell.seed in seeds] for of_group in runs]
 
     def final(self, group: Group) -> Estimate:
         """Final team return of a group."""
@@ -66,7 +82,10 @@ class StudyFindings:
     def _map_estimate(self, comparison: MapComparison) -> Estimate | None:
         if any(group not in self.outcomes for row in comparison.rows for group in row):
             return None
-        finals = np.array([[self.normalized(group) for group in row] for row in comparison.rows])
+        groups = [group for row in comparison.rows for group in row]
+        if not self.common_seeds(groups):
+            return None
+        finals = np.array(self.of_common_seeds(groups)).reshape(len(comparison.rows), len(comparison.rows[0]), -1)
         apart = along_rows(finals) - along_rows(finals.swapaxes(0, 1))
         return estimate([float(each) for each in apart], "map", comparison.rows[0][0].task)
 

@@ -22,21 +22,23 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), "foretell": FORETELL, **{name: version(name) for name in _COMPUTES}}
 
 
-def write_provenance(path: Path, folder: Folder, cells: Sequence[Cell], jobs: int) -> None:
-    """Write hours of processor time, machine and dates of a study's cells.
+def write_provenance(path: Path, folder: Folder, cells: Sequence[Cell], jobs: int | None) -> None:
+    """Write hours, machine and dates of a study's cells; hours are processor time, where that was counted.
 
     Args:
         path: The JSON file.
         folder: Of the study.
         cells: All of it, each done.
-        jobs: How many ran at a time, in the last call.
+        jobs: How many ran at a time, in the last call; None where nobody knows.
     """
     outcomes = Outcomes(folder)
     kept = {cell.id: outcomes.of(cell) for cell in cells}
     hours = {name: round((each.processor_s or each.wall_s) / 3600, 5) for name, each in kept.items()}
+    by_wall_time = [name for name, each in kept.items() if not each.processor_s]
     ended = [each.ended for each in kept.values()]
     document = {
         "hours": {"total": round(sum(hours.values()), 4), "cells": hours},
+        **({"by_wall_time": by_wall_time} if by_wall_time else {}),
         "first_cell_done": min(ended),
         "last_cell_done": max(ended),
         "machine": {"cores": os.cpu_count(), "processor": platform.machine(), "system": platform.system()},

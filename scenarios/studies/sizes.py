@@ -72,6 +72,15 @@ FULL_EPISODES = {
 """Training episodes at full size, by the rule of `docs/results/full-size.md`."""
 
 
+FEWER_FULL_SEEDS = {"predation-12": 3, "predation-20": 3, "predation-20-random-partner": 3, "predation-20-skip": 3}
+"""Seeds at full size where a run takes longest, by the same rule; all others have `FULL_SEEDS`."""
+
+
+def full_seeds(scenario: str) -> int:
+    """How many seeds a scenario has at full size, unless the user says."""
+    return FEWER_FULL_SEEDS.get(scenario, FULL_SEEDS)
+
+
 def full_episodes(scenario: str) -> Settings:
     """What a study at full size sets; nothing where the scenario's own number serves."""
     return (("episodes", str(FULL_EPISODES[scenario])),) if scenario in FULL_EPISODES else ()

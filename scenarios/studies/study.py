@@ -5,8 +5,8 @@ Pure: no I/O, no clock. A study of a chapter of the paper is one page in `scenar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from scenarios.running.batch.cell import Group, Settings
@@ -161,10 +161,11 @@ class Study:
             in one panel a task. points: normalized final returns, a panel a task. strength: final return and heard
             share against the variants' strength. map: normalized final returns over the variants' places, a panel a
             task.
-        seeds: Seeds of every group.
+        seeds: Seeds of every group; some may have fewer.
         strength_label: Below the axis, where there is a strength.
         map_labels: At the horizontal and the vertical axis, where there are places.
         notes: What a reader has to know, a line each.
+        so_far: How much of it was done when it was written down, a sentence; empty where all was.
     """
 
     name: str
@@ -177,6 +178,7 @@ class Study:
     strength_label: str = ""
     map_labels: tuple[str, str] = ("", "")
     notes: tuple[str, ...] = ()
+    so_far: str = ""
 
     @property
     def tasks(self) -> tuple[StudyTask, ...]:
@@ -198,6 +200,20 @@ class Study:
         for condition in self.conditions:
             for contender in condition.contenders:
                 yield condition, Group(condition.task.key, condition.variant.key, contender)
+
+    def only(self, groups: Collection[Group], so_far: str) -> Study:
+        """The study of these groups alone.
+
+        Args:
+            groups: Of this study, at least one.
+            so_far: See `so_far`.
+        """
+        left: dict[StudyCondition, list[str]] = {}
+        for condition, group in self.groups():
+            if group in groups:
+                left.setdefault(condition, []).append(group.contender)
+        conditions = tuple(replace(condition, contenders=tuple(who)) for condition, who in left.items())
+        return replace(self, conditions=conditions, so_far=so_far)
 
 
 @dataclass(frozen=True)

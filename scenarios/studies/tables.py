@@ -33,6 +33,10 @@ _FEW = """\
 With so few seeds the interquartile mean is the mean (a quarter of them is less than one run), the interval of a
 group of up to three runs is simply their range, and intervals are likely too narrow: read them as what these runs
 show, not as a proof."""
+_DIFFERENT = """\
+Groups have different numbers of runs. One run has no interval; of up to three the interquartile mean is the mean and
+the interval their range. With so few seeds intervals are likely too narrow: read them as what these runs show, not as
+a proof."""
 _DECIDED = f"""\
 Each claim is decided by the 95% intervals of these differences of normalized final returns, and by nothing else:
 *above* holds when the whole interval is above 0 and fails when it is below; *near*, *not above* and *not below*
@@ -105,6 +109,7 @@ def numbers(report: StudyReport) -> str:
         "study": findings.study.name,
         "command": report.made.command,
         "versions": dict(report.made.versions),
+        **({"so_far": findings.study.so_far} if findings.study.so_far else {}),
         "margin": MARGIN,
         "references": reference_numbers(findings),
         "groups": [group_numbers(findings, group) for _, group in findings.study.groups()],
@@ -138,20 +143,31 @@ def _what_ran(report: StudyReport) -> str:
         f"{counted(runs, 'run')} of `foretell simulate`: {counted(len(study.tasks), 'task')}, "
         f"{counted(len(study.variants), 'variant')}, "
         f"{counted(len(study.contenders), 'algorithm')} ({', '.join(study.contenders)}), "
-        f"{counted(len(study.seeds), 'seed')} "
-        f"({', '.join(map(str, study.seeds))})."
+        f"{seeds_told(report.findings)}."
     )
     who = [CONTENDERS[key].about for key in study.contenders if CONTENDERS[key].about]
     about = " ".join(who) if len(who) > 1 else ""
-    parts = (ran, about, RETURNS, about_intervals(len(study.seeds)), _OURS, *study.notes)
+    so_far = f"**{study.so_far}**" if study.so_far else ""
+    parts = (ran, so_far, about, RETURNS, about_intervals(*report.findings.runs), _OURS, *study.notes)
     return "\n\n".join(part for part in parts if part)
 
 
-def about_intervals(seeds: int) -> str:
+def seeds_told(findings: StudyFindings) -> str:
+    """How many seeds the groups have, and which."""
+    least, most = findings.runs
+    if least < most:
+        return f"{least} to {most} seeds, as the table of final returns says"
+    seeds = dict.fromkeys(each.cell.seed for outcomes in findings.outcomes.values() for each in outcomes)
+    return f"{counted(len(seeds), 'seed')} ({', '.join(map(str, seeds))})"
+
+
+def about_intervals(least: int, most: int) -> str:
     """How far the intervals of so many seeds can be trusted."""
-    if seeds < 2:
+    if least < most:
+        return f"{_INTERVALS} {_DIFFERENT}"
+    if most < 2:
         return "With one seed there is no interval: the numbers are those of this one."
-    return f"{_INTERVALS} {_FEW}" if seeds < 4 else _INTERVALS
+    return f"{_INTERVALS} {_FEW}" if most < 4 else _INTERVALS
 
 
 def _claims(report: StudyReport) -> str:
@@ -182,7 +198,7 @@ def _claims(report: StudyReport) -> str:
     return "\n\n".join(
         (
             markdown_table(("", "claim", "what we measured", "verdict"), rows),
-            _DECIDED if len(findings.study.seeds) > 1 else _UNDECIDED,
+            _DECIDED if findings.runs[1] > 1 else _UNDECIDED,
             markdown_table(("claim", "difference", "expected", "measured", "verdict"), details),
         )
     )
@@ -206,6 +222,7 @@ def _measured(decided: tuple[Decided, ...]) -> str:
 
 def _finals(report: StudyReport) -> str:
     findings = report.findings
+    least, most = findings.runs
     rows = []
     for condition, group in findings.study.groups():
         starts = [each.first for each in findings.outcomes[group]]
@@ -214,13 +231,23 @@ def _finals(report: StudyReport) -> str:
                 condition.task.label,
                 *((condition.variant.label,) if len(findings.study.variants) > 1 else ()),
                 group.contender,
+                *((str(len(starts)),) if least < most else ()),
                 f"{sum(starts) / len(starts):.2f}",
                 interval(findings.final(group)),
                 interval(findings.final_normalized(group)),
             )
         )
     variant = ("variant",) if len(findings.study.variants) > 1 else ()
-    head = ("task", *variant, "algorithm", f"start (first {START} episodes), mean", "final team return", "normalized")
+    runs = ("runs",) if least < most else ()
+    head = (
+        "task",
+        *variant,
+        "algorithm",
+        *runs,
+        f"start (first {START} episodes), mean",
+        "final team return",
+        "normalized",
+    )
     formulas = [f"- {task.label}: {findings.references[task.key].formula}" for task in findings.study.tasks]
     return "\n\n".join((markdown_table(head, rows), "Normalized (ours), R the team return:", "\n".join(formulas)))
 

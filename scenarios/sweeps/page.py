@@ -118,7 +118,7 @@ def _what_ran(report: SweepReport) -> str:
         f"{counted(len(report.sweep.labels), 'group')} of runs that differ in the seed alone, "
         f"{counted(len(study.seeds), 'seed')} ({seeds})."
     )
-    return "\n\n".join((ran, RETURNS, about_intervals(len(study.seeds))))
+    return "\n\n".join((ran, RETURNS, about_intervals(*report.findings.runs)))
 
 
 def _finals(report: SweepReport) -> str:

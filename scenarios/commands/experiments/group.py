@@ -26,7 +26,7 @@ class _Study(click.Command):
 @click.command(cls=_Study)
 @click.argument("name", metavar="STUDY", type=click.Choice(STUDIES))
 @click.option("--quick", is_flag=True, help="The quick scenarios instead of the paper's sizes.")
-@click.option("--seeds", type=click.IntRange(min=1), help="Seeds per group; default 3 with --quick, else 5.")
+@click.option("--seeds", type=click.IntRange(min=1), help="Seeds per group; default 3 with --quick, else 5 or fewer.")
 @JOBS
 @ON_CLUSTER
 @click.option("--task", "tasks", multiple=True, help="Only this task, of those below; repeatable.")
@@ -37,6 +37,7 @@ class _Study(click.Command):
 @click.option("--out", type=click.Path(path_type=Path), help="The study's folder; default studies/NAME.")
 @DISCARD_RUNS
 @ONLY_SHOWN
+@click.option("--so-far", is_flag=True, help="Run nothing: write the files of the runs that are done.")
 def study(
     *,
     name: str,
@@ -52,6 +53,7 @@ def study(
     out: Path | None,
     discard_runs: bool,
     only_shown: bool,
+    so_far: bool,
 ) -> None:
     """Run an experiment of the paper, or one of ours; what is done already is not run again."""
     from scenarios.commands.experiments.study import Wish, conduct  # noqa: PLC0415
@@ -70,6 +72,7 @@ def study(
         out=out,
         discard_runs=discard_runs,
         only_shown=only_shown,
+        so_far=so_far,
     )
     conduct(wish)
 

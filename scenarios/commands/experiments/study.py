@@ -25,7 +25,7 @@ from scenarios.running.batch.outcomes import Outcomes
 from scenarios.running.batch.runner import Runner, ShowStanding, Standing, document
 from scenarios.running.control.interrupting import interruptible
 from scenarios.studies.cells import study_cells
-from scenarios.studies.conduct import write_study
+from scenarios.studies.conduct import done_so_far, write_study
 from scenarios.studies.names import check_algorithms, check_tasks
 from scenarios.studies.search import TASKS as SEARCH_TASKS
 from scenarios.studies.search import count_cells, count_games, read_tuned, search, write_search
@@ -57,6 +57,7 @@ class Wish:
     cluster: str | None = None
     discard_runs: bool = False
     only_shown: bool = False
+    so_far: bool = False
 
     @property
     def folder(self) -> Path:
@@ -81,6 +82,9 @@ def conduct(wish: Wish) -> None:
     if wish.only_shown:
         _list(wish)
         return
+    if wish.so_far:
+        _say_all(_write_so_far(wish))
+        return
     console = Screen(stderr=True)
     if wish.name == "theory":
         files = _check_theory(wish, console)
@@ -88,8 +92,7 @@ def conduct(wish: Wish) -> None:
         files = _search(wish, console)
     else:
         files = _run(wish, console)
-    for file in files:
-        say(file)
+    _say_all(files)
 
 
 def make_study(name: str, choice: Choice) -> Study:
@@ -179,6 +182,20 @@ def _list(wish: Wish) -> None:
     list_cells(Folder(wish.folder), cells, [document(cell) for cell in cells])
 
 
+def _write_so_far(wish: Wish) -> list[Path]:
+    choice, folder = make_choice(wish), Folder(wish.folder)
+    study = make_study(wish.name, choice)
+    cells = study_cells(study, choice)
+    found, done = done_so_far(folder, study, cells)
+    words = command(wish) if len(done) == len(cells) else f"{command(wish)} --so-far"
+    return write_study(folder, found, done, None, words)
+
+
+def _say_all(files: Sequence[Path]) -> None:
+    for file in files:
+        say(file)
+
+
 def _run(wish: Wish, console: Screen) -> list[Path]:
     choice = make_choice(wish)
     study = make_study(wish.name, choice)
@@ -244,9 +261,11 @@ def _refuse_what_does_not_apply(wish: Wish) -> None:
     Raises:
         UserError: Names it.
     """
+    known_before = "studies whose runs are known before, not to search or theory"
     given = {
         "--tuned": (wish.tuned is not None, _takes_tuned(wish), "fig1, and to fig5 at full size"),
-        "--list": (wish.only_shown, wish.name in PAGES, "studies whose runs are known before, not to search or theory"),
+        "--list": (wish.only_shown, wish.name in PAGES, known_before),
+        "--so-far": (wish.so_far, wish.name in PAGES, known_before),
         "--instances": (wish.instances is not None, wish.name == "theory", "theory"),
     }
     of_runs = {"--quick": wish.quick, "--seeds": wish.seeds, "--jobs": wish.jobs, "--task": wish.tasks}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scenarios.running.batch.cell import Group
 from scenarios.studies.claims import Claim, Comparison, Expectation
-from scenarios.studies.sizes import FULL_SEEDS, QUICK_SEEDS
+from scenarios.studies.sizes import FULL_SEEDS, QUICK_SEEDS, full_episodes
 from scenarios.studies.study import (
     ALONE,
     AS,
@@ -54,6 +54,8 @@ _LITTLE, _LITTLE_MORE = 0.02, 0.03
 _NOT_COMPARABLE = """\
 Not comparable: the quick scenarios of N=6 and N=12 differ in more than N (T, parallel copies, graph, network, rates, \
 episodes), so a difference between them says nothing about N; at full size N alone differs."""
+
+_OTHER_LENGTH = "Not comparable: by the rule for full size N=6 and N=12 play different numbers of episodes."
 
 
 def make(choice: Choice) -> Study:
@@ -118,4 +120,6 @@ def _of_number(text: str, comparison: Comparison, *, quick: bool) -> Claim:
     """A claim about the number of agents, which only scenarios that differ in nothing else can decide."""
     if quick:
         return Claim(text, "section 5.2", (), _NOT_COMPARABLE)
+    if full_episodes(PREDATION_6.scenario) != full_episodes(PREDATION_12.scenario):
+        return Claim(text, "section 5.2", (), _OTHER_LENGTH)
     return Claim(text, "section 5.2", (comparison,))

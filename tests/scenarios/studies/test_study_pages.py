@@ -128,9 +128,11 @@ def test_the_paper_s_conditions_are_what_the_pages_ask_for():
     assert noise == [0, 0.1, 0.25, 0.5, 0.75, 1]
 
 
-def test_figure_1_has_five_tasks_and_a_near_one_when_quick_seven_contenders_and_five_seeds():
+def test_figure_1_has_five_tasks_and_a_near_one_when_quick_seven_contenders_and_up_to_five_seeds():
     cells = study_cells(make_study("fig1", FULL), FULL)
-    assert len(cells) == 5 * 7 * 5
+    assert len(cells) == 4 * 7 * 5 + 7 * 3  # with 12 agents three seeds
+    asked = Choice(quick=False, seeds=5)
+    assert len(study_cells(make_study("fig1", asked), asked)) == 5 * 7 * 5
     assert len(study_cells(make_study("fig1", QUICK), QUICK)) == 6 * 7 * 3
     assert {cell.group.contender for cell in cells} == set(COMPARED)
     near = load_scenario("exchange-near-quick")
@@ -584,6 +586,58 @@ def test_figure_and_page_show_the_same_interval(monkeypatch, tmp_path):
     draw_study(tmp_path / "fig1.png", findings)
     found = findings.final_normalized(Group("exchange", "", AS))
     assert drawn == [pytest.approx((found.value, found.low, found.high), rel=1e-12)]
+
+
+def half_a_study(name):
+    """Of a quick study what might be done at some time: up to three seeds of a group, and VS only in the last task."""
+    choice = Choice(quick=True, seeds=3)
+    study = make_study(name, choice)
+    cells, last = study_cells(study, choice), study.tasks[-1].key
+    groups = [group for _, group in study.groups() if group.contender != VS or group.task == last]
+    seeds = {group: number % 4 for number, group in enumerate(groups)}
+    done = [cell for cell in cells if cell.seed <= seeds.get(cell.group, 0)]
+    outcomes = {}
+    for cell in done:
+        played, curve = np.linspace(1, 100, 10), np.linspace(0, cell.seed, 10)
+        found = RunOutcome(
+            cell, 0.0, cell.seed, played, curve, 1000, EdgeTraffic(6, 50, 100, 1000, 80, 20, 5), "c", "w"
+        )
+        outcomes.setdefault(cell.group, []).append(found)
+    scales = {task.key: references(load_scenario(task.quick).environment) for task in study.tasks}
+    so_far = f"{len(done)} of {len(cells)} runs are done; this is what they show so far."
+    whole = {group: tuple(found) for group, found in outcomes.items()}
+    return study, StudyFindings(study.only(whole, so_far), whole, scales)
+
+
+@pytest.mark.parametrize("name", ["fig1", "fig3", "fig4", "loss", "calibrated"])
+def test_a_study_of_which_a_part_is_done_is_shown_as_far_as_it_is(name, monkeypatch, tmp_path):
+    written = []
+    write = Figure.text
+    monkeypatch.setattr(Figure, "text", lambda *words, **how: (written.append(words[3]), write(*words, **how))[1])
+    study, findings = half_a_study(name)
+    draw_study(tmp_path / "part.png", findings)
+    documents = {task.label: load_scenario(task.quick) for task in findings.study.tasks}
+    lines = bill(findings, dict.fromkeys(findings.outcomes, ()))
+    text = page(StudyReport(findings, lines, documents, Made("foretell study --so-far", {})))
+    assert f"**{findings.study.so_far}**" in text
+    assert any(" ".join(shown.split()).startswith(findings.study.so_far) for shown in written)
+    assert "1 to 3 seeds, as the table of final returns says." in text
+    assert "not run" in text
+    assert {group for _, group in findings.study.groups()} == set(findings.outcomes)
+    assert len(findings.outcomes) < len({group for _, group in study.groups()})
+
+
+def test_a_map_is_decided_by_the_seeds_that_all_its_cells_have():
+    findings = made_map(1, 0.1)
+    first = next(iter(findings.outcomes))
+    less = {group: found[1:] if group == first else found for group, found in findings.outcomes.items()}
+    [claim] = [each for each in findings.study.claims if "matters more" in each.text]
+    [decided, *_] = replace(findings, outcomes=less).decide(claim)
+    of_two = {group: found[1:] for group, found in findings.outcomes.items()}
+    [alone, *_] = replace(findings, outcomes=of_two).decide(claim)
+    assert decided.estimate == alone.estimate
+    none = {group: found[:1] if group == first else found[1:] for group, found in findings.outcomes.items()}
+    assert replace(findings, outcomes=none).decide(claim)[0].verdict is Verdict.NOT_RUN
 
 
 def test_page_and_numbers_are_the_same_every_time():

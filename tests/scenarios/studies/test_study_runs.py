@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
 import subprocess
 from contextlib import closing
+from dataclasses import replace
 
 import msgspec
 import pytest
 from batches import finished, foretell_forking, forking_crew, stop_in_the_middle_of_a_cell
 from runs import children_of, command, foretell, start, until
 
+from broker.arithmetic.version import ARITHMETIC
 from broker.errors import ForetellError, UserError
 from scenarios.commands.command_line import FORETELL
 from scenarios.commands.experiments.listing import list_cells
+from scenarios.results.folder import held, is_held
 from scenarios.results.reader import read_store
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.crew import LocalCrew
@@ -25,7 +29,7 @@ from scenarios.running.batch.folder import Folder
 from scenarios.running.batch.keeping import can_go_on
 from scenarios.running.batch.outcomes import Outcomes
 from scenarios.running.batch.runner import Runner, recorded, resolved
-from scenarios.running.procfs import is_alive
+from scenarios.running.procfs import is_alive, writers_of
 
 pytestmark = pytest.mark.processes
 
@@ -127,12 +131,12 @@ def test_cells_of_another_arithmetic_are_refused(uninterrupted, tmp_path):
     study = tmp_path / "study"
     shutil.copytree(uninterrupted, study)
     shutil.rmtree(study / "outcomes")
-    summary = study / "runs" / "exchange--anticipation-sharing--seed1" / "summary.json"
-    said = json.loads(summary.read_text())
-    summary.write_text(json.dumps(said | {"arithmetic": said["arithmetic"] + 1}))
+    run = study / "runs" / "exchange--anticipation-sharing--seed1"
+    with closing(sqlite3.connect(run / "run.sqlite")) as database, database:
+        database.execute("UPDATE document SET arithmetic = arithmetic + 1")
     again = foretell(*FIG1, "--set", "episodes=80", "--out", str(study))
     assert again.returncode == 2
-    assert f"was run with arithmetic {said['arithmetic'] + 1}" in again.stderr.replace("\n", " ")
+    assert f"was run with arithmetic {ARITHMETIC + 1}" in again.stderr.replace("\n", " ")
 
 
 @pytest.mark.parametrize(
@@ -164,6 +168,8 @@ def test_cells_of_another_arithmetic_are_refused(uninterrupted, tmp_path):
         (["fig1", "--quick", "--tuned", "x.toml"], "cannot read x.toml: No such file or directory"),
         (["fig1", "--instances", "3"], "--instances belongs to theory"),
         (["theory", "--seeds", "3"], "--seeds belongs to studies that run scenarios"),
+        (["theory", "--so-far"], "--so-far belongs to studies whose runs are known before, not to search or theory"),
+        (["fig5", "--so-far"], "no run of fig5 is done in studies/fig5: run the study first"),
         (["search", "--list"], "--list belongs to studies whose runs are known before, not to search or theory"),
         (["search", "--task", "chess"], "--task chess: search has exchange, navigation, predation-6"),
     ],
@@ -183,11 +189,9 @@ def test_a_mistake_is_one_sentence_and_nothing_is_made(arguments, said, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def tiny_cell(name, *settings):
-    small = (("episodes", "2"), ("parallel_episodes", "2"), ("learning.hidden", "[8]"))
-    return Cell(
-        Group(name, "", "independent"), 1, "exchange-quick", (*small, ("algorithm.name", "independent"), *settings)
-    )
+def tiny_cell(name, *settings, algorithm="independent"):
+    small = (("episodes", "2"), ("parallel_episodes", "2"), ("learning.hidden", "[8]"), ("environment.steps", "5"))
+    return Cell(Group(name, "", algorithm), 1, "exchange-quick", (*small, ("algorithm.name", algorithm), *settings))
 
 
 def test_a_failed_cell_is_named_with_its_log_and_the_others_are_run(tmp_path):
@@ -255,11 +259,26 @@ def test_a_study_lists_its_runs_and_makes_nothing(uninterrupted, tmp_path, monke
     assert "2 runs: 2 done, 0 to run with 0 episodes, in" in capsys.readouterr().out
 
 
+def test_what_is_done_of_a_study_is_written_at_any_time_and_says_how_much_it_is(uninterrupted, tmp_path, monkeypatch):
+    for part in ("outcomes", "documents"):
+        shutil.copytree(uninterrupted / part, tmp_path / part)
+    words = (*FIG1, "--set", "episodes=80", "--out", str(tmp_path), "--so-far")
+    assert study_here(monkeypatch, *words) == 0
+    for name in MADE:
+        assert (tmp_path / name).read_bytes() == (uninterrupted / name).read_bytes(), name
+    (tmp_path / "outcomes" / "exchange--independent--seed1.json").unlink()
+    assert study_here(monkeypatch, *words) == 0
+    text = (tmp_path / "fig1.md").read_text()
+    assert "**1 of 2 runs are done; this is what they show so far.**" in text
+    assert "--so-far\n```" in text
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_run_begun_is_listed_with_what_is_left_of_it(half_a_cell, capsys):
     there = recorded(half_a_cell, LONG)
     list_cells(half_a_cell, [LONG], [resolved(LONG)])
     line, total = capsys.readouterr().out.splitlines()
-    assert line.startswith("begun   long--independent--seed1 ")
+    assert line.startswith("begun   long--anticipation-sharing--seed1 ")
     assert total == f"1 run: 0 done, 1 to run with {400 - there} episodes, 1 of them begun, in {half_a_cell.root}"
 
 
@@ -276,7 +295,7 @@ def run_until(folder, cell, episode):
     runner.run([cell])
 
 
-LONG = tiny_cell("long", ("episodes", "400"), ("recovery.checkpoint_every", "5"))
+LONG = tiny_cell("long", ("episodes", "400"), ("recovery.checkpoint_every", "5"), algorithm="anticipation-sharing")
 
 
 @pytest.fixture(scope="module")
@@ -294,6 +313,7 @@ def half_a_cell(tmp_path):
     with folder.held():
         with pytest.raises(KeyboardInterrupt):
             run_until(folder, LONG, 20)
+        until(lambda: not is_held(folder.run(LONG)), "the end of the killed process")
         assert can_go_on(folder, LONG, resolved(LONG))
         yield folder
 
@@ -321,12 +341,53 @@ def test_a_cell_that_cannot_go_on_is_begun_anew(half_a_cell, long_cell):
         assert [life.after_episode for life in store.lives()] == [-1]
 
 
-@pytest.mark.parametrize("column", ["episodes", "arithmetic"])
-def test_a_run_of_other_length_or_arithmetic_does_not_go_on_as_a_cell(half_a_cell, column):
-    assert not can_go_on(half_a_cell, LONG, resolved(tiny_cell("long")))
+def test_a_cell_whose_process_dies_after_it_has_gone_on_is_not_begun_anew(half_a_cell):
+    def kill(_):
+        if recorded(half_a_cell, LONG) > 60:
+            for process in writers_of(half_a_cell.log(LONG)):
+                os.kill(process, signal.SIGKILL)
+
+    runner = Runner(forking_crew(), half_a_cell, 1, Outcomes(half_a_cell), show=kill, interrupted=lambda: False)
+    with pytest.raises(ForetellError, match="failed with"):
+        runner.run([LONG])
+    assert recorded(half_a_cell, LONG) > 60
+    assert can_go_on(half_a_cell, LONG, resolved(LONG))
+
+
+def test_a_whole_run_without_an_outcome_proves_itself_and_gets_one(long_cell, tmp_path):
+    folder = Folder(tmp_path)
+    with folder.held():
+        run_until(folder, LONG, 1000)
+        folder.outcome(LONG).unlink()
+        ended = folder.run(LONG).store.stat().st_ctime_ns
+        assert not Outcomes(folder).is_done(LONG, resolved(LONG))
+        run_until(folder, LONG, 1000)
+    assert msgspec.structs.replace(Outcomes(folder).of(LONG), **what_it_cost(long_cell)) == long_cell
+    assert folder.run(LONG).store.stat().st_ctime_ns > ended
+
+
+@pytest.mark.parametrize(
+    ("column", "said"), [("episodes", "(episodes: 401 then, 400 now)"), ("arithmetic", "was run with arithmetic")]
+)
+def test_half_a_run_of_other_length_or_arithmetic_is_refused_and_left_alone(half_a_cell, column, said):
     with closing(sqlite3.connect(half_a_cell.run(LONG).store)) as database, database:
         database.execute(f"UPDATE document SET {column} = {column} + 1")
-    assert not can_go_on(half_a_cell, LONG, resolved(LONG))
+    with pytest.raises(UserError, match=re.escape(said)):
+        run_until(half_a_cell, LONG, 1000)
+    assert recorded(half_a_cell, LONG) > 20
+
+
+def test_half_a_run_on_which_somebody_works_is_left_alone(half_a_cell):
+    with held(half_a_cell.run(LONG)), pytest.raises(UserError, match="another process works on"):
+        run_until(half_a_cell, LONG, 1000)
+    assert recorded(half_a_cell, LONG) > 20
+
+
+def test_half_a_run_with_faults_is_begun_anew_for_some_of_them_look_at_what_was_before(half_a_cell):
+    lossy = (*LONG.settings, ("faults", '[{kind="drop", probability=0.1, messages=["share"]}]'))
+    wanted = resolved(replace(LONG, settings=lossy))
+    half_a_cell.document(LONG).write_text(wanted.to_toml())
+    assert not can_go_on(half_a_cell, LONG, wanted)
 
 
 def test_two_studies_never_work_in_one_folder(tmp_path):
