@@ -287,6 +287,9 @@ class AgentConfig(Model):
     give_up_s: float = Field(
         gt=0, le=LONGEST_S, description="Seconds without a word from the environment after which the agent gives up."
     )
+    environment_waits: bool = Field(
+        description="Whether the environment waits for the agent, however long; else it may play episodes without it."
+    )
     exchange: ExchangeConfig
     learning: LearningConfig
     algorithm: AlgorithmConfig

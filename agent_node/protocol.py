@@ -4,7 +4,8 @@
 
 A neighbor that the observer calls gone is waited for no more: its shares are missing, and none is sent to it.
 
-An environment that goes on without an agent may send Stop before the agent is through: it finishes its rounds, no more.
+Stop may come in the last episode, and at any time from an environment that goes on without those that do not answer. An
+agent that still shares finishes its rounds, no more. Of episodes whose end it has missed it keeps what it knew before.
 
 Loss, duplication and reordering are normal inputs. A timestep seen twice gets the same answer again, unless its mask
 says that this is impossible: then the mask seen first was damaged on its way. A share of an older round is late, and
@@ -90,9 +91,9 @@ PHASES = PhaseTable(
     transitions=(
         Transition(AgentPhase.JOINING, "all have answered its HELLO", AgentPhase.ACTING),
         Transition(AgentPhase.JOINING, "all have, in a life after the last episode", AgentPhase.LEAVING),
-        Transition(AgentPhase.JOINING, "Stop came, in the last episode", AgentPhase.DONE),
+        Transition(AgentPhase.JOINING, "Stop came when it may", AgentPhase.DONE),
         Transition(AgentPhase.ACTING, "the last timestep of an episode came", AgentPhase.SHARING),
-        Transition(AgentPhase.ACTING, "Stop came, in the last episode", AgentPhase.DONE),
+        Transition(AgentPhase.ACTING, "Stop came when it may", AgentPhase.DONE),
         Transition(AgentPhase.SHARING, "round K is closed; the environment hears: ready", AgentPhase.ACTING),
         Transition(AgentPhase.SHARING, "round K of the last episode is closed", AgentPhase.LEAVING),
         Transition(AgentPhase.SHARING, "round K is closed, and Stop came before", AgentPhase.DONE),
@@ -187,6 +188,7 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
         self._held: deque[Timestep] = deque()
         self._pending: _Pending[EpisodeT, OpenedT] | None = None
         self._stopped = False
+        self._saved = -1
         if state is not None:
             self._restore(state)
 
@@ -244,7 +246,9 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
                 return f"{self._where()} waits for the shares of round {number} from {missing}"
             case AgentPhase.LEAVING:
                 return f"{self._where()} waits for Stop from {ENVIRONMENT}"
-            case _:
+            case AgentPhase.DONE:
+                return f"{self._where()} waits for nothing"
+            case AgentPhase.ACTING:
                 return f"{self._where()} waits for a timestep after {self._latest.step} from {ENVIRONMENT}"
 
     def totals(self) -> list[Record]:
@@ -268,7 +272,7 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
             before_all = self._latest.episode == self._config.link.life.after_episode
             raise WrongRun(said) if stop.mistake and before_all else PeerLost(said)
         latest = max((held.episode for held in self._held), default=self._latest.episode)
-        if latest + 1 < self._config.episodes:
+        if self._config.environment_waits and latest + 1 < self._config.episodes:
             raise ProtocolViolation(
                 f"{self._where()}: Stop before the last of {counted(self._config.episodes, 'episode')}"
             )
@@ -288,7 +292,8 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
     def _finish(self) -> list[Command]:
         self._enter(AgentPhase.DONE)
         self.deadline = None
-        return [Report(FinishedRecord(self.name, self._learner.weights_digest()))]
+        finished = Report(FinishedRecord(self.name, self._learner.weights_digest()))
+        return [*self._save_missed(self._config.episodes), finished]
 
     def _act_or_leave(self, now: float) -> None:
         """Wait for the next timestep, or after the last episode for Stop."""
@@ -313,10 +318,13 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
             if not self._held or (episode, step) > (self._held[-1].episode, self._held[-1].step):
                 self._held.append(message)
             return []
+        missed: list[Command] = []
         if episode > latest.episode:
+            missed = self._save_missed(episode)
             self._sharing.begin_episode(episode)
             self._learner.begin_episode(episode)
-        return self._end_episode(message, now) if message.last else self._act(message)
+        commands = self._end_episode(message, now) if message.last else self._act(message)
+        return missed + commands if missed else commands
 
     def _act(self, message: Timestep) -> list[Command]:
         actions = memoryview(self._learner.act(message.step, message.data).tobytes())
@@ -387,8 +395,9 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
         return opened, commands
 
     def _take_share(self, source: str, message: Share, now: float) -> list[Command]:
-        name, latest = RoundName(message.episode, message.round), self._latest.episode
-        if not (0 <= name.number < self._config.rounds and 0 <= name.episode <= latest + 1):
+        name, episodes = RoundName(message.episode, message.round), self._config.episodes
+        newest = min(self._latest.episode + 1, episodes - 1) if self._config.environment_waits else episodes - 1
+        if not (0 <= name.number < self._config.rounds and 0 <= name.episode <= newest):
             raise ProtocolViolation(
                 f"{self._where()}: share of round {name.number} of episode {name.episode} from {source}"
             )
@@ -428,17 +437,30 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
     # Lives
 
     def _save(self) -> list[Command]:
-        ended, life = self._latest.episode + 1, self._config.link.life
+        self._saved = self._latest.episode
+        # What waits is played before this is carried out, and may be a whole episode.
+        return [Save(self._saved, self._state(copied=bool(self._held)), self._is_due(self._saved))]
+
+    def _save_missed(self, before: int) -> list[Command]:
+        """Save what it knew once more for each episode that has ended without it: those due, and the last two."""
+        missed = [each for each in range(self._saved + 1, before) if each >= before - 2 or self._is_due(each)]
+        self._saved = before - 1
+        return [Save(episode, self._state(copied=True), self._is_due(episode)) for episode in missed]
+
+    def _is_due(self, episode: int) -> bool:
+        ended, life = episode + 1, self._config.link.life
         due = ended % life.checkpoint_every == 0 or ended == self._config.episodes
-        due = due or (life.kept_every is not None and ended % life.kept_every == 0)
+        return due or (life.kept_every is not None and ended % life.kept_every == 0)
+
+    def _state(self, *, copied: bool) -> State:
         learned, sharing = self._learner.state(), self._sharing.state()
-        if self._held:  # what waits is played before this is carried out, and may be a whole episode
+        if copied:
             learned = {name: array.copy() for name, array in learned.items()}
-        return [Save(ended - 1, State(learned | sharing.arrays, sharing.facts), due)]
+        return State(learned | sharing.arrays, sharing.facts)
 
     def _restore(self, state: State) -> None:
         after = self._config.link.life.after_episode
-        self._latest = _Latest(after, self._config.steps)
+        self._latest, self._saved = _Latest(after, self._config.steps), after
         self._sharing.begin_episode(after)
         self._learner.restore(self._sharing.restore(state))
 

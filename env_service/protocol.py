@@ -144,6 +144,8 @@ class EnvironmentProtocol:
             return self._joining.waits_for()
         if self.phase is PAUSED:
             return f"{self._where()} waits for {OBSERVER} to let episode {self._episode.number + 1} begin"
+        if self.phase is DONE:
+            return f"{self._where()} waits for nothing"
         answer = "readiness" if self._episode.last else f"the action of step {self._episode.step}"
         return f"{self._where()} waits for {answer} from {', '.join(self._barrier.waiting)}"
 

@@ -106,6 +106,7 @@ class ActingSlice(_Part, frozen=True):
     observation_size: int
     action_counts: dict[str, int]
     give_up_s: float
+    environment_waits: bool
     exchange: _Exchange
     initial_policy: _InitialPolicy
     acts_only: str
@@ -114,8 +115,8 @@ class ActingSlice(_Part, frozen=True):
 
     @property
     def lean(self) -> bool:
-        """Whether nothing is in it that is read with pydantic in any case: no faults, and no MQTT."""
-        return not self.link.faults and self.link.transport.kind == "zeromq"
+        """Whether nothing needs pydantic in any case: there are no faults, no MQTT, and no journal, which holds all."""
+        return not self.link.faults and self.link.transport.kind == "zeromq" and self.link.journal is None
 
     @property
     def config(self) -> AgentConfig:

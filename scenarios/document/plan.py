@@ -108,6 +108,7 @@ class Plan:
             observation_size=self.observation_size,
             action_counts=self.action_counts,
             give_up_s=scenario.service.give_up_s,
+            environment_waits=scenario.service.missing_action == "wait",
             exchange=scenario.exchange,
             learning=scenario.learning,
             algorithm=scenario.algorithm,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from hashlib import sha256
@@ -100,7 +101,8 @@ class RunTotals:
         self._known = frozenset(agents)
         self._rounds = rounds
         self._rounds_of: defaultdict[int, Counter[str]] = defaultdict(Counter)
-        self._records_of: Counter[int] = Counter()
+        self._next: dict[str, int] = {}
+        self._through: set[str] = set()
         self.gone: dict[str, None] = {}
 
     def add(self, records: Iterable[Record]) -> None:
@@ -117,13 +119,14 @@ class RunTotals:
                     self._add_edge(record)
                 case FinishedRecord() if record.weights_digest:
                     self.weights[record.participant] = record.weights_digest
+                    self._note_through(record.participant, sys.maxsize)
                 case EventRecord(kind=EventKind.GONE):
                     self.gone[record.peer] = None
 
         while self._is_whole(self.recorded):
             self._rounds_of.pop(self.recorded, None)
-            self._records_of.pop(self.recorded, None)
             self.recorded += 1
+            self._through = {agent for agent, following in self._next.items() if following > self.recorded}
 
     def recall(self, store: RunReader, after_episode: int | None = None) -> None:
         """Take in what earlier lives have recorded.
@@ -152,15 +155,23 @@ class RunTotals:
     def _is_whole(self, episode: int) -> bool:
         if episode >= len(self.returns):
             return False
-        rounds = self._rounds_of[episode]
-        if self._records_of[episode] < self._rounds * (len(self.agents) - len(self.gone)):
+        if not self._rounds:
+            return True
+        if len(self._through) < len(self.agents) - len(self.gone):
             return False  # most records are not the last of an episode: to look at every agent at each would square
-        return all(rounds[agent] == self._rounds for agent in self.agents if agent not in self.gone)
+        return all(agent in self._through for agent in self.agents if agent not in self.gone)
+
+    def _note_through(self, agent: str, following: int) -> None:
+        """Nothing more comes of an agent's episodes before this one."""
+        self._next[agent] = max(following, self._next.get(agent, 0))
+        if self._next[agent] > self.recorded:
+            self._through.add(agent)
 
     def _add_round(self, agent: str, episode: int, partners: int, heard: int) -> None:
         self.round_records += 1
         self._rounds_of[episode][agent] += 1
-        self._records_of[episode] += 1
+        whole = self._rounds_of[episode][agent] == self._rounds
+        self._note_through(agent, episode + whole)  # it may have missed the end of episodes before
         self.heard += heard
         self.missing += partners - heard
 

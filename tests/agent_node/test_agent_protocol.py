@@ -634,6 +634,7 @@ def test_after_the_last_episode_the_agent_waits_for_stop_and_is_done() -> None:
     commands = bench.hear(ENVIRONMENT, Stop(""), 1.0)
     assert commands == [Report(FinishedRecord(A0, "digest of agent-0"))]
     assert bench.agent.done
+    assert bench.agent.waits_for() == f"{A0} in DONE (episode 1) waits for nothing"
     assert bench.agent.deadline is None
     assert bench.counted() == {A1: (4, 0, 0, 0), A2: (4, 0, 0, 0)}
 
@@ -721,10 +722,66 @@ def in_the_last_episode(timesteps: int) -> Bench:
 def test_a_stop_while_acting_in_the_last_episode_ends_the_agents_work(timesteps: int) -> None:
     bench = in_the_last_episode(timesteps)
     assert bench.agent.phase is AgentPhase.ACTING
-    assert bench.hear(ENVIRONMENT, Stop(""), 1.0) == [FINISHED]
+    commands = bench.hear(ENVIRONMENT, Stop(""), 1.0)
+    assert (saved(commands), commands[-1]) == ([(1, True)], FINISHED)
     assert bench.agent.done
     assert bench.agent.deadline is None
     assert bench.closed() == [(0, 0, (A1, A2)), (0, 1, (A1, A2))]
+
+
+def saved(commands: Sequence[Command]) -> list[tuple[int, bool]]:
+    return [(each.episode, each.due) for each in commands if isinstance(each, Save)]
+
+
+def not_waited_for(episodes: int, every: int = 2) -> Bench:
+    """agent-0 after the first of so many episodes, which an environment plays that does not wait."""
+    bench = Bench(episodes=episodes, environment_waits=False)
+    link = bench.config.link.model_copy(update={"life": LifeConfig(checkpoint_every=every)})
+    bench.agent = AgentProtocol(bench.config.model_copy(update={"link": link}), bench.learner)
+    bench.join()
+    bench.play()
+    bench.finish_episode()
+    return bench
+
+
+def test_of_episodes_whose_end_it_missed_an_agent_keeps_what_it_knew_before() -> None:
+    bench = not_waited_for(20)
+    bench.see(0, episode=1)
+    known = {name: array.tobytes() for name, array in bench.learner.state().items()}
+    commands = bench.see(0, episode=9)
+    assert saved(commands) == [(1, True), (3, True), (5, True), (7, True), (8, False)]  # those due, and the last two
+    assert sent(commands) == [(ENVIRONMENT, "Action", 9, 0)]
+    for each in commands:
+        if isinstance(each, Save):
+            assert {name: each.state.arrays[name].tobytes() for name in known} == known
+    bench.play(episode=9)
+    assert saved(bench.finish_episode(episode=9)) == [(9, True)]
+
+
+@pytest.mark.parametrize("phase", [AgentPhase.ACTING, AgentPhase.SHARING])
+def test_an_environment_that_does_not_wait_may_stop_an_agent_in_any_episode(phase: AgentPhase) -> None:
+    bench = not_waited_for(20)
+    commands: list[Command] = []
+    if phase is AgentPhase.SHARING:
+        bench.play(episode=1)
+    assert bench.agent.phase is phase
+    commands = bench.hear(ENVIRONMENT, Stop(""), 1.0)
+    if phase is AgentPhase.SHARING:
+        assert not bench.agent.done
+        commands = bench.finish_episode(episode=1, now=1.0)
+    assert bench.agent.done
+    assert saved(commands)[-2:] == [(18, False), (19, True)]
+    assert commands[-1] == FINISHED
+
+
+def test_shares_of_neighbors_far_ahead_are_kept_where_the_environment_does_not_wait() -> None:
+    bench = not_waited_for(20)
+    for round_ in range(2):
+        for source in (A1, A2):
+            assert bench.hear(source, share(source, round_, episode=7), 1.0) == []
+    bench.refuses(A1, share(A1, 0, episode=20))
+    bench.play(episode=7)
+    assert bench.closed()[2:] == [(7, 0, (A1, A2)), (7, 1, (A1, A2))]
 
 
 @pytest.mark.parametrize("stops", [1, 2])

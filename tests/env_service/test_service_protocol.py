@@ -624,6 +624,7 @@ def test_at_the_end_everybody_is_told_to_stop():
     assert isinstance(commands[0].record, EpisodeRecord)
     assert commands[-1] == Report(FinishedRecord("environment", ""))
     assert (protocol.done, protocol.deadline, protocol.phase, task.closed) == (True, None, EnvironmentPhase.DONE, 1)
+    assert protocol.waits_for() == "environment in DONE (episode 0) waits for nothing"
     assert sends(commands, Timestep) == {}
 
 

@@ -88,6 +88,8 @@ def test_the_slice_that_is_read_without_pydantic_says_the_same(trained: Path) ->
     same_settings(lean, whole)
     assert lean.rounds == whole.rounds == 0
     assert lean.lean
+    link = whole.link.model_copy(update={"journal": Path("journal")})
+    assert not read_acting_slice(whole.model_copy(update={"link": link}).model_dump_json()).lean
 
 
 def test_the_policy_is_the_one_that_an_evaluation_acts_with(trained: Path) -> None:

@@ -197,3 +197,20 @@ def test_it_is_written_as_json_with_all_its_figures(summarize, tmp_path):
     summary = summarize([*episodes(3), *FINISHED])
     summary.write(tmp_path / "summary.json")
     assert json.loads((tmp_path / "summary.json").read_text()) == summary.model_dump()
+
+
+def test_an_episode_is_recorded_although_an_agent_has_missed_its_end():
+    totals = RunTotals(AGENTS, 2)
+    one, other = AGENTS
+
+    def rounds(agent, episode, count=2):
+        return [RoundRecord(agent, episode, number, 1, 1, {}) for number in range(count)]
+
+    totals.add([*episodes(3), *rounds(one, 0), *rounds(other, 0), *rounds(one, 1)])
+    assert totals.recorded == 1  # the other may still be sharing
+    totals.add(rounds(other, 2, 1))
+    assert totals.recorded == 2  # it has gone on without
+    totals.add(rounds(one, 2))
+    assert totals.recorded == 2
+    totals.add([FinishedRecord(other, "digest")])
+    assert totals.recorded == 3

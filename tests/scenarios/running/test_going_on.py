@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from thread_nodes import in_threads
 
-from agent_node.policy_folder import learned_until, read_policy
+from agent_node.policy_folder import learned_until, read_document, read_policy
 from agent_node.trained_policy import load_policies
 from broker.errors import ParticipantDied, UserError
 from scenarios.document.loading import load_scenario
@@ -202,7 +202,7 @@ def test_checkpoints_of_another_version_are_refused_and_nothing_is_learned_again
     kept = contents(folder.checkpoints)
     with read_store(folder.store) as store:
         recorded = store.count_episodes()
-    with pytest.raises(UserError, match="is a checkpoint of version 99, and this Foretell reads version 1"):
+    with pytest.raises(UserError, match="is a checkpoint of version 99, and this Foretell reads version 2"):
         go(way, scenario_of(), folder)
     assert contents(folder.checkpoints) == kept
     with read_store(folder.store) as store:
@@ -317,6 +317,21 @@ def test_who_was_stopped_is_stopped_again_where_a_run_goes_back_behind_it(folder
     assert figures(go("simulate", scenario, folder)) == figures(expected)
     with read_store(folder.store) as store:
         assert [(strike.occasion, strike.participant) for strike in store.strikes()] == [("episode 4", "agent-0")]
+
+
+def test_agents_that_miss_ends_of_episodes_keep_what_they_know_and_go_on_from_there(
+    folders: Callable[[], RunFolder],
+) -> None:
+    lost = {"kind": "drop", "probability": 0.5, "messages": ["timestep"], "name": "lost"}
+    scenario = scenario_of([lost], episodes=12, **{"service.missing_action": "repeat"})
+    whole, halves = folders(), folders()
+    expected = go("simulate", scenario, whole)
+    with read_store(whole.store) as store:
+        ends = {(found.agent, found.episode) for found in store.rounds()}
+    assert len(ends) < 12 * 3, "somebody missed the end of an episode"
+    assert {agent.after_episode for agent in read_document(whole.policy)[0].agents.values()} == {11}
+    go("simulate", scenario, halves, until=6)
+    assert figures(go("simulate", scenario, halves)) == figures(expected)
 
 
 def test_a_run_that_is_resumed_again_and_again_ends_as_one_that_was_never_interrupted(
