@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 Arrays = dict[str, np.ndarray]
-_REMEMBERED_ROUNDS = 64
+_REMEMBERED_ROUNDS = 1024
+"""A share that comes after so many more were missing is not counted."""
 
 
 class InEdge:

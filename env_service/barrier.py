@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from broker.wire.messages import Action, action_layout
 from env_service.environments.task import Flags, Integer
 
-_REMEMBERED_STEPS = 64
+_REMEMBERED_STEPS = 1024
+"""An answer that comes after so many more were missing is not counted."""
 
 
 class StepBarrier:

@@ -9,9 +9,18 @@ from typing import NamedTuple
 from broker.errors import ScenarioError
 from broker.faults.case import Case
 from broker.faults.chains import Chains
-from broker.faults.config import CONTENT, ClockOffsetConfig, ContentConfig, FaultConfig, RateLimitConfig, name_of_fault
+from broker.faults.config import (
+    CONTENT,
+    ClockOffsetConfig,
+    ContentConfig,
+    FaultConfig,
+    GilbertElliottConfig,
+    HoldConfig,
+    RateLimitConfig,
+    name_of_fault,
+)
 from broker.faults.selector import has_window, in_window, touches
-from broker.faults.verdicts import UNTOUCHED, Link, Verdict, changed
+from broker.faults.verdicts import UNTOUCHED, Link, Verdict, changed, drop_in_bursts
 from broker.wire.messages import MessageName
 
 
@@ -32,7 +41,8 @@ class Look(NamedTuple):
         after: The verdict it left; a fault of content changes none.
         content: Its settings, if it is a fault of content.
         case: The draws it made.
-        hits: How many copies were lost, held back, added or met by a wrong clock.
+        chances: How many copies it could strike, of those that a rate is tested with.
+        hits: How many of these were lost, held back, added or met by a wrong clock.
     """
 
     fault: str
@@ -40,7 +50,13 @@ class Look(NamedTuple):
     after: Verdict
     content: ContentConfig | None
     case: Case
+    chances: int
     hits: int
+
+    @property
+    def struck(self) -> bool:
+        """Whether anything came of it."""
+        return self.hits > 0 or self.after != self.before
 
 
 class Judge:
@@ -104,19 +120,31 @@ class Judge:
             met_s = true_s if isinstance(config, RateLimitConfig) else at_s  # bytes take their time by any clock
             case = Case(self._seed, self._chains, name, edge, named, at_s=met_s, size_bytes=size_bytes)
             if isinstance(config, CONTENT):
-                looks.append(Look(name, verdict, verdict, config, case, 0))
+                looks.append(Look(name, verdict, verdict, config, case, 0, 0))
                 continue
             if isinstance(config, ClockOffsetConfig):
                 at_s += config.offset_s
-                looks.append(Look(name, verdict, verdict, None, case, len(verdict) if config.offset_s else 0))
+                met = len(verdict) if config.offset_s else 0
+                looks.append(Look(name, verdict, verdict, None, case, len(verdict), met))
                 continue
             after = changed(verdict, config, case, self._links[name, source, destination]) if verdict else verdict
-            looks.append(Look(name, verdict, after, None, case, _hits(verdict, after)))
+            looks.append(Look(name, verdict, after, None, case, *_tested(config, case, verdict, after)))
             verdict = after
         return looks
 
 
-def _hits(before: Verdict, after: Verdict) -> int:
-    """How many copies were lost, held back or added."""
+def _tested(config: FaultConfig, case: Case, before: Verdict, after: Verdict) -> tuple[int, int]:
+    """How many copies a fault could strike, and how many of them were lost, held back or added.
+
+    What comes again of one message, and its copies, meet a link with bursts in one state, and it comes again because it
+    was lost: they tell nothing of how often that state is. What is held for longer anyway cannot be held back.
+    """
+    if isinstance(config, GilbertElliottConfig):
+        if case.message.attempt or not before:
+            return 0, 0
+        return 1, int(not drop_in_bursts(before[:1], config, case.draw, bad=case.link_is_bad(config)))
     lost_or_added = abs(len(after) - len(before))
-    return lost_or_added or sum(one != two for one, two in zip(before, after, strict=True))
+    hits = lost_or_added or sum(one != two for one, two in zip(before, after, strict=True))
+    if isinstance(config, HoldConfig):
+        return sum(copy < config.seconds[1] - case.at_s for copy in before), hits
+    return len(before), hits

@@ -44,7 +44,7 @@ class Tally:
         """A fault looked at a message that it could strike `chances` times, and struck it `hits` times."""
         key = look.fault, source
         self._examined[key] += 1
-        self._applied[key] += hits > 0
+        self._applied[key] += hits > 0 or look.struck
         self._chances[key] += chances
         self._hits[key] += hits
 

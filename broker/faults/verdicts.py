@@ -56,7 +56,7 @@ def changed(verdict: Verdict, config: VerdictConfig, case: Case, link: Link) -> 
         case RateLimitConfig():
             return limit_rate(verdict, config, case, link)
         case DutyCycleConfig():
-            return tuple(next_slot(config, case.at_s + before) - case.at_s for before in verdict)
+            return switched_on(verdict, config, case.at_s)
         case PartitionConfig() | IsolateConfig():
             return LOST
         case HoldConfig():
@@ -113,6 +113,12 @@ def limit_rate(verdict: Verdict, config: RateLimitConfig, case: Case, link: Link
         link.idle_at_s = begins_s + case.size_bytes / config.bytes_per_s
         kept.append(link.idle_at_s - case.at_s)
     return tuple(kept)
+
+
+def switched_on(verdict: Verdict, config: DutyCycleConfig, at_s: float) -> Verdict:
+    """Hold each copy back that comes while the radio is off; the others are as they were, to the last bit."""
+    slots = [(before, at_s + before, next_slot(config, at_s + before)) for before in verdict]
+    return tuple(before if slot == comes_s else slot - at_s for before, comes_s, slot in slots)
 
 
 def next_slot(config: DutyCycleConfig, at_s: float) -> float:

@@ -87,9 +87,12 @@ class FaultyTransport(Transport):
             self.due = self._held.due()
         return arrived
 
-    def wait(self, timeout_s: float | None, awaited: int = 1) -> None:  # noqa: ARG002 - see below
-        """Wait as the inner transport does, for one message: each is judged, and its delay begins, when it comes."""
-        self._inner.wait(timeout_s)
+    def wait(self, timeout_s: float | None, awaited: int = 1) -> None:
+        """Wait as the inner transport does, for one message: each is judged, and its delay begins, when it comes.
+
+        What has come already is all taken.
+        """
+        self._inner.wait(timeout_s, awaited if timeout_s == 0.0 else 1)
 
     def queued(self) -> dict[str, int]:
         """What waits in the inner transport."""
@@ -134,7 +137,7 @@ class FaultyTransport(Transport):
             if look.content is not None:
                 body = self._with_content(look, look.content, source, name, body)
             else:
-                self._tally.examine(look, source, len(look.before), look.hits)
+                self._tally.examine(look, source, look.chances, look.hits)
                 self._note(look, source, name)
             if look.after != verdict:
                 verdict, holder = look.after, look.fault

@@ -18,12 +18,15 @@ from broker.text_files import read_file
 from scenarios.document.plan import Plan
 from scenarios.document.process_faults import PROCESS_FAULTS, LateJoinConfig
 from scenarios.document.scenario import ANY_FAULT, AnyFaultConfig
+from scenarios.results.answers import LiveFault
 from scenarios.results.folder import RunFolder, orders_in
 from scenarios.results.observer import Observer
 from scenarios.results.played import as_played, with_live_faults
 from scenarios.running.control.supervisor import Supervisor
 
 _MOST_BYTES = 1 << 24
+_HEAD_BYTES = 1024
+"""What stands around a message in a frame, reckoned generously."""
 
 
 class LiveFaults:
@@ -68,7 +71,10 @@ class LiveFaults:
     def _carry_out(self, order: dict[str, Any], paused: int | None) -> bool:
         """Do what an order says; whether that changes which faults of messages are in force."""
         if "heal" in order:
-            self._observer.heal_fault(str(order["heal"]))
+            name = str(order["heal"])
+            if not self._fits(name, LiveFault(name, None, None, self._observer.recorded - 1)):
+                return False
+            self._observer.heal_fault(name)
             return True
         return self._add(ANY_FAULT.validate_json(json.dumps(order["add"])), paused)
 
@@ -80,9 +86,25 @@ class LiveFaults:
         strikes = isinstance(fault, PROCESS_FAULTS) and not isinstance(fault, LateJoinConfig)
         if strikes and paused is not None:
             fault = fault.model_copy(update={"at_s": (), "at_episodes": (paused,)})
-        self._observer.add_fault(name, fault.model_dump_json(exclude_defaults=True))
+        document = fault.model_dump_json(exclude_defaults=True)
+        if not self._fits(name, LiveFault(name, document, self._observer.recorded - 1, None)):
+            return False
+        self._observer.add_fault(name, document)
         self._let_strike(fault)
         return not isinstance(fault, PROCESS_FAULTS)
+
+    def _fits(self, name: str, change: LiveFault) -> bool:
+        """Whether all faults in force can still be told in one message behind a change; says so if not."""
+        live = [each for each in self._observer.live_faults() if each.name != name]
+        faults = as_played(self._plan.scenario, [*live, change]).message_faults
+        size, most = len(_document(faults).encode()), self._plan.scenario.transport.max_message_bytes - _HEAD_BYTES
+        if size <= most:
+            return True
+        self._observer.tell(
+            f"{name} was not changed: the faults in force would take {size} bytes in a message, "
+            f"expected at most {most} (transport.max_message_bytes)"
+        )
+        return False
 
     def _let_strike(self, fault: AnyFaultConfig) -> None:
         if isinstance(fault, PROCESS_FAULTS) and not isinstance(fault, LateJoinConfig):

@@ -171,10 +171,10 @@ class ProcessFaults:
         return (name, occasion) not in self._struck or (name, occasion) in self._again
 
     def _aimed(self, fault: StrikingConfig, occasion: str) -> Strike | None:
-        """The strike, if there is anybody left whom it can meet."""
+        """The strike, if there is anybody whom it can meet; where all are gone, the ledger says so of one of them."""
         name, victims = name_of_fault(fault), matching(fault, self._names)
         if fault.pick == "one":
-            victims = tuple(victim for victim in victims if victim not in self._gone)
+            victims = tuple(victim for victim in victims if victim not in self._gone) or victims
             if not victims:
                 return None
             victims = (victims[choice(len(victims), self._seed, "process-fault", name, occasion)],)

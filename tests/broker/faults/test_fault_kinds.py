@@ -114,6 +114,14 @@ def test_a_radio_lets_through_in_its_slots_and_makes_the_others_wait_for_the_nex
     assert found == pytest.approx(waits_s)
 
 
+def test_a_radio_that_is_always_on_changes_nothing():
+    always = fault("duty-cycle", period_s=1.0, on_s=1.0)
+    judge = Judge([fault("delay", delay_s={"distribution": "constant", "value_s": 0.1}), always], 1)
+    for number, message in enumerate(shares(100)):
+        *_, last = judge.looks("agent-0", "agent-1", message, at_s=0.37 * number + 0.01)
+        assert (last.hits, last.after) == (0, last.before)
+
+
 def test_what_is_held_comes_when_the_window_ends():
     judge = Judge([fault("hold", seconds=[2.0, 5.0])], 0)
     found = [judge.judge("a", "b", shares(1)[0], at_s)[0] for at_s in (1.9, 2.0, 4.0, 5.0)]

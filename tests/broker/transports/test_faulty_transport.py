@@ -50,6 +50,14 @@ def test_a_delayed_message_is_held_until_its_time_and_due_tells_when():
     assert b.poll(99.0) == []
 
 
+def test_all_that_has_come_is_taken_at_once_but_only_one_message_is_waited_for():
+    (_, transport), asked = pair(LATE), []
+    transport._inner.wait = lambda timeout_s, awaited=1: asked.append((timeout_s, awaited))
+    for timeout_s in (0.0, 1.0, None):
+        transport.wait(timeout_s, 256)
+    assert asked == [(0.0, 256), (1.0, 1), (None, 1)]
+
+
 def test_a_slow_links_queue_stays_when_other_faults_change():
     size_bytes = len(share(1).data)
     slow = RateLimitConfig(kind="rate-limit", bytes_per_s=size_bytes, queue_bytes=10 * size_bytes)  # one a second

@@ -114,6 +114,22 @@ def test_a_fault_aimed_at_nobody_fails_the_run_and_one_whose_window_never_came_d
     assert simulated(tmp_path, "two", "--set", 'faults=[{kind="drop",probability=1.0,episodes=[99,100]}]')["complete"]
 
 
+@pytest.mark.parametrize(
+    "faults",
+    [
+        '{kind="gilbert-elliott",to_bad=0.5,to_good=0.5,drop_in_bad=0.8,messages=["action"]}',
+        '{kind="duplicate",probability=0.9},{kind="gilbert-elliott",to_bad=0.1,to_good=0.4,messages=["share"]}',
+        '{kind="crash",participants=["agent-1"],at_episodes=[3]},{kind="drop",probability=0.3,source="agent-1"}',
+        '{kind="delay",delay_s={distribution="constant",value_s=5.0}},{kind="hold",seconds=[0.0,1.0]}',
+        '{kind="crash",participants=["agent-1"],pick="one",at_episodes=[2,4]}',
+    ],
+    ids=["asked again", "copies", "from the dead", "held for longer anyway", "gone already"],
+)
+def test_faults_that_struck_as_they_were_asked_to_are_found_so(tmp_path, faults):
+    degrade = ("--set", 'recovery.on_crash="degrade"', "--set", 'service.missing_action="repeat"')
+    simulated(tmp_path, "run", *degrade, "--set", f"faults=[{faults}]")  # raises where the ledger does not fit
+
+
 @pytest.mark.processes
 def test_the_command_ends_with_4_and_says_why(tmp_path):
     wrong = 'faults=[{kind="drop",probability=0.5,source="agnt-*"}]'

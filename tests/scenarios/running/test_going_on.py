@@ -334,6 +334,19 @@ def test_agents_that_miss_ends_of_episodes_keep_what_they_know_and_go_on_from_th
     assert figures(go("simulate", scenario, halves)) == figures(expected)
 
 
+@each_way
+def test_a_fault_that_no_message_can_tell_of_is_not_added_and_the_run_goes_on(
+    folders: Callable[[], RunFolder], way: WayName
+) -> None:
+    trace = {"distribution": "trace", "values_s": [0.001] * 20_000}
+    notes: list[str] = []
+    order = {"add": {"kind": "delay", "name": "long", "delay_s": trace}}
+    settings = {"transport.max_message_bytes": 65_536}
+    found = go(way, scenario_of(**settings), folders(), until=3, order=order, notes=notes)
+    assert found.complete
+    assert any(note.startswith("long was not changed: the faults in force would take 1") for note in notes)
+
+
 def test_a_run_that_is_resumed_again_and_again_ends_as_one_that_was_never_interrupted(
     folders: Callable[[], RunFolder],
 ) -> None:
