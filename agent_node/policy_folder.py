@@ -32,6 +32,13 @@ from broker.errors import UserError
 from broker.files import sync, write_whole
 
 _DOCUMENT = "policy.json"
+
+
+def holds_policy(folder: Path) -> bool:
+    """Whether a folder holds a whole policy: its document is written last."""
+    return (folder / _DOCUMENT).exists()
+
+
 _ARRAYS = "weights-{}.safetensors"
 _TRAINING = "training-{}.safetensors"
 _NOTHING: Mapping[str, np.ndarray] = {}

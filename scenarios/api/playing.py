@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from broker.counting import counted
+from broker.errors import UserError
 from scenarios.api.one_run import Onlooker, play_to_the_end, require_whole
 from scenarios.api.opened_run import OpenedRun
 from scenarios.api.progress import shown
@@ -23,8 +24,9 @@ from scenarios.results.reader import read_store
 from scenarios.results.summary import Summary
 from scenarios.results.temporary import temporary_folder
 from scenarios.running.control.interrupting import interruptible
+from scenarios.running.housing import Housing, read_housing
 from scenarios.running.machine import make_ready
-from scenarios.running.ways import WayName, way_called, way_named
+from scenarios.running.ways import WayName, way_called, way_named, way_over
 
 Named = str | Path | Scenario
 """A scenario: its name in the catalogue, the path of its file, or the document."""
@@ -93,10 +95,13 @@ def resume(root: str | Path, *, episodes: int | None = None, progress: bool | No
     folder = open_run_folder(Path(root))
     with read_store(folder.store) as store:
         begun = store.begun()
-    plan = make_plan(going_on(folder, episodes))
-    way = way_named("simulate" if begun is None else begun.substrate)
-    make_ready(plan, as_processes=way == "run")
-    return _lead(way, plan, folder, progress)
+    if begun is None:
+        msg = f"{root} was interrupted before the run had begun: run its {folder.scenario.name} into another folder"
+        raise UserError(msg)
+    plan, housed = make_plan(going_on(folder, episodes)), read_housing(folder)
+    way = way_named(begun.substrate)
+    make_ready(plan, as_processes=way == "run" and housed is None)
+    return _lead(way, plan, folder, progress, housed)
 
 
 def load(root: str | Path) -> OpenedRun:
@@ -172,16 +177,18 @@ def _begin(way: WayName, scenario: Scenario, out: str | Path | None, progress: b
     return _lead(way, plan, folder, progress)
 
 
-def _lead(way: WayName, plan: Plan, folder: RunFolder, progress: bool | None) -> OpenedRun:
-    _play(way, plan, folder, progress)
+def _lead(
+    way: WayName, plan: Plan, folder: RunFolder, progress: bool | None, housed: Housing | None = None
+) -> OpenedRun:
+    _play(way, plan, folder, progress, housed)
     return OpenedRun(folder.root)
 
 
-def _play(way: WayName, plan: Plan, folder: RunFolder, progress: bool | None) -> Summary:
+def _play(way: WayName, plan: Plan, folder: RunFolder, progress: bool | None, housed: Housing | None = None) -> Summary:
     """Play to the end, and look whether it was what was asked for."""
-    episodes = plan.scenario.episodes
+    episodes, on = plan.scenario.episodes, way_called(way) if housed is None else way_over(housed)
     with held(folder), shown(episodes, progress) as (show, tell), interruptible() as interrupted:
-        summary = play_to_the_end(plan, folder, way, way_called(way), Onlooker(show, tell, interrupted))
+        summary = play_to_the_end(plan, folder, way, on, Onlooker(show, tell, interrupted))
         stopped = interrupted()
     if stopped and (not summary.complete or waiting(folder)):
         played = f"{summary.episodes} of {counted(episodes, 'episode')}"

@@ -197,7 +197,7 @@ def _agent(folder: RunFolder, name: str) -> str:
 
 
 def _config(folder: RunFolder, journal: LifeJournal) -> AgentConfig | None:
-    """What the agent was told, with the run's own copy of the policy that it began with.
+    """What the agent was told, with the run's own copy of the policy that it began with, and without its checkpoints.
 
     Raises:
         UserError: Another version told it.
@@ -205,6 +205,8 @@ def _config(folder: RunFolder, journal: LifeJournal) -> AgentConfig | None:
     config = journal.told(AgentConfig)
     if config is None:
         return None
+    life = config.link.life.model_copy(update={"checkpoints": None})  # those of the run stay as they are
+    config = config.model_copy(update={"link": config.link.model_copy(update={"life": life})})
     if config.initial_policy is not None and folder.initial_policy.is_dir():
         begun_with = config.initial_policy.model_copy(update={"path": folder.initial_policy})
         config = config.model_copy(update={"initial_policy": begun_with})

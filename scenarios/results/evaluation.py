@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from agent_node.policy_folder import holds_policy
 from broker.errors import UserError
 from broker.files import write_whole
 from broker.model import Model
@@ -105,7 +106,7 @@ def place_of_best(folder: RunFolder) -> Path:
 
 def waiting(folder: RunFolder) -> list[Path]:
     """Policies that are kept and not evaluated yet, or not compared."""
-    return sorted(place for place in folder.evaluations.glob("after-*") if place.is_dir())
+    return sorted(place for place in folder.evaluations.glob("after-*") if place.is_dir() and holds_policy(place))
 
 
 def read_evaluations(folder: RunFolder) -> TrainingEvaluations:

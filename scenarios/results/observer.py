@@ -124,6 +124,11 @@ class Observer:
         return self._totals.recorded
 
     @property
+    def played(self) -> int:
+        """Number of episodes that are over; of some not all may be recorded."""
+        return len(self._totals.returns)
+
+    @property
     def returns(self) -> NDArray[np.float64]:
         """(episodes, N) float64: the agents' returns of each episode that has come."""
         found = self._totals.returns
@@ -136,7 +141,7 @@ class Observer:
 
     def leave(self, agent: str, why: str) -> None:
         """Take note that the run goes on without an agent."""
-        self._store.leave(agent, self.recorded)
+        self._store.leave(agent, self.played)
         self.take([EventRecord(agent, EventKind.GONE, agent, why)])
         self.flush()
         self.tell(f"{agent} died: {why}; the others go on without it")
@@ -155,14 +160,14 @@ class Observer:
 
     def add_fault(self, name: str, document: str) -> None:
         """Take note of a fault that is added now."""
-        self._store.add_live_fault(name, document, self.recorded - 1)
+        self._store.add_live_fault(name, document, self.played - 1)
         settings = document if len(document) <= _LONGEST_SETTINGS else f"{document[:_LONGEST_SETTINGS]}..."
-        self.tell(f"fault {name} is added after episode {self.recorded - 1}: {settings}")
+        self.tell(f"fault {name} is added after episode {self.played - 1}: {settings}")
 
     def heal_fault(self, name: str) -> None:
         """Take note of a fault that ends now."""
-        self._store.heal_fault(name, self.recorded - 1)
-        self.tell(f"fault {name} is healed after episode {self.recorded - 1}")
+        self._store.heal_fault(name, self.played - 1)
+        self.tell(f"fault {name} is healed after episode {self.played - 1}")
 
     def flush(self) -> None:
         """Bring everything to the disk."""

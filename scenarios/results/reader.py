@@ -288,6 +288,10 @@ class RunReader:
         """Agents that died, in that order, and the first episode that the others played without each."""
         return dict(self._ask("SELECT agent, before_episode FROM gone ORDER BY rowid"))
 
+    def finished(self) -> dict[str, str]:
+        """Agents that are through with the run, with SHA-256 of all that each has learned."""
+        return dict(self._ask("SELECT agent, weights_digest FROM finished ORDER BY rowid"))
+
     def lives(self) -> list[LifeRow]:
         """Every life of all participants, the first one first."""
         return list(

@@ -19,12 +19,13 @@
 | live_faults | a fault that was added, or ended, while the run went on, and after which episode        |
 | events   | something worth a sentence: who noticed it, kind, peer, text, when, and after which episode |
 | lives    | one life of all participants: the episode it goes on after, what ended the one before, cost |
+| finished | an agent that is through with the run, and SHA-256 of all that it has learned              |
 | status   | what each participant did and waited for when it last gave a sign, and since when          |
 """
 
 from __future__ import annotations
 
-VERSION = 6
+VERSION = 7
 """Of tables and columns; whoever changes them adds one. Stores made before there were versions say 0."""
 
 _TABLES = """
@@ -58,6 +59,7 @@ CREATE TABLE live_faults (name TEXT PRIMARY KEY, document TEXT, added_after INTE
 CREATE TABLE events (participant TEXT, kind TEXT, peer TEXT, text TEXT, at REAL, after_episode INTEGER);
 CREATE TABLE lives (incarnation INTEGER PRIMARY KEY, after_episode INTEGER, began_at REAL, why TEXT,
     processor_s REAL);
+CREATE TABLE finished (agent TEXT PRIMARY KEY, weights_digest TEXT);
 CREATE TABLE status (participant TEXT PRIMARY KEY, phase TEXT, waits_for TEXT, since REAL, seen REAL);
 """
 SCHEMA = f"BEGIN;{_TABLES}PRAGMA user_version = {VERSION};COMMIT;"

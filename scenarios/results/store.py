@@ -6,7 +6,8 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from broker.wire.records import (
     FateCount,
     FaultCount,
     FaultRecord,
+    FinishedRecord,
     JoinedRecord,
     ProcessFaultRecord,
     Record,
@@ -85,6 +87,7 @@ class Store:
         self._flushed_at = time.monotonic()
         self._newest_episode = -1
         self._life: tuple[int, float] | None = None
+        self._is_cut = False
         try:
             self._database = sqlite3.connect(path.absolute())  # SQLite takes file:NAME for a URI
         except sqlite3.Error as error:
@@ -113,12 +116,13 @@ class Store:
 
     def write(self, records: Iterable[Record]) -> None:
         """Keep records; they reach the file in batches, or with `flush`."""
-        for record in records:
-            if type(record) is EpisodeRecord:
-                self._newest_episode = record.episode
-            for statement, row in _rows(record, self._agents, self._newest_episode):
-                self._rows.setdefault(statement, []).append(row)
-                self._waiting += 1
+        with self._whole_or_never():
+            for record in records:
+                if type(record) is EpisodeRecord:
+                    self._newest_episode = record.episode
+                for statement, row in _rows(record, self._agents, self._newest_episode):
+                    self._rows.setdefault(statement, []).append(row)
+                    self._waiting += 1
         if self._waiting >= _BATCH or time.monotonic() - self._flushed_at >= _FLUSH_EVERY_S:
             self.flush()
 
@@ -128,18 +132,37 @@ class Store:
         Raises:
             UserError: The disk is full or the file cannot be written; what was written before stays readable.
         """
-        try:
-            with self._database:
-                for statement, rows in self._rows.items():
-                    self._database.executemany(statement, rows)
-                if self._life is not None:
-                    incarnation, before_s = self._life
-                    self._database.execute(_SPENT, (_processor_s() - before_s, incarnation))
-        except sqlite3.Error as error:
-            raise _unwritable(error) from None
-        self._rows.clear()
-        self._waiting = 0
+        with self._whole_or_never():
+            try:
+                with self._database:
+                    for statement, rows in self._rows.items():
+                        self._database.executemany(statement, rows)
+                    if self._life is not None:
+                        incarnation, before_s = self._life
+                        self._database.execute(_SPENT, (_processor_s() - before_s, incarnation))
+            except sqlite3.Error as error:
+                raise _unwritable(error) from None
+            self._rows.clear()
+            self._waiting = 0
         self._flushed_at = time.monotonic()
+
+    @contextmanager
+    def _whole_or_never(self) -> Iterator[None]:
+        """Write nothing any more once an interrupt has come in between: what it cut would be written in part or twice.
+
+        The run goes on from what was written before.
+        """
+        try:
+            yield
+        except Exception:
+            raise
+        except BaseException:
+            self._is_cut = True
+            raise
+        finally:
+            if self._is_cut:
+                self._rows.clear()
+                self._waiting = 0
 
     def introduce(self, names: AgentNames) -> None:
         """Keep what the environment calls the agents.
@@ -212,7 +235,7 @@ class Store:
                 for table in ("episodes", "rounds", "faults", "delays"):
                     self._database.execute(f"DELETE FROM {table} WHERE episode > ?", (after_episode,))  # noqa: S608
                 self._database.execute("DELETE FROM endings WHERE episode > ? OR fate = 'expired'", (after_episode,))
-                for table in ("edges", "traffic", "fault_counts", "fates", "status"):
+                for table in ("edges", "traffic", "fault_counts", "fates", "finished", "status"):
                     self._database.execute(f"DELETE FROM {table}")  # noqa: S608
                 incarnation = 1 + max((life.incarnation for life in self.reader.lives()), default=-1)
                 row = (incarnation, after_episode, time.time(), why, 0.0)
@@ -258,6 +281,8 @@ def _rows(record: Record, agents: tuple[str, ...], newest_episode: int) -> list[
         case RoundRecord():
             row = (record.episode, record.round, record.agent, record.partners, record.heard, json.dumps(record.losses))
             return [("INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?)", row)]
+        case FinishedRecord():
+            return [("INSERT OR REPLACE INTO finished VALUES (?, ?)", astuple(record))] if record.weights_digest else []
         case EdgeRecord():
             return [(_ADD_EDGE, _edge_row(record))]
         case TrafficRecord():

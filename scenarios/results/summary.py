@@ -150,7 +150,9 @@ class RunTotals:
         }
         for found in store.rounds():
             self._add_round(found.agent, found.episode, found.partners, found.heard)
-        self.add([])
+        for agent in self.agents:  # of one that begins another life it is known what it knew then
+            self._note_through(agent, 0 if after_episode is None else after_episode + 1)
+        self.add(FinishedRecord(agent, digest) for agent, digest in store.finished().items())
 
     def _is_whole(self, episode: int) -> bool:
         if episode >= len(self.returns):

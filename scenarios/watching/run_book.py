@@ -42,20 +42,22 @@ class RunBook:
     Attributes:
         scenario: The document, with ids.
         names: The agents; none before the run has begun.
+        run: Name of the run, which no other has, not even in the same folder; empty before it has begun.
         life: Number of the life; a book serves no other, for then rows are taken back. -1 before the first.
         team: (episodes,) float64, team return of every recorded episode.
 
     Args:
         scenario: The document.
         names: The agents.
+        run: Name of the run.
         life: Number of the life.
         homes: The host of each participant, where it does not live on this one.
     """
 
-    def __init__(self, scenario: Scenario, names: AgentNames, life: int, homes: Mapping[str, str]) -> None:
+    def __init__(self, scenario: Scenario, names: AgentNames, run: str, life: int, homes: Mapping[str, str]) -> None:
         self.scenario = with_ids(scenario, names)
         self.names = names
-        self.life = life
+        self.run, self.life = run, life
         self.team: NDArray[np.float64] = np.zeros(0)
         agents = len(names.by_id)
         graph = build_graph(self.scenario.topology, agents, scenario.seed) if agents else Graph({})

@@ -78,9 +78,12 @@ class RunList:
 
 
 def is_run(root: Path) -> bool:
-    """Whether a folder is that of a run."""
+    """Whether a folder is that of a run; one into which nobody may look is none."""
     folder = RunFolder(root)
-    return folder.store.exists() and folder.scenario.exists()
+    try:
+        return folder.store.exists() and folder.scenario.exists()
+    except OSError:
+        return False
 
 
 def find_runs(root: Path, deep: int = 3) -> list[Path]:

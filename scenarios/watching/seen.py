@@ -219,6 +219,7 @@ class RunSeen:
         substrate: On what it runs: `simulate` or `run`; empty before it has begun.
         state: Whether it goes on.
         version: Greater where anything is new but waits.
+        run: Its name, which no other run has.
         life: Number of the life, from 0; where it changes, episodes may have been taken back.
         environment: The environment.
         agents: In agent order.
@@ -237,6 +238,7 @@ class RunSeen:
     substrate: str
     state: RunState
     version: int
+    run: str
     life: int
     environment: ParticipantSeen
     agents: tuple[AgentSeen, ...]

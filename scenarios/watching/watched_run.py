@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 
 from broker.wire.messages import ENVIRONMENT
 from scenarios.document.agent_names import AgentNames
@@ -43,17 +44,22 @@ class WatchedRun:
     def __init__(self, root: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self.folder = open_run_folder(root)
         self._clock = clock
+        self._reading = Lock()
         self._book: RunBook | None = None
         self._signature: _Signature = ()
         self._seen: RunSeen | None = None
         self._evaluations: tuple[_Signature, TrainingEvaluations] = ((), NOT_EVALUATED)
 
     def look(self) -> RunSeen:
-        """What is to be seen now.
+        """What is to be seen now; one thread looks at a time.
 
         Raises:
             UserError: The folder cannot be read any more.
         """
+        with self._reading:
+            return self._look()
+
+    def _look(self) -> RunSeen:
         signature, seen = _signature(self.folder), self._seen
         if seen is not None and signature == self._signature:
             if seen.state is not RunState.GOES_ON:
@@ -90,6 +96,7 @@ class WatchedRun:
             substrate="" if begun is None else begun.substrate,
             state=state,
             version=version,
+            run=book.run,
             life=book.life,
             environment=environment,
             agents=agents,
@@ -103,15 +110,15 @@ class WatchedRun:
         )
 
     def _current_book(self, reader: RunReader) -> RunBook:
-        """The book of the life that is led now; a new one where that is another, or other agents take part."""
+        """The book of the life that is led now; a new one where run or life are another, or other agents take part."""
         there = not reader.is_empty()
-        names = reader.agent_names() if there else AgentNames({})
+        names, run = (reader.agent_names(), reader.run_name() or "") if there else (AgentNames({}), "")
         life = max((life.incarnation for life in reader.lives()), default=-1) if there else -1
-        if self._book is None or (self._book.life, self._book.names) != (life, names):
+        if self._book is None or (self._book.run, self._book.life, self._book.names) != (run, life, names):
             scenario, housed = read_document(self.folder), read_housing(self.folder)
             participants = (ENVIRONMENT, *names.by_id)
             homes = {} if housed is None else housed.fleet.homes(participants)
-            self._book = RunBook(scenario, names, life, homes)
+            self._book = RunBook(scenario, names, run, life, homes)
         return self._book
 
     def _read_evaluations(self) -> TrainingEvaluations:

@@ -90,11 +90,12 @@ class _Comparison:
         return ""
 
     def _weights_apart(self) -> str:
-        found = [_weights(folder) for folder in self._folders]
-        for agent in found[0]:
-            if agent in found[1] and found[0][agent] != found[1][agent]:
-                here, there = (f"{each[agent]} in {name}" for each, name in zip(found, self._names, strict=True))
-                return f"the weights of {agent} are {here}, and {there}"
+        one, other = (_weights(folder) for folder in self._folders)
+        for agent in (each for each in one if each in other):
+            (after, here), (after_there, there) = one[agent], other[agent]
+            if after == after_there and here != there:
+                first, second = self._names
+                return f"the weights of {agent} are {here} in {first}, and {there} in {second}"
         return ""
 
     def _parted(self, sentence: str) -> Parting:
@@ -119,10 +120,12 @@ class _Comparison:
         return tuple(notes)
 
 
-def _weights(folder: RunFolder) -> dict[str, str | None]:
+def _weights(folder: RunFolder) -> dict[str, tuple[int | None, str | None]]:
+    """Of each agent, after which episode its weights were kept, and their digest."""
     if not folder.policy.is_dir():
         return {}
-    return {agent: learned.weights_digest for agent, learned in read_document(folder.policy)[0].agents.items()}
+    agents = read_document(folder.policy)[0].agents
+    return {agent: (learned.after_episode, learned.weights_digest) for agent, learned in agents.items()}
 
 
 def _document(folder: RunFolder) -> dict[str, Any]:

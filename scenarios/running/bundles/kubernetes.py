@@ -29,7 +29,8 @@ _SECRET = "/secret"  # noqa: S105 - a folder
 _MOST_BYTES = 1_000_000
 _KEPT = "1Gi"
 _USER = 1000
-_COPY = f"cp -rL {_SECRET}/. {BUNDLE} && chmod -R go= {BUNDLE}"
+_COPY = f"umask 077 && cp -rL {_SECRET}/. {BUNDLE}"
+"""The folder itself is not the user's own: its mode is not to be changed."""
 _WAIT = """import socket, sys, time
 for at in sys.argv[1:]:
     host, port = at.split(":")

@@ -72,7 +72,7 @@ class LiveFaults:
         """Do what an order says; whether that changes which faults of messages are in force."""
         if "heal" in order:
             name = str(order["heal"])
-            if not self._fits(name, LiveFault(name, None, None, self._observer.recorded - 1)):
+            if not self._fits(name, LiveFault(name, None, None, self._observer.played - 1)):
                 return False
             self._observer.heal_fault(name)
             return True
@@ -87,7 +87,7 @@ class LiveFaults:
         if strikes and paused is not None:
             fault = fault.model_copy(update={"at_s": (), "at_episodes": (paused,)})
         document = fault.model_dump_json(exclude_defaults=True)
-        if not self._fits(name, LiveFault(name, document, self._observer.recorded - 1, None)):
+        if not self._fits(name, LiveFault(name, document, self._observer.played - 1, None)):
             return False
         self._observer.add_fault(name, document)
         self._let_strike(fault)

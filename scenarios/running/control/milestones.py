@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from agent_node.policy_folder import holds_policy
 from broker.counting import counted
+from broker.errors import UserError
 from broker.participants.checkpoint import Checkpoints, Kept
 from scenarios.document.plan import Plan
 from scenarios.results.evaluation import place_of_evaluation
@@ -60,7 +62,7 @@ class Milestones:
         while before < episodes:
             before = min(before + config.every, episodes)
             place = place_of_evaluation(self._folder, before)
-            if not place.exists() and not place.with_suffix("").exists():
+            if not place.exists() and not holds_policy(place.with_suffix("")):
                 self._next = before
                 return
         self._next = 0
@@ -72,8 +74,17 @@ class Milestones:
             return False
         kept = {agent: Kept(episode, self._checkpoints[agent].read(episode)) for agent in living}
         for agent in gone:
-            last = max((each for each in self._checkpoints[agent].intact() if each <= episode), default=-1)
-            if last >= 0:
-                kept[agent] = Kept(last, self._checkpoints[agent].read(last))
+            last = self._last_of_the_dead(agent, episode)
+            if last is None:
+                return False
+            kept[agent] = last
         keep_policy(self._plan, place_of_evaluation(self._folder, episode + 1).with_suffix(""), kept, gone)
         return True
+
+    def _last_of_the_dead(self, agent: str, episode: int) -> Kept | None:
+        checkpoints = self._checkpoints[agent]
+        try:
+            last = max((each for each in checkpoints.intact() if each <= episode), default=-1)
+            return None if last < 0 else Kept(last, checkpoints.read(last))
+        except UserError:  # its host is gone, too
+            return None

@@ -16,6 +16,7 @@ from scenarios.document.plan import Plan
 from scenarios.results.observer import Observer
 from scenarios.running.substrate import THE_BROKER
 
+_MANY = 1 << 30
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
 """Where an object lies in memory: the only part of what an error says that is new in every life."""
 
@@ -41,6 +42,7 @@ class Recovery:
         self._deaths = 0
         self._deaths_after: int | None = None
         self._of_user_code: set[tuple[str, str, int]] = set()
+        self._lost: set[str] = set()
 
     @property
     def mends(self) -> bool:
@@ -90,10 +92,12 @@ class Recovery:
         Raises:
             ParticipantDied: There is none: the scenario says so, death follows death, or it would end the same.
         """
+        if not self.mends:
+            raise death
         after = self._common()
         self._deaths = (self._deaths if after == self._deaths_after else 0) + (not asked)
         self._deaths_after = after
-        if not self.mends or self._comes_again(death, after):
+        if self._comes_again(death, after):
             raise death
         if self._deaths > self._settings.restarts:
             why = f"{death.cause}, for the {self._deaths}th time after episode {after} (recovery.restarts)"
@@ -120,7 +124,8 @@ class Recovery:
             return
         self._tidy_at = self._observer.recorded // every * every
         self._observer.flush()
-        oldest = self._tidy_at - every - 1
+        # Never beyond what all have: somebody may find no room for what it would keep.
+        oldest = min(self._tidy_at - every - 1, self._written_by_all())
         for checkpoints in self._living():
             checkpoints.prune(oldest if needed_from is None else min(oldest, needed_from))
 
@@ -141,22 +146,36 @@ class Recovery:
             raise UserError(msg)
         for agent in self._agents:
             checkpoints = self._checkpoints[agent]
-            episode = max(checkpoints.intact(), default=-1) if agent in gone else after
+            episode = max(self._left_by(agent), default=-1) if agent in gone else after
             if episode >= 0:
                 found[agent] = Kept(episode, checkpoints.read(episode))
         return found
+
+    def _left_by(self, agent: str) -> set[int]:
+        """What one that is gone has left; nothing where its host is gone, too, which is asked once."""
+        if agent not in self._lost:
+            try:
+                return self._checkpoints[agent].intact()
+            except UserError:
+                self._lost.add(agent)
+        return set()
 
     def _living(self) -> list[Checkpoints]:
         """Those of everybody who goes on; what the dead have left stays as it is."""
         gone = self._observer.gone
         return [checkpoints for name, checkpoints in self._checkpoints.items() if name not in gone]
 
+    def _written_by_all(self) -> int:
+        """The last recorded episode of which all that go on have a file, whatever is in it; -1 where there is none."""
+        files = set.intersection(*(set(checkpoints.newest(_MANY)) for checkpoints in self._living()))
+        return max((episode for episode in files if episode < self._observer.recorded), default=-1)
+
     def _common(self) -> int:
         """The last recorded episode of which all that go on from it have a checkpoint; -1 where there is none."""
         kept = set.intersection(*(checkpoints.intact() for checkpoints in self._living()))
         found = {episode for episode in kept if episode < self._observer.recorded}
         for agent, before in self._observer.deaths().items():
-            played, own = before - 1, self._checkpoints[agent].intact()
+            played, own = before - 1, self._left_by(agent)
             found = {episode for episode in found if episode >= played or episode in own}
         return max(found, default=-1)
 

@@ -133,6 +133,7 @@ class SimulatedLife:
 
     def leave(self, name: str) -> None:
         """Go on without somebody."""
+        self._killed.discard(name)
         self._names.remove(name)
         self._time.take_away(name)
         self._orders.gone(name, self._names)
@@ -175,7 +176,7 @@ class SimulatedLife:
         """Let them do nothing any more."""
         self.crashed = True
         self._down_s = max(self._down_s, down_s)
-        dying = {death.participant for death in self._deaths}
+        dying = self._dying()
         living = [victim for victim in victims if victim in self._names and victim not in dying]
         self._killed.update(living)
         self._deaths += [ParticipantDied(victim, "signal SIGKILL", _LOG) for victim in living]
@@ -185,7 +186,7 @@ class SimulatedLife:
 
     def stop(self, victim: str, for_s: float) -> str:
         """Let one do nothing for a time; without what stands between them, nobody hears anything."""
-        if victim not in (*self._names, BROKER):
+        if victim not in (*self._names, BROKER) or victim in self._dying():
             return GONE
         if for_s > self._hung_after_s and victim != BROKER:
             self._killed.add(victim)
@@ -195,6 +196,9 @@ class SimulatedLife:
         for name in self._names if victim == BROKER else [victim]:
             self._time.take_away(name, for_s)
         return f"stopped for {for_s:g} s"
+
+    def _dying(self) -> set[str]:
+        return {death.participant for death in self._deaths}
 
     def lose_checkpoints(self, victim: str, newest: int) -> str:
         """Delete the newest of its checkpoints."""

@@ -32,7 +32,7 @@ def changes(before: RunSeen, seen: RunSeen) -> Message | None:
         before: As it was told last.
         seen: As it is now.
     """
-    if (before.life, before.names, before.state) != (seen.life, seen.names, seen.state):
+    if (before.run, before.life, before.names, before.state) != (seen.run, seen.life, seen.names, seen.state):
         return whole(seen)
     message: Message = {}
     old, new = _parts(before), _parts(seen)

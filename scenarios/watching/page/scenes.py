@@ -24,6 +24,7 @@ from scenarios.replay.recorded.episodes import recorded_frames
 from scenarios.results.document import read_document
 from scenarios.results.folder import RunFolder, is_held
 from scenarios.results.policy import keep_policy
+from scenarios.results.reader import read_store
 from scenarios.results.temporary import temporary_folder
 
 MOST_FRAMES = 500
@@ -81,14 +82,22 @@ class SceneMaker:
 
 def _from_checkpoints(folder: RunFolder, scenario: Scenario, beside: Path) -> tuple[Path | None, str]:
     plan = make_plan(scenario)
+    with read_store(folder.store) as store:
+        dead = tuple(store.deaths())
     kept = {agent: FileCheckpoints(folder.checkpoints / agent) for agent in plan.agents}
-    common = set.intersection(*(set(each.newest(4)) for each in kept.values()))
+    left = {agent: max(kept[agent].intact(), default=None) for agent in dead}
+    common = set.intersection(*(set(each.newest(4)) for agent, each in kept.items() if agent not in dead))
     for episode in sorted(common, reverse=True):
+        last = {agent: left.get(agent, episode) for agent in plan.agents}
         try:
-            states = {agent: Kept(episode, each.read(episode)) for agent, each in kept.items()}
+            states = {
+                agent: Kept(last_one, kept[agent].read(last_one))
+                for agent, last_one in last.items()
+                if last_one is not None
+            }
         except CheckpointDamaged:
             continue  # the run deletes old ones while they are read
-        keep_policy(plan, beside / "policy", states, ())
+        keep_policy(plan, beside / "policy", states, dead)
         return beside, f"as learned after episode {episode}"
     return None, ""
 

@@ -167,3 +167,14 @@ def test_an_agent_that_was_killed_in_a_run_of_processes_is_replayed_through_all_
     (out / "journal" / "agent-1.journal").unlink()
     with pytest.raises(UserError, match="cannot replay life 1 of agent-1: it goes on after episode 1, and neither"):
         replay(out, "agent-1")
+
+
+@pytest.mark.processes
+def test_a_replay_leaves_the_run_as_it_is(tmp_path):
+    out = tmp_path / "run"
+    with start("run", *JOURNALED, "--episodes", "2", "--out", str(out)) as process:
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert replay(out, "agent-2").same
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before

@@ -35,6 +35,7 @@ KNOWN = (
     (4, "7333e9e42a6d5993d50d104d91faa9759f0e53e99ddd2c0e625c2fc42f20d469"),
     (5, "445718308b60ee7867b5a3bb46bef6d87ba59b0f0b7e474b8254ebb62574c6da"),
     (6, "578c2032288a59b2ed97f80ab15ad011e8a4acbd33f46c2e216460e7056b7eb1"),
+    (7, "21de6905615f1d50cdd30b22933ca9e8f39fe506925400b05a306befd555081f"),
 )
 """Versions of the store, with SHA-256 over what made their tables."""
 

@@ -79,7 +79,7 @@ def test_fault_counts_and_events_are_rows(store, read):
     assert read("SELECT participant, kind, peer, text FROM events") == [("agent-1", "rejected", "agent-0", "No.")]
 
 
-def test_joining_is_an_event_and_finishing_leaves_no_row(store, read):
+def test_joining_is_an_event_and_finishing_a_row_with_the_weights(store, read):
     store.write([JoinedRecord("agent-0"), FinishedRecord("agent-0", "abc")])
     store.flush()
     tables = [name for (name,) in read("SELECT name FROM sqlite_master WHERE type = 'table'")]
@@ -95,13 +95,48 @@ def test_joining_is_an_event_and_finishing_leaves_no_row(store, read):
             "fates",
             "fault_counts",
             "faults",
+            "finished",
             "gone",
             "live_faults",
         ),
         *("lives", "process_faults", "rounds", "status", "traffic"),
     ]
-    assert [table for table in tables if read(f"SELECT COUNT(*) FROM {table}") != [(0,)]] == ["events"]
+    assert [table for table in tables if read(f"SELECT COUNT(*) FROM {table}") != [(0,)]] == ["events", "finished"]
     assert read("SELECT participant, kind FROM events") == [("agent-0", "joined")]
+    assert read("SELECT agent, weights_digest FROM finished") == [("agent-0", "abc")]
+
+
+@pytest.mark.parametrize("where", ["_rows", "executemany"])
+def test_what_an_interrupt_has_cut_is_never_written_in_part_or_twice(store, read, monkeypatch, where):
+    store.write([EpisodeRecord(0, (1.0, 2.0), 20, 0)])
+    store.flush()
+    with monkeypatch.context() as patched:
+        if where == "_rows":  # after the first of a batch
+            rows = iter([[("INSERT INTO finished VALUES (?, ?)", ("agent-0", "x"))]])
+
+            def cut(*_: object) -> list[object]:
+                for found in rows:
+                    return found
+                raise KeyboardInterrupt
+
+            patched.setattr("scenarios.results.store._rows", cut)
+            with pytest.raises(KeyboardInterrupt):
+                store.write([FinishedRecord("agent-0", "x"), FinishedRecord("agent-1", "y")])
+        else:  # when all is in the file, and not yet forgotten here
+            store.write([EpisodeRecord(1, (1.0, 2.0), 20, 0)])
+            patched.setattr("scenarios.results.store._processor_s", raise_interrupt)
+            store._life = (0, 0.0)
+            with pytest.raises(KeyboardInterrupt):
+                store.flush()
+            store._life = None
+    store.write([EpisodeRecord(2, (1.0, 2.0), 20, 0)])
+    store.close()
+    assert read("SELECT DISTINCT episode FROM episodes") == [(0,)]
+    assert read("SELECT COUNT(*) FROM finished") == [(0,)]
+
+
+def raise_interrupt() -> float:
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("flushed_between", [False, True])

@@ -15,9 +15,11 @@ from thread_nodes import in_threads
 from agent_node.policy_folder import learned_until, read_document, read_policy
 from agent_node.trained_policy import load_policies
 from broker.errors import ParticipantDied, UserError
+from broker.participants.checkpoint import FileCheckpoints, State
 from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
+from scenarios.results.evaluation import waiting
 from scenarios.results.folder import RunFolder, make_run_folder
 from scenarios.results.observer import Observer
 from scenarios.results.reader import read_store
@@ -332,6 +334,96 @@ def test_agents_that_miss_ends_of_episodes_keep_what_they_know_and_go_on_from_th
     assert {agent.after_episode for agent in read_document(whole.policy)[0].agents.values()} == {11}
     go("simulate", scenario, halves, until=6)
     assert figures(go("simulate", scenario, halves)) == figures(expected)
+
+
+def test_deaths_are_dated_by_the_episodes_played_although_somebody_missed_an_end(
+    folders: Callable[[], RunFolder],
+) -> None:
+    lost = {"kind": "drop", "probability": 0.6, "messages": ["timestep"], "name": "lost"}
+    crash = {"kind": "crash", "participants": ["agent-1"], "at_episodes": [5]}
+    for seed in range(1, 5):  # in one of them somebody misses the end of episode 4
+        folder = folders()
+        go("simulate", scenario_of([lost, crash], seed=seed, **DEGRADE), folder)
+        with read_store(folder.store) as store:
+            assert store.deaths() == {"agent-1": 5}
+
+
+def test_a_complete_run_whose_last_end_was_missed_goes_on_from_its_end(folders: Callable[[], RunFolder]) -> None:
+    lost = {"kind": "drop", "probability": 1.0, "messages": ["timestep"], "destination": "agent-1", "steps": [1, 3]}
+    settings = {"service.missing_action": "repeat", "recovery.checkpoint_every": 100}
+    folder, whole = folders(), folders()
+    assert go("simulate", scenario_of([lost], **settings), folder).complete
+    longer = scenario_of([lost], **settings).model_copy(update={"episodes": 12})
+    found = go("simulate", longer, folder)
+    with read_store(folder.store) as store:
+        assert [life.after_episode for life in store.lives()] == [-1, 7]
+    assert figures(found) == figures(go("simulate", longer, whole))
+
+
+def test_checkpoints_that_all_have_are_kept_while_somebody_finds_no_room(
+    folders: Callable[[], RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = FileCheckpoints.write
+
+    def full(self: FileCheckpoints, episode: int, state: State) -> None:
+        if self._folder.name == "agent-1" and 4 <= episode < 12:
+            raise OSError(28, "No space left on device")
+        write(self, episode, state)
+
+    monkeypatch.setattr(FileCheckpoints, "write", full)
+    crash = {"kind": "crash", "participants": ["agent-0"], "at_episodes": [11]}
+    folder = folders()
+    found = go("simulate", scenario_of([crash], episodes=16), folder)
+    with read_store(folder.store) as store:
+        assert [life.after_episode for life in store.lives()] == [-1, 3]
+    assert figures(found)["curve_digest"] == go("simulate", scenario_of(episodes=16), folders()).curve_digest
+
+
+def test_who_crashes_and_hangs_at_one_time_dies_once_and_the_others_settle(folders: Callable[[], RunFolder]) -> None:
+    faults = [
+        {"kind": "crash", "participants": ["agent-1"], "at_episodes": [2]},
+        {"kind": "stop", "participants": ["agent-1"], "at_episodes": [2], "for_s": 1000.0},
+    ]
+    folder = folders()
+    rarely = scenario_of(faults, **DEGRADE | {"recovery.checkpoint_every": 100})
+    go("simulate", rarely, folder, until=5)
+    with read_store(folder.store) as store:
+        assert [strike.what for strike in store.strikes()] == ["killed with -9", "was gone already"]
+    agents = read_document(folder.policy)[0].agents
+    assert {agents[name].after_episode for name in ("agent-0", "agent-2")} == {learned_until(folder.policy)}
+    assert learned_until(folder.policy) >= 4, "they have settled, though no checkpoint was due"
+
+
+def test_policies_on_the_way_are_left_out_where_somebody_died_before_it_kept_anything(
+    folders: Callable[[], RunFolder],
+) -> None:
+    crash = {"kind": "crash", "participants": ["agent-1"], "at_episodes": [1]}
+    folder, notes = folders(), []
+    scenario = scenario_of([crash], **DEGRADE | {"evaluation.every": 4, "recovery.checkpoint_every": 4})
+    assert go("simulate", scenario, folder, notes=notes).complete
+    assert waiting(folder) == []
+    assert "the policy after 4 episodes is not evaluated: not everybody kept it" in notes
+    (folder.evaluations / "after-00000004").mkdir(parents=True)  # of a launcher that was killed while it kept one
+    assert waiting(folder) == []
+
+
+def test_a_dead_agent_whose_host_is_gone_has_kept_nothing(
+    folders: Callable[[], RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intact, asked = FileCheckpoints.intact, []
+
+    def unreachable(self: FileCheckpoints) -> set[int]:
+        if self._folder.name == "agent-1" and asked:
+            raise UserError("host box cannot be used")
+        return intact(self)
+
+    monkeypatch.setattr(FileCheckpoints, "intact", unreachable)
+    crash = {"kind": "crash", "participants": ["agent-1"], "at_episodes": [3]}
+    folder, leave = folders(), Observer.leave
+    monkeypatch.setattr(Observer, "leave", lambda self, *words: (asked.append(True), leave(self, *words)))
+    assert go("simulate", scenario_of([crash], **DEGRADE), folder).complete
+    agents = read_document(folder.policy)[0].agents
+    assert (agents["agent-0"].after_episode, agents["agent-1"].after_episode) == (7, None)
 
 
 @each_way

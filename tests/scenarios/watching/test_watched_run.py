@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,7 +31,8 @@ from scenarios.document.planning import make_plan
 from scenarios.results.folder import RunFolder, held
 from scenarios.results.observer import Observer
 from scenarios.results.reader import RunReader
-from scenarios.watching.run_list import RunList
+from scenarios.watching.page.payload import changes, whole
+from scenarios.watching.run_list import RunList, is_run
 from scenarios.watching.seen import HappeningKind, Health, RunState
 from scenarios.watching.thinning import thinned
 from scenarios.watching.watched_run import WatchedRun
@@ -135,6 +139,25 @@ def test_what_a_new_life_takes_back_is_seen_no_more(watch):
     assert seen.team.tolist() == [6.0, 6.0, 6.0, 9.0]
     assert [agent.deaths for agent in seen.agents] == [0, 1, 0]
     assert [(each.kind, each.after_episode) for each in seen.happenings][-1] == (HappeningKind.LIFE, 2)
+
+
+def test_a_new_run_in_the_same_folder_is_not_taken_for_the_old_one(watch):
+    before = watch.take(*map(episode, range(6)))
+    with closing(sqlite3.connect(watch.folder.store)) as database, database:
+        database.execute("UPDATE document SET run = 'another'")
+        database.execute("DELETE FROM episodes WHERE episode > 1")
+    seen = watch.take()
+    assert (seen.life, seen.names) == (before.life, before.names)
+    assert len(seen.team) == 2
+    assert changes(before, seen) == whole(seen)
+
+
+def test_a_folder_into_which_nobody_may_look_is_no_run(tmp_path, monkeypatch):
+    def refused(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", refused)
+    assert not is_run(tmp_path)
 
 
 @pytest.mark.parametrize(
