@@ -60,6 +60,9 @@ class ForeignEnvironment(Protocol):
         """Release what it holds."""
 
 
+_MOST_BITS_SHOWN = 128
+
+
 def calling(config: PettingZooConfig, call: str) -> AbstractContextManager[None]:
     """Call a foreign environment; what it raises becomes a sentence."""
     return UserCode(ENVIRONMENT, config.env, config.env).calling(call)
@@ -86,7 +89,8 @@ def numbered_actions(config: PettingZooConfig, environment: ForeignEnvironment) 
         if numbered.count > MOST_ACTIONS:
             problem = (
                 f"expected at most {MOST_ACTIONS} combinations of actions, as a network has an output for each, found "
-                f"{numbered.count} in {space} for {name_of(agent)} of {config.env}. Let it choose among fewer"
+                f"{_shown_count(numbered.count)} in {space} for {name_of(agent)} of {config.env}. Let it choose among "
+                "fewer"
             )
             raise ScenarioError("environment.env", problem)
         actions.append(numbered)
@@ -246,3 +250,8 @@ def _instead_of_state(config: PettingZooConfig, environment: ForeignEnvironment)
     if None in sizes:
         return "Give it one: what its agents see themselves is no array of a fixed size"
     return f'Set environment.observation = "{"own" if len(sizes) == 1 else "padded"}"'
+
+
+def _shown_count(count: int) -> str:
+    """A count in digits, or as a power of two where these would fill pages."""
+    return str(count) if count.bit_length() <= _MOST_BITS_SHOWN else f"about 2**{count.bit_length() - 1}"

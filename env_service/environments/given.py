@@ -91,7 +91,7 @@ def flag_of(agent: str, given: object, what: str, step: int) -> bool:
         return given
     try:
         return bool(given)
-    except (TypeError, ValueError):
+    except Exception:
         raise refused(
             f'{what} of "{name_of(agent)}" at step {step} is {shown(given)}, expected True or False'
         ) from None
@@ -112,7 +112,7 @@ def numbers_of(what: str, given: object) -> NDArray[np.floating]:
         numbers = found.astype(np.float64) if found.dtype.kind in _NUMBERS else None
     except OverflowError:
         raise refused(f"{what} is {shown(given)}, beyond float32") from None
-    except (TypeError, ValueError):
+    except Exception:
         numbers = None
     if numbers is None:
         raise refused(f"{what} is {shown(given)}, expected numbers")

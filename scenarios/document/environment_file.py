@@ -27,13 +27,15 @@ def with_environment_file(scenario: Scenario, folder: Path | None) -> Scenario:
     config = scenario.environment
     if not isinstance(config, PettingZooConfig):
         return scenario
-    found = _file(config, folder)
-    if found is None:
-        return scenario
     try:
+        found = _file(config, folder)
+        if found is None:
+            return scenario
         digest = config.digest or digest_of(found)
+    except RuntimeError as error:  # there is no such user
+        raise ScenarioError("environment.file", f"cannot read {config.file}: {error}") from None
     except OSError as error:
-        raise ScenarioError("environment.file", f"cannot read {found}: {error.strerror}") from None
+        raise ScenarioError("environment.file", f"cannot read {error.filename}: {error.strerror}") from None
     return scenario.model_copy(
         update={"environment": config.model_copy(update={"file": found, "digest": digest})},
     )

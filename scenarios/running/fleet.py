@@ -88,6 +88,11 @@ class HostConfig(Place):
         "on from their checkpoints when it comes back.",
     )
 
+    @field_validator("folder")
+    @classmethod
+    def _in_its_home(cls, folder: str) -> str:
+        return (folder + "/").removeprefix("~/").rstrip("/") or ("/" if folder.startswith("/") else ".")
+
     @field_validator("control")
     @classmethod
     def _launcher_can_dial(cls, address: str) -> str:

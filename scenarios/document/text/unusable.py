@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, time
+from math import isfinite
 
 from broker.errors import ScenarioError
 from scenarios.document.text.toml_text import MOST_DEEP
@@ -14,8 +15,8 @@ def refuse_unusable(part: object, path: str = "", depth: int = 0) -> None:
     """Look at every value of a document.
 
     Raises:
-        ScenarioError: One is a date, an integer of more than 64 bits, text that no file or screen can take, or
-            lies too deep.
+        ScenarioError: One is a date, an integer of more than 64 bits, a number that is not finite, text that no file or
+            screen can take, or lies too deep.
     """
     if depth > MOST_DEEP:
         raise ScenarioError(path, f"expected at most {MOST_DEEP} lists and tables inside one another, found more")
@@ -33,6 +34,8 @@ def refuse_unusable(part: object, path: str = "", depth: int = 0) -> None:
             raise ScenarioError(
                 path, f"expected an integer of at most {_MOST_BITS} bits, found one of {part.bit_length()}"
             )
+        case float() if not isfinite(part):  # options of an environment may be any JSON, which has none of these
+            raise ScenarioError(path, f"expected a finite number, found {part}")
         case str():
             _refuse_text(part, path)
 

@@ -28,6 +28,7 @@ KUBERNETES = "kubernetes.json"
 _SECRET = "/secret"  # noqa: S105 - a folder
 _MOST_BYTES = 1_000_000
 _KEPT = "1Gi"
+_LONGEST_LABEL = 63
 _USER = 1000
 _COPY = f"umask 077 && cp -rL {_SECRET}/. {BUNDLE}"
 """The folder itself is not the user's own: its mode is not to be changed."""
@@ -57,7 +58,7 @@ def kubernetes(made: BundleSet) -> Document:
     files, waited = made.bundles[LAUNCHER], [f"{host.name}:{host.port}" for host in hosts]
     items += [_secret(LAUNCHER, files), _reached(LAUNCHER, None), _claim(), _job(made.image, files, waited)]
     for item in items:
-        item["metadata"]["labels"] = {"app.kubernetes.io/instance": made.run}
+        item["metadata"]["labels"] = {"app.kubernetes.io/instance": made.run[:_LONGEST_LABEL].rstrip("-_.")}
     return {"apiVersion": "v1", "kind": "List", "items": items}
 
 

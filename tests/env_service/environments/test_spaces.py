@@ -202,6 +202,11 @@ def test_more_combinations_than_a_network_can_tell_apart_are_refused_with_their_
     assert f"found {number_actions(space).count} in " in problem
 
 
+def test_more_combinations_than_can_be_written_down_are_refused_by_their_power(monkeypatch):
+    _, problem = loading_refused(monkeypatch, acting(MultiBinary((128, 128))))
+    assert "found about 2**16384 in MultiBinary((128, 128))" in problem
+
+
 @pytest.mark.parametrize("space", [Box(0, 1, (2,)), Tuple((Discrete(2), Box(0, 1, (2,)))), Sequence(Discrete(2)), None])
 def test_actions_that_cannot_be_numbered_are_refused_with_what_could_be_done(monkeypatch, space):
     path, problem = loading_refused(monkeypatch, acting(space))

@@ -20,6 +20,7 @@ from broker.seeding import generator
 from broker.wire.messages import Ended
 from env_service.config import PettingZooConfig
 from env_service.environments import make_task
+from env_service.environments.given import flag_of
 from env_service.environments.task import Float, Integer
 
 RUNNING, TERMINATED, _ = Ended
@@ -93,6 +94,24 @@ def rewarding(value):
     return giving(rewards=lambda self: {"a": value if self.time == 3 else 1.0, "b": 0.0})
 
 
+class Unwilling:
+    """A value whose type does not want to be converted, as a tensor that is differentiated does not."""
+
+    def __array__(self, *_, **__):
+        raise RuntimeError("detach it first")
+
+    def __bool__(self):
+        raise RuntimeError("which of them?")
+
+    def __repr__(self):
+        return "unwilling"
+
+
+def test_a_flag_that_does_not_want_to_be_one_is_refused_by_agent_and_step():
+    with pytest.raises(UserCodeRefused, match='termination of "a" at step 3 is unwilling, expected True or False'):
+        flag_of("a", Unwilling(), "termination", 3)
+
+
 @pytest.mark.parametrize(
     ("value", "said"),
     [
@@ -109,6 +128,7 @@ def rewarding(value):
         (np.zeros(2), "has shape (2,), expected one number"),
         (np.zeros(0), "has shape (0,), expected one number"),
         ({"a": 1}, "is {'a': 1}, expected numbers"),
+        (Unwilling(), "is unwilling, expected numbers"),
     ],
 )
 def test_a_reward_that_is_no_number_for_float32_is_refused_by_agent_and_step(monkeypatch, value, said):

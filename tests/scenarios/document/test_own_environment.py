@@ -143,6 +143,21 @@ def test_a_file_may_be_named_from_the_scenarios_folder(folder):
     )
 
 
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("~nosuchuser/game.py", "cannot read ~nosuchuser/game.py: Could not determine home directory"),
+        (f"{'x' * 300}.py", "File name too long"),
+    ],
+)
+def test_a_file_that_cannot_be_there_is_refused_in_a_sentence(folder, file, said):
+    path = scenario(folder)
+    path.write_text(path.read_text().replace("observation =", f'file = "{file}"\nobservation ='))
+    error = refused(path)
+    assert error.path == "environment.file"
+    assert said in error.problem
+
+
 def test_two_files_of_one_name_are_two_environments_in_one_process(folder):
     for number in (1, 2):
         (folder / str(number)).mkdir()

@@ -235,6 +235,10 @@ def test_what_has_no_default_must_be_there(document, shown):
         ({"learning.hidden": [64, "wide"]}, "learning.hidden[1]: expected a valid integer, "),
         ({"learning.gamma": float("nan")}, "learning.gamma: expected a finite number, found nan"),
         (
+            {"environment": {"kind": "pettingzoo", "env": "x", "options": {"limits": [1.0, float("inf")]}}},
+            "environment.options.limits[1]: expected a finite number, found inf",
+        ),
+        (
             {"service.missing_action": "never"},
             "service.missing_action: expected 'wait', 'noop' or 'repeat', found 'never'",
         ),

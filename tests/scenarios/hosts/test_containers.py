@@ -45,11 +45,13 @@ participants = ["agent-1", "agent-2"]
 OLDEST, NEWEST = "1.28", kubernetes_validate.latest_version()
 
 
-def made(out: Path, format_: str, fleet: str = FLEET) -> dict[str, Any]:
+def made(out: Path, format_: str, fleet: str = FLEET, **settings: Any) -> dict[str, Any]:
     name, make = FORMATS[format_]
     hosts = parse_fleet(fleet)
     make_bundles(
-        make_plan(load_scenario("exchange-quick", {"parallel_episodes": 1, "transport.security.mode": "on"})),
+        make_plan(
+            load_scenario("exchange-quick", {"parallel_episodes": 1, "transport.security.mode": "on"} | settings)
+        ),
         hosts,
         out,
         also=lambda run, bundles: {name: as_file(make(BundleSet(run, hosts, bundles, "images.local/foretell:0.1")))},
@@ -85,6 +87,12 @@ def test_each_host_is_a_pod_behind_the_name_that_others_dial_with_its_limit_and_
     assert container["livenessProbe"]["tcpSocket"] == {"port": "control"}
     secrets = {each["secret"]["secretName"] for each in pod["spec"]["volumes"] if "secret" in each}
     assert secrets == {"foretell-box"}
+
+
+def test_a_long_name_of_a_scenario_makes_no_label_that_kubernetes_refuses(tmp_path):
+    found = made(tmp_path / "bundles", "k8s", name="a" * 64)
+    labels = {item["metadata"]["labels"]["app.kubernetes.io/instance"] for item in found["items"]}
+    assert {len(label) for label in labels} == {63}
 
 
 @pytest.mark.processes

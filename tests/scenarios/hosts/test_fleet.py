@@ -30,6 +30,15 @@ def test_the_documents_of_the_pages_about_hosts_and_clusters_are_fleets():
     assert [service.name for service in services(waiting[-1])] == ["pi1"]
 
 
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [("~/runs", "runs"), ("~", "."), ("~/", "."), ("runs", "runs"), ("/data/runs", "/data/runs"), ("/", "/")],
+)
+def test_a_folder_in_the_home_of_a_host_may_be_written_as_in_a_shell(said, found):
+    fleet = parse_fleet(f'[pi1]\ndial = "10.0.0.1"\nfolder = "{said}"\nparticipants = ["*"]\n')
+    assert fleet.hosts["pi1"].folder == found
+
+
 def test_participants_are_meant_by_name_or_pattern():
     found = homes(a='["environment"]', b='["agent-?"]', c='["agent-1*0"]')
     assert found == {"environment": "a", "agent-0": "b", "agent-1": "b", "agent-10": "c"}
