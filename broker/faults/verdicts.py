@@ -28,16 +28,36 @@ LOST: Verdict = ()
 
 
 class Link:
-    """A slow link's queue on one edge.
+    """A slow link on one edge: when it is busy, also with copies that other faults bring to it later."""
 
-    Attributes:
-        idle_at_s: When everything that waits will have gone through.
-    """
-
-    __slots__ = ("idle_at_s",)
+    __slots__ = ("_busy",)
 
     def __init__(self) -> None:
-        self.idle_at_s = 0.0
+        self._busy: list[tuple[float, float]] = []
+
+    def free_at(self, now_s: float, arrives_s: float, takes_s: float) -> float:
+        """When a copy can begin to go through.
+
+        Args:
+            now_s: Nobody asks about an earlier time any more.
+            arrives_s: When it comes to the link.
+            takes_s: For how long the link will be busy with it.
+        """
+        self._busy = [each for each in self._busy if each[1] > now_s]
+        begins_s = arrives_s
+        for busy_s, free_s in self._busy:
+            if begins_s + takes_s <= busy_s:
+                break
+            begins_s = max(begins_s, free_s)
+        return begins_s
+
+    def take(self, begins_s: float, ends_s: float) -> None:
+        """Be busy from then until then."""
+        before = [each for each in self._busy if each[0] < begins_s]
+        behind = self._busy[len(before) :]
+        if before and before[-1][1] == begins_s:
+            begins_s = before.pop()[0]
+        self._busy = [*before, (begins_s, ends_s), *behind]
 
 
 def changed(verdict: Verdict, config: VerdictConfig, case: Case, link: Link) -> Verdict:
@@ -103,15 +123,15 @@ def reorder(verdict: Verdict, config: ReorderConfig, draw: Draw, strength: Draw)
 
 def limit_rate(verdict: Verdict, config: RateLimitConfig, case: Case, link: Link) -> Verdict:
     """Put each copy into the link's queue, or lose it when it does not fit."""
-    kept = []
+    kept, takes_s = [], case.size_bytes / config.bytes_per_s
     for before in verdict:
         arrives_s = case.at_s + before
-        begins_s = max(arrives_s, link.idle_at_s)
+        begins_s = link.free_at(case.at_s, arrives_s, takes_s)
         waiting_bytes = (begins_s - arrives_s) * config.bytes_per_s
         if waiting_bytes and waiting_bytes + case.size_bytes > config.queue_bytes:
             continue
-        link.idle_at_s = begins_s + case.size_bytes / config.bytes_per_s
-        kept.append(link.idle_at_s - case.at_s)
+        link.take(begins_s, begins_s + takes_s)
+        kept.append(begins_s + takes_s - case.at_s)
     return tuple(kept)
 
 

@@ -114,6 +114,21 @@ def test_a_radio_lets_through_in_its_slots_and_makes_the_others_wait_for_the_nex
     assert found == pytest.approx(waits_s)
 
 
+def test_what_comes_to_a_slow_link_later_keeps_nobody_waiting_before():
+    five = {"distribution": "constant", "value_s": 5.0}
+    faults = [
+        fault("reorder", probability=0.05, by_s=five),
+        fault("rate-limit", bytes_per_s=1e6, queue_bytes=100_000),
+    ]
+    judge, found = Judge(faults, 1), []
+    for number, message in enumerate(shares(400)):
+        *_, last = judge.looks("agent-0", "agent-1", message, at_s=0.1 * number, size_bytes=1000)
+        found.append(last.after)
+    assert LOST not in found
+    waits = {round(verdict[0], 3) for verdict in found}
+    assert {0.001, 5.001} <= waits <= {0.001, 0.002, 5.001, 5.002}  # one that was held may meet another there
+
+
 def test_a_radio_that_is_always_on_changes_nothing():
     always = fault("duty-cycle", period_s=1.0, on_s=1.0)
     judge = Judge([fault("delay", delay_s={"distribution": "constant", "value_s": 0.1}), always], 1)
