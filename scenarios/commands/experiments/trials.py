@@ -18,7 +18,7 @@ from scenarios.results.summary import Summary
 from scenarios.results.temporary import temporary_folder
 from scenarios.running.batch.crew import LocalCrew
 from scenarios.running.batch.folder import Folder
-from scenarios.running.batch.keeping import WholeRuns
+from scenarios.running.batch.outcomes import WholeRuns
 from scenarios.running.batch.runner import Runner
 from scenarios.running.control.interrupting import interruptible
 from scenarios.trials.condition import Condition

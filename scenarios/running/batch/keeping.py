@@ -39,33 +39,27 @@ class Keeping(Protocol):
         """
 
 
-class WholeRuns:
-    """Runs stay as they are; see `Keeping`.
+def is_whole(folder: Folder, cell: Cell, wanted: Scenario) -> bool:
+    """Whether there is a run of a cell that came to its end.
 
     Args:
-        folder: Where they are.
+        folder: Of the study, sweep or twin.
+        cell: Which.
+        wanted: Its document.
+
+    Raises:
+        UserError: It is of other settings, another version of Foretell or another arithmetic.
     """
-
-    def __init__(self, folder: Folder) -> None:
-        self._folder = folder
-
-    def is_done(self, cell: Cell, wanted: Scenario) -> bool:
-        """Whether there is a whole run of it."""
-        run = self._folder.run(cell)
-        summary = read_summary(run)
-        if summary is None:
-            return False
-        require_version(run.store)
-        found, given = _read(run.scenario), _read(self._folder.document(cell))
-        if (
-            given is not None and found is not None
-        ):  # a run's own document says ids for names, and where its policy lies
-            found = given.model_copy(update={"episodes": found.episodes})
-        refuse_mixing(cell, summary.arithmetic, found, wanted, run.root)
-        return True
-
-    def keep(self, cell: Cell) -> None:
-        """It is kept already."""
+    run = folder.run(cell)
+    summary = read_summary(run)
+    if summary is None:
+        return False
+    require_version(run.store)
+    found, given = _read(run.scenario), _read(folder.document(cell))
+    if given is not None and found is not None:  # a run's own document says ids for names, and where its policy lies
+        found = given.model_copy(update={"episodes": found.episodes})
+    refuse_mixing(cell, summary.arithmetic, found, wanted, run.root)
+    return True
 
 
 def given_document(folder: Folder, cell: Cell) -> Scenario:

@@ -16,7 +16,7 @@ from scenarios.document.scenario import Scenario
 from scenarios.results.run_result import EdgeTraffic, read_run
 from scenarios.running.batch.cell import Cell
 from scenarios.running.batch.folder import Folder
-from scenarios.running.batch.keeping import given_document, refuse_mixing
+from scenarios.running.batch.keeping import given_document, is_whole, refuse_mixing
 from scenarios.running.batch.outcome import RunOutcome, outcome
 
 _FORMAT = 1
@@ -142,3 +142,22 @@ class Outcomes:
             weights_digest=found.weights_digest,
             processor_s=run.summary.processor_s,
         )
+
+
+class WholeRuns:
+    """Runs stay as they are, beside their outcomes; see `scenarios.running.batch.keeping.Keeping`.
+
+    Args:
+        folder: Where they are.
+    """
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder, self._outcomes = folder, Outcomes(folder)
+
+    def is_done(self, cell: Cell, wanted: Scenario) -> bool:
+        """Whether there is an outcome of it, and the whole run that it is of."""
+        return self._outcomes.is_done(cell, wanted) and is_whole(self._folder, cell, wanted)
+
+    def keep(self, cell: Cell) -> None:
+        """Write its outcome: the run is what was asked for."""
+        self._outcomes.keep(cell)

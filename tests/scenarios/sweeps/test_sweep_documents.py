@@ -230,7 +230,7 @@ def test_a_value_on_one_line_is_that_value_and_its_label_stays_on_one_line(value
         (f'{ONE}title = " x"', "title: expected text on one line, of at most 200 characters"),
         (f"{ONE}settings = 3", "settings: expected a table, found 3"),
         (f"{ONE}[settings]\nlearning.wat = 3", "settings: learning.wat: there is no such setting."),
-        (f"{ONE}[settings]\nlearning.gamma = nan", "settings: learning.gamma: expected a finite number, found nan"),
+        (f"{ONE}[settings]\nlearning.gamma = nan", "settings.learning.gamma: expected a finite number, found nan"),
         (f'{ONE}[settings]\n"a=b" = 3', "settings: expected dotted paths such as learning.rounds, found 'a=b'"),
         (f"{ONE}[settings]\nseed = 3", "settings.seed: expected no seed here: they stand under `seeds`"),
         (f'{ONE}[settings]\nalgorithm.name = "x"', "settings.algorithm.name: expected no algorithm here"),

@@ -17,8 +17,7 @@ from scenarios.commands.experiments.sweep import conduct, show
 from scenarios.document.loading import CATALOGUE, load_scenario
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.folder import Folder
-from scenarios.running.batch.keeping import WholeRuns
-from scenarios.running.batch.outcomes import Outcomes
+from scenarios.running.batch.outcomes import Outcomes, WholeRuns
 from scenarios.running.batch.runner import Runner, resolved
 from scenarios.studies.conduct import gather
 from scenarios.sweeps.reading import read_sweep
