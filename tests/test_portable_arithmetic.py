@@ -61,6 +61,7 @@ OURS = ("agent_node", "broker", "env_service", "scenarios")
 _BELIEVABLE = "whether a share of losses is believable: told to people"
 _WHOLE = "adds whole numbers, which is exact in any order"
 _SMALL = "a whole number to the second power"
+_COST = "what a run has cost, which no run repeats"
 HARMLESS = {
     "agent_node/learning/differentiated.py": {
         "total.backward()": "algorithms that leave their gradient to torch: outside what is promised"
@@ -72,13 +73,18 @@ HARMLESS = {
     "broker/arithmetic/sizes.py": {
         "sum((rows * columns + columns for rows, columns in self.layers))": _WHOLE,
     },
+    "scenarios/results/store.py": {"sum(os.times()[:4])": _COST},
+    "scenarios/results/summary.py": {"sum((life.processor_s for life in lives))": _COST},
     "scenarios/running/bundles/kubernetes.py": {"sum(map(len, files.values()))": _WHOLE},
     "scenarios/running/cluster/connected.py": {
         "sum((node.cores for node in self.nodes()))": "how many tasks at a time"
     },
     "scenarios/running/hosts/sockets/watched.py": {"sum(FAILED)": _WHOLE},
     "broker/faults/content.py": {"sum((array.size for array in real))": _WHOLE},
-    "broker/faults/judge.py": {"sum((one != two for one, two in zip(before, after, strict=True)))": _WHOLE},
+    "broker/faults/judge.py": {
+        "sum((one != two for one, two in zip(before, after, strict=True)))": _WHOLE,
+        "sum((copy < config.seconds[1] - case.at_s for copy in before))": _WHOLE,
+    },
     "broker/wire/arrays.py": {
         "sum((count for _, _, count in floats))": _WHOLE,
         "np.dot(flat, flat)": "finite in any order only if every number is; else each is looked at",

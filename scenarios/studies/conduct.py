@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from broker.counting import counted
 from broker.errors import UserError
 from broker.files import write_whole
 from scenarios.reports.references import References, references
@@ -40,7 +41,7 @@ def done_so_far(folder: Folder, study: Study, cells: Sequence[Cell]) -> tuple[St
         raise UserError(msg)
     if len(done) == len(cells):
         return study, done
-    said = f"{len(done)} of {len(cells)} runs are done; this is what they show so far."
+    said = f"{len(done)} of {counted(len(cells), 'run')} are done; this is what they show so far."
     return study.only({cell.group for cell in done}, said), done
 
 

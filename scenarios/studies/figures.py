@@ -376,7 +376,7 @@ def dress(axes: Axes) -> None:
 def _foot(findings: StudyFindings, width: int) -> str:
     study = findings.study
     least, most = findings.runs
-    seeds = counted(most, "seed") if least == most else f"{least} to {most} seeds"
+    seeds = counted(most, "seed") if least == most else f"{least} to {counted(most, 'seed')}"
     curves, finals = (CURVES, FINALS) if most > 1 else (ONE_CURVE, ONE_FINAL)
     meaning = {"grid": (curves,), "strength": (finals,), "map": (_CELLS,), "points": (finals, "Dots are runs.")}.get(
         study.arrangement, (curves, finals, "Dots are runs.")

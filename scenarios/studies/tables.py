@@ -156,7 +156,7 @@ def seeds_told(findings: StudyFindings) -> str:
     """How many seeds the groups have, and which."""
     least, most = findings.runs
     if least < most:
-        return f"{least} to {most} seeds, as the table of final returns says"
+        return f"{least} to {counted(most, 'seed')}, as the table of final returns says"
     seeds = dict.fromkeys(each.cell.seed for outcomes in findings.outcomes.values() for each in outcomes)
     return f"{counted(len(seeds), 'seed')} ({', '.join(map(str, seeds))})"
 

@@ -122,7 +122,7 @@ def test_more_endings_than_messages_are_told_of(tmp_path):
     [
         "UPDATE edges SET dropped = 5, lost = 5 WHERE source = 'agent-0'",  # its queue was full
         "UPDATE edges SET sent = 0 WHERE source = 'agent-0'",  # it died, and has told nobody what it sent
-        "UPDATE edges SET sent = sent - 1; INSERT INTO lives VALUES (1, 2, 0.0, 'a crash')",
+        "UPDATE edges SET sent = sent - 1; INSERT INTO lives VALUES (1, 2, 0.0, 'a crash', 0.0)",
     ],
 )
 def test_endings_that_an_honest_run_can_have_are_not_held_against_it(tmp_path, troubled, why):

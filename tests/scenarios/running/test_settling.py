@@ -124,7 +124,7 @@ def test_what_is_held_of_an_agent_is_its_own_memory_and_of_one_episode(
         held = life._lives[name]._held
         assert len(held) == 1, "of one episode"
         own = learner.state()
-        ((state, _),) = held.values()
+        ((state, *_),) = held.values()
         assert sum(each.nbytes for each in state.arrays.values()) > 1000
         copied += sum(
             array.nbytes
