@@ -32,16 +32,14 @@ from broker.errors import UserError
 from broker.files import sync, write_whole
 
 _DOCUMENT = "policy.json"
+_ARRAYS = "weights-{}.safetensors"
+_TRAINING = "training-{}.safetensors"
+_NOTHING: Mapping[str, np.ndarray] = {}
 
 
 def holds_policy(folder: Path) -> bool:
     """Whether a folder holds a whole policy: its document is written last."""
     return (folder / _DOCUMENT).exists()
-
-
-_ARRAYS = "weights-{}.safetensors"
-_TRAINING = "training-{}.safetensors"
-_NOTHING: Mapping[str, np.ndarray] = {}
 
 
 def arrays_of(

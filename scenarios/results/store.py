@@ -116,6 +116,8 @@ class Store:
 
     def write(self, records: Iterable[Record]) -> None:
         """Keep records; they reach the file in batches, or with `flush`."""
+        if self._is_cut:
+            return
         with self._whole_or_never():
             for record in records:
                 if type(record) is EpisodeRecord:
@@ -154,15 +156,11 @@ class Store:
         """
         try:
             yield
-        except Exception:
-            raise
-        except BaseException:
+        except (KeyboardInterrupt, SystemExit):
             self._is_cut = True
+            self._rows.clear()
+            self._waiting = 0
             raise
-        finally:
-            if self._is_cut:
-                self._rows.clear()
-                self._waiting = 0
 
     def introduce(self, names: AgentNames) -> None:
         """Keep what the environment calls the agents.

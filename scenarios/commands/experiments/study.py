@@ -176,16 +176,20 @@ def bar(console: Screen) -> Iterator[ShowStanding]:
         yield show
 
 
-def _list(wish: Wish) -> None:
+def _asked(wish: Wish) -> tuple[Study, tuple[Cell, ...]]:
+    """A study of scenarios, and all its cells."""
     choice = make_choice(wish)
-    cells = study_cells(make_study(wish.name, choice), choice)
+    study = make_study(wish.name, choice)
+    return study, study_cells(study, choice)
+
+
+def _list(wish: Wish) -> None:
+    _, cells = _asked(wish)
     list_cells(Folder(wish.folder), cells, [document(cell) for cell in cells])
 
 
 def _write_so_far(wish: Wish) -> list[Path]:
-    choice, folder = make_choice(wish), Folder(wish.folder)
-    study = make_study(wish.name, choice)
-    cells = study_cells(study, choice)
+    (study, cells), folder = _asked(wish), Folder(wish.folder)
     found, done = done_so_far(folder, study, cells)
     words = command(wish) if len(done) == len(cells) else f"{command(wish)} --so-far"
     return write_study(folder, found, done, None, words)
@@ -197,9 +201,7 @@ def _say_all(files: Sequence[Path]) -> None:
 
 
 def _run(wish: Wish, console: Screen) -> list[Path]:
-    choice = make_choice(wish)
-    study = make_study(wish.name, choice)
-    cells = study_cells(study, choice)
+    study, cells = _asked(wish)
     scenarios = [document(cell) for cell in cells]  # refuses before anything is made
     folder = Folder(wish.folder)
     games = sum(scenario.episodes * scenario.parallel_episodes for scenario in scenarios)

@@ -108,8 +108,6 @@ class Outcomes:
             UserError: It cannot be read.
         """
         path = self._folder.outcome(cell)
-        if not path.exists():  # an earlier version ran it
-            return self._from_run(cell)
         try:
             kept = msgspec.json.decode(path.read_bytes(), type=KeptRun)
         except (OSError, msgspec.DecodeError) as error:

@@ -116,7 +116,7 @@ class Runner:
         self._show = show
         self._interrupted = interrupted
         self._under_way: dict[Cell, int] = {}  # with how many lives before
-        self._anew: set[Cell] = set()  # those that could not go on
+        self._begun: set[Cell] = set()  # those whose runs are to go on
         self._failed: list[tuple[Cell, int]] = []
         self._played: dict[Cell, int] = {}
 
@@ -130,8 +130,7 @@ class Runner:
         """
         documents = {cell: document(cell) for cell in cells}
         waiting = deque(cell for cell in cells if not self._keeping.is_done(cell, documents[cell]))
-        for cell in waiting:
-            can_go_on(self._folder, cell, documents[cell])  # refuses before anything is started
+        self._begun = {cell for cell in waiting if can_go_on(self._folder, cell, documents[cell])}
         ahead = sum(documents[cell].episodes for cell in waiting)
         done_before = len(cells) - len(waiting)
         counted_at = 0.0
@@ -159,7 +158,8 @@ class Runner:
 
     def _start(self, cell: Cell, wanted: Scenario) -> None:
         run, given = self._folder.run(cell), self._folder.document(cell)
-        goes_on = cell not in self._anew and can_go_on(self._folder, cell, wanted)
+        goes_on = cell in self._begun
+        before = lives(self._folder, cell) if goes_on else 0
         try:
             if not goes_on and run.root.exists():
                 shutil.rmtree(run.root)
@@ -169,7 +169,7 @@ class Runner:
             msg = f"cannot write what cell {cell.id} is given and says in {self._folder.root}: {error.strerror}"
             raise UserError(msg) from None
         self._played[cell] = 0
-        self._under_way[cell] = lives(self._folder, cell) if goes_on else 0
+        self._under_way[cell] = before
 
     def _reap(self, episodes: dict[Cell, int]) -> Iterator[Cell]:
         """Take note of those that have ended; gives those that could not go on, to be begun anew."""
@@ -179,7 +179,7 @@ class Runner:
                 self._played[cell] = episodes[cell]
                 self._keeping.keep(cell)
             elif before and before == lives(self._folder, cell):  # its process could do nothing with it
-                self._anew.add(cell)
+                self._begun.remove(cell)
                 del self._played[cell]
                 yield cell
             else:
