@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,10 @@ from matplotlib.figure import Figure
 from runs import command, until
 
 import scenarios.api as door
-from scenarios.api import OpenedRun, UserError, evaluate, load, resume, run, simulate
+from scenarios.api import OpenedRun, UserError, evaluate, load, playing, resume, run, simulate
 from scenarios.api.columns import Columns
 from scenarios.document.loading import load_scenario
+from scenarios.running.ways import way_called
 
 TINY: dict[str, Any] = {
     "parallel_episodes": 2,
@@ -108,6 +111,23 @@ def test_a_run_goes_on_to_more_episodes_with_the_digests_of_a_longer_one(tmp_pat
     assert resume(tmp_path / "short", episodes=4).summary.weights_digest == longer.summary.weights_digest
     with pytest.raises(UserError, match="is complete"):
         resume(tmp_path / "short")
+
+
+def test_a_run_on_other_hosts_goes_on_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulate("exchange-quick", TINY, episodes=2, out=tmp_path / "run")
+    asked: list[object] = []
+    monkeypatch.setattr(playing, "read_housing", lambda folder: folder.root)
+    monkeypatch.setattr(playing, "way_over", lambda housed: (asked.append(housed), way_called("simulate"))[1])
+    assert resume(tmp_path / "run", episodes=4).summary.episodes == 4
+    assert asked == [tmp_path / "run"]
+
+
+def test_a_run_that_was_killed_before_it_began_is_named(tmp_path: Path) -> None:
+    simulate("exchange-quick", TINY, episodes=1, out=tmp_path / "run")
+    with closing(sqlite3.connect(tmp_path / "run" / "run.sqlite")) as database, database:
+        database.execute("DELETE FROM document")
+    with pytest.raises(UserError, match="was interrupted before the run had begun"):
+        resume(tmp_path / "run", episodes=4)
 
 
 def test_what_is_wrong_is_a_sentence(tmp_path: Path) -> None:

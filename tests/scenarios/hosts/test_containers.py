@@ -108,9 +108,11 @@ def test_a_pod_finds_its_bundle_whole_and_for_its_own_eyes(manifests, name, tmp_
         place.write_bytes(b64decode(data[each["key"]]))
         place.chmod(0o440)
     (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle").chmod(0o777)  # a folder of the system's, whose mode its user may not change
     shell, option, copy = pod["initContainers"][0]["command"]
     copy = copy.replace("/secret", f"{tmp_path}/secret").replace("/bundle", f"{tmp_path}/bundle")
     subprocess.run([shell, option, copy], check=True)
+    assert stat.S_IMODE((tmp_path / "bundle").stat().st_mode) == 0o777
     bundle = open_bundle(tmp_path / "bundle")
     bundle.require_whole()
     assert bundle.manifest.listen == {"box": "tcp://0.0.0.0:7000", "pi-2": "tcp://0.0.0.0:7001", "launcher": ""}[name]

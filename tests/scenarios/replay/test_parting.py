@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 
@@ -44,6 +45,16 @@ def test_two_runs_of_one_scenario_are_the_same_with_all_their_arrays(tmp_path, p
         "all arrays."
     )
     assert found.notes == ()
+
+
+@pytest.mark.parametrize(("after", "parts"), [(2, True), (0, False)])
+def test_weights_are_compared_where_they_were_kept_after_the_same_episode(tmp_path, plain, after, parts):
+    other = without_journals(plain, tmp_path / "other")
+    path = other / "policy" / "policy.json"
+    document = json.loads(path.read_text())
+    document["agents"]["agent-1"] |= {"after_episode": after, "weights_digest": "0" * 64}
+    path.write_text(json.dumps(document))
+    assert compare(plain, other).parts is parts
 
 
 def test_journals_change_nothing(tmp_path, plain):

@@ -20,7 +20,7 @@ from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
 from scenarios.results.evaluation import waiting
-from scenarios.results.folder import RunFolder, make_run_folder
+from scenarios.results.folder import RunFolder, held, make_run_folder
 from scenarios.results.observer import Observer
 from scenarios.results.reader import read_store
 from scenarios.results.summary import Summary
@@ -29,6 +29,7 @@ from scenarios.running.launched.launch import launched
 from scenarios.running.simulated.simulate import simulated
 from scenarios.running.substrate import Way
 from scenarios.running.ways import WayName
+from scenarios.watching.page.scenes import SceneMaker
 
 WAYS: dict[WayName, Way] = {"simulate": simulated, "run": launched(in_threads)}
 each_way = pytest.mark.parametrize("way", WAYS)
@@ -405,6 +406,16 @@ def test_policies_on_the_way_are_left_out_where_somebody_died_before_it_kept_any
     assert "the policy after 4 episodes is not evaluated: not everybody kept it" in notes
     (folder.evaluations / "after-00000004").mkdir(parents=True)  # of a launcher that was killed while it kept one
     assert waiting(folder) == []
+
+
+def test_an_episode_is_drawn_while_a_run_goes_on_without_an_agent(folders: Callable[[], RunFolder]) -> None:
+    crash = {"kind": "crash", "participants": ["agent-1"], "at_episodes": [3]}
+    folder = folders()
+    often = DEGRADE | {"episodes": 16, "recovery.checkpoint_every": 1}
+    go("simulate", scenario_of([crash], **often), folder, until=12)
+    with held(folder):
+        drawn = SceneMaker(folder).episode({})
+    assert drawn.get("note", drawn).startswith("as learned after episode 1")
 
 
 def test_a_dead_agent_whose_host_is_gone_has_kept_nothing(

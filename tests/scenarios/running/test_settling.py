@@ -161,3 +161,29 @@ def test_who_has_learned_on_since_is_not_written_down_for_what_it_was(
     unsettled = [f"agent-{number}" for number, settled in enumerate(seen[1:]) if not settled]
     assert unsettled
     assert not {path.name for path in folder.checkpoints.iterdir()} & {*unsettled}
+
+
+def test_after_a_death_that_the_others_outlived_all_still_keep_the_last_episode(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {
+        "episodes": 8,
+        "recovery__checkpoint_every": 100,
+        "recovery__on_crash": "degrade",
+        "service__missing_action": "repeat",
+        "exchange__patience_s": 0.2,
+        "faults": [{"kind": "crash", "participants": ["agent-1"], "at_episodes": [2]}],
+    }
+    looks = 0
+
+    def counted() -> bool:
+        nonlocal looks
+        looks += 1
+        return looks == ends_at
+
+    ends_at = -1
+    play(make_run_folder(tmp_path / "whole", "tiny", 1), counted, **settings)
+    for number, ends_at in enumerate(range(looks // 2, looks - 5, max(1, looks // 24))):
+        folder, looks = make_run_folder(tmp_path / str(number), "tiny", 1), 0
+        played = play(folder, counted, **settings).episodes
+        for living in ("agent-0", "agent-2"):
+            own = {int(path.stem.removeprefix("episode-")) for path in (folder.checkpoints / living).glob("*.json")}
+            assert played - 1 in own, f"ended at look {ends_at} after {played} episodes"
