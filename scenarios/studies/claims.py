@@ -126,6 +126,19 @@ class Decided:
     verdict: Verdict
 
 
+def limits(expectation: Expectation, margin: float) -> tuple[float, ...]:
+    """What the ends of an interval are held against."""
+    match expectation:
+        case Expectation.ABOVE:
+            return (0.0,)
+        case Expectation.NOT_BELOW:
+            return (-margin,)
+        case Expectation.NOT_ABOVE:
+            return (margin,)
+        case Expectation.NEAR:
+            return (-margin, margin)
+
+
 def decide(expectation: Expectation, found: Estimate | None, margin: float = MARGIN) -> Verdict:
     """What the interval of a difference says about an expectation."""
     if found is None:

@@ -62,7 +62,6 @@ _DASHES: dict[str, Dashes] = {
 GREY = "#777777"
 _COLUMNS = 4  # of panels; more tasks go on below, so that letters stay readable on a page
 _MAPS = 3  # the same of maps, which have figures in their cells
-_FIT = 5  # so many names stand beside each other below a panel; more are slanted
 _DARK = 0.5  # cells below are dark: their figures are white
 CURVES = "Curves: mean and 95% bootstrap band over seeds."
 FINALS = "Final: last tenth of training, interquartile mean and 95% bootstrap interval over seeds."
@@ -72,6 +71,7 @@ ONE_FINAL = "Final: last tenth of training, without an interval."
 _OURS = "Episodes, T, grids and normalization are ours; the paper gives none."
 _PANEL_WIDTH, _PANEL_HEIGHT, _LEAST_WIDTH, _HEAD = 2.6, 2.4, 6.4, 0.55  # inches; the head holds title and legend
 LETTER = 0.053  # inches that a letter of the foot is wide
+_NAME_LETTER, _NAME_ROOM = 0.06, 1.9  # inches: a letter of a name below a panel, and what all its names have
 
 
 @dataclass(frozen=True)
@@ -147,9 +147,9 @@ def _of_all_tasks(axes: Axes, findings: StudyFindings, columns: Sequence[Sequenc
 
 
 def _arranged(panels: int, most: int = _COLUMNS) -> tuple[int, int]:
-    """Columns and rows of so many panels."""
-    columns = min(most, panels)
-    return columns, -(-panels // columns)
+    """Columns and rows of so many panels: as few rows as they need, of as equal length as can be."""
+    rows = -(-panels // most)
+    return -(-panels // rows), rows
 
 
 def _grid(findings: StudyFindings) -> Figure:
@@ -325,7 +325,8 @@ def _points(axes: Axes, findings: StudyFindings, lines: Sequence[tuple[DrawnLine
             axes.errorbar(position, found.value, ends, color=line.color, elinewidth=1.6, capsize=5, capthick=1.6)
         axes.plot(position, found.value, "o", color=line.color, markersize=4)
     names = [line.label.replace("independent", "indep.") for line, _ in lines]
-    slant: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if len(lines) > _FIT else {}
+    fit = max(map(len, names)) * _NAME_LETTER < _NAME_ROOM / len(names)
+    slant: dict[str, Any] = {} if fit else {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
     axes.set_xticks(range(len(lines)), names, fontsize=8, **slant)
     axes.set_xlim(-0.5, len(lines) - 0.5)
     for value in (0.0, 1.0):

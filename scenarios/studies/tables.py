@@ -15,7 +15,7 @@ from scenarios.reports.statistics import Estimate
 from scenarios.running.batch.cell import Group
 from scenarios.running.batch.outcome import START, RunOutcome
 from scenarios.studies.bill import BillLine
-from scenarios.studies.claims import MARGIN, Claim, Comparison, Decided, MapComparison, Verdict, conclude
+from scenarios.studies.claims import MARGIN, Claim, Comparison, Decided, MapComparison, Verdict, conclude, limits
 from scenarios.studies.findings import StudyFindings
 from scenarios.studies.origins import settings
 from scenarios.studies.study import CONTENDERS, Study
@@ -136,6 +136,24 @@ def interval(found: Estimate, digits: int = 2) -> str:
     return f"{value} [{low}, {high}]" if low else value
 
 
+def _compared_interval(each: Decided) -> str:
+    """The interval of a comparison, with as many digits as show on which side of its limits it ends."""
+    found, comparison = each.estimate, each.comparison
+    if found is None:
+        return ""
+    held_against = limits(comparison.expectation, comparison.margin)
+
+    def shows(digits: int) -> bool:
+        ends = [end for end in (found.low, found.high) if end is not None]
+        return all(_side(round(end, digits), limit) == _side(end, limit) for end in ends for limit in held_against)
+
+    return interval(found, next((digits for digits in (2, 3, 4, 5) if shows(digits)), 6))
+
+
+def _side(number: float, limit: float) -> int:
+    return (number > limit) - (number < limit)
+
+
 def _what_ran(report: StudyReport) -> str:
     study = report.findings.study
     runs = sum(len(outcomes) for outcomes in report.findings.outcomes.values())
@@ -189,7 +207,7 @@ def _claims(report: StudyReport) -> str:
                 str(number),
                 _difference(findings.study, each.comparison),
                 each.comparison.expected,
-                "" if each.estimate is None else interval(each.estimate),
+                _compared_interval(each),
                 each.verdict.value,
             )
             for each in decided

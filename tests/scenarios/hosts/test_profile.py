@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import count
+from types import SimpleNamespace
+
 import pytest
 
 from broker.errors import ScenarioError, UserError
@@ -9,6 +12,7 @@ from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
 from scenarios.document.wiring import Wiring
 from scenarios.results.folder import RunFolder
+from scenarios.running import speed
 from scenarios.running.fleet import parse_fleet
 from scenarios.running.hosts.fleet_site import right_here
 from scenarios.running.hosts.health.profile import fleet_profile
@@ -39,18 +43,22 @@ compute_s = { distribution = "constant", value_s = 0.25 }
 
 
 @pytest.mark.parametrize(
-    "settings",
+    ("settings", "shares"),
     [
-        {},
-        {"algorithm.name": "independent"},
-        {"exchange.mode": "random-partner"},
-        {"topology": {"kind": "proximity", "distance": 2.0}},
+        ({}, {6}),
+        ({"algorithm.name": "independent"}, {0}),
+        ({"exchange.mode": "random-partner"}, {3, 4, 5, 6}),
+        ({"topology": {"kind": "proximity", "distance": 2.0}}, {6}),
     ],
 )
-def test_an_agent_is_measured_alone_whatever_it_waits_for(settings):
+def test_an_agent_is_measured_alone_whatever_it_waits_for(settings, shares, monkeypatch):
+    """On a clock that ticks whenever it is looked at: a second for each timestep, and for all else that is heard."""
+    clock = count()
+    monkeypatch.setattr(speed, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     plan = make_plan(load_scenario("exchange-quick", TINY | settings))
     found = measure_speed(plan.agent("agent-0", Wiring("speed", {})).model_dump_json())
-    assert 0 < found.action_s < found.share_s
+    assert found.action_s == 1
+    assert round(plan.scenario.rounds * found.share_s) - 1 in shares, "the last timestep is heard, too"
 
 
 @pytest.mark.processes

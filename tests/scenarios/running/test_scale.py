@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 
 import pytest
@@ -27,6 +28,7 @@ SPARE_FILES = 24
 def test_connections_files_messages_and_bytes_are_those_of_a_run(transport, agents, neighbors, tmp_path):
     if transport == "mqtt":
         need_mosquitto()
+    gc.collect()  # what earlier tests of this process have left open would be closed meanwhile
     open_before = look()[Role.LAUNCHER].files
     plan = plan_over(transport, agents, neighbors, episodes=EPISODES)
     scale = scale_of(plan)

@@ -7,6 +7,7 @@ import math
 import re
 import types
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -579,6 +580,23 @@ def test_one_seed_is_promised_no_interval_and_one_of_a_thing_is_not_called_sever
     assert any("1 seed." in shown for shown in written)
 
 
+@pytest.mark.parametrize(
+    ("ahead", "shown"),
+    [
+        pytest.param(0.5, "0.03 [0.03, 0.03]", id="so far apart that two digits show it"),
+        pytest.param(0.005, "0.0003 [0.0003, 0.0003]", id="a hair above"),
+        pytest.param(0.0, "0.00 [0.00, 0.00]", id="level"),
+    ],
+)
+def test_each_comparison_is_shown_with_the_digits_that_its_verdict_takes(ahead, shown):
+    """Above by less than a hundredth is above, and nobody shall read 0.00 and wonder."""
+    findings = made_findings({AS: (10 + ahead,) * 3, ALONE: (10.0,) * 3})
+    text = page(made_page(findings))
+    [row] = [line for line in text.splitlines() if line.startswith("| 4 | AS (Exc. N=3) minus ")]
+    verdict = "holds" if ahead else "undecided"
+    assert row.endswith(f"| above | {shown} | {verdict} |")
+
+
 def test_figure_and_page_show_the_same_interval(monkeypatch, tmp_path):
     drawn = []
     monkeypatch.setattr(Axes, "errorbar", lambda _, x, y, ends, **__: drawn.append((y, y - ends[0][0], y + ends[1][0])))
@@ -586,6 +604,29 @@ def test_figure_and_page_show_the_same_interval(monkeypatch, tmp_path):
     draw_study(tmp_path / "fig1.png", findings)
     found = findings.final_normalized(Group("exchange", "", AS))
     assert drawn == [pytest.approx((found.value, found.low, found.high), rel=1e-12)]
+
+
+def names_below(path, finals):
+    """The names below the panel of final returns, once drawn."""
+    figures = []
+    write = Figure.savefig
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            Figure, "savefig", lambda figure, *to, **how: (figures.append(figure), write(figure, *to, **how))[1]
+        )
+        draw_study(path, made_findings(finals))
+    [figure] = figures
+    [axes] = [axes for axes in figure.axes if any(label.get_text() == "AS" for label in axes.get_xticklabels())]
+    return axes.get_xticklabels()
+
+
+@pytest.mark.parametrize("contenders", [(AS, ALONE), (AS, VS, VPS, PS, ALONE), (AS, AS_CALIBRATED, VS, VPS)])
+def test_no_name_below_a_panel_lies_on_another(contenders, tmp_path):
+    names = names_below(tmp_path / "fig1.png", dict.fromkeys(contenders, (10.0, 11.0)))
+    slanted = any(name.get_rotation() for name in names)
+    places = [name.get_window_extent() for name in names]
+    assert slanted or all(left.x1 <= right.x0 for left, right in pairwise(places))
+    assert slanted == (AS_CALIBRATED in contenders), "those that have room stand upright"
 
 
 def half_a_study(name):
