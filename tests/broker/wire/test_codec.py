@@ -172,6 +172,20 @@ def test_all_frames_of_an_edge_and_no_others_begin_with_the_same_bytes():
     assert not edge_prefix(RUN, SOURCE, "agent-10").startswith(PREFIX)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_many_numbers_lie_where_a_processor_takes_them_quickly_wherever_a_frame_has_them(dtype):
+    """Where in a frame they lie hangs on how long the names are."""
+    sent = np.linspace(-1, 1, 5000, dtype=dtype)
+    for length in range(1, 9):
+        codec = Codec("r" * length, MAX_BYTES)
+        codec.allow("a", "b")
+        said = Envelope("r" * length, "a", "b", 0, Share.of(0, 0, {"numbers": sent}))
+        read = codec.decode(codec.encode(said)).message.arrays["numbers"]
+        assert read.flags.aligned
+        assert not read.flags.writeable
+        assert read.tobytes() == sent.tobytes()
+
+
 def test_arrays_are_read_only_views_into_the_frame():
     frame = frame_of(timestep_of(0, 0, 0, False, *[np.ones((2, 3), np.float32)] * 4))
     for array in the_codec().decode(frame).message.arrays.values():
