@@ -61,18 +61,16 @@ class Layout:
         if len(data) != self.size_bytes:
             msg = f"expected {self.size_bytes} bytes of arrays, found {len(data)}"
             raise ValueError(msg)
-        data = self.placed(data)
         for offset, dtype, count in self.floats:
             if not all_finite(np.frombuffer(data, dtype, count, offset)):
                 raise ValueError("an array holds NaN or infinity")
 
     def placed(self, data: memoryview) -> memoryview:
-        """The arrays' bytes; those of many numbers as a copy, unless they lie where numbers may begin.
+        """The bytes of many numbers, as a copy unless they lie where numbers may begin.
 
         In a frame they lie anywhere, and numpy takes several times as long for numbers that lie askew.
         """
-        askew = self.many and not np.frombuffer(data, np.float64, 1).flags.aligned
-        return memoryview(bytes(data)) if askew else data
+        return data if np.frombuffer(data, np.float64, 1).flags.aligned else memoryview(bytes(data))
 
 
 class _Layouts(dict[str, Layout]):
@@ -118,10 +116,9 @@ def pack(arrays: Mapping[str, np.ndarray]) -> tuple[str, memoryview]:
 
 
 def cut(text: str, data: memoryview) -> dict[str, np.ndarray]:
-    """The arrays that `text` describes, as views into `data` or, of many numbers, into a copy; see `Layout.placed`."""
-    layout = layouts[text]
-    data = layout.placed(data)
-    return {name: np.ndarray(shape, dtype, data, offset) for name, (shape, dtype, offset) in layout.arrays.items()}
+    """The arrays that `text` describes, as views into `data`."""
+    found = layouts[text].arrays
+    return {name: np.ndarray(shape, dtype, data, offset) for name, (shape, dtype, offset) in found.items()}
 
 
 def views(text: str, pages: np.ndarray) -> dict[str, np.ndarray]:

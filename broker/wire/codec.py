@@ -4,7 +4,7 @@
 
 The edge stands first, so all frames of an edge begin with the same bytes. Reading trusts nothing: everything is decoded
 into typed fields, dtypes come from a short list, the arrays must be exactly as long as their layout says, and numbers
-must be finite. The arrays read are read-only views into the frame.
+must be finite. The arrays read are read-only views into the frame, or into a copy of many numbers.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Literal
 
 import msgspec
+from msgspec import structs
 
 from broker.errors import FrameRejected
 from broker.wire.arrays import layouts
@@ -98,6 +99,9 @@ class Codec:
             if type(message) is Timestep or type(message) is Action or type(message) is Share:
                 layout, data = layouts[message.layout], message.data
                 suspicious = layout.many or len(data) != layout.size_bytes
+                if layout.many and len(data) == layout.size_bytes:
+                    data = layout.placed(data)
+                    envelope = structs.replace(envelope, message=structs.replace(message, data=data))
                 # NaN and infinity have all exponent bits set, so the high byte of each is 7F or FF. Few numbers have
                 # it, and looking for it costs a process that has just woken a third of what waking numpy does.
                 for where in layout.high_bytes:
