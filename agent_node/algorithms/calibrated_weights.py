@@ -55,11 +55,12 @@ class SlopeEstimate(NamedTuple):
             x: x_ij (rows,) at the samples that both hold, at least one.
             advantages: A_i (rows,), normalized.
             memory: Weight of the estimate so far; the episode has the rest of 1.
-            first_slope: Where it begins.
+            first_slope: Where it begins, with the first episode in which a gap is seen: agents that start from the same
+                networks have none before they have learned.
         """
         rows, fresh = len(x), 1 - memory
         xa, xx = kernels.total(x * advantages) / rows, kernels.total(x * x) / rows
-        before = self if self.spread else SlopeEstimate(first_slope * xx, xx, fresh / (1 + memory) / rows)
+        before = self if self.v else SlopeEstimate(first_slope * xx, xx, fresh / (1 + memory) / rows)
         return SlopeEstimate(
             memory * before.m + fresh * xa,
             memory * before.v + fresh * xx,

@@ -295,7 +295,12 @@ class ScalarAdam:
 def scalar_slope(
     episodes: Sequence[tuple[float, float, int]], memory: float, first_slope: float
 ) -> tuple[float, float, float]:
-    """m, v and 1 / n_eff as weighted sums over all episodes at once, each (mean of x A, mean of x^2, rows)."""
+    """m, v and 1 / n_eff as weighted sums over all episodes at once, each (mean of x A, mean of x^2, rows).
+
+    Those before the first in which x is not 0 count for nothing.
+    """
+    begun = next((number for number, (_, xx, _) in enumerate(episodes) if xx), len(episodes) - 1)
+    episodes = episodes[begun:]
     fresh, (_, begun_at, begun_rows) = 1 - memory, episodes[0]
     old = memory ** len(episodes)
     weights = [fresh * memory**age for age in range(len(episodes) - 1, -1, -1)]

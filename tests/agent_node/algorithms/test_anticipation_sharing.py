@@ -114,11 +114,14 @@ DRAWS = Draws(seed=1, agent="agent-0", episode=0, round=0)
 
 
 def hand_round(
-    partners: tuple[str, ...] = (J, K), ranges: dict[str, np.ndarray | None] | None = None, draws: Draws = DRAWS
+    partners: tuple[str, ...] = (J, K),
+    ranges: dict[str, np.ndarray | None] | None = None,
+    draws: Draws = DRAWS,
+    advantages: Sequence[float] = tuple(Hand.advantages),
 ) -> Round:
     logs = np.stack([padded(Hand.own, 3)] + [padded(Hand.wished[j], 3) for j in partners])
     return Round(
-        advantages=np.array(Hand.advantages, np.float32),
+        advantages=np.array(advantages, np.float32),
         actions=np.array(Hand.actions),
         log_probabilities=logs,
         log_old=old_policies(Hand.own_old, logs),

@@ -66,6 +66,13 @@ def test_of_what_was_never_seen_to_differ_the_slope_is_0() -> None:
     assert (equal.m, equal.v, equal.slope(0.0)) == (0.0, 0.0, 0.0)
 
 
+def test_it_begins_where_a_gap_is_first_seen() -> None:
+    """Agents that start from the same networks wish of each other what they do, until they have learned."""
+    seen = column(0.2, -0.2, 0.4, 0), column(1, -1, 1, -1)
+    waited = NOTHING_YET.after(column(0, 0), column(1, -1), 0.5, 4.0).after(*seen, 0.5, 4.0)
+    assert waited == NOTHING_YET.after(*seen, 0.5, 4.0)
+
+
 NUMBERS = st.floats(-1, 1, width=32)
 EPISODE = st.lists(st.tuples(NUMBERS, st.floats(-3, 3, width=32)), min_size=1, max_size=8)
 
@@ -188,12 +195,14 @@ def test_advantages_that_are_not_normalized_are_refused() -> None:
 def test_no_slope_that_a_receiver_takes_weighs_more_than_the_cap(
     part: float, rho: float, pull: float, cap: float
 ) -> None:
-    algorithm, now = page(rho, pull=pull, cap=cap), hand_round()
+    algorithm, now = page(rho, pull=pull, cap=cap), hand_round(advantages=(0.5, -1.0))
     told = part * algorithm.settings.anticipation_sharing.largest_slope
     shares = as_shares(Hand.heard, {J: told, K: 0.0})
     pairs = algorithm.pairs(now, shares, [J, K])
     _, w_ji = algorithm.weights(now, shares, pairs)
-    assert w_ji.max() <= np.float32(cap * rho * 1.5)  # kappa is 1.5
+    kappa = 0.75  # so what may be told, cap rho, is more than the cap lets count
+    assert w_ji.max() <= np.float32(cap * rho * kappa)
+    assert w_ji.max() == pytest.approx(min(part, kappa) * cap * rho, rel=1e-5)
     assert not w_ji[1].any()
 
 
