@@ -132,7 +132,8 @@ class Algorithm(ABC):
 
         Args:
             now: The round, `weights` and `rows_in_range` being those of `shares`.
-            shares: By partner; of a share reused from an older round only the fields without rows.
+            shares: By partner; where parameters are shared, of a share from an older round, or about no sample that the
+                agent holds, only the fields without rows.
         """
         return Mixed()
 

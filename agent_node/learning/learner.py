@@ -202,7 +202,8 @@ class Learner:
             return {}
         with self._user_code.calling("mix()"):
             now, heard = opened.aligned(shares)
-            mixed = opened.mix(now, heard, stale)
+            apart = {partner: arrays for partner, arrays in shares.items() if partner not in heard}
+            mixed = opened.mix(now, heard, {**stale, **apart} if self._algorithm.shares_parameters else {})
             critic = now.critic if mixed.critic is None else mixed.critic
             now = replace(now, critic=critic, advantages=self._advantages(opened, mixed))
             if self._algorithm.critic_waits:

@@ -74,10 +74,16 @@ class OpenRound:
         log_old = masks.among(now.log_old, possible) if behaves else log_probabilities
         return replace(now, possible=possible, log_probabilities=log_probabilities, log_old=log_old)
 
-    def mix(self, now: Round, heard: Mapping[str, Arrays], stale: Mapping[str, Arrays]) -> Mixed:
-        """What is made of the agent's own by shares of this round and, where they are missing, of older ones."""
+    def mix(self, now: Round, heard: Mapping[str, Arrays], others: Mapping[str, Arrays]) -> Mixed:
+        """What is made of the agent's own by the shares of this round.
+
+        Args:
+            now: The round.
+            heard: By partner, shares about samples that both hold.
+            others: By partner, shares about none of them: what is said of samples in these is left out.
+        """
         algorithm, shares = self.share_format.algorithm, dict(heard)
-        for partner, arrays in stale.items():
+        for partner, arrays in others.items():
             names = self.share_format.names_of_rows(self.edges[partner])
             shares[partner] = {name: array for name, array in arrays.items() if name not in names}
         weights = {

@@ -738,15 +738,13 @@ def lived(
 
 def small(name: str, **learning: Any) -> AgentConfig:
     """Adam's epsilon is 1, so that a step shows the size of the gradient; 10 positions are two bytes."""
-    return agent_config(
-        name,
-        actions={A0: 2, A1: 3, A2: 2},
-        steps=5,
-        copies=2,
-        observation_size=2,
-        hidden=(4,),
-        **{"actor_learning_rate": 1.0, "critic_learning_rate": 0.1, "adam_epsilon": 1.0, **learning},
-    )
+    known = {
+        "actions": {A0: 2, A1: 3, A2: 2},
+        "actor_learning_rate": 1.0,
+        "critic_learning_rate": 0.1,
+        "adam_epsilon": 1.0,
+    }
+    return agent_config(name, steps=5, copies=2, observation_size=2, hidden=(4,), **{**known, **learning})
 
 
 @pytest.mark.parametrize(("cause", "masks"), [*((cause, False) for cause in PARTLY), ("own ends", True)])
@@ -816,6 +814,29 @@ def test_a_share_about_no_common_sample_is_as_good_as_missing() -> None:
     found = policies(learners[A0])
     assert np.array_equal(found, policies(alone[A0]))
     assert not np.array_equal(found[0], before[0])
+
+
+@pytest.mark.parametrize("algorithm", ["policy-sharing", "value-parameter-sharing"])
+def test_parameters_are_mixed_whatever_samples_the_two_have_in_common(algorithm: str) -> None:
+    """As those of an older share are: consensus is about no sample. With rates of 0 nothing else moves them."""
+
+    def still(name: str) -> AgentConfig:
+        rates = {"actor_learning_rate": 1e-30, "critic_learning_rate": 1e-30}
+        return small(name, algorithm=algorithm, actions=2, **rates)
+
+    holds = {A0: Holds(ends={0: 3, 1: 3}), A1: Holds(missed=(0, 1, 2))}
+    after = {}
+    for how in ("heard", "older"):
+        learners, toys = lived(holds, still)
+        opened = learners[A0].open_round(toys[A0].episode, 0, (A1,))
+        said = learners[A1].open_round(toys[A1].episode, 0, (A0,)).outgoing[A0]
+        said = {name: array + 1 if array.dtype == np.float32 else array for name, array in said.items()}
+        learners[A0].check(A1, said)
+        before = learners[A0].weights_digest()
+        learners[A0].close_round(opened, *(({A1: said},) if how == "heard" else ({}, {A1: said})))
+        after[how] = learners[A0].weights_digest()
+        assert after[how] != before
+    assert after["heard"] == after["older"]
 
 
 def test_neighbors_in_range_that_missed_a_timestep_teach_what_the_formula_says_about_the_common_samples() -> None:
