@@ -8,6 +8,7 @@ from agent_node.config import InitialPolicyConfig
 from agent_node.learning.algorithm import Algorithm
 from agent_node.policy_document import LearnedAgent, PolicyDocument
 from agent_node.policy_folder import read_policy, read_training
+from agent_node.registry import load_algorithm
 from agent_node.saved_policy import SavedPolicy, misfit, open_policy, place_of_policy, sizes_of
 from broker.arithmetic.sizes import Sizes
 from broker.counting import counted
@@ -76,18 +77,35 @@ def _whole(config: InitialPolicyConfig, *, learns: bool) -> SavedPolicy:
 
 def _misfits(plan: Plan, algorithm: type[Algorithm], document: PolicyDocument) -> Iterator[str]:
     """Why agents cannot begin with a policy."""
+    learns = plan.scenario.acts_only is None
     known, asked = set(document.agents), set(plan.agents)
     if known != asked:
         has = counted(len(known), "agent")
         yield f"it is of {has} ({_listed(known)}), and the scenario has {len(asked)} ({_listed(asked)})"
         return
+    if learns and algorithm.shares_parameters and not _began_alike(document):
+        yield (
+            f"{plan.scenario.algorithm.name} averages parameters, so all agents have to begin with networks that "
+            f"belong together, and with {document.algorithm} each has started from its own"
+        )
     for agent in plan.agents:
         learned = document.agents[agent]
         problem = misfit(agent, learned, plan.observation_size, plan.action_counts[agent])
-        if not problem and plan.scenario.acts_only is None:
+        if not problem and learns:
             problem = _cannot_learn_on(plan, agent, learned, algorithm, document.algorithm)
         if problem:
             yield problem
+
+
+def _began_alike(document: PolicyDocument) -> bool:
+    """Whether the agents' networks were averaged as they learned, or at least started from the same parameters."""
+    learning = document.document.get("learning")
+    if isinstance(learning, dict) and learning.get("initial_parameters") == "common":
+        return True
+    try:
+        return load_algorithm(document.algorithm).shares_parameters
+    except ScenarioError:
+        return False
 
 
 def _cannot_learn_on(plan: Plan, agent: str, learned: LearnedAgent, algorithm: type[Algorithm], learned_by: str) -> str:

@@ -184,9 +184,14 @@ def test_another_algorithm_begins_with_the_networks_alone(tmp_path: Path, first:
     assert steps.tolist() == [2], "Adam counts the two rounds of this run alone"
 
 
-def test_what_an_algorithm_keeps_of_its_critic_begins_with_the_critic_it_was_given(tmp_path: Path, first: Path) -> None:
+def test_what_an_algorithm_keeps_of_its_critic_begins_with_the_critic_it_was_given(tmp_path: Path) -> None:
+    trained(tmp_path / "first", 3, {"learning.initial_parameters": "common"})
     unmoved = {"learning.actor_learning_rate": 1e-30, "learning.critic_learning_rate": 1e-30}
-    settings = {"initial_policy": str(first), "algorithm.name": "dna-marl", "exchange.skip_probability": 1.0}
+    settings = {
+        "initial_policy": str(tmp_path / "first"),
+        "algorithm.name": "dna-marl",
+        "exchange.skip_probability": 1.0,
+    }
     try_out(scenario_of(1, settings | unmoved), tmp_path / "run")
     document, after = read_policy(tmp_path / "run" / "policy")
     training = read_training(tmp_path / "run" / "policy", document)
@@ -252,6 +257,15 @@ def test_policies_that_were_never_held_are_missed_by_name(tmp_path: Path) -> Non
     assert str(caught.value).endswith(
         "agent-0 is to hold a policy for agent-1, and has none: it has learned with independent, for agent-0"
     )
+
+
+@pytest.mark.parametrize("name", ["policy-sharing", "value-parameter-sharing", "networked-actor-critic", "dna-marl"])
+def test_networks_that_never_belonged_together_are_not_averaged(name: str, tmp_path: Path, first: Path) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        make_plan(scenario_of(2, {"algorithm.name": name, "initial_policy": str(first)}))
+    assert str(caught.value).endswith("belong together, and with anticipation-sharing each has started from its own")
+    trained(tmp_path / "averaged", 1, {"algorithm.name": "policy-sharing"})
+    make_plan(scenario_of(2, {"algorithm.name": name, "initial_policy": str(tmp_path / "averaged")}))
 
 
 @pytest.mark.parametrize(
