@@ -19,13 +19,12 @@ class InEdge:
         heard: Shares used in their round.
         missing: Shares that were not there when their round closed.
         late: Of these, shares that came afterwards.
-        rejected: Shares that were not to be used.
         skipped: Rounds in which the two did not exchange.
         newest: The newest share, if such are reused.
     """
 
     def __init__(self) -> None:
-        self.heard = self.missing = self.late = self.rejected = self.skipped = 0
+        self.heard = self.missing = self.late = self.skipped = 0
         self.newest: Arrays | None = None
         self._newest_round = (-1, -1)
         self._missed: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED_ROUNDS)

@@ -54,8 +54,6 @@ from broker.wire.messages import (
 )
 from broker.wire.records import (
     EndingRecord,
-    EventKind,
-    EventRecord,
     Fate,
     FinishedRecord,
     JoinedRecord,
@@ -369,8 +367,8 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
         """Go on to the next round, and through all that need not wait; after the last, say that the agent is ready."""
         commands: list[Command] = []
         for number in range(self._sharing.current.number + 1, self._config.rounds):
-            opened, said = self._open_round(episode, number)
-            commands += said
+            opened, shares = self._open_round(episode, number)
+            commands += shares
             if not self._sharing.complete:
                 self._pending = _Pending(ended_at, now, episode, opened)
                 self.deadline = ended_at + (number + 1) * self._config.exchange.patience_s
@@ -379,20 +377,17 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
             commands += self._close_round(opened)
         return commands + self._get_ready(now)
 
-    def _open_round(self, episode: EpisodeT, number: int) -> tuple[OpenedT, list[Command]]:
+    def _open_round(self, episode: EpisodeT, number: int) -> tuple[OpenedT, list[Send]]:
         name = RoundName(self._latest.episode, number)
         partners = self._sharing.partners(name)
         opened = self._learner.open_round(episode, number, partners)
-        commands: list[Command] = [
+        self._sharing.open(name, partners, opened.outgoing)
+        shares = [
             Send(partner, Share.of(*name, arrays))
             for partner, arrays in opened.outgoing.items()
             if partner not in self._sharing.gone
         ]
-        for source, reason in self._sharing.open(name, partners, opened.outgoing).items():
-            text = f"{self._where()}: {reason}"
-            commands.append(Report(EventRecord(self.name, EventKind.REJECTED, source, text)))
-            commands.append(Report(self._ending(source, name, Fate.REJECTED, text)))
-        return opened, commands
+        return opened, shares
 
     def _take_share(self, source: str, message: Share, now: float) -> list[Command]:
         name, episodes = RoundName(message.episode, message.round), self._config.episodes

@@ -3,7 +3,8 @@
 A round is opened, hears shares, and is closed:
 
     open   says from whom shares are expected, and hears what was kept for the round
-    hear   takes a share: in its round it is heard, before it it is kept, after it it may be late
+    hear   takes a share: in its round it is heard, before it it is kept, after it it may be late; one that the neighbor
+           cannot send is refused whenever it comes, so what is heard does not hang on when
     close  hands over what was heard, and counts what was and what is missing
 """
 
@@ -63,7 +64,7 @@ class ClosedRound(NamedTuple):
 
     Attributes:
         shares: By partner, those heard.
-        stale: By partner, the newest share of older rounds from each that is missing, if such are reused.
+        stale: By partner, the newest share of older rounds from each that is missing and not gone, if such are reused.
         expected: How many were waited for.
     """
 
@@ -111,29 +112,21 @@ class Sharing:
         for past in [name for name in self._kept if name.episode < episode]:
             del self._kept[past]
 
-    def open(self, name: RoundName, partners: tuple[str, ...], outgoing: Container[str]) -> dict[str, str]:
+    def open(self, name: RoundName, partners: tuple[str, ...], outgoing: Container[str]) -> None:
         """Open a round, and hear what was kept for it.
 
         Args:
             name: The round.
             partners: With whom the agent exchanges in it.
             outgoing: Those of them that it has anything to tell, and so to hear from.
-
-        Returns:
-            By neighbor, why what it had sent too early is no share; it counts as rejected.
         """
         self.current, self._open = name, True
-        self._partners, self._heard, refused = partners, {}, {}
+        self._partners, self._heard = partners, {}
         self._expected = tuple(partner for partner in partners if partner in outgoing)
         for neighbor, edge in self.edges.items():
             edge.skipped += neighbor not in partners
         for source, arrays in self._kept.pop(name, {}).items():
-            try:
-                self._hear_now(source, arrays)
-            except ProtocolViolation as violation:
-                self.edges[source].rejected += 1
-                refused[source] = str(violation)
-        return refused
+            self._hear_now(source, arrays)
 
     def hear(self, source: str, name: RoundName, arrays: Arrays) -> Arrival:
         """Take the share of a neighbor for a round.
@@ -141,11 +134,15 @@ class Sharing:
         Raises:
             ProtocolViolation: `source` cannot have sent it; nothing was changed.
         """
-        if self._open and name == self.current:
+        is_open = self._open and name == self.current
+        if name <= self.current and not is_open:
+            return self._hear_late(source, name, arrays)
+        if source not in (self._partners if is_open else self.partners(name)):
+            raise ProtocolViolation(f"{source} shares in a round in which the two do not exchange")
+        self._check_share(source, arrays)
+        if is_open:
             self._hear_now(source, arrays)
             return Arrival.HEARD
-        if name <= self.current:
-            return self._hear_late(source, name, arrays)
         self._kept[name].setdefault(source, arrays)
         return Arrival.KEPT
 
@@ -163,12 +160,12 @@ class Sharing:
         """Close the open round: count what was heard and what is missing, and hand it over in the partners' order."""
         self._open = False
         shares = {source: self._heard[source] for source in self._expected if source in self._heard}
-        newest = {source: self.edges[source].newest for source in self._expected if source not in shares}
-        for source in self._expected:
-            if source in shares:
-                self.edges[source].heard += 1
-            else:
-                self.edges[source].note_missing(self.current)
+        missing = [source for source in self._expected if source not in shares]
+        newest = {source: self.edges[source].newest for source in missing if source not in self.gone}
+        for source in shares:
+            self.edges[source].heard += 1
+        for source in missing:
+            self.edges[source].note_missing(self.current)
         stale = {source: arrays for source, arrays in newest.items() if arrays is not None}
         return ClosedRound(shares, stale, len(self._expected))
 
@@ -181,7 +178,6 @@ class Sharing:
                 heard=edge.heard,
                 late=edge.late,
                 missing=edge.missing,
-                rejected=edge.rejected,
                 skipped=edge.skipped,
             )
             for neighbor, edge in self.edges.items()
@@ -203,9 +199,6 @@ class Sharing:
         return {name: each for name, each in state.arrays.items() if not is_of_edges(name)}
 
     def _hear_now(self, source: str, arrays: Arrays) -> None:
-        if source not in self._partners:
-            raise ProtocolViolation(f"{source} shares in a round in which the two do not exchange")
-        self._check_share(source, arrays)
         if source in self._expected:  # else the two have no samples in common, and only the other one does not know
             self._heard.setdefault(source, arrays)
             if self.reuses:
