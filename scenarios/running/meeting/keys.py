@@ -192,13 +192,14 @@ def everybodys_peers(plan: Plan) -> dict[str, tuple[str, ...]]:
 
 
 def _addresses(config: TransportConfig) -> list[Address]:
+    """Where the run's participants connect to; a broker or forwarder of its own stands where everybody listens."""
+    zeromq = config.zeromq
+    listening = [Address("tcp", zeromq.host, zeromq.base_port)] if zeromq.scheme == "tcp" else []
     if config.kind == "mqtt":
-        return [_parsed(address) for address in config.mqtt.addresses]
-    if config.zeromq.mode == "forwarder" and config.zeromq.forwarder:
-        return [_parsed(config.zeromq.forwarder)]
-    given = () if config.zeromq.mode == "forwarder" else config.zeromq.addresses.values()
-    listening = [Address("tcp", config.zeromq.host, config.zeromq.base_port)] if config.zeromq.scheme == "tcp" else []
-    return [*map(_parsed, given), *listening]
+        return [_parsed(address) for address in config.mqtt.addresses] or listening
+    if zeromq.mode == "forwarder":
+        return [_parsed(zeromq.forwarder)] if zeromq.forwarder else listening
+    return [*map(_parsed, zeromq.addresses.values()), *listening]
 
 
 def _hosts(config: TransportConfig) -> set[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 from runs import (
     TINY,
     children_of,
@@ -22,12 +23,19 @@ from runs import (
     until,
 )
 
+from broker.addresses import parse_address
 from broker.errors import UserError
+from broker.security.mqtt_access import BROKER, CERTIFICATE
+from broker.security.validity import certificates_in
 from scenarios.document.loading import load_scenario
+from scenarios.document.plan import Plan
 from scenarios.document.planning import make_plan
+from scenarios.document.wiring import Wiring
 from scenarios.results.folder import RunFolder
 from scenarios.results.reader import read_store
-from scenarios.running.meeting.keys import given_keys, make_keys, own_keys, run_of_keys
+from scenarios.running.fleet import Fleet, parse_fleet
+from scenarios.running.hosts.fleet_site import FleetSite, fleet_plan
+from scenarios.running.meeting.keys import given_keys, make_keys, needs_keys, own_keys, run_of_keys
 from scenarios.running.procfs import is_alive
 
 PLAN = make_plan(load_scenario("exchange-quick", {"transport.security.mode": "on"}))
@@ -35,6 +43,13 @@ NAME = "exchange-quick-aaaaaaaa"
 SCENARIO = ("exchange-quick", "--episodes", "40", *TINY, "--set", 'transport.security.mode="on"')
 SCENARIO += ("--set", "learning.rounds=1", "--set", "environment.steps=3", "--set", "recovery.checkpoint_every=1")
 FIGURES = ("curve_digest", "weights_digest", "episodes", "rejected", "complete")
+
+
+TRANSPORTS = {
+    "zeromq": {},
+    "forwarder": {"transport.zeromq.mode": "forwarder"},
+    "mqtt": {"transport.kind": "mqtt"},
+}
 
 
 class PowerLost(BaseException):
@@ -181,3 +196,36 @@ def test_permissions_are_for_the_topics_of_one_run(tmp_path):
     topics = [line.split()[2] for line in granted if line.startswith("topic ")]
     assert topics
     assert all(each.startswith(f"foretell/{NAME}/") for each in topics)
+
+
+def fleet_of(launcher: str, board: str) -> Fleet:
+    text = f'[launcher]\ndial = "{launcher}"\n[pi]\nssh = "pi"\ndial = "{board}"\nparticipants = ["*"]\n'
+    return parse_fleet(text)
+
+
+def over_hosts(transport: str, launcher: str = "192.0.2.1", board: str = "192.0.2.2") -> Plan:
+    """A run whose participants are on a board, as its hosts and their launcher see it."""
+    return fleet_plan(fleet_of(launcher, board), make_plan(load_scenario("exchange-quick", TRANSPORTS[transport])))
+
+
+def named_by_certificate(keys: Path) -> set[str]:
+    """Under which names the broker of a run believes to be reached."""
+    (certificate,) = certificates_in(keys / BROKER / CERTIFICATE)
+    named = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return set(named.get_values_for_type(x509.DNSName)) | set(map(str, named.get_values_for_type(x509.IPAddress)))
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_run_over_hosts_has_keys_whatever_carries_its_messages(transport):
+    assert needs_keys(over_hosts(transport).scenario.transport)
+    assert not needs_keys(over_hosts(transport, "127.0.0.1", "127.0.0.1").scenario.transport)
+
+
+@pytest.mark.parametrize("launcher", ["192.0.2.1", "laptop.local", "2001:db8::1"])
+def test_the_certificate_of_a_runs_own_broker_names_the_host_that_participants_dial(tmp_path, launcher):
+    plan, fleet = over_hosts("mqtt", launcher), fleet_of(launcher, "192.0.2.2")
+    make_keys(plan, tmp_path / "keys", NAME)
+    site = FleetSite(plan, fleet, {}, {}, lambda: None)
+    dialled = parse_address(site.there(Wiring(NAME, broker="mqtts://0.0.0.0:8883")).broker, "mqtts")
+    assert dialled.host == launcher
+    assert dialled.host in named_by_certificate(tmp_path / "keys")
