@@ -56,7 +56,8 @@ class Inbox:
         while envelopes := self._transport.poll(0.0):
             for envelope in envelopes:
                 if type(envelope.message) is Metrics:
-                    self._seen[envelope.source] = self._clock()
+                    if envelope.source in self._unfinished:
+                        self._seen[envelope.source] = self._clock()
                     records += self._checked(envelope.source, envelope.message)
             self._transport.wait(0.0)
         for record in records:

@@ -224,3 +224,11 @@ def test_a_good_record_is_taken_beside_a_forged_one(meeting: Meeting) -> None:
     meeting.say(ENVIRONMENT, pack([JoinedRecord(ONE), EpisodeRecord(0, RETURNS, 1, 0)]))
     until(lambda: meeting.rejected() == 1, "refusing one")
     assert meeting.observer.progress().episode == 1
+
+
+def test_who_has_finished_is_watched_no_more_whatever_it_still_says(meeting: Meeting) -> None:
+    meeting.say(ONE, pack([FinishedRecord(ONE, DIGEST), JoinedRecord(OTHER)]))
+    until(lambda: meeting.rejected() == 1, "hearing that it has finished")
+    meeting.say(ONE, pack([EdgeRecord(ONE, OTHER, sent=3), JoinedRecord(OTHER)]))
+    until(lambda: meeting.rejected() == 2, "hearing its totals")
+    assert meeting.inbox.silent().keys() == {*PLAN.participants} - {ONE}
