@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
+
+_FEW = 64
 
 
 class Timers:
     """The latest timer of each of many names.
 
-    A timer that was set anew, or taken back, stays in the heap until its time comes, and counts for nothing then.
+    A timer that was set anew, or taken back, counts for nothing. It stays in the heap until its time comes, or until
+    most of the heap is such timers: there may be one for each message, minutes ahead of the clock.
     """
 
     def __init__(self) -> None:
@@ -24,6 +27,9 @@ class Timers:
         else:
             self._at[name] = at
             heappush(self._heap, (at, name))
+            if len(self._heap) > 2 * len(self._at) + _FEW:
+                self._heap = [(at, name) for name, at in self._at.items()]
+                heapify(self._heap)
 
     def next(self) -> float | None:
         """The earliest time at which anybody has something to do, or None."""
