@@ -96,3 +96,8 @@ def matching(fault: ProcessFaultConfig, names: Sequence[str]) -> tuple[str, ...]
 def episode_occasion(episode: int) -> str:
     """What the ledger calls the moment before an episode."""
     return f"episode {episode}"
+
+
+def second_occasion(seconds: float) -> str:
+    """What the ledger calls a moment, by the seconds since the run began or was resumed."""
+    return f"second {seconds:.15g}"

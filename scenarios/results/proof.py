@@ -30,7 +30,13 @@ from broker.faults.selector import touches
 from broker.wire.messages import ENVIRONMENT, OBSERVER
 from broker.wire.records import EdgeRecord, FaultCount, ProcessFaultRecord
 from scenarios.document.plan import Plan
-from scenarios.document.process_faults import LateJoinConfig, ProcessFaultConfig, episode_occasion, matching
+from scenarios.document.process_faults import (
+    LateJoinConfig,
+    ProcessFaultConfig,
+    episode_occasion,
+    matching,
+    second_occasion,
+)
 from scenarios.document.scenario import Scenario
 from scenarios.results.answers import EdgeFates
 from scenarios.results.played import with_live_faults
@@ -215,8 +221,8 @@ def check_strikes(
         if isinstance(fault, LateJoinConfig):
             occasions, wanted = ["start"], len(victims)
         else:
-            occasions, wanted = [episode_occasion(each) for each in fault.at_episodes], len(victims)
-            wanted = 1 if fault.pick == "one" else wanted
+            occasions = [*map(episode_occasion, fault.at_episodes), *map(second_occasion, fault.at_s)]
+            wanted = 1 if fault.pick == "one" else len(victims)
             if not occasions and not any(of == name for of, _ in struck):
                 sentences.append(f"fault {name}: never struck; the run was over before its time")
         for occasion in occasions:

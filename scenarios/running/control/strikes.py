@@ -23,6 +23,7 @@ from scenarios.document.process_faults import (
     StrikingConfig,
     episode_occasion,
     matching,
+    second_occasion,
 )
 from scenarios.running.substrate import ProcessControl
 
@@ -119,13 +120,13 @@ class ProcessFaults:
         """The strikes that are due by a time since the run began, or was resumed, and have not been."""
         found = []
         for fault in self._faults:
-            due = [self._strike(fault, _second(at_s)) for at_s in fault.at_s if at_s <= seconds]
+            due = [self._strike(fault, second_occasion(at_s)) for at_s in fault.at_s if at_s <= seconds]
             if (
                 fault.every_s is not None
                 and (period := int(seconds / fault.every_s)) > self._periods[name_of_fault(fault)]
             ):
                 self._periods[name_of_fault(fault)] = period
-                due.append(self._aimed(fault, _second(period * fault.every_s)))
+                due.append(self._aimed(fault, second_occasion(period * fault.every_s)))
             found += [strike for strike in due if strike is not None]
         return found
 
@@ -196,7 +197,3 @@ def carry_out(strike: Strike, control: ProcessControl) -> list[ProcessFaultRecor
         case CheckpointLossConfig():
             newest = strike.config.newest
             return [record(victim, control.lose_checkpoints(victim, newest)) for victim in strike.victims]
-
-
-def _second(seconds: float) -> str:
-    return f"second {seconds:g}"

@@ -52,7 +52,7 @@ class NodeControl:
         pid = self._found.stop() if victim == BROKER else self._nodes.stop(victim)
         if pid is None:
             return GONE
-        self._stopped_until[victim] = self._clock() + for_s
+        self._stopped_until[victim] = max(self._stopped_until.get(victim, 0.0), self._clock() + for_s)
         return f"stopped for {for_s:g} s (process {pid})"
 
     def lose_checkpoints(self, victim: str, newest: int) -> str:

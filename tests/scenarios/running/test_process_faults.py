@@ -12,12 +12,16 @@ import pytest
 from runs import TINY, foretell, need_mosquitto, simulate_here, summary
 
 from broker.errors import ScenarioError
+from broker.own_clock import OwnClock
 from broker.wire.records import ProcessFaultRecord
 from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
 from scenarios.document.process_faults import CheckpointLossConfig, CrashConfig, LateJoinConfig, StopConfig
+from scenarios.document.wiring import Wiring
 from scenarios.results.proof import check_strikes
 from scenarios.running.control.strikes import ProcessFaults, Strike, carry_out
+from scenarios.running.launched.node_control import NodeControl
+from scenarios.running.meeting.meeting import Meeting
 
 NAMES = ("environment", "agent-0", "agent-1", "agent-2", "broker")
 SCENARIO = (
@@ -181,6 +185,17 @@ def test_hands_do_what_the_fault_asks_for_and_every_victim_is_written_down() -> 
         (crash(at_episodes=(4, 9)), [("crash", "episode 4", "agent-1")], "struck 0 of 1 participant at episode 9"),
         (crash(participants=("agent-*",), at_episodes=(4,)), [("crash", "episode 4", "agent-1")], "struck 1 of 3"),
         (crash(every_s=5.0), [], "never struck; the run was over before its time"),
+        (crash(at_s=(5, 60)), [("crash", "second 5", "agent-1")], "struck 0 of 1 participant at second 60"),
+        (
+            crash(at_s=(1e6, 1e6 + 0.5)),
+            [("crash", "second 1000000", "agent-1")],
+            "struck 0 of 1 participant at second 100",
+        ),
+        (
+            crash(at_episodes=(2,), at_s=(1000,)),
+            [("crash", "episode 2", "agent-1")],
+            "struck 0 of 1 participant at second 1000",
+        ),
         (LateJoinConfig(kind="late-join", participants=("agent-1",), by_s=1.0), [], "struck 0 of 1"),
     ],
 )
@@ -191,12 +206,40 @@ def test_a_strike_that_was_asked_for_and_is_not_in_the_ledger_is_a_sentence(
     assert sentence in said
 
 
+def test_every_strike_of_seconds_is_in_the_ledger_under_a_name_of_its_own() -> None:
+    fault = crash(at_s=(0.1, 3, 100_000.1, 100_000.2, 2e6, 2e6 + 1))
+    struck = ProcessFaults([fault], 1, NAMES).until(3e6)
+    assert len({strike.occasion for strike in struck}) == 6
+    found = [ProcessFaultRecord(strike.name, strike.occasion, "agent-1", "") for strike in struck]
+    assert check_strikes([fault], found, NAMES) == []
+
+
 def test_all_strikes_in_the_ledger_are_well() -> None:
     picked = crash(name="one", participants=("agent-*",), pick="one", at_episodes=(4,))
     found = [
         ProcessFaultRecord(fault, "episode 4", f"agent-{number}", "") for number, fault in ((1, "crash"), (2, "one"))
     ]
     assert check_strikes([crash(at_episodes=(4,)), picked], found, NAMES) == []
+
+
+def test_who_is_stopped_twice_at_once_goes_on_when_the_longer_stop_is_over() -> None:
+    class OneNode:
+        went_on: tuple[str, ...] = ()
+
+        def stop(self, _name: str) -> int:
+            return 7
+
+        def go_on(self, name: str) -> None:
+            self.went_on += (name,)
+
+    nodes, seconds = OneNode(), 10.0
+    control = NodeControl(nodes, Meeting(Wiring("run"), None, print), {}, OwnClock(lambda: seconds, lambda: seconds))
+    for for_s in (1.0, 5.0, 2.0):
+        control.stop("agent-0", for_s)
+    control.let_go_on(14.9)
+    assert nodes.went_on == ()
+    control.let_go_on(15.0)
+    assert nodes.went_on == ("agent-0",)
 
 
 # The document
@@ -332,4 +375,4 @@ def test_a_fault_that_came_too_late_to_strike_fails_the_run(tmp_path: Path) -> N
     table = faults({"kind": "crash", "participants": ["agent-0"], "at_s": [3600.0]})
     done = foretell("simulate", *SCENARIO, *table, "--out", str(tmp_path / "run"))
     assert done.returncode == 4
-    assert "fault crash: never struck; the run was over before its time" in done.stderr
+    assert "fault crash: struck 0 of 1 participant at second 3600" in done.stderr
