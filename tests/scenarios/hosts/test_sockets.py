@@ -11,9 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from limits import LIMIT_S
 from ports import free_port
 from runs import until
 
+from broker.addresses import parse_address
 from broker.arithmetic.version import ARITHMETIC
 from broker.errors import AddressInUse
 from broker.release import FORETELL
@@ -107,6 +109,28 @@ def test_what_is_sent_arrives_whole_though_both_pipes_are_full(echoing):
     assert over(carrier)
     with pytest.raises(BrokenPipeError):
         carrier.write(b"more")
+
+
+@pytest.mark.processes
+def test_a_long_frame_arrives_whole_both_ways(echoing):
+    carrier = dial(echoing)
+    content = bytes(range(256)) * 20_001
+    carrier.write(content)
+    assert receive(carrier, len(content)) == content
+    assert over(carrier)
+
+
+@pytest.mark.processes
+def test_who_has_no_key_cannot_send_what_fills_the_memory_of_a_host(echoing):
+    place = parse_address(echoing.address, "tcp")
+    with socket.create_connection((place.host, place.port), LIMIT_S) as stranger:
+        stranger.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"CURVE".ljust(20, b"\0") + bytes(32))
+        stranger.sendall(b"\x06" + (1 << 33).to_bytes(8))  # a command of 8 GiB begins
+        heard = 0
+        with suppress(ConnectionResetError):
+            while arrived := stranger.recv(64):
+                heard += len(arrived)
+    assert heard <= 64, "nothing but the greeting"
 
 
 @pytest.mark.processes

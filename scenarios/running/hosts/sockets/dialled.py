@@ -17,7 +17,7 @@ from broker.transports.zeromq.doorkeeper import call_with
 from scenarios.running.fleet import LAUNCHER, HostConfig
 from scenarios.running.hosts.bundle import CONTROL
 from scenarios.running.hosts.carrier import Dial
-from scenarios.running.hosts.sockets.watched import FAILED, JOINED, LEFT, Socket, heard, opened, watched
+from scenarios.running.hosts.sockets.watched import FAILED, JOINED, LEFT, PIECE_BYTES, Socket, heard, opened, watched
 
 _CONNECTS_WITHIN_S = 10.0
 _GOES_WITHIN_S = 3.0
@@ -66,7 +66,7 @@ class Dialled:
         self._poller = zmq.Poller()
         for each in (self._socket, self._events, self._hears):
             self._poller.register(each, zmq.POLLIN)
-        self._why, self._unsent = "", b""
+        self._why, self._unsent = "", memoryview(b"")
         self._connected, self._closing, self._over = False, False, Event()
 
     def write(self, frame: bytes) -> None:
@@ -126,9 +126,9 @@ class Dialled:
             self._hears.recv(_RINGS)
         with suppress(Empty, zmq.Again):  # without a peer, which is known a moment later, nothing can be sent
             while True:
-                self._unsent = self._unsent or self._outgoing.get_nowait()
-                self._socket.send(self._unsent, zmq.NOBLOCK)
-                self._unsent = b""
+                self._unsent = self._unsent or memoryview(self._outgoing.get_nowait())
+                self._socket.send(self._unsent[:PIECE_BYTES], zmq.NOBLOCK)
+                self._unsent = self._unsent[PIECE_BYTES:]
         if self._socket in ready:
             return self._socket.recv()
         if self._events not in ready:

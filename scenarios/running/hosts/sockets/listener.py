@@ -20,10 +20,9 @@ from broker.transports.zeromq.sockets import bind
 from scenarios.running.hosts.bundle import CONTROL, Bundle
 from scenarios.running.hosts.sockets.service_manager import ALIVE, READY, ServiceManager
 from scenarios.running.hosts.sockets.serving import Serving
-from scenarios.running.hosts.sockets.watched import FAILED, LEFT, Socket, heard, opened, watched
+from scenarios.running.hosts.sockets.watched import FAILED, LEFT, PIECE_BYTES, Socket, heard, opened, watched
 
 _LOOK_EVERY_S = 0.5
-_CHUNK = 1 << 20
 _ENDS_WITHIN_S = 15.0
 _TOLD_EVERY_S = 60.0
 _TURNED_AWAY = {
@@ -142,7 +141,7 @@ class Listener:
 
     def _answer(self, serving: Serving) -> None:
         """Hand an answer back, or the end of all answers."""
-        content = os.read(serving.output, _CHUNK)
+        content = os.read(serving.output, PIECE_BYTES)
         if serving.launcher:
             try:
                 self._socket.send_multipart([serving.launcher, content])

@@ -9,6 +9,10 @@ import zmq
 
 Socket = zmq.Socket[bytes]
 
+PIECE_BYTES = 1 << 20
+"""The longest message of such a socket. It carries a stream of bytes, so what is longer goes in pieces."""
+
+_AROUND_A_PIECE_BYTES = 1 << 10
 _EVENT = struct.Struct("=HI")
 _IDLE_S, _AGAIN_S, _TIMES = 10, 10, 3
 FAILED = (
@@ -20,12 +24,16 @@ JOINED, LEFT = int(zmq.EVENT_HANDSHAKE_SUCCEEDED), int(zmq.EVENT_DISCONNECTED)
 
 
 def opened(context: zmq.Context[Socket], kind: int) -> Socket:
-    """A socket that keeps all that it is given, and notices a peer that is gone without a word."""
+    """A socket that keeps all that it is given, and notices a peer that is gone without a word.
+
+    Who sends a longer message loses its connection, before anybody knows who it is.
+    """
     socket = context.socket(kind)
     for option, value in (
         (zmq.LINGER, 0),
         (zmq.SNDHWM, 0),
         (zmq.RCVHWM, 0),
+        (zmq.MAXMSGSIZE, PIECE_BYTES + _AROUND_A_PIECE_BYTES),
         (zmq.TCP_KEEPALIVE, 1),
         (zmq.TCP_KEEPALIVE_IDLE, _IDLE_S),
         (zmq.TCP_KEEPALIVE_INTVL, _AGAIN_S),
