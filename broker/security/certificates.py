@@ -73,6 +73,12 @@ def make_server_certificate(common_name: str, hosts: Sequence[str]) -> ServerCer
     return ServerCertificate(authority.public_bytes(pem), certificate.public_bytes(pem), secret)
 
 
+def is_for(certificate: x509.Certificate, hosts: Sequence[str]) -> bool:
+    """Whether a certificate of `make_server_certificate` names all of `hosts`."""
+    named = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return {_host(host) for host in hosts} <= set(named)
+
+
 def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 

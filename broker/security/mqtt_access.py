@@ -22,7 +22,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from broker.errors import UserError
-from broker.security.certificates import make_server_certificate
+from broker.files import sync, sync_tree
+from broker.security.certificates import ServerCertificate, is_for, make_server_certificate
+from broker.security.validity import certificates_in
 from broker.text_files import read_text
 from broker.wire.messages import topic
 
@@ -82,21 +84,47 @@ def make_mqtt_access(folder: Path, run: str, peers: Mapping[str, Sequence[str]],
             own = folder / name
             _make_private(own)
             _write(own / _CREDENTIALS, json.dumps({"username": name, "password": password}).encode())
-            _write(own / AUTHORITY, server.authority)
         own = folder / BROKER
         _make_private(own)
         hashed = [f"{name}:{_hash(password)}\n" for name, password in passwords.items()]
         _write(own / PASSWORDS, "".join(hashed).encode())
         _write(own / PERMISSIONS, _permissions(run, peers).encode())
-        _write(own / AUTHORITY, server.authority)
+        _write_authority(folder, server)
         _write(own / CERTIFICATE, server.certificate)
-        _write(own / KEY, server.key)
     except FileExistsError as error:
         msg = f"{error.filename} exists already: delete the folder {folder} or choose another for new keys"
         raise UserError(msg) from None
     except OSError as error:
         msg = f"cannot write keys to {folder}: {error}"
         raise UserError(msg) from None
+
+
+def renew_certificate(folder: Path, run: str, hosts: Sequence[str]) -> None:
+    """Make certificates anew where the broker's does not name all of `hosts`; passwords and permissions stay.
+
+    The broker's own goes first and comes last: where that was cut, it is not there, and all are made once more.
+
+    Args:
+        folder: Where `make_mqtt_access` wrote.
+        run: As there.
+        hosts: As there.
+
+    Raises:
+        UserError: A host cannot stand in a certificate.
+        OSError: They cannot be written.
+    """
+    own = folder / BROKER
+    if any(is_for(each, hosts) for each in certificates_in(own / CERTIFICATE)):
+        return
+    server = make_server_certificate(f"foretell {run}", hosts)
+    (own / CERTIFICATE).unlink(missing_ok=True)
+    sync(own)
+    for path in (own / KEY, *folder.glob(f"*/{AUTHORITY}")):
+        path.unlink(missing_ok=True)
+    _write_authority(folder, server)
+    sync_tree(folder)
+    _write(own / CERTIFICATE, server.certificate)
+    sync_tree(own)
 
 
 def read_mqtt_credentials(folder: Path) -> MqttCredentials:
@@ -146,6 +174,14 @@ def _parse(text: str, path: Path, authority: Path | None) -> MqttCredentials:
         f'expected {{"username": ..., "password": ...}} in {path}, found something else: copy it again or make new keys'
     )
     raise UserError(msg)
+
+
+def _write_authority(folder: Path, server: ServerCertificate) -> None:
+    """Write what everybody with a password checks the broker's certificate with, and the broker's secret key."""
+    own = folder / BROKER
+    for holder in (*(path.parent for path in folder.glob(f"*/{_CREDENTIALS}")), own):
+        _write(holder / AUTHORITY, server.authority)
+    _write(own / KEY, server.key)
 
 
 def _permissions(run: str, peers: Mapping[str, Sequence[str]]) -> str:

@@ -42,6 +42,8 @@ def needs_keys(config: TransportConfig) -> bool:
 def own_keys(plan: Plan, folder: Path, run: str) -> Path:
     """The folder of keys that a run makes for itself: those that are there already when it is resumed, else new ones.
 
+    Where the run's broker is dialled under another address than before, its certificate alone is made anew.
+
     Args:
         plan: What runs.
         folder: Where they are, or where to make them.
@@ -52,6 +54,13 @@ def own_keys(plan: Plan, folder: Path, run: str) -> Path:
     """
     if _made_for(folder) != _digest(plan, run):
         make_keys(plan, folder, run)
+        return folder
+    from broker.security.mqtt_access import renew_certificate  # noqa: PLC0415 - as below
+
+    try:
+        renew_certificate(folder, run, _hosts(plan.scenario.transport))
+    except OSError as error:
+        raise _unwritten(folder, error) from None
     return folder
 
 
@@ -108,13 +117,16 @@ def make_keys(plan: Plan, folder: Path, run: str) -> None:
             raise UserError(msg)
         with _whole_or_unfinished(_digest(plan, run), folder):
             peers = everybodys_peers(plan)
-            make_mqtt_access(folder, run, peers, sorted(_hosts(plan.scenario.transport)))
+            make_mqtt_access(folder, run, peers, _hosts(plan.scenario.transport))
             make_curve_keys(folder, with_forwarder(peers))
             for own in [path for path in folder.iterdir() if path.is_dir()]:
                 (own / _RUN).write_text(f"{run}\n", encoding="ascii")
     except OSError as error:
-        msg = f"cannot write keys to {folder}: {error.strerror}"
-        raise UserError(msg) from None
+        raise _unwritten(folder, error) from None
+
+
+def _unwritten(folder: Path, error: OSError) -> UserError:
+    return UserError(f"cannot write keys to {folder}: {error.strerror}")
 
 
 @contextmanager
@@ -143,9 +155,8 @@ def _made_for(folder: Path) -> str | None:
 
 
 def _digest(plan: Plan, run: str) -> str:
-    """SHA-256 of all that keys are made from."""
-    made_from = [run, everybodys_peers(plan), sorted(_hosts(plan.scenario.transport))]
-    return sha256(json.dumps(made_from).encode()).hexdigest()
+    """SHA-256 of all that keys and passwords are made from; where somebody is has no part in them."""
+    return sha256(json.dumps([run, everybodys_peers(plan)]).encode()).hexdigest()
 
 
 @contextmanager
@@ -202,8 +213,8 @@ def _addresses(config: TransportConfig) -> list[Address]:
     return [*map(_parsed, zeromq.addresses.values()), *listening]
 
 
-def _hosts(config: TransportConfig) -> set[str]:
-    return {address.host for address in _addresses(config) if address.scheme != IPC}
+def _hosts(config: TransportConfig) -> list[str]:
+    return sorted({address.host for address in _addresses(config) if address.scheme != IPC})
 
 
 def _parsed(address: str) -> Address:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import ssl
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from runs import (
 
 from broker.addresses import parse_address
 from broker.errors import UserError
-from broker.security.mqtt_access import BROKER, CERTIFICATE
+from broker.security.mqtt_access import AUTHORITY, BROKER, CERTIFICATE, KEY
 from broker.security.validity import certificates_in
 from scenarios.document.loading import load_scenario
 from scenarios.document.plan import Plan
@@ -215,6 +217,14 @@ def named_by_certificate(keys: Path) -> set[str]:
     return set(named.get_values_for_type(x509.DNSName)) | set(map(str, named.get_values_for_type(x509.IPAddress)))
 
 
+def believe_certificate(keys: Path) -> None:
+    """Check the broker's certificate and its secret key as a participant and the broker do."""
+    (certificate,) = certificates_in(keys / BROKER / CERTIFICATE)
+    for path in keys.glob(f"*/{AUTHORITY}"):
+        certificate.verify_directly_issued_by(*certificates_in(path))
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(keys / BROKER / CERTIFICATE, keys / BROKER / KEY)
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_run_over_hosts_has_keys_whatever_carries_its_messages(transport):
     assert needs_keys(over_hosts(transport).scenario.transport)
@@ -229,3 +239,39 @@ def test_the_certificate_of_a_runs_own_broker_names_the_host_that_participants_d
     dialled = parse_address(site.there(Wiring(NAME, broker="mqtts://0.0.0.0:8883")).broker, "mqtts")
     assert dialled.host == launcher
     assert dialled.host in named_by_certificate(tmp_path / "keys")
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize(("launcher", "board"), [("192.0.2.1", "192.0.2.7"), ("laptop.local", "192.0.2.2")])
+def test_a_run_that_goes_on_at_other_addresses_has_the_same_keys(tmp_path, transport, launcher, board):
+    first, keys = over_hosts(transport), tmp_path / "keys"
+    found = files(own_keys(first, keys, NAME))
+    assert files(own_keys(first, keys, NAME)) == found
+    moved = files(own_keys(over_hosts(transport, launcher, board), keys, NAME))
+    of_certificates = {path for path in found if path.endswith((AUTHORITY, CERTIFICATE, KEY))}
+    assert {path: moved[path] for path in moved.keys() - of_certificates} == {
+        path: found[path] for path in found.keys() - of_certificates
+    }
+    named = named_by_certificate(keys)
+    assert launcher in named
+    assert (moved == found) == (transport != "zeromq" and launcher == "192.0.2.1"), "the broker is where it was"
+
+
+@pytest.mark.long
+def test_a_certificate_that_was_cut_while_it_was_made_anew_is_made_once_more_and_believed(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)  # the moments count, not the disk
+    make_keys(over_hosts("mqtt"), tmp_path / "whole", NAME)
+    for moment in count():
+        keys = tmp_path / str(moment)
+        shutil.copytree(tmp_path / "whole", keys)
+        with monkeypatch.context() as patch:
+            lose_power_after(moment, patch)
+            try:
+                own_keys(over_hosts("mqtt", "192.0.2.9"), keys, NAME)
+                break
+            except PowerLost:
+                pass
+        own_keys(over_hosts("mqtt"), keys, NAME)  # at home again
+        assert "192.0.2.1" in named_by_certificate(keys)
+        believe_certificate(keys)
+    assert moment > 10
