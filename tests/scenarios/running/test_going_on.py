@@ -16,6 +16,7 @@ from agent_node.policy_folder import learned_until, read_document, read_policy
 from agent_node.trained_policy import load_policies
 from broker.errors import ParticipantDied, UserError
 from broker.participants.checkpoint import FileCheckpoints, State
+from broker.text_files import read_file
 from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
@@ -24,6 +25,7 @@ from scenarios.results.folder import RunFolder, held, make_run_folder
 from scenarios.results.observer import Observer
 from scenarios.results.reader import read_store
 from scenarios.results.summary import Summary
+from scenarios.running.control import live_faults
 from scenarios.running.control.run import run
 from scenarios.running.launched.launch import launched
 from scenarios.running.simulated.simulate import simulated
@@ -448,6 +450,34 @@ def test_a_fault_that_no_message_can_tell_of_is_not_added_and_the_run_goes_on(
     found = go(way, scenario_of(**settings), folders(), until=3, order=order, notes=notes)
     assert found.complete
     assert any(note.startswith("long was not changed: the faults in force would take 1") for note in notes)
+
+
+@each_way
+def test_an_order_that_is_taken_back_while_it_is_carried_out_ends_no_run(
+    folders: Callable[[], RunFolder], way: WayName
+) -> None:
+    class Notes(list[str]):
+        def append(self, note: str) -> None:
+            super().append(note)
+            if note.startswith("fault losses is added"):
+                (folder.orders / "1.json").unlink()
+
+    folder, notes = folders(), Notes()
+    assert go(way, scenario_of(), folder, until=3, order={"add": LOSSES}, notes=notes).complete
+    assert any(note.startswith("fault losses is added") for note in notes)
+
+
+def test_an_order_that_is_taken_back_before_it_is_read_is_no_word_to_anybody(
+    folders: Callable[[], RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_late(path: Path, most_bytes: int) -> bytes:
+        path.unlink()
+        return read_file(path, most_bytes)
+
+    monkeypatch.setattr(live_faults, "read_file", too_late)
+    notes: list[str] = []
+    assert go("simulate", scenario_of(), folders(), until=3, order={"add": LOSSES}, notes=notes).complete
+    assert notes == []
 
 
 def test_a_run_that_is_resumed_again_and_again_ends_as_one_that_was_never_interrupted(
