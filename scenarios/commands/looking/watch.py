@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import webbrowser
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
+from scenarios.commands.looking.browser import open_in_browser
 from scenarios.commands.screen import say
+from scenarios.results.temporary import temporary_folder
 from scenarios.watching.page.server import LOOPBACK, Listening, serve
 
 
@@ -24,8 +25,8 @@ def watch(root: Path, listen: str, port: int, *, opens: bool) -> None:
         say(f"watching {root}: {found.url}")
         if found.host != LOOPBACK:
             say("what it shows travels unencrypted, and whoever has the token may change faults", err=True)
-        if opens:
-            webbrowser.open(found.url)
+        if private is not None:
+            open_in_browser(found.url, private)
 
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt), temporary_folder() if opens else nullcontext() as private:
         serve(root, listen, port, tell)

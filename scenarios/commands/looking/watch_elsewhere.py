@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
-import webbrowser
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from broker.errors import AddressInUse, UserError
 from broker.free_ports import on_a_free_port
+from scenarios.commands.looking.browser import open_in_browser
 from scenarios.commands.screen import say
+from scenarios.results.temporary import temporary_folder
 from scenarios.running.hosts.ssh import explained
 
 _SHOWN = re.compile(r"http://127\.0\.0\.1:(?P<port>\d+)/(?P<rest>\S*)")
@@ -36,16 +37,16 @@ def watch_elsewhere(root: Path, elsewhere: str, port: int, *, opens: bool) -> No
     if scheme != "ssh" or not host or host.startswith("-"):
         msg = f"--on: expected ssh://HOST, such as ssh://pi@pi1.local, found {elsewhere!r}"
         raise UserError(msg)
-    with suppress(KeyboardInterrupt), _there(root, host) as (there, shown), ExitStack() as tunnel:
+    with suppress(KeyboardInterrupt), _there(root, host) as (there, shown), ExitStack() as kept:
 
         def forward(from_port: int) -> int:
-            tunnel.enter_context(_forwarded(host, from_port, int(shown["port"])))
+            kept.enter_context(_forwarded(host, from_port, int(shown["port"])))
             return from_port
 
         url = f"http://127.0.0.1:{forward(port) if port else on_a_free_port(forward)}/{shown['rest']}"
         say(f"watching {root} on {host}: {url}")
         if opens:
-            webbrowser.open(url)
+            open_in_browser(url, kept.enter_context(temporary_folder()))
         there.wait()
 
 

@@ -74,8 +74,11 @@ class Door:
         return hmac.compare_digest(found[0].encode(), self._token.encode())
 
     async def _admit(self, scope: Scope, send: Send) -> None:
-        """Give the cookie, and lead to the same page without the token, which so stands in no history."""
-        cookie = f"{self._cookie}={self._token}; Path=/; HttpOnly; SameSite=Strict"
+        """Give the cookie, and lead to the same page without the token, which so stands in no history.
+
+        A browser counts the file that `--open` gives it as another site, from which a strict cookie would not come.
+        """
+        cookie = f"{self._cookie}={self._token}; Path=/; HttpOnly; SameSite=Lax"
         path = scope.get("raw_path", b"/") or b"/"
         headers = [(b"set-cookie", cookie.encode()), (b"location", path), *_HEADERS]
         await send({"type": "http.response.start", "status": 303, "headers": headers})

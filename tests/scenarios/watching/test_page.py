@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
+import signal
 import socket
 import struct
 from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
 from browser import Window, browsing, chromium_path
@@ -238,6 +240,30 @@ def test_without_the_token_nothing_is_shown(url, path, token):
     status, headers = answered(f"http://{parts.netloc}{path}{'&' if '?' in path else '?'}{token}")
     assert status == 403
     assert "set-cookie" not in headers
+
+
+def test_the_browsers_command_line_has_no_token_but_a_file_for_this_user_alone_that_leads_to_the_page(
+    browser, tmp_path
+):
+    simulate_here(tmp_path / "run", "exchange-quick", "--episodes", "1", *TINY)
+    command, told = tmp_path / "browser", tmp_path / "told"
+    command.write_text(f'#!/bin/sh\necho "$@" > {told}.new\nmv {told}.new {told}\n')
+    command.chmod(0o700)
+    with start("watch", str(tmp_path / "run"), "--open", BROWSER=str(command)) as process:
+        until(told.exists, "the browser")
+        address = told.read_text().strip()
+        token = process.stdout.readline().strip().partition("token=")[2]
+        assert token
+        assert token not in address
+        page = Path(url2pathname(urlsplit(address).path))
+        assert [each.stat().st_mode & 0o777 for each in (page, page.parent)] == [0o600, 0o700]
+        opened = Window(browser, address)
+        expect(opened.page.locator(".agents tbody tr").first).to_be_visible()
+        assert token not in opened.page.url
+        opened.close()
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 0
+    assert not page.parent.exists()
 
 
 def test_a_socket_is_opened_with_the_cookie_and_from_this_page_alone(url):
