@@ -83,6 +83,7 @@ def _last_line_of(error: BaseException, module: str) -> str:
     for frame, number in traceback.walk_tb(error.__traceback__):
         if str(frame.f_globals.get("__name__")).partition(".")[0] == package:
             path = frame.f_code.co_filename
+            linecache.checkcache(path)
             line = on_one_line(linecache.getline(path, number, frame.f_globals))
             place = f" ({path.rpartition('/')[2]}, line {number}{f': {line}' if line else ''})"
     return place

@@ -9,7 +9,7 @@ import os
 import sys
 from hashlib import sha256
 from importlib import import_module
-from importlib.machinery import SourceFileLoader
+from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES, ExtensionFileLoader, FileFinder, SourceFileLoader
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -52,36 +52,50 @@ def digest_of(file: Path) -> str:
 
 
 def load_module(file: Path, name: str) -> ModuleType:
-    """Load the module `name` from its file, or from the package whose `__init__.py` the file is; once in a process.
+    """Load the module `name` from its file, or from the package whose `__init__.py` the file is.
+
+    One that is loaded is loaded again where its file has changed since, or is another one.
 
     Raises:
         ScenarioError: The name belongs to another module.
         ImportError: There is no such module; whatever else it raises passes, too.
+        OSError: The file cannot be read.
     """
-    top = name.partition(".")[0]
+    top, digest = name.partition(".")[0], digest_of(file)
     before = sys.modules.get(top)
-    if before is not None and isinstance(before.__spec__ and before.__spec__.loader, _Loader):
-        if before.__spec__ is not None and before.__spec__.origin == str(file):
+    spec = before.__spec__ if before is not None else None
+    if spec is not None and isinstance(spec.loader, _Loader):
+        if (spec.origin, spec.loader_state) == (str(file), digest):
             return import_module(name)
         _forget(top)
     if where := _elsewhere(top, file):
         problem = f"{file} has the name of another module ({where}), and would take its place: rename it"
         raise ScenarioError("environment.env", problem)
-    _execute(top, file)
+    _execute(top, file, digest)
     return import_module(name)
 
 
-def _execute(top: str, file: Path) -> None:
+def _execute(top: str, file: Path, digest: str) -> None:
     loader = _Loader(top, str(file))
     inside = [str(file.parent)] if file.name == PACKAGE else None
+    if inside:
+        _compile_inner_files(file.parent)
     spec = spec_from_file_location(top, file, loader=loader, submodule_search_locations=inside)
     assert spec is not None  # noqa: S101 - with a loader there is always one
+    spec.loader_state = digest
     module = sys.modules[top] = module_from_spec(spec)
     try:
         loader.exec_module(module)
     except BaseException:
         _forget(top)
         raise
+
+
+def _compile_inner_files(package: Path) -> None:
+    """Let what stands in the files of a package be compiled, too, in each of its folders."""
+    for folder in {path.parent for path in package.rglob("*.py")}:
+        extensions = (ExtensionFileLoader, EXTENSION_SUFFIXES)
+        sys.path_importer_cache[str(folder)] = FileFinder(str(folder), extensions, (_Loader, SOURCE_SUFFIXES))
 
 
 def _forget(top: str) -> None:

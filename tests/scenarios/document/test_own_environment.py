@@ -221,6 +221,29 @@ def test_what_stands_in_the_file_now_is_executed_whatever_bytecode_lies_beside_i
         del sys.modules["my_game"]
 
 
+def test_an_environment_that_was_edited_in_between_is_loaded_again_in_the_same_process(folder):
+    file, path = folder / "my_game.py", scenario(folder)
+    for number in (2, 3):  # of the same length, within the same second
+        file.write_text(environment(number))
+        assert size(path) == number
+
+
+def test_a_package_of_which_an_inner_file_was_edited_is_loaded_again_as_a_whole(folder):
+    package, path = folder / "my_package", scenario(folder, "my_package.game_v0")
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "game_v0.py").write_text(f"from my_package.sizes import SIZE\n{ENVIRONMENT}")
+    for number in (4, 5):  # of the same length, within the same second
+        (package / "sizes.py").write_text(f"SIZE = {number}")
+        assert size(path) == number
+
+
+def test_a_module_whose_file_is_as_it_was_is_loaded_once(folder):
+    file = folder / "my_game.py"
+    file.write_text("NUMBER = 1")
+    assert load_module(file, "my_game") is load_module(file, "my_game")
+
+
 # What is said when it cannot be had
 
 
@@ -229,6 +252,12 @@ def test_a_module_that_it_needs_is_named_and_may_be_a_file_of_the_users(folder):
     problem = refused(scenario(folder), EnvironmentMissing).problem
     assert problem.startswith(f"{folder}/my_game.py needs the module helpers_of_mine, which is not here. Install it; ")
     assert "if it is a file of yours" in problem
+
+
+def test_the_line_shown_for_what_it_raises_is_that_of_the_file_as_it_is_now(folder):
+    for source in ("1 / 0  # first", "\n1 / 0  # and then"):
+        (folder / "my_game.py").write_text(source)
+        assert refused(scenario(folder)).problem.endswith(f": {' '.join(source.split())})")
 
 
 @pytest.mark.parametrize(
