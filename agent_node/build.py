@@ -34,14 +34,15 @@ def make_agent(config: AgentConfig, state: State | None = None, make_learner: Ma
     """
     if config.acts_only is not None:
         return AgentProtocol(config, make_fixed_policy(config), state)
-    saved = None if config.initial_policy is None else _opened(config.initial_policy)
+    begun_with = config.initial_policy if state is None else None
+    saved = None if begun_with is None else _opened(begun_with)
     name = config.link.name
     named = load_algorithm(config.algorithm.name)
     with UserCode(name, config.algorithm.name, named.__module__).calling("the making"):
         algorithm = named(config.learning, config.algorithm)
         algorithm.make_ready()
     learner = (make_learner or Learner)(config, algorithm)
-    if saved is not None and state is None:
+    if saved is not None:
         learner.restore(saved.state(name, learner.modeled, config.algorithm.name, learner.state()))
     return AgentProtocol(config, learner, state)
 

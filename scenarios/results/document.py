@@ -34,6 +34,16 @@ def write_document(folder: RunFolder, scenario: Scenario) -> None:
         raise UserError(msg) from None
 
 
+def with_kept_policy(folder: RunFolder, scenario: Scenario) -> Scenario:
+    """The document with the run's own copy of the policy that agents begin with, which nobody else changes.
+
+    Args:
+        folder: Of the run, whose document is written.
+        scenario: Its document.
+    """
+    return _begun_with(folder.initial_policy.absolute(), scenario)
+
+
 def _with_policy_kept(folder: RunFolder, scenario: Scenario) -> Scenario:
     """The document with the policy that agents begin with beside it: where that came from, another one may be soon.
 
@@ -46,9 +56,15 @@ def _with_policy_kept(folder: RunFolder, scenario: Scenario) -> Scenario:
         copied = folder.initial_policy.with_suffix(".new")
         shutil.copytree(place_of_policy(scenario.initial_policy.path), copied, dirs_exist_ok=True)
         copied.rename(folder.initial_policy)
-    here = Path(folder.initial_policy.name)
+    return _begun_with(Path(folder.initial_policy.name), scenario)
+
+
+def _begun_with(place: Path, scenario: Scenario) -> Scenario:
+    """The document with another place of the policy that agents begin with, if they do."""
+    if scenario.initial_policy is None:
+        return scenario
     return scenario.model_copy(
-        update={"initial_policy": scenario.initial_policy.model_copy(update={"path": here})},
+        update={"initial_policy": scenario.initial_policy.model_copy(update={"path": place})},
     )
 
 

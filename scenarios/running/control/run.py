@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 from broker.errors import ForetellError, ParticipantDied, UserError
 from scenarios.document.agent_names import AgentNames
 from scenarios.document.plan import Plan
+from scenarios.results.document import with_kept_policy
 from scenarios.results.folder import RunFolder
 from scenarios.results.observer import Observer
 from scenarios.results.policy import keep_policy
@@ -23,11 +25,11 @@ Interrupted = Callable[[], bool]
 def run(plan: Plan, folder: RunFolder, observer: Observer, way: Way, interrupted: Interrupted) -> None:
     """Run all participants of `plan` until they are done or `interrupted` says so, and keep what they have learned.
 
-    Errors speak of agents by their names.
+    Errors speak of agents by their names. Agents that begin with a policy read the run's own copy of it.
 
     Args:
         plan: What runs.
-        folder: For its logs, journals, checkpoints, orders and policy.
+        folder: For its logs, journals, checkpoints, orders and policy; its document is written.
         observer: Takes the records.
         way: On what it runs.
         interrupted: Asked again and again; may raise `ParticipantDied`, as if somebody had.
@@ -37,6 +39,7 @@ def run(plan: Plan, folder: RunFolder, observer: Observer, way: Way, interrupted
         Deadlock: Nobody can go on.
         UserError: A participant refused its settings, an address is in use, or the policy cannot be written.
     """
+    plan = replace(plan, scenario=with_kept_policy(folder, plan.scenario))
     with _told(plan.names), way(plan, folder, observer) as substrate:
         whole = _Run(plan, folder, observer, substrate, interrupted)
         try:

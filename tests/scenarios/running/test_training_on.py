@@ -15,13 +15,14 @@ from runs import foretell
 
 from agent_node.config import InitialPolicyConfig
 from agent_node.policy_folder import read_policy, read_training
+from agent_node.saved_policy import open_policy
 from broker.errors import ScenarioError
 from scenarios.commands.check import describe
 from scenarios.document.loading import load_scenario, parse_scenario
 from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
 from scenarios.results.document import lengthened, read_document
-from scenarios.results.folder import RunFolder
+from scenarios.results.folder import RunFolder, make_run_folder
 from scenarios.results.observer import Observer
 from scenarios.results.reader import read_store
 from scenarios.results.summary import Summary
@@ -166,6 +167,37 @@ def test_a_run_keeps_what_it_began_with_when_that_is_gone_or_another(tmp_path: P
     assert observer.finish().weights_digest == expected.weights_digest
 
 
+@pytest.mark.parametrize("struck_at", [1, 3], ids=["before the first checkpoint", "after it"])
+def test_a_crash_is_mended_when_what_the_run_began_with_is_gone(tmp_path: Path, first: Path, struck_at: int) -> None:
+    expected = trained(tmp_path / "whole", 4, {}, first)
+    crash = {"kind": "crash", "participants": ["agent-1"], "at_episodes": [struck_at]}
+    plan = make_plan(scenario_of(4, {"initial_policy": str(first), "faults": [crash]}))
+    folder = make_run_folder(tmp_path / "run", "run", 1)
+    observer = Observer(plan, folder, "simulate", lambda _: None)
+    shutil.rmtree(first)
+    run(plan, folder, observer, way_called("simulate"), lambda: False)
+    found = observer.finish()
+    assert (found.complete, found.weights_digest) == (True, expected.weights_digest)
+
+
+def test_who_begins_another_life_with_what_it_knew_needs_no_policy(tmp_path: Path, first: Path) -> None:
+    expected = trained(tmp_path / "whole", 4, {}, first)
+    crash = {"kind": "crash", "participants": ["agent-1"], "at_episodes": [3]}
+    plan = make_plan(scenario_of(4, {"initial_policy": str(first), "faults": [crash]}))
+    folder = make_run_folder(tmp_path / "run", "run", 1)
+    observer = Observer(plan, folder, "simulate", lambda _: None)
+
+    def nothing_is_left() -> bool:
+        if observer.recorded >= 2:
+            shutil.rmtree(folder.initial_policy, ignore_errors=True)
+            open_policy.cache_clear()
+        return False
+
+    run(plan, folder, observer, way_called("simulate"), nothing_is_left)
+    assert observer.finish().weights_digest == expected.weights_digest
+    assert not folder.initial_policy.exists()
+
+
 # What goes on
 
 
@@ -302,8 +334,6 @@ def test_a_policy_that_has_changed_since_it_was_noted_is_refused(first: Path) ->
 
 def test_an_agent_looks_whether_its_networks_are_those_that_were_written(first: Path) -> None:
     """Even where nobody else looks: a slice that is started by hand."""
-    from agent_node.saved_policy import open_policy
-
     config = scenario_of(2, {"initial_policy": str(first)}).initial_policy
     assert isinstance(config, InitialPolicyConfig)
     saved = open_policy(first / "policy", config.digest or "")
