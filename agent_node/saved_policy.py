@@ -137,7 +137,10 @@ def open_policy(folder: Path, digest: str) -> SavedPolicy:
     """
     document, found = read_document(folder)
     if found != digest:
-        msg = f"the policy in {folder} is not the one that was there when the scenario was loaded"
+        msg = (
+            f"the policy in {folder} is not the one that the document names, or that was there when the scenario was "
+            f"loaded: expected SHA-256 {digest[:16]}, found {found[:16]}"
+        )
         raise UserError(msg)
     return SavedPolicy(folder, document)
 

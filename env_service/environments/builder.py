@@ -73,6 +73,7 @@ def open_environment(config: PettingZooConfig, build: Build) -> ForeignEnvironme
 def _module(config: PettingZooConfig) -> ModuleType:
     try:
         if config.file is None:
+            _require_no_digest(config)
             return import_module(config.env)
         _check_digest(config)
         return load_module(config.file, config.env)
@@ -85,6 +86,21 @@ def _module(config: PettingZooConfig) -> ModuleType:
             raise
         problem = f"cannot import {_where(config)}: {described(error, config.env)}"
         raise ScenarioError("environment.env", problem) from error
+
+
+def _require_no_digest(config: PettingZooConfig) -> None:
+    """Refuse a digest of a file where there is no file.
+
+    Raises:
+        ScenarioError: The document has one.
+    """
+    if config.digest is not None:
+        name = config.env.partition(".")[0]
+        problem = (
+            f"expected a file with SHA-256 {config.digest[:16]}, found none: set environment.file, or put {name}.py, "
+            f"or a package {name}, beside the scenario's file. A module that is installed has no digest: leave it out"
+        )
+        raise ScenarioError("environment.digest", problem)
 
 
 def _check_digest(config: PettingZooConfig) -> None:

@@ -47,12 +47,16 @@ def require_fit(plan: Plan, algorithm: type[Algorithm]) -> None:
     Raises:
         ScenarioError: Names agent and reason.
     """
-    if plan.scenario.initial_policy is None:
+    config = plan.scenario.initial_policy
+    if config is None:
         return
     try:
-        saved = _whole(plan.scenario.initial_policy, learns=plan.scenario.acts_only is None)
+        saved = _whole(config, learns=plan.scenario.acts_only is None)
     except UserError as error:
         raise ScenarioError(f"{_FIELD}.path", str(error)) from None
+    if config.episodes != saved.document.learned_from:
+        problem = f"expected {saved.document.learned_from}, which the policy in {saved.folder} has learned from"
+        raise ScenarioError(f"{_FIELD}.episodes", f"{problem}, found {config.episodes}")
     problem = next(_misfits(plan, algorithm, saved.document), "")
     if problem:
         raise ScenarioError(_FIELD, f"the policy in {saved.folder} does not fit: {plan.names.tell(problem)}")

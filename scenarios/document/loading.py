@@ -53,6 +53,8 @@ def load_scenario(name_or_path: str, settings: Mapping[str, Any] | None = None) 
 def with_initial_policy(scenario: Scenario, folder: Path | None) -> Scenario:
     """The scenario with the absolute path of the policy that agents begin with, and which one that is.
 
+    What the document says of it stays as it is; `require_fit` compares that with what is there.
+
     Args:
         scenario: The document.
         folder: Of its file; None where a relative path counts from the working folder.
@@ -76,7 +78,8 @@ def with_initial_policy(scenario: Scenario, folder: Path | None) -> Scenario:
             document, digest = read_document(place_of_policy(path))
         except UserError as error:
             raise ScenarioError("initial_policy.path", str(error)) from None
-        noted = noted.model_copy(update={"digest": digest, "episodes": document.learned_from})
+        episodes = document.learned_from if config.episodes is None else config.episodes
+        noted = noted.model_copy(update={"digest": config.digest or digest, "episodes": episodes})
     return scenario if noted == config else scenario.model_copy(update={"initial_policy": noted})
 
 

@@ -201,6 +201,22 @@ def test_an_environment_that_has_changed_since_is_refused_and_one_that_is_gone_t
         make_plan(parse_scenario(document, {}))
 
 
+@pytest.mark.parametrize("where", ["beside", "installed"])
+def test_a_digest_that_the_scenario_names_is_compared_and_needs_a_file(folder, monkeypatch, where):
+    path = scenario(folder)
+    path.write_text(path.read_text().replace("observation =", f'digest = "{"0" * 64}"\nobservation ='))
+    place = folder if where == "beside" else folder / "installed"
+    place.mkdir(exist_ok=True)
+    (place / "my_game.py").write_text(environment())
+    monkeypatch.syspath_prepend(place)
+    error = refused(path)
+    assert error.path == "environment.digest"
+    if where == "beside":
+        assert "has changed: expected SHA-256 0000000000000000, found" in error.problem
+    else:
+        assert "expected a file with SHA-256 0000000000000000, found none: set environment.file" in error.problem
+
+
 def test_the_digest_of_a_package_is_that_of_all_its_python(folder):
     package = folder / "my_package"
     (package / "inner").mkdir(parents=True)

@@ -328,8 +328,29 @@ def test_a_policy_that_has_changed_since_it_was_noted_is_refused(first: Path) ->
     trained(first.parent / "other", 2, {"seed": 3})
     shutil.rmtree(first / "policy")
     shutil.copytree(first.parent / "other" / "policy", first / "policy")
-    with pytest.raises(ScenarioError, match="is not the one that was there when the scenario was loaded"):
+    with pytest.raises(ScenarioError, match="is not the one that the document names, or that was there when"):
         make_plan(scenario)
+
+
+@pytest.mark.parametrize(
+    ("pinned", "said"),
+    [
+        ({"digest": "0" * 64}, "initial_policy.path: the policy in .* is not the one that the document names"),
+        ({"episodes": 9}, "initial_policy.episodes: expected 3, which the policy in .* has learned from, found 9"),
+        ({"digest": "0" * 64, "episodes": 3}, "expected SHA-256 0000000000000000, found "),
+    ],
+)
+def test_another_policy_than_the_document_names_is_refused(first: Path, pinned: dict[str, Any], said: str) -> None:
+    scenario = scenario_of(2, {"initial_policy": {"path": str(first), **pinned}})
+    with pytest.raises(ScenarioError, match=said):
+        make_plan(scenario)
+
+
+def test_the_policy_that_the_document_names_by_its_digest_alone_is_begun_with(first: Path) -> None:
+    known = scenario_of(2, {"initial_policy": str(first)})
+    assert known.initial_policy is not None
+    named = {"path": str(first), "digest": known.initial_policy.digest}
+    assert make_plan(scenario_of(2, {"initial_policy": named})).scenario == known
 
 
 def test_an_agent_looks_whether_its_networks_are_those_that_were_written(first: Path) -> None:
