@@ -220,7 +220,7 @@ class LearningConfig(Model):
     )
     critic_learning_rate: float = Field(default=1e-4, gt=0, le=1, description="Adam's, for the critic.")
     adam_epsilon: float = Field(default=1e-8, gt=0, le=1, description="Adam's epsilon (ours: its authors' value).")
-    hidden: tuple[int, ...] = Field(
+    hidden: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         default=(128, 64), min_length=1, description="Widths of the hidden layers of actor and critic."
     )
     initial_parameters: Literal["auto", "own", "common"] = Field(

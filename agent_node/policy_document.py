@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
@@ -16,7 +16,7 @@ class NetworkLayout(Model):
     """Sizes of a perceptron with ReLU between its layers."""
 
     inputs: int = Field(ge=1, description="Length of an observation.")
-    hidden: tuple[int, ...] = Field(description="Widths of the hidden layers.")
+    hidden: tuple[Annotated[int, Field(ge=1)], ...] = Field(description="Widths of the hidden layers.")
     outputs: int = Field(ge=1, description="Of a policy: the most actions that any agent it is held for has.")
 
 
@@ -25,7 +25,7 @@ class ObservationSpace(Model):
 
     kind: Literal["box"] = "box"
     dtype: Literal["float32"] = "float32"
-    shape: tuple[int, ...] = Field(description="Of one observation.")
+    shape: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1, description="Of one observation.")
 
 
 class ActionSpace(Model):

@@ -97,12 +97,21 @@ def limits(field: FieldInfo) -> str:
     """The range, or the choices."""
     if get_origin(field.annotation) is Literal:
         return ", ".join(f"`{choice}`" for choice in get_args(field.annotation))
-    found = [
-        f"{SIGNS[type(rule)]} {getattr(rule, type(rule).__name__.lower())}"
-        for rule in field.metadata
-        if type(rule) in SIGNS
-    ]
-    return ", ".join(found)
+    each = [part.metadata for part in _parts(field.annotation) if isinstance(part, FieldInfo)]
+    return ", ".join([*_signs(field.metadata), *(f"each {sign}" for metadata in each for sign in _signs(metadata))])
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    """What is said of each member of a list."""
+    if get_origin(annotation) is tuple:
+        for member in get_args(annotation):
+            yield from getattr(member, "__metadata__", ())
+
+
+def _signs(metadata: list[Any]) -> Iterator[str]:
+    for rule in metadata:
+        if type(rule) in SIGNS:
+            yield f"{SIGNS[type(rule)]} {getattr(rule, type(rule).__name__.lower())}"
 
 
 if __name__ == "__main__":

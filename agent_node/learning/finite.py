@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from agent_node.learning.round import Draws
 from broker.errors import UserCodeRefused
 
-_ADVICE = "try lower learning rates (learning.actor_learning_rate, learning.critic_learning_rate) or smaller rewards"
+_ADVICE = (
+    "try lower learning rates (learning.actor_learning_rate, learning.critic_learning_rate), smaller weights (such as "
+    "algorithm.anticipation_sharing.rho or learning.entropy_bonus) or smaller rewards"
+)
 
 
 def require_finite(now: Draws, algorithm: str, losses: Mapping[str, float]) -> None:

@@ -233,6 +233,8 @@ def test_what_has_no_default_must_be_there(document, shown):
         ({"seed": "many"}, "seed: expected a valid integer, "),
         ({"environment.grid": "large"}, "environment.grid: expected a valid integer, "),
         ({"learning.hidden": [64, "wide"]}, "learning.hidden[1]: expected a valid integer, "),
+        ({"learning.hidden": [64, 0]}, "learning.hidden[1]: expected greater than or equal to 1, found 0"),
+        ({"learning.hidden": [-8, 8]}, "learning.hidden[0]: expected greater than or equal to 1, found -8"),
         ({"learning.gamma": float("nan")}, "learning.gamma: expected a finite number, found nan"),
         (
             {"environment": {"kind": "pettingzoo", "env": "x", "options": {"limits": [1.0, float("inf")]}}},

@@ -275,6 +275,12 @@ def harmed(folder: Path, how: str) -> None:
             document.write_text(json.dumps(found | {"version": 1}))
         case "another field":
             document.write_text(json.dumps(found | {"more": 1}))
+        case "no width":
+            found["agents"]["agent-0"]["actor"]["hidden"] = [-4]
+            document.write_text(json.dumps(found))
+        case "no shape":
+            found["agents"]["agent-0"]["observation_space"]["shape"] = []
+            document.write_text(json.dumps(found))
         case "no arrays":
             arrays.unlink()
         case "other arrays":
@@ -296,6 +302,8 @@ def harmed(folder: Path, how: str) -> None:
         ("a list", "policy.json cannot be used: it is not what was written"),
         ("another version", "policy.json is of version 1, and this Foretell reads version 2"),
         ("another field", "policy.json cannot be used: it is not what was written"),
+        ("no width", "policy.json cannot be used: it is not what was written"),
+        ("no shape", "policy.json cannot be used: it is not what was written"),
         ("no arrays", "cannot be read ([Errno 2] No such file"),
         ("other arrays", "is not what was written"),
         ("elsewhere", "cannot be read ([Errno 2] No such file"),

@@ -187,7 +187,8 @@ def test_a_loss_that_is_not_finite_ends_the_run_in_its_first_life_with_a_sentenc
     assert ended.lives == 1
     assert str(ended.error).startswith(
         "b (agent-1): loss is nan with independent in round 1 of episode 3: "
-        "try lower learning rates (learning.actor_learning_rate, learning.critic_learning_rate) or smaller rewards"
+        "try lower learning rates (learning.actor_learning_rate, learning.critic_learning_rate), smaller weights "
+        "(such as algorithm.anticipation_sharing.rho or learning.entropy_bonus) or smaller rewards"
     )
     assert "agent-1: loss is nan with independent in round 1 of episode 3" in ended.log("agent-1")
 
