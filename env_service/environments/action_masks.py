@@ -14,9 +14,10 @@ from functools import reduce
 from typing import TypeGuard
 
 import numpy as np
-from gymnasium.spaces import Dict, MultiDiscrete, Tuple
+from gymnasium.spaces import Dict, Discrete, MultiDiscrete, Tuple
+from numpy.typing import NDArray
 
-from env_service.environments.actions import NumberedActions
+from env_service.environments.actions import NumberedActions, number_actions
 from env_service.environments.given import mask_of, name_of, numbers_of, refused, shown
 from env_service.environments.task import Flags, all_possible
 
@@ -107,11 +108,28 @@ def _of_combinations(what: str, space: object, given: object) -> object:
     elif isinstance(space, Tuple) and isinstance(given, tuple):
         parts = list(zip(space.spaces, given, strict=False))
     elif isinstance(space, MultiDiscrete) and isinstance(given, tuple):
-        parts = [(None, part) for part in given]
+        inner = _inner_masks(what, given, space.nvec.ndim)
+        parts = list(zip(map(Discrete, space.nvec.ravel()), inner, strict=False))
     if not parts:
         return given
-    masks = (numbers_of(what, _of_combinations(what, inner, part)) for inner, part in parts)
-    return reduce(np.multiply.outer, masks).ravel()
+    return reduce(np.multiply.outer, (_of_part(what, inner, part) for inner, part in parts)).ravel()
+
+
+def _inner_masks(what: str, given: object, depth: int) -> list[object]:
+    """The masks of a MultiDiscrete space of so many dimensions, one behind the other."""
+    if not depth:
+        return [given]
+    if not isinstance(given, tuple | list | np.ndarray):
+        raise refused(f"{what} has {shown(given)} in it, expected a mask for each part of the action")
+    return [mask for each in given for mask in _inner_masks(what, each, depth - 1)]
+
+
+def _of_part(what: str, space: object, given: object) -> NDArray[np.floating]:
+    """A mask of each choice in a part of an action."""
+    numbers, actions = numbers_of(what, _of_combinations(what, space, given)), number_actions(space)
+    if actions is not None and numbers.shape != (actions.count,):
+        raise refused(f"{what} has a part of shape {numbers.shape}, expected ({actions.count},) for {space}")
+    return numbers
 
 
 def masks_in(agent: str, observations: object, infos: object) -> list[object]:

@@ -118,7 +118,7 @@ class StateView:
     """
 
     def __init__(self, config: PettingZooConfig, environments: Sequence[ForeignEnvironment]) -> None:
-        self._config = config
+        self._config, self._environments = config, environments
         first = environments[0]
         with calling(config, "reset(seed=...)"):
             first.reset(seed=0)  # many environments have no state before their first episode
@@ -128,10 +128,10 @@ class StateView:
         self.seen: Float = np.zeros((len(environments), self.size), np.float32)
         self._asking = calling(config, "state()")
 
-    def look(self, copy: int, environment: ForeignEnvironment, _observations: Observations, step: int) -> None:
+    def look(self, copy: int, _known: Sequence[bool], _observations: Observations, step: int) -> None:
         """Take what is to be seen now in `copy`."""
         with self._asking:
-            state = environment.state()
+            state = self._environments[copy].state()
         numbers = numbers_of(f"state at step {step}", state)
         if numbers.size != self.size:
             problem = (
@@ -177,11 +177,11 @@ class OwnView:
         self._rows = tuple(self._spaces)
         self._are_rows = all(is_row(seen.space) and not seen.names for seen in self._spaces.values())
 
-    def look(self, copy: int, environment: ForeignEnvironment, observations: Observations, step: int) -> None:
-        """Take what is to be seen now in `copy`."""
+    def look(self, copy: int, known: Sequence[bool], observations: Observations, step: int) -> None:
+        """Take what is to be seen now in `copy`, at least by those of its N agents that are `known`."""
         observations = by_agent(observations, "observations", step)
         if not (self._are_rows and self._take_rows(self.seen[copy], observations)):
-            self._take_all(self.seen[copy], environment, observations, step)
+            self._take_all(self.seen[copy], known, observations, step)
 
     def _take_rows(self, seen: Float, observations: Observations) -> bool:
         """Take into `seen` (N, S) what is flat as it is; False, and nothing taken for good, where anything is not."""
@@ -192,7 +192,7 @@ class OwnView:
             seen[index, : len(given)] = given
         return bool(np.isfinite(seen).all())
 
-    def _take_all(self, seen: Float, environment: ForeignEnvironment, observations: Observations, step: int) -> None:
+    def _take_all(self, seen: Float, known: Sequence[bool], observations: Observations, step: int) -> None:
         """Take what agents see into `seen` (N, S), each flattened as its space says."""
         for index, (agent, its) in enumerate(self._spaces.items()):
             what = f'observation of "{name_of(agent)}" at step {step}'
@@ -200,7 +200,7 @@ class OwnView:
                 size = self._sizes[index]
                 numbers = flat(what, its.space, its.part(what, observations[agent]))
                 seen[index, :size] = observation_of(what, numbers, size)
-            elif step == 0 and agent in environment.agents:
+            elif known[index]:
                 raise refused(f"{what} is missing, although the agent is there")
 
 

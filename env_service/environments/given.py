@@ -20,6 +20,8 @@ from env_service.environments.task import Flags, Float
 
 _NUMBERS = "biufO"
 """Kinds of arrays that can hold real numbers; objects, too, such as fractions."""
+_FLAGS = "biuf"
+"""Kinds of what can be true or false: a 1 or 0, too."""
 _MOST = float(np.finfo(np.float32).max)
 _LONGEST = 60
 _LARGEST_SIDE = 8192
@@ -85,16 +87,18 @@ def flag_of(agent: str, given: object, what: str, step: int) -> bool:
     """Whether an agent has ended.
 
     Raises:
-        UserCodeRefused: It is neither true nor false.
+        UserCodeRefused: It is neither true nor false, nor a 1 or 0.
     """
     if given is False or given is True:
         return given
     try:
-        return bool(given)
+        found = np.asarray(given)
+        known = found.size == 1 and found.dtype.kind in _FLAGS and found.item() in (0, 1)
     except Exception:
-        raise refused(
-            f'{what} of "{name_of(agent)}" at step {step} is {shown(given)}, expected True or False'
-        ) from None
+        known = False
+    if not known:
+        raise refused(f'{what} of "{name_of(agent)}" at step {step} is {shown(given)}, expected True or False')
+    return bool(found.item())
 
 
 def numbers_of(what: str, given: object) -> NDArray[np.floating]:

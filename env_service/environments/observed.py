@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Space, Tuple
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space, Tuple
 from gymnasium.spaces.utils import flatdim, flatten
 
 from broker.user_code import on_one_line
@@ -61,15 +61,24 @@ def _look_at(what: str, space: Space[Any], given: Any) -> None:
             _look_at(f"part {position} of {what}", part, inner)
     elif isinstance(space, Box):
         numbers = numbers_of(what, given)
-        if space.dtype.kind in "iu" and not _fits(numbers, np.iinfo(space.dtype).min, np.iinfo(space.dtype).max):
-            raise refused(f"{what} is {shown(given)}, which does not fit {space}")
+        if space.dtype.kind in "biu" and numbers.size == space.low.size:  # another size is refused with both
+            _require(_whole(numbers, space.low, space.high), what, space, given)
+    elif isinstance(space, MultiBinary):
+        _require(_whole(numbers_of(what, given), np.zeros(space.shape), np.ones(space.shape)), what, space, given)
     elif isinstance(space, Discrete | MultiDiscrete):
         numbers = numbers_of(what, given)
         counts = np.asarray(space.n if isinstance(space, Discrete) else space.nvec)
-        fits = numbers.size == counts.size
-        if not fits or not _fits(numbers.reshape(counts.shape), space.start, space.start + counts - 1):
-            raise refused(f"{what} is {shown(given)}, which does not fit {space}")
+        _require(_whole(numbers, np.asarray(space.start), space.start + counts - 1), what, space, given)
 
 
-def _fits(numbers: Any, low: Any, high: Any) -> bool:
+def _require(fits: bool, what: str, space: Space[Any], given: Any) -> None:
+    if not fits:
+        raise refused(f"{what} is {shown(given)}, which does not fit {space}")
+
+
+def _whole(numbers: Any, low: Any, high: Any) -> bool:
+    """Whether numbers are whole, as many as `high` has, and each at least `low` and at most `high`."""
+    if numbers.size != high.size:
+        return False
+    numbers = numbers.reshape(high.shape)
     return bool(np.all((numbers >= low) & (numbers <= high) & (numbers == np.floor(numbers))))

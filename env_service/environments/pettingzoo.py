@@ -43,8 +43,9 @@ _PARTS = ("observations", "rewards", "terminations", "truncations", "infos")
 class PettingZooTask(Task):
     """E instances of one PettingZoo environment, stepped one after the other.
 
-    An agent may end before the others: it gets no reward and takes no action from then on, and it keeps what it saw
-    last. One that has been there and is there no more has ended, even if no flag says so. A copy is over when no agent
+    An agent may end before the others: it gets no reward from then on, and keeps what it saw last. Where the
+    environment keeps it in `agents`, it is given an action all the same, as PettingZoo's `step` takes one for each of
+    these. One that has been there and is there no more has ended, even if no flag says so. A copy is over when no agent
     is left in it, or after `steps` steps (truncated). Agents that are in no dict the environment returns, because they
     have not come yet, run with zero reward.
 
@@ -184,7 +185,7 @@ class PettingZooTask(Task):
         """Start an episode in one copy."""
         observations, infos = self._reset(copy, seed)
         self._there[copy] = self._come[copy] = there = self._live(self._environments[copy])
-        self._look(copy, there, observations, infos)
+        self._look(copy, there, there, observations, infos)
 
     def _reset(self, copy: int, seed: int) -> tuple[Any, ...]:
         """Observations and infos of one copy at the beginning of an episode."""
@@ -215,17 +216,22 @@ class PettingZooTask(Task):
                 elif there[index]:
                     raise refused(f'reward of "{self.agent_names[index]}" at step {time} is missing')
                 ended[index] = self._standing(agent, terminated, truncated)
+        before = there
         self._there[copy] = there = self._live(environment)
         if there is not self._everybody:
             self._end_vanished(copy, there, ended)
         self._come[copy] = [came or come for came, come in zip(self._come[copy], there, strict=True)]
         live = [is_there and stands == _RUNNING for is_there, stands in zip(there, ended, strict=True)]
-        self._look(copy, live, observations, infos)
+        known = [lives and was_there for lives, was_there in zip(live, before, strict=True)]
+        self._look(copy, live, known, observations, infos)
         return rewards, ended
 
-    def _look(self, copy: int, live: list[bool], observations: Any, infos: Any) -> None:
-        """Take what is to be seen in a copy now, and what its N agents may do, as far as they are `live`."""
-        self._view.look(copy, self._environments[copy], observations, self._time)
+    def _look(self, copy: int, live: list[bool], known: list[bool], observations: Any, infos: Any) -> None:
+        """Take what is to be seen in a copy now, and what its N agents may do, as far as they are `live`.
+
+        Those that are `known` have to see something; who has just come may see it from the next step on.
+        """
+        self._view.look(copy, known, observations, self._time)
         if self._masks is not None:
             self._masks.look(copy, live, observations, infos, self._time)
         elif self._config.action_masks == "auto":

@@ -195,6 +195,9 @@ COMBINED = [
     (MultiDiscrete([2, 3]), [0, 1, 1, 0, 0, 1], [0, 1, 1, 0, 0, 1]),
     (Tuple([Discrete(2), MultiDiscrete([2, 2])]), ([0, 1], ([1, 0], [1, 1])), [0, 0, 0, 0, 1, 1, 0, 0]),
     (Dict({"go": Discrete(2), "say": Discrete(2)}), {"go": [1, 1], "say": [0, 1]}, [0, 1, 0, 1]),
+    (MultiDiscrete([[2], [3]]), (([1, 0],), ([0, 1, 1],)), [0, 1, 1, 0, 0, 0]),
+    (MultiDiscrete([[2, 2], [1, 2]]), (([1, 0], [1, 1]), ([1], [0, 1])), [0, 1, 0, 1, 0, 0, 0, 0]),
+    (MultiDiscrete([[2, 2], [2, 2]]), (np.array([[1, 0], [1, 1]]),) * 2, [1, 1, 0, 0] * 2 + [0] * 8),
 ]
 
 
@@ -213,11 +216,19 @@ def test_actions_with_parts_are_masked_by_combination_or_part_by_part(monkeypatc
 
 
 @pytest.mark.parametrize(
-    "mask", [([1, 0],), ([1, 0], [0, 1]), ([1, 0], None), ([0, 0], [1, 1, 1]), ([1, 2], [1, 1, 1])]
+    "mask",
+    [([1, 0],), ([1, 0], [0, 1]), ([1, 0], None), ([0, 0], [1, 1, 1]), ([1, 2], [1, 1, 1]), ([1, 0, 1], [0, 1])],
 )
 def test_a_wrong_mask_of_a_part_is_refused(monkeypatch, mask):
     methods = {"action_space": lambda *_: MultiDiscrete([2, 3]), "info": lambda *_: {"action_mask": mask}}
     with pytest.raises(UserCodeRefused, match=r'^environment: action mask of "a" at step 0 '):
+        play(serve(monkeypatch, **methods))
+
+
+def test_a_part_without_a_mask_of_its_own_is_refused(monkeypatch):
+    mask = {"action_mask": ([1, 1], 1)}
+    methods = {"action_space": lambda *_: MultiDiscrete([[2], [2]]), "info": lambda *_: mask}
+    with pytest.raises(UserCodeRefused, match=r"has 1 in it, expected a mask for each part of the action"):
         play(serve(monkeypatch, **methods))
 
 

@@ -112,6 +112,18 @@ def test_a_flag_that_does_not_want_to_be_one_is_refused_by_agent_and_step():
         flag_of("a", Unwilling(), "termination", 3)
 
 
+@pytest.mark.parametrize("value", [float("nan"), 2, -1, 0.5, None, "no", [], np.zeros(2)])
+def test_what_is_neither_true_nor_false_is_no_flag(value):
+    with pytest.raises(UserCodeRefused, match=r'termination of "a" at step 3 is .*, expected True or False'):
+        flag_of("a", value, "termination", 3)
+
+
+@pytest.mark.parametrize("one", [True, 1, 1.0, np.True_, np.int8(1), np.array(True), np.array([1]), torch.tensor(True)])
+def test_true_and_1_of_any_kind_are_a_flag(one):
+    assert flag_of("a", one, "termination", 3) is True
+    assert flag_of("a", one * 0, "termination", 3) is False
+
+
 @pytest.mark.parametrize(
     ("value", "said"),
     [
@@ -187,6 +199,23 @@ def test_a_state_that_cannot_be_sent_is_refused(monkeypatch):
 
 def test_an_agent_that_is_there_from_the_beginning_without_an_observation_is_refused(monkeypatch):
     assert 'observation of "a" at step 0 is missing' in refusal(monkeypatch, giving(look=lambda _: {}))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_agent_that_is_there_and_is_told_nothing_later_is_refused_by_agent_and_step(monkeypatch, dtype):
+    def look(self):
+        seen = {agent: np.zeros(2, dtype) for agent in self.agents}
+        return seen if self.time < 2 else {"a": seen["a"]}
+
+    assert 'observation of "b" at step 2 is missing, although' in refusal(monkeypatch, giving(look=look))
+
+
+def test_one_that_has_ended_needs_no_observation_wherever_it_stays(monkeypatch):
+    build = giving(
+        look=lambda self: {agent: np.zeros(2, np.float32) for agent in self.agents if agent == "a" or self.time < 1},
+        flags=lambda self: {"b": self.time >= 1},
+    )
+    assert play(serve(monkeypatch, build))[-1].ended.tolist() == [[RUNNING, TERMINATED]]
 
 
 @pytest.mark.parametrize("observation", ["own", "state"])
