@@ -74,7 +74,7 @@ def describe(plan: Plan) -> str:
         lines.append("# neighbors are those of the above that are in range, decided anew at every step")
     lines += _begun_with(plan)
     components = plan.graph.components()
-    if components > 1:
+    if components > 1 and plan.scenario.acts_only is None:
         lines.append(f"# note: the graph falls into {components} parts that never exchange anything")
     lines += _of_the_machine(plan)
     return "\n".join(lines)

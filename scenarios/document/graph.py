@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from broker.errors import ScenarioError
 from broker.wire.messages import agent_name
+from scenarios.document.scenario import Scenario
 from scenarios.document.topology import CompleteConfig, ProximityConfig, TopologyConfig
 
 
@@ -40,6 +41,23 @@ class Graph:
                     del unseen[agent]
                 frontier += found
         return count
+
+
+def graph_of(scenario: Scenario, agents: int) -> Graph:
+    """Who may talk with whom in a scenario.
+
+    Agents that only act share nothing, so they have no neighbors; but who is near whom is part of what they are sent.
+
+    Args:
+        scenario: The document.
+        agents: Number of agents.
+
+    Raises:
+        ScenarioError: As `build_graph` does.
+    """
+    if scenario.acts_only is None or isinstance(scenario.topology, ProximityConfig):
+        return build_graph(scenario.topology, agents, scenario.seed)
+    return Graph({agent_name(number): () for number in range(agents)})
 
 
 def build_graph(config: TopologyConfig, agents: int, seed: int) -> Graph:

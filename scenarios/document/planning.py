@@ -19,7 +19,7 @@ from env_service.environments import make_task
 from scenarios.document.addressing import with_ids
 from scenarios.document.agent_names import AgentNames
 from scenarios.document.delay_traces import with_traces
-from scenarios.document.graph import Graph, build_graph
+from scenarios.document.graph import Graph, graph_of
 from scenarios.document.initial_policy import require_acting_faults, require_fit
 from scenarios.document.loading import with_initial_policy
 from scenarios.document.plan import Plan
@@ -67,7 +67,7 @@ def make_plan(scenario: Scenario) -> Plan:
 
 def _graph_of(scenario: Scenario, names: AgentNames) -> Graph:
     try:
-        return build_graph(scenario.topology, len(names.by_id), scenario.seed)
+        return graph_of(scenario, len(names.by_id))
     except ScenarioError as error:
         raise ScenarioError(error.path, names.tell(error.problem)) from None
 
@@ -129,7 +129,7 @@ def _check_process_faults(plan: Plan) -> None:
 def _check_patience(plan: Plan, algorithm: Algorithm) -> None:
     """Refuse rounds in which agents may wait longer for each other than the environment waits for them."""
     scenario = plan.scenario
-    waits_s = scenario.learning.rounds * scenario.exchange.patience_s
+    waits_s = scenario.rounds * scenario.exchange.patience_s
     if not plan.graph.edges or waits_s < scenario.service.give_up_s:
         return
     with UserCode("algorithm", algorithm.name, type(algorithm).__module__).calling("fields()"):
@@ -138,7 +138,7 @@ def _check_patience(plan: Plan, algorithm: Algorithm) -> None:
         raise ScenarioError(
             "exchange.patience_s",
             f"expected learning.rounds * patience_s below service.give_up_s = {scenario.service.give_up_s:g}, found "
-            f"{scenario.learning.rounds} * {scenario.exchange.patience_s:g} = {waits_s:g}: the environment would give "
+            f"{scenario.rounds} * {scenario.exchange.patience_s:g} = {waits_s:g}: the environment would give "
             "up on agents that still wait for a share",
         )
 

@@ -145,7 +145,7 @@ def scale_of(plan: Plan) -> Scale:
         agents=len(plan.agents),
         edges=len(plan.graph.edges),
         degree=max(map(len, neighbors.values())),
-        rounds=scenario.learning.rounds if scenario.acts_only is None else 0,
+        rounds=scenario.rounds,
         steps=plan.steps,
         share_bytes=arrays_bytes + _AROUND_SHARE if arrays_bytes else 0,
         timestep_bytes=plan.timestep_bytes + _AROUND_TIMESTEP,

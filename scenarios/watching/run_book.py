@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from broker.wire.messages import ENVIRONMENT
 from scenarios.document.addressing import with_ids
 from scenarios.document.agent_names import AgentNames
-from scenarios.document.graph import Graph, build_graph
+from scenarios.document.graph import Graph, graph_of
 from scenarios.document.scenario import Scenario
 from scenarios.results.answers import EpisodeRow, EventRow, LifeRow, LiveFault, RoundRow, StatusRow, StrikeRow
 from scenarios.results.reader import RunReader
@@ -60,7 +60,7 @@ class RunBook:
         self.run, self.life = run, life
         self.team: NDArray[np.float64] = np.zeros(0)
         agents = len(names.by_id)
-        graph = build_graph(self.scenario.topology, agents, scenario.seed) if agents else Graph({})
+        graph = graph_of(self.scenario, agents) if agents else Graph({})
         self._homes = homes
         self._edges = EdgeBook(graph)
         self._faults = FaultBook(self.scenario, self._edges.edges, names)

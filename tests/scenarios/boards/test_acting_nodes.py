@@ -240,7 +240,7 @@ def test_one_that_cannot_begin_ends_with_2_and_a_sentence(trained: Path, nodes: 
     end = nodes.ended()["agent-1"]
     assert (end.code, end.said.split(":")[0]) == (
         WRONG,
-        "agent-1 has no address of agent-1, environment, agent-0, agent-2",
+        "agent-1 has no address of agent-1, environment",
     )
 
 

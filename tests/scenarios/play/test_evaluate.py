@@ -17,12 +17,14 @@ from agent_node.registry import BUILT_IN
 from agent_node.trained_policy import load_policies
 from broker.errors import ScenarioError, UserError
 from scenarios.commands.main import foretell as commands
+from scenarios.document.agent_names import AgentNames
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.document.planning import make_plan
 from scenarios.play.evaluate import EvaluationWish, scenario_of
 from scenarios.results.folder import RunFolder
 from scenarios.results.reader import read_store
 from scenarios.trials.quiet_run import try_out
+from scenarios.watching.run_book import RunBook
 
 TINY: dict[str, Any] = {
     "episodes": 3,
@@ -252,6 +254,55 @@ def test_who_died_while_acting_is_replaced_and_acts_on(trained: Path, tmp_path: 
     assert struck.curve_digest == calm.curve_digest
     with read_store(RunFolder(tmp_path / "struck").store) as store:
         assert len(list(store.lives())) == 3
+
+
+# What is about sharing alone
+
+SPARSE = {
+    "environment.agents": 6,
+    "environment.grid": 5,
+    "topology": {"kind": "erdos-renyi", "edge_probability": 0.12},
+    "seed": 0,
+}
+OF_NO_GRAPH = 2
+"""A seed for which no connected graph as sparse as that is found."""
+
+
+def test_a_seed_that_has_no_graph_for_the_training_evaluates_all_the_same(
+    tmp_path: Path, evaluated: Callable[..., dict[str, Any]]
+) -> None:
+    no_graph = load_scenario("navigation-quick", TINY | SPARSE | {"seed": OF_NO_GRAPH})
+    with pytest.raises(ScenarioError, match=r"^topology"):
+        make_plan(no_graph)
+    try_out(load_scenario("navigation-quick", TINY | SPARSE), tmp_path / "run")
+    assert evaluated(tmp_path / "run", "--seed", str(OF_NO_GRAPH))["seed"] == OF_NO_GRAPH
+
+
+def test_agents_that_only_act_have_no_neighbors_but_those_that_may_be_near(trained: Path, tmp_path: Path) -> None:
+    plan = make_plan(scenario_of(EvaluationWish(trained, 2)))
+    assert plan.graph.edges == ()
+    assert plan.peers("agent-0") == ("environment",)
+    near = {"topology": {"kind": "proximity", "distance": 2.0}}
+    try_out(load_scenario("navigation-quick", TINY | near), tmp_path / "near")
+    plan = make_plan(scenario_of(EvaluationWish(tmp_path / "near", 2)))
+    assert plan.graph.neighbors["agent-0"] == ("agent-1", "agent-2")
+    assert plan.graph.proximity_distance == 2.0
+
+
+def test_the_page_of_an_evaluation_draws_the_graph_that_it_has(trained: Path) -> None:
+    scenario = scenario_of(EvaluationWish(trained, 2, seed=OF_NO_GRAPH, settings=SPARSE | {"seed": OF_NO_GRAPH}))
+    book = RunBook(scenario, AgentNames.of(6, ()), "run", 0, {})
+    assert {"environment"} <= {end for edge in book.edges(goes_on=False) for end in (edge.source, edge.destination)}
+    assert all("environment" in (edge.source, edge.destination) for edge in book.edges(goes_on=False))
+
+
+@pytest.mark.parametrize("topology", ["complete", "proximity"])
+def test_no_time_is_needed_for_rounds_that_no_evaluation_has(trained: Path, topology: str) -> None:
+    settings: dict[str, Any] = {"service.give_up_s": 5.0, "learning.rounds": 10}
+    if topology == "proximity":
+        settings |= {"topology": {"kind": "proximity", "distance": 2.0}}
+    plan = make_plan(scenario_of(EvaluationWish(trained, 2, settings=settings)))
+    assert plan.scenario.rounds == 0
 
 
 # What cannot be evaluated
