@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -15,6 +16,21 @@ if TYPE_CHECKING:
     from scenarios.document.scenario import Scenario
 
 _Command = TypeVar("_Command", bound=Callable[..., None])
+
+
+class Place(click.Path):
+    """Where a command shall write: a path, and not the empty word that a variable of the shell is before it is set."""
+
+    def __init__(self, *, dir_okay: bool = True) -> None:
+        super().__init__(path_type=Path, dir_okay=dir_okay)
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        """The path of a word."""
+        if value == "":
+            self.fail("expected a path, found an empty one", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def _scenarios(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
@@ -48,9 +64,7 @@ def with_scenario(*, required: bool = True) -> Callable[[_Command], _Command]:
     return decorate
 
 
-OUT = click.option(
-    "--out", type=click.Path(path_type=Path), help="The run's folder; default runs/NAME-seedSEED-NUMBER."
-)
+OUT = click.option("--out", type=Place(), help="The run's folder; default runs/NAME-seedSEED-NUMBER.")
 DISCARD_RUNS = click.option(
     "--discard-runs", is_flag=True, help="Keep of each run its outcome alone, and remove its folder."
 )

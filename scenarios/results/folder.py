@@ -218,7 +218,7 @@ def make_run_folder(out: Path | None, name: str, seed: int) -> RunFolder:
     """A new, empty run's folder: `out`, or the next free `runs/<name>-seed<seed>-<number>`.
 
     Raises:
-        UserError: The folder holds a run already, or cannot be made.
+        UserError: The folder holds a run already or files of somebody else, or cannot be made.
     """
     require_text(out or Path("runs"))
     try:
@@ -229,11 +229,24 @@ def make_run_folder(out: Path | None, name: str, seed: int) -> RunFolder:
             msg = f"{out} holds a run already. Choose another --out, or remove it."
             raise UserError(msg)
         folder.root.mkdir(parents=True, exist_ok=True)
-        (folder.root / "logs").mkdir(exist_ok=True)
+        _require_empty(folder)
+        folder.logs.mkdir(exist_ok=True)
     except OSError as error:
         msg = f"cannot make the run's folder {out or 'runs'}: {error.strerror}"
         raise UserError(msg) from None
     return folder
+
+
+def _require_empty(folder: RunFolder) -> None:
+    """See that nothing in a folder would be overwritten, or taken for results.
+
+    Raises:
+        UserError: There is more in it than an attempt leaves that ended before its run began.
+        OSError: It cannot be read.
+    """
+    if found := sorted(path.name for path in folder.root.iterdir() if path not in (folder.logs, folder.lock)):
+        msg = f"expected a new or empty folder for the run, found {folder.root} with {found[0]!r} in it. "
+        raise UserError(f"{msg}Choose another --out.")
 
 
 def _next_free(parent: Path, stem: str) -> Path:

@@ -48,10 +48,11 @@ class Folder:
         """Make the folder, and keep it for this process alone.
 
         Raises:
-            UserError: It cannot be made, or another process works in it.
+            UserError: It cannot be made, holds files of somebody else, or another process works in it.
         """
         require_text(self.root)
         try:
+            self._require_own()
             for part in ("runs", "logs", "documents", "outcomes"):
                 (self.root / part).mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -60,3 +61,15 @@ class Folder:
         msg = f"another process works in {self.root}. Wait for it, or choose another --out."
         with locked(self.root / ".lock", msg):
             yield
+
+    def _require_own(self) -> None:
+        """See that nothing of somebody else's would be overwritten.
+
+        Raises:
+            UserError: The folder holds something, but nothing of a study, sweep or twin.
+            OSError: It cannot be read.
+        """
+        found = sorted(path.name for path in self.root.iterdir()) if self.root.exists() else []
+        if found and not {"documents", "outcomes"} & {*found}:
+            msg = f"expected a new or empty folder, or one that a study, sweep or twin began, found {self.root} with "
+            raise UserError(f"{msg}{found[0]!r} in it. Choose another --out.")

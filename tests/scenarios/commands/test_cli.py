@@ -267,6 +267,18 @@ def test_a_folder_that_holds_a_run_is_refused_and_left_alone(foretell, tmp_path)
     assert [(path.name, path.read_text()) for path in held.iterdir()] == [("summary.json", "precious")]
 
 
+@pytest.mark.parametrize(
+    "command", [["simulate", *TINY], ["run", *TINY], ["twin", *TINY], ["study", "theory"]], ids=str
+)
+def test_a_variable_that_is_not_set_is_no_place_to_write_to(foretell, tmp_path, command):
+    mine = tmp_path / "here" / "scenario.toml"
+    mine.write_text("mine")
+    result = foretell(*command, "--out", "")
+    assert result.returncode == 2
+    assert "Invalid value for '--out': expected a path, found an empty one" in result.stderr
+    assert [(path.name, path.read_text()) for path in mine.parent.iterdir()] == [("scenario.toml", "mine")]
+
+
 # simulate
 
 

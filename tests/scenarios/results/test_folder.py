@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from broker.errors import UserError
-from scenarios.results.folder import RunFolder, make_run_folder
+from scenarios.results.folder import RunFolder, held, make_run_folder
 
 
 @pytest.fixture(autouse=True)
@@ -47,11 +47,23 @@ def test_a_chosen_folder_is_made_with_its_parents():
     assert Path("deep/er/out/logs").is_dir()
 
 
-def test_a_chosen_folder_may_hold_other_things():
-    Path("out/logs").mkdir(parents=True)
-    Path("out/notes.txt").write_text("mine")
-    assert make_run_folder(Path("out"), "try", 1).root == Path("out")
-    assert Path("out/notes.txt").read_text() == "mine"
+@pytest.mark.parametrize("out", [Path("out"), Path()], ids=["named", "the folder one is in"])
+@pytest.mark.parametrize("file", ["scenario.toml", "notes.txt", ".gitignore"])
+def test_a_folder_with_files_of_the_users_own_is_refused_and_left_alone(out, file):
+    out.mkdir(exist_ok=True)
+    (out / file).write_text("mine")
+    assert refusal(out) == (
+        f"expected a new or empty folder for the run, found {out} with {file!r} in it. Choose another --out."
+    )
+    assert {path.name: path.read_text() for path in out.iterdir()} == {file: "mine"}
+
+
+def test_a_folder_that_is_empty_or_in_which_no_run_came_to_begin_is_taken():
+    Path("out").mkdir()
+    folder = make_run_folder(Path("out"), "try", 1)
+    with held(folder):
+        pass
+    assert make_run_folder(Path("out"), "try", 1) == folder
 
 
 @pytest.mark.parametrize("file", ["run.sqlite", "summary.json"])

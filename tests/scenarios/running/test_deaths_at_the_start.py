@@ -43,7 +43,7 @@ def meet(tmp_path: Path):
     plan = make_plan(load_scenario("exchange-quick", {"transport": {"zeromq": {"mode": "forwarder"}}}))
     sockets = tmp_path / "s"
     sockets.mkdir()
-    return meeting(plan, make_run_folder(tmp_path, "r", 1), sockets, "r-aaaaaaaa", lambda _: None)
+    return meeting(plan, make_run_folder(tmp_path / "run", "r", 1), sockets, "r-aaaaaaaa", lambda _: None)
 
 
 def test_a_forwarder_killed_before_it_listens_is_started_again(tmp_path, monkeypatch):
@@ -62,7 +62,7 @@ def test_a_forwarder_that_is_killed_before_it_listens_again_and_again_has_died(t
 
 @pytest.mark.parametrize("when", ["before it is asked", "before it forks"])
 def test_a_fork_server_killed_while_it_forks_is_the_death_of_whom_it_forks(tmp_path, monkeypatch, when):
-    nodes = ForkedNodes(make_run_folder(tmp_path, "r", 1))
+    nodes = ForkedNodes(make_run_folder(tmp_path / "run", "r", 1))
     ask = forkserver.reduction.sendfds
 
     def kill_first(*arguments):

@@ -390,6 +390,17 @@ def test_half_a_run_with_faults_is_begun_anew_for_some_of_them_look_at_what_was_
     assert not can_go_on(half_a_cell, LONG, wanted)
 
 
+def test_a_folder_with_files_of_the_users_own_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "fig1.md").write_text("mine")
+    (tmp_path / "runs").mkdir()
+    with (
+        pytest.raises(UserError, match=r"found .* with .fig1\.md. in it\."),
+        Folder(tmp_path).held(),
+    ):
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == {"fig1.md", "runs"}
+
+
 def test_two_studies_never_work_in_one_folder(tmp_path):
     with Folder(tmp_path).held(), pytest.raises(UserError, match="another process works in"), Folder(tmp_path).held():
         pass
