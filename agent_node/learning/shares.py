@@ -36,6 +36,11 @@ HEAD_BYTES = 1024
 _REMEMBERED_SHAPES = 64
 
 
+def holds_floats(field: Field) -> bool:
+    """Whether the numbers of a shared array are floating-point ones."""
+    return _DTYPES[field.kind].kind == "f"
+
+
 @dataclass(frozen=True)
 class _Known:
     """What shares of one shape hold; an algorithm is asked once, and not for every share.

@@ -8,6 +8,7 @@ another fault, another agent nor another message can change it.
 | module        | is                                                                                  |
 |---------------|-------------------------------------------------------------------------------------|
 | selector      | whom and when: edges, kinds of messages, windows                                    |
+| aim           | whether there is anything in a run for a fault to strike                            |
 | distributions | delays in seconds, from a draw                                                      |
 | chains        | faults with memory: one state after the other along an edge, anew in every episode  |
 | case          | one message in front of one fault: its draws                                        |

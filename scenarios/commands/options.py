@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _Command = TypeVar("_Command", bound=Callable[..., None])
 
 
-class Place(click.Path):
+class OutPath(click.Path):
     """Where a command shall write: a path, and not the empty word that a variable of the shell is before it is set."""
 
     def __init__(self, *, dir_okay: bool = True) -> None:
@@ -64,7 +64,7 @@ def with_scenario(*, required: bool = True) -> Callable[[_Command], _Command]:
     return decorate
 
 
-OUT = click.option("--out", type=Place(), help="The run's folder; default runs/NAME-seedSEED-NUMBER.")
+OUT = click.option("--out", type=OutPath(), help="The run's folder; default runs/NAME-seedSEED-NUMBER.")
 DISCARD_RUNS = click.option(
     "--discard-runs", is_flag=True, help="Keep of each run its outcome alone, and remove its folder."
 )

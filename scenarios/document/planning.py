@@ -9,12 +9,14 @@ from pydantic import ValidationError
 
 from agent_node.learning.algorithm import Algorithm
 from agent_node.learning.fields import ShareShape
-from agent_node.learning.shares import HEAD_BYTES, ShareFormat
+from agent_node.learning.shares import HEAD_BYTES, ShareFormat, holds_floats
 from agent_node.registry import load_algorithm
 from broker.errors import ScenarioError
 from broker.faults import Judge
+from broker.faults.aim import Targets, require_aim
 from broker.faults.config import name_of_fault
 from broker.user_code import UserCode
+from broker.wire.messages import ENVIRONMENT
 from env_service.environments import make_task
 from scenarios.document.addressing import with_ids
 from scenarios.document.agent_names import AgentNames
@@ -57,6 +59,7 @@ def make_plan(scenario: Scenario) -> Plan:
         plan = Plan(scenario, names, graph, counts, task.observation_size, task.steps, masks)
         largest_bytes = max(_size_of_shares(plan, algorithm), HEAD_BYTES + plan.timestep_bytes)
         _check_patience(plan, algorithm)
+        _check_message_faults(plan, algorithm)
         _check_process_faults(plan)
         require_acting_faults(scenario)
         require_fit(plan, type(algorithm))
@@ -97,6 +100,40 @@ def make_algorithm(scenario: Scenario) -> Algorithm:
     return algorithm
 
 
+def _check_message_faults(plan: Plan, algorithm: Algorithm) -> None:
+    """Refuse faults of messages that could never strike."""
+    scenario = plan.scenario
+    if not scenario.message_faults:
+        return
+    names = _names_of_arrays(plan, algorithm)
+    targets = Targets(
+        plan.participants,
+        (
+            *((ENVIRONMENT, agent, "timestep") for agent in plan.agents),
+            *((agent, ENVIRONMENT, "action") for agent in plan.agents),
+            *((*edge, "share") for edge in plan.graph.edges),
+        ),
+        scenario.episodes,
+        scenario.learning.rounds,
+        plan.steps,
+        names,
+    )
+    for position, fault in enumerate(scenario.faults):
+        if not isinstance(fault, PROCESS_FAULTS):
+            try:
+                require_aim(fault, f"faults[{position}]", targets)
+            except ScenarioError as error:
+                raise ScenarioError(error.path, plan.names.tell(error.problem)) from None
+
+
+def _names_of_arrays(plan: Plan, algorithm: Algorithm) -> tuple[str, ...]:
+    """Arrays of floating-point numbers in the agents' shares."""
+    format_ = _format(plan, algorithm)
+    with UserCode("algorithm", algorithm.name, type(algorithm).__module__).calling("fields()"):
+        fields = [field for shape in _shapes(plan, algorithm) for field in format_.fields(shape)]
+    return tuple(dict.fromkeys(field.name for field in fields if holds_floats(field)))
+
+
 def _check_process_faults(plan: Plan) -> None:
     """Refuse faults of processes that could strike nobody, or never, and a policy that they need."""
     scenario = plan.scenario
@@ -113,9 +150,10 @@ def _check_process_faults(plan: Plan) -> None:
         if name in seen:
             raise ScenarioError(f"{path}.name", f"two faults are called {name!r}; give each its own name")
         seen.add(name)
-        if not matching(fault, names):
-            known = ", ".join(map(plan.names.told, names))
-            raise ScenarioError(f"{path}.participants", f"expected some of {known}: they match none")
+        for pattern in fault.participants:
+            if not matching(fault.model_copy(update={"participants": (pattern,)}), names):
+                known = ", ".join(map(plan.names.told, names))
+                raise ScenarioError(f"{path}.participants", f"expected some of {known}: {pattern!r} matches none")
         if isinstance(fault, LateJoinConfig):
             if fault.by_s >= scenario.joining.give_up_s:
                 raise ScenarioError(f"{path}.by_s", f"expected less than joining.give_up_s, found {fault.by_s}")

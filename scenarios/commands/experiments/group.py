@@ -11,7 +11,7 @@ from scenarios.commands.options import (
     JOBS,
     ON_CLUSTER,
     ONLY_SHOWN,
-    Place,
+    OutPath,
     as_assignments,
     load,
     with_scenario,
@@ -43,7 +43,7 @@ class _Study(click.Command):
 @click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Any setting, in all runs; repeatable.")
 @click.option("--tuned", type=click.Path(path_type=Path), help="fig1, fig5: settings from a search.")
 @click.option("--instances", type=click.IntRange(min=1), help="theory: how many random problems.")
-@click.option("--out", type=Place(), help="The study's folder; default studies/NAME.")
+@click.option("--out", type=OutPath(), help="The study's folder; default studies/NAME.")
 @DISCARD_RUNS
 @ONLY_SHOWN
 @click.option("--so-far", is_flag=True, help="Run nothing: write the files of the runs that are done.")
@@ -90,7 +90,7 @@ def study(
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @JOBS
 @ON_CLUSTER
-@click.option("--out", type=Place(), help="The sweep's folder; default sweeps/NAME.")
+@click.option("--out", type=OutPath(), help="The sweep's folder; default sweeps/NAME.")
 @DISCARD_RUNS
 @ONLY_SHOWN
 def sweep(
@@ -111,7 +111,7 @@ def sweep(
     "--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="How many, from the scenario's."
 )
 @JOBS
-@click.option("--out", type=Place(), help="Folder of the runs; default twins/NAME.")
+@click.option("--out", type=OutPath(), help="Folder of the runs; default twins/NAME.")
 def twin(
     *,
     scenario: str,
@@ -132,7 +132,7 @@ def twin(
 @click.command()
 @with_scenario()
 @click.option("--until", "condition", required=True, metavar="EXPRESSION", help='Such as "team_return_last < 3".')
-@click.option("--out", type=Place(dir_okay=False), help="File for the scenario that is left.")
+@click.option("--out", type=OutPath(dir_okay=False), help="File for the scenario that is left.")
 def shrink(
     *,
     scenario: str,

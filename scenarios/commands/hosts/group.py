@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from scenarios.commands.hosts import carrier_option
-from scenarios.commands.options import HOSTS, RUN, Place, load, with_scenario
+from scenarios.commands.options import HOSTS, RUN, OutPath, load, with_scenario
 
 
 @click.command()
@@ -24,7 +24,7 @@ from scenarios.commands.options import HOSTS, RUN, Place, load, with_scenario
 )
 @click.option(
     "--profile",
-    type=Place(),
+    type=OutPath(),
     metavar="FILE",
     help="Write how long agents compute there, for `foretell simulate --profile FILE`.",
 )
@@ -60,7 +60,7 @@ def doctor(
 @click.option(
     "--hosts", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Who lives where, in TOML."
 )
-@click.option("--out", type=Place(), required=True, metavar="DIR", help="A new folder for them.")
+@click.option("--out", type=OutPath(), required=True, metavar="DIR", help="A new folder for them.")
 @click.option(
     "--wheels", metavar="DIR|build", help="Add what hosts install from: the wheels of a folder, or those made now."
 )
@@ -94,7 +94,7 @@ def bundle(
 @click.argument("bundle", required=False, type=click.Path(path_type=Path))
 @click.option("--stdio", is_flag=True, help="A launcher drives it over standard input and output, as over ssh.")
 @click.option("--listen", default="", metavar="ADDRESS", help="tcp://HOST:PORT; default what the bundle says.")
-@click.option("--folder", type=Place(), help="Where runs are kept; default: BUNDLE/runs.")
+@click.option("--folder", type=OutPath(), help="Where runs are kept; default: BUNDLE/runs.")
 @click.option("--metrics", metavar="[HOST:]PORT", help="Serve metrics of who lives here, as `foretell run --metrics`.")
 @click.option("--counters", type=click.Path(path_type=Path), hidden=True, help="Whom to tell, where another serves.")
 @click.option(

@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from scenarios.commands.options import Place
+from scenarios.commands.options import OutPath
 
 _RUN = click.argument("run", type=click.Path(path_type=Path))
 
@@ -39,7 +39,7 @@ def diff(run: Path, other: Path) -> None:
 @click.option(
     "--format", "format_", type=click.Choice(("chrome", "mcap")), required=True, help="For Perfetto, or for Foxglove."
 )
-@click.option("--out", type=Place(dir_okay=False), help="The file; default in the run's folder.")
+@click.option("--out", type=OutPath(dir_okay=False), help="The file; default in the run's folder.")
 def trace(run: Path, format_: Literal["chrome", "mcap"], out: Path | None) -> None:
     """Write a run's journals for other programs: lanes with an arrow a message, or messages with their arrays."""
     from scenarios.commands.screen import say  # noqa: PLC0415

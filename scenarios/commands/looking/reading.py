@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from scenarios.commands.options import RUN, RUNS, Place
+from scenarios.commands.options import RUN, RUNS, OutPath
 from scenarios.commands.screen import say
 
 
@@ -50,7 +50,7 @@ def report(runs: tuple[Path, ...]) -> None:
 @click.command()
 @RUNS
 @click.option("--format", "format_", type=click.Choice(("csv", "parquet", "marl-eval")), required=True)
-@click.option("--out", type=Place(dir_okay=False), help="The file; default standard output.")
+@click.option("--out", type=OutPath(dir_okay=False), help="The file; default standard output.")
 def export(runs: tuple[Path, ...], format_: str, out: Path | None) -> None:
     """Write the episodes of finished runs for other programs."""
     from scenarios.reports.export import FORMATS, write  # noqa: PLC0415

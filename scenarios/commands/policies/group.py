@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from scenarios.commands.options import HOSTS, ON, Place, housed_on
+from scenarios.commands.options import HOSTS, ON, OutPath, housed_on
 
 _PLACE = click.argument("place", metavar="RUN|POLICY", type=click.Path(path_type=Path))
 _FORMATS = ("torch", "onnx")
@@ -29,7 +29,7 @@ _FORMATS = ("torch", "onnx")
 @ON
 @HOSTS
 @click.option("--json", "as_json", is_flag=True, help="Show the result as JSON.")
-@click.option("--out", type=Place(), help="Keep all that a run leaves, and evaluation.json, there.")
+@click.option("--out", type=OutPath(), help="Keep all that a run leaves, and evaluation.json, there.")
 def evaluate(
     *,
     place: Path,
@@ -66,8 +66,8 @@ def evaluate(
     show_default=True,
     help="Frames in a second, on a terminal and in a GIF.",
 )
-@click.option("--gif", type=Place(), help="Write an animation to this new file, and show nothing.")
-@click.option("--strip", type=Place(), help="Write a PNG of a few frames to this new file.")
+@click.option("--gif", type=OutPath(), help="Write an animation to this new file, and show nothing.")
+@click.option("--strip", type=OutPath(), help="Write a PNG of a few frames to this new file.")
 @click.option(
     "--recorded",
     metavar="EPISODE|newest",
@@ -122,7 +122,7 @@ def policy() -> None:
 @policy.command("export")
 @_PLACE
 @click.option("--format", "format_", type=click.Choice(_FORMATS), required=True, help="torch: state_dict, or ONNX.")
-@click.option("--out", type=Place(), required=True, help="A new folder, for a file an agent.")
+@click.option("--out", type=OutPath(), required=True, help="A new folder, for a file an agent.")
 def policy_export(place: Path, format_: str, out: Path) -> None:
     """Write each agent's policy for PyTorch or ONNX, and check that it acts as here."""
     from scenarios.commands.policies.export import export  # noqa: PLC0415

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from scenarios.commands.options import TRANSPORT, TRANSPORTS, Place, load, with_scenario
+from scenarios.commands.options import TRANSPORT, TRANSPORTS, OutPath, load, with_scenario
 from scenarios.commands.screen import say
 
 
@@ -14,7 +14,7 @@ from scenarios.commands.screen import say
 @with_scenario()
 @TRANSPORT
 @click.option("--listen", default="", metavar="ADDRESS", help="mqtt://HOST:PORT or tcp://HOST:PORT; default this host.")
-@click.option("--out", type=Place(), help="Folder of its files; default runs/SCENARIO-broker.")
+@click.option("--out", type=OutPath(), help="Folder of its files; default runs/SCENARIO-broker.")
 def broker(
     *,
     scenario: str,
@@ -36,7 +36,7 @@ def broker(
 
 @click.command()
 @with_scenario()
-@click.option("--out", type=Place(), default=Path("keys"), help="A new folder for them.")
+@click.option("--out", type=OutPath(), default=Path("keys"), help="A new folder for them.")
 def keys(scenario: str, seed: int | None, episodes: int | None, assignments: tuple[str, ...], out: Path) -> None:
     """Make keys, passwords and permissions for everybody in a scenario, a folder each."""
     from broker.run_name import new_run_name  # noqa: PLC0415

@@ -10,7 +10,7 @@ import click
 from broker.errors import EnvironmentMissing
 from scenarios.commands.hosts import carrier_option
 from scenarios.commands.looking.telemetry_options import with_telemetry
-from scenarios.commands.options import HOSTS, OUT, TRANSPORT, TRANSPORTS, Place, housed_on, load, with_scenario
+from scenarios.commands.options import HOSTS, OUT, TRANSPORT, TRANSPORTS, OutPath, housed_on, load, with_scenario
 from scenarios.commands.screen import say
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def list_() -> None:
 @with_scenario()
 @click.option(
     "--slices",
-    type=Place(),
+    type=OutPath(),
     help="Write each participant's slice to this folder, to start it by hand.",
 )
 @click.option("--no-play", is_flag=True, help="Do not play the environment, nor need it on this host.")

@@ -48,6 +48,7 @@ def add(root: Path, settings: Sequence[str]) -> str:
     whole = with_live_faults(scenario, live)
     if name in whole.fault_names:
         raise ScenarioError("name", f"the run has a fault called {name!r} already; give this one another name")
+    _require_future(folder, fault)
     fault = make_plan(whole.model_copy(update={"faults": (*whole.faults, fault)})).scenario.faults[-1]
     _order(folder, {"add": fault.model_dump(mode="json", exclude_defaults=True)})
     if name not in {change.name for change in _live(folder)}:
@@ -119,6 +120,17 @@ def _parsed(values: dict[str, Any]) -> AnyFaultConfig:
         return ANY_FAULT.validate_json(json.dumps(values), strict=True)
     except ValidationError as error:
         raise explained(error) from None
+
+
+def _require_future(folder: RunFolder, fault: AnyFaultConfig) -> None:
+    """Refuse a window that is over already."""
+    if isinstance(fault, PROCESS_FAULTS) or fault.episodes is None:
+        return
+    with read_store(folder.store) as store:
+        newest = store.newest_episode()
+    if newest is not None and fault.episodes[1] <= newest + 1:
+        found = list(fault.episodes)
+        raise ScenarioError("episodes", f"expected a window that ends behind episode {newest}, the last, found {found}")
 
 
 def _running(root: Path) -> tuple[RunFolder, Scenario, list[LiveFault]]:

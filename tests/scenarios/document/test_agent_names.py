@@ -137,8 +137,7 @@ def test_what_is_wrong_with_a_graph_is_said_with_names(planned):
         ({"agents": ["wolf*"]}, {"agents": ("agent-1", "agent-2")}),
         ({"agents": ["agent-*", PREY]}, {"agents": ("agent-*", "agent-0")}),
         ({"agents": ["*"]}, {"agents": ("*",)}),
-        ({"agents": ["environment"]}, {"agents": ("environment",)}),
-        ({"agents": ["nobody"]}, {"agents": ("nobody",)}),
+        ({"agents": ["environment"], "messages": ["action"]}, {"agents": ("environment",)}),
         ({"source": CUB, "destination": "agent-0"}, {"source": "agent-2", "destination": "agent-0"}),
         ({"edges": ["wolf*->prey", "agent-0->*"]}, {"edges": ("agent-1->agent-0", "agent-2->agent-0", "agent-0->*")}),
         ({"edges": ["*"]}, {"edges": ("*",)}),
@@ -151,6 +150,11 @@ def test_faults_of_messages_may_name_agents_by_either(planned, given, meant):
         del fault["probability"]
     (found,) = planned((PREY, WOLF, CUB), faults=[fault]).scenario.faults
     assert {name: getattr(found, name) for name in meant} == meant
+
+
+def test_a_fault_of_messages_that_names_nobody_is_refused_with_the_names_there_are(planned):
+    with pytest.raises(ScenarioError, match=r"prey \(agent-0\), wolf \(agent-1\), found 'nobody'"):
+        planned((PREY, WOLF), faults=[{"kind": "drop", "probability": 0.5, "agents": ["nobody"]}])
 
 
 def test_faults_of_processes_may_name_agents_by_either(planned):

@@ -327,3 +327,55 @@ def test_what_is_not_right_as_it_is_is_still_checked_and_made_right():
     assert type(again.neighbors["agent-0"]) is tuple
     with pytest.raises(ValidationError, match="action_counts"):
         AgentConfig.model_validate_json(told.model_dump_json().replace('"agent-3":', '"agent-3":"x","agent-3b":'))
+
+
+@pytest.mark.parametrize(
+    ("table", "path", "problem"),
+    [
+        ({"source": "agnt-*"}, "source", "found 'agnt-*', which is none of them"),
+        ({"destination": "agent-4"}, "destination", "some of environment, agent-0, agent-1, agent-2, agent-3, found"),
+        ({"agents": ["agent-1", "agent-7"]}, "agents", "found 'agent-7'"),
+        ({"kind": "partition", "groups": [["agent-0"], ["agent-7"]]}, "groups[1]", "found 'agent-7'"),
+        ({"edges": ["agent-0->agent-1", "agent-0->agent-2"]}, "edges", "found 'agent-0->agent-2'"),
+        ({"edges": ["agent-0->environment"]}, "edges", "expected edges that carry share (agent-0->agent-1, "),
+        ({"episodes": [12, 13]}, "episodes", "begins below episodes = 12, found [12, 13]"),
+        ({"rounds": [3, 4]}, "rounds", "begins below learning.rounds = 3, found [3, 4]"),
+        ({"steps": [17, 18], "messages": ["action"]}, "steps", "begins below the steps of an episode = 17"),
+        ({"steps": [18, 19], "messages": ["timestep"]}, "steps", "begins below the steps of an episode = 18"),
+        ({"kind": "scaled", "factor": 2.0, "arrays": ["critc"]}, "arrays", "expected some of policy, anticipation"),
+        ({"kind": "scaled", "factor": 2.0, "arrays": ["actions"]}, "arrays", "found 'actions'"),
+        ({"source": "environment"}, "", "found one that touches none"),
+        ({"kind": "partition", "groups": [["agent-*"]]}, "", "found one that touches none"),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+def test_a_fault_of_messages_that_could_never_strike_is_refused(table, path, problem):
+    kind = table.get("kind", "drop")
+    fault = {"kind": kind} | ({} if kind == "partition" else {"probability": 1.0}) | table
+    error = refused(faults=[DROP, {"name": "never"} | fault], learning={"rounds": 3})
+    assert error.path == f"faults[1].{path}".rstrip(".")
+    assert problem in error.problem
+
+
+def test_a_lie_about_arrays_that_an_algorithm_does_not_share_is_refused():
+    lie = {"kind": "byzantine", "probability": 1.0, "lie": "uniform"}
+    error = refused(faults=[lie], algorithm={"name": "value-sharing"})
+    assert (error.path, error.problem) == ("faults[0].arrays", "expected some of advantages, found 'anticipation'")
+    make_plan(scenario(faults=[lie]))
+
+
+def test_faults_that_may_strike_are_planned():
+    late = [
+        {"rounds": [2, 9], "episodes": [11, 99]},
+        {"steps": [17, 18], "messages": ["timestep", "action"]},
+        {"edges": ["agent-0->*", "*->agent-3"]},
+        {"agents": ["environment"], "messages": ["action"]},
+    ]
+    make_plan(
+        scenario(faults=[DROP | {"name": str(n)} | table for n, table in enumerate(late)], learning={"rounds": 3})
+    )
+
+
+def test_an_algorithm_that_shares_nothing_is_compared_under_faults_of_shares():
+    lie = {"kind": "byzantine", "probability": 1.0, "lie": "uniform"}
+    make_plan(scenario(faults=[DROP, lie], algorithm={"name": "independent"}))

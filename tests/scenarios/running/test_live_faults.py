@@ -91,12 +91,16 @@ def test_a_fault_is_added_strikes_and_is_healed_and_what_was_added_survives_a_cr
 
 def test_what_makes_no_sense_is_refused_and_the_run_goes_on(going_on: Any) -> None:
     out, process = going_on
+    drop = ("add", str(out), "kind=drop", "name=b", "probability=1.0")
     for words, said in [
         (("add", str(out), "kind=drop", "probability=7"), "probability: expected less than or equal to 1"),
         (("add", str(out), "kind=drop", "name=old", "probability=0.5"), "the run has a fault called 'old' already"),
         (("add", str(out), "kind=crash", "participants=['agent-1']", "at_s=[3.0]"), "strikes at once: leave it out"),
         (("add", str(out), "kind=late-join", "participants=['agent-1']", "by_s=3.0"), "found late-join"),
         (("add", str(out), "kind=crash", "participants=['agent-9']"), "expected some of environment, agent-0"),
+        ((*drop, "agents=['agent-9']"), "which is none of them"),
+        ((*drop, "rounds=[9,10]"), "window that begins below"),
+        ((*drop, "episodes=[0,1]"), "window that ends behind episode"),
         (("heal", str(out), "nothing"), "has no fault of messages called 'nothing' in force; it has old"),
         (("add", str(out / "nowhere"), "kind=drop"), "holds no run"),
     ]:

@@ -248,8 +248,13 @@ def test_who_is_stopped_twice_at_once_goes_on_when_the_longer_stop_is_over() -> 
 @pytest.mark.parametrize(
     ("table", "path", "problem"),
     [
-        ({"kind": "crash", "participants": ["agent-7"], "at_episodes": [1]}, "faults[0].participants", "match none"),
-        ({"kind": "crash", "participants": ["broker"], "at_episodes": [1]}, "faults[0].participants", "match none"),
+        ({"kind": "crash", "participants": ["agent-7"], "at_episodes": [1]}, "faults[0].participants", "matches none"),
+        (
+            {"kind": "crash", "participants": ["agent-1", "agent-7"], "at_episodes": [1]},
+            "faults[0].participants",
+            "'agent-7' matches none",
+        ),
+        ({"kind": "crash", "participants": ["broker"], "at_episodes": [1]}, "faults[0].participants", "matches none"),
         ({"kind": "crash", "participants": ["agent-1"]}, "faults[0]", "says never when"),
         ({"kind": "crash", "participants": ["agent-1"], "at_episodes": [100]}, "faults[0].at_episodes", "less than"),
         ({"kind": "late-join", "participants": ["agent-1"], "by_s": 60.0}, "faults[0].by_s", "joining.give_up_s"),
