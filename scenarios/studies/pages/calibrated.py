@@ -56,8 +56,9 @@ Calibrated weights were made on three tasks. What does each of their parts do th
 with more agents, with little, lost or late communication, among near neighbors, and with the paper's settings (one copy
 of the environment, its learning rates)?"""
 _SETTINGS = """\
-AS has the weights of each scenario, tied. Nothing was searched for this page. At full size every task has the paper's \
-settings, and Exchange near neighbors, anyway: these two trials are not run by themselves."""
+AS has one rho for both penalties: with --quick 8 in Exchange and Navigation, 5 in Predation, else that of the \
+scenario. Nothing was searched for this page. At full size every task has the paper's settings, and Exchange near \
+neighbors, anyway: these two trials are not run by themselves."""
 _MARGIN, _MARGIN_VS = 0.02, 0.03
 
 
