@@ -63,13 +63,14 @@ class Folder:
             yield
 
     def _require_own(self) -> None:
-        """See that nothing of somebody else's would be overwritten.
+        """See that nothing of somebody else's would be overwritten; a sweep may be written beside its document.
 
         Raises:
-            UserError: The folder holds something, but nothing of a study, sweep or twin.
+            UserError: The folder holds more than documents, but nothing of a study, sweep or twin.
             OSError: It cannot be read.
         """
-        found = sorted(path.name for path in self.root.iterdir()) if self.root.exists() else []
+        inside = self.root.iterdir() if self.root.exists() else ()
+        found = sorted(path.name for path in inside if path.suffix != ".toml")
         if found and not {"documents", "outcomes"} & {*found}:
             msg = f"expected a new or empty folder, or one that a study, sweep or twin began, found {self.root} with "
             raise UserError(f"{msg}{found[0]!r} in it. Choose another --out.")

@@ -401,6 +401,14 @@ def test_a_folder_with_files_of_the_users_own_is_refused_and_left_alone(tmp_path
     assert {path.name for path in tmp_path.iterdir()} == {"fig1.md", "runs"}
 
 
+def test_what_a_sweep_leaves_may_lie_beside_its_document(tmp_path):
+    (tmp_path / "compare.toml").write_text("mine")
+    for _ in range(2):
+        with Folder(tmp_path).held():
+            pass
+    assert (tmp_path / "compare.toml").read_text() == "mine"
+
+
 def test_two_studies_never_work_in_one_folder(tmp_path):
     with Folder(tmp_path).held(), pytest.raises(UserError, match="another process works in"), Folder(tmp_path).held():
         pass
