@@ -5,6 +5,7 @@ from __future__ import annotations
 from scenarios.running.bundles.containers import (
     BUNDLE,
     GRACE_S,
+    RESTARTS,
     RUNS,
     BundleSet,
     Document,
@@ -28,9 +29,10 @@ def compose(made: BundleSet) -> Document:
     hosts = services(made.fleet)
     found = {host.name: _host(made.image, host) for host in hosts}
     launcher = _service(made.image, LAUNCHER, LAUNCHER, launcher_command())
+    launcher["restart"] = f"on-failure:{RESTARTS}"
     launcher["depends_on"] = {host.name: {"condition": "service_healthy"} for host in hosts}
     volumes: Document = {f"{name}-runs": {} for name in (*found, LAUNCHER)}
-    return {"name": made.run, "services": found | {LAUNCHER: launcher}, "volumes": volumes}
+    return {"name": made.run.replace(".", "-"), "services": found | {LAUNCHER: launcher}, "volumes": volumes}
 
 
 def _host(image: str, host: Service) -> Document:

@@ -16,7 +16,25 @@ BUNDLE, RUNS = "/bundle", "/runs"
 """Where a container finds its bundle, and keeps what runs leave."""
 GRACE_S = 30
 _LABEL = re.compile(r"[a-z]([a-z0-9-]{0,50}[a-z0-9])?")
-_STORE = f"{RUNS}/run/run.sqlite"
+_RUN = f"{RUNS}/run"
+RESTARTS = 20
+"""How often a launcher that ends badly is started again."""
+MISMATCH = 4
+"""The launcher ends with it where the run is whole, but its faults are not those that were asked for."""
+_LAUNCHER = f"""if [ -e {_RUN}/ended-with ]; then
+    echo "{_RUN} is over: it ended with $(cat {_RUN}/ended-with)"
+    exit $(cat {_RUN}/ended-with)
+fi
+if [ -e {_RUN}/run.sqlite ]; then set -- resume {_RUN}; else set -- run {BUNDLE} --on socket --out {_RUN}; fi
+foretell "$@" &
+trap 'kill -TERM $!' TERM
+wait $!
+code=$?
+while kill -0 $! 2>/dev/null; do wait $!; code=$?; done
+case $code in 0|{MISMATCH}) echo $code > {_RUN}/ended.new && mv {_RUN}/ended.new {_RUN}/ended-with;; esac
+exit $code
+"""
+"""A signal to end is handed on, and waited for again."""
 
 Files = Mapping[str, bytes]
 Document = dict[str, Any]
@@ -85,9 +103,8 @@ def host_command() -> list[str]:
 
 
 def launcher_command() -> list[str]:
-    """What the launcher's container runs: started anew, it goes on."""
-    begin = f"foretell run {BUNDLE} --on socket --out {RUNS}/run"
-    return ["sh", "-c", f"if [ -e {_STORE} ]; then exec foretell resume {RUNS}/run; else exec {begin}; fi"]
+    """What the launcher's container runs: started anew, it goes on, or ends as the run did that is over."""
+    return ["sh", "-c", _LAUNCHER]
 
 
 def as_file(document: Document) -> bytes:

@@ -1,7 +1,7 @@
 """The Kubernetes manifests of a set of bundles: a secret, a headless service and a pod for each host and the launcher.
 
-A host is a StatefulSet of one pod, so that name and checkpoints outlive it; the launcher is a Job, and a restarted one
-goes on. Bundles are secrets, which a first container copies for the eyes of its user alone.
+A host is a StatefulSet of one pod, so that name and checkpoints outlive it; the launcher is a Job, whose next pod goes
+on. Bundles are secrets, which a first container copies for the eyes of its user alone.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from broker.errors import UserError
 from scenarios.running.bundles.containers import (
     BUNDLE,
     GRACE_S,
+    MISMATCH,
+    RESTARTS,
     RUNS,
     BundleSet,
     Document,
@@ -103,10 +105,12 @@ def _stateful(image: str, host: Service, files: Files) -> Document:
 def _job(image: str, files: Files, hosts: list[str]) -> Document:
     wait = _container(image, ["python3", "-c", _WAIT, *hosts]) | {"name": "wait"}
     template = _template(image, LAUNCHER, _container(image, launcher_command()), files, [wait])
-    template["spec"]["restartPolicy"] = "OnFailure"
+    template["spec"]["restartPolicy"] = "Never"  # the Job makes another pod, unless the run is over
     claim = {"name": "runs", "persistentVolumeClaim": {"claimName": f"{_named(LAUNCHER)}-runs"}}
     template["spec"]["volumes"].append(claim)
-    spec = {"backoffLimit": 20, "template": template}
+    over = {"containerName": "foretell", "operator": "In", "values": [MISMATCH]}
+    policy = {"rules": [{"action": "FailJob", "onExitCodes": over, "onPodConditions": []}]}
+    spec = {"backoffLimit": RESTARTS, "podFailurePolicy": policy, "template": template}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": _named(LAUNCHER)}, "spec": spec}
 
 

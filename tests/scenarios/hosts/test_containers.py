@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -15,9 +16,11 @@ from typing import Any
 import kubernetes_validate
 import pytest
 from kubernetes_validate import ValidationError
+from limits import LIMIT_S
 from pages.page import ROOT, blocks_of
 
 from broker.errors import UserError
+from scenarios.commands.exit_codes import ExitCode
 from scenarios.commands.hosts.bundle import FORMATS
 from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
@@ -41,6 +44,12 @@ dial = "pi-2"
 listen = "0.0.0.0"
 control = "tcp://pi-2:7001"
 participants = ["agent-1", "agent-2"]
+"""
+FAKE = """#!/bin/sh
+echo "$@"
+mkdir -p {folder}/runs/run
+touch {folder}/runs/run/run.sqlite
+. {folder}/ends-with
 """
 OLDEST, NEWEST = "1.28", kubernetes_validate.latest_version()
 
@@ -120,27 +129,62 @@ def test_a_pod_finds_its_bundle_whole_and_for_its_own_eyes(manifests, name, tmp_
     assert [mode for mode in modes if mode & 0o077] == []
 
 
+class Container:
+    """The launcher's, with a `foretell` that says how it was called, and ends with what stands in `ends-with`."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "foretell").write_text(FAKE.format(folder=folder))
+        (folder / "foretell").chmod(0o755)
+        self.folder, self.run = folder, folder / "runs/run"
+        shell, option, script = launcher_command()
+        self._words = [shell, option, script.replace("/runs", f"{folder}/runs")]
+        self._environment = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}
+
+    def start(self, ends_with: str) -> subprocess.Popen[str]:
+        (self.folder / "ends-with").write_text(ends_with)
+        return subprocess.Popen(self._words, stdout=subprocess.PIPE, text=True, env=self._environment)
+
+    def said(self, ends_with: str) -> tuple[str, int]:
+        """What it says, and what it ends with."""
+        with self.start(ends_with) as process:
+            said, _ = process.communicate(timeout=LIMIT_S)
+            return said.strip(), process.returncode
+
+
 @pytest.mark.processes
-def test_the_launcher_begins_a_run_and_goes_on_with_it_when_it_is_started_again(tmp_path):
-    (tmp_path / "foretell").write_text('#!/bin/sh\necho "$@"\n')
-    (tmp_path / "foretell").chmod(0o755)
-    shell, option, command = launcher_command()
-    command = command.replace("/runs", f"{tmp_path}/runs")
-    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+@pytest.mark.parametrize("code", [0, 4])
+def test_the_launcher_begins_a_run_goes_on_with_it_and_ends_as_it_did_once_it_is_over(tmp_path, code):
+    container = Container(tmp_path)
+    assert container.said("exit 3") == (f"run /bundle --on socket --out {container.run}", 3)
+    assert container.said("kill -9 $$") == (f"resume {container.run}", 128 + 9)
+    assert container.said(f"exit {code}") == (f"resume {container.run}", code)
+    for _ in range(2):
+        assert container.said("exit 2") == (f"{container.run} is over: it ended with {code}", code)
 
-    def said() -> str:
-        words = [shell, option, command]
-        return subprocess.run(words, capture_output=True, text=True, check=True, env=environment).stdout.strip()
 
-    assert said() == f"run /bundle --on socket --out {tmp_path}/runs/run"
-    (tmp_path / "runs" / "run").mkdir(parents=True)
-    (tmp_path / "runs" / "run" / "run.sqlite").touch()
-    assert said() == f"resume {tmp_path}/runs/run"
+@pytest.mark.processes
+def test_a_launcher_that_is_to_end_lets_its_run_end_and_goes_on_another_time(tmp_path):
+    container = Container(tmp_path)
+    with container.start("trap 'exit 130' TERM; echo waits; while kill -0 $PPID; do sleep 0.01; done") as process:
+        assert process.stdout is not None
+        while process.stdout.readline() != "waits\n":
+            pass
+        process.terminate()
+        assert process.wait(LIMIT_S) == 130
+    assert container.said("exit 0") == (f"resume {container.run}", 0)
+
+
+def test_a_run_that_is_over_is_not_begun_again_by_what_starts_containers(manifests, tmp_path):
+    job = manifests["Job", "foretell-launcher"]["spec"]
+    (rule,) = job["podFailurePolicy"]["rules"]
+    assert (rule["action"], rule["onExitCodes"]["values"]) == ("FailJob", [ExitCode.MISMATCH])
+    assert made(tmp_path / "bundles", "compose")["services"]["launcher"]["restart"] == "on-failure:20"
 
 
 @pytest.mark.processes
 def test_compose_takes_its_file_and_no_key_of_it_is_misspelt(tmp_path):
-    document = made(tmp_path / "bundles", "compose")
+    document = made(tmp_path / "bundles", "compose", name="ring-0.5")
+    assert re.fullmatch(r"ring-0-5-[a-z2-7]{8}", document["name"])
     checks = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
     subprocess.run([*checks, tmp_path / "bundles" / "compose.json"], check=True, capture_output=True)
     box = document["services"]["box"]
