@@ -65,12 +65,20 @@ class RunningForwarder:
         process: It.
         address: As above.
         log: As above.
+        log_from: Where in it this one begins; before stands what others said that were here.
     """
 
-    def __init__(self, process: subprocess.Popen[str], address: str, log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[str], address: str, log: Path, log_from: int) -> None:
         self._process = process
         self.address = address
         self.log = log
+        self._log_from = log_from
+
+    def said(self) -> list[str]:
+        """The lines of its log that are its own."""
+        with self.log.open("rb") as log:
+            log.seek(self._log_from)
+            return log.read().decode("utf-8", errors="replace").splitlines()
 
     @property
     def note(self) -> str:
@@ -84,7 +92,7 @@ class RunningForwarder:
 
     def turned_away(self) -> int:
         """How many frames, subscriptions and connections it refused; exactly, once it has been closed."""
-        counts = [line.removeprefix(REFUSED_IN_ALL) for line in _lines(self.log) if line.startswith(REFUSED_IN_ALL)]
+        counts = [line.removeprefix(REFUSED_IN_ALL) for line in self.said() if line.startswith(REFUSED_IN_ALL)]
         return int(counts[-1]) if counts else 0
 
     def alive(self) -> bool:
@@ -135,7 +143,8 @@ def start_forwarder(
 
 
 def _start(settings: ForwarderConfig, log: Path) -> RunningForwarder:
-    with log.open("w", encoding="utf-8") as stderr:
+    with log.open("ab") as stderr:
+        log_from = stderr.tell()
         process = subprocess.Popen(  # noqa: S603 - a page of this package
             isolated_module("broker.servers.forwarder"),
             stdin=subprocess.PIPE,
@@ -144,7 +153,7 @@ def _start(settings: ForwarderConfig, log: Path) -> RunningForwarder:
             text=True,
             start_new_session=True,
         )
-    forwarder = RunningForwarder(process, settings.address, log)
+    forwarder = RunningForwarder(process, settings.address, log, log_from)
     said = _first_words(process, settings)
     if said != READY:
         with suppress(subprocess.TimeoutExpired):
@@ -155,7 +164,7 @@ def _start(settings: ForwarderConfig, log: Path) -> RunningForwarder:
             raise ParticipantDied("broker", f"signal {signal.Signals(-code).name} before it listened", log)
         if said.startswith(IN_USE):
             raise AddressInUse(FORWARDER, said.removeprefix(IN_USE), SETTING)
-        lines = _lines(log)
+        lines = forwarder.said()
         raise UserError(lines[-1] if lines else f"the forwarder ended before it listened. Its log: {log}")
     return forwarder
 
@@ -204,10 +213,6 @@ def main() -> int:
         _log.error("the forwarder's settings are wrong: %s: %s", place, first["msg"])
         return WRONG
     return serve(settings, sys.stdout)
-
-
-def _lines(log: Path) -> list[str]:
-    return log.read_text(encoding="utf-8").splitlines()
 
 
 def _first_words(process: subprocess.Popen[str], settings: ForwarderConfig) -> str:

@@ -99,6 +99,7 @@ class MqttServer:
         log: Path,
         sieve: subprocess.Popen[bytes] | None = None,
         *,
+        log_from: int = 0,
         doubt: str | None = None,
     ) -> None:
         self.kind: Kind = kind
@@ -106,12 +107,19 @@ class MqttServer:
         self.note = NOTES[kind] if doubt is None else f"{NOTES[kind]}; whoever checks it will refuse it: {doubt}"
         self.pid = process.pid
         self.log = log
+        self._log_from = log_from
         self._process = process
         self._sieve = sieve
 
+    def said(self) -> str:
+        """What it has said; before it in its log may stand what others said that were here."""
+        with self.log.open("rb") as log:
+            log.seek(self._log_from)
+            return log.read().decode("utf-8", errors="replace")
+
     def turned_away(self) -> int:
         """How many connections and messages it refused."""
-        return refusals_in(self.log.read_text(encoding="utf-8", errors="replace"))
+        return refusals_in(self.said())
 
     def alive(self) -> bool:
         """Whether it runs."""
@@ -191,7 +199,8 @@ def _start(kind: Kind, folder: Path, config: TransportConfig, door: _Door) -> Mq
     write_settings = _mosquitto_command if kind == "mosquitto" else _amqtt_command
     command = write_settings(folder, config, door)
     log = folder / "broker.log"
-    with log.open("wb") as file:
+    with log.open("ab") as file:
+        log_from = file.tell()
         sieve = _start_sieve(log) if kind == "mosquitto" and door.access is not None else None
         said = file if sieve is None else sieve.stdin
         process = subprocess.Popen(  # noqa: S603 - a broker that is installed here
@@ -204,7 +213,7 @@ def _start(kind: Kind, folder: Path, config: TransportConfig, door: _Door) -> Mq
         )
     if sieve is not None and sieve.stdin is not None:
         sieve.stdin.close()
-    server = MqttServer(kind, door.address, process, log, sieve, doubt=_doubt(door))
+    server = MqttServer(kind, door.address, process, log, sieve, log_from=log_from, doubt=_doubt(door))
     try:
         _await(server, door)
     except BaseException:
@@ -319,7 +328,7 @@ def _await(server: MqttServer, door: _Door) -> None:
     while clock() < give_up_at:
         try:
             with socket.create_connection((host, door.port), timeout=LONGEST_WAIT_S):
-                if server.kind == "amqtt" or _RUNNING in server.log.read_text(encoding="utf-8", errors="replace"):
+                if server.kind == "amqtt" or _RUNNING in server.said():
                     return
         except OSError:
             pass
@@ -328,7 +337,7 @@ def _await(server: MqttServer, door: _Door) -> None:
                 cause = f"signal {signal.Signals(-code).name} before it listened"
                 raise _KilledAtStart("broker", cause, server.log)
             server.close()  # its log is whole then
-            msg = f"the MQTT broker {server.kind} did not start: {_last_line(server.log)}. Its log: {server.log}"
+            msg = f"the MQTT broker {server.kind} did not start: {_last_line(server.said())}. Its log: {server.log}"
             raise UserError(msg)
         time.sleep(_LOOK_EVERY_S)
     msg = (
@@ -338,6 +347,5 @@ def _await(server: MqttServer, door: _Door) -> None:
     raise UserError(msg)
 
 
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+def _last_line(said: str) -> str:
+    return next((line.strip() for line in reversed(said.split("\n")) if line.strip()), "it said nothing")

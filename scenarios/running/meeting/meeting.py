@@ -46,6 +46,7 @@ class Meeting:
         self._tell = tell
         self._deaths: list[float] = []
         self._asked = False
+        self._turned_away = 0
         self._first_at = ""
 
     def move(self, wiring: Wiring, broker_at: str) -> None:
@@ -95,6 +96,7 @@ class Meeting:
                 "broker", f"it died {counted(_QUICK_DEATHS, 'time')} within {_QUICK_S:.0f} s", between.log
             )
         self._between = self._start(between.address)
+        self._turned_away += between.turned_away()
         self._tell(f"the broker at {between.address} died and was started again; messages under way are lost")
         return True
 
@@ -132,7 +134,7 @@ class Meeting:
         if self._between is None:
             return
         self._between.close()
-        if strangers := self._between.turned_away():
+        if strangers := self._turned_away + self._between.turned_away():
             self._tell(f"the broker at {self._between.address} turned away {strangers}: see {self._between.log}")
 
 

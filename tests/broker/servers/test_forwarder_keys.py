@@ -184,3 +184,8 @@ def test_the_log_says_how_many_were_turned_away(house):
     assert house.log().count("refused: ") == 20
     house.forwarder.close()
     assert "refused in all: " in house.log()
+    first, said = house.forwarder.turned_away(), house.log()
+    assert first >= 20
+    house.start()
+    assert house.log().startswith(said), "the next writes on"
+    assert (house.forwarder.turned_away(), house.log().count("refused in all: ")) == (0, 1)

@@ -116,6 +116,21 @@ def test_who_was_refused_is_counted_and_who_came_in_is_not(house):
     wait_for(lambda: house.server.turned_away() == 3)
 
 
+def test_a_broker_that_follows_one_that_died_writes_on_in_its_log_and_counts_its_own_refusals(house):
+    first, ca = house.server, house.keys / "agent-0" / "ca.pem"
+    assert house.open(ca=ca, username="agent-0", password="guess").refused
+    wait_for(lambda: first.turned_away() == 1)
+    os.kill(first.pid, signal.SIGKILL)
+    first.close()
+    said = first.log.read_text()
+    house.server = start_mqtt_server(first.kind, first.log.parent, TransportConfig(), access=house.keys / "broker")
+    assert house.server.log.read_text().startswith(said)
+    assert house.server.turned_away() == 0
+    for _ in range(2):
+        assert house.open(ca=ca, username="agent-0", password="guess").refused
+    wait_for(lambda: house.server.turned_away() == 2)
+
+
 def test_a_message_on_the_edge_of_others_is_counted_and_the_log_says_whose_it_was(house):
     forger, victim = house.enter("agent-2"), house.enter("agent-1")
     victim.subscribe(edge("agent-2", "agent-1"))
