@@ -98,7 +98,7 @@ def reach(socket: Socket, config: TransportConfig, address: str, name: str, peer
     """
     socket.setsockopt(zmq.RECONNECT_IVL, config.zeromq.reconnect_ms)
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, _RECONNECT_MAX_MS)
-    _allow_ipv6(socket, address)
+    allow_ipv6(socket, address)
     try:
         socket.connect(address)
     except zmq.ZMQError as error:
@@ -283,7 +283,7 @@ def bind(socket: Socket, name: str, address: str, setting: str) -> None:
             "Say under `listen` which address of this host is meant, such as 0.0.0.0, or mend the name."
         )
         raise UserError(msg) from None
-    _allow_ipv6(socket, resolved)
+    allow_ipv6(socket, resolved)
     try:
         socket.bind(resolved)
     except zmq.ZMQError as error:
@@ -312,7 +312,7 @@ def _resolved(address: str) -> str:
     return str(replace(at, host=at.host if at.host in numbers else numbers[0]))
 
 
-def _allow_ipv6(socket: Socket, address: str) -> None:
+def allow_ipv6(socket: Socket, address: str) -> None:
     """Let a socket use IPv6 where its address is one, or a name that has no other address now.
 
     ZeroMQ looks a name up anew at each try, but only in the families that it may use.

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import zmq
 from limits import LIMIT_S
 from ports import free_port
 from runs import until
@@ -32,9 +33,9 @@ ECHO = (sys.executable, "-S", "-c", "import os\nwhile said := os.read(0, 1 << 16
 class Echoing:
     """A listener in a thread whose processes say what they hear."""
 
-    def __init__(self, folder: Path, command: tuple[str, ...] = ECHO) -> None:
+    def __init__(self, folder: Path, command: tuple[str, ...] = ECHO, host: str = "127.0.0.1") -> None:
         self.said: list[str] = []
-        self.address = f"tcp://127.0.0.1:{free_port()}"
+        self.address = f"tcp://{host}:{free_port()}"
         self.bundle = bundle(folder)
         self.listener = Listener(self.bundle, self.address, command, self.said.append)
         self._wants_end = False
@@ -118,6 +119,25 @@ def test_a_long_frame_arrives_whole_both_ways(echoing):
     carrier.write(content)
     assert receive(carrier, len(content)) == content
     assert over(carrier)
+
+
+@pytest.mark.processes
+def test_a_host_is_reached_by_a_name_that_has_ipv6_addresses_alone(tmp_path, monkeypatch):
+    name, number, look_up, connect = "pi1.test", "::1", socket.getaddrinfo, zmq.Socket.connect
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda host, *rest, **more: look_up(number if host == name else host, *rest, **more)
+    )
+    monkeypatch.setattr(zmq.Socket, "connect", lambda self, at: connect(self, at.replace(name, f"[{number}]")))
+    echoing = Echoing(make_set(tmp_path / "set"), host=f"[{number}]")
+    echoing.address = echoing.address.replace(f"[{number}]", name)
+    carrier = dial(echoing)
+    try:
+        carrier.write(b"1")
+        assert receive(carrier, 1) == b"1"
+    finally:
+        carrier.leave()
+        over(carrier)
+        echoing.close()
 
 
 @pytest.mark.processes

@@ -14,6 +14,7 @@ from broker.addresses import parse_address
 from broker.own_clock import OwnClock
 from broker.security.curve import CurveKeys, read_curve_keys
 from broker.transports.zeromq.doorkeeper import call_with
+from broker.transports.zeromq.sockets import allow_ipv6
 from scenarios.running.fleet import LAUNCHER, HostConfig
 from scenarios.running.hosts.bundle import CONTROL
 from scenarios.running.hosts.carrier import Dial
@@ -57,7 +58,6 @@ class Dialled:
         self._context: zmq.Context[Socket] = zmq.Context()
         self._socket = opened(self._context, zmq.DEALER)
         self._socket.setsockopt(zmq.RECONNECT_IVL, -1)
-        self._socket.setsockopt(zmq.IPV6, int("[" in address))
         call_with(self._socket, keys, LAUNCHER, host)
         self._events = watched(self._context, self._socket)
         self._outgoing: SimpleQueue[bytes] = SimpleQueue()
@@ -110,6 +110,7 @@ class Dialled:
             said = "the name does not resolve" if isinstance(error, sockets.gaierror) else error.strerror or str(error)
             self._why = f"nobody answers at {self._address}: {said}. Start `foretell host` with its bundle there"
             return False
+        allow_ipv6(self._socket, self._address)
         self._socket.connect(self._address)
         clock = OwnClock()
         give_up_at = clock() + _CONNECTS_WITHIN_S
