@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 from broker.errors import UserCodeRefused
 from broker.participants.checkpoint import State
 from env_service.config import ServiceConfig
 from env_service.environments import make_task
-from env_service.environments.task import Task
+from env_service.environments.task import Task, closing_task
 from env_service.protocol import EnvironmentProtocol
 
 
@@ -20,6 +22,13 @@ def make_environment(config: ServiceConfig, state: State | None = None) -> Envir
     return EnvironmentProtocol(config, make_planned_task(config))
 
 
+def make_environment_within(beside: ExitStack, config: ServiceConfig, state: State | None) -> EnvironmentProtocol:
+    """The environment, which is closed with `beside`, however its life ends; raises as `make_environment` does."""
+    environment = make_environment(config, state)
+    beside.callback(environment.close)
+    return environment
+
+
 def make_planned_task(config: ServiceConfig) -> Task:
     """The task, with the agents that it was planned with; raises as `make_environment` does."""
     task = make_task(config.environment, config.parallel_episodes, config.link.seed, masks=config.masks)
@@ -29,5 +38,6 @@ def make_planned_task(config: ServiceConfig) -> Task:
         problem = (
             f"its agents are {found}, and were {planned} when the run was planned: possible_agents must not change"
         )
-        raise UserCodeRefused(config.link.name, problem)
+        with closing_task(task):
+            raise UserCodeRefused(config.link.name, problem)
     return task

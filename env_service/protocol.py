@@ -11,9 +11,10 @@ asked no more; its actions are those of the declared policy.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import Enum
 
-from broker.errors import PeerLost, ProtocolViolation, WrongRun
+from broker.errors import PeerLost, ProtocolViolation, UserCodeFailed, WrongRun
 from broker.participants.barrier_times import BarrierTimes
 from broker.participants.checkpoint import State
 from broker.participants.joining import Joining
@@ -291,6 +292,12 @@ class EnvironmentProtocol:
         self.phase, self.done, self.deadline = PHASES.enter(self.phase, DONE), True, None
         self._task.close()
         return [*self._stop_all(""), Report(FinishedRecord(self.name, ""))]
+
+    def close(self) -> None:
+        """Release what the environment holds where its work was not done; why that was so is what a user hears."""
+        if not self.done:
+            with suppress(UserCodeFailed):
+                self._task.close()
 
     def _pause(self, now: float) -> list[Command]:
         self.phase = PHASES.enter(self.phase, PAUSED)

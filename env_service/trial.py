@@ -9,7 +9,7 @@ from broker.arithmetic.draws import integers, uniforms
 from broker.seeding import generator
 from env_service.config import EnvironmentConfig
 from env_service.environments import make_task
-from env_service.environments.task import Integer, Task
+from env_service.environments.task import Integer, Task, closing_task
 
 
 def play_once(config: EnvironmentConfig, seed: int) -> None:
@@ -24,11 +24,11 @@ def play_once(config: EnvironmentConfig, seed: int) -> None:
         UserCodeFailed: It raised, or gave what nobody can use.
     """
     task = make_task(config, 1, seed)
-    task.reset(generator(seed, "environment", 0))
-    task.observations()
-    task.step(_some_actions(task, generator(seed, "check")))
-    task.observations()
-    task.close()
+    with closing_task(task):
+        task.reset(generator(seed, "environment", 0))
+        task.observations()
+        task.step(_some_actions(task, generator(seed, "check")))
+        task.observations()
 
 
 def _some_actions(task: Task, draws: Generator) -> Integer:

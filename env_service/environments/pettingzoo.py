@@ -6,12 +6,14 @@ Shapes use E for parallel copies, N for possible agents, S for the size of an ob
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 
 from broker.arithmetic.draws import integers
+from broker.errors import UserCodeFailed
 from broker.seeding import derive
 from broker.wire.messages import Ended
 from env_service.config import PettingZooConfig
@@ -65,16 +67,13 @@ class PettingZooTask(Task):
     def __init__(self, config: PettingZooConfig, copies: int, seed: int = 0, *, masks: bool | None = None) -> None:
         self._config = config
         self._streams = GlobalStreams([*(derive(seed, "opening", copy) for copy in range(copies)), _OF_THE_IMPORT])
-        with self._streams.lent() as turn_to:
-            turn_to(copies)
-            build = find_builder(config)
-            self._environments: list[ForeignEnvironment] = []
-            for copy in range(copies):
-                turn_to(copy)
-                self._environments.append(open_environment(config, build))
-            turn_to(0)
-            self._look_at(config)
-            masked = self._masks_actions() if masks is None else masks
+        self._environments: list[ForeignEnvironment] = []
+        try:
+            masked = self._open(copies, masks=masks)
+        except BaseException:
+            with suppress(UserCodeFailed):
+                self.close()
+            raise
         turns = config.action_masks == "turns"
         self._masks = ActionMasks(self._agents, self._actions, copies, turns=turns) if masked else None
         self.steps = config.steps
@@ -86,6 +85,18 @@ class PettingZooTask(Task):
         self._stepping, self._asking = calling(config, "step()"), calling(config, "agents")
         self._notes: list[str] = []
         self._noted: set[str] = set()
+
+    def _open(self, copies: int, *, masks: bool | None) -> bool:
+        """Make the copies and look at the first; returns whether it masks actions."""
+        with self._streams.lent() as turn_to:
+            turn_to(copies)
+            build = find_builder(self._config)
+            for copy in range(copies):
+                turn_to(copy)
+                self._environments.append(open_environment(self._config, build))
+            turn_to(0)
+            self._look_at(self._config)
+            return self._masks_actions() if masks is None else masks
 
     def _look_at(self, config: PettingZooConfig) -> None:
         """Take down who there is, and what they can do and see."""
@@ -174,12 +185,22 @@ class PettingZooTask(Task):
         return tuple(map(str, modes)) if isinstance(modes, list | tuple | set | frozenset) else ()
 
     def close(self) -> None:
-        """Close all copies."""
+        """Close all copies.
+
+        Raises:
+            UserCodeFailed: One raised; the others are closed all the same.
+        """
+        failures = []
         with self._streams.lent() as turn_to:
             for copy, environment in enumerate(self._environments):
                 turn_to(copy)
-                with calling(self._config, "close()"):
-                    environment.close()
+                try:
+                    with calling(self._config, "close()"):
+                        environment.close()
+                except UserCodeFailed as failure:
+                    failures.append(failure)
+        if failures:
+            raise failures[0]
 
     def _begin(self, copy: int, seed: int) -> None:
         """Start an episode in one copy."""

@@ -5,6 +5,8 @@ Shapes use E for parallel copies, N for agents, S for the size of an observation
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +14,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from broker.errors import UserCodeFailed
 from env_service.environments.scene import Rendering, Scene
 
 Float = NDArray[np.float32]
@@ -82,6 +85,25 @@ class Task(Protocol):
 
     def close(self) -> None:
         """Release what the copies hold (windows, files)."""
+
+
+@contextmanager
+def closing_task(task: Task) -> Iterator[None]:
+    """Close a task at the end, however that comes: an error that is under way is heard, not one of its closing.
+
+    Args:
+        task: What is closed.
+
+    Raises:
+        UserCodeFailed: All went well, and it raised as it was closed.
+    """
+    try:
+        yield
+    except BaseException:
+        with suppress(UserCodeFailed):
+            task.close()
+        raise
+    task.close()
 
 
 class DrawableTask(Task, Protocol):

@@ -18,6 +18,7 @@ from broker.faults.config import name_of_fault
 from broker.user_code import UserCode
 from broker.wire.messages import ENVIRONMENT
 from env_service.environments import make_task
+from env_service.environments.task import Task, closing_task
 from scenarios.document.addressing import with_ids
 from scenarios.document.agent_names import AgentNames
 from scenarios.document.delay_traces import with_traces
@@ -41,31 +42,33 @@ def make_plan(scenario: Scenario) -> Plan:
     Judge(scenario.message_faults, scenario.stream_seed)
     algorithm = make_algorithm(scenario)
     task = make_task(scenario.environment, 1)
-    try:
-        names = AgentNames.of(len(task.action_counts), task.agent_names)
-        scenario = with_ids(scenario, names)
-        graph = _graph_of(scenario, names)
-        if isinstance(scenario.topology, ProximityConfig) and task.positions() is None:
-            raise ScenarioError(
-                "topology.kind",
-                "expected a fixed graph: this environment does not say where its agents are, so none is near another",
-            )
-        if scenario.service.missing_action == "noop" and task.noop_action is None:
-            raise ScenarioError(
-                "service.missing_action", "expected wait or repeat: this task has no action that does nothing"
-            )
-        counts = dict(zip(names.by_id, task.action_counts, strict=True))
-        masks = task.action_masks() is not None
-        plan = Plan(scenario, names, graph, counts, task.observation_size, task.steps, masks)
-        largest_bytes = max(_size_of_shares(plan, algorithm), HEAD_BYTES + plan.timestep_bytes)
-        _check_patience(plan, algorithm)
-        _check_message_faults(plan, algorithm)
-        _check_process_faults(plan)
-        require_acting_faults(scenario)
-        require_fit(plan, type(algorithm))
-        return replace(plan, largest_bytes=largest_bytes)
-    finally:
-        task.close()
+    with closing_task(task):
+        return _planned(scenario, task, algorithm)
+
+
+def _planned(scenario: Scenario, task: Task, algorithm: Algorithm) -> Plan:
+    names = AgentNames.of(len(task.action_counts), task.agent_names)
+    scenario = with_ids(scenario, names)
+    graph = _graph_of(scenario, names)
+    if isinstance(scenario.topology, ProximityConfig) and task.positions() is None:
+        raise ScenarioError(
+            "topology.kind",
+            "expected a fixed graph: this environment does not say where its agents are, so none is near another",
+        )
+    if scenario.service.missing_action == "noop" and task.noop_action is None:
+        raise ScenarioError(
+            "service.missing_action", "expected wait or repeat: this task has no action that does nothing"
+        )
+    counts = dict(zip(names.by_id, task.action_counts, strict=True))
+    masks = task.action_masks() is not None
+    plan = Plan(scenario, names, graph, counts, task.observation_size, task.steps, masks)
+    largest_bytes = max(_size_of_shares(plan, algorithm), HEAD_BYTES + plan.timestep_bytes)
+    _check_patience(plan, algorithm)
+    _check_message_faults(plan, algorithm)
+    _check_process_faults(plan)
+    require_acting_faults(scenario)
+    require_fit(plan, type(algorithm))
+    return replace(plan, largest_bytes=largest_bytes)
 
 
 def _graph_of(scenario: Scenario, names: AgentNames) -> Graph:

@@ -6,7 +6,6 @@ Environment, policies and draws are those of an evaluation in which nothing is l
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from broker.wire.messages import ENVIRONMENT
 from env_service.build import make_planned_task
 from env_service.config import EnvironmentConfig, PettingZooConfig
 from env_service.environments import make_task
-from env_service.environments.task import Integer, Task
+from env_service.environments.task import Integer, Task, closing_task
 from env_service.episode import EpisodeUnderWay
 from env_service.masks import masks_of
 from env_service.proximity import in_range
@@ -41,7 +40,7 @@ def frames_of(plan: Plan) -> Iterator[Frame]:
         UserCodeFailed: The environment raised, or gave what nobody can use.
     """
     stage = _Stage(plan)
-    with closing(stage.task):
+    with closing_task(stage.task):
         for number in range(plan.scenario.episodes):
             yield from stage.play(number)
 
@@ -66,7 +65,8 @@ def drawing_itself(environment: EnvironmentConfig, seed: int, mode: str) -> Envi
 
 def render_modes(environment: EnvironmentConfig, seed: int) -> tuple[str, ...]:
     """How a foreign environment says that it can show itself; raises as `showing_itself` does."""
-    with closing(make_task(environment, 1, seed)) as task:
+    task = make_task(environment, 1, seed)
+    with closing_task(task):
         return task.render_modes()
 
 

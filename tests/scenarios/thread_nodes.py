@@ -6,7 +6,7 @@ import logging
 import threading
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from broker.driving.process import DONE, Interrupted, take_part
 from broker.participants.link import LinkConfig
 from broker.transports.transport import Transport
 from broker.wire.messages import ENVIRONMENT, Envelope
-from env_service.build import make_environment
+from env_service.build import make_environment_within
 from env_service.config import ServiceConfig
 from scenarios.document.plan import Plan
 from scenarios.results.folder import RunFolder
@@ -132,13 +132,14 @@ class _Node:
 
     def _take_part(self) -> int:
         make: Callable[..., Any]
-        if self.name == ENVIRONMENT:
-            service = ServiceConfig.model_validate_json(self._slice_json)
-            make, link = partial(make_environment, service), service.link
-        else:
-            agent = AgentConfig.model_validate_json(self._slice_json)
-            make, link = partial(make_agent, agent), agent.link
-        return take_part(make, link, self._connect)
+        with ExitStack() as beside:
+            if self.name == ENVIRONMENT:
+                service = ServiceConfig.model_validate_json(self._slice_json)
+                make, link = partial(make_environment_within, beside, service), service.link
+            else:
+                agent = AgentConfig.model_validate_json(self._slice_json)
+                make, link = partial(make_agent, agent), agent.link
+            return take_part(make, link, self._connect)
 
     def _connect(self, link: LinkConfig) -> Transport:
         gated = GatedTransport(open_transport(link, make_codec(link)), self.gate)

@@ -6,7 +6,7 @@ is compared with what it told them then, so that nothing is drawn that was not p
 
 from __future__ import annotations
 
-from contextlib import closing, suppress
+from contextlib import suppress
 from functools import partial
 
 from broker.driving.connect import refitted
@@ -18,6 +18,7 @@ from broker.wire.codec import read_written
 from broker.wire.messages import ENVIRONMENT, Envelope, Timestep
 from env_service.build import make_planned_task
 from env_service.config import ServiceConfig
+from env_service.environments.task import closing_task
 from env_service.protocol import EnvironmentProtocol
 from scenarios.document.agent_names import AgentNames
 from scenarios.play.acting import drawing_itself
@@ -76,7 +77,7 @@ class _Led:
         )
 
     def frames(self) -> list[Frame]:
-        with closing(self._task), suppress(EpisodeOver):
+        with closing_task(self._task), suppress(EpisodeOver):
             self._lead()
         return self._task.frames
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -22,7 +22,7 @@ from broker.transports.memory import MemoryNetwork, MemoryTransport
 from broker.user_code import traceback_of
 from broker.wire.messages import OBSERVER
 from broker.wire.records import EventKind, EventRecord, PausedRecord, Record
-from env_service.build import make_environment
+from env_service.build import make_environment_within
 from scenarios.document.plan import Plan
 from scenarios.document.process_faults import BROKER
 from scenarios.document.wiring import Wiring
@@ -85,7 +85,9 @@ class SimulatedLife:
         self._down_s = 0.0
         self._lives: dict[str, ParticipantLife] = {}
         network = MemoryNetwork()
-        self._drivers = {name: self._drive(plan, wiring, network, name) for name in self._names}
+        with ExitStack() as beside:  # who is made before another cannot be is closed
+            self._drivers = {name: self._drive(plan, wiring, network, name, beside) for name in self._names}
+            self._beside = beside.pop_all()
         self._time = VirtualTime(list(self._drivers.values()), network, now)
         link = plan.observer(wiring)
         self._orders = Orders(MemoryTransport(OBSERVER, network, make_codec(link)), wiring.run, link.life.incarnation)
@@ -159,11 +161,12 @@ class SimulatedLife:
 
     def end(self, *, at_once: bool) -> None:
         """Take in the totals of those that live, and what they know where it counts."""
-        for name in self._names:
-            self._drivers[name].finish()
-            if not at_once and self._is_settled(name):
-                self._keep_last(name)
-        self._hand_over()
+        with self._beside:
+            for name in self._names:
+                self._drivers[name].finish()
+                if not at_once and self._is_settled(name):
+                    self._keep_last(name)
+            self._hand_over()
         for driver in self._drivers.values():
             driver.transport.close(0.0)
 
@@ -243,7 +246,7 @@ class SimulatedLife:
         if records:
             self._observer.take(records)
 
-    def _drive(self, plan: Plan, wiring: Wiring, network: MemoryNetwork, name: str) -> Driver:
+    def _drive(self, plan: Plan, wiring: Wiring, network: MemoryNetwork, name: str, beside: ExitStack) -> Driver:
         make: Callable[[State | None], Participant]
         link: LinkConfig
         if name in plan.agents:
@@ -251,7 +254,7 @@ class SimulatedLife:
             make, link = partial(make_agent, agent), agent.link
         else:
             environment = plan.environment(wiring)
-            make, link = partial(make_environment, environment), environment.link
+            make, link = partial(make_environment_within, beside, environment), environment.link
         life, state = begin_life(link.life, self._checkpoints[name], together=True, lent=True)
         self._lives[name] = life
         transport = connect(link, network)

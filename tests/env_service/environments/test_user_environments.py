@@ -22,6 +22,7 @@ from env_service.config import PettingZooConfig
 from env_service.environments import make_task
 from env_service.environments.given import flag_of
 from env_service.environments.task import Float, Integer
+from env_service.trial import play_once
 
 RUNNING, TERMINATED, _ = Ended
 HUGE = 1e39
@@ -110,6 +111,75 @@ class Unwilling:
 def test_a_flag_that_does_not_want_to_be_one_is_refused_by_agent_and_step():
     with pytest.raises(UserCodeRefused, match='termination of "a" at step 3 is unwilling, expected True or False'):
         flag_of("a", Unwilling(), "termination", 3)
+
+
+# When it is closed
+
+
+class Held(Plain):
+    """Counts who is open; every test lets something of it fail."""
+
+    open = 0
+
+    def __init__(self):
+        super().__init__()
+        type(self).open += 1
+
+    def close(self):
+        type(self).open -= 1
+
+
+def holding(**methods):
+    return type("Holding", (Held,), methods)
+
+
+def broken(self, *_, **__):
+    raise RuntimeError("broken")
+
+
+def broken_after_closing(self):
+    Held.close(self)
+    raise RuntimeError("the window is gone")
+
+
+def test_all_copies_are_closed_and_what_one_raised_is_said(monkeypatch):
+    build = holding(close=broken_after_closing)
+    task = serve(monkeypatch, build, copies=3)
+    assert build.open == 3
+    with pytest.raises(UserCodeFailed, match=r"close\(\) of toy raised RuntimeError: the window is gone"):
+        task.close()
+    assert build.open == 0
+
+
+@pytest.mark.parametrize("close", [Held.close, broken_after_closing])
+def test_copies_that_were_made_before_one_cannot_be_are_closed_and_that_one_is_said(monkeypatch, close):
+    def third_fails(self):
+        if type(self).open == 2:
+            raise RuntimeError("no third window")
+        Held.__init__(self)
+
+    build = holding(__init__=third_fails, close=close)
+    with pytest.raises(ScenarioError, match="no third window"):
+        serve(monkeypatch, build, copies=3)
+    assert build.open == 0
+
+
+def test_copies_that_cannot_be_served_are_closed(monkeypatch):
+    build = holding(action_space=lambda *_: Box(0, 1, (2,)))
+    with pytest.raises(ScenarioError, match="expected Discrete actions"):
+        serve(monkeypatch, build, copies=2)
+    assert build.open == 0
+
+
+@pytest.mark.parametrize("close", [Held.close, broken_after_closing])
+@pytest.mark.parametrize("call", ["reset", "step"])
+def test_a_trial_that_fails_closes_it_and_says_what_failed_first(monkeypatch, call, close):
+    build = holding(**{call: broken, "close": close})
+    serve(monkeypatch, Plain)
+    sys.modules["toy"].parallel_env = build
+    with pytest.raises(UserCodeFailed, match=rf"{call}\(.* of toy raised RuntimeError: broken"):
+        play_once(PettingZooConfig(env="toy", observation="own", action_masks="off"), 0)
+    assert build.open == 0
 
 
 @pytest.mark.parametrize("value", [float("nan"), 2, -1, 0.5, None, "no", [], np.zeros(2)])

@@ -11,7 +11,7 @@ from agent_node.config import AgentConfig
 from agent_node.partners import ExchangePlan
 from broker.arithmetic.version import ARITHMETIC
 from broker.config import LONGEST_KEEPALIVE_S, MqttConfig
-from broker.errors import ScenarioError
+from broker.errors import ScenarioError, UserCodeFailed
 from broker.wire.messages import ENVIRONMENT, OBSERVER
 from env_service.config import ServiceConfig
 from scenarios.document import planning
@@ -166,6 +166,17 @@ def test_proximity_without_positions_is_refused(monkeypatch):
     error = refused(topology={"kind": "proximity", "distance": 1.5})
     assert (error.path, task.closed) == ("topology.kind", 1)
     assert "does not say where its agents are" in error.problem
+
+
+def test_why_a_scenario_is_refused_is_said_although_its_environment_cannot_be_closed(monkeypatch):
+    class Stuck(Placeless):
+        def close(self):
+            raise UserCodeFailed("environment", "the window is gone")
+
+    monkeypatch.setattr(planning, "make_task", lambda _config, _copies: Stuck())
+    assert refused(topology={"kind": "proximity", "distance": 1.5}).path == "topology.kind"
+    with pytest.raises(UserCodeFailed, match="the window is gone"):
+        make_plan(scenario(topology={"kind": "complete"}))
 
 
 def test_the_task_that_was_looked_at_is_closed(monkeypatch):

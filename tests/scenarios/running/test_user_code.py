@@ -85,7 +85,7 @@ class Ending:
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ending]:
     """Runs a scenario with an environment in which `mishap` happens."""
 
-    def played(way: str, mishap: Callable[..., Any], **settings: Any) -> Ending:
+    def played(way: str, mishap: Callable[..., Any], *, interrupted: bool = False, **settings: Any) -> Ending:
         module = ModuleType("brought")
         module.parallel_env = type("Mishap", (Brought,), {"mishap": mishap})  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "brought", module)
@@ -94,7 +94,7 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Endin
         folder, notes, error = make_run_folder(tmp_path / way, "small", 1), [], None
         observer = Observer(plan, folder, "simulate", lambda _: None, notes.append)
         try:
-            run(plan, folder, observer, WAYS[way], lambda: False)
+            run(plan, folder, observer, WAYS[way], lambda: interrupted and observer.played > 1)
         except UserCodeDied as death:
             error = death
         finally:
@@ -145,6 +145,47 @@ def test_what_an_environment_raises_once_is_followed_by_another_life(play: Any, 
     assert ended.error is None
     assert ended.lives == 2
     assert any("step() of brought raised ConnectionError: a window was closed" in note for note in ended.notes)
+
+
+@each_way
+@pytest.mark.parametrize("end", ["done", "raised", "mended", "of an agent", "interrupted"])
+def test_every_life_closes_its_environment_once_however_it_ends(
+    play: Any, way: str, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    closed: list[int] = []
+
+    def make(self: Brought, *, really: Any = Brought.__init__) -> None:
+        made.append(id(self))
+        self.number = len(made)
+        really(self)
+
+    def mishap(_: Brought, episode: int, step: int) -> None:
+        if (episode, step) == (1, 2) and (end == "raised" or (end == "mended" and len(made) == 1 + 2)):
+            raise RuntimeError("no fuel")
+
+    monkeypatch.setattr(Brought, "__init__", make)
+    monkeypatch.setattr(Brought, "close", lambda self: closed.append(self.number))
+    if end == "of an agent":
+        monkeypatch.setattr("agent_node.build.load_algorithm", lambda _: Failing)
+    ended = play(way, mishap, interrupted=end == "interrupted", parallel_episodes=2, algorithm__name="independent")
+    assert ended.lives == {"done": 1, "interrupted": 1}.get(end, 2)
+    assert len(made) == 1 + 2 * ended.lives, "one to look at, and two copies in each life"
+    assert sorted(closed) == list(range(1, len(made) + 1))
+
+
+@each_way
+def test_what_ended_a_run_is_said_although_its_environment_cannot_be_closed(
+    play: Any, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def close(self: Brought) -> None:
+        if self.episode > 0:  # not after the look at it
+            raise RuntimeError("the window is gone")
+
+    monkeypatch.setattr(Brought, "close", close, raising=False)
+    ended = play(way, lambda _, episode, step: float("nan") if (episode, step) == (3, 3) else None)
+    assert 'reward of "a" at step 3 is nan' in str(ended.error)
+    assert ended.lives == 1
 
 
 class Failing(Independent):
@@ -273,6 +314,10 @@ class parallel_env(ParallelEnv):
 
     def seen(self):
         return {agent: np.random.randn(2) for agent in self.agents}
+
+    def close(self):
+        if self.agents:
+            print("closed after", self.time)
 """
 
 
@@ -307,6 +352,7 @@ def test_a_user_whose_environment_fails_reads_one_sentence_and_gets_exit_code_3(
     assert done.stderr.splitlines()[-1] == f"foretell: environment: {said}{place}. Its log: {log}"
     assert "Traceback" not in done.stderr
     assert ("Traceback" in log.read_text()) == (broken == "raises")
+    assert f"closed after {3 if broken == 'nan' else 1}" in log.read_text()
 
 
 @pytest.mark.processes
