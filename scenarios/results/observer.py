@@ -177,7 +177,7 @@ class Observer:
         """Forget what came after an episode; returns which life begins."""
         incarnation = self._store.begin_life(after_episode, why)
         if incarnation:
-            self._totals = self._recalled(after_episode)
+            self._totals, self._began_at = self._recalled(after_episode), None
             self.sinks.begin_life(after_episode)
             where = f"episode {after_episode + 1}" if after_episode >= 0 else "the beginning"
             self.tell(f"{why or 'the run is resumed'}; all go on from {where} (life {incarnation})")

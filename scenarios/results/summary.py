@@ -28,7 +28,8 @@ class Summary(Model):
     here by their ids; `agent_names` has what the environment calls them, their ids where it has no names. Shares and
     what was dropped are those between agents; rejected and lost are counted on all edges. `arithmetic` is the version
     of what was computed, `kernels` names what computed where the figures were written, which changes none of them.
-    `wall_s` are the seconds from the first step of the last life to its end; `processor_s` those that the process which
+    `wall_s` are the seconds from the beginning of the last life to its end, and `env_steps_per_s` the steps that were
+    played in it by these; `env_steps` are those of all episodes. `processor_s` are the seconds that the process which
     led the run, and those it had waited for, computed, in all lives.
     """
 
@@ -90,7 +91,7 @@ class RunTotals:
     def __init__(self, agents: tuple[str, ...], rounds: int) -> None:
         self.agents = agents
         self.returns: list[tuple[float, ...]] = []
-        self.env_steps = 0
+        self.env_steps = self._steps_before = 0
         self.missing_actions = 0
         self.round_records = 0
         self.edges: Counter[str] = Counter()
@@ -143,6 +144,7 @@ class RunTotals:
         for episode in sorted(returns):
             own = tuple(returns[episode][agent] for agent in self.agents)
             self.add([EpisodeRecord(episode, own, *counts[episode])])
+        self._steps_before = self.env_steps
         self.gone |= {
             agent: None
             for agent, before in store.deaths().items()
@@ -194,7 +196,7 @@ class RunTotals:
             seed: Its seed.
             episodes: How many there were to be.
             substrate: `simulate` or `run`.
-            wall_s: Seconds from the first step to the last.
+            wall_s: Seconds that the last life took; what was recalled was played before it.
             store: The run's store, for the ledger and what agents are called.
         """
         returns = np.array(self.returns, np.float64).reshape(len(self.returns), len(self.agents))
@@ -225,7 +227,7 @@ class RunTotals:
             missing_actions=self.missing_actions,
             faults_applied=faults,
             edge_bytes=self.edges["sent_bytes"],
-            env_steps_per_s=self.env_steps / wall_s if wall_s > 0 else 0.0,
+            env_steps_per_s=(self.env_steps - self._steps_before) / wall_s if wall_s > 0 else 0.0,
             wall_s=wall_s,
             processor_s=sum(life.processor_s for life in lives),
             arithmetic=ARITHMETIC,

@@ -144,6 +144,29 @@ def test_time_runs_from_the_first_participant_that_had_joined_to_the_end(watch):
     assert (summary.wall_s, summary.env_steps_per_s) == (4.0, 10.0)
 
 
+def test_a_life_that_goes_on_is_timed_from_its_own_beginning_with_the_steps_played_in_it(watch):
+    watch.observer.begin_life(-1, "")
+    watch.observer.take([JoinedRecord("environment"), *rounds(0, 0), EpisodeRecord(0, (1.0, 0.5), 20, 0)])
+    watch.now = 150.0
+    watch.observer.begin_life(0, "somebody died")
+    watch.now = 160.0
+    watch.observer.take([JoinedRecord("environment"), *rounds(1, 0), EpisodeRecord(1, (1.0, 0.5), 20, 0)])
+    watch.now = 164.0
+    summary = watch.observer.finish()
+    assert (summary.env_steps, summary.wall_s, summary.env_steps_per_s) == (40, 4.0, 5.0)
+
+
+def test_what_an_earlier_process_has_played_does_not_count_for_the_speed_of_this_one(watch):
+    watch.observer.begin_life(-1, "")
+    watch.observer.take([JoinedRecord("environment"), *rounds(0, 0), EpisodeRecord(0, (1.0, 0.5), 20, 0)])
+    watch.observer.finish()
+    resumed = Observer(watch.plan, watch.folder, "run", lambda _: None, clock=lambda: watch.now)
+    resumed.begin_life(0, "")
+    resumed.take([JoinedRecord("environment"), *rounds(1, 0), EpisodeRecord(1, (1.0, 0.5), 20, 0)])
+    watch.now += 2.0
+    assert resumed.finish().env_steps_per_s == 10.0
+
+
 def test_tensorboard_gets_every_return_and_the_mean_losses_of_each_episode(watch):
     finished_run(watch)
     assert scalars(watch.folder.tensorboard) == pytest.approx(
