@@ -92,7 +92,7 @@ class Observer:
         self._store, self.run_name = _opened(plan, folder, substrate)
         try:
             self._totals = self._recalled()
-            curves = Curves(plan.names, ScalarsLog(folder.tensorboard))
+            curves = Curves(plan.names, plan.scenario.rounds, ScalarsLog(folder.tensorboard))
         except BaseException:
             self._store.close()
             raise

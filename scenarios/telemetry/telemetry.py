@@ -84,7 +84,7 @@ class Telemetry:
                 "folder": str(folder.root.absolute()),
             }
             writer = writer_process.WriterProcess(tool, about, folder.log(tool), writer_process.CLOSE_WITHIN_S)
-            observer.sinks.add(tool, Curves(plan.names, writer))
+            observer.sinks.add(tool, Curves(plan.names, plan.scenario.rounds, writer))
         return AskedOfNodes(self._counters, self._traced(run, folder) if self._wish.spans else None)
 
     def _traced(self, run: str, folder: RunFolder) -> TraceConfig:

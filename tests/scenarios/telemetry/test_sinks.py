@@ -24,6 +24,13 @@ EPISODE = EpisodeRecord(0, (1.0, 2.0, 3.0), 20, 0)
 ABOUT = {"run": "r-1", "scenario": "r", "settings": {}, "folder": "."}
 
 
+RETURNS = {"return/team": 6.0, "return/agent-0": 1.0, "return/agent-1": 2.0, "return/agent-2": 3.0}
+
+
+def lost(agent: str, episode: int, round_: int, **losses: float) -> RoundRecord:
+    return RoundRecord(agent, episode, round_, 1, 1, losses)
+
+
 class Broken:
     """Fails once it is told something."""
 
@@ -62,7 +69,7 @@ def test_a_sink_that_fails_is_given_up_with_one_sentence_and_the_others_go_on() 
     sinks, broken, kept = Sinks(said.append), Broken(), Kept()
     plan = make_plan(load_scenario("exchange-quick", {}))
     sinks.add("the tool", broken)
-    sinks.add("the other", Curves(plan.names, kept))
+    sinks.add("the other", Curves(plan.names, 1, kept))
     for _ in range(3):
         sinks.take([EPISODE])
     sinks.begin_life(0)
@@ -74,13 +81,44 @@ def test_a_sink_that_fails_is_given_up_with_one_sentence_and_the_others_go_on() 
 
 def test_curves_hold_returns_and_the_means_of_losses_and_forget_those_of_an_earlier_life() -> None:
     kept, plan = Kept(), make_plan(load_scenario("exchange-quick", {}))
-    curves = Curves(plan.names, kept)
-    curves.take([RoundRecord("agent-0", 0, 0, 1, 1, {"gain": 1.0}), RoundRecord("agent-1", 0, 0, 1, 1, {"gain": 3.0})])
-    curves.take([EPISODE, RoundRecord("agent-0", 1, 0, 1, 1, {"gain": 7.0})])
+    curves = Curves(plan.names, 1, kept)
+    curves.take([lost(f"agent-{number}", 0, 0, gain=gain) for number, gain in enumerate((1.0, 3.0, 2.0))])
+    curves.take([EPISODE, lost("agent-0", 1, 0, gain=7.0)])
     curves.begin_life(-1)
     curves.take([EPISODE])
-    returns = {"return/team": 6.0, "return/agent-0": 1.0, "return/agent-1": 2.0, "return/agent-2": 3.0}
-    assert kept.told == [(0, returns | {"loss/gain": 2.0}), 0, (0, returns)]
+    curves.close()
+    assert kept.told == [(0, RETURNS | {"loss/gain": 2.0}), 0, (0, RETURNS), "closed"]
+
+
+def test_a_loss_is_the_mean_over_the_rounds_that_have_it() -> None:
+    kept, plan = Kept(), make_plan(load_scenario("exchange-quick", {}))
+    curves = Curves(plan.names, 2, kept)
+    for agent in plan.agents:
+        curves.take([lost(agent, 0, 0, gain=0.1), lost(agent, 0, 1, gain=0.3, penalty=0.12)])
+    curves.take([EPISODE])
+    assert kept.told == [(0, pytest.approx(RETURNS | {"loss/gain": 0.2, "loss/penalty": 0.12}))]
+
+
+def test_a_loss_is_of_its_own_episode_whenever_it_comes() -> None:
+    kept, plan = Kept(), make_plan(load_scenario("exchange-quick", {}))
+    curves = Curves(plan.names, 1, kept)
+    curves.take([lost("agent-0", 0, 0, gain=1.0), lost("agent-0", 1, 0, gain=50.0), EPISODE])
+    assert kept.told == [], "two agents have said nothing of it"
+    curves.take([lost("agent-1", 0, 0, gain=2.0), lost("agent-2", 0, 0, gain=3.0)])
+    assert kept.told == [(0, RETURNS | {"loss/gain": 2.0})]
+    curves.take([EpisodeRecord(1, EPISODE.returns, 1, 0), EpisodeRecord(2, EPISODE.returns, 1, 0)])
+    curves.take([lost("agent-2", 1, 0, gain=-99.0)])
+    curves.close()
+    assert kept.told[1:] == [(1, RETURNS | {"loss/gain": 50.0}), (2, RETURNS), "closed"]
+
+
+def test_an_episode_that_a_life_begins_after_is_shown_once_with_what_was_heard_of_it() -> None:
+    kept, plan = Kept(), make_plan(load_scenario("exchange-quick", {}))
+    curves = Curves(plan.names, 1, kept)
+    curves.take([lost("agent-0", 0, 0, gain=1.0), EPISODE])
+    curves.begin_life(0)
+    curves.close()
+    assert kept.told == [(0, RETURNS | {"loss/gain": 1.0}), 1, "closed"]
 
 
 def test_a_run_whose_curves_find_no_folder_any_more_says_so_once_and_has_its_figures(tmp_path: Path) -> None:
