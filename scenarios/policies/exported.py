@@ -25,7 +25,9 @@ TOLERANCE = 1e-5
 """By how much a probability may differ from ours: float32 that is added in another order differs by about 1e-7."""
 
 _ROWS = 64
-_OWN_TASKS = ("exchange", "navigation", "predation")
+_OWN_TASKS = ("exchange", "navigation", "predation", "simple-spread")
+_MAY_MASK = ("pettingzoo", None)
+"""Kinds of environments that may mask actions; of a policy without its scenario nothing is known."""
 
 
 class PolicyFacts(TypedDict):
@@ -161,4 +163,4 @@ def _names_of_actions(document: PolicyDocument) -> list[str]:
 
 def _may_mask(document: PolicyDocument) -> bool:
     environment = _environment_of(document)
-    return environment.get("kind") not in _OWN_TASKS and environment.get("action_masks") != "off"
+    return environment.get("kind") in _MAY_MASK and environment.get("action_masks") != "off"

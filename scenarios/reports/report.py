@@ -156,10 +156,11 @@ def _statistics(groups: Sequence[Sequence[RunResult]]) -> Table:
 
 
 def _groups(runs: Sequence[RunResult]) -> list[list[RunResult]]:
-    """Runs whose documents differ in nothing but the seed."""
-    groups: dict[str, list[RunResult]] = {}
+    """Runs whose documents differ in nothing but the seed, and where files lie."""
+    groups: dict[tuple[str, int], list[RunResult]] = {}
     for run in runs:
-        groups.setdefault(run.scenario.model_copy(update={"seed": 0}).model_dump_json(), []).append(run)
+        of_any_seed = run.scenario.model_copy(update={"seed": 0})
+        groups.setdefault((of_any_seed.digest, of_any_seed.episodes), []).append(run)
     return list(groups.values())
 
 

@@ -283,6 +283,14 @@ def test_a_policy_without_its_scenario_is_exported_all_the_same(trained: Path, t
     assert (facts["actions"], facts["masks"]) == ([], True)
 
 
+def test_what_never_masks_has_no_input_for_masks(tmp_path: Path) -> None:
+    settings = TINY | FAST | {"environment.steps": 4, "learning.hidden": [4]}
+    try_out(load_scenario("simple-spread-quick", settings), tmp_path / "run")
+    export(tmp_path / "run", "torch", tmp_path / "out")
+    _, facts = load_torch(tmp_path / "out" / "agent-0.pt")
+    assert facts["masks"] is False
+
+
 def test_the_environment_need_not_be_there(masked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("env_service.environments.pettingzoo.find_builder", None)
     export(masked, "torch", tmp_path / "out")

@@ -154,6 +154,20 @@ def test_a_seed_that_ran_twice_counts_once_in_an_interval(folders, capsys, monke
     assert "none: one seed" in text
 
 
+def test_seeds_that_began_with_the_same_policy_are_one_group_wherever_their_copies_lie(
+    folders, capsys, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("COLUMNS", "200")
+    for seed in ("1", "2"):
+        begun_with = f"initial_policy={folders['as-1']}"
+        simulate_here(tmp_path / seed, *SMALL, "--episodes", "1", "--seed", seed, "--set", begun_with)
+    text = said(capsys, "report", tmp_path / "1", tmp_path / "2").partition("final team return over seeds")[2]
+    assert "1, 2" in text
+    simulate_here(tmp_path / "longer", *SMALL, "--episodes", "2", "--seed", "3", "--set", begun_with)
+    text = said(capsys, "report", *map(tmp_path.joinpath, ("1", "2", "longer"))).partition("over seeds")[2]
+    assert "1, 2, 3" not in text, "another number of episodes is another scenario"
+
+
 def test_a_folder_without_a_finished_run_is_refused(tmp_path, folders):
     with pytest.raises(UserError, match="holds no finished run"):
         read_run(tmp_path)
