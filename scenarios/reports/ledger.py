@@ -8,15 +8,22 @@ from pathlib import Path
 
 from rich.console import Group, JustifyMethod
 from rich.table import Table
+from rich.text import Text
 
 from broker.wire.records import Fate
 from scenarios.document.agent_names import AgentNames
 from scenarios.results.answers import CauseCount, EdgeFates, EndingCount
-from scenarios.results.folder import RunFolder
+from scenarios.results.folder import open_run_folder
 from scenarios.results.proof import kind_on
 from scenarios.results.reader import RunReader, read_store
 
 _CAUSES_SHOWN = 12
+_TOLD_BELOW = (
+    "sent shares are heard, lost, dropped, expired, rejected or late, or came when their receiver was done;\n"
+    "corrupted, duplicated and delayed ones stand in one of these columns, too;\n"
+    "of timesteps and actions that were sent only what went wrong is counted: all others were taken;\n"
+    "a column in which nothing was counted is left out"
+)
 
 
 @dataclass(frozen=True)
@@ -89,10 +96,12 @@ def account_of(folder: Path, *, by_edge: bool) -> Group:
     Raises:
         UserError: There is no run, or its store cannot be read.
     """
-    with read_store(RunFolder(folder).store) as store:
+    with read_store(open_run_folder(folder).store) as store:
         rows, causes, names = accounts(store), store.causes(_CAUSES_SHOWN), store.agent_names()
     table = _account_table(rows if by_edge else _by_kind(rows), names)
-    return Group(table, *([_cause_table(causes, names)] if causes else []))
+    told = Text(_TOLD_BELOW, style="table.caption")
+    heading = Text("what became of the messages (each counts once)", style="table.title")
+    return Group(heading, table, told, *([_cause_table(causes, names)] if causes else []))
 
 
 def _by_kind(rows: list[Account]) -> list[Account]:
@@ -104,21 +113,15 @@ def _by_kind(rows: list[Account]) -> list[Account]:
 
 
 def _account_table(rows: list[Account], names: AgentNames) -> Table:
-    table = Table(
-        title="what became of the messages (each counts once)",
-        title_justify="left",
-        caption_justify="left",
-    )
+    """The accounts, without what was counted nowhere."""
+    counts = [field.name for field in fields(Account)[3:] if any(getattr(row, field.name) for row in rows)]
+    table = Table()
     table.add_column("kind" if rows and not rows[0].source else "edge")
-    for field in fields(Account)[3:]:
-        table.add_column(field.name, justify="right")
+    for count in counts:
+        table.add_column(count, justify="right")
     for row in rows:
         name = f"{names.told(row.source)}->{names.told(row.destination)}" if row.source else row.kind
-        table.add_row(name, *(str(getattr(row, field.name) or "") for field in fields(Account)[3:]))
-    table.caption = (
-        "sent shares are heard, lost, dropped, expired, rejected or late, or came when their receiver was done;\n"
-        "corrupted, duplicated and delayed ones stand in one of these columns, too"
-    )
+        table.add_row(name, *(str(getattr(row, count) or "") for count in counts))
     return table
 
 

@@ -163,7 +163,8 @@ def open_run_folder(root: Path) -> RunFolder:
     """
     folder = RunFolder(root)
     if not folder.scenario.exists() or not folder.store.exists():
-        msg = f"{root} holds no run to go on with: expected {folder.scenario.name} and {folder.store.name} in it"
+        msg = f"{root} holds no run: expected the folder that `foretell run` or `foretell simulate` left, with "
+        msg += f"{folder.scenario.name} and {folder.store.name} in it"
         raise UserError(msg)
     require_version(folder.store)
     return folder

@@ -154,7 +154,7 @@ def test_a_run_that_was_killed_before_it_had_begun_is_a_sentence(
 def test_a_folder_without_a_run_is_a_sentence(tmp_path: Path, foretell: Callable[..., Answer]) -> None:
     answer = foretell("resume", tmp_path)
     assert answer.code == 2
-    assert "holds no run to go on with: expected scenario.toml and run.sqlite" in answer.said
+    assert "holds no run: expected the folder that `foretell run` or `foretell simulate` left" in answer.said
 
 
 def test_a_run_that_was_begun_with_another_arithmetic_is_refused_and_stays_as_it_is(

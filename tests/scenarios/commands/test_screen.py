@@ -81,6 +81,7 @@ def test_a_fault_may_be_called_what_looks_like_markup(tmp_path, way):
 def test_the_ledger_shows_causes_as_they_are(tmp_path, monkeypatch, capsys, cause):
     from broker.wire.records import EndingRecord
 
+    (tmp_path / "scenario.toml").touch()
     store = Store(tmp_path / "run.sqlite", ("a", "b"))
     store.write([EndingRecord("a", "b", "share", 0, 0, 0, "rejected", cause), EventRecord("a", "note", "", cause)])
     store.close()

@@ -155,4 +155,15 @@ def test_the_command_prints_the_account_by_kind_and_by_edge_and_names_the_causes
     assert "agent-0->agent-1" in by_edge
     nowhere = foretell("ledger", str(tmp_path / "nowhere"))
     assert nowhere.returncode == 2
-    assert "Traceback" not in nowhere.stderr
+    assert "nowhere holds no run: expected the folder that `foretell run` or `foretell simulate` left" in nowhere.stderr
+
+
+@pytest.mark.processes
+def test_an_undisturbed_run_shows_what_was_counted_and_says_what_became_of_the_rest(tmp_path):
+    said = foretell("ledger", str(simulated(tmp_path, "quiet")), COLUMNS="80").stdout
+    (head,) = [line for line in said.splitlines() if "kind" in line]
+    assert head.split("┃")[1:-1] == [" kind     ", " sent ", " heard "]
+    assert "what became of the messages (each counts once)\n" in said
+    assert "of timesteps and actions that were sent only what went wrong is counted: all others were taken" in " ".join(
+        said.split()
+    )

@@ -158,7 +158,7 @@ def harm_newest_checkpoint(folder: Path) -> None:
 def test_a_folder_without_a_run_or_with_a_damaged_one_is_a_sentence(tmp_path: Path) -> None:
     nothing = foretell("run", "--resume", str(tmp_path))
     assert nothing.returncode == 2
-    assert "holds no run to go on with: expected scenario.toml and run.sqlite" in nothing.stderr
+    assert "holds no run: expected the folder that `foretell run` or `foretell simulate` left" in nothing.stderr
     both = foretell("run", "exchange-quick", "--resume", str(tmp_path))
     assert both.returncode == 2
     assert "it takes no scenario" in both.stderr
