@@ -28,6 +28,8 @@ from scenarios.running.meeting.keys import needs_keys, run_of_keys
 from scenarios.running.meeting.running_broker import given_addresses
 from scenarios.running.scale import Scale, scale_of
 
+_NEIGHBORS_SHOWN = 10
+
 
 def plan_of(scenario: Scenario, *, play: bool) -> Plan:
     """The plan, after one reset and one step of the environment.
@@ -59,10 +61,7 @@ def describe_alone(scenario: Scenario, missing: EnvironmentMissing) -> str:
 def describe(plan: Plan) -> str:
     """The resolved document, each agent's edges, and what may surprise."""
     lines = [plan.scenario.to_toml().rstrip(), "", "# edges per agent"]
-    told = plan.names.told
-    lines += [
-        f"# {told(agent)}: {', '.join(map(told, plan.graph.neighbors[agent])) or 'none'}" for agent in plan.agents
-    ]
+    lines += _neighbors(plan)
     edges = len(plan.graph.edges)
     lines.append(
         f"# {counted(len(plan.agents), 'agent')}, {counted(edges, 'directed edge')}, "
@@ -78,6 +77,19 @@ def describe(plan: Plan) -> str:
         lines.append(f"# note: the graph falls into {components} parts that never exchange anything")
     lines += _of_the_machine(plan)
     return "\n".join(lines)
+
+
+def _neighbors(plan: Plan) -> Iterator[str]:
+    """Who is whose neighbor, as far as one can read it."""
+    told, others = plan.names.told, len(plan.agents) - 1
+    if others > _NEIGHBORS_SHOWN and len(plan.graph.edges) == others * len(plan.agents):
+        yield "# all are neighbors of all"
+        return
+    for agent in plan.agents:
+        theirs = plan.graph.neighbors[agent]
+        more = len(theirs) - _NEIGHBORS_SHOWN
+        shown = ", ".join(map(told, theirs[:_NEIGHBORS_SHOWN])) or "none"
+        yield f"# {told(agent)}: {shown}" + (f" and {more} more" if more > 0 else "")
 
 
 def _begun_with(plan: Plan) -> Iterator[str]:

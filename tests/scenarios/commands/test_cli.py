@@ -172,6 +172,15 @@ def test_check_prints_a_document_that_is_the_same_scenario_and_the_edges(foretel
     assert "# 4 agents, 6 directed edges, observations of 20 numbers" in lines
 
 
+def test_check_shows_of_many_neighbors_how_many_they_are(foretell):
+    whole = foretell("check", "predation-6", "--set", "environment.agents=200").stdout
+    assert "# all are neighbors of all\n# 200 agents, 39800 directed edges" in whole
+    assert "# agent-0:" not in whole
+    star = foretell("check", "predation-6", "--set", "environment.agents=13", "--set", "topology={kind='star'}").stdout
+    assert f"# agent-0: {', '.join(f'agent-{number}' for number in range(1, 11))} and 2 more\n" in star
+    assert "# agent-12: agent-0\n" in star
+
+
 def test_check_notes_a_graph_in_parts_and_leaves_nothing_behind(foretell, tmp_path):
     edges = '[["agent-0","agent-1"],["agent-2","agent-3"]]'
     settings = ["--set", "topology.kind=edges", "--set", f"topology.edges={edges}", "--set", "environment.agents=4"]
