@@ -45,7 +45,7 @@ def load_scenario(name_or_path: str, settings: Mapping[str, Any] | None = None) 
         UserError: There is no such scenario, or it is no TOML.
         ScenarioError: It is not a valid scenario; names the path.
     """
-    scenario = parse_scenario(_read(name_or_path), settings or {})
+    scenario = parse_scenario(_read(name_or_path), settings or {}, name_or_path)
     folder = None if name_or_path in catalogue_names() else Path(name_or_path).parent
     return with_initial_policy(with_environment_file(scenario, folder), folder)
 
@@ -83,12 +83,12 @@ def with_initial_policy(scenario: Scenario, folder: Path | None) -> Scenario:
     return scenario if noted == config else scenario.model_copy(update={"initial_policy": noted})
 
 
-def parse_scenario(text: str, settings: Mapping[str, Any]) -> Scenario:
-    """A scenario from TOML text; see `load_scenario`."""
+def parse_scenario(text: str, settings: Mapping[str, Any], source: str = "the scenario") -> Scenario:
+    """A scenario from TOML text, which people know as `source`; see `load_scenario`."""
     try:
         document = parse_toml(text)
     except tomllib.TOMLDecodeError as error:
-        msg = f"the scenario is not valid TOML: {on_one_line(str(error))}"
+        msg = f"{source} is not valid TOML: {on_one_line(str(error))}"
         raise UserError(msg) from None
     for path, value in settings.items():
         _put(document, path.split("."), value)
@@ -107,7 +107,7 @@ def parse_settings(assignments: Iterable[str]) -> dict[str, Any]:
 
     Raises:
         UserError: An assignment has no `=`, or is nested too deep.
-        ScenarioError: No setting can take the value.
+        ScenarioError: No setting can take the value, or it begins like a list or a table and is none.
     """
     settings = {}
     for assignment in assignments:
@@ -118,7 +118,7 @@ def parse_settings(assignments: Iterable[str]) -> dict[str, Any]:
         if path.count(".") >= MOST_DEEP:
             msg = f"--set expects a path of at most {MOST_DEEP} parts, found {path.count('.') + 1} in {path!r:.80}"
             raise UserError(msg)
-        settings[path.strip()] = _toml_value(value.strip())
+        settings[path.strip()] = _toml_value(path.strip(), value.strip())
         refuse_unusable(settings[path.strip()], path.strip())
     return settings
 
@@ -170,11 +170,18 @@ def _read(name_or_path: str) -> str:
         raise UserError(msg) from None
 
 
-def _toml_value(text: str) -> Any:
+def _toml_value(path: str, text: str) -> Any:
     try:
         return parse_toml(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        return text
+        if not text.startswith(("[", "{")):
+            return text
+    what = "list" if text.startswith("[") else "table"
+    raise ScenarioError(
+        path,
+        f"expected a {what} in TOML, found {text!r:.200}: in it text stands in quotation marks, and for the shell "
+        """single ones around all, such as --set 'faults=[{kind="drop", probability=0.3}]'""",
+    )
 
 
 def _put(document: dict[str, Any], path: list[str], value: Any) -> None:

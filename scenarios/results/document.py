@@ -109,7 +109,7 @@ def read_document(folder: RunFolder) -> Scenario:
     except OSError as error:
         msg = f"cannot read the run in {folder.root}: {folder.scenario.name}: {error.strerror}"
         raise UserError(msg) from None
-    scenario = with_initial_policy(parse_scenario(text, {}), folder.root)
+    scenario = with_initial_policy(parse_scenario(text, {}, str(folder.scenario)), folder.root)
     with read_store(folder.store) as store:
         store.require_document(scenario.digest, scenario.episodes)
     return scenario

@@ -28,6 +28,18 @@ def check_algorithms(study: str, wanted: Iterable[str], algorithms: Sequence[str
     _check(study, "--algorithm", wanted, algorithms, {CONTENDERS[name].label: name for name in algorithms})
 
 
+def check_tuned(study: str, wanted: Iterable[str], algorithms: Sequence[str], with_tuned: Sequence[str]) -> None:
+    """Refuse algorithms that a study has with settings from a search alone, where none are given.
+
+    Raises:
+        UserError: Names the option.
+    """
+    for name in wanted:
+        if name in with_tuned and name not in algorithms:
+            msg = f"--algorithm {name}: {study} has it with settings from a search alone: add --tuned FILE"
+            raise UserError(msg)
+
+
 def _check(study: str, option: str, wanted: Iterable[str], known: Sequence[str], meant: Mapping[str, str]) -> None:
     for name in wanted:
         if name in known:

@@ -35,13 +35,15 @@ class _Study(click.Command):
 @click.command(cls=_Study)
 @click.argument("name", metavar="STUDY", type=click.Choice(STUDIES))
 @click.option("--quick", is_flag=True, help="The quick scenarios instead of the paper's sizes.")
-@click.option("--seeds", type=click.IntRange(min=1), help="Seeds per group; default 3 with --quick, else 5 or fewer.")
+@click.option(
+    "--seeds", type=click.IntRange(min=1), help="Seeds per group; default 3 or fewer with --quick, else 5 or fewer."
+)
 @JOBS
 @ON_CLUSTER
 @click.option("--task", "tasks", multiple=True, help="Only this task, of those below; repeatable.")
 @click.option("--algorithm", "algorithms", multiple=True, help="Only this algorithm, of those below; repeatable.")
 @click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Any setting, in all runs; repeatable.")
-@click.option("--tuned", type=click.Path(path_type=Path), help="fig1, fig5: settings from a search.")
+@click.option("--tuned", type=click.Path(path_type=Path), help="fig1, and fig5 at full size: settings from a search.")
 @click.option("--instances", type=click.IntRange(min=1), help="theory: how many random problems.")
 @click.option("--out", type=OutPath(), help="The study's folder; default studies/NAME.")
 @DISCARD_RUNS

@@ -26,7 +26,7 @@ from scenarios.running.batch.runner import Runner, ShowStanding, Standing, docum
 from scenarios.running.control.interrupting import interruptible
 from scenarios.studies.cells import study_cells
 from scenarios.studies.conduct import done_so_far, write_study
-from scenarios.studies.names import check_algorithms, check_tasks
+from scenarios.studies.names import check_algorithms, check_tasks, check_tuned
 from scenarios.studies.search import TASKS as SEARCH_TASKS
 from scenarios.studies.search import count_cells, count_games, read_tuned, search, write_search
 from scenarios.studies.sizes import THEORY_SEED
@@ -104,6 +104,8 @@ def make_study(name: str, choice: Choice) -> Study:
     make: Callable[[Choice], Study] = import_module(PAGES[name]).make
     whole = make(Choice(quick=choice.quick, tuned=choice.tuned))
     check_tasks(name, choice.tasks, whole.tasks)
+    if choice.tuned is None and _takes_tuned(name, quick=choice.quick):
+        check_tuned(name, choice.algorithms, whole.contenders, make(Choice(quick=choice.quick, tuned={})).contenders)
     check_algorithms(name, choice.algorithms, whole.contenders)
     return make(choice)
 
@@ -253,8 +255,8 @@ def _announce(console: Screen, title: str, cells: int, games: int, how: str) -> 
     console.print(said, highlight=False, soft_wrap=True)
 
 
-def _takes_tuned(wish: Wish) -> bool:
-    return wish.name == "fig1" or (wish.name == "fig5" and not wish.quick)
+def _takes_tuned(name: str, *, quick: bool) -> bool:
+    return name == "fig1" or (name == "fig5" and not quick)
 
 
 def _refuse_what_does_not_apply(wish: Wish) -> None:
@@ -265,7 +267,11 @@ def _refuse_what_does_not_apply(wish: Wish) -> None:
     """
     known_before = "studies whose runs are known before, not to search or theory"
     given = {
-        "--tuned": (wish.tuned is not None, _takes_tuned(wish), "fig1, and to fig5 at full size"),
+        "--tuned": (
+            wish.tuned is not None,
+            _takes_tuned(wish.name, quick=wish.quick),
+            "fig1, and to fig5 at full size",
+        ),
         "--list": (wish.only_shown, wish.name in PAGES, known_before),
         "--so-far": (wish.so_far, wish.name in PAGES, known_before),
         "--instances": (wish.instances is not None, wish.name == "theory", "theory"),

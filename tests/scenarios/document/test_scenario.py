@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import tomllib
 from importlib.util import find_spec
 from types import UnionType
@@ -353,7 +354,7 @@ def test_a_scenario_is_read_from_a_file(tmp_path):
 def test_bad_toml_is_one_sentence_with_the_line(tmp_path):
     file = tmp_path / "bad.toml"
     file.write_text('name = "x"\nseed = = 3\n')
-    with pytest.raises(UserError, match=r"^the scenario is not valid TOML: .*line 2") as caught:
+    with pytest.raises(UserError, match=rf"^{re.escape(str(file))} is not valid TOML: .*line 2") as caught:
         load_scenario(str(file))
     assert "\n" not in str(caught.value)
 
@@ -397,6 +398,15 @@ def test_values_are_toml_or_else_plain_text(text, value):
     found = parse_settings([f"some.where={text}"])
     assert found == {"some.where": value}
     assert type(found["some.where"]) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "what"), [("[{kind=drop}]", "list"), ("[64,,32]", "list"), ("{kind=drop}", "table"), ("[", "list")]
+)
+def test_what_begins_like_a_list_or_a_table_and_is_none_is_refused_with_what_may_be_missing(value, what):
+    with pytest.raises(ScenarioError) as caught:
+        parse_settings([f"faults={value}"])
+    assert str(caught.value).startswith(f"faults: expected a {what} in TOML, found {value!r}: in it text stands in ")
 
 
 def test_spaces_around_the_equals_sign_do_not_matter():

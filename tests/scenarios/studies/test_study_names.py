@@ -51,6 +51,13 @@ def test_a_name_that_is_nearly_right_is_answered_with_the_one_that_is_meant(choi
     assert "fig1 has " in str(caught.value)
 
 
+@pytest.mark.parametrize(("study", "quick"), [("fig1", True), ("fig1", False), ("fig5", False)])
+def test_an_algorithm_that_needs_settings_from_a_search_is_answered_with_their_option(study: str, quick: bool) -> None:
+    said = f"two-weights: {study} has it with settings from a search alone: add --tuned FILE"
+    with pytest.raises(UserError, match=said):
+        make_study(study, Choice(quick=quick, algorithms=("anticipation-sharing-two-weights",)))
+
+
 def test_the_search_answers_alike() -> None:
     with pytest.raises(UserError, match=r"search has exchange, .*\. Did you mean --task exchange\?"):
         contests(Choice(quick=True, tasks=("exchange-quick",)))
