@@ -13,14 +13,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 COMPLETE := $(VENV)/.complete
 
-.PHONY: demo test quick check docs wheels release lock system kernels cross clean
+.PHONY: demo test quick check docs wheels release lock system test-system kernels cross clean
 .DEFAULT_GOAL := demo
 
 demo: kernels
 	$(BIN)/foretell run exchange-quick
 	@echo "next: docs/first-run.md; PATH=$(CURDIR)/$(BIN):\$$PATH lets the shell find foretell"
 
-test: system $(COMPLETE) kernels check
+test: test-system $(COMPLETE) kernels check
 	$(BIN)/python -m pytest
 
 quick: $(COMPLETE) kernels
@@ -49,8 +49,8 @@ $(COMPLETE): $(READY) requirements-test.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.lock
 	@touch $@
 
-# A fresh Debian has Python without its venv module, and no mosquitto; install them where we may, say so where we may not.
-# Without mosquitto a run over MQTT takes amqtt, and the tests with mosquitto are skipped (where CI=true they fail).
+# What is installed with the system's own tools: where we may, which is as root on Debian; else said. This is all that a run
+# needs, and what follows it is what only tests need. A fresh Debian has Python without its venv module.
 # Without a compiler the reference of the kernels serves, slowly (where CI=true nothing does).
 system:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
@@ -58,6 +58,13 @@ system:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq python3-venv; } || \
 		{ echo "Python's venv module is missing: install it (Debian: apt-get install python3-venv)" >&2; exit 1; }
+	@printf '#include <string.h>\n' | $${CC:-cc} -E - >/dev/null 2>&1 || \
+		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+			apt-get install -y -qq gcc libc6-dev; } || \
+		echo "a C compiler is missing: install one (Debian: apt-get install gcc libc6-dev)" >&2
+
+# Without mosquitto a run over MQTT takes amqtt, and the tests with mosquitto are skipped (where CI=true they fail).
+test-system: system
 	@{ PATH="$$PATH:/usr/sbin" command -v mosquitto && command -v mosquitto_sub; } >/dev/null || \
 		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
 			apt-get install -y -qq mosquitto mosquitto-clients; } || \
@@ -74,10 +81,6 @@ system:
 		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
 			apt-get install -y -qq chromium >/dev/null; } || \
 		echo "chromium is missing: tests of the page are skipped (Debian: apt-get install chromium)" >&2
-	@printf '#include <string.h>\n' | $${CC:-cc} -E - >/dev/null 2>&1 || \
-		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
-			apt-get install -y -qq gcc libc6-dev; } || \
-		echo "a C compiler is missing: install one (Debian: apt-get install gcc libc6-dev)" >&2
 
 # Compiles what is not compiled yet. Where nothing can be compiled the reference serves, but not where CI=true.
 kernels: $(READY)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import runpy
+import subprocess
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
+from limits import LIMIT_S
 
 ROOT = Path(__file__).parent.parent
 PIN = re.compile(r"^([\w.-]+)==(\S+)", re.MULTILINE)
@@ -52,3 +54,14 @@ def test_the_demonstration_is_pinned_to_what_it_needs():
 def test_tests_run_with_the_versions_that_are_pinned_for_all_others(lock):
     tested = pins("requirements-test.lock")
     assert {name: versions for name, versions in pins(lock).items() if tested.get(name) != versions} == {}
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(("target", "all_are_there"), [("demo", False), ("test", True)])
+def test_only_tests_install_what_only_tests_need(target: str, all_are_there: bool) -> None:
+    words = ("make", "--dry-run", "--always-make", target)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=True)
+    found = {name for name in ("chromium", "nats-server", "mosquitto", "openssh-client") if name in done.stdout}
+    assert found == ({"chromium", "nats-server", "mosquitto", "openssh-client"} if all_are_there else set())
+    assert "python3-venv" in done.stdout
+    assert "gcc libc6-dev" in done.stdout
