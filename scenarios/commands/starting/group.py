@@ -22,8 +22,10 @@ def list_() -> None:
     """Scenarios that come with Foretell."""
     from scenarios.document.loading import catalogue_names, load_scenario  # noqa: PLC0415
 
-    for name in catalogue_names():
-        say(f"{name:30} {load_scenario(name).description}")
+    names = catalogue_names()
+    width = max(map(len, names))
+    for name in names:
+        say(f"{name:{width}} {load_scenario(name).description}")
 
 
 @click.command()

@@ -151,8 +151,10 @@ def test_list_shows_every_scenario_with_its_description(foretell_afresh):
     assert (result.returncode, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
     assert [line.split()[0] for line in lines] == catalogue_names()
+    column = 1 + max(map(len, catalogue_names()))
     for line, name in zip(lines, catalogue_names(), strict=True):
-        assert line.endswith(load_scenario(name).description)
+        assert line == f"{name:{column}}{load_scenario(name).description}"
+    assert "(needs `pip install 'foretell[mpe]'`)" in result.stdout, "a shell may take [mpe] for a pattern"
 
 
 def test_check_prints_a_document_that_is_the_same_scenario_and_the_edges(foretell):
