@@ -120,6 +120,20 @@ def test_links_lead_somewhere() -> None:
             assert target.startswith("http") or (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_links_to_a_heading_are_those_of_the_repository_too() -> None:
+    """As GitHub names headings; Sphinx takes other names beside these."""
+    for page in PAGES:
+        for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text(encoding="utf-8")):
+            there = page.parent / target if target else page
+            if there.suffix == ".md":
+                assert anchor in anchors_of(there), f"{page.name}: {target}#{anchor}"
+
+
+def anchors_of(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_every_place_that_a_share_passes_exists() -> None:
     page = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
     section = page.split("## One share, from learner to learner\n")[1].split("\n## ")[0]

@@ -6,7 +6,7 @@
 | 1 | a bug in Foretell: it shows a traceback |
 | 2 | a wrong scenario, setting or use of a command, or an address that is in use |
 | 3 | a participant died, or an environment or algorithm failed: who, why, and where its log is |
-| 4 | the faults that struck are not those that were asked for; two runs, or a run and its replay, part |
+| 4 | the faults that struck are not those that were asked for; two runs, or a run and its replay, differ |
 | 130 | interrupted |
 """
 

@@ -1,4 +1,4 @@
-"""`foretell diff`: where two runs part."""
+"""`foretell diff`: where two runs begin to differ."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scenarios.replay.comparing.parting import compare
 
 
 def tell_parting(one: Path, other: Path) -> None:
-    """Say it in a sentence; ends with 4 where they part."""
+    """Say it in a sentence; ends with 4 where they differ."""
     found = compare(one, other)
     say(found.sentence)
     for note in found.notes:

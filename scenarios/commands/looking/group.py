@@ -28,7 +28,7 @@ def replay(run: Path, agent: str, until: str | None, *, debug: bool) -> None:
 @_RUN
 @click.argument("other", type=click.Path(path_type=Path))
 def diff(run: Path, other: Path) -> None:
-    """Find the first message, decision or number in which two runs part."""
+    """Find the first message, decision or number in which two runs differ."""
     from scenarios.commands.looking.diff import tell_parting  # noqa: PLC0415
 
     tell_parting(run, other)

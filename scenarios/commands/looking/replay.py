@@ -53,7 +53,7 @@ def _told(found: Replayed, until: Goal | None) -> list[str]:
     elif not found.closed and found.reached is None:
         lines.append("its journal was cut off: all that is whole of it was played")
     lines.append(
-        f"it parts from the run: {found.parted}"
+        f"it differs from the run: {found.parted}"
         if found.parted
         else f"what it sent is what it sent in the run: {counted(found.sent, 'message')}"
     )

@@ -103,7 +103,7 @@ def test_an_agent_that_would_say_something_else_now_is_found_by_message_and_arra
     with pytest.raises(SystemExit) as end:
         commands(["replay", str(rough), "agent-0"], standalone_mode=False)
     assert end.value.code == 4
-    assert "it parts from the run: the share of round 1" in capsys.readouterr().out
+    assert "it differs from the run: the share of round 1" in capsys.readouterr().out
 
 
 def test_the_journal_of_a_run_that_was_cut_off_is_played_as_far_as_it_is_whole(tmp_path):
