@@ -114,19 +114,21 @@ def test_curves_are_written_after_a_while_and_read_by_tensorboard(tmp_path):
 
 
 @pytest.mark.parametrize("part", ["learning_curve.png", "summary.json.new"])
-def test_results_that_cannot_be_written_at_the_end_are_a_sentence(ends, tmp_path, part):
-    root = tmp_path / "run"
-    (root / part).mkdir(parents=True)
-    code, said = ends("simulate", *RUN, "--episodes", "1", "--out", root)
+def test_results_that_cannot_be_written_at_the_end_are_a_sentence(ends, tmp_path, begun, part):
+    root = shutil.copytree(begun, tmp_path / "run")
+    (root / part).unlink(missing_ok=True)
+    (root / part).mkdir()
+    code, said = ends("resume", root, "--episodes", "3")
     assert code == 2
     assert said.splitlines()[-1].startswith("foretell: cannot write "), said
 
 
 def test_a_journal_that_finds_no_room_is_a_sentence(ends, tmp_path):
     root = tmp_path / "run"
-    root.mkdir()
+    simulate_here(root, *RUN, "--episodes", "1", "--set", "transport.journal=true")
+    shutil.rmtree(root / "journal")
     (root / "journal").touch()
-    code, said = ends("simulate", *RUN, "--episodes", "1", "--set", "transport.journal=true", "--out", root)
+    code, said = ends("resume", root, "--episodes", "2")
     assert code == 2
     assert said.splitlines()[-1].startswith(f"foretell: cannot write the journal {root}/journal/"), said
 
