@@ -99,12 +99,14 @@ def test_a_run_of_another_version_is_refused_for_that_though_its_document_is_str
 
 def test_twins_of_another_version_are_not_mixed_with_new_ones(finished, tmp_path, version, refused):
     words = ("exchange-quick", "--seeds", "1", "--set", DROP)
+    (tmp_path / "documents").mkdir()  # or it would be no folder of ours
     for cell in twin_cells("exchange-quick", 1, [DROP])[-1:]:
         run = copied(finished, Folder(tmp_path).run(cell).root, version)
     assert refused(run, "twin", *words, "--out", tmp_path)
 
 
 def test_cells_of_a_study_of_another_version_are_not_mixed_with_new_ones(finished, tmp_path, version, refused):
+    (tmp_path / "documents").mkdir()
     wish = Wish("loss", quick=True, seeds=1, out=tmp_path)
     cell = study_cells(make_study("loss", make_choice(wish)), make_choice(wish))[-1]
     run = copied(finished, Folder(tmp_path).run(cell).root, version)
