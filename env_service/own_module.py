@@ -93,7 +93,7 @@ def _execute(top: str, file: Path, digest: str) -> None:
 
 def _compile_inner_files(package: Path) -> None:
     """Let what stands in the files of a package be compiled, too, in each of its folders."""
-    for folder in {path.parent for path in package.rglob("*.py")}:
+    for folder in dict.fromkeys(path.parent for path in package.rglob("*.py")):
         extensions = (ExtensionFileLoader, EXTENSION_SUFFIXES)
         sys.path_importer_cache[str(folder)] = FileFinder(str(folder), extensions, (_Loader, SOURCE_SUFFIXES))
 

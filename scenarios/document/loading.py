@@ -107,7 +107,7 @@ def parse_settings(assignments: Iterable[str]) -> dict[str, Any]:
 
     Raises:
         UserError: An assignment has no `=`, or is nested too deep.
-        ScenarioError: No setting can take the value, or it begins like a list or a table and is none.
+        ScenarioError: No setting can take the value.
     """
     settings = {}
     for assignment in assignments:
@@ -118,7 +118,7 @@ def parse_settings(assignments: Iterable[str]) -> dict[str, Any]:
         if path.count(".") >= MOST_DEEP:
             msg = f"--set expects a path of at most {MOST_DEEP} parts, found {path.count('.') + 1} in {path!r:.80}"
             raise UserError(msg)
-        settings[path.strip()] = _toml_value(path.strip(), value.strip())
+        settings[path.strip()] = _toml_value(value.strip())
         refuse_unusable(settings[path.strip()], path.strip())
     return settings
 
@@ -170,18 +170,11 @@ def _read(name_or_path: str) -> str:
         raise UserError(msg) from None
 
 
-def _toml_value(path: str, text: str) -> Any:
+def _toml_value(text: str) -> Any:
     try:
         return parse_toml(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        if not text.startswith(("[", "{")):
-            return text
-    what = "list" if text.startswith("[") else "table"
-    raise ScenarioError(
-        path,
-        f"expected a {what} in TOML, found {text!r:.200}: in it text stands in quotation marks, and for the shell "
-        """single ones around all, such as --set 'faults=[{kind="drop", probability=0.3}]'""",
-    )
+        return text
 
 
 def _put(document: dict[str, Any], path: list[str], value: Any) -> None:

@@ -113,6 +113,7 @@ class Pong:
         self.name = name
         self.peers = (peer,)
         self.awaited = 1
+        self.phase = ToyPhase.AT_PLAY
         self.numbers = []
         self._rounds = rounds
         self._said = 0

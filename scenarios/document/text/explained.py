@@ -40,14 +40,24 @@ def _problem(error: ErrorDetails) -> str:
         case "string_pattern_mismatch":
             return f"expected text like {context['pattern']}, found {_shown(found)}"
         case "tuple_type" | "list_type":
-            return f"expected a list, found {_shown(found)}"
+            return f"expected a list, found {_shown(found)}{_of_quotation_marks(found)}"
         case "model_type" | "model_attributes_type" | "dict_type":
-            return f"expected a table, found {_shown(found)}"
+            return f"expected a table, found {_shown(found)}{_of_quotation_marks(found)}"
         case "string_type" | "path_type":
             return f"expected text, found {_shown(found)}"
         case _:
             message = error["msg"].removeprefix("Input should be ")
             return f"expected {message[:1].lower()}{message[1:]}, found {_shown(found)}"
+
+
+def _of_quotation_marks(found: object) -> str:
+    """What may be missing in a value of the command line that was to be a list or a table, and is no TOML."""
+    if not (isinstance(found, str) and found.startswith(("[", "{"))):
+        return ""
+    return (
+        ": in it text stands in quotation marks, and for the shell single ones around all, such as "
+        """--set 'faults=[{kind="drop", probability=0.3}]'"""
+    )
 
 
 def _shown(found: object) -> str:

@@ -401,12 +401,22 @@ def test_values_are_toml_or_else_plain_text(text, value):
 
 
 @pytest.mark.parametrize(
-    ("value", "what"), [("[{kind=drop}]", "list"), ("[64,,32]", "list"), ("{kind=drop}", "table"), ("[", "list")]
+    ("path", "value", "what"),
+    [
+        ("faults", "[{kind=drop}]", "list"),
+        ("learning.hidden", "[64,,32]", "list"),
+        ("service", "{missing_action=noop}", "table"),
+        ("faults", "[", "list"),
+    ],
 )
-def test_what_begins_like_a_list_or_a_table_and_is_none_is_refused_with_what_may_be_missing(value, what):
+def test_what_begins_like_a_list_or_a_table_and_is_none_is_refused_with_what_may_be_missing(path, value, what):
     with pytest.raises(ScenarioError) as caught:
-        parse_settings([f"faults={value}"])
-    assert str(caught.value).startswith(f"faults: expected a {what} in TOML, found {value!r}: in it text stands in ")
+        load_scenario("exchange-quick", parse_settings([f"{path}={value}"]))
+    assert str(caught.value).startswith(f"{path}: expected a {what}, found {value!r}: in it text stands in quotation ")
+
+
+def test_text_that_begins_like_a_list_is_text_where_text_is_expected():
+    assert load_scenario("exchange-quick", parse_settings(["transport.zeromq.host=[::1]"])).transport.zeromq.host
 
 
 def test_spaces_around_the_equals_sign_do_not_matter():

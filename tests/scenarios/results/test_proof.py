@@ -140,7 +140,7 @@ def test_the_command_ends_with_4_and_says_why(tmp_path):
         "simulate", "exchange-quick", "--episodes", "1", *SMALL, "--set", wrong, "--out", str(tmp_path / "x")
     )
     assert done.returncode == 4
-    assert "foretell: fault crash: never struck" in done.stderr
+    assert "foretell: fault crash: struck 0 of 1 participant at second 1000000" in done.stderr
     assert "Traceback" not in done.stderr
 
 
