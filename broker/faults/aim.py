@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from broker.counting import listed
 from broker.errors import ScenarioError
 from broker.faults.config import ByzantineConfig, FaultConfig, PartitionConfig, ScaledConfig
 from broker.faults.selector import touches
@@ -56,7 +57,7 @@ def require_aim(fault: FaultConfig, path: str, targets: Targets) -> None:
     kinds = ", ".join(fault.messages)
     for pattern in fault.edges:
         if not any(fnmatchcase(f"{source}->{destination}", pattern) for source, destination, _ in edges):
-            known = _listed([f"{source}->{destination}" for source, destination, _ in edges])
+            known = listed([f"{source}->{destination}" for source, destination, _ in edges], _TOLD)
             raise ScenarioError(f"{path}.edges", f"expected edges that carry {kinds} ({known}), found {pattern!r}")
     if not any(touches(fault, *edge) for edge in edges):
         raise ScenarioError(path, f"expected a fault of some edge that carries {kinds}, found one that touches none")
@@ -67,13 +68,13 @@ def require_aim(fault: FaultConfig, path: str, targets: Targets) -> None:
 def _require_arrays(fault: ByzantineConfig | ScaledConfig, path: str, arrays: Sequence[str]) -> None:
     if not any(fnmatchcase(name, pattern) for name in arrays for pattern in fault.arrays):
         found = ", ".join(map(repr, fault.arrays))
-        raise ScenarioError(f"{path}.arrays", f"expected some of {_listed(arrays)}, found {found}")
+        raise ScenarioError(f"{path}.arrays", f"expected some of {listed(arrays, _TOLD)}, found {found}")
 
 
 def _require_participants(fault: FaultConfig, path: str, participants: Sequence[str]) -> None:
     for setting, pattern in _patterns(fault):
         if not any(fnmatchcase(name, pattern) for name in participants):
-            problem = f"expected some of {_listed(participants)}, found {pattern!r}, which is none of them"
+            problem = f"expected some of {listed(participants, _TOLD)}, found {pattern!r}, which is none of them"
             raise ScenarioError(f"{path}.{setting}", problem)
 
 
@@ -99,8 +100,3 @@ def _require_windows(fault: FaultConfig, path: str, targets: Targets) -> None:
         if window is not None and window[0] >= end:
             problem = f"expected a window that begins below {name} = {end}, found {list(window)}"
             raise ScenarioError(f"{path}.{setting}", problem)
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - _TOLD
-    return ", ".join(names[:_TOLD]) + (f" and {more} more" if more > 0 else "")

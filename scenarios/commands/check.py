@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from broker.counting import counted, shown_bytes
+from broker.counting import counted, listed, shown_bytes
 from broker.errors import EnvironmentMissing, UserError
 from broker.participants.seal import sealed
 from broker.run_name import new_run_name
@@ -86,10 +86,8 @@ def _neighbors(plan: Plan) -> Iterator[str]:
         yield "# all are neighbors of all"
         return
     for agent in plan.agents:
-        theirs = plan.graph.neighbors[agent]
-        more = len(theirs) - _NEIGHBORS_SHOWN
-        shown = ", ".join(map(told, theirs[:_NEIGHBORS_SHOWN])) or "none"
-        yield f"# {told(agent)}: {shown}" + (f" and {more} more" if more > 0 else "")
+        theirs = [told(neighbor) for neighbor in plan.graph.neighbors[agent]]
+        yield f"# {told(agent)}: {listed(theirs, _NEIGHBORS_SHOWN) or 'none'}"
 
 
 def _begun_with(plan: Plan) -> Iterator[str]:

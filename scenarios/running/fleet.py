@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field, ValidationError, field_validator
 
 from broker.addresses import parse_address, parse_host
+from broker.counting import listed
 from broker.errors import ScenarioError, UserError
 from broker.model import LONGEST_S, Model
 from broker.text_files import read_text
@@ -21,6 +22,7 @@ LAUNCHER = "launcher"
 """The table that says where the launcher itself is dialled; it is no host."""
 
 _MOST_BYTES = 1 << 20
+_TOLD = 8
 _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
@@ -128,14 +130,16 @@ class Fleet(Model):
             for pattern in host.participants:
                 meant = [each for each in participants if fnmatchcase(each, pattern)]
                 if not meant:
-                    msg = f"{name}.participants: {pattern!r} means nobody; expected some of {_listed(participants)}"
+                    msg = (
+                        f"{name}.participants: {pattern!r} means nobody; expected some of {listed(participants, _TOLD)}"
+                    )
                     raise UserError(msg)
                 for each in meant:
                     if found.setdefault(each, name) != name:
                         msg = f"{each} has two hosts, {found[each]} and {name}; expected everybody exactly once"
                         raise UserError(msg)
         if homeless := [each for each in participants if each not in found]:
-            msg = f"no host has {_listed(tuple(homeless))}; expected everybody exactly once"
+            msg = f"no host has {listed(tuple(homeless), _TOLD)}; expected everybody exactly once"
             raise UserError(msg)
         return {each: found[each] for each in participants}
 
@@ -177,8 +181,3 @@ def parse_fleet(text: str) -> Fleet:
     except ValidationError as error:
         found = explained(error)
         raise ScenarioError(found.path.removeprefix("hosts."), found.problem) from None
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    shown = ", ".join(names[:8])
-    return f"{shown} and {len(names) - 8} more" if len(names) > 8 else shown

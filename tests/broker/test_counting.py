@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from broker.counting import counted
+from broker.counting import counted, listed
 
 ROOT = Path(__file__).parent.parent.parent
 THINGS = (
@@ -20,6 +20,12 @@ NO_NUMBERS = ("address", "', '.join(map(str, sorted(lengths)))")
 def test_one_is_one_and_all_else_are_several():
     assert [counted(number, "task") for number in (0, 1, 2)] == ["0 tasks", "1 task", "2 tasks"]
     assert [counted(number, "life", "lives") for number in (1, 2)] == ["1 life", "2 lives"]
+
+
+def test_of_many_names_some_are_told_and_how_many_more_there_are():
+    names = ["a", "b", "c"]
+    assert [listed(names, most) for most in (2, 3, 4)] == ["a, b and 1 more", "a, b, c", "a, b, c"]
+    assert listed([], 2) == ""
 
 
 def plural_behind_any_number(tree: ast.AST) -> Iterator[ast.FormattedValue]:

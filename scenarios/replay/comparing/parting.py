@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agent_node.policy_folder import read_document
-from broker.counting import counted
+from broker.counting import counted, listed
 from broker.errors import UserError
 from scenarios.replay.comparing.facts import Fact, FactPlace
 from scenarios.replay.comparing.run_facts import RunFacts, has_journals
@@ -148,8 +148,7 @@ def _begun_apart(begun: list[DocumentRow | None]) -> dict[str, tuple[str, ...]]:
 def _settings_apart(one: dict[str, Any], other: dict[str, Any]) -> str:
     flat = _flat(one), _flat(other)
     apart = [path for path in {**flat[0], **flat[1]} if flat[0].get(path) != flat[1].get(path)]
-    more = len(apart) - _MOST_SETTINGS
-    return ", ".join(apart[:_MOST_SETTINGS]) + (f" and {more} more" if more > 0 else "")
+    return listed(apart, _MOST_SETTINGS)
 
 
 def _flat(document: dict[str, Any], prefix: str = "") -> dict[str, Any]:
