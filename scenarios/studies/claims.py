@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from math import inf
 
 from scenarios.reports.statistics import Estimate
 from scenarios.running.batch.cell import Group
@@ -126,17 +127,17 @@ class Decided:
     verdict: Verdict
 
 
-def limits(expectation: Expectation, margin: float) -> tuple[float, ...]:
-    """What the ends of an interval are held against."""
+def expected_range(expectation: Expectation, margin: float) -> tuple[float, float]:
+    """The least and the most that a difference may be; above is above 0, and 0 itself is not."""
     match expectation:
         case Expectation.ABOVE:
-            return (0.0,)
+            return 0.0, inf
         case Expectation.NOT_BELOW:
-            return (-margin,)
+            return -margin, inf
         case Expectation.NOT_ABOVE:
-            return (margin,)
+            return -inf, margin
         case Expectation.NEAR:
-            return (-margin, margin)
+            return -margin, margin
 
 
 def decide(expectation: Expectation, found: Estimate | None, margin: float = MARGIN) -> Verdict:
@@ -146,15 +147,9 @@ def decide(expectation: Expectation, found: Estimate | None, margin: float = MAR
     low, high = found.low, found.high
     if low is None or high is None:
         return Verdict.UNDECIDED
-    match expectation:
-        case Expectation.ABOVE:
-            holds, fails = low > 0, high < 0
-        case Expectation.NOT_BELOW:
-            holds, fails = low >= -margin, high < -margin
-        case Expectation.NOT_ABOVE:
-            holds, fails = high <= margin, low > margin
-        case Expectation.NEAR:
-            holds, fails = low >= -margin and high <= margin, high < -margin or low > margin
+    least, most = expected_range(expectation, margin)
+    begins_within = low > least if expectation is Expectation.ABOVE else low >= least
+    holds, fails = begins_within and high <= most, high < least or low > most
     return Verdict.HOLDS if holds else Verdict.FAILS if fails else Verdict.UNDECIDED
 
 

@@ -15,7 +15,16 @@ from scenarios.reports.statistics import Estimate
 from scenarios.running.batch.cell import Group
 from scenarios.running.batch.outcome import START, RunOutcome
 from scenarios.studies.bill import BillLine
-from scenarios.studies.claims import MARGIN, Claim, Comparison, Decided, MapComparison, Verdict, conclude, limits
+from scenarios.studies.claims import (
+    MARGIN,
+    Claim,
+    Comparison,
+    Decided,
+    MapComparison,
+    Verdict,
+    conclude,
+    expected_range,
+)
 from scenarios.studies.findings import StudyFindings
 from scenarios.studies.origins import settings
 from scenarios.studies.study import CONTENDERS, Study
@@ -141,11 +150,11 @@ def _compared_interval(each: Decided) -> str:
     found, comparison = each.estimate, each.comparison
     if found is None:
         return ""
-    held_against = limits(comparison.expectation, comparison.margin)
+    limits = expected_range(comparison.expectation, comparison.margin)
 
     def shows(digits: int) -> bool:
         ends = [end for end in (found.low, found.high) if end is not None]
-        return all(_side(round(end, digits), limit) == _side(end, limit) for end in ends for limit in held_against)
+        return all(_side(round(end, digits), limit) == _side(end, limit) for end in ends for limit in limits)
 
     return interval(found, next((digits for digits in (2, 3, 4, 5) if shows(digits)), 6))
 
