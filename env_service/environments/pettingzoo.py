@@ -6,7 +6,6 @@ Shapes use E for parallel copies, N for possible agents, S for the size of an ob
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -31,7 +30,7 @@ from env_service.environments.given import (
     reward_of,
 )
 from env_service.environments.scene import Rendering
-from env_service.environments.task import Flags, Float, Integer, Outcome, Task
+from env_service.environments.task import Flags, Float, Integer, Outcome, Task, closed_on_failure
 from env_service.global_streams import GlobalStreams
 
 _OF_THE_IMPORT = 0
@@ -68,12 +67,8 @@ class PettingZooTask(Task):
         self._config = config
         self._streams = GlobalStreams([*(derive(seed, "opening", copy) for copy in range(copies)), _OF_THE_IMPORT])
         self._environments: list[ForeignEnvironment] = []
-        try:
+        with closed_on_failure(self):
             masked = self._open(copies, masks=masks)
-        except BaseException:
-            with suppress(UserCodeFailed):
-                self.close()
-            raise
         turns = config.action_masks == "turns"
         self._masks = ActionMasks(self._agents, self._actions, copies, turns=turns) if masked else None
         self.steps = config.steps

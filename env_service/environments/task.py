@@ -97,13 +97,24 @@ def closing_task(task: Task) -> Iterator[None]:
     Raises:
         UserCodeFailed: All went well, and it raised as it was closed.
     """
+    with closed_on_failure(task):
+        yield
+    task.close()
+
+
+@contextmanager
+def closed_on_failure(task: Task) -> Iterator[None]:
+    """Close a task where what is done meanwhile fails; of that a user hears, not of the closing.
+
+    Args:
+        task: What is closed.
+    """
     try:
         yield
     except BaseException:
         with suppress(UserCodeFailed):
             task.close()
         raise
-    task.close()
 
 
 class DrawableTask(Task, Protocol):
