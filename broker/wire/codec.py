@@ -98,8 +98,9 @@ class Codec:
                 raise FrameRejected(_foreign(envelope.run, envelope.source, envelope.destination))
             if type(message) is Timestep or type(message) is Action or type(message) is Share:
                 layout, data = layouts[message.layout], message.data
-                suspicious = layout.many or len(data) != layout.size_bytes
-                if layout.many and len(data) == layout.size_bytes:
+                is_whole = len(data) == layout.size_bytes
+                suspicious = layout.many or not is_whole
+                if layout.many and is_whole:
                     data = layout.placed(data)
                     envelope = structs.replace(envelope, message=structs.replace(message, data=data))
                 # NaN and infinity have all exponent bits set, so the high byte of each is 7F or FF. Few numbers have
