@@ -142,7 +142,7 @@ def _evaluations(runs: Sequence[RunResult]) -> Table:
 
 
 def _statistics(groups: Sequence[Sequence[RunResult]]) -> Table:
-    table = _table("final team return over seeds", "scenario", "algorithm", "seeds", "IQM", "95% interval")
+    table = _table("final team return over seeds", "scenario", "algorithm", "seeds", "IQM", "interval")
     for group in groups:
         scenario = group[0].scenario
         finals = [float(run.team[-max(1, len(run.team) // 10) :].mean()) for run in group]
@@ -150,7 +150,7 @@ def _statistics(groups: Sequence[Sequence[RunResult]]) -> Table:
         seeds = ", ".join(str(run.summary.seed) for run in group)
         table.add_row(scenario.name, scenario.algorithm.name, seeds, f"{found.value:.2f}", _ends(found))
     table.caption = (
-        "one run a seed, the first given; bootstrap over so few seeds shows the range of these runs, not a proof"
+        "one run a seed, the first given; 95% bootstrap intervals, of up to three seeds the mean and the range"
     )
     return table
 

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from broker.counting import counted
 from scenarios.reports.references import References
-from scenarios.reports.statistics import band, estimate, stratified
+from scenarios.reports.statistics import RESAMPLED, band, estimate, stratified
 from scenarios.running.batch.cell import Group
 from scenarios.studies.findings import StudyFindings
 from scenarios.studies.study import (
@@ -63,11 +63,14 @@ GREY = "#777777"
 _COLUMNS = 4  # of panels; more tasks go on below, so that letters stay readable on a page
 _MAPS = 3  # the same of maps, which have figures in their cells
 _DARK = 0.5  # cells below are dark: their figures are white
-CURVES = "Curves: mean and 95% bootstrap band over seeds."
-FINALS = "Final: last tenth of training, interquartile mean and 95% bootstrap interval over seeds."
+_CURVES = "Curves: mean and 95% bootstrap band over seeds."
+_FINALS = "Final: last tenth of training, interquartile mean and 95% bootstrap interval over seeds."
 _CELLS = "Final: last tenth of training, interquartile mean over seeds."
-ONE_CURVE = "Curves: of this seed, without a band."
-ONE_FINAL = "Final: last tenth of training, without an interval."
+_FEW_CURVES = "Curves: mean and range over seeds."
+_FEW_FINALS = "Final: last tenth of training, mean and range over seeds."
+_SOME_FEW = "Of up to three seeds it is the mean and the range."
+_ONE_CURVE = "Curves: of this seed, without a band."
+_ONE_FINAL = "Final: last tenth of training, without an interval."
 _OURS = "Episodes, T, grids and normalization are ours; the paper gives none."
 _PANEL_WIDTH, _PANEL_HEIGHT, _LEAST_WIDTH, _HEAD = 2.6, 2.4, 6.4, 0.55  # inches; the head holds title and legend
 LETTER = 0.053  # inches that a letter of the foot is wide
@@ -374,11 +377,20 @@ def dress(axes: Axes) -> None:
     axes.yaxis.label.set_fontsize(9)
 
 
+def curves_and_finals(least: int, most: int) -> tuple[str, str]:
+    """What curves and final returns show, in words, where groups have at least and at most so many seeds."""
+    if most < 2:
+        return _ONE_CURVE, _ONE_FINAL
+    if most < RESAMPLED:
+        return _FEW_CURVES, _FEW_FINALS
+    return _CURVES, _FINALS if least >= RESAMPLED else f"{_FINALS} {_SOME_FEW}"
+
+
 def _foot(findings: StudyFindings, width: int) -> str:
     study = findings.study
     least, most = findings.runs
     seeds = counted(most, "seed") if least == most else f"{least} to {counted(most, 'seed')}"
-    curves, finals = (CURVES, FINALS) if most > 1 else (ONE_CURVE, ONE_FINAL)
+    curves, finals = curves_and_finals(least, most)
     meaning = {"grid": (curves,), "strength": (finals,), "map": (_CELLS,), "points": (finals, "Dots are runs.")}.get(
         study.arrangement, (curves, finals, "Dots are runs.")
     )

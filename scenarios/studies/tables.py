@@ -11,7 +11,7 @@ from typing import Any
 
 from broker.counting import counted
 from scenarios.document.scenario import Scenario
-from scenarios.reports.statistics import Estimate
+from scenarios.reports.statistics import RESAMPLED, Estimate
 from scenarios.running.batch.cell import Group
 from scenarios.running.batch.outcome import START, RunOutcome
 from scenarios.studies.bill import BillLine
@@ -39,18 +39,17 @@ _INTERVALS = """\
 Numbers are interquartile means over seeds with 95% percentile bootstrap intervals, resampled within each group;
 for a difference both groups are resampled independently, but that of a group to its own start is taken run by run."""
 _FEW = """\
-With so few seeds the interquartile mean is the mean (a quarter of them is less than one run), the interval of a
-group of up to three runs is simply their range, and intervals are likely too narrow: read them as what these runs
-show, not as a proof."""
+Numbers are means over seeds, with the range of the runs. The intervals of differences are 95% t intervals: Welch's, and
+Student's of a group to its own start. They are wide, as so few seeds say little."""
 _DIFFERENT = """\
-Groups have different numbers of runs. One run has no interval; of up to three the interquartile mean is the mean and
-the interval their range. With so few seeds intervals are likely too narrow: read them as what these runs show, not as
-a proof."""
+Groups have different numbers of runs. One has no interval. Two and three have their mean and their range, and the
+interval of a difference to such a group is Welch's t interval of the means."""
 _DECIDED = f"""\
 Each claim is decided by the 95% intervals of these differences of normalized final returns, and by nothing else:
 *above* holds when the whole interval is above 0 and fails when it is below; *near*, *not above* and *not below*
 allow {MARGIN:g} either way, or as much as they say (ours); otherwise a comparison is undecided. A claim holds when all
-its comparisons hold and fails as soon as one fails."""
+its comparisons hold and fails as soon as one fails. Of twenty comparisons of groups that do not differ about one is
+decided by chance; nothing is corrected for their number."""
 _UNDECIDED = """\
 With one seed there are no intervals, so no claim can be decided: run more with `--seeds`."""
 _BILLED = """\
@@ -190,11 +189,11 @@ def seeds_told(findings: StudyFindings) -> str:
 
 def about_intervals(least: int, most: int) -> str:
     """How far the intervals of so many seeds can be trusted."""
-    if least < most:
-        return f"{_INTERVALS} {_DIFFERENT}"
     if most < 2:
         return "With one seed there is no interval: the numbers are those of this one."
-    return f"{_INTERVALS} {_FEW}" if most < 4 else _INTERVALS
+    if most < RESAMPLED:
+        return _FEW if least == most else f"{_FEW} Groups have different numbers of runs; one run has no interval."
+    return _INTERVALS if least >= RESAMPLED else f"{_INTERVALS} {_DIFFERENT}"
 
 
 def _claims(report: StudyReport) -> str:

@@ -25,13 +25,10 @@ from broker.counting import counted
 from scenarios.reports.statistics import estimate
 from scenarios.running.batch.cell import Group
 from scenarios.studies.figures import (
-    CURVES,
-    FINALS,
     GREY,
     LETTER,
-    ONE_CURVE,
-    ONE_FINAL,
     DrawnLine,
+    curves_and_finals,
     draw_curves,
     dress,
 )
@@ -193,7 +190,7 @@ def _final(axes: Axes, findings: StudyFindings, row: _Row, group: Group) -> None
 
 def _foot(sweep: Sweep) -> str:
     seeds = len(sweep.study.seeds)
-    curves, finals = (CURVES, FINALS) if seeds > 1 else (ONE_CURVE, ONE_FINAL)
+    curves, finals = curves_and_finals(seeds, seeds)
     return f"{counted(seeds, 'seed')}. {curves} {finals} Dots are runs."
 
 

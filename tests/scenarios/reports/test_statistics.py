@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import trim_mean
+from scipy.stats import trim_mean, ttest_ind, ttest_rel
 
-from scenarios.reports.statistics import Estimate, band, difference, estimate, iqm, mean_of, stratified
+from scenarios.reports.statistics import Estimate, band, difference, estimate, iqm, mean_of, paired, stratified
 
 numbers = st.floats(-1e6, 1e6, allow_subnormal=False)
 samples = st.lists(numbers, min_size=1, max_size=12)
@@ -99,10 +99,50 @@ def test_nineteen_of_twenty_intervals_of_normal_samples_hold_the_true_mean():
     assert 0.88 <= covered <= 0.99
 
 
-def test_three_values_cover_less_which_is_what_the_pages_say():
-    draws = np.random.default_rng(1).normal(5.0, 2.0, size=(200, 3))
-    found = [estimate(list(sample), "coverage") for sample in draws]
-    assert np.mean([each.low <= 5.0 <= each.high for each in found]) < 0.9
+whole = st.integers(-1000, 1000).map(float)
+few = st.lists(whole, min_size=2, max_size=3)
+some = st.lists(whole, min_size=2, max_size=6)
+
+
+@settings(deadline=None, max_examples=50)
+@given(few)
+def test_two_and_three_runs_have_their_range(sample):
+    found = estimate(sample, "a")
+    assert (found.value, found.low, found.high) == (pytest.approx(np.mean(sample)), min(sample), max(sample))
+    assert estimate(sample, "a") == estimate(sample, "b")
+
+
+@settings(deadline=None, max_examples=50)
+@given(few, some)
+def test_the_difference_of_a_group_of_few_runs_has_welch_s_interval(sample, other):
+    for one, two in ((sample, other), (other, sample)):
+        found = difference(one, two, "test")
+        assert found.value == pytest.approx(np.mean(one) - np.mean(two), abs=1e-9)
+        if np.std(one) and np.std(two):
+            low, high = ttest_ind(one, two, equal_var=False).confidence_interval(0.95)
+            assert (found.low, found.high) == (pytest.approx(low, rel=1e-6), pytest.approx(high, rel=1e-6))
+
+
+@settings(deadline=None, max_examples=50)
+@given(few, st.data())
+def test_differences_of_few_runs_to_themselves_have_student_s_interval(after, data):
+    before = data.draw(st.lists(whole, min_size=len(after), max_size=len(after)))
+    found = paired(after, before, "test")
+    if np.std(np.subtract(after, before)):
+        low, high = ttest_rel(after, before).confidence_interval(0.95)
+        assert (found.low, found.high) == (pytest.approx(low, rel=1e-6), pytest.approx(high, rel=1e-6))
+
+
+@pytest.mark.parametrize("runs", [2, 3])
+def test_equal_groups_of_few_runs_are_seldom_called_different(runs):
+    """A bootstrap calls one in three (2 runs) or one in five (3) different; 95% intervals should do so once in 20."""
+    draws = np.random.default_rng(1).normal(size=(400, 2, runs))
+    found = [difference(one.tolist(), two.tolist(), "coverage") for one, two in draws]
+    assert np.mean([each.low > 0 or each.high < 0 for each in found]) < 0.07
+
+
+def test_equal_runs_differ_by_exactly_what_they_differ():
+    assert difference([2.0, 2.0], [0.5, 0.5, 0.5], "test") == Estimate(1.5, 1.5, 1.5)
 
 
 def test_a_band_goes_around_the_mean_and_is_the_curve_itself_for_one_run():

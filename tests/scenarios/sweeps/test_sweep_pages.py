@@ -51,8 +51,8 @@ def test_the_page_sets_every_group_beside_the_baseline_of_its_scenario():
         for scenario in ("exchange-quick", "Navi")
         for label, final, apart in (
             ("plain", "6.00 [5.00, 7.00]", "the baseline"),
-            ("few", "3.00 [2.00, 4.00]", "-3.00 [-4.33, -1.67]"),
-            ("many", "11.00 [10.00, 12.00]", "5.00 [3.67, 6.33]"),
+            ("few", "3.00 [2.00, 4.00]", "-3.00 [-5.27, -0.73]"),  # t of 4 degrees 2.776, error sqrt(1/3 + 1/3)
+            ("many", "11.00 [10.00, 12.00]", "5.00 [2.73, 7.27]"),
         )
     ]
 
