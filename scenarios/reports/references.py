@@ -39,17 +39,21 @@ class References:
         lines: To draw.
         zero: Team return that normalizes to 0.
         one: Team return that normalizes to 1.
+        one_of_any_number: Team return that normalizes to 1 where teams of different numbers are compared: of a behavior
+            that earns each agent as much whatever their number.
         formula: How, in words and numbers.
     """
 
     lines: tuple[ReferenceLine, ...]
     zero: float
     one: float
+    one_of_any_number: float
     formula: str
 
-    def normalized(self, team_return: float) -> float:
-        """0 at `zero`, 1 at `one`."""
-        return (team_return - self.zero) / (self.one - self.zero)
+    def normalized(self, team_return: float, *, any_number: bool = False) -> float:
+        """0 at `zero`, 1 at `one`, or at `one_of_any_number`."""
+        one = self.one_of_any_number if any_number else self.one
+        return (team_return - self.zero) / (one - self.zero)
 
 
 def references(environment: EnvironmentConfig) -> References | None:
@@ -69,7 +73,8 @@ def _exchange(config: ExchangeTaskConfig) -> References:
     best = agents * (config.food_reward - config.open_cost - 2 * config.time_cost)
     worst = -agents * config.steps * config.time_cost
     formula = f"(R - ({worst:g})) / ({best:g} - ({worst:g})): 0 when nobody opens a box, 1 when all open in step 2"
-    return References((ReferenceLine("ceiling", best), ReferenceLine("nobody opens", worst)), worst, best, formula)
+    lines = (ReferenceLine("ceiling", best), ReferenceLine("nobody opens", worst))
+    return References(lines, worst, best, best, formula)
 
 
 def _predation(config: PredationConfig) -> References:
@@ -83,13 +88,14 @@ def _predation(config: PredationConfig) -> References:
     )
     who = "one engages" if one >= everyone else "all engage"
     formula = f"(R - ({nobody:g})) / ({best:g} - ({nobody:g})): 0 when none engages, 1 when {who}"
-    return References(lines, nobody, best, formula)
+    return References(lines, nobody, best, everyone, formula)
 
 
 def _above_random_policies(config: NavigationConfig | SimpleSpreadConfig) -> References:
     aimless = _random_policies(config)
     formula = f"(R - ({aimless:.2f})) / (0 - ({aimless:.2f})): 0 for uniformly random policies, 1 for return 0"
-    return References((ReferenceLine("bound", 0.0), ReferenceLine("random policies", aimless)), aimless, 0.0, formula)
+    lines = (ReferenceLine("bound", 0.0), ReferenceLine("random policies", aimless))
+    return References(lines, aimless, 0.0, 0.0, formula)
 
 
 @cache

@@ -55,6 +55,8 @@ class Comparison:
         expectation: Of the one's final return minus the other's.
         from_start: Take the other's return at the start of training instead of its final one; where both are one group,
             run by run.
+        any_number: Normalize both by a behavior that earns each agent as much whatever their number, as the two tasks
+            differ in it.
         margin: Differences up to this count as none.
     """
 
@@ -62,6 +64,7 @@ class Comparison:
     other: Group
     expectation: Expectation = Expectation.ABOVE
     from_start: bool = False
+    any_number: bool = False
     margin: float = MARGIN
 
     @property

@@ -40,10 +40,11 @@ class StudyFindings:
         """Final team return of each run."""
         return [each.last for each in self.outcomes[group]]
 
-    def normalized(self, group: Group, *, start: bool = False) -> list[float]:
-        """Final (or first) team return of each run, 0 to 1 between the task's references."""
+    def normalized(self, group: Group, *, start: bool = False, any_number: bool = False) -> list[float]:
+        """Final (or first) team return of each run, 0 to 1 between the task's references (or those of any number)."""
         scale = self.references[group.task]
-        return [scale.normalized(each.first if start else each.last) for each in self.outcomes[group]]
+        returns = [each.first if start else each.last for each in self.outcomes[group]]
+        return [scale.normalized(each, any_number=any_number) for each in returns]
 
     def common_seeds(self, groups: Iterable[Group]) -> set[int]:
         """Seeds that each of some groups has."""
@@ -75,9 +76,10 @@ class StudyFindings:
         group, other = comparison.group, comparison.other
         if group not in self.outcomes or other not in self.outcomes:
             return None
-        before = self.normalized(other, start=comparison.from_start)
+        after = self.normalized(group, any_number=comparison.any_number)
+        before = self.normalized(other, start=comparison.from_start, any_number=comparison.any_number)
         apart = paired if group == other else difference  # start and end of a group are of the same runs
-        return apart(self.normalized(group), before, "difference", *_name(group), *_name(other))
+        return apart(after, before, "difference", *_name(group), *_name(other))
 
     def _map_estimate(self, comparison: MapComparison) -> Estimate | None:
         if any(group not in self.outcomes for row in comparison.rows for group in row):
@@ -86,8 +88,8 @@ class StudyFindings:
         if not self.common_seeds(groups):
             return None
         finals = np.array(self.of_common_seeds(groups)).reshape(len(comparison.rows), len(comparison.rows[0]), -1)
-        apart = along_rows(finals) - along_rows(finals.swapaxes(0, 1))
-        return estimate([float(each) for each in apart], "map", comparison.rows[0][0].task)
+        along, across = (along_rows(each).tolist() for each in (finals, finals.swapaxes(0, 1)))
+        return paired(along, across, "map", comparison.rows[0][0].task)
 
 
 def along_rows(finals: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -16,9 +16,15 @@ _COMMON = {
     "learning.hidden": [128, 64],
     "parallel_episodes": 1,
 }
+_DISCRETE = {
+    "learning.actor_learning_rate": 5e-5,
+    "environment.agents": 3,
+    "algorithm.anticipation_sharing.rho": 1e4,
+    "topology.distance": 1.5,
+}
 _OF_KIND = {
-    "exchange": {"learning.actor_learning_rate": 5e-5, "environment.agents": 3, "topology.distance": 1.5},
-    "navigation": {"learning.actor_learning_rate": 5e-5, "environment.agents": 3, "topology.distance": 1.5},
+    "exchange": _DISCRETE,
+    "navigation": _DISCRETE,
     "predation": {
         "learning.actor_learning_rate": 1e-4,
         "algorithm.anticipation_sharing.rho": 0.1,

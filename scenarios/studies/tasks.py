@@ -29,7 +29,8 @@ BASELINES = (VS, VPS, PS)
 
 _OURS = """\
 Rates, rounds K, batches of one episode, networks and neighborhoods are the paper's, for everybody. AS has the paper's
-rho; rho and rho' of AS two weights are those that `foretell study search` found at the quick size."""
+rho in Predation and 1 in Exchange and Navigation, where the paper prints 1e4; rho and rho' of AS two weights are those
+that `foretell study search` found at the quick size."""
 
 
 def conditions(

@@ -62,7 +62,7 @@ from scenarios.studies.study import (
     VS,
     Choice,
 )
-from scenarios.studies.tables import Made, StudyReport, numbers, page
+from scenarios.studies.tables import Made, StudyReport, about_intervals, numbers, page
 
 FULL, QUICK = Choice(quick=False), Choice(quick=True)
 NAMES = sorted(PAGES)
@@ -560,7 +560,7 @@ def test_the_page_decides_claims_says_what_was_not_run_and_never_says_significan
     assert number.endswith("| **not run** |")
     assert "11.00 [10.00, 12.00]" in text
     assert "summed over all agents" in text
-    assert "With so few seeds" in text
+    assert "Numbers are means over seeds, with the range of the runs." in text
     assert "signific" not in text.lower()
     assert "foretell study fig1" in text
 
@@ -688,6 +688,37 @@ def test_page_and_numbers_are_the_same_every_time():
     assert numbers(one) == numbers(two)
 
 
+@pytest.mark.parametrize(
+    ("least", "most", "said", "unsaid"),
+    [
+        (3, 3, "range of the runs", "bootstrap"),
+        (2, 3, "different numbers of runs", "bootstrap"),
+        (3, 5, "Welch's t interval", "range of the runs"),
+        (4, 5, "bootstrap intervals", "Welch"),
+        (5, 5, "bootstrap intervals", "Welch"),
+    ],
+)
+def test_a_page_tells_which_intervals_so_many_seeds_have(least, most, said, unsaid):
+    assert said in about_intervals(least, most)
+    assert unsaid not in about_intervals(least, most)
+
+
+@pytest.mark.parametrize(("engaged", "normalized"), [(0.0, 0.0), (1.0, 1.0)])
+def test_the_same_behavior_counts_the_same_with_6_and_with_12_agents_where_these_are_compared(engaged, normalized):
+    [slower, robust] = [
+        comparison
+        for claim in make_study("fig1", FULL).claims
+        for comparison in claim.comparisons
+        if comparison.group.task != comparison.other.task
+    ]
+    assert slower.any_number
+    assert robust.any_number
+    for agents in (6, 12):
+        scale = references(PredationConfig(agents=agents, steps=30))
+        each_earns = -3.0 + 2.0 * engaged  # an agent and step, where none and where all engage (section 5.1)
+        assert scale.normalized(each_earns * agents * 30, any_number=True) == normalized
+
+
 def test_settings_are_marked_the_paper_s_or_ours():
     marked = {each.path: each.origin for each in settings(load_scenario("predation-6"))}
     assert marked["algorithm.anticipation_sharing.rho"] == marked["learning.rounds"] == "paper"
@@ -697,6 +728,9 @@ def test_settings_are_marked_the_paper_s_or_ours():
     assert quick["topology.kind"] == "ours (paper: proximity)"
     exchange = {each.path: each.origin for each in settings(load_scenario("exchange"))}
     assert exchange["learning.actor_learning_rate"] == exchange["topology.distance"] == "paper"
+    for task in ("exchange", "navigation"):
+        found = {each.path: each for each in settings(load_scenario(task))}["algorithm.anticipation_sharing.rho"]
+        assert (found.value, found.origin) == ("1", "ours (paper: 10000)")
 
 
 # Search
