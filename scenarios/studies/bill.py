@@ -1,7 +1,7 @@
 """The communication bill: what crossed the edges, and what return it bought. Pure: no I/O, no clock.
 
 Bytes are those of whole frames as the run's store counted them, not estimates. The return gained is that over
-independent learning on the same task, which sends nothing: what a run would have reached without any message.
+independent learning in the same condition, which sends nothing: what a run would have reached without any message.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from scenarios.studies.share_arrays import SharedArray
 from scenarios.studies.study import ALONE
 
 Layouts = Mapping[Group, tuple[SharedArray, ...]]
+Baselines = Mapping[Group, Group]
+"""For a group, the independent learners that its gain is over; groups without any are not in it."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class BillLine:
         shares: Shares sent in a run.
         megabytes: Sent in a run, in 10^6 bytes.
         heard_share: Part of the expected shares that was heard in time; None where none was expected.
-        gain: Final team return over that of independent learning in the same condition; None where that was not run.
+        gain: Final team return over that of the group's baseline; None where it has none.
         gain_per_megabyte: The gain's value over the megabytes; None where nothing was sent.
     """
 
@@ -48,25 +50,43 @@ class BillLine:
     gain_per_megabyte: float | None
 
 
-def bill(findings: StudyFindings, layouts: Layouts) -> tuple[BillLine, ...]:
+def bill(findings: StudyFindings, layouts: Layouts, baselines: Baselines) -> tuple[BillLine, ...]:
     """A line for every group of the study that shares anything."""
     groups = [group for _, group in findings.study.groups() if group.contender != ALONE]
-    return tuple(_line(findings, group, layouts[group]) for group in groups)
+    return tuple(_line(findings, group, layouts[group], baselines.get(group)) for group in groups)
 
 
-def alone(findings: StudyFindings, group: Group) -> Group | None:
-    """The independent learners to compare with: those of the same variant, or else the only ones of the task."""
-    same = Group(group.task, group.variant, ALONE)
-    others = [each for each in findings.outcomes if each.task == group.task and each.contender == ALONE]
-    return same if same in others else others[0] if len(others) == 1 else None
+def of_the_same_variant(findings: StudyFindings) -> Baselines:
+    """The independent learners of each group's variant, or else those of the variant that the study calls quiet."""
+    found = {}
+    for group in findings.outcomes:
+        own = Group(group.task, group.variant, ALONE)
+        quiet = own if findings.study.quiet is None else Group(group.task, findings.study.quiet, ALONE)
+        alone = own if own in findings.outcomes else quiet
+        if alone in findings.outcomes:
+            found[group] = alone
+    return found
 
 
-def _line(findings: StudyFindings, group: Group, arrays: tuple[SharedArray, ...]) -> BillLine:
+def of_the_same_settings(conditions: Mapping[Group, str]) -> Baselines:
+    """The first independent learners of the task that differ from each group in the algorithm alone.
+
+    Args:
+        conditions: Of every group all settings but the algorithm's.
+    """
+    alone: dict[tuple[str, str], Group] = {}
+    for group, condition in conditions.items():
+        if group.contender == ALONE:
+            alone.setdefault((group.task, condition), group)
+    places = {group: (group.task, condition) for group, condition in conditions.items()}
+    return {group: alone[place] for group, place in places.items() if place in alone}
+
+
+def _line(findings: StudyFindings, group: Group, arrays: tuple[SharedArray, ...], baseline: Group | None) -> BillLine:
     outcomes = findings.outcomes[group]
     shares = float(np.mean([each.traffic.sent for each in outcomes]))
     sent_bytes = float(np.mean([each.traffic.sent_bytes for each in outcomes]))
     slots = float(np.mean([each.traffic.edges * each.traffic.rounds for each in outcomes]))
-    baseline = alone(findings, group)
     gain = None
     if baseline is not None:
         gain = difference(findings.finals(group), findings.finals(baseline), "gain", *_name(group))

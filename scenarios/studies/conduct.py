@@ -15,7 +15,7 @@ from scenarios.running.batch.keeping import given_document
 from scenarios.running.batch.outcome import RunOutcome
 from scenarios.running.batch.outcomes import Outcomes
 from scenarios.running.batch.runner import document
-from scenarios.studies.bill import Layouts, bill
+from scenarios.studies.bill import Layouts, bill, of_the_same_variant
 from scenarios.studies.findings import StudyFindings
 from scenarios.studies.provenance import versions, write_provenance
 from scenarios.studies.share_arrays import SharedArray, share_layout, undisturbed
@@ -63,7 +63,8 @@ def write_study(folder: Folder, study: Study, cells: Sequence[Cell], jobs: int |
     for task in study.tasks:
         cell = next(cell for cell in cells if cell.group.task == task.key)
         documents[task.label] = document(cell)
-    report = StudyReport(findings, bill(findings, layouts(folder, cells)), documents, Made(command, versions()))
+    billed = bill(findings, layouts(folder, cells), of_the_same_variant(findings))
+    report = StudyReport(findings, billed, documents, Made(command, versions()))
     picture, text, data, provenance = (
         folder.root / name
         for name in (f"{study.name}.png", f"{study.name}.md", f"{study.name}.json", "provenance.json")

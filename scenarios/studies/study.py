@@ -166,6 +166,8 @@ class Study:
         map_labels: At the horizontal and the vertical axis, where there are places.
         notes: What a reader has to know, a line each.
         so_far: How much of it was done when it was written down, a sentence; empty where all was.
+        quiet: Key of the variant in which independent learning ran for all variants, as what they change touches
+            nothing of it; None where it has no such variant.
     """
 
     name: str
@@ -179,6 +181,7 @@ class Study:
     map_labels: tuple[str, str] = ("", "")
     notes: tuple[str, ...] = ()
     so_far: str = ""
+    quiet: str | None = None
 
     @property
     def tasks(self) -> tuple[StudyTask, ...]:

@@ -55,7 +55,8 @@ With one seed there are no intervals, so no claim can be decided: run more with 
 _BILLED = """\
 Bytes are those of whole frames on the wire, counted by the senders. The arrays are those of the first share of
 such a run. An edge is directed; an edge and round counts also where nothing was sent. Gain is the final team
-return over that of independent learning in the same condition, which sends nothing."""
+return over that of independent learning {condition}, which sends nothing."""
+_SAME_CONDITION = "in the same condition"
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def page(report: StudyReport) -> str:
         "## Final returns",
         _finals(report),
         "## The communication bill",
-        bill_table(report.bill, partial(group_label, study)),
+        bill_table(report.bill, partial(group_label, study), _baselines(study)),
         "## Settings",
         _settings(report),
         "## How it was made",
@@ -278,12 +279,19 @@ def _finals(report: StudyReport) -> str:
     return "\n\n".join((markdown_table(head, rows), "Normalized (ours), R the team return:", "\n".join(formulas)))
 
 
-def bill_table(lines: Sequence[BillLine], label: Callable[[Group], str]) -> str:
+def _baselines(study: Study) -> str:
+    """Which independent learning a gain is over, to go on a sentence with."""
+    quiet = [variant.label for variant in study.variants if variant.key == study.quiet]
+    return f"on the same task (it ran with {quiet[0]} alone, as no variant touches it)" if quiet else _SAME_CONDITION
+
+
+def bill_table(lines: Sequence[BillLine], label: Callable[[Group], str], condition: str) -> str:
     """The communication bill in Markdown, and how to read it.
 
     Args:
         lines: Of the bill.
         label: What a group is called.
+        condition: Of the independent learning that a gain is over, to go on a sentence with.
     """
     rows = [
         (
@@ -299,7 +307,7 @@ def bill_table(lines: Sequence[BillLine], label: Callable[[Group], str]) -> str:
         for line in lines
     ]
     head = ("", "one share", "bytes a share", "bytes an edge and round", "MB a run", "heard", "gain", "gain per MB")
-    return f"{markdown_table(head, rows)}\n\n{_BILLED}" if rows else "Nothing was shared."
+    return f"{markdown_table(head, rows)}\n\n{_BILLED.format(condition=condition)}" if rows else "Nothing was shared."
 
 
 def _settings(report: StudyReport) -> str:

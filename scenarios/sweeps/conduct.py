@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from broker.errors import UserError
 from broker.files import write_whole
+from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.folder import Folder
-from scenarios.studies.bill import bill
+from scenarios.running.batch.keeping import given_document
+from scenarios.studies.bill import bill, of_the_same_settings
 from scenarios.studies.conduct import gather, layouts
 from scenarios.studies.provenance import versions, write_provenance
 from scenarios.studies.tables import Made
@@ -31,7 +34,9 @@ def write_sweep(folder: Folder, sweep: Sweep, jobs: int, command: str) -> list[P
         UserError: They cannot be written.
     """
     findings = gather(folder, sweep.study, sweep.told)
-    report = SweepReport(sweep, findings, bill(findings, layouts(folder, sweep.cells)), Made(command, versions()))
+    baselines = of_the_same_settings(_conditions(folder, sweep.cells))
+    billed = bill(findings, layouts(folder, sweep.cells), baselines)
+    report = SweepReport(sweep, findings, billed, Made(command, versions()))
     name = sweep.study.name
     files = [folder.root / each for each in (f"{name}.png", f"{name}.md", f"{name}.json", "provenance.json")]
     picture, text, data, provenance = files
@@ -46,3 +51,12 @@ def write_sweep(folder: Folder, sweep: Sweep, jobs: int, command: str) -> list[P
         msg = f"cannot write the sweep's files in {folder.root}: {error.strerror}. The runs are done"
         raise UserError(msg) from None
     return files
+
+
+def _conditions(folder: Folder, cells: Sequence[Cell]) -> dict[Group, str]:
+    """Of every group all settings but its algorithm's and the seed, by the documents of its runs."""
+    found: dict[Group, str] = {}
+    for cell in cells:
+        if cell.group not in found:
+            found[cell.group] = given_document(folder, cell).model_dump_json(exclude={"algorithm", "seed"})
+    return found

@@ -34,6 +34,7 @@ itself. Where its interval has 0 in it, these runs do not tell the two apart; no
 comparisons."""
 _COMPARED_ONCE = "*Minus the baseline* is the difference of final returns, without an interval."
 _NORMALIZED = "Normalized (ours), R the team return:"
+_ALONE = "whose settings differ in the algorithm alone, if such was run"
 _BARE = "Nothing is normalized: no scenario here has reference returns that are known and the same in all its runs."
 
 _ELSEWHERE = "Hours and machine: `provenance.json`. Every setting of each run: `documents/`."
@@ -68,7 +69,7 @@ def page(report: SweepReport) -> str:
         "## Final returns",
         _finals(report),
         "## The communication bill",
-        bill_table(report.bill, lambda group: _told(sweep, group)),
+        bill_table(report.bill, lambda group: _told(sweep, group), _ALONE),
         "## The document",
         _fenced(sweep.text, "toml"),
         "## How it was made",

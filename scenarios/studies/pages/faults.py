@@ -20,12 +20,17 @@ def strengths(what: str, values: Sequence[float], settings: Callable[[float], Se
     return tuple(Variant(f"{what}{value:g}", f"{what} {value:g}", settings(value), value) for value in values)
 
 
+def quiet_of(variants: Sequence[Variant]) -> Variant:
+    """The variant without fault."""
+    return next(variant for variant in variants if variant.strength == 0)
+
+
 def fault_conditions(
     choice: Choice, variants: tuple[Variant, ...], only: tuple[str, ...] = COMPARED
 ) -> tuple[StudyCondition, ...]:
     """Every task at every strength; independent learning without fault alone."""
     talking = tuple(name for name in only if name != ALONE)
-    quiet = next(variant for variant in variants if variant.strength == 0)
+    quiet = quiet_of(variants)
     every = []
     for task in TASKS:
         for variant in variants:

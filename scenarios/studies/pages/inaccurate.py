@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scenarios.running.batch.cell import Settings
-from scenarios.studies.pages.faults import fault_claims, fault_conditions, strengths
+from scenarios.studies.pages.faults import fault_claims, fault_conditions, quiet_of, strengths
 from scenarios.studies.sizes import FULL_SEEDS, QUICK_SEEDS
 from scenarios.studies.study import ALONE, AS, AS_CALIBRATED, Choice, Study
 
@@ -26,6 +26,7 @@ def make(choice: Choice) -> Study:
         seeds=choice.first_seeds(QUICK_SEEDS, FULL_SEEDS),
         strength_label="part of the shared anticipation that is random",
         notes=("Learning alone shares nothing: it ran once, and is drawn as a level line.",),
+        quiet=quiet_of(variants).key,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scenarios.running.batch.cell import Settings
-from scenarios.studies.pages.faults import NOTES, fault_claims, fault_conditions, strengths
+from scenarios.studies.pages.faults import NOTES, fault_claims, fault_conditions, quiet_of, strengths
 from scenarios.studies.sizes import FULL_SEEDS, QUICK_SEEDS
 from scenarios.studies.study import AS, AS_CALIBRATED, NAC, PS, VPS, VS, Choice, Study
 
@@ -26,6 +26,7 @@ def make(choice: Choice) -> Study:
         seeds=choice.first_seeds(QUICK_SEEDS, FULL_SEEDS),
         strength_label="probability that a share is lost",
         notes=NOTES,
+        quiet=quiet_of(variants).key,
     )
 
 

@@ -25,7 +25,7 @@ from scenarios.results.run_result import EdgeTraffic
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.outcome import RunOutcome, outcome
 from scenarios.running.batch.runner import document
-from scenarios.studies.bill import bill
+from scenarios.studies.bill import bill, of_the_same_variant
 from scenarios.studies.candidates import draw_candidates, episodes_of, survivors
 from scenarios.studies.cells import study_cells
 from scenarios.studies.claims import (
@@ -535,15 +535,46 @@ def test_the_map_s_figure_and_page_show_every_cell(monkeypatch, tmp_path):
 
 def test_the_bill_counts_wire_bytes_per_edge_and_round_and_gain_over_learning_alone():
     findings = made_findings({AS: (10.0, 11.0, 12.0), ALONE: (1.0, 1.0, 1.0)})
-    [line] = bill(findings, {Group("exchange", "", AS): (SharedArray("policy", "float32", (2, 3)),)})
+    layouts = {Group("exchange", "", AS): (SharedArray("policy", "float32", (2, 3)),)}
+    [line] = bill(findings, layouts, of_the_same_variant(findings))
     assert (line.share_bytes, line.edge_round_bytes) == (1000, pytest.approx(100_000 / 300))
     assert (line.megabytes, line.heard_share) == (0.1, pytest.approx(0.8))
     assert line.gain.value == 10
     assert line.gain_per_megabyte == pytest.approx(100)
 
 
+def faulty(name, only):
+    """A study of faults of which some groups ran, one seed each; a group ends with its place among them."""
+    choice = Choice(quick=True, seeds=1, tasks=("exchange",), algorithms=(AS, ALONE))
+    study, outcomes = make_study(name, choice), {}
+    for cell in study_cells(study, choice):
+        if (cell.group.variant, cell.group.contender) in only:
+            last = float(len(outcomes))
+            traffic = EdgeTraffic(6, 50, 100, 100_000, 80, 20, 5)
+            run = RunOutcome(cell, 0.0, last, np.ones(1), np.array([last]), 1000, traffic, "c", "w")
+            outcomes[cell.group] = (run,)
+    scales = {"exchange": references(load_scenario("exchange-quick").environment)}
+    return StudyFindings(study.only(outcomes, ""), outcomes, scales)
+
+
+def test_the_gain_of_every_strength_of_a_fault_is_over_those_that_ran_without_and_the_page_says_so():
+    findings = faulty("latency", {("delay0", AS), ("delay0", ALONE), ("delay1", AS)})
+    lines = bill(findings, dict.fromkeys(findings.outcomes, ()), of_the_same_variant(findings))
+    assert [line.gain.value for line in lines] == [-1, 1]
+    text = " ".join(page(made_page(findings)).split())
+    assert "independent learning on the same task (it ran with delay 0 alone, as no variant touches it), which" in text
+    same = " ".join(page(made_page(made_findings({AS: (1.0,)}))).split())
+    assert "independent learning in the same condition, which sends nothing." in same
+
+
+def test_a_study_without_a_quiet_variant_gains_over_the_same_variant_or_nothing():
+    findings = faulty("fig3", {("short", AS), ("long", AS), ("long", ALONE)})
+    lines = bill(findings, dict.fromkeys(findings.outcomes, ()), of_the_same_variant(findings))
+    assert [(line.group.variant, line.gain is None) for line in lines] == [("short", True), ("long", False)]
+
+
 def made_page(findings):
-    lines = bill(findings, dict.fromkeys(findings.outcomes, ()))
+    lines = bill(findings, dict.fromkeys(findings.outcomes, ()), of_the_same_variant(findings))
     return StudyReport(
         findings, lines, {"Exc. N=3": load_scenario("exchange-quick")}, Made("foretell study fig1", {"x": "1"})
     )
@@ -658,7 +689,7 @@ def test_a_study_of_which_a_part_is_done_is_shown_as_far_as_it_is(name, monkeypa
     study, findings = half_a_study(name)
     draw_study(tmp_path / "part.png", findings)
     documents = {task.label: load_scenario(task.quick) for task in findings.study.tasks}
-    lines = bill(findings, dict.fromkeys(findings.outcomes, ()))
+    lines = bill(findings, dict.fromkeys(findings.outcomes, ()), of_the_same_variant(findings))
     text = page(StudyReport(findings, lines, documents, Made("foretell study --so-far", {})))
     assert f"**{findings.study.so_far}**" in text
     assert any(" ".join(shown.split()).startswith(findings.study.so_far) for shown in written)

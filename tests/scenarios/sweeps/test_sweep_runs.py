@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from batches import finished, foretell_forking, forking, forking_crew, stop_in_the_middle_of_a_cell
 from runs import simulate_here, start, until
-from sweep_cases import SMALL
+from sweep_cases import SMALL, keep
 
 from broker.errors import UserError
 from scenarios.commands.experiments.sweep import conduct, show
@@ -198,3 +198,33 @@ def test_returns_of_one_scenario_in_environments_that_differ_are_not_normalized(
             simulate_here(folder.run(cell).root, *cell.arguments()[1:])
             Outcomes(folder).keep(cell)
         assert set(gather(folder, sweep.study, sweep.told).references) == known
+
+
+COMPARED_WITH_ALONE = """
+[[variants]]
+label = "AS, 5 steps"
+[[variants]]
+label = "AS, 9 steps"
+environment.steps = 9
+[[variants]]
+label = "AS, 5 steps, rho 3"
+algorithm.anticipation_sharing = { weights = "fixed", rho = 3 }
+[[variants]]
+label = "alone, 5 steps"
+algorithm = "independent"
+"""
+
+
+def test_gain_in_a_sweep_is_over_independent_learning_that_differs_in_the_algorithm_alone(tmp_path, capsys):
+    file, folder = tmp_path / "mine.toml", Folder(tmp_path / "out")
+    file.write_text(f'scenarios = ["exchange-quick"]\nseeds = [1]\n[settings]\n{SMALL}{COMPARED_WITH_ALONE}')
+    sweep = read_sweep(file)
+    lasts = {"AS, 5 steps": 5.0, "AS, 9 steps": 9.0, "AS, 5 steps, rho 3": 7.0, "alone, 5 steps": 1.0}
+    keep(folder, sweep.cells, lambda cell: lasts[sweep.labels[cell.group]])
+    conduct(file, 1, folder.root)
+    capsys.readouterr()
+    bill = json.loads((folder.root / "mine.json").read_text(encoding="utf-8"))["bill"]
+    gains = {line["group"][1]: line["gain"] and line["gain"]["value"] for line in bill}
+    assert gains == {"as-5-steps": 4, "as-9-steps": None, "as-5-steps-rho-3": 6}
+    text = " ".join((folder.root / "mine.md").read_text(encoding="utf-8").split())
+    assert "independent learning whose settings differ in the algorithm alone, if such was run, which" in text
