@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from broker.counting import counted, listed
 from broker.errors import UserError
 from scenarios.results.evaluation import Evaluation
 from scenarios.results.run_result import RunResult
@@ -28,6 +29,7 @@ COLUMNS = (
 )
 _POINTS = 20
 _PER_POINT = 10
+_SHOWN = 3
 
 Row = tuple[str, str, str, str, int, int, int, str, str, float]
 
@@ -66,15 +68,17 @@ def to_marl_eval(runs: Sequence[RunResult]) -> bytes:
     Where the training was evaluated, a step's list holds the team returns of the evaluation there, and the absolute
     metric those of the best policy in episodes that did not choose it. Where it was not, a step's list holds the team
     returns of the last training episodes before it, and the absolute metric, one number, is the mean over the last
-    tenth of the run.
+    tenth of the run. All runs have the one or all have the other, at the same steps.
 
     Raises:
-        UserError: Two runs are the same run of marl-eval's, or runs have too few or different numbers of episodes.
+        UserError: Two runs are the same run of marl-eval's, some were evaluated and others not, or their steps differ.
     """
     lengths = {len(run.team) for run in runs}
     if len(lengths) > 1:
         msg = f"marl-eval needs runs of equal length, found {', '.join(map(str, sorted(lengths)))} episodes"
         raise UserError(msg)
+    _refuse_a_mixture(runs)
+    _refuse_other_steps(runs)
     document: dict[str, Any] = {}
     for run in runs:
         scenario = run.scenario
@@ -119,23 +123,73 @@ def _rows(runs: Sequence[RunResult]) -> Iterator[Row]:
                 yield (*head, episode, steps, agent, run.names.by_id[agent], value)
 
 
+def _refuse_a_mixture(runs: Sequence[RunResult]) -> None:
+    """Returns of evaluations and returns of training are two kinds of numbers."""
+    evaluated = [run for run in runs if run.evaluations.best is not None]
+    if 0 < len(evaluated) < len(runs):
+        other = next(run for run in runs if run.evaluations.best is None)
+        found = f"found {len(evaluated)} of {len(runs)}: {evaluated[0].folder} was, {other.folder} was not"
+        msg = f"marl-eval needs returns of one kind: expected all runs evaluated or none, {found}. Export them apart"
+        raise UserError(msg)
+
+
+def _refuse_other_steps(runs: Sequence[RunResult]) -> None:
+    """marl-eval sets the first step of a run beside the first of every other, whatever their counts are.
+
+    Scenarios may differ in how long their episodes are, not in how many steps there are. Within a scenario episodes
+    that end by themselves end where they do, so that only as many have to come before a step.
+    """
+    first = runs[0]
+    known: dict[tuple[str, str], RunResult] = {}
+    for run in runs:
+        if len(_ends(run)) != len(_ends(first)):
+            raise _other_steps(run, first)
+        same = known.setdefault((run.scenario.environment.kind, run.scenario.name), run)
+        lengths = [set(each.steps.tolist()) for each in (run, same)]
+        are_fixed = all(len(length) == 1 for length in lengths)
+        if _games(run) != _games(same) or (are_fixed and lengths[0] != lengths[1]):
+            raise _other_steps(run, same)
+
+
+def _other_steps(run: RunResult, other: RunResult) -> UserError:
+    def told(each: RunResult) -> str:
+        done, ends = np.cumsum(each.steps), _ends(each)
+        after = listed([str(done[end - 1]) for end in ends], _SHOWN)
+        return f"{counted(len(ends), 'step')} in {each.folder}, after {after} environment steps"
+
+    found = f"found {told(other)}, and {told(run)}"
+    return UserError(
+        f"marl-eval compares step by step: expected the same steps of all runs, {found}. Export them apart"
+    )
+
+
+def _games(run: RunResult) -> list[int]:
+    """Episodes before each step, those of all copies."""
+    return [end * run.scenario.parallel_episodes for end in _ends(run)]
+
+
+def _ends(run: RunResult) -> list[int]:
+    """How many episodes of the run come before each of its steps."""
+    if run.evaluations.best is not None:
+        return [each.learned_from - run.scenario.episodes_before for each in run.evaluations.on_the_way]
+    points = min(_POINTS, len(run.team))
+    return [round((point + 1) * len(run.team) / points) for point in range(points)]
+
+
 def _evaluated(run: RunResult, best: Evaluation) -> dict[str, Any]:
     """The training's evaluations as marl-eval's."""
     done = np.cumsum(run.steps)
-    before = run.scenario.episodes_before
     steps: dict[str, Any] = {
-        f"step_{number}": {"step_count": int(done[each.learned_from - before - 1]), "return": each.team_returns}
-        for number, each in enumerate(run.evaluations.on_the_way, 1)
+        f"step_{number}": {"step_count": int(done[end - 1]), "return": each.team_returns}
+        for number, (end, each) in enumerate(zip(_ends(run), run.evaluations.on_the_way, strict=True), 1)
     }
     steps["absolute_metrics"] = {"return": best.team_returns}
     return steps
 
 
 def _steps(run: RunResult) -> dict[str, Any]:
-    team, done = run.team, np.cumsum(run.steps)
-    points = min(_POINTS, len(team))
-    window = max(1, min(_PER_POINT, len(team) // points))
-    ends = [round((point + 1) * len(team) / points) for point in range(points)]
+    team, done, ends = run.team, np.cumsum(run.steps), _ends(run)
+    window = max(1, min(_PER_POINT, len(team) // len(ends)))
     steps: dict[str, Any] = {
         f"step_{number}": {"step_count": int(done[end - 1]), "return": team[end - window : end].tolist()}
         for number, end in enumerate(ends, 1)

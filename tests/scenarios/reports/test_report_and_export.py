@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 import sys
 import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from agent_node.registry import BUILT_IN, load_algorithm
 from broker.errors import UserError
 from scenarios.reports.export import COLUMNS, to_csv, to_marl_eval, to_parquet
 from scenarios.reports.report import told
+from scenarios.results.evaluation import Evaluation, TrainingEvaluations
 from scenarios.results.run_result import read_run
 
 pytestmark = pytest.mark.long
@@ -249,3 +251,49 @@ def test_marl_eval_takes_no_run_twice_and_none_of_another_length(folders, tmp_pa
     simulate_here(tmp_path / "short", *SMALL, "--seed", "3", "--episodes", "3")
     with pytest.raises(UserError, match="runs of equal length, found 3, 45 episodes"):
         to_marl_eval([run, read_run(tmp_path / "short")])
+
+
+def evaluated(run, learned_from):
+    """A run as if its training had been evaluated after so many episodes."""
+    parts = {"team_returns": [1.0, 2.0], "learned_from": 0}
+    on_the_way = tuple(Evaluation.model_construct(**parts | {"learned_from": each}) for each in learned_from)
+    return replace(run, evaluations=TrainingEvaluations(on_the_way, Evaluation.model_construct(**parts)))
+
+
+def with_steps(run, steps, **changes):
+    """A run as if its episodes had taken so many steps, with other settings."""
+    return replace(
+        run, steps=np.resize(np.array(steps), len(run.team)), scenario=run.scenario.model_copy(update=changes)
+    )
+
+
+def test_marl_eval_gets_returns_of_evaluations_or_of_training_and_never_both(folders):
+    one, two, three = (read_run(folders[name]) for name in ("as-1", "as-2", "alone-1"))
+    to_marl_eval([evaluated(one, [20, 45]), evaluated(two, [20, 45])])
+    with pytest.raises(UserError) as refused:
+        to_marl_eval([one, evaluated(two, [20, 45]), three])
+    assert str(refused.value) == (
+        "marl-eval needs returns of one kind: expected all runs evaluated or none, found 1 of 3: "
+        f"{two.folder} was, {one.folder} was not. Export them apart"
+    )
+
+
+def test_marl_eval_gets_runs_whose_steps_are_the_same(folders):
+    one, two = (with_steps(read_run(folders[name]), [40]) for name in ("as-1", "as-2"))
+    elsewhere = with_steps(two, [8], name="other")
+    to_marl_eval([one, elsewhere])  # scenarios may have episodes of different length
+    with pytest.raises(UserError) as refused:
+        to_marl_eval([evaluated(one, [15, 30, 40, 45]), evaluated(elsewhere, [40, 45])])
+    assert str(refused.value) == (
+        "marl-eval compares step by step: expected the same steps of all runs, found 4 steps in "
+        f"{one.folder}, after 600, 1200, 1600 and 1 more environment steps, and 2 steps in {two.folder}, "
+        "after 320, 360 environment steps. Export them apart"
+    )
+    for other in (evaluated(two, [30, 45]), with_steps(two, [8]), with_steps(two, [40], parallel_episodes=3)):
+        with pytest.raises(UserError, match="expected the same steps of all runs"):
+            to_marl_eval([one if other.evaluations.best is None else evaluated(one, [20, 45]), other])
+
+
+def test_marl_eval_gets_runs_whose_episodes_end_by_themselves(folders):
+    one, two = (read_run(folders[name]) for name in ("as-1", "as-2"))
+    assert json.loads(to_marl_eval([with_steps(one, [4, 7]), with_steps(two, [6, 5])]))
