@@ -57,7 +57,16 @@ class References:
 
 
 def references(environment: EnvironmentConfig) -> References | None:
-    """The reference lines of a task; None for an environment of others, of whose returns nothing is known."""
+    """The reference lines of a task.
+
+    None for an environment of others, of whose returns nothing is known, and where settings leave nothing to measure
+    by: with boxes that cost what they hold, nobody can end above those who never open one.
+    """
+    known = _of_task(environment)
+    return None if known is None or known.one <= known.zero else known
+
+
+def _of_task(environment: EnvironmentConfig) -> References | None:
     if isinstance(environment, ExchangeTaskConfig):
         return _exchange(environment)
     if isinstance(environment, NavigationConfig | SimpleSpreadConfig):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from broker.counting import counted
 from broker.errors import UserError
 from broker.files import write_whole
+from scenarios.document.scenario import Scenario
 from scenarios.reports.references import References, references
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.folder import Folder
@@ -57,8 +58,12 @@ def write_study(folder: Folder, study: Study, cells: Sequence[Cell], jobs: int |
 
     Returns:
         The files, the picture first.
+
+    Raises:
+        UserError: There is nothing to normalize returns by.
     """
     findings = gather(folder, study, cells)
+    refuse_unmeasured(study, findings.references)
     documents = {}
     for task in study.tasks:
         cell = next(cell for cell in cells if cell.group.task == task.key)
@@ -81,15 +86,44 @@ def write_study(folder: Folder, study: Study, cells: Sequence[Cell], jobs: int |
 def gather(folder: Folder, study: Study, cells: Sequence[Cell]) -> StudyFindings:
     """The outcomes of all cells, by group, and the references of tasks that have the same ones in all their cells."""
     outcomes: dict[Group, list[RunOutcome]] = {}
-    scales: dict[str, list[References | None]] = {}
     kept = Outcomes(folder)
     for cell in cells:
         outcomes.setdefault(cell.group, []).append(kept.of(cell).outcome(cell))
-        scales.setdefault(cell.group.task, []).append(references(given_document(folder, cell).environment))
-    known = {
+    known = known_references(cells, [given_document(folder, cell) for cell in cells])
+    return StudyFindings(study, {group: tuple(found) for group, found in outcomes.items()}, known)
+
+
+def known_references(cells: Sequence[Cell], documents: Sequence[Scenario]) -> dict[str, References]:
+    """By key of the task, the references of tasks that have the same ones in all their cells.
+
+    Args:
+        cells: Of a study or sweep.
+        documents: Theirs.
+    """
+    scales: dict[str, list[References | None]] = {}
+    for cell, given in zip(cells, documents, strict=True):
+        scales.setdefault(cell.group.task, []).append(references(given.environment))
+    return {
         task: found[0] for task, found in scales.items() if found[0] is not None and found.count(found[0]) == len(found)
     }
-    return StudyFindings(study, {group: tuple(found) for group, found in outcomes.items()}, known)
+
+
+def refuse_unmeasured(study: Study, known: Mapping[str, References]) -> None:
+    """What a study claims is about normalized returns.
+
+    Args:
+        study: What was asked.
+        known: References by key of the task.
+
+    Raises:
+        UserError: There is nothing to normalize those of a task by.
+    """
+    unknown = [task.key for task in study.tasks if task.key not in known]
+    if unknown:
+        found = f"found none that are the same in all runs and leave room between best and least: {', '.join(unknown)}"
+        then = "Leave out what --set changes of the environment, or compare with `foretell sweep`, which needs none"
+        msg = f"{study.name} compares normalized returns: expected references of every task, {found}. {then}"
+        raise UserError(msg)
 
 
 def layouts(folder: Folder, cells: Sequence[Cell]) -> Layouts:

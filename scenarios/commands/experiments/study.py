@@ -25,7 +25,7 @@ from scenarios.running.batch.outcomes import Outcomes
 from scenarios.running.batch.runner import Runner, ShowStanding, Standing, document
 from scenarios.running.control.interrupting import interruptible
 from scenarios.studies.cells import study_cells
-from scenarios.studies.conduct import done_so_far, write_study
+from scenarios.studies.conduct import done_so_far, known_references, refuse_unmeasured, write_study
 from scenarios.studies.names import check_algorithms, check_tasks, check_tuned
 from scenarios.studies.search import TASKS as SEARCH_TASKS
 from scenarios.studies.search import count_cells, count_games, read_tuned, search, write_search
@@ -205,6 +205,7 @@ def _say_all(files: Sequence[Path]) -> None:
 def _run(wish: Wish, console: Screen) -> list[Path]:
     study, cells = _asked(wish)
     scenarios = [document(cell) for cell in cells]  # refuses before anything is made
+    refuse_unmeasured(study, known_references(cells, scenarios))
     folder = Folder(wish.folder)
     games = sum(scenario.episodes * scenario.parallel_episodes for scenario in scenarios)
     with crew_on(wish.cluster, wish.jobs) as (crew, parallel), folder.held(), interruptible() as interrupted:

@@ -460,6 +460,12 @@ def test_references_are_the_payoffs_of_the_tasks():
     assert -12 < spread.zero < -6
 
 
+@pytest.mark.parametrize(("open_cost", "known"), [(0.5, True), (1, False), (3, False)])
+def test_where_opening_gains_nothing_there_is_nothing_to_measure_by(open_cost, known):
+    exchange = ExchangeTaskConfig(agents=3, grid=3, steps=20, time_cost=0, food_reward=1, open_cost=open_cost)
+    assert (references(exchange) is not None) == known
+
+
 # Bill
 
 

@@ -169,6 +169,10 @@ def test_cells_of_another_arithmetic_are_refused(uninterrupted, tmp_path):
         (["fig1", "--instances", "3"], "--instances belongs to theory"),
         (["theory", "--seeds", "3"], "--seeds belongs to studies that run scenarios"),
         (["theory", "--so-far"], "--so-far belongs to studies whose runs are known before, not to search or theory"),
+        (
+            ["fig1", "--quick", "--task", "exchange", "--set", "environment.food_reward=1"],
+            "fig1 compares normalized returns: expected references of every task, found none that are the same in ",
+        ),
         (["fig5", "--so-far"], "no run of fig5 is done in studies/fig5: run the study first"),
         (["search", "--list"], "--list belongs to studies whose runs are known before, not to search or theory"),
         (["search", "--task", "chess"], "--task chess: search has exchange, navigation, predation-6"),

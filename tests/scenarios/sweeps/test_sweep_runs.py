@@ -228,3 +228,16 @@ def test_gain_in_a_sweep_is_over_independent_learning_that_differs_in_the_algori
     assert gains == {"as-5-steps": 4, "as-9-steps": None, "as-5-steps-rho-3": 6}
     text = " ".join((folder.root / "mine.md").read_text(encoding="utf-8").split())
     assert "independent learning whose settings differ in the algorithm alone, if such was run, which" in text
+
+
+@pytest.mark.parametrize("open_cost", [1, 3])
+def test_returns_of_a_task_that_leaves_nothing_to_measure_by_are_shown_as_they_are(open_cost, tmp_path, capsys):
+    file, folder = tmp_path / "mine.toml", Folder(tmp_path / "out")
+    costs = f"environment = {{ time_cost = 0, food_reward = 1, open_cost = {open_cost} }}\n"
+    file.write_text(f'scenarios = ["exchange-quick"]\nseeds = [1]\n[settings]\nlearning.hidden = [8]\n{costs}')
+    keep(folder, read_sweep(file).cells, lambda _: 1.0)
+    conduct(file, 1, folder.root)
+    capsys.readouterr()
+    assert "Nothing is normalized" in (folder.root / "mine.md").read_text(encoding="utf-8")
+    [group] = json.loads((folder.root / "mine.json").read_text(encoding="utf-8"))["groups"]
+    assert (group["final"]["value"], group["final_normalized"]) == (1, None)
