@@ -184,8 +184,11 @@ def seeds_told(findings: StudyFindings) -> str:
     least, most = findings.runs
     if least < most:
         return f"{least} to {counted(most, 'seed')}, as the table of final returns says"
-    seeds = dict.fromkeys(each.cell.seed for outcomes in findings.outcomes.values() for each in outcomes)
-    return f"{counted(len(seeds), 'seed')} ({', '.join(map(str, seeds))})"
+    of_groups = [[each.cell.seed for each in outcomes] for outcomes in findings.outcomes.values()]
+    if any(set(seeds) != set(of_groups[0]) for seeds in of_groups):
+        seen = sorted({seed for seeds in of_groups for seed in seeds})
+        return f"{counted(least, 'seed')} a group, not the same in all ({', '.join(map(str, seen))})"
+    return f"{counted(least, 'seed')} ({', '.join(map(str, of_groups[0]))})"
 
 
 def about_intervals(least: int, most: int) -> str:

@@ -617,6 +617,16 @@ def test_one_seed_is_promised_no_interval_and_one_of_a_thing_is_not_called_sever
     assert any("1 seed." in shown for shown in written)
 
 
+def test_groups_of_one_seed_each_have_no_two_seeds_together():
+    findings = made_findings({AS: (10.0, 11.0), ALONE: (1.0, 2.0)})
+    as_group, alone = findings.outcomes
+    apart = {as_group: findings.outcomes[as_group][:1], alone: findings.outcomes[alone][1:]}
+    text = page(made_page(replace(findings, outcomes=apart)))
+    assert "(anticipation-sharing, independent), 1 seed a group, not the same in all (1, 2)." in text
+    assert "With one seed" in text
+    assert "(anticipation-sharing, independent), 2 seeds (1, 2)." in page(made_page(findings))
+
+
 @pytest.mark.parametrize(
     ("ahead", "shown"),
     [
