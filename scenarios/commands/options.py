@@ -71,6 +71,7 @@ DISCARD_RUNS = click.option(
 ONLY_SHOWN = click.option(
     "--dry-run", "--list", "only_shown", is_flag=True, help="Check all, list the runs, and run none."
 )
+SO_FAR = click.option("--so-far", is_flag=True, help="Run nothing: write the files of the runs that are done.")
 JOBS = click.option("--jobs", type=click.IntRange(min=1), help="Runs at a time; default one per core.")
 ON_CLUSTER = click.option(
     "--on",

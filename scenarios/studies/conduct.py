@@ -25,10 +25,10 @@ from scenarios.studies.tables import Made, StudyReport, numbers, page
 
 
 def done_so_far(folder: Folder, study: Study, cells: Sequence[Cell]) -> tuple[Study, list[Cell]]:
-    """What of a study is done: it without the groups of which nothing is, and these cells.
+    """What of a study or sweep is done: it without the groups of which nothing is, and these cells.
 
     Args:
-        folder: Of the study.
+        folder: Its own.
         study: What was asked.
         cells: All of it.
 
@@ -38,7 +38,7 @@ def done_so_far(folder: Folder, study: Study, cells: Sequence[Cell]) -> tuple[St
     kept = Outcomes(folder)
     done = [cell for cell in cells if kept.is_done(cell, document(cell))]
     if not done:
-        msg = f"no run of {study.name} is done in {folder.root}: run the study first"
+        msg = f"no run of {study.name} is done in {folder.root}: run it first"
         raise UserError(msg)
     if len(done) == len(cells):
         return study, done

@@ -18,13 +18,13 @@ from scenarios.sweeps.page import SweepReport, numbers, page
 from scenarios.sweeps.sweep import Sweep
 
 
-def write_sweep(folder: Folder, sweep: Sweep, jobs: int, command: str) -> list[Path]:
+def write_sweep(folder: Folder, sweep: Sweep, jobs: int | None, command: str) -> list[Path]:
     """Read all runs of a sweep and write its page, numbers, picture and provenance.
 
     Args:
         folder: Where the runs are and the files go.
-        sweep: What was asked; every run is done.
-        jobs: How many ran at a time.
+        sweep: What was asked, or what of it is done: every run of it is.
+        jobs: How many ran at a time; None where nobody knows.
         command: That makes these files again.
 
     Returns:

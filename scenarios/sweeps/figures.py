@@ -94,7 +94,7 @@ def sweep_figure(sweep: Sweep, findings: StudyFindings) -> Figure:
     rows, tasks = _rows(sweep), sweep.study.tasks
     bands = math.ceil(len(tasks) / _MOST_COLUMNS)
     columns = math.ceil(len(tasks) / bands)
-    figure, panels = _panels(sweep, list(rows.values()), bands, columns)
+    figure, panels = _panels(sweep, findings, list(rows.values()), bands, columns)
     for position in range(bands * columns):
         band, column = divmod(position, columns)
         above, below = panels[2 * band, column], panels[2 * band + 1, column]
@@ -129,13 +129,15 @@ def _rows(sweep: Sweep) -> dict[str, _Row]:
     }
 
 
-def _panels(sweep: Sweep, rows: list[_Row], bands: int, columns: int) -> tuple[Figure, np.ndarray]:
+def _panels(
+    sweep: Sweep, findings: StudyFindings, rows: list[_Row], bands: int, columns: int
+) -> tuple[Figure, np.ndarray]:
     """An empty figure with its title and, at the foot, what a reader must know."""
     longest = max(len(line) for row in rows for line in row.label.split("\n"))
     width = max(5.5, _LABEL_LETTER * longest + 0.9 + columns * (_PANEL_WIDTH if columns > 1 else _ONLY_PANEL_WIDTH))
     finals_height = _AROUND_ROWS + sum(row.height for row in rows)
     title = textwrap.fill(sweep.study.title, int(width / _TITLE_LETTER))
-    foot = textwrap.fill(_foot(sweep), round(width / LETTER))
+    foot = "\n".join(textwrap.fill(line, round(width / LETTER)) for line in _foot(findings))
     head_height = _TITLE_LINE * (1 + title.count("\n")) + 0.15
     foot_height = _FOOT_LINE * (1 + foot.count("\n")) + 0.12
     height = min(bands * (_CURVES_HEIGHT + finals_height) + head_height + foot_height, _TALLEST)
@@ -188,10 +190,11 @@ def _final(axes: Axes, findings: StudyFindings, row: _Row, group: Group) -> None
     )
 
 
-def _foot(sweep: Sweep) -> str:
-    seeds = len(sweep.study.seeds)
-    curves, finals = curves_and_finals(seeds, seeds)
-    return f"{counted(seeds, 'seed')}. {curves} {finals} Dots are runs."
+def _foot(findings: StudyFindings) -> list[str]:
+    least, most = findings.runs
+    seeds = counted(most, "seed") if least == most else f"{least} to {counted(most, 'seed')}"
+    curves, finals = curves_and_finals(least, most)
+    return [*filter(None, [findings.study.so_far]), f"{seeds}. {curves} {finals} Dots are runs."]
 
 
 def _wrapped(text: str, letters: int, most_lines: int) -> str:

@@ -25,6 +25,7 @@ from scenarios.studies.tables import (
     interval,
     markdown_table,
     reference_numbers,
+    seeds_told,
 )
 from scenarios.sweeps.sweep import Sweep
 
@@ -33,6 +34,7 @@ _COMPARED = """\
 itself. Where its interval has 0 in it, these runs do not tell the two apart; no correction is made for the number of
 comparisons."""
 _COMPARED_ONCE = "*Minus the baseline* is the difference of final returns, without an interval."
+_NO_BASELINE = "Nothing is compared where no run of the baseline is done"
 _NORMALIZED = "Normalized (ours), R the team return:"
 _ALONE = "whose settings differ in the algorithm alone, if such was run"
 _BARE = "Nothing is normalized: no scenario here has reference returns that are known and the same in all its runs."
@@ -87,6 +89,7 @@ def numbers(report: SweepReport) -> str:
         "title": sweep.study.title,
         "command": report.made.command,
         "versions": dict(report.made.versions),
+        **({"so_far": sweep.study.so_far} if sweep.study.so_far else {}),
         "references": reference_numbers(findings),
         "groups": list(_groups(report)),
         "bill": [bill_numbers(line) for line in report.bill],
@@ -113,22 +116,29 @@ def _told(sweep: Sweep, group: Group) -> str:
 
 def _what_ran(report: SweepReport) -> str:
     study = report.sweep.study
-    seeds = ", ".join(map(str, study.seeds))
     ran = (
         f"{counted(len(report.sweep.cells), 'run')} of `foretell simulate`: {counted(len(study.tasks), 'scenario')}, "
         f"{counted(len(report.sweep.labels), 'group')} of runs that differ in the seed alone, "
-        f"{counted(len(study.seeds), 'seed')} ({seeds})."
+        f"{seeds_told(report.findings)}."
     )
-    return "\n\n".join((ran, RETURNS, about_intervals(*report.findings.runs)))
+    so_far = [f"**{study.so_far}**"] if study.so_far else []
+    return "\n\n".join((ran, *so_far, RETURNS, about_intervals(*report.findings.runs)))
 
 
 def _finals(report: SweepReport) -> str:
     sweep, findings, study = report.sweep, report.findings, report.sweep.study
     several, known = len(study.tasks) > 1, bool(findings.references)
     several_lines = len(sweep.labels) > len(study.tasks)
+    least, most = findings.runs
     head = (
         *(("scenario",) if several else ()),
-        *("group", "algorithm", f"start (first {START} episodes), mean", "final team return"),
+        *(
+            "group",
+            "algorithm",
+            *(("runs",) if least < most else ()),
+            f"start (first {START} episodes), mean",
+            "final team return",
+        ),
         *(("normalized",) if known else ()),
         *(("minus the baseline",) if several_lines else ()),
     )
@@ -141,7 +151,8 @@ def _finals(report: SweepReport) -> str:
         rows.append(
             (
                 *((condition.task.label,) if several else ()),
-                *(sweep.labels[group], group.contender, f"{sum(starts) / len(starts):.2f}"),
+                *(sweep.labels[group], group.contender, *((str(len(starts)),) if least < most else ())),
+                f"{sum(starts) / len(starts):.2f}",
                 interval(findings.final(group)),
                 *((normalized,) if known else ()),
                 *((baseline if apart is None else interval(apart),) if several_lines else ()),
@@ -152,7 +163,10 @@ def _finals(report: SweepReport) -> str:
         for task in study.tasks
         if task.key in findings.references
     ]
-    compares = _COMPARED if len(study.seeds) > 1 else _COMPARED_ONCE
+    missing = [task.label for task in study.tasks if task.key in sweep.baselines and sweep.baseline(task) is None]
+    compares = _COMPARED if most > 1 else _COMPARED_ONCE
+    if missing:
+        compares += f" {_NO_BASELINE}: {', '.join(missing)}."
     said = [compares] if several_lines else []
     said += [f"{_NORMALIZED}\n\n" + "\n".join(formulas)] if formulas else [_BARE]
     return "\n\n".join((markdown_table(head, rows), *said))

@@ -75,7 +75,7 @@ def sweep_of(file: Path, text: str) -> Sweep:
     )
     labels = {group: _label(condition, group.contender) for condition, group in study.groups()}
     _check_labels(document, labels)
-    return Sweep(file, text, document, study, made, cells, labels)
+    return Sweep(file, text, document, study, made, cells, labels, _baselines(document, labels))
 
 
 def check(sweep: Sweep) -> list[Scenario]:
@@ -159,6 +159,15 @@ def _label(condition: StudyCondition, algorithm: str) -> str:
     """A variant's label and, where that does not say it, the algorithm."""
     label = condition.variant.label
     return f"{label}, {algorithm}" if label and len(condition.contenders) > 1 else label or algorithm
+
+
+def _baselines(document: SweepDocument, labels: Mapping[Group, str]) -> dict[str, Group]:
+    """By scenario the line that the document names, or else the first."""
+    found: dict[str, Group] = {}
+    for group, label in labels.items():
+        if document.baseline in (None, label):
+            found.setdefault(group.task, group)
+    return found
 
 
 def _check_labels(document: SweepDocument, labels: Mapping[Group, str]) -> None:

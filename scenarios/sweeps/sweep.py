@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +24,8 @@ class Sweep:
         changes: By which variants come about; their keys tell them apart.
         cells: Every run: first seed of all groups, second seed of all groups, and so on.
         labels: What each group is called beside others of its scenario.
+        baselines: By key of the scenario, what its groups are compared with; none where it has not the line that was
+            named.
     """
 
     file: Path
@@ -33,6 +35,7 @@ class Sweep:
     changes: tuple[Change, ...]
     cells: tuple[Cell, ...]
     labels: Mapping[Group, str]
+    baselines: Mapping[str, Group]
 
     @property
     def told(self) -> tuple[Cell, ...]:
@@ -41,7 +44,16 @@ class Sweep:
         return tuple(replace(cell, scenario=names[cell.group.task]) for cell in self.cells)
 
     def baseline(self, task: StudyTask) -> Group | None:
-        """What the groups of a scenario are compared with; None where the scenario has not the line that was named."""
-        named = self.document.baseline
-        groups = (group for group in self.labels if group.task == task.key)
-        return next((group for group in groups if named is None or self.labels[group] == named), None)
+        """What the groups of a scenario are compared with; None where it has none, or nothing of it is done."""
+        found = self.baselines.get(task.key)
+        return found if found in self.labels else None
+
+    def only(self, study: Study, done: Sequence[Cell]) -> Sweep:
+        """What of it is done.
+
+        Args:
+            study: Its study without the groups of which nothing is.
+            done: The cells that are.
+        """
+        labels = {group: self.labels[group] for _, group in study.groups()}
+        return replace(self, study=study, cells=tuple(done), labels=labels)

@@ -11,6 +11,7 @@ from scenarios.commands.options import (
     JOBS,
     ON_CLUSTER,
     ONLY_SHOWN,
+    SO_FAR,
     OutPath,
     as_assignments,
     load,
@@ -48,7 +49,7 @@ class _Study(click.Command):
 @click.option("--out", type=OutPath(), help="The study's folder; default studies/NAME.")
 @DISCARD_RUNS
 @ONLY_SHOWN
-@click.option("--so-far", is_flag=True, help="Run nothing: write the files of the runs that are done.")
+@SO_FAR
 def study(
     *,
     name: str,
@@ -95,14 +96,24 @@ def study(
 @click.option("--out", type=OutPath(), help="The sweep's folder; default sweeps/NAME.")
 @DISCARD_RUNS
 @ONLY_SHOWN
+@SO_FAR
 def sweep(
-    *, file: Path, jobs: int | None, cluster: str | None, out: Path | None, discard_runs: bool, only_shown: bool
+    *,
+    file: Path,
+    jobs: int | None,
+    cluster: str | None,
+    out: Path | None,
+    discard_runs: bool,
+    only_shown: bool,
+    so_far: bool,
 ) -> None:
     """Run and compare scenarios, settings, algorithms and seeds of your own; what is done already is not run again."""
-    from scenarios.commands.experiments.sweep import conduct, show  # noqa: PLC0415
+    from scenarios.commands.experiments.sweep import conduct, show, write_so_far  # noqa: PLC0415
 
     if only_shown:
         show(file, out)
+    elif so_far:
+        write_so_far(file, out)
     else:
         conduct(file, jobs, out, cluster, discard_runs=discard_runs)
 

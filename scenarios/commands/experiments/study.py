@@ -16,6 +16,7 @@ from broker.counting import counted
 from broker.errors import UserError
 from scenarios.commands.experiments.crews import crew_on
 from scenarios.commands.experiments.listing import list_cells
+from scenarios.commands.experiments.so_far import told_so_far
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import plain, say
 from scenarios.document.loading import parse_settings
@@ -210,7 +211,7 @@ def _run(wish: Wish, console: Screen) -> list[Path]:
     games = sum(scenario.episodes * scenario.parallel_episodes for scenario in scenarios)
     with crew_on(wish.cluster, wish.jobs) as (crew, parallel), folder.held(), interruptible() as interrupted:
         _announce(console, study.title, len(cells), games, f"{parallel} at a time, in {folder.root}")
-        with bar(console) as show:
+        with told_so_far(folder, cells), bar(console) as show:
             Runner(crew, folder, parallel, wish.keeping, show=show, interrupted=interrupted).run(cells)
         return write_study(folder, study, cells, parallel, command(wish))
 

@@ -10,6 +10,7 @@ from rich.text import Text
 from broker.counting import counted
 from scenarios.commands.experiments.crews import crew_on
 from scenarios.commands.experiments.listing import list_cells
+from scenarios.commands.experiments.so_far import told_so_far
 from scenarios.commands.experiments.study import bar
 from scenarios.commands.planned import hushed
 from scenarios.commands.rich_screen import Screen
@@ -18,6 +19,7 @@ from scenarios.running.batch.folder import Folder
 from scenarios.running.batch.outcomes import Outcomes
 from scenarios.running.batch.runner import Runner
 from scenarios.running.control.interrupting import interruptible
+from scenarios.studies.conduct import done_so_far
 from scenarios.sweeps.conduct import write_sweep
 from scenarios.sweeps.reading import check, read_sweep
 from scenarios.sweeps.sweep import Sweep
@@ -46,10 +48,10 @@ def conduct(
     with crew_on(cluster, jobs) as (crew, parallel), folder.held(), interruptible() as interrupted:
         said = plain(f": {counted(len(sweep.cells), 'run')}, {parallel} at a time, in {folder.root}")
         console.print(Text.assemble((plain(sweep.study.title), "bold"), said), highlight=False, soft_wrap=True)
-        with bar(console) as show:
+        with told_so_far(folder, sweep.cells), bar(console) as show:
             Runner(crew, folder, parallel, kept, show=show, interrupted=interrupted).run(sweep.cells)
         with hushed():
-            files = write_sweep(folder, sweep, parallel, shlex.join(("foretell", "sweep", file.name)))
+            files = write_sweep(folder, sweep, parallel, _command(file))
     for each in files:
         say(each)
 
@@ -68,6 +70,30 @@ def show(file: Path, out: Path | None) -> None:
     with hushed():
         documents = check(sweep)
     list_cells(folder, sweep.cells, documents, told=sweep.told)
+
+
+def write_so_far(file: Path, out: Path | None) -> None:
+    """Write the files of the runs of a sweep that are done; nothing is run.
+
+    Args:
+        file: Its document.
+        out: Its folder; None for `sweeps/NAME`.
+
+    Raises:
+        ForetellError: None is, something cannot work, or was run with other settings.
+    """
+    sweep, folder = _read(file, out)
+    with hushed():
+        check(sweep)
+        study, done = done_so_far(folder, sweep.study, sweep.cells)
+        words = _command(file) if len(done) == len(sweep.cells) else f"{_command(file)} --so-far"
+        files = write_sweep(folder, sweep.only(study, done), None, words)
+    for each in files:
+        say(each)
+
+
+def _command(file: Path) -> str:
+    return shlex.join(("foretell", "sweep", file.name))
 
 
 def _read(file: Path, out: Path | None) -> tuple[Sweep, Folder]:

@@ -173,7 +173,7 @@ def test_cells_of_another_arithmetic_are_refused(uninterrupted, tmp_path):
             ["fig1", "--quick", "--task", "exchange", "--set", "environment.food_reward=1"],
             "fig1 compares normalized returns: expected references of every task, found none that are the same in ",
         ),
-        (["fig5", "--so-far"], "no run of fig5 is done in studies/fig5: run the study first"),
+        (["fig5", "--so-far"], "no run of fig5 is done in studies/fig5: run it first"),
         (["search", "--list"], "--list belongs to studies whose runs are known before, not to search or theory"),
         (["search", "--task", "chess"], "--task chess: search has exchange, navigation, predation-6"),
     ],

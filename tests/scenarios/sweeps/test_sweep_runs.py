@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 from batches import finished, foretell_forking, forking, forking_crew, stop_in_the_middle_of_a_cell
+from matplotlib.figure import Figure
 from runs import simulate_here, start, until
 from sweep_cases import SMALL, keep
 
 from broker.errors import UserError
-from scenarios.commands.experiments.sweep import conduct, show
+from scenarios.commands.experiments.sweep import conduct, show, write_so_far
 from scenarios.document.loading import CATALOGUE, load_scenario
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.folder import Folder
@@ -241,3 +242,77 @@ def test_returns_of_a_task_that_leaves_nothing_to_measure_by_are_shown_as_they_a
     assert "Nothing is normalized" in (folder.root / "mine.md").read_text(encoding="utf-8")
     [group] = json.loads((folder.root / "mine.json").read_text(encoding="utf-8"))["groups"]
     assert (group["final"]["value"], group["final_normalized"]) == (1, None)
+
+
+FAILING = f"""
+scenarios = ["exchange-quick"]
+seeds = [1]
+[settings]
+episodes = 2
+{SMALL}
+[[variants]]
+label = "good"
+[[variants]]
+label = "deaf"
+faults = [{{ kind = "drop", probability = 1.0, messages = ["timestep"], destination = "agent-1" }}]
+"""
+
+
+@pytest.mark.processes
+def test_a_failed_cell_leaves_the_others_of_which_so_far_makes_the_files(tmp_path):
+    file, out = tmp_path / "mine.toml", tmp_path / "out"
+    file.write_text(FAILING, encoding="utf-8")
+    failed = foretell_forking("sweep", str(file), "--out", str(out))
+    assert failed.returncode == 3
+    hint = "1 of 2 runs are done: --so-far writes the files of these"
+    assert failed.stderr.splitlines()[-1].endswith(f"deaf--anticipation-sharing--seed1.log. {hint}")
+    assert not list(out.glob("mine.*"))
+    made = foretell_forking("sweep", str(file), "--out", str(out), "--so-far")
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.split() == [str(out / name) for name in (*MADE, "provenance.json")]
+    assert "**1 of 2 runs are done; this is what they show so far.**" in (out / "mine.md").read_text(encoding="utf-8")
+
+
+PARTLY = f"""
+scenarios = ["exchange-quick", "navigation-quick"]
+seeds = [1, 2]
+algorithms = ["anticipation-sharing", "independent"]
+[settings]
+{SMALL}"""
+
+
+def test_what_is_done_of_a_sweep_is_written_at_any_time_and_says_how_much_it_is(tmp_path, capsys, monkeypatch):
+    written = []
+    write = Figure.text
+    monkeypatch.setattr(Figure, "text", lambda *words, **how: (written.append(words[3]), write(*words, **how))[1])
+    file, folder = tmp_path / "mine.toml", Folder(tmp_path / "out")
+    file.write_text(PARTLY, encoding="utf-8")
+    with pytest.raises(UserError, match=r"no run of mine is done in .*: run it first"):
+        write_so_far(file, folder.root)
+    done = ("exchange-quick--anticipation-sharing--seed1", "exchange-quick--independent--seed1")
+    cells = {cell.id: cell for cell in read_sweep(file).cells}
+    some = (*done, "exchange-quick--independent--seed2", "navigation-quick--independent--seed1")
+    keep(folder, [cells[each] for each in some], lambda cell: float(cell.seed))
+    write_so_far(file, folder.root)
+    assert capsys.readouterr().out.split() == [str(folder.root / each) for each in (*MADE, "provenance.json")]
+    so_far = "4 of 8 runs are done; this is what they show so far."
+    text = (folder.root / "mine.md").read_text(encoding="utf-8")
+    assert f"**{so_far}**" in text
+    assert "4 runs of `foretell simulate`: 2 scenarios, 3 groups of runs" in text
+    assert "1 to 2 seeds, as the table of final returns says." in text
+    assert "| exchange-quick | independent | independent | 2 | 0.00 | 1.50 [1.00, 2.00] |" in text
+    assert "Nothing is compared where no run of the baseline is done: navigation-quick." in text
+    assert "foretell sweep mine.toml --so-far\n```" in text
+    assert any(" ".join(each.split()).startswith(so_far) for each in written)
+    kept = json.loads((folder.root / "mine.json").read_text(encoding="utf-8"))
+    assert kept["so_far"] == so_far
+    assert [(group["task"], group["baseline"], len(group["runs"])) for group in kept["groups"]] == [
+        ("exchange-quick", "anticipation-sharing", 1),
+        ("exchange-quick", "anticipation-sharing", 2),
+        ("navigation-quick", None, 1),
+    ]
+    keep(folder, cells.values(), lambda cell: float(cell.seed))
+    write_so_far(file, folder.root)
+    whole = [(folder.root / name).read_bytes() for name in MADE]
+    conduct(file, 1, folder.root)
+    assert [(folder.root / name).read_bytes() for name in MADE] == whole

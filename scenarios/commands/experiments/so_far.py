@@ -1,0 +1,32 @@
+"""What is said where some runs of a study or sweep are done and others failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from broker.counting import counted
+from broker.errors import ForetellError
+from scenarios.running.batch.cell import Cell
+from scenarios.running.batch.folder import Folder
+
+
+@contextmanager
+def told_so_far(folder: Folder, cells: Sequence[Cell]) -> Iterator[None]:
+    """Where a run fails, say too how the files of those that are done are written.
+
+    Args:
+        folder: Of the study or sweep.
+        cells: All of it.
+
+    Raises:
+        ForetellError: A run failed.
+    """
+    try:
+        yield
+    except ForetellError as error:
+        done = sum(folder.outcome(cell).exists() for cell in cells)
+        if type(error) is not ForetellError or not done:  # a mistake, or nothing to write
+            raise
+        what = f"{done} of {counted(len(cells), 'run')} are done: --so-far writes the files of these"
+        raise ForetellError(f"{error}. {what}") from None
