@@ -6,10 +6,10 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from wsgiref.simple_server import WSGIServer
 
 from broker.addresses import Address, parse_address
 from broker.errors import UserError
+from scenarios.telemetry.bounded_server import BoundedServer
 from scenarios.telemetry.metrics import ALL
 from scenarios.telemetry.samples import Samples
 
@@ -35,7 +35,7 @@ def metrics_address(text: str) -> Address:
 
 
 class Endpoint:
-    """A server of metrics, in threads of its own: who asks, waits; nobody else does.
+    """A server of metrics, in threads of its own: who asks, waits; nobody else does, and strangers cannot fill it.
 
     Attributes:
         address: Where it listens.
@@ -50,18 +50,18 @@ class Endpoint:
     """
 
     def __init__(self, address: Address, samples: Samples) -> None:
-        from prometheus_client import CollectorRegistry, start_http_server  # noqa: PLC0415 - an extra
+        from prometheus_client import CollectorRegistry, make_wsgi_app  # noqa: PLC0415 - an extra
 
         registry = CollectorRegistry()
         registry.register(_Families(samples))
-        self._server: WSGIServer
-        self._thread: threading.Thread
         try:
-            self._server, self._thread = start_http_server(address.port, address.host, registry)
+            self._server = BoundedServer(address, make_wsgi_app(registry))
         except OSError as error:
             msg = f"cannot serve metrics at {address}: {error.strerror or error}. Choose another address"
             raise UserError(msg) from None
         self.address = replace(address, port=self._server.server_port)
+        self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
         """Serve no more."""

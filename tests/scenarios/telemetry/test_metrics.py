@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
+import threading
 import urllib.request
+from contextlib import ExitStack
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
+from limits import LIMIT_S
 from runs import until
 
 from broker.addresses import Address
@@ -29,7 +34,8 @@ from broker.wire.records import (
     StatusRecord,
     TrafficRecord,
 )
-from scenarios.telemetry import metrics
+from scenarios.telemetry import bounded_server, metrics
+from scenarios.telemetry.bounded_server import MOST_CONNECTIONS
 from scenarios.telemetry.collector import Collector, take_counters
 from scenarios.telemetry.endpoint import Endpoint, metrics_address
 from scenarios.telemetry.run_metrics import RunMetrics
@@ -185,6 +191,53 @@ def test_an_address_in_use_is_a_sentence() -> None:
         port = other.getsockname()[1]
         with pytest.raises(UserError, match=f"cannot serve metrics at http://127.0.0.1:{port}: Address already in use"):
             Endpoint(metrics_address(str(port)), Samples())
+
+
+def test_idle_connections_fill_no_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few at a time and the others closed at once; who says nothing, or only ever a little, is closed in the end."""
+    pytest.importorskip("prometheus_client")
+    monkeypatch.setattr(bounded_server, "LONGEST_S", LIMIT_S)
+    before = threading.active_count()
+    endpoint = Endpoint(metrics_address("0"), Samples())
+    place = (endpoint.address.host, endpoint.address.port)
+    with ExitStack() as open_ones:
+        first = [open_ones.enter_context(socket.create_connection(place)) for _ in range(MOST_CONNECTIONS)]
+        first[0].sendall(b"GET /metrics HTTP/1.1\r\n")
+        others = [open_ones.enter_context(socket.create_connection(place)) for _ in range(3 * MOST_CONNECTIONS)]
+        assert {is_closed(each) for each in others} == {True}
+        assert threading.active_count() <= before + 1 + MOST_CONNECTIONS
+        monkeypatch.setattr(bounded_server, "LONGEST_S", 0.0)
+        assert {is_closed(each) for each in first} == {True}
+        monkeypatch.setattr(bounded_server, "LONGEST_S", LIMIT_S)
+    assert urllib.request.urlopen(f"{endpoint.address}/metrics").status == HTTPStatus.OK
+    with socket.create_connection(place) as last:
+        until(lambda: threading.active_count() > before + 1, "it is accepted")
+        endpoint.close()
+        assert is_closed(last)
+    until(lambda: threading.active_count() == before, "no thread stays")
+
+
+def test_who_goes_away_in_the_middle_of_a_request_leaves_nothing_on_the_screen(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("prometheus_client")
+    before = threading.active_count()
+    endpoint = Endpoint(metrics_address("0"), Samples())
+    with socket.create_connection((endpoint.address.host, endpoint.address.port)) as rude:
+        until(lambda: threading.active_count() > before + 1, "it is accepted")
+        rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # it ends with a reset
+    until(lambda: threading.active_count() == before + 1, "its thread has ended")
+    endpoint.close()
+    assert capfd.readouterr() == ("", "")
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Whether the other end closes the connection without a word."""
+    connection.settimeout(LIMIT_S)
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
 
 
 def test_a_collector_takes_what_participants_tell_and_outlives_nonsense(tmp_path: Path) -> None:
