@@ -51,6 +51,9 @@ class FaultRun:
 
     def returns_at_least(self, part: float, *, of: float | None = None) -> None:
         """The final team return is at least `part` of that of the twin without faults, or of the number `of`."""
+        if of is None:
+            has_twin = bool(self.scenario.faults) or self._substrate != "simulate"
+            self._claim(has_twin, "a scenario with faults, found none, so its twin would be itself: set `of=`")
         found = self.summary.team_return_last
         reference = self._twin().team_return_last if of is None else of
         assert found is not None  # noqa: S101 - a finished run has episodes
@@ -62,21 +65,22 @@ class FaultRun:
         )
 
     def recovers_within(self, rounds: int, *, after_episode: int) -> None:
-        """From so many rounds after the beginning of an episode on, every share is heard."""
+        """From so many rounds after the beginning of an episode on, every share is heard, and there is one to hear."""
         in_episode = self.scenario.learning.rounds
         with self._store() as store:
-            bad = min(
-                (
-                    (found.episode, found.round)
-                    for found in store.rounds()
-                    if found.heard < found.partners
-                    and (found.episode - after_episode) * in_episode + found.round >= rounds
-                ),
-                default=None,
-            )
+            behind = [
+                (found.episode, found.round, found.heard < found.partners)
+                for found in store.rounds()
+                if found.partners and (found.episode - after_episode) * in_episode + found.round >= rounds
+            ]
+        bad = min(((episode, number) for episode, number, misses in behind if misses), default=None)
         where = f", found missing ones in round {bad[1]} of episode {bad[0]}" if bad else ""
+        if not behind:
+            played = f"{counted(self.summary.episodes, 'episode')} of {counted(in_episode, 'round')}"
+            where = f", found no share to hear from there on: the run has {played}"
         self._claim(
-            not bad, f"every share heard from {rounds} rounds after the beginning of episode {after_episode}{where}"
+            bool(behind) and not bad,
+            f"every share heard from {counted(rounds, 'round')} after the beginning of episode {after_episode}{where}",
         )
 
     def no_share_used_after_its_round(self) -> None:
@@ -86,23 +90,25 @@ class FaultRun:
         wrong = sum(each.heard > each.partners for each in found)
         stale = sum(json.loads(each.losses).get("stale", 0) > 0 for each in found)
         late = self.summary.shares_late <= self.summary.shares_missing
-        self._claim(
-            not wrong and not stale and late, f"no share used after its round, found {wrong + stale} rounds that did"
-        )
+        exchanged = any(each.partners for each in found)
+        told = f"{counted(wrong + stale, 'round')} that did" if exchanged else "no round in which one was to be heard"
+        self._claim(exchanged and not wrong and not stale and late, f"no share used after its round, found {told}")
 
     def no_agent_starved(self, *, at_least: float = 0.1) -> None:
-        """Every agent heard at least this part of the shares it was to hear."""
+        """Every agent was to hear shares, and heard at least this part of them."""
+        rounds: Counter[str] = Counter()
         partners: Counter[str] = Counter()
         heard: Counter[str] = Counter()
         with self._store() as store:
             names = store.agent_names()
             for found in store.rounds():
+                rounds[found.agent] += 1
                 partners[found.agent] += found.partners
                 heard[found.agent] += found.heard
         starved = [
-            f"{names.told(agent)} ({heard[agent]} of {count})"
-            for agent, count in sorted(partners.items())
-            if heard[agent] < at_least * count
+            f"{names.told(agent)} ({f'{heard[agent]} of {partners[agent]}' if rounds[agent] else 'no round'})"
+            for agent in names.by_id
+            if not partners[agent] or heard[agent] < at_least * partners[agent]
         ]
         self._claim(not starved, f"every agent to hear {at_least:.0%} of its shares; starved: {', '.join(starved)}")
 

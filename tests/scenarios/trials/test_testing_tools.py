@@ -211,7 +211,43 @@ def test_what_is_true_passes(lossy: Any) -> None:
     lossy.no_share_used_after_its_round()
     lossy.ledger_fits()
     lossy.returns_at_least(0.0, of=-100.0)
-    lossy.recovers_within(0, after_episode=6)
+
+
+def test_a_run_recovers_where_it_hears_every_share_again(foretell: Any) -> None:
+    run = foretell.simulate("exchange-quick", faults=[{**DROPS[0], "episodes": [0, 3]}], episodes=6, **SMALL)
+    run.recovers_within(0, after_episode=3)
+    with pytest.raises(AssertionError, match="found missing ones in round 0 of episode"):
+        run.recovers_within(0, after_episode=0)
+
+
+@pytest.mark.parametrize(("rounds", "episode"), [(0, 6), (6, 0), (1, 5)])
+def test_nobody_recovers_after_the_end_of_a_run(lossy: Any, rounds: int, episode: int) -> None:
+    with pytest.raises(AssertionError, match="found no share to hear from there on: the run has 6 episodes of 1 round"):
+        lossy.recovers_within(rounds, after_episode=episode)
+
+
+def test_who_died_before_it_heard_anything_is_starved(foretell: Any) -> None:
+    crash = {"kind": "crash", "participants": ["agent-1"], "at_episodes": [0]}
+    going_on = {"recovery__on_crash": "degrade", "service__missing_action": "noop"}
+    run = foretell.simulate("exchange-quick", faults=[crash], episodes=3, **SMALL, **going_on)
+    with pytest.raises(AssertionError, match=r"starved: agent-1 \(no round\)"):
+        run.no_agent_starved()
+
+
+@pytest.mark.parametrize(
+    ("claim", "said"),
+    [
+        (lambda run: run.no_agent_starved(), "starved: agent-0 (0 of 0), agent-1 (0 of 0), agent-2 (0 of 0)"),
+        (lambda run: run.recovers_within(0, after_episode=0), "found no share to hear from there on"),
+        (lambda run: run.no_share_used_after_its_round(), "found no round in which one was to be heard"),
+        (lambda run: run.returns_at_least(1.0), "found none, so its twin would be itself: set `of=`"),
+    ],
+)
+def test_no_assertion_is_true_where_there_was_nothing_to_look_at(foretell: Any, claim: Any, said: str) -> None:
+    run = foretell.simulate("exchange-quick", episodes=2, **SMALL, exchange__skip_probability=1.0)
+    with pytest.raises(AssertionError) as failed:
+        claim(run)
+    assert said in str(failed.value)
 
 
 def test_a_stale_share_is_one_used_after_its_round(foretell: Any) -> None:
