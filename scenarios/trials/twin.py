@@ -5,19 +5,26 @@ Every draw is named, so exploration is the same in both; twins differ only where
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import TypeVar
 
-import numpy as np
 from rich.table import Table
 
 from broker.counting import counted
 from broker.errors import UserError
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.reports.statistics import Estimate, paired
+from scenarios.results.answers import EpisodeRow, RoundRow
+from scenarios.results.folder import RunFolder
+from scenarios.results.reader import read_store
 from scenarios.results.run_result import RunResult, read_run
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.folder import Folder
+
+_Row = TypeVar("_Row", EpisodeRow, RoundRow)
 
 FAULTY, FAULT_FREE = "with faults", "without"
 
@@ -30,17 +37,14 @@ class Pair:
         seed: It.
         faulty: With the scenario's faults.
         fault_free: Without any.
+        parted_at: The first episode of which a return differs, or what was heard or learned in a round; None where all
+            is equal, bit for bit.
     """
 
     seed: int
     faulty: RunResult
     fault_free: RunResult
-
-    @property
-    def parted_at(self) -> int | None:
-        """The first episode whose returns differ; None where all are equal, bit for bit."""
-        differ = np.flatnonzero((self.faulty.returns != self.fault_free.returns).any(axis=1))
-        return int(differ[0]) if len(differ) else None
+    parted_at: int | None
 
 
 def twin_cells(scenario: str, seeds: int, assignments: Sequence[str]) -> list[Cell]:
@@ -72,7 +76,21 @@ def read_pairs(folder: Folder, cells: Sequence[Cell]) -> list[Pair]:
     """The finished runs of `cells`, by seed."""
     runs = {(cell.seed, cell.group.variant): read_run(folder.run(cell).root) for cell in cells}
     seeds = dict.fromkeys(cell.seed for cell in cells)
-    return [Pair(seed, runs[seed, FAULTY], runs[seed, FAULT_FREE]) for seed in seeds]
+    pairs = [(seed, runs[seed, FAULTY], runs[seed, FAULT_FREE]) for seed in seeds]
+    return [Pair(seed, one, other, _parted_at(one.folder, other.folder)) for seed, one, other in pairs]
+
+
+def _parted_at(one: Path, other: Path) -> int | None:
+    with read_store(RunFolder(one).store) as here, read_store(RunFolder(other).store) as there:
+        returns = _first_apart(here.episodes(), there.episodes())
+        rounds = _first_apart(here.rounds_in_order(), there.rounds_in_order())
+    return min((episode for episode in (returns, rounds) if episode is not None), default=None)
+
+
+def _first_apart(one: Iterator[_Row], other: Iterator[_Row]) -> int | None:
+    """The episode of the first rows that differ; both have theirs in the order of episodes."""
+    apart = next((rows for rows in zip_longest(one, other) if rows[0] != rows[1]), ())
+    return min((row.episode for row in apart if row is not None), default=None)
 
 
 def difference(pairs: Sequence[Pair]) -> Estimate:

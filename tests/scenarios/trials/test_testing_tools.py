@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +17,13 @@ from runs import TINY
 from runs import foretell as command
 
 from broker.errors import UserError
-from scenarios.document.loading import load_scenario
+from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.document.scenario import Scenario
+from scenarios.running.batch.folder import Folder
 from scenarios.trials.condition import Condition
+from scenarios.trials.quiet_run import try_out
 from scenarios.trials.shrink import shrink
+from scenarios.trials.twin import read_pairs, twin_cells
 
 ROOT = Path(__file__).parents[3]
 SMALL: dict[str, Any] = {
@@ -27,6 +33,10 @@ SMALL: dict[str, Any] = {
     "environment__steps": 3,
 }
 WORDS = (*("exchange-quick", *TINY), *("--set", "learning.rounds=1", "--set", "environment.steps=3"))
+LOSSY = (
+    *(("parallel_episodes", "2"), ("learning.hidden", "[8]"), ("environment.steps", "3"), ("episodes", "4")),
+    ("faults", '[{kind="drop",probability=0.5}]'),
+)
 FIGURES = {"team_return_last": 2.5, "shares_missing": 4, "complete": True}
 
 
@@ -160,11 +170,32 @@ def test_twins_are_equal_until_a_fault_strikes_and_the_difference_is_told(tmp_pa
     for row in rows:
         faulty, fault_free, change = (float(cell) for cell in row[1:4])
         assert change == pytest.approx(faulty - fault_free, abs=0.011)
-        parted_at = row[5].strip()
-        assert parted_at == "the end" or int(parted_at) > 4
-    assert any(row[5].strip() != "the end" for row in rows)
+        assert row[5].strip() == "4"  # its shares are lost, and what is learned without them differs at once
     assert re.search(r"changed the final team return by [+-][\d.]+ \(95% interval .* over 2 seeds", done.stdout)
     assert command(*words, COLUMNS="120").stdout == done.stdout  # nothing is run again
+
+
+@pytest.mark.parametrize(
+    ("change", "parted_at"),
+    [
+        ("UPDATE rounds SET losses = '{}' WHERE episode = 2 AND agent = 'agent-1'", 2),
+        ("UPDATE rounds SET heard = 0 WHERE episode = 3", 3),
+        ("UPDATE episodes SET return = return + 1e-9 WHERE episode = 1 AND agent = 'agent-2'", 1),
+        ("UPDATE episodes SET return = 7 WHERE episode = 3; DELETE FROM rounds WHERE episode >= 2", 2),
+        ("DELETE FROM rounds WHERE episode = 0 AND agent = 'agent-0'", 0),
+        ("", None),
+    ],
+)
+def test_twins_part_with_the_first_figure_that_differs(change: str, parted_at: int | None, tmp_path: Path) -> None:
+    faulty, fault_free = cells = twin_cells("exchange-quick", 1, tuple(f"{path}={value}" for path, value in LOSSY))
+    folder = Folder(tmp_path)
+    document = load_scenario("exchange-quick", parse_settings(f"{path}={value}" for path, value in LOSSY))
+    try_out(document.model_copy(update={"faults": ()}), folder.run(fault_free).root)
+    shutil.copytree(folder.run(fault_free).root, folder.run(faulty).root)
+    with closing(sqlite3.connect(folder.run(faulty).store)) as store:
+        store.executescript(change)
+    (pair,) = read_pairs(folder, cells)
+    assert pair.parted_at == parted_at
 
 
 @pytest.mark.processes
