@@ -370,7 +370,9 @@ class RunReader:
     def _ask(self, question: str, *values: object) -> Iterator[Any]:
         """The one place where the store is asked, and where SQLite's errors become a sentence."""
         try:
-            yield from self._database.execute(question, values)
+            # Whoever stops reading may do so after the store was closed, and `yield from` would close the cursor then.
+            for row in self._database.execute(question, values):  # noqa: UP028
+                yield row
         except sqlite3.Error as error:
             raise _unreadable(self._path, error) from None
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import gc
 import hashlib
 import re
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -197,6 +199,20 @@ def test_episodes_come_in_their_order_and_agents_as_they_were_recorded(store, pa
         EpisodeRow(1, "agent-0", 0.5, 20, 3),
         EpisodeRow(1, "agent-1", -2.0, 20, 3),
     ]
+
+
+def test_an_answer_that_nobody_reads_to_its_end_blames_no_store(store, path, monkeypatch):
+    """Whoever is interrupted drops the reader first, and its answers afterwards."""
+    blamed = []
+    monkeypatch.setattr(sys, "unraisablehook", blamed.append)
+    store.write([EpisodeRecord(episode, (1.0, 2.0), 10, 0) for episode in range(3)])
+    store.flush()
+    with read_store(path) as reader:
+        rows = reader.episodes()
+        next(rows)
+    del rows
+    gc.collect()
+    assert not blamed
 
 
 def test_before_the_first_record_every_answer_is_nothing(store, path):
