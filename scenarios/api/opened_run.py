@@ -100,13 +100,13 @@ class OpenedRun:
 
     @cached_property
     def edges(self) -> Columns:
-        """Columns `source`, `destination` and the totals of `EdgeRecord`, a row for each directed edge."""
+        """Columns `source`, `destination` and the totals of `EdgeRecord` so far, a row for each directed edge."""
         with read_store(self._folder.store) as store:
-            return Columns.of(EdgeRecord.__struct_fields__, map(values_of, store.edges()))
+            return Columns.of(EdgeRecord.__struct_fields__, map(values_of, store.edges_so_far()))
 
     @cached_property
     def ledger(self) -> Columns:
-        """What became of all messages, a row for each edge between agents and environment (`foretell ledger`)."""
+        """What became of all messages so far, a row for each edge of agents and environment (`foretell ledger`)."""
         with read_store(self._folder.store) as store:
             return Columns.of((field.name for field in fields(Account)), map(astuple, accounts(store)))
 

@@ -16,8 +16,10 @@ from scenarios.results.answers import CauseCount, EdgeFates, EndingCount
 from scenarios.results.folder import open_run_folder
 from scenarios.results.proof import kind_on
 from scenarios.results.reader import RunReader, read_store
+from scenarios.results.run_result import read_summary
 
 _CAUSES_SHOWN = 12
+_SO_FAR = "so far: the run has not come to its end, and what is sent and heard is told about once a second\n"
 _TOLD_BELOW = (
     "sent shares are heard, lost, dropped, expired, rejected or late, or came when their receiver was done;\n"
     "corrupted, duplicated and delayed ones stand in one of these columns, too;\n"
@@ -68,11 +70,11 @@ class Account:
 
 
 def accounts(store: RunReader) -> list[Account]:
-    """The account of every edge between agents and environment, by name."""
-    fates = {(row.source, row.destination): row for row in store.fates()}
+    """The account of every edge between agents and environment so far, by name."""
+    fates = {(row.source, row.destination): row for row in store.fates_so_far()}
     endings = {(row.source, row.destination, row.fate): row for row in store.endings()}
     found = []
-    for edge in store.edges():
+    for edge in store.edges_so_far():
         kind, name = kind_on(edge.source, edge.destination), (edge.source, edge.destination)
         if not kind:
             continue
@@ -96,10 +98,12 @@ def account_of(folder: Path, *, by_edge: bool) -> Group:
     Raises:
         UserError: There is no run, or its store cannot be read.
     """
-    with read_store(open_run_folder(folder).store) as store:
+    run = open_run_folder(folder)
+    with read_store(run.store) as store:
         rows, causes, names = accounts(store), store.causes(_CAUSES_SHOWN), store.agent_names()
     table = _account_table(rows if by_edge else _by_kind(rows), names)
-    told = Text(_TOLD_BELOW, style="table.caption")
+    so_far = "" if read_summary(run) else _SO_FAR
+    told = Text(f"{so_far}{_TOLD_BELOW}", style="table.caption")
     heading = Text("what became of the messages (each counts once)", style="table.title")
     return Group(heading, table, told, *([_cause_table(causes, names)] if causes else []))
 

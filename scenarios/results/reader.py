@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 
 from broker.counting import counted
 from broker.errors import UserError
-from broker.wire.records import EdgeRecord, EventKind, FaultCount, ProcessFaultRecord
+from broker.wire.records import EdgeRecord, EventKind, Fate, FaultCount, ProcessFaultRecord
 from scenarios.document.agent_names import AgentNames
 from scenarios.results.answers import (
     CauseCount,
@@ -37,6 +37,7 @@ from scenarios.results.answers import (
 from scenarios.results.schema import VERSION
 
 _Row = TypeVar("_Row")
+_FATES = EdgeFates._fields[2:]
 
 
 @contextmanager
@@ -219,9 +220,22 @@ class RunReader:
         return self._rows(FateRow, query)
 
     def edges(self) -> list[EdgeRecord]:
-        """What both ends of every edge counted, by name."""
+        """What both ends of every edge counted, as they told when they were done; by name."""
         columns = "source, destination, sent, sent_bytes, dropped, heard, late, missing, rejected, lost, skipped"
         return list(self._rows(EdgeRecord, f"SELECT {columns} FROM edges ORDER BY source, destination"))  # noqa: S608
+
+    def edges_so_far(self) -> list[EdgeRecord]:
+        """What both ends of every edge have counted, of a run that goes on or was killed, too; by name.
+
+        Whoever is done has told its totals; the others tell theirs on the way, about once a second.
+        """
+        counts = ("sent", "sent_bytes", "dropped", "heard", "late", "missing", "rejected", "lost", "skipped")
+        told = f"SELECT source, destination, {', '.join(counts)} FROM"
+        query = (
+            f"SELECT source, destination, {', '.join(f'MAX({count})' for count in counts)} "  # noqa: S608
+            f"FROM ({told} edges UNION ALL {told} traffic) GROUP BY source, destination ORDER BY source, destination"
+        )
+        return list(self._rows(EdgeRecord, query))
 
     def faults(self) -> Iterator[FaultRow]:
         """Every change of a message's fate, in an order that does not depend on time."""
@@ -244,10 +258,24 @@ class RunReader:
 
     def fates(self) -> list[EdgeFates]:
         """How messages ended on each edge that faults looked at."""
-        columns = ("delivered", "dropped", "delayed", "duplicated", "corrupted", "rejected", "expired")
-        sums = ", ".join(f"SUM({name})" for name in columns)
+        sums = ", ".join(f"SUM({name})" for name in _FATES)
         query = f"SELECT source, destination, {sums} FROM fates GROUP BY source, destination"  # noqa: S608
         return list(self._rows(EdgeFates, query))
+
+    def fates_so_far(self) -> list[EdgeFates]:
+        """The same of a run that goes on or was killed, too.
+
+        Receivers tell their counts when they are done. Before, there is what faults did to each message: those that
+        they changed, where one that was corrupted into no message counts as corrupted.
+        """
+        ranks = {Fate.DROPPED: 0, Fate.CORRUPTED: 1, Fate.DUPLICATED: 2, Fate.DELAYED: 3}
+        rank = " ".join(f"WHEN '{fate}' THEN {rank}" for fate, rank in ranks.items())
+        counts = ", ".join(f"SUM(rank IS {ranks.get(Fate(name), -1)})" for name in _FATES)
+        query = (
+            f"SELECT source, destination, {counts} FROM (SELECT source, destination, MIN(CASE fate {rank} END) AS rank "  # noqa: S608
+            "FROM faults GROUP BY source, destination, kind, episode, number, attempt) GROUP BY source, destination"
+        )
+        return self.fates() or list(self._rows(EdgeFates, query))
 
     def endings(self) -> list[EndingCount]:
         """How often messages ended late, rejected or expired, by edge."""
@@ -336,11 +364,6 @@ class RunReader:
         columns = "episode, round, agent, partners, heard, losses"
         query = f"SELECT {columns} FROM rounds ORDER BY rowid DESC LIMIT ?"  # noqa: S608
         return list(self._rows(RoundRow, query, rows))[::-1]
-
-    def traffic(self) -> list[EdgeRecord]:
-        """What both ends of every edge have counted so far, as they told while the run went on; by name."""
-        columns = "source, destination, sent, sent_bytes, dropped, heard, late, missing, rejected, lost, skipped"
-        return list(self._rows(EdgeRecord, f"SELECT {columns} FROM traffic ORDER BY source, destination"))  # noqa: S608
 
     def events(self, kinds: Sequence[EventKind], after_row: int) -> list[EventRow]:
         """Events of these kinds whose rows come after this one, as they came."""

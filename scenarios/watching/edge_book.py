@@ -50,17 +50,17 @@ class EdgeBook:
         self._signs: deque[_Sign] = deque(maxlen=_SIGNS_KEPT + 1)
 
     def count(self, told: Iterable[EdgeRecord], at_s: float) -> None:
-        """Take in what was counted until now, of any edges; whoever knows more is right.
+        """Take in what was counted until now.
 
         Args:
-            told: Totals.
+            told: Totals of any edges.
             at_s: When, in seconds of any clock.
         """
         totals = np.zeros_like(self._totals)
         for record in told:
             place = self._place.get((record.source, record.destination))
             if place is not None:
-                np.maximum(totals[place], astuple(record)[2:], out=totals[place])
+                totals[place] = astuple(record)[2:]
         if not self._signs or not np.array_equal(totals, self._signs[-1].totals):
             self._signs.append(_Sign(at_s, totals))
             self._totals = totals

@@ -80,7 +80,7 @@ class RunBook:
             self._rows["episodes"] = max(row.row for row in returns)
             self.team = np.concatenate((self.team, [row.value for row in returns]))
         self._events += reader.events(tuple(KINDS), self._events[-1].row if self._events else 0)
-        self._edges.count([*reader.edges(), *reader.traffic()], at_s)
+        self._edges.count(reader.edges_so_far(), at_s)
         self._edges.hold(reader.delays_by_edge(self._rows["delays"]))
         self._faults.count(reader.changes_by_edge(self._rows["faults"]))
         self._rows |= {"delays": reader.last_row("delays"), "faults": reader.last_row("faults")}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
+from rich.console import Console
 from runs import TINY, foretell, simulate_here
 
+from scenarios.api import load
 from scenarios.document.loading import load_scenario, parse_settings
-from scenarios.reports.ledger import accounts
+from scenarios.reports.ledger import account_of, accounts
 from scenarios.results.proof import verify_ledger
 from scenarios.results.reader import read_store
 
@@ -85,6 +89,39 @@ def test_late_shares_stand_there_by_name_as_often_as_they_are_counted(late):
     assert len(lines) == len(set(lines)) == sum(row.late for row in shares_of(late)) > 0
     with read_store(late / "run.sqlite") as store:
         assert sum(edge.late for edge in store.edges()) == len(lines)
+
+
+@pytest.fixture(params=["", "WHERE source = 'agent-0'", "WHERE destination != 'agent-1'"])
+def killed(request, troubled, tmp_path):
+    """The same run, in which nobody told its totals at the end, or not all did."""
+    folder = tmp_path / "killed"
+    shutil.copytree(troubled, folder)
+    (folder / "summary.json").unlink()
+    with closing(sqlite3.connect(folder / "run.sqlite")) as store, store:
+        store.executescript(
+            "DELETE FROM traffic; INSERT INTO traffic SELECT * FROM edges; DELETE FROM fates; DELETE FROM fault_counts;"
+            f"DELETE FROM edges {request.param}; UPDATE edges SET heard = 0;"
+        )
+    return folder
+
+
+def test_the_ledger_of_a_run_that_goes_on_or_was_killed_is_what_was_told_so_far(killed, troubled):
+    for row, other in zip(shares_of(killed), shares_of(troubled), strict=True):
+        assert row.corrupted >= other.corrupted, "which of them were no messages any more is told at the end"
+        assert replace(row, corrupted=other.corrupted) == other
+    found, whole = load(killed), load(troubled)
+    for name in ("sent", "heard", "missing"):
+        assert (found.edges[name] == whole.edges[name]).all()
+    for name in ("sent", "heard", "dropped", "rejected", "duplicated"):
+        assert (found.ledger[name] == whole.ledger[name]).all()
+
+
+def test_a_ledger_says_whether_its_run_came_to_its_end(killed, troubled, capsys):
+    for folder in (killed, troubled):
+        Console(width=200).print(account_of(folder, by_edge=False))
+        printed = capsys.readouterr().out
+        assert ("so far: the run has not come to its end" in printed) is (folder == killed)
+        assert "share" in printed
 
 
 def test_what_is_still_held_at_the_end_has_expired_and_the_fault_that_held_it_is_named(tmp_path):
