@@ -16,6 +16,7 @@ from scenarios.document.loading import load_scenario, parse_scenario, with_initi
 from scenarios.document.plan import Plan
 from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
+from scenarios.document.text.plain import plain_settings
 from scenarios.play.evaluate import EvaluationWish, evaluation_of, scenario_of
 from scenarios.results.evaluation import Evaluation, waiting
 from scenarios.results.folder import RunFolder, held, make_run_folder, open_run_folder
@@ -163,7 +164,7 @@ def document_of(scenario: Named, settings: Mapping[str, Any] | None, **instead: 
     Raises:
         UserError: There is none, or it cannot work.
     """
-    chosen = dict(settings or {}) | {name: value for name, value in instead.items() if value is not None}
+    chosen = plain_settings(settings or {}) | {name: value for name, value in instead.items() if value is not None}
     if isinstance(scenario, Scenario):
         document = parse_scenario(scenario.to_toml(), chosen)
         return with_initial_policy(with_environment_file(document, None), None)

@@ -18,6 +18,7 @@ from broker.user_code import on_one_line
 from scenarios.document.environment_file import with_environment_file
 from scenarios.document.scenario import Scenario
 from scenarios.document.text.explained import explained
+from scenarios.document.text.plain import plain_settings
 from scenarios.document.text.toml_text import MOST_DEEP, parse_toml
 from scenarios.document.text.unusable import refuse_unusable
 
@@ -39,7 +40,8 @@ def load_scenario(name_or_path: str, settings: Mapping[str, Any] | None = None) 
 
     Args:
         name_or_path: Catalogue name, or path to a file.
-        settings: Values by dotted path (`learning.rounds`), put into the document before it is checked.
+        settings: Values by dotted path (`learning.rounds`), put into the document before it is checked; tuples, arrays
+            and paths as lists and text.
 
     Raises:
         UserError: There is no such scenario, or it is no TOML.
@@ -90,7 +92,7 @@ def parse_scenario(text: str, settings: Mapping[str, Any], source: str = "the sc
     except tomllib.TOMLDecodeError as error:
         msg = f"{source} is not valid TOML: {on_one_line(str(error))}"
         raise UserError(msg) from None
-    for path, value in settings.items():
+    for path, value in plain_settings(settings).items():
         _put(document, path.split("."), value)
     refuse_unusable(document)
     try:

@@ -23,6 +23,7 @@ from scenarios.document.environment_file import with_environment_file
 from scenarios.document.loading import parse_scenario, with_initial_policy
 from scenarios.document.plan import Plan
 from scenarios.document.scenario import Scenario
+from scenarios.document.text.plain import plain_settings
 from scenarios.reports.statistics import mean_of
 from scenarios.results.evaluation import Evaluation, ReturnInterval
 from scenarios.results.folder import RunFolder
@@ -76,7 +77,7 @@ def scenario_of(wish: EvaluationWish) -> Scenario:
     }
     if wish.seed is not None:
         chosen["seed"] = wish.seed
-    settings = chosen | dict(wish.settings or {})
+    settings = chosen | plain_settings(wish.settings or {})
     scenario = parse_scenario(tomli_w.dumps(trained), settings)
     if _READY not in settings:
         settings[_READY] = scenario.service.action_patience_s

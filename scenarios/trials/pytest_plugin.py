@@ -180,7 +180,7 @@ class Foretell:
         from scenarios.api.playing import document_of  # noqa: PLC0415
 
         values = {name.replace("__", "."): value for name, value in settings.items()}
-        return document_of(scenario, values, faults=None if faults is None else [dict(fault) for fault in faults])
+        return document_of(scenario, values, faults=faults)
 
     def _twin(self, scenario: Scenario) -> Summary:
         """The figures of the scenario without its faults."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,8 @@ TINY: dict[str, Any] = {
     "learning.rounds": 2,
     "recovery.checkpoint_every": 2,
 }
+ENDLESS: list[Any] = []
+ENDLESS.append(ENDLESS)
 LOSSES = [{"kind": "drop", "probability": 0.4, "episodes": [1, 2]}]
 """Of one episode: processes wait for what is lost."""
 
@@ -135,6 +139,50 @@ def test_what_is_wrong_is_a_sentence(tmp_path: Path) -> None:
         simulate("exchange-quick", {"learning.rounds": "many"}, out=tmp_path / "run")
     with pytest.raises(UserError, match="holds no run"):
         load(tmp_path / "nowhere")
+
+
+def test_values_of_numpy_tuples_and_paths_are_settings(played: OpenedRun, tmp_path: Path) -> None:
+    given = {
+        **TINY,
+        "learning.rounds": np.int64(2),
+        "learning.hidden": np.array([5]),
+        "exchange.skip_probability": np.float64(0.0),
+        "transport.journal": np.bool_(False),
+        "initial_policy.path": played.folder / "policy",
+    }
+    faults = tuple(MappingProxyType({**each, "episodes": (np.int32(1), np.int32(2))}) for each in LOSSES)
+    plain = {**TINY, "initial_policy.path": str(played.folder / "policy")}
+    again = simulate("exchange-quick", given, seed=np.int64(3), episodes=np.int64(4), faults=faults, out=tmp_path / "a")
+    wanted = simulate("exchange-quick", plain, seed=3, episodes=4, faults=LOSSES, out=tmp_path / "b")
+    assert again.summary.weights_digest == wanted.summary.weights_digest
+    assert resume(again.folder, episodes=np.int64(5)).summary.episodes == 5
+    found = evaluate(played, episodes=np.int64(2), seed=np.int64(1), settings={"environment.steps": np.int8(4)})
+    assert found.curve_digest == evaluate(played, episodes=2, seed=1).curve_digest
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            {"learning.hidden": {8}},
+            "learning.hidden: expected text, a number, a list or a table, found a value of type set",
+        ),
+        ({"learning": {"hidden": [{8}]}}, "learning.hidden[0]: expected text, a number"),
+        ({"seed": 1j}, "seed: expected text, a number, a list or a table, found a value of type complex"),
+        ({"seed": np.array([1, 1j])}, "seed[0]: expected text, a number"),
+        ({"learning.hidden": np.longdouble(1)}, "learning.hidden: expected text, a number"),
+        ({"initial_policy.path": b"x"}, "found a value of type bytes"),
+        ({3: 4}, "settings: expected the name of a setting as text, found 3 of type int"),
+        ({"learning": {3: 4}}, "learning: expected the name of a setting as text, found 3 of type int"),
+        ([("seed", 1)], "settings: expected a mapping of values by dotted path, found list"),
+        ({"learning.hidden": ENDLESS}, "expected at most 32 lists and tables inside one another, found more"),
+    ],
+)
+def test_what_no_document_holds_is_refused_by_its_path(settings: Any, said: str, played: OpenedRun) -> None:
+    with pytest.raises(UserError, match=re.escape(said)):
+        simulate("exchange-quick", settings)
+    with pytest.raises(UserError, match=re.escape(said)):
+        evaluate(played, settings=settings)
 
 
 def episodes_of(out: Path) -> int:
