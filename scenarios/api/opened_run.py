@@ -23,7 +23,7 @@ from scenarios.results.document import read_document
 from scenarios.results.evaluation import TrainingEvaluations, read_evaluations
 from scenarios.results.folder import open_run_folder
 from scenarios.results.reader import read_store
-from scenarios.results.run_result import read_figures
+from scenarios.results.run_result import by_agent, read_figures
 from scenarios.results.summary import Summary
 
 if TYPE_CHECKING:  # what draws is imported when something is drawn
@@ -139,7 +139,7 @@ class OpenedRun:
         return policies[called[0]]
 
     def plot(self, axes: Axes | None = None) -> Axes:
-        """Draw the learning curve.
+        """Draw the learning curve so far; axes without a point before the first episode.
 
         Args:
             axes: On these, or on new ones of `matplotlib.pyplot`.
@@ -153,9 +153,8 @@ class OpenedRun:
         from scenarios.reports.learning_curve import draw_curve, new_axes  # noqa: PLC0415
 
         axes = new_axes() if axes is None else axes
-        own = self.episodes
-        agents = tuple(dict.fromkeys(own["agent"].tolist()))
-        returns = own["return"].reshape(-1, len(agents))
+        agents = tuple(self.names.by_id)
+        returns = by_agent(self.episodes["return"], len(agents))
         title = f"{self.scenario.name}, {self.scenario.algorithm.name}, seed {self.scenario.seed}"
         evaluations = [
             (each.learned_from - self.scenario.episodes_before, each.team) for each in self.evaluations.on_the_way

@@ -16,7 +16,6 @@ from broker.text_files import read_text
 from broker.wire.records import EdgeRecord
 from scenarios.document.agent_names import AgentNames
 from scenarios.document.scenario import Scenario
-from scenarios.results.answers import EpisodeRow
 from scenarios.results.document import read_document
 from scenarios.results.evaluation import NOT_EVALUATED, TrainingEvaluations, read_evaluations
 from scenarios.results.folder import RunFolder
@@ -105,9 +104,11 @@ def read_run(folder: Path) -> RunResult:
         raise UserError(msg)
     scenario = read_document(run)
     with read_store(run.store) as store:
-        agents, returns, steps = _episodes(list(store.episodes()))
-        names = store.agent_names()
+        rows, names = list(store.episodes()), store.agent_names()
+        agents = tuple(names.by_id)
         traffic = _traffic(store.edges(), agents, summary.rounds)
+    returns = by_agent([row.value for row in rows], len(agents))
+    steps = np.array([row.steps for row in rows[:: max(len(agents), 1)]], np.int64)
     evaluations = read_evaluations(run)
     return RunResult(folder, scenario, summary, agents, names, returns, steps, traffic, evaluations)
 
@@ -126,11 +127,14 @@ def read_figures(run: RunFolder) -> Summary | None:
         return None
 
 
-def _episodes(rows: Sequence[EpisodeRow]) -> tuple[tuple[str, ...], NDArray[np.float64], NDArray[np.int64]]:
-    agents = tuple(dict.fromkeys(row.agent for row in rows))
-    returns = np.array([row.value for row in rows], np.float64).reshape(-1, len(agents))
-    steps = np.array([row.steps for row in rows[:: len(agents)]], np.int64)
-    return agents, returns, steps
+def by_agent(values: Sequence[float] | NDArray[np.float64], agents: int) -> NDArray[np.float64]:
+    """What a store has of every episode for one agent after the other, as (episodes, agents) float64.
+
+    Args:
+        values: (episodes * agents,), perhaps of no episode yet.
+        agents: How many; 0 where the run has not begun.
+    """
+    return np.asarray(values, np.float64).reshape(len(values) // max(agents, 1), agents)
 
 
 def _traffic(edges: Sequence[EdgeRecord], among: tuple[str, ...], rounds: int) -> EdgeTraffic:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -79,6 +80,17 @@ def test_the_curve_is_drawn_on_axes_of_one_s_own(played: OpenedRun) -> None:
     assert played.plot(axes) is axes
     team = played.episodes["return"].reshape(4, 3).sum(axis=1)
     np.testing.assert_allclose(axes.lines[0].get_ydata(), team)
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_the_curve_of_a_run_without_an_episode_yet_has_no_points(
+    begun: bool, played: OpenedRun, tmp_path: Path
+) -> None:
+    shutil.copytree(played.folder, tmp_path / "run")
+    with closing(sqlite3.connect(tmp_path / "run" / "run.sqlite")) as database, database:
+        database.executescript("DELETE FROM episodes;" if begun else "DELETE FROM episodes; DELETE FROM agents;")
+    axes = load(tmp_path / "run").plot(Figure().add_subplot())
+    assert [len(line.get_xdata()) for line in axes.lines] == [0] * (5 if begun else 2)
 
 
 def test_a_policy_is_a_function_and_strangers_are_named(played: OpenedRun) -> None:
