@@ -15,6 +15,7 @@ from nicegui import ui
 from broker.addresses import Address
 from broker.errors import UserError
 from scenarios.watching.page.door import PARAMETER, Door, new_token
+from scenarios.watching.page.patient_protocol import PatientProtocol
 from scenarios.watching.page.site import WatchedSite, make_pages
 
 LOOPBACK = "127.0.0.1"
@@ -70,7 +71,11 @@ def serve(root: Path, host: str, port: int, tell: Callable[[Listening], None]) -
         )
         logging.getLogger("nicegui").setLevel(logging.ERROR)
         config = uvicorn.Config(
-            Door(behind, token, port), log_level="error", ws="websockets-sansio", timeout_graceful_shutdown=_LINGER_S
+            Door(behind, token, port),
+            log_level="error",
+            http=PatientProtocol,
+            ws="websockets-sansio",
+            timeout_graceful_shutdown=_LINGER_S,
         )
         uvicorn.Server(config).run(sockets=[listener])
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import closing
+import socket
+from contextlib import closing, suppress
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import uvicorn
 from limits import LIMIT_S
 from runs import TINY, simulate_here
 
 from broker.errors import UserError
 from scenarios.watching.page import feed as feeding
-from scenarios.watching.page import wishes
+from scenarios.watching.page import patient_protocol, wishes
 from scenarios.watching.page.feed import RunFeed
+from scenarios.watching.page.patient_protocol import PatientProtocol
 from scenarios.watching.page.payload import MOST_POINTS, changes, whole
 from scenarios.watching.seen import RunState
 from scenarios.watching.watched_run import WatchedRun
@@ -131,3 +134,50 @@ def test_a_fault_is_healed_only_after_its_successor_was_added(monkeypatch, tmp_p
 def test_a_wish_that_makes_no_sense_is_one_sentence(tmp_path, asked):
     with pytest.raises(UserError, match="the page asked for something odd"):
         wishes.carry_out(tmp_path, asked, [])
+
+
+# Who only connects
+
+
+async def slow_answer(scope, receive, send):
+    """Answers once it was asked to go on."""
+    assert scope["type"] == "http"
+    await receive()
+    await slow_answer.may_go_on.wait()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+@pytest.mark.parametrize(("most", "patience_s", "kept"), [(4, LIMIT_S, 3), (100, 0.01, 0)])
+def test_who_only_connects_keeps_nobody_out_and_who_waits_for_an_answer_gets_it(monkeypatch, most, patience_s, kept):
+    monkeypatch.setattr(patient_protocol, "MOST_CONNECTIONS", most)
+    monkeypatch.setattr(patient_protocol, "PATIENCE_S", patience_s)
+    slow_answer.may_go_on = asyncio.Event()
+    config = uvicorn.Config(slow_answer, log_level="error", http=PatientProtocol, lifespan="off")
+    server = uvicorn.Server(config)
+
+    async def play():
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            place = listener.getsockname()
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            reading, writing = await asyncio.open_connection(*place)
+            writing.write(b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+            others = [await asyncio.open_connection(*place) for _ in range(9)]
+            others[0][1].write(b"GET / HTTP/1.1\r\n")
+            for each, _ in others[kept:]:
+                await until_closed(each)
+            slow_answer.may_go_on.set()
+            assert await reading.readline() == b"HTTP/1.1 200 OK\r\n"
+            await until_closed(reading)
+            for _, each in [(reading, writing), *others]:
+                each.close()
+            server.should_exit = True
+            await serving
+
+    asyncio.run(asyncio.wait_for(play(), LIMIT_S))
+
+
+async def until_closed(reading):
+    with suppress(ConnectionResetError):
+        while await reading.read(1000):
+            pass
