@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,6 +22,19 @@ from scenarios.document.graph import Graph
 from scenarios.document.process_faults import BROKER
 from scenarios.document.scenario import Scenario
 from scenarios.document.wiring import Wiring
+
+
+def has_own_broker(scenario: Scenario) -> bool:
+    """Whether a run of a scenario starts what stands between its participants, on this host."""
+    transport = scenario.transport
+    if transport.kind == "mqtt":
+        return not transport.mqtt.addresses
+    return transport.zeromq.mode == "forwarder" and not transport.zeromq.forwarder
+
+
+def strikable(scenario: Scenario, agents: Iterable[str]) -> tuple[str, ...]:
+    """Everybody whom a fault of processes can strike in a run of a scenario with these agents."""
+    return (ENVIRONMENT, *agents, *((BROKER,) if has_own_broker(scenario) else ()))
 
 
 @dataclass(frozen=True)
@@ -63,15 +77,12 @@ class Plan:
     @property
     def has_own_broker(self) -> bool:
         """Whether a run of this starts what stands between its participants, on this host."""
-        transport = self.scenario.transport
-        if transport.kind == "mqtt":
-            return not transport.mqtt.addresses
-        return transport.zeromq.mode == "forwarder" and not transport.zeromq.forwarder
+        return has_own_broker(self.scenario)
 
     @property
     def strikable(self) -> tuple[str, ...]:
         """Everybody whom a fault of processes can strike."""
-        return (*self.participants, BROKER) if self.has_own_broker else self.participants
+        return strikable(self.scenario, self.agents)
 
     @cached_property
     def participants(self) -> tuple[str, ...]:

@@ -32,13 +32,23 @@ def going_on(folder: RunFolder, episodes: int | None) -> Scenario:
         begun = counted(scenario.episodes, "episode")
         msg = f"--episodes: {folder.root} is a run of {begun}; expected at least as many, found {episodes}"
         raise UserError(msg)
-    found = read_summary(folder)
-    done = found is not None and found.episodes == wanted.episodes
-    done = done and not waiting(folder)
-    if done and (wanted.acts_only is not None or learned_until(folder.policy) == wanted.episodes - 1):
+    if is_complete(folder, wanted):
         msg = (
             f"{folder.root} is complete: there is nothing to go on with. To go on to more than its "
             f"{counted(wanted.episodes, 'episode')}: foretell resume {folder.root} --episodes N"
         )
         raise UserError(msg)
     return wanted
+
+
+def is_complete(folder: RunFolder, wanted: Scenario) -> bool:
+    """Whether all of a run is done and written: its episodes, what was learned, and what that was worth on the way.
+
+    Args:
+        folder: Of a run that has begun.
+        wanted: Its document.
+    """
+    found = read_summary(folder)
+    if found is None or found.episodes != wanted.episodes or waiting(folder):
+        return False
+    return wanted.acts_only is not None or learned_until(folder.policy) == wanted.episodes - 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from broker.counting import counted
@@ -29,7 +28,7 @@ from broker.faults.delays import DelayDistribution as Delays
 from broker.faults.selector import touches
 from broker.wire.messages import ENVIRONMENT, OBSERVER
 from broker.wire.records import EdgeRecord, FaultCount, ProcessFaultRecord
-from scenarios.document.plan import Plan
+from scenarios.document.plan import Plan, strikable
 from scenarios.document.process_faults import (
     LateJoinConfig,
     ProcessFaultConfig,
@@ -39,6 +38,8 @@ from scenarios.document.process_faults import (
 )
 from scenarios.document.scenario import Scenario
 from scenarios.results.answers import EdgeFates
+from scenarios.results.document import read_document
+from scenarios.results.folder import RunFolder
 from scenarios.results.played import with_live_faults
 from scenarios.results.reader import read_store
 
@@ -86,9 +87,28 @@ def mismatches(plan: Plan, store: Path) -> list[str]:
         plan: What ran, without what was added while it did.
         store: The run's SQLite file.
     """
+    return _mismatches(plan.scenario, plan.strikable, store)
+
+
+def mismatches_kept(folder: RunFolder) -> list[str]:
+    """The same of a run that is over, read from its folder alone; agents stand there by their names.
+
+    Args:
+        folder: Of a run that came to its end.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    scenario = read_document(folder)
+    with read_store(folder.store) as reader:
+        names = reader.agent_names()
+    return [*map(names.tell, _mismatches(scenario, strikable(scenario, names.by_id), folder.store))]
+
+
+def _mismatches(scenario: Scenario, names: tuple[str, ...], store: Path) -> list[str]:
     with read_store(store) as reader:
-        whole = replace(plan, scenario=with_live_faults(plan.scenario, reader.live_faults()))
-    return [*verify_ledger(whole.scenario, store), *verify_strikes(whole, store)]
+        whole = with_live_faults(scenario, reader.live_faults())
+    return [*verify_ledger(whole, store), *_verify_strikes(whole, names, store)]
 
 
 def verify_ledger(scenario: Scenario, store: Path) -> list[str]:
@@ -111,13 +131,13 @@ def verify_ledger(scenario: Scenario, store: Path) -> list[str]:
     return sentences
 
 
-def verify_strikes(plan: Plan, store: Path) -> list[str]:
+def _verify_strikes(scenario: Scenario, names: tuple[str, ...], store: Path) -> list[str]:
     """What was to happen to processes in a run and did not, a sentence each; none when all is well."""
-    faults = plan.scenario.process_faults
+    faults = scenario.process_faults
     if not faults:
         return []
     with read_store(store) as reader:
-        return check_strikes(faults, reader.strikes(), plan.strikable)
+        return check_strikes(faults, reader.strikes(), names)
 
 
 def rate_of(fault: FaultConfig) -> float | None:

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from broker.counting import counted
 from scenarios.commands.screen import say
 from scenarios.document.scenario import Scenario
+from scenarios.results.proof import mismatches_kept
+from scenarios.running.batch.begun import Begun, begun
 from scenarios.running.batch.cell import Cell
 from scenarios.running.batch.folder import Folder
-from scenarios.running.batch.keeping import can_go_on
 from scenarios.running.batch.outcomes import Outcomes
 from scenarios.running.batch.runner import recorded
 
@@ -18,7 +19,9 @@ from scenarios.running.batch.runner import recorded
 def list_cells(
     folder: Folder, cells: Sequence[Cell], documents: Sequence[Scenario], *, told: Sequence[Cell] | None = None
 ) -> None:
-    """Say of each whether it is done, begun or to run; nothing is made.
+    """Say of each whether it is done, begun, to run or failed; nothing is made.
+
+    A whole run whose outcome was not kept is done if its faults were those asked for, and failed if they were not.
 
     Args:
         folder: Where their runs are, if any are.
@@ -29,15 +32,29 @@ def list_cells(
     Raises:
         UserError: One was run with other settings.
     """
-    kept, states, episodes = Outcomes(folder), [], 0
-    for cell, wanted in zip(cells, documents, strict=True):
-        state = "done" if kept.is_done(cell, wanted) else "begun" if can_go_on(folder, cell, wanted) else "to run"
-        states.append(state)
-        episodes += 0 if state == "done" else wanted.episodes
-        episodes -= recorded(folder, cell) if state == "begun" else 0
+    states = [_state(folder, cell, wanted) for cell, wanted in zip(cells, documents, strict=True)]
+    episodes = sum(
+        wanted.episodes - (recorded(folder, cell) if state == "begun" else 0)
+        for cell, wanted, state in zip(cells, documents, states, strict=True)
+        if state in ("begun", "to run")
+    )
     for cell, state in zip(cells if told is None else told, states, strict=True):
         say(f"{state:7} {cell.id}   {shlex.join(('foretell', *cell.arguments()))}")
-    done, begun = states.count("done"), states.count("begun")
-    left = f"{len(states) - done} to run with {counted(episodes, 'episode')}"
-    of_them = f", {begun} of them begun" if begun else ""
-    say(f"{counted(len(states), 'run')}: {done} done, {left}{of_them}, in {folder.root}")
+    done, part, failed = (states.count(state) for state in ("done", "begun", "failed"))
+    left = f"{len(states) - done - failed} to run with {counted(episodes, 'episode')}"
+    of_them = f", {part} of them begun" if part else ""
+    said = f"{done} done, {f'{failed} failed, ' if failed else ''}{left}{of_them}"
+    say(f"{counted(len(states), 'run')}: {said}, in {folder.root}")
+
+
+def _state(folder: Folder, cell: Cell, wanted: Scenario) -> str:
+    """How far a cell is, in a word or two."""
+    if Outcomes(folder).is_done(cell, wanted):
+        return "done"
+    match begun(folder, cell, wanted):
+        case Begun.WHOLE:
+            return "failed" if mismatches_kept(folder.run(cell)) else "done"
+        case Begun.PART:
+            return "begun"
+        case Begun.NOTHING:
+            return "to run"

@@ -10,8 +10,7 @@ from broker.errors import UserError
 from broker.text_files import read_text
 from scenarios.document.loading import MOST_BYTES, parse_scenario
 from scenarios.document.scenario import Scenario
-from scenarios.results.folder import is_held
-from scenarios.results.reader import read_store, require_version
+from scenarios.results.reader import require_version
 from scenarios.results.run_result import read_summary
 from scenarios.running.batch.cell import Cell
 from scenarios.running.batch.folder import Folder
@@ -74,40 +73,6 @@ def given_document(folder: Folder, cell: Cell) -> Scenario:
         msg = f"cannot read {path}, the document of cell {cell.id}: expected what was written before it was run"
         raise UserError(msg)
     return found
-
-
-def can_go_on(folder: Folder, cell: Cell, wanted: Scenario) -> bool:
-    """Whether a run of the cell is there that goes on to the same end: a whole one only proves itself again.
-
-    With faults one that is not whole does not: some of them look at the clock, or at messages from before.
-
-    Args:
-        folder: Of the study, sweep or twin.
-        cell: Which.
-        wanted: Its document.
-
-    Raises:
-        UserError: Episodes were played of other settings or with another arithmetic, or somebody works on it.
-    """
-    run = folder.run(cell)
-    if not run.store.exists():
-        return False
-    if is_held(run):
-        msg = f"another process works on {run.root}: wait for it, or choose another --out"
-        raise UserError(msg)
-    is_whole = read_summary(run) is not None
-    if is_whole:
-        require_version(run.store)
-    try:
-        with read_store(run.store) as store:
-            begun, newest = store.begun(), store.newest_episode()
-    except UserError:  # of another version, or damaged
-        return False
-    if begun is None or newest is None:
-        return False
-    found = given_document(folder, cell).model_copy(update={"episodes": begun.episodes})
-    refuse_mixing(cell, begun.arithmetic, found, wanted, run.root)
-    return is_whole or not wanted.faults
 
 
 def refuse_mixing(cell: Cell, arithmetic: int, found: Scenario | None, wanted: Scenario, place: Path) -> None:

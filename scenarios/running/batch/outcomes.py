@@ -79,7 +79,7 @@ class Outcomes:
         self._discard_runs = discard_runs
 
     def is_done(self, cell: Cell, wanted: Scenario) -> bool:
-        """Whether there is an outcome of it; a whole run without one has not been proven to be what was asked for."""
+        """Whether there is an outcome of it; a whole run without one is proven first to be what was asked for."""
         path = self._folder.outcome(cell)
         if not path.exists():
             return False
@@ -111,7 +111,8 @@ class Outcomes:
         try:
             kept = msgspec.json.decode(path.read_bytes(), type=KeptRun)
         except (OSError, msgspec.DecodeError) as error:
-            msg = f"cannot read {path}, the outcome of cell {cell.id}: {error}. Remove it, and the cell is run again"
+            then = "Remove it, and the same command makes it anew"
+            msg = f"cannot read {path}, the outcome of cell {cell.id}: {error}. {then}"
             raise UserError(msg) from None
         if kept.format != _FORMAT:
             msg = f"{path} has format {kept.format} (Foretell {kept.foretell}), expected {_FORMAT}: remove it"

@@ -9,17 +9,20 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from broker.counting import counted, listed
 from broker.errors import ForetellError, UserError
 from broker.files import write_whole
 from scenarios.document.delay_traces import with_traces
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.document.scenario import Scenario
+from scenarios.results.proof import mismatches_kept
 from scenarios.results.reader import read_store
 from scenarios.results.run_result import read_summary
+from scenarios.running.batch.begun import Begun, begun
 from scenarios.running.batch.cell import Cell
 from scenarios.running.batch.crew import Crew
 from scenarios.running.batch.folder import Folder
-from scenarios.running.batch.keeping import Keeping, can_go_on
+from scenarios.running.batch.keeping import Keeping
 
 _LOOK_EVERY_S = 0.1
 _COUNT_EVERY_S = 2.0
@@ -115,55 +118,92 @@ class Runner:
         self._keeping = keeping
         self._show = show
         self._interrupted = interrupted
+        self._documents: dict[Cell, Scenario] = {}  # of the cells that were not done
         self._under_way: dict[Cell, int] = {}  # with how many lives before
         self._begun: set[Cell] = set()  # those whose runs are to go on
-        self._failed: list[tuple[Cell, int]] = []
+        self._failed: dict[Cell, ForetellError] = {}  # with why
         self._played: dict[Cell, int] = {}
 
     def run(self, cells: Sequence[Cell]) -> None:
         """Run what is not done yet.
 
         Raises:
-            UserError: A document cannot work, or a cell was run with other settings before; nothing was started.
+            UserError: A document cannot work, or a cell was run with other settings before; nothing was started. Or
+                an outcome cannot be kept, and nothing worse has happened; all others were run.
             ForetellError: Cells failed; all others were run.
             KeyboardInterrupt: Asked to stop; what was under way has been ended, and goes on when it is run again.
         """
         documents = {cell: document(cell) for cell in cells}
-        waiting = deque(cell for cell in cells if not self._keeping.is_done(cell, documents[cell]))
-        self._begun = {cell for cell in waiting if can_go_on(self._folder, cell, documents[cell])}
-        ahead = sum(documents[cell].episodes for cell in waiting)
-        done_before = len(cells) - len(waiting)
+        self._documents = {
+            cell: wanted for cell, wanted in documents.items() if not self._keeping.is_done(cell, wanted)
+        }
+        there = {cell: begun(self._folder, cell, wanted) for cell, wanted in self._documents.items()}
+        self._begun = {cell for cell, found in there.items() if found is Begun.PART}
+        whole = [cell for cell, found in there.items() if found is Begun.WHOLE]
+        waiting = deque(cell for cell in there if cell not in whole)
+        done_before = len(cells) - len(there)
         counted_at = 0.0
         try:
+            for cell in whole:
+                self._prove(cell)
+                self._look(done_before, len(cells))
             while waiting or self._under_way:
                 while waiting and len(self._under_way) < self._jobs:
-                    cell = waiting.popleft()
-                    self._start(cell, documents[cell])
-                waiting.extend(self._reap({cell: documents[cell].episodes for cell in self._under_way}))
+                    self._start(waiting.popleft())
+                waiting.extend(self._reap())
                 if time.monotonic() - counted_at > _COUNT_EVERY_S:
                     self._count()
                     counted_at = time.monotonic()
-                done = done_before + sum(cell not in self._under_way for cell in self._played) - len(self._failed)
-                self._show(Standing(done, len(cells), sum(self._played.values()), ahead))
-                if self._interrupted():
-                    raise KeyboardInterrupt
+                self._look(done_before, len(cells))
                 if self._under_way:
                     time.sleep(_LOOK_EVERY_S)
         finally:
             self._crew.end()
             self._under_way.clear()
-        self._show(Standing(len(cells) - len(self._failed), len(cells), sum(self._played.values()), ahead))
+        self._tell(done_before, len(cells))
         if self._failed:
-            raise ForetellError(self._explain(len(cells)))
+            raise self._failure(len(cells))
 
-    def _start(self, cell: Cell, wanted: Scenario) -> None:
+    def _look(self, done_before: int, cells: int) -> None:
+        self._tell(done_before, cells)
+        if self._interrupted():
+            raise KeyboardInterrupt
+
+    def _tell(self, done_before: int, cells: int) -> None:
+        done = done_before + sum(cell not in self._under_way and cell not in self._failed for cell in self._played)
+        ahead = sum(wanted.episodes for wanted in self._documents.values())
+        self._show(Standing(done, cells, sum(self._played.values()), ahead))
+
+    def _prove(self, cell: Cell) -> None:
+        """Keep what there is of a cell whose run is whole, if its faults were those asked for."""
+        run = self._folder.run(cell)
+        try:
+            sentences = mismatches_kept(run)
+        except UserError as error:
+            self._failed[cell] = UserError(f"cell {cell.id}: {error}")
+            return
+        if sentences:
+            then = f"Once {run.root} is removed, it is run again"
+            self._failed[cell] = ForetellError(f"cell {cell.id}: {listed(sentences, 1)}. {then}")
+        else:
+            self._keep(cell)
+
+    def _keep(self, cell: Cell) -> None:
+        self._played[cell] = self._documents[cell].episodes
+        try:
+            self._keeping.keep(cell)
+        except UserError as error:
+            self._failed[cell] = error
+
+    def _start(self, cell: Cell) -> None:
         run, given = self._folder.run(cell), self._folder.document(cell)
         goes_on = cell in self._begun
         before = lives(self._folder, cell) if goes_on else 0
         try:
             if not goes_on and run.root.exists():
                 shutil.rmtree(run.root)
-            write_whole(given, wanted.to_toml().encode())  # what was checked, whatever becomes of its sources
+            # What was checked, whatever becomes of its sources.
+            write_whole(given, self._documents[cell].to_toml().encode())
             self._crew.start(cell, given, run, self._folder.log(cell))
         except OSError as error:
             msg = f"cannot write what cell {cell.id} is given and says in {self._folder.root}: {error.strerror}"
@@ -171,27 +211,30 @@ class Runner:
         self._played[cell] = 0
         self._under_way[cell] = before
 
-    def _reap(self, episodes: dict[Cell, int]) -> Iterator[Cell]:
+    def _reap(self) -> Iterator[Cell]:
         """Take note of those that have ended; gives those that could not go on, to be begun anew."""
         for cell, code in self._crew.reap().items():
             before = self._under_way.pop(cell)
             if code == 0 and read_summary(self._folder.run(cell)) is not None:
-                self._played[cell] = episodes[cell]
-                self._keeping.keep(cell)
+                self._keep(cell)
             elif before and before == lives(self._folder, cell):  # its process could do nothing with it
                 self._begun.remove(cell)
                 del self._played[cell]
                 yield cell
             else:
-                self._failed.append((cell, code))
+                self._failed[cell] = ForetellError(self._ended(cell, code))
 
     def _count(self) -> None:
         """Look at how many episodes the runs under way have recorded."""
         for cell in self._under_way:
             self._played[cell] = recorded(self._folder, cell)
 
-    def _explain(self, cells: int) -> str:
-        cell, code = self._failed[0]
+    def _ended(self, cell: Cell, code: int) -> str:
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        others = "" if len(self._failed) == 1 else f" ({len(self._failed)} of {cells} cells failed)"
-        return f"cell {cell.id} failed with {how}{others}. Its log: {self._folder.log(cell)}"
+        return f"cell {cell.id} failed with {how}. Its log: {self._folder.log(cell)}"
+
+    def _failure(self, cells: int) -> ForetellError:
+        """The first of the failures, of the gravest kind, and how many there are."""
+        failures = sorted(self._failed.values(), key=lambda error: isinstance(error, UserError))
+        others = "" if len(failures) == 1 else f"{len(failures)} of {counted(cells, 'cell')} failed. The first: "
+        return type(failures[0])(f"{others}{failures[0]}")

@@ -23,10 +23,10 @@ from scenarios.commands.command_line import FORETELL
 from scenarios.commands.experiments.listing import list_cells
 from scenarios.results.folder import held, is_held
 from scenarios.results.reader import read_store
+from scenarios.running.batch.begun import Begun, begun
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.crew import LocalCrew
 from scenarios.running.batch.folder import Folder
-from scenarios.running.batch.keeping import can_go_on
 from scenarios.running.batch.outcomes import Outcomes
 from scenarios.running.batch.runner import Runner, recorded, resolved
 from scenarios.running.procfs import is_alive, writers_of
@@ -318,7 +318,7 @@ def half_a_cell(tmp_path):
         with pytest.raises(KeyboardInterrupt):
             run_until(folder, LONG, 20)
         until(lambda: not is_held(folder.run(LONG)), "the end of the killed process")
-        assert can_go_on(folder, LONG, resolved(LONG))
+        assert begun(folder, LONG, resolved(LONG)) is Begun.PART
         yield folder
 
 
@@ -355,19 +355,134 @@ def test_a_cell_whose_process_dies_after_it_has_gone_on_is_not_begun_anew(half_a
     with pytest.raises(ForetellError, match="failed with"):
         runner.run([LONG])
     assert recorded(half_a_cell, LONG) > 60
-    assert can_go_on(half_a_cell, LONG, resolved(LONG))
+    assert begun(half_a_cell, LONG, resolved(LONG)) is Begun.PART
 
 
-def test_a_whole_run_without_an_outcome_proves_itself_and_gets_one(long_cell, tmp_path):
+class Idle:
+    """A crew that must not be asked to run anything."""
+
+    def start(self, cell, *_):
+        pytest.fail(f"{cell.id} is run again")
+
+    def reap(self):
+        return {}
+
+    def end(self):
+        pass
+
+
+class Ended(Idle):
+    """A crew whose processes end at once, with these exit codes."""
+
+    def __init__(self, codes):
+        self.codes, self.started = codes, {}
+
+    def start(self, cell, *_):
+        self.started[cell] = self.codes[cell]
+
+    def reap(self):
+        ended, self.started = self.started, {}
+        return ended
+
+
+def run_with(crew, folder, *cells, keeping=None):
+    kept = keeping or Outcomes(folder)
+    Runner(crew, folder, len(cells), kept, show=lambda _: None, interrupted=lambda: False).run(cells)
+
+
+def files_in(root):
+    return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in root.rglob("*") if path.is_file()}
+
+
+DROPS = ("faults", '[{kind="drop", probability=1.0, messages=["share"]}]')
+LOSSY = tiny_cell("lossy", DROPS, algorithm="value-sharing")
+
+
+def hinder_outcome(folder, cell):
+    """Put something in its way."""
+    found = folder.outcome(cell).with_suffix(".json.new")
+    found.mkdir()
+    return found
+
+
+@pytest.fixture
+def whole_runs(tmp_path):
+    """Two whole runs without outcomes."""
+    folder = Folder(tmp_path)
+    with folder.held():
+        run_with(forking_crew(), folder, LOSSY, tiny_cell("good"))
+        for cell in (LOSSY, tiny_cell("good")):
+            folder.outcome(cell).unlink()
+        yield folder
+
+
+def test_a_whole_run_without_an_outcome_is_proven_and_gets_the_same_one_without_being_run_again(long_cell, tmp_path):
     folder = Folder(tmp_path)
     with folder.held():
         run_until(folder, LONG, 1000)
+        kept = folder.outcome(LONG).read_bytes()
         folder.outcome(LONG).unlink()
-        ended = folder.run(LONG).store.stat().st_ctime_ns
+        before = files_in(folder.run(LONG).root)
         assert not Outcomes(folder).is_done(LONG, resolved(LONG))
-        run_until(folder, LONG, 1000)
+        run_with(Idle(), folder, LONG)
+    assert folder.outcome(LONG).read_bytes() == kept
+    assert files_in(folder.run(LONG).root) == before
+    with read_store(folder.run(LONG).store) as store:
+        assert [life.after_episode for life in store.lives()] == [-1]
     assert msgspec.structs.replace(Outcomes(folder).of(LONG), **what_it_cost(long_cell)) == long_cell
-    assert folder.run(LONG).store.stat().st_ctime_ns > ended
+
+
+def test_a_whole_run_whose_faults_are_not_those_asked_for_stays_failed_and_is_kept_as_it_is(whole_runs, capsys):
+    run, good = whole_runs.run(LOSSY), tiny_cell("good")
+    with closing(sqlite3.connect(run.store)) as database, database:
+        database.execute("UPDATE fault_counts SET hits = 0")
+    before = files_in(run.root)
+    list_cells(whole_runs, [LOSSY, good], [resolved(LOSSY), resolved(good)])
+    first, second, total = capsys.readouterr().out.splitlines()
+    assert (first.split()[0], second.split()[0]) == ("failed", "done")
+    assert total == f"2 runs: 1 done, 1 failed, 0 to run with 0 episodes, in {whole_runs.root}"
+    with pytest.raises(ForetellError) as failed:
+        run_with(Idle(), whole_runs, LOSSY, good)
+    assert not isinstance(failed.value, UserError)
+    assert str(failed.value).startswith("cell lossy--value-sharing--seed1: fault drop: struck 0 of ")
+    assert str(failed.value).endswith(f". Once {run.root} is removed, it is run again")
+    assert files_in(run.root) == before
+    assert Outcomes(whole_runs).is_done(good, resolved(good))
+    assert not whole_runs.outcome(LOSSY).exists()
+
+
+def test_an_outcome_that_cannot_be_kept_costs_no_other_cell_and_no_run(whole_runs):
+    good = tiny_cell("good")
+    hindered, others = hinder_outcome(whole_runs, LOSSY), (tiny_cell("bad"), good)
+    before = files_in(whole_runs.run(LOSSY).root)
+    crew = Ended({tiny_cell("bad"): 3})
+    with pytest.raises(ForetellError) as failed:
+        run_with(crew, whole_runs, LOSSY, *others)
+    log = whole_runs.log(tiny_cell("bad"))
+    said = f"2 of 3 cells failed. The first: cell bad--independent--seed1 failed with exit code 3. Its log: {log}"
+    assert str(failed.value) == said
+    assert Outcomes(whole_runs).is_done(good, resolved(good))
+    with pytest.raises(UserError, match=r"^cannot keep the outcome of cell lossy--value-sharing--seed1: Is a dire"):
+        run_with(Idle(), whole_runs, LOSSY, good)
+    hindered.rmdir()
+    run_with(Idle(), whole_runs, LOSSY, good)
+    assert files_in(whole_runs.run(LOSSY).root) == before
+
+
+def test_exit_codes_of_cells_that_ended_together_are_all_told(whole_runs):
+    good, bad = tiny_cell("good"), tiny_cell("bad")
+    shutil.copytree(whole_runs.run(good).root, whole_runs.root / "aside")
+    hinder_outcome(whole_runs, good)
+
+    class Together(Ended):
+        def start(self, cell, *rest):
+            super().start(cell, *rest)
+            if cell == good:
+                shutil.copytree(whole_runs.root / "aside", whole_runs.run(good).root)
+
+    shutil.rmtree(whole_runs.run(good).root)
+    with pytest.raises(ForetellError, match=r"^2 of 2 cells failed\. The first: cell bad--.* failed with exit code 5"):
+        run_with(Together({good: 0, bad: 5}), whole_runs, good, bad)
 
 
 @pytest.mark.parametrize(
@@ -391,7 +506,7 @@ def test_half_a_run_with_faults_is_begun_anew_for_some_of_them_look_at_what_was_
     lossy = (*LONG.settings, ("faults", '[{kind="drop", probability=0.1, messages=["share"]}]'))
     wanted = resolved(replace(LONG, settings=lossy))
     half_a_cell.document(LONG).write_text(wanted.to_toml())
-    assert not can_go_on(half_a_cell, LONG, wanted)
+    assert begun(half_a_cell, LONG, wanted) is Begun.NOTHING
 
 
 def test_a_folder_with_files_of_the_users_own_is_refused_and_left_alone(tmp_path):
