@@ -8,6 +8,7 @@ ForetellError
 |   |-- AddressInUse        another program listens there already
 |   |-- FlushToZero         a library has switched on arithmetic that no other machine does
 |   |-- WrongRun            a peer belongs to another run, document or version
+|   |-- StoreDamaged        a run's store is not what was written
 |   `-- CarrierLost         what carries the connections to all hosts is gone
 |-- CheckpointDamaged       a checkpoint is missing or not what was written (an older one is taken)
 |-- FrameRejected           bytes that are no message of ours: from outside they are counted, to be sent they are fatal
@@ -102,6 +103,10 @@ class FlushToZero(UserError):
 
 class WrongRun(UserError):
     """Somebody belongs to another run, has another document, or another version of Foretell."""
+
+
+class StoreDamaged(UserError):
+    """A run's store that is not what was written, wherever and whenever it is read."""
 
 
 class CheckpointDamaged(ForetellError):

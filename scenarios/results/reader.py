@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from broker.counting import counted
-from broker.errors import UserError
+from broker.errors import StoreDamaged, UserError
 from broker.wire.records import EdgeRecord, EventKind, Fate, FaultCount, ProcessFaultRecord
 from scenarios.document.agent_names import AgentNames
 from scenarios.results.answers import (
@@ -38,6 +38,9 @@ from scenarios.results.schema import VERSION
 
 _Row = TypeVar("_Row")
 _FATES = EdgeFates._fields[2:]
+_PRIMARY = 0xFF
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+"""Of SQLite's codes those that say what the file is; SQLITE_ERROR is that a table or column is not there."""
 
 
 @contextmanager
@@ -401,4 +404,6 @@ class RunReader:
 
 
 def _unreadable(path: Path, error: sqlite3.Error) -> UserError:
-    return UserError(f"cannot read the run's store {path}: {error}")
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY
+    kind = StoreDamaged if code in _DAMAGED else UserError
+    return kind(f"cannot read the run's store {path}: {error}")

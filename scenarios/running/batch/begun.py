@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum, auto
 
-from broker.errors import UserError
+from broker.errors import StoreDamaged, UserError
+from broker.text_files import read_text
+from scenarios.document.loading import MOST_BYTES, parse_scenario
 from scenarios.document.scenario import Scenario
 from scenarios.results.document import read_document
-from scenarios.results.folder import is_held
+from scenarios.results.folder import RunFolder, is_held
 from scenarios.results.going_on import is_complete
-from scenarios.results.reader import read_store, require_version
+from scenarios.results.reader import read_store
 from scenarios.results.run_result import read_summary
 from scenarios.running.batch.cell import Cell
 from scenarios.running.batch.folder import Folder
 from scenarios.running.batch.keeping import given_document, refuse_mixing
+
+_IS_NONE = (errno.ENOENT, errno.EINVAL)
+"""No file, or one that is no text."""
 
 
 class Begun(Enum):
@@ -38,7 +46,8 @@ def begun(folder: Folder, cell: Cell, wanted: Scenario) -> Begun:
         wanted: Its document.
 
     Raises:
-        UserError: Episodes were played of other settings or with another arithmetic, or somebody works on it.
+        UserError: Episodes were played of other settings, with another arithmetic or another version of Foretell, it
+            cannot be read now, or somebody works on it.
     """
     run = folder.run(cell)
     if not run.store.exists():
@@ -46,21 +55,47 @@ def begun(folder: Folder, cell: Cell, wanted: Scenario) -> Begun:
     if is_held(run):
         msg = f"another process works on {run.root}: wait for it, or choose another --out"
         raise UserError(msg)
-    is_at_end = read_summary(run) is not None
-    if is_at_end:
-        require_version(run.store)
     try:
-        with read_store(run.store) as store:
+        with _told(cell), read_store(run.store) as store:
             played, newest = store.begun(), store.newest_episode()
-    except UserError:  # of another version, or damaged
+    except StoreDamaged:
         return Begun.NOTHING
     if played is None or newest is None:
         return Begun.NOTHING
     found = given_document(folder, cell).model_copy(update={"episodes": played.episodes})
     refuse_mixing(cell, played.arithmetic, found, wanted, run.root)
-    if not is_at_end:
-        return Begun.NOTHING if wanted.faults else Begun.PART
-    try:
-        return Begun.WHOLE if is_complete(run, read_document(run)) else Begun.PART
-    except UserError:  # its document is not the one it was begun with
+    with _told(cell):
+        own = _own_document(run)
+    if own is None:
         return Begun.NOTHING
+    if read_summary(run) is None:
+        return Begun.NOTHING if wanted.faults else Begun.PART
+    return Begun.WHOLE if is_complete(run, own) else Begun.PART
+
+
+def _own_document(run: RunFolder) -> Scenario | None:
+    """The document in a run's folder; None if there is none.
+
+    Raises:
+        UserError: It cannot be read now, which says nothing of what it is, or is another one.
+    """
+    try:
+        parse_scenario(read_text(run.scenario, MOST_BYTES), {})
+    except OSError as error:
+        if error.errno in _IS_NONE:
+            return None
+    except UserError:
+        return None
+    return read_document(run)
+
+
+@contextmanager
+def _told(cell: Cell) -> Iterator[None]:
+    """Let errors say which cell they are of."""
+    try:
+        yield
+    except StoreDamaged:
+        raise
+    except UserError as error:
+        msg = f"cell {cell.id}: {error}"
+        raise UserError(msg) from None

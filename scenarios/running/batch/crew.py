@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,17 +16,19 @@ from scenarios.running.batch.cell import Cell
 class Crew(Protocol):
     """Runs cells, each a simulation in a process of its own."""
 
-    def start(self, cell: Cell, given: Path, run: RunFolder, log: Path) -> None:
+    def start(self, cell: Cell, given: Path, run: RunFolder, log: Path, *, goes_on: bool) -> None:
         """Begin the run of a cell.
 
         Args:
             cell: Which.
             given: Its document.
-            run: Its folder: not there yet, or that of a run of this document that has not come to its end.
-            log: Takes what its process says.
+            run: Its folder.
+            log: Takes what its process says, behind what is in it.
+            goes_on: Whether the folder holds a run of this document that goes on. Such a run stays, if not whole, then
+                as it was, whatever becomes of the process; any other is of no use, and may be removed.
 
         Raises:
-            OSError: The log cannot be written.
+            OSError: The log cannot be written; nothing was removed.
         """
 
     def reap(self) -> Mapping[Cell, int]:
@@ -46,11 +49,12 @@ class LocalCrew:
         self._foretell = foretell
         self._processes: dict[Cell, subprocess.Popen[bytes]] = {}
 
-    def start(self, cell: Cell, given: Path, run: RunFolder, log: Path) -> None:
+    def start(self, cell: Cell, given: Path, run: RunFolder, log: Path, *, goes_on: bool) -> None:
         """Begin the run of a cell, or go on with it."""
-        goes_on = run.root.exists()
         words = ("resume", str(run.root)) if goes_on else ("simulate", str(given), "--out", str(run.root))
-        with log.open("ab" if goes_on else "wb") as said:
+        with log.open("ab") as said:
+            if not goes_on and run.root.exists():
+                shutil.rmtree(run.root)
             # A session of its own: Ctrl-C in the terminal reaches the study, which ends its processes itself.
             self._processes[cell] = subprocess.Popen(  # noqa: S603 - our own command line
                 leashed([*self._foretell, *words], "inherit"),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from broker.counting import counted, listed
@@ -81,15 +80,6 @@ def recorded(folder: Folder, cell: Cell) -> int:
     return 0 if newest is None else 1 + newest
 
 
-def lives(folder: Folder, cell: Cell) -> int:
-    """How many lives the run of a cell has had so far."""
-    try:
-        with read_store(folder.run(cell).store) as store:
-            return len(store.lives())
-    except UserError:
-        return 0  # not there yet
-
-
 class Runner:
     """Runs cells.
 
@@ -119,7 +109,7 @@ class Runner:
         self._show = show
         self._interrupted = interrupted
         self._documents: dict[Cell, Scenario] = {}  # of the cells that were not done
-        self._under_way: dict[Cell, int] = {}  # with how many lives before
+        self._under_way: set[Cell] = set()
         self._begun: set[Cell] = set()  # those whose runs are to go on
         self._failed: dict[Cell, ForetellError] = {}  # with why
         self._played: dict[Cell, int] = {}
@@ -150,7 +140,7 @@ class Runner:
             while waiting or self._under_way:
                 while waiting and len(self._under_way) < self._jobs:
                     self._start(waiting.popleft())
-                waiting.extend(self._reap())
+                self._reap()
                 if time.monotonic() - counted_at > _COUNT_EVERY_S:
                     self._count()
                     counted_at = time.monotonic()
@@ -197,30 +187,22 @@ class Runner:
 
     def _start(self, cell: Cell) -> None:
         run, given = self._folder.run(cell), self._folder.document(cell)
-        goes_on = cell in self._begun
-        before = lives(self._folder, cell) if goes_on else 0
         try:
-            if not goes_on and run.root.exists():
-                shutil.rmtree(run.root)
             # What was checked, whatever becomes of its sources.
             write_whole(given, self._documents[cell].to_toml().encode())
-            self._crew.start(cell, given, run, self._folder.log(cell))
+            self._crew.start(cell, given, run, self._folder.log(cell), goes_on=cell in self._begun)
         except OSError as error:
             msg = f"cannot write what cell {cell.id} is given and says in {self._folder.root}: {error.strerror}"
             raise UserError(msg) from None
         self._played[cell] = 0
-        self._under_way[cell] = before
+        self._under_way.add(cell)
 
-    def _reap(self) -> Iterator[Cell]:
-        """Take note of those that have ended; gives those that could not go on, to be begun anew."""
+    def _reap(self) -> None:
+        """Take note of those that have ended. Whatever a run could not go on for, its folder stays as it is."""
         for cell, code in self._crew.reap().items():
-            before = self._under_way.pop(cell)
+            self._under_way.remove(cell)
             if code == 0 and read_summary(self._folder.run(cell)) is not None:
                 self._keep(cell)
-            elif before and before == lives(self._folder, cell):  # its process could do nothing with it
-                self._begun.remove(cell)
-                del self._played[cell]
-                yield cell
             else:
                 self._failed[cell] = ForetellError(self._ended(cell, code))
 

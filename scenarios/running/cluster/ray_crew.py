@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,15 +43,14 @@ class RayCrew:
         self._cluster, self._ray = cluster, cluster.api
         self._words = tuple(foretell[1:])
         self._task = self._ray.remote(num_cpus=1, max_retries=_RETRIES, scheduling_strategy="SPREAD")(play_cell)
-        self._under_way: dict[Any, tuple[Cell, RunFolder, Path, Path]] = {}
+        self._under_way: dict[Any, tuple[Cell, Homecoming]] = {}
 
-    def start(self, cell: Cell, given: Path, run: RunFolder, log: Path) -> None:
-        """Begin the run of a cell; one begun here does not go on there."""
-        shutil.rmtree(run.root, ignore_errors=True)
-        log.write_bytes(b"")
+    def start(self, cell: Cell, given: Path, run: RunFolder, log: Path, *, goes_on: bool) -> None:
+        """Begin the run of a cell; one begun here does not go on there, but stays until the other one has come home."""
+        log.open("ab").close()
         with self._cluster.asked():
             told = self._task.remote(self._words, (FORETELL, ARITHMETIC), parcel(given))
-        self._under_way[told] = (cell, run, given, log)
+        self._under_way[told] = (cell, Homecoming(run, given, log, goes_on=goes_on))
 
     def reap(self) -> dict[Cell, int]:
         """The exit codes of those that have ended, whose runs are here."""
@@ -71,15 +71,47 @@ class RayCrew:
                 self._ray.wait(left, num_returns=len(left), timeout=_ENDS_WITHIN_S, fetch_local=False)
 
     def _take(self, told: Any) -> int:
-        _, run, given, log = self._under_way.pop(told)
+        _, homecoming = self._under_way.pop(told)
         try:
             code, said, files = self._ray.get(told)
         except self._ray.exceptions.RayError as error:
-            log.write_text(f"{sentence(error)}\n", encoding="utf-8")
-            return LOST
-        log.write_bytes(said)
-        unpack(files, run, given)
+            code, said, files = LOST, f"{sentence(error)}\n".encode(), {}
+        homecoming.take(int(code), said, files)
         return int(code)
+
+
+@dataclass(frozen=True)
+class Homecoming:
+    """Where a run goes that comes home.
+
+    Attributes:
+        run: Its folder.
+        given: The document that names the user's code by its place here.
+        log: Takes what its process said.
+        goes_on: Whether the folder holds one that goes on here.
+    """
+
+    run: RunFolder
+    given: Path
+    log: Path
+    _: KW_ONLY
+    goes_on: bool
+
+    def take(self, code: int, said: bytes, files: Files) -> None:
+        """Put it there; where one goes on, only one that came to its end takes its place.
+
+        Args:
+            code: The exit code of its process.
+            said: By that process.
+            files: Of its folder; none where it was lost.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        with self.log.open("ab") as log:
+            log.write(said)
+        if files and (code == 0 or not self.goes_on):
+            unpack(files, self.run, self.given)
 
 
 def parcel(given: Path) -> Files:
@@ -93,7 +125,7 @@ def parcel(given: Path) -> Files:
 
 
 def unpack(files: Files, run: RunFolder, given: Path) -> None:
-    """Put a run's folder where it would be had it been run here; whole or not at all.
+    """Put a run's folder where it would be had it been run here, in the place of what is there; whole or not at all.
 
     Args:
         files: What came home.
@@ -108,4 +140,6 @@ def unpack(files: Files, run: RunFolder, given: Path) -> None:
     if getattr(wanted.environment, "file", None) is not None and arriving.scenario.exists():
         found = parse_scenario(read_text(arriving.scenario, MOST_BYTES), {})
         write_whole(arriving.scenario, found.model_copy(update={"environment": wanted.environment}).to_toml().encode())
+    if run.root.exists():
+        shutil.rmtree(run.root)
     arriving.root.rename(run.root)

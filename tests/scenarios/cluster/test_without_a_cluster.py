@@ -19,9 +19,10 @@ from scenarios.results.folder import RunFolder
 from scenarios.running.cluster.cell_task import play_cell, write_files
 from scenarios.running.cluster.connected import RayCluster, connected
 from scenarios.running.cluster.head import Head
-from scenarios.running.cluster.ray_crew import parcel, unpack
+from scenarios.running.cluster.ray_crew import Homecoming, parcel, unpack
 from scenarios.running.cluster.ray_hosts import sentence
 from scenarios.running.fleet import parse_fleet
+from scenarios.running.hosts.client import LOST
 from scenarios.running.hosts.remote_nodes import RemoteNodes
 from scenarios.running.housing import housing
 
@@ -112,6 +113,23 @@ def test_code_and_policy_of_a_user_travel_along_and_the_document_that_comes_home
     unpack({"scenario.toml": there.to_toml().encode(), "logs/a.log": b"said"}, run, tmp_path / "1.toml")
     assert parse_scenario(run.scenario.read_text(), {}).environment.file == TOY
     assert (run.root / "logs" / "a.log").read_bytes() == b"said"
+
+
+@pytest.mark.parametrize(
+    ("code", "goes_on", "left"), [(3, True, b"here"), (0, True, b"there"), (3, False, b"there"), (0, False, b"there")]
+)
+def test_a_run_that_goes_on_here_stays_until_one_that_is_whole_comes_home(code, goes_on, left, tmp_path):
+    run, log = RunFolder(tmp_path / "run"), tmp_path / "log"
+    run.root.mkdir()
+    run.store.write_bytes(b"here")
+    log.write_bytes(b"before\n")
+    (tmp_path / "given.toml").write_text(load_scenario("exchange-quick").to_toml())
+    homecoming = Homecoming(run, tmp_path / "given.toml", log, goes_on=goes_on)
+    homecoming.take(LOST, b"no node\n", {})
+    assert run.store.read_bytes() == b"here"
+    homecoming.take(code, b"after\n", {"run.sqlite": b"there"})
+    assert (run.store.read_bytes(), log.read_bytes()) == (left, b"before\nno node\nafter\n")
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "log", "given.toml"}
 
 
 def test_another_foretell_on_a_node_runs_nothing_and_names_both_versions():

@@ -50,7 +50,7 @@ def old(finished, tmp_path, version):
 def refused(version, monkeypatch, capsys):
     """Whether a command is refused for the version of that folder's store; nothing in the folder is changed."""
 
-    def is_refused(root, *words):
+    def is_refused(root, *words, of=""):
         before = {path: path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
         monkeypatch.setattr(sys, "argv", ["foretell", *map(str, words)])
         with pytest.raises(SystemExit) as caught:
@@ -59,7 +59,7 @@ def refused(version, monkeypatch, capsys):
         store = RunFolder(root).store
         assert {path: path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()} == before
         sentence = (
-            f"foretell: {store} is a store of version {version}, and this Foretell reads version {VERSION}: "
+            f"foretell: {of}{store} is a store of version {version}, and this Foretell reads version {VERSION}: "
             "use the Foretell that made it, or run its scenario again into another folder"
         )
         return caught.value.code == 2 and said == [sentence]
@@ -102,7 +102,7 @@ def test_twins_of_another_version_are_not_mixed_with_new_ones(finished, tmp_path
     (tmp_path / "documents").mkdir()  # or it would be no folder of ours
     for cell in twin_cells("exchange-quick", 1, [DROP])[-1:]:
         run = copied(finished, Folder(tmp_path).run(cell).root, version)
-    assert refused(run, "twin", *words, "--out", tmp_path)
+    assert refused(run, "twin", *words, "--out", tmp_path, of=f"cell {cell.id}: ")
 
 
 def test_cells_of_a_study_of_another_version_are_not_mixed_with_new_ones(finished, tmp_path, version, refused):
@@ -110,4 +110,4 @@ def test_cells_of_a_study_of_another_version_are_not_mixed_with_new_ones(finishe
     wish = Wish("loss", quick=True, seeds=1, out=tmp_path)
     cell = study_cells(make_study("loss", make_choice(wish)), make_choice(wish))[-1]
     run = copied(finished, Folder(tmp_path).run(cell).root, version)
-    assert refused(run, "study", "loss", "--quick", "--seeds", "1", "--out", tmp_path)
+    assert refused(run, "study", "loss", "--quick", "--seeds", "1", "--out", tmp_path, of=f"cell {cell.id}: ")

@@ -337,12 +337,79 @@ def test_a_cell_under_way_goes_on_from_its_last_checkpoint_and_gives_the_same_ou
     assert min(first.processor_s, second.processor_s) > 0
 
 
-def test_a_cell_that_cannot_go_on_is_begun_anew(half_a_cell, long_cell):
-    half_a_cell.run(LONG).scenario.write_text("no document")
+@pytest.mark.parametrize("part", ["scenario", "store"])
+def test_a_cell_whose_run_is_of_no_use_is_begun_anew(part, half_a_cell, long_cell):
+    getattr(half_a_cell.run(LONG), part).write_text("neither a document nor a store" * 1000)
+    for log in half_a_cell.run(LONG).root.glob("run.sqlite-*"):
+        log.unlink()
     run_until(half_a_cell, LONG, 1000)
     assert msgspec.structs.replace(Outcomes(half_a_cell).of(LONG), **what_it_cost(long_cell)) == long_cell
     with read_store(half_a_cell.run(LONG).store) as store:
         assert [life.after_episode for life in store.lives()] == [-1]
+
+
+def test_a_run_that_goes_on_stays_where_its_process_cannot_start_and_the_log_says_why(half_a_cell, long_cell):
+    run, log, there = half_a_cell.run(LONG), half_a_cell.log(LONG), recorded(half_a_cell, LONG)
+    said = log.read_bytes()
+    shutil.rmtree(run.logs)
+    run.logs.write_text("in the way")
+    for _ in range(2):
+        with pytest.raises(ForetellError, match=r"^cell long--.* failed with exit code 2\. Its log: "):
+            run_until(half_a_cell, LONG, 1000)
+        assert recorded(half_a_cell, LONG) == there
+    assert log.read_bytes().startswith(said)
+    assert log.read_text().count(f"foretell: cannot write {run.logs}") == 2
+    run.logs.unlink()
+    run.logs.mkdir()
+    run_until(half_a_cell, LONG, 1000)
+    assert msgspec.structs.replace(Outcomes(half_a_cell).of(LONG), **what_it_cost(long_cell)) == long_cell
+    with read_store(run.store) as store:
+        assert [life.after_episode >= 10 for life in store.lives()] == [False, True]
+
+
+def age(run):
+    with closing(sqlite3.connect(run.store)) as database:
+        database.execute("PRAGMA user_version = 1")
+
+
+def change_document(run):
+    run.scenario.write_text(run.scenario.read_text().replace("seed = 1", "seed = 2"))
+
+
+def hide_store(run):
+    run.store.rename(run.root / "aside")
+    run.store.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (age, "is a store of version 1"),
+        (change_document, "was begun with another document"),
+        (hide_store, "expected a file"),
+    ],
+)
+def test_a_run_that_cannot_be_read_now_or_here_is_named_and_left_alone(change, said, half_a_cell):
+    change(half_a_cell.run(LONG))
+    before = files_in(half_a_cell.root)
+    with pytest.raises(UserError, match=f"^cell long--anticipation-sharing--seed1: .*{said}"):
+        run_with(Idle(), half_a_cell, LONG)
+    assert files_in(half_a_cell.root) == before
+
+
+@pytest.mark.parametrize("part", ["document", "log"])
+def test_a_run_of_no_use_stays_until_what_another_one_needs_can_be_written(part, half_a_cell):
+    half_a_cell.run(LONG).scenario.write_text("no document")
+    hindered = getattr(half_a_cell, part)(LONG)
+    if part == "document":
+        hindered.with_suffix(".toml.new").mkdir()
+    else:
+        hindered.unlink()
+        hindered.mkdir()
+    before = files_in(half_a_cell.run(LONG).root)
+    with pytest.raises(UserError, match=r"^cannot write what cell long--anticipation-sharing--seed1 is given and says"):
+        run_until(half_a_cell, LONG, 1000)
+    assert files_in(half_a_cell.run(LONG).root) == before
 
 
 def test_a_cell_whose_process_dies_after_it_has_gone_on_is_not_begun_anew(half_a_cell):
@@ -361,7 +428,7 @@ def test_a_cell_whose_process_dies_after_it_has_gone_on_is_not_begun_anew(half_a
 class Idle:
     """A crew that must not be asked to run anything."""
 
-    def start(self, cell, *_):
+    def start(self, cell, *_, **__):
         pytest.fail(f"{cell.id} is run again")
 
     def reap(self):
@@ -377,7 +444,7 @@ class Ended(Idle):
     def __init__(self, codes):
         self.codes, self.started = codes, {}
 
-    def start(self, cell, *_):
+    def start(self, cell, *_, **__):
         self.started[cell] = self.codes[cell]
 
     def reap(self):
@@ -391,7 +458,9 @@ def run_with(crew, folder, *cells, keeping=None):
 
 
 def files_in(root):
-    return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in root.rglob("*") if path.is_file()}
+    """All files but those that whoever reads a store makes beside it."""
+    files = (path for path in root.rglob("*") if path.is_file() and not path.name.endswith("-shm"))
+    return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in files}
 
 
 DROPS = ("faults", '[{kind="drop", probability=1.0, messages=["share"]}]')
@@ -475,8 +544,8 @@ def test_exit_codes_of_cells_that_ended_together_are_all_told(whole_runs):
     hinder_outcome(whole_runs, good)
 
     class Together(Ended):
-        def start(self, cell, *rest):
-            super().start(cell, *rest)
+        def start(self, cell, *_, **__):
+            super().start(cell)
             if cell == good:
                 shutil.copytree(whole_runs.root / "aside", whole_runs.run(good).root)
 
