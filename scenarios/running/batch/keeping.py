@@ -34,7 +34,14 @@ class Keeping(Protocol):
         """Called when the run of a cell has come to its end.
 
         Raises:
-            UserError: What is to be kept cannot be written.
+            UserError: What is to be kept cannot be written, or what is not cannot be removed.
+        """
+
+    def tidy(self, cell: Cell) -> None:
+        """Called before anything is run, of a cell that is done.
+
+        Raises:
+            UserError: What is not to be kept of it cannot be removed.
         """
 
 

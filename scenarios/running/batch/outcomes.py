@@ -13,6 +13,7 @@ from broker.errors import UserError
 from broker.files import write_whole
 from broker.release import FORETELL
 from scenarios.document.scenario import Scenario
+from scenarios.results.folder import is_held
 from scenarios.results.run_result import EdgeTraffic, read_run
 from scenarios.running.batch.cell import Cell
 from scenarios.running.batch.folder import Folder
@@ -71,7 +72,7 @@ class Outcomes:
 
     Args:
         folder: Of the study or sweep.
-        discard_runs: Remove a run's folder when its outcome has been written.
+        discard_runs: Remove a run's folder when there is an outcome of it.
     """
 
     def __init__(self, folder: Folder, *, discard_runs: bool = False) -> None:
@@ -94,11 +95,21 @@ class Outcomes:
         try:
             path.parent.mkdir(exist_ok=True)
             write_whole(path, msgspec.json.encode(self._from_run(cell)) + b"\n")
-            if self._discard_runs:
-                shutil.rmtree(self._folder.run(cell).root)
         except OSError as error:
             where = error.filename or path
             msg = f"cannot keep the outcome of cell {cell.id}: {error.strerror}: {where}. Its run is done"
+            raise UserError(msg) from None
+        self.tidy(cell)
+
+    def tidy(self, cell: Cell) -> None:
+        """Remove the run's folder if it is not to be kept; one that somebody works on stays."""
+        run = self._folder.run(cell)
+        if not self._discard_runs or not run.root.exists() or is_held(run):
+            return
+        try:
+            shutil.rmtree(run.root)
+        except OSError as error:
+            msg = f"cannot remove {error.filename or run.root}, the run of cell {cell.id}: {error.strerror}"
             raise UserError(msg) from None
 
     def of(self, cell: Cell) -> KeptRun:
@@ -160,3 +171,6 @@ class WholeRuns:
     def keep(self, cell: Cell) -> None:
         """Write its outcome: the run is what was asked for."""
         self._outcomes.keep(cell)
+
+    def tidy(self, _cell: Cell) -> None:
+        """Leave it as it is."""

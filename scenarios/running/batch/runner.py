@@ -134,6 +134,9 @@ class Runner:
         done_before = len(cells) - len(there)
         counted_at = 0.0
         try:
+            for cell in cells:
+                if cell not in there:
+                    self._tidy(cell)
             for cell in whole:
                 self._prove(cell)
                 self._look(done_before, len(cells))
@@ -177,6 +180,12 @@ class Runner:
             self._failed[cell] = ForetellError(f"cell {cell.id}: {listed(sentences, 1)}. {then}")
         else:
             self._keep(cell)
+
+    def _tidy(self, cell: Cell) -> None:
+        try:
+            self._keeping.tidy(cell)
+        except UserError as error:
+            self._failed[cell] = error
 
     def _keep(self, cell: Cell) -> None:
         self._played[cell] = self._documents[cell].episodes

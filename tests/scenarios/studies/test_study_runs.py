@@ -252,6 +252,21 @@ def test_a_cell_whose_run_is_discarded_leaves_its_outcome(tmp_path):
     assert keeping.of(cell).episodes == resolved(cell).episodes
 
 
+def test_runs_that_are_done_already_are_discarded_too_but_for_those_on_which_somebody_works(tmp_path):
+    folder, cells = Folder(tmp_path), [tiny_cell("one"), tiny_cell("two")]
+    with folder.held():
+        run_with(forking_crew(), folder, *cells)
+        run_with(Idle(), folder, *cells)
+        assert all(folder.run(cell).root.exists() for cell in cells)
+        shutil.rmtree(folder.run(cells[0]).logs)  # a process that was killed while it removed the run
+        with held(folder.run(cells[1])):
+            run_with(Idle(), folder, *cells, keeping=Outcomes(folder, discard_runs=True))
+        assert [folder.run(cell).root.exists() for cell in cells] == [False, True]
+        run_with(Idle(), folder, *cells, keeping=Outcomes(folder, discard_runs=True))
+    assert list((tmp_path / "runs").iterdir()) == []
+    assert all(Outcomes(folder).is_done(cell, resolved(cell)) for cell in cells)
+
+
 def test_a_study_lists_its_runs_and_makes_nothing(uninterrupted, tmp_path, monkeypatch, capsys):
     arguments = (*FIG1, "--set", "episodes=80", "--list")
     assert study_here(monkeypatch, *arguments, "--out", str(tmp_path / "new")) == 0
