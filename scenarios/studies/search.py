@@ -35,6 +35,8 @@ TASKS = (EXCHANGE, EXCHANGE_NEAR, NAVIGATION, *PREDATION)
 FIRST_SEED = 101
 """Studies are evaluated on seeds from 1 on."""
 _FIRST_OF_KIND = (EXCHANGE, NAVIGATION, PREDATION_6)
+TUNED = "tuned.toml"
+"""The best settings of a search, in its folder."""
 _SERVES = "# A table named after a kind of environment serves each of its tasks that has none of its own."
 RunCells = Callable[[Sequence[Cell]], None]
 
@@ -161,7 +163,7 @@ def search(folder: Folder, choice: Choice, run: RunCells) -> tuple[list[Tried], 
 
 def write_search(folder: Folder, tried: Sequence[Tried], cells: Sequence[Cell], jobs: int, command: str) -> list[Path]:
     """Write what was found; returns the files."""
-    names = ("search.md", "tuned.toml", "search.json", "provenance.json")
+    names = ("search.md", TUNED, "search.json", "provenance.json")
     text, tuned, data, provenance = (folder.root / name for name in names)
     text.write_text(_page(tried, command), encoding="utf-8")
     tuned.write_text(_tuned(tried), encoding="utf-8")

@@ -29,7 +29,7 @@ from scenarios.studies.cells import study_cells
 from scenarios.studies.conduct import done_so_far, known_references, refuse_unmeasured, write_study
 from scenarios.studies.names import check_algorithms, check_tasks, check_tuned
 from scenarios.studies.search import TASKS as SEARCH_TASKS
-from scenarios.studies.search import count_cells, count_games, read_tuned, search, write_search
+from scenarios.studies.search import TUNED, count_cells, count_games, read_tuned, search, write_search
 from scenarios.studies.sizes import THEORY_SEED
 from scenarios.studies.study import SEARCHED, Choice, Study
 
@@ -220,7 +220,7 @@ def _search(wish: Wish, console: Screen) -> list[Path]:
     choice = make_choice(wish)
     folder = Folder(wish.folder)
     count, before = count_cells(choice), 0
-    with crew_on(wish.cluster, wish.jobs) as (crew, parallel), folder.held(), interruptible() as interrupted:
+    with crew_on(wish.cluster, wish.jobs) as (crew, parallel), folder.held(TUNED), interruptible() as interrupted:
         _announce(console, "Search", count, count_games(choice), f"{parallel} at a time, in {folder.root}")
         with bar(console) as show:
 

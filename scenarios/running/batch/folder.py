@@ -4,17 +4,19 @@ runs/<cell>/           the run's folder of each cell
 logs/<cell>.log        what its process said
 documents/<cell>.toml  the resolved document that it was given
 outcomes/<cell>.json   what studies and sweeps keep of it
+.lock                  held by who works in it, and says what the folder is
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from broker.errors import UserError
 from scenarios.results.folder import RunFolder, locked, require_text
 from scenarios.running.batch.cell import Cell
+from scenarios.running.batch.ownership import LOCK, PARTS, is_own, mark
 
 
 class Folder:
@@ -44,33 +46,44 @@ class Folder:
         return self.root / "outcomes" / f"{cell.id}.json"
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self, *writes: str) -> Iterator[None]:
         """Make the folder, and keep it for this process alone.
+
+        Args:
+            writes: Names of documents that are written into it; others may lie there, a sweep's own among them.
 
         Raises:
             UserError: It cannot be made, holds files of somebody else, or another process works in it.
         """
         require_text(self.root)
         try:
-            self._require_own()
-            for part in ("runs", "logs", "documents", "outcomes"):
-                (self.root / part).mkdir(parents=True, exist_ok=True)
+            self._require_own(writes)
+            self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            msg = f"cannot make the folder {self.root}: {error.strerror}"
-            raise UserError(msg) from None
+            raise self._unmade(error) from None
         msg = f"another process works in {self.root}. Wait for it, or choose another --out."
-        with locked(self.root / ".lock", msg):
+        with locked(self.root / LOCK, msg):
+            try:
+                mark(self.root)
+                for part in PARTS:
+                    (self.root / part).mkdir(exist_ok=True)
+            except OSError as error:
+                raise self._unmade(error) from None
             yield
 
-    def _require_own(self) -> None:
+    def _unmade(self, error: OSError) -> UserError:
+        return UserError(f"cannot make the folder {self.root}: {error.strerror}")
+
+    def _require_own(self, writes: Collection[str]) -> None:
         """See that nothing of somebody else's would be overwritten; a sweep may be written beside its document.
 
         Raises:
-            UserError: The folder holds more than documents, but nothing of a study, sweep or twin.
+            UserError: The folder holds more than documents, or one that would be written, and is none of a study, sweep
+                or twin.
             OSError: It cannot be read.
         """
         inside = self.root.iterdir() if self.root.exists() else ()
-        found = sorted(path.name for path in inside if path.suffix != ".toml")
-        if found and not {"documents", "outcomes"} & {*found}:
+        found = sorted(path.name for path in inside if path.suffix != ".toml" or path.name in writes)
+        if found and not is_own(self.root):
             msg = f"expected a new or empty folder, or one that a study, sweep or twin began, found {self.root} with "
             raise UserError(f"{msg}{found[0]!r} in it. Choose another --out.")

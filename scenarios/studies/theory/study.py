@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+from broker.errors import UserError
+from broker.text_files import read_text
 from scenarios.studies.theory.bounds import CLAIMS, Bound
 from scenarios.studies.theory.cases import draw_case
 from scenarios.studies.theory.findings import TheoryFindings, check
@@ -12,6 +16,8 @@ from scenarios.studies.theory.numbers import document
 from scenarios.studies.theory.page import page
 from scenarios.studies.theory.picture import draw_slacks
 
+_NUMBERS = "theory.json"
+_MOST_BYTES = 1 << 28
 ShowCount = Callable[[int], None]
 
 
@@ -26,14 +32,34 @@ def run_theory(
         out: Folder, made if it is not there.
         show: Takes the number of cases done.
         claims: The inequalities; the three theorems must be among them.
+
+    Raises:
+        UserError: Somebody else's files would be overwritten.
     """
+    _require_own(out)
     checked = []
     for index in range(instances):
         checked.append(check(index, draw_case(seed, index), claims))
         show(index + 1)
     findings = TheoryFindings(seed, claims, tuple(checked))
     out.mkdir(parents=True, exist_ok=True)
+    (out / _NUMBERS).write_text(document(findings), encoding="utf-8")  # first: it says whose the others are
     (out / "theory.md").write_text(page(findings), encoding="utf-8")
-    (out / "theory.json").write_text(document(findings), encoding="utf-8")
     draw_slacks(out / "theory.png", findings)
     return findings
+
+
+def _require_own(out: Path) -> None:
+    """See that the files that would be overwritten are those of an earlier call.
+
+    Raises:
+        UserError: They are not.
+    """
+    there = [name for name in (_NUMBERS, "theory.md", "theory.png") if (out / name).exists()]
+    with suppress(OSError, ValueError, RecursionError):
+        found = json.loads(read_text(out / _NUMBERS, _MOST_BYTES))
+        if isinstance(found, dict) and {"seed", "instances", "claims"} <= found.keys():
+            return
+    if there:
+        msg = f"expected a folder without {there[0]}, or one of `foretell study theory`, found {out}"
+        raise UserError(f"{msg}. Choose another --out.")

@@ -99,14 +99,16 @@ def test_a_run_of_another_version_is_refused_for_that_though_its_document_is_str
 
 def test_twins_of_another_version_are_not_mixed_with_new_ones(finished, tmp_path, version, refused):
     words = ("exchange-quick", "--seeds", "1", "--set", DROP)
-    (tmp_path / "documents").mkdir()  # or it would be no folder of ours
+    with Folder(tmp_path).held():
+        pass
     for cell in twin_cells("exchange-quick", 1, [DROP])[-1:]:
         run = copied(finished, Folder(tmp_path).run(cell).root, version)
     assert refused(run, "twin", *words, "--out", tmp_path, of=f"cell {cell.id}: ")
 
 
 def test_cells_of_a_study_of_another_version_are_not_mixed_with_new_ones(finished, tmp_path, version, refused):
-    (tmp_path / "documents").mkdir()
+    with Folder(tmp_path).held():
+        pass
     wish = Wish("loss", quick=True, seeds=1, out=tmp_path)
     cell = study_cells(make_study("loss", make_choice(wish)), make_choice(wish))[-1]
     run = copied(finished, Folder(tmp_path).run(cell).root, version)

@@ -9,8 +9,9 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -602,6 +603,84 @@ def test_a_folder_with_files_of_the_users_own_is_refused_and_left_alone(tmp_path
     ):
         pass
     assert {path.name for path in tmp_path.iterdir()} == {"fig1.md", "runs"}
+
+
+MINE = {"main.py": "mine", "s1.md": "mine", "documents/letter.txt": "mine", "documents/task--seed1.toml": "seed = 1"}
+
+
+@pytest.mark.parametrize("added", [{}, {".lock": ""}, {".lock": "12345"}, {"outcomes/a--seed1.json": "{}"}])
+def test_a_folder_that_merely_looks_like_that_of_a_study_is_refused_and_left_alone(added, tmp_path):
+    for name, content in (MINE | added).items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    before = files_in(tmp_path)
+    with pytest.raises(UserError, match=r"^expected a new or empty folder, or one that a "), Folder(tmp_path).held():
+        pass
+    assert files_in(tmp_path) == before
+
+
+@pytest.mark.parametrize("left", [("documents", "outcomes"), ("documents",), ("outcomes",)])
+def test_results_that_were_handed_on_without_a_lock_are_known_by_a_cell(left, tmp_path):
+    results = Path(__file__).parents[3] / "docs" / "results" / "fig1-full"
+    for part in left:
+        shutil.copytree(results / part, tmp_path / part)
+    shutil.copy(results / "fig1.md", tmp_path)
+    with Folder(tmp_path).held():
+        pass
+
+
+class Killed(BaseException):
+    pass
+
+
+class Dying:
+    """Lets so many steps of a process be done, and no more."""
+
+    def __init__(self, steps):
+        self.left = steps
+
+    def at(self, whole):
+        def step(*words, **settings):
+            if not self.left:
+                raise Killed
+            self.left -= 1
+            return whole(*words, **settings)
+
+        return step
+
+
+@pytest.mark.parametrize("steps", range(8))
+def test_a_folder_whose_making_was_killed_at_any_moment_is_taken(steps, tmp_path, monkeypatch):
+    dying = Dying(steps)
+    with monkeypatch.context() as patch:
+        for name in ("mkdir", "write_bytes"):
+            patch.setattr(Path, name, dying.at(getattr(Path, name)))
+        with suppress(Killed), Folder(tmp_path / "out").held():
+            pass
+    with Folder(tmp_path / "out").held():
+        made = {path.name for path in (tmp_path / "out").iterdir()}
+    assert made == {".lock", "runs", "logs", "documents", "outcomes"}
+
+
+@pytest.mark.parametrize("parts", [("runs",), ("runs", "logs"), ("runs", "logs", "documents", "outcomes")])
+@pytest.mark.parametrize("lock", [True, False])
+@pytest.mark.parametrize("half", [True, False])
+def test_a_folder_whose_making_an_older_version_did_not_end_is_taken(parts, lock, half, tmp_path):
+    for part in parts:
+        (tmp_path / part).mkdir()
+    if lock:
+        (tmp_path / ".lock").touch()
+    if half and "documents" in parts:
+        (tmp_path / "documents" / "task--independent--seed1.toml.new").write_text("see")
+    with Folder(tmp_path).held():
+        pass
+
+
+def test_a_search_does_not_write_over_settings_of_the_users_own(tmp_path, monkeypatch, capsys):
+    (tmp_path / "tuned.toml").write_text("mine")
+    assert study_here(monkeypatch, "study", "search", "--quick", "--out", str(tmp_path)) == 2
+    assert f"found {tmp_path} with 'tuned.toml' in it" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["tuned.toml"]
 
 
 def test_what_a_sweep_leaves_may_lie_beside_its_document(tmp_path):

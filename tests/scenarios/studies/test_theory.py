@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from broker.errors import UserError
 from broker.seeding import generator
 from scenarios.studies.theory import bounds, worked
 from scenarios.studies.theory.bounds import CLAIMS, Bound, BoundKind, Instance, Reading, Sides, divergence, terms
@@ -401,3 +402,13 @@ def test_the_committed_numbers_are_what_the_code_computes() -> None:
             slack = claim.at(draw_case(numbers["seed"], index)).slack
             shown = numbers["claims"][claim.key]["slack"][index]
             assert (math.inf if shown is None else shown) == pytest.approx(slack, rel=1e-3)
+
+
+def test_a_theory_of_the_users_own_is_not_written_over_and_one_of_ours_is(tmp_path):
+    (tmp_path / "theory.md").write_text("mine")
+    with pytest.raises(UserError, match=r"^expected a folder without theory\.md, or one of `foretell study theory`"):
+        run_theory(1, 1, tmp_path, lambda _: None)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("theory.md", "mine")]
+    (tmp_path / "theory.md").unlink()
+    for _ in range(2):
+        run_theory(1, 1, tmp_path, lambda _: None)

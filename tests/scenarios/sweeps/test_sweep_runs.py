@@ -110,7 +110,8 @@ def test_two_sweeps_never_work_in_one_folder(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_named_with_the_reason(tmp_path):
     file, out = Path(write_documents(tmp_path)), tmp_path / "out"
-    (out / "documents" / "task--anticipation-sharing--seed1.toml").mkdir(parents=True)
+    with Folder(out).held():
+        (out / "documents" / "task--anticipation-sharing--seed1.toml").mkdir()
     with pytest.raises(UserError) as refused:
         conduct(file, 1, out)
     what = "cannot write what cell task--anticipation-sharing--seed1 is given and says"
