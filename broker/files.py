@@ -14,7 +14,7 @@ def write_whole(path: Path, content: bytes) -> None:
     the old one, until the folder is brought to the disk with `sync`.
 
     Raises:
-        OSError: It cannot be written; what was there before is there still.
+        OSError: It cannot be written; what was there before is there still. Its `filename` says which.
     """
     beside = path.with_name(f"{path.name}.new")
     try:
@@ -23,10 +23,24 @@ def write_whole(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
-    except OSError:
+    except OSError as error:
         with suppress(OSError):
             beside.unlink()
+        # A write that finds no room names no file, and a move both.
+        error.filename = error.filename2 or error.filename or str(path)
         raise
+
+
+def write_where_asked(path: Path, content: bytes) -> None:
+    """Put content where a user wants it: into a file in one step, and to a link, a pipe or a device as they are.
+
+    Raises:
+        OSError: It cannot be written. Its `filename` says which.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        path.write_bytes(content)
+    else:
+        write_whole(path, content)
 
 
 def sync(path: Path) -> None:

@@ -20,6 +20,7 @@ import numpy as np
 
 from broker.counting import counted, listed
 from broker.errors import UserError
+from broker.files import write_where_asked
 from scenarios.results.evaluation import Evaluation
 from scenarios.results.run_result import RunResult
 
@@ -107,7 +108,7 @@ def write(content: bytes, out: Path) -> None:
         UserError: It cannot be written.
     """
     try:
-        out.write_bytes(content)
+        write_where_asked(out, content)
     except OSError as error:
         msg = f"cannot write {out}: {error.strerror}"
         raise UserError(msg) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from broker.errors import UserError
+from broker.files import write_whole
 from scenarios.results.evaluation import ReturnInterval
 
 _INCHES = (8.0, 4.5)
@@ -43,11 +45,13 @@ def draw_learning_curve(
     draw_curve(figure.add_subplot(), title, agents, returns, evaluations)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        try:
-            figure.savefig(path)
-        except OSError as error:
-            msg = f"cannot write the learning curve {path}: {error.strerror}"
-            raise UserError(msg) from None
+        drawn = BytesIO()
+        figure.savefig(drawn, format="png")
+    try:
+        write_whole(path, drawn.getvalue())
+    except OSError as error:
+        msg = f"cannot write the learning curve {path}: {error.strerror}"
+        raise UserError(msg) from None
 
 
 def new_axes() -> Axes:

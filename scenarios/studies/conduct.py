@@ -7,7 +7,6 @@ from pathlib import Path
 
 from broker.counting import counted
 from broker.errors import UserError
-from broker.files import write_whole
 from scenarios.document.scenario import Scenario
 from scenarios.reports.references import References, references
 from scenarios.running.batch.cell import Cell, Group
@@ -18,7 +17,7 @@ from scenarios.running.batch.outcomes import Outcomes
 from scenarios.running.batch.runner import document
 from scenarios.studies.bill import Layouts, bill, of_the_same_variant
 from scenarios.studies.findings import StudyFindings
-from scenarios.studies.provenance import versions, write_provenance
+from scenarios.studies.provenance import PROVENANCE, provenance, versions
 from scenarios.studies.share_arrays import SharedArray, share_layout, undisturbed
 from scenarios.studies.study import Study
 from scenarios.studies.tables import Made, StudyReport, numbers, page
@@ -60,7 +59,7 @@ def write_study(folder: Folder, study: Study, cells: Sequence[Cell], jobs: int |
         The files, the picture first.
 
     Raises:
-        UserError: There is nothing to normalize returns by.
+        UserError: There is nothing to normalize returns by, or a file cannot be written.
     """
     findings = gather(folder, study, cells)
     refuse_unmeasured(study, findings.references)
@@ -70,17 +69,16 @@ def write_study(folder: Folder, study: Study, cells: Sequence[Cell], jobs: int |
         documents[task.label] = document(cell)
     billed = bill(findings, layouts(folder, cells), of_the_same_variant(findings))
     report = StudyReport(findings, billed, documents, Made(command, versions()))
-    picture, text, data, provenance = (
-        folder.root / name
-        for name in (f"{study.name}.png", f"{study.name}.md", f"{study.name}.json", "provenance.json")
-    )
     from scenarios.studies.figures import draw_study  # noqa: PLC0415 - matplotlib takes half a second
 
-    write_whole(text, page(report).encode())
-    write_whole(data, numbers(report).encode())
-    draw_study(picture, findings)
-    write_provenance(provenance, folder, cells, jobs)
-    return [picture, text, data, provenance]
+    return folder.write(
+        {
+            f"{study.name}.png": draw_study(findings),
+            f"{study.name}.md": page(report).encode(),
+            f"{study.name}.json": numbers(report).encode(),
+            PROVENANCE: provenance(folder, cells, jobs).encode(),
+        }
+    )
 
 
 def gather(folder: Folder, study: Study, cells: Sequence[Cell]) -> StudyFindings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from io import BytesIO
 from typing import Any
 
 import matplotlib as mpl
@@ -94,11 +94,10 @@ class DrawnLine:
     dashes: Dashes = "-"
 
 
-def draw_study(path: Path, findings: StudyFindings) -> None:
-    """Draw a study's figure as a PNG.
+def draw_study(findings: StudyFindings) -> bytes:
+    """A study's figure as a PNG.
 
     Args:
-        path: Where it goes.
         findings: What came out.
     """
     arrangements: dict[str, Callable[[StudyFindings], Figure]] = {
@@ -110,7 +109,9 @@ def draw_study(path: Path, findings: StudyFindings) -> None:
         "map": _map,
     }
     figure = arrangements[findings.study.arrangement](findings)
-    figure.savefig(path, metadata={"Software": "Foretell"})
+    drawn = BytesIO()
+    figure.savefig(drawn, format="png", metadata={"Software": "Foretell"})
+    return drawn.getvalue()
 
 
 def _finals(findings: StudyFindings) -> Figure:

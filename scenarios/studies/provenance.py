@@ -7,13 +7,13 @@ import os
 import platform
 from collections.abc import Sequence
 from importlib.metadata import version
-from pathlib import Path
 
 from broker.release import FORETELL
 from scenarios.running.batch.cell import Cell
 from scenarios.running.batch.folder import Folder
 from scenarios.running.batch.outcomes import Outcomes
 
+PROVENANCE = "provenance.json"
 _COMPUTES = ("numpy", "torch", "scipy", "matplotlib")
 
 
@@ -22,11 +22,10 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), "foretell": FORETELL, **{name: version(name) for name in _COMPUTES}}
 
 
-def write_provenance(path: Path, folder: Folder, cells: Sequence[Cell], jobs: int | None) -> None:
-    """Write hours, machine and dates of a study's cells; hours are processor time, where that was counted.
+def provenance(folder: Folder, cells: Sequence[Cell], jobs: int | None) -> str:
+    """Hours, machine and dates of a study's cells as JSON; hours are processor time, where that was counted.
 
     Args:
-        path: The JSON file.
         folder: Of the study.
         cells: All of it, each done.
         jobs: How many ran at a time, in the last call; None where nobody knows.
@@ -45,4 +44,4 @@ def write_provenance(path: Path, folder: Folder, cells: Sequence[Cell], jobs: in
         "jobs": jobs,
         "versions": versions(),
     }
-    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    return json.dumps(document, indent=1) + "\n"

@@ -25,7 +25,7 @@ from scenarios.running.batch.outcomes import Outcomes
 from scenarios.studies.candidates import Candidate, draw_candidates, episodes_of, survivors
 from scenarios.studies.cells import contender_settings, refuse_overrides
 from scenarios.studies.names import check_algorithms, check_tasks
-from scenarios.studies.provenance import versions, write_provenance
+from scenarios.studies.provenance import PROVENANCE, provenance, versions
 from scenarios.studies.sizes import SEARCH_RUNGS, quick_episodes
 from scenarios.studies.study import CONTENDERS, SEARCHED, Choice, StudyTask
 from scenarios.studies.tables import markdown_table
@@ -162,14 +162,19 @@ def search(folder: Folder, choice: Choice, run: RunCells) -> tuple[list[Tried], 
 
 
 def write_search(folder: Folder, tried: Sequence[Tried], cells: Sequence[Cell], jobs: int, command: str) -> list[Path]:
-    """Write what was found; returns the files."""
-    names = ("search.md", TUNED, "search.json", "provenance.json")
-    text, tuned, data, provenance = (folder.root / name for name in names)
-    text.write_text(_page(tried, command), encoding="utf-8")
-    tuned.write_text(_tuned(tried), encoding="utf-8")
-    data.write_text(json.dumps([_numbers(each) for each in tried], indent=1) + "\n", encoding="utf-8")
-    write_provenance(provenance, folder, cells, jobs)
-    return [text, tuned, data, provenance]
+    """Write what was found; returns the files.
+
+    Raises:
+        UserError: One cannot be written.
+    """
+    return folder.write(
+        {
+            "search.md": _page(tried, command).encode(),
+            TUNED: _tuned(tried).encode(),
+            "search.json": f"{json.dumps([_numbers(each) for each in tried], indent=1)}\n".encode(),
+            PROVENANCE: provenance(folder, cells, jobs).encode(),
+        }
+    )
 
 
 def read_tuned(path: Path) -> Mapping[tuple[str, str], Settings]:

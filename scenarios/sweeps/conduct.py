@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from broker.errors import UserError
-from broker.files import write_whole
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.folder import Folder
 from scenarios.running.batch.keeping import given_document
 from scenarios.studies.bill import bill, of_the_same_settings
 from scenarios.studies.conduct import gather, layouts
-from scenarios.studies.provenance import versions, write_provenance
+from scenarios.studies.provenance import PROVENANCE, provenance, versions
 from scenarios.studies.tables import Made
 from scenarios.sweeps.page import SweepReport, numbers, page
 from scenarios.sweeps.sweep import Sweep
@@ -38,19 +36,16 @@ def write_sweep(folder: Folder, sweep: Sweep, jobs: int | None, command: str) ->
     billed = bill(findings, layouts(folder, sweep.cells), baselines)
     report = SweepReport(sweep, findings, billed, Made(command, versions()))
     name = sweep.study.name
-    files = [folder.root / each for each in (f"{name}.png", f"{name}.md", f"{name}.json", "provenance.json")]
-    picture, text, data, provenance = files
     from scenarios.sweeps.figures import draw_sweep  # noqa: PLC0415 - matplotlib takes half a second
 
-    try:
-        write_whole(text, page(report).encode())
-        write_whole(data, numbers(report).encode())
-        write_whole(picture, draw_sweep(sweep, findings))
-        write_provenance(provenance, folder, sweep.cells, jobs)
-    except OSError as error:
-        msg = f"cannot write the sweep's files in {folder.root}: {error.strerror}. The runs are done"
-        raise UserError(msg) from None
-    return files
+    return folder.write(
+        {
+            f"{name}.png": draw_sweep(sweep, findings),
+            f"{name}.md": page(report).encode(),
+            f"{name}.json": numbers(report).encode(),
+            PROVENANCE: provenance(folder, sweep.cells, jobs).encode(),
+        }
+    )
 
 
 def _conditions(folder: Folder, cells: Sequence[Cell]) -> dict[Group, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from broker.counting import counted
 from broker.errors import ForetellError, UserError
+from broker.files import write_where_asked
 from scenarios.commands.command_line import FORETELL
 from scenarios.commands.experiments.study import bar
 from scenarios.commands.planned import hushed, planned
@@ -87,7 +88,7 @@ def shrink_faults(scenario: Scenario, text: str, out: Path | None) -> None:
         raise UserError(msg)
     path = out or Path(f"{scenario.name}-shrunk.toml")
     try:
-        path.write_text(found.scenario.to_toml(), encoding="utf-8")
+        write_where_asked(path, found.scenario.to_toml().encode())
     except OSError as error:
         msg = f"cannot write {path}: {error.strerror}"
         raise UserError(msg) from None

@@ -9,11 +9,12 @@ outcomes/<cell>.json   what studies and sweeps keep of it
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from broker.errors import UserError
+from broker.files import write_whole
 from scenarios.results.folder import RunFolder, locked, require_text
 from scenarios.running.batch.cell import Cell
 from scenarios.running.batch.ownership import LOCK, PARTS, is_own, mark
@@ -44,6 +45,27 @@ class Folder:
     def outcome(self, cell: Cell) -> Path:
         """What is kept of a cell's run."""
         return self.root / "outcomes" / f"{cell.id}.json"
+
+    def write(self, files: Mapping[str, bytes]) -> list[Path]:
+        """Write what the runs show beside them, each file whole or not at all.
+
+        Args:
+            files: Contents by name.
+
+        Returns:
+            The files, in this order.
+
+        Raises:
+            UserError: One cannot be written; those before it are.
+        """
+        paths = [self.root / name for name in files]
+        try:
+            for path, content in zip(paths, files.values(), strict=True):
+                write_whole(path, content)
+        except OSError as error:
+            msg = f"cannot write {error.filename}: {error.strerror}. The runs are done: the same command writes it"
+            raise UserError(msg) from None
+        return paths
 
     @contextmanager
     def held(self, *writes: str) -> Iterator[None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
+from io import BytesIO
 
 import matplotlib as mpl
 import numpy as np
@@ -22,11 +22,10 @@ _COLORS = ("#a9cce3", "#2e86c1", "#1b4f72")
 _BINS_PER_DECADE = 3
 
 
-def draw_slacks(path: Path, findings: TheoryFindings) -> None:
-    """One panel for each theorem: how many cases have which slack, by discount.
+def draw_slacks(findings: TheoryFindings) -> bytes:
+    """A PNG with one panel for each theorem: how many cases have which slack, by discount.
 
     Args:
-        path: Where the PNG goes.
         findings: Of at least one case.
     """
     figure = Figure(figsize=(12, 4.2), dpi=150, layout="constrained")
@@ -36,7 +35,9 @@ def draw_slacks(path: Path, findings: TheoryFindings) -> None:
     panels[0].set_ylabel("instances")
     panels[-1].legend(title="discount", frameon=False)
     figure.suptitle(f"Slack (larger minus smaller side) on {len(findings.checked)} random tabular MMDPs")
-    figure.savefig(path)
+    drawn = BytesIO()
+    figure.savefig(drawn, format="png")
+    return drawn.getvalue()
 
 
 def _draw(axes: Axes, claim: Bound, findings: TheoryFindings) -> None:

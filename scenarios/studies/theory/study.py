@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from broker.errors import UserError
+from broker.files import write_whole
 from broker.text_files import read_text
 from scenarios.studies.theory.bounds import CLAIMS, Bound
 from scenarios.studies.theory.cases import draw_case
@@ -34,7 +35,7 @@ def run_theory(
         claims: The inequalities; the three theorems must be among them.
 
     Raises:
-        UserError: Somebody else's files would be overwritten.
+        UserError: Somebody else's files would be overwritten, or a file cannot be written.
     """
     _require_own(out)
     checked = []
@@ -42,10 +43,14 @@ def run_theory(
         checked.append(check(index, draw_case(seed, index), claims))
         show(index + 1)
     findings = TheoryFindings(seed, claims, tuple(checked))
-    out.mkdir(parents=True, exist_ok=True)
-    (out / _NUMBERS).write_text(document(findings), encoding="utf-8")  # first: it says whose the others are
-    (out / "theory.md").write_text(page(findings), encoding="utf-8")
-    draw_slacks(out / "theory.png", findings)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_whole(out / _NUMBERS, document(findings).encode())  # first: it says whose the others are
+        write_whole(out / "theory.md", page(findings).encode())
+        write_whole(out / "theory.png", draw_slacks(findings))
+    except OSError as error:
+        msg = f"cannot write {error.filename}: {error.strerror}"
+        raise UserError(msg) from None
     return findings
 
 

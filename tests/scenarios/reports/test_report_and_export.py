@@ -6,21 +6,24 @@ import contextlib
 import csv
 import io
 import json
+import os
 import re
 import shutil
 import sqlite3
 import sys
 import types
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from file_sizes import files_of_at_most
 from runs import simulate_here
 
 from agent_node.algorithms.anticipation_sharing import AnticipationSharing
 from agent_node.registry import BUILT_IN, load_algorithm
 from broker.errors import UserError
-from scenarios.reports.export import COLUMNS, to_csv, to_marl_eval, to_parquet
+from scenarios.reports.export import COLUMNS, to_csv, to_marl_eval, to_parquet, write
 from scenarios.reports.report import told
 from scenarios.results.evaluation import Evaluation, TrainingEvaluations
 from scenarios.results.run_result import read_run
@@ -297,3 +300,15 @@ def test_marl_eval_gets_runs_whose_steps_are_the_same(folders):
 def test_marl_eval_gets_runs_whose_episodes_end_by_themselves(folders):
     one, two = (read_run(folders[name]) for name in ("as-1", "as-2"))
     assert json.loads(to_marl_eval([with_steps(one, [4, 7]), with_steps(two, [6, 5])]))
+
+
+def test_an_export_is_written_whole_or_not_at_all_and_to_a_link_or_a_device_as_it_is(tmp_path):
+    out, link = tmp_path / "returns.csv", tmp_path / "link"
+    out.write_bytes(b"before")
+    link.symlink_to(out)
+    with files_of_at_most(10), pytest.raises(UserError, match=r"^cannot write .*returns\.csv: File too large$"):
+        write(b"a" * 20, out)
+    assert out.read_bytes() == b"before"
+    write(b"after", link)
+    assert (out.read_bytes(), link.is_symlink()) == (b"after", True)
+    write(b"gone", Path(os.devnull))

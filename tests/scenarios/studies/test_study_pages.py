@@ -528,7 +528,7 @@ def test_the_map_s_figure_and_page_show_every_cell(monkeypatch, tmp_path):
     write = Axes.text
     monkeypatch.setattr(Axes, "text", lambda *words, **how: (drawn.append(words[3]), write(*words, **how))[1])
     findings = made_map(1, 0.1)
-    draw_study(tmp_path / "fig4.png", findings)
+    draw_study(findings)
     cells = [f"{findings.final_normalized(group).value:.2f}" for _, group in findings.study.groups()]
     assert sorted(drawn) == sorted(cells)
     assert len(cells) == 20
@@ -607,7 +607,7 @@ def test_one_seed_is_promised_no_interval_and_one_of_a_thing_is_not_called_sever
     write = Figure.text
     monkeypatch.setattr(Figure, "text", lambda *words, **how: (written.append(words[3]), write(*words, **how))[1])
     findings = made_findings({AS: (10.0,)})
-    draw_study(tmp_path / "fig1.png", findings)
+    draw_study(findings)
     text = page(made_page(findings))
     assert "1 run of `foretell simulate`: 1 task, 1 variant, 1 algorithm (anticipation-sharing), 1 seed (1)." in text
     assert "run more with `--seeds`" in text
@@ -648,12 +648,12 @@ def test_figure_and_page_show_the_same_interval(monkeypatch, tmp_path):
     drawn = []
     monkeypatch.setattr(Axes, "errorbar", lambda _, x, y, ends, **__: drawn.append((y, y - ends[0][0], y + ends[1][0])))
     findings = made_findings({AS: tuple(float(each**2) for each in range(11))})
-    draw_study(tmp_path / "fig1.png", findings)
+    draw_study(findings)
     found = findings.final_normalized(Group("exchange", "", AS))
     assert drawn == [pytest.approx((found.value, found.low, found.high), rel=1e-12)]
 
 
-def names_below(path, finals):
+def names_below(finals):
     """The names below the panel of final returns, once drawn."""
     figures = []
     write = Figure.savefig
@@ -661,7 +661,7 @@ def names_below(path, finals):
         patch.setattr(
             Figure, "savefig", lambda figure, *to, **how: (figures.append(figure), write(figure, *to, **how))[1]
         )
-        draw_study(path, made_findings(finals))
+        draw_study(made_findings(finals))
     [figure] = figures
     [axes] = [axes for axes in figure.axes if any(label.get_text() == "AS" for label in axes.get_xticklabels())]
     return axes.get_xticklabels()
@@ -669,7 +669,7 @@ def names_below(path, finals):
 
 @pytest.mark.parametrize("contenders", [(AS, ALONE), (AS, VS, VPS, PS, ALONE), (AS, AS_CALIBRATED, VS, VPS)])
 def test_no_name_below_a_panel_lies_on_another(contenders, tmp_path):
-    names = names_below(tmp_path / "fig1.png", dict.fromkeys(contenders, (10.0, 11.0)))
+    names = names_below(dict.fromkeys(contenders, (10.0, 11.0)))
     slanted = any(name.get_rotation() for name in names)
     places = [name.get_window_extent() for name in names]
     assert slanted or all(left.x1 <= right.x0 for left, right in pairwise(places))
@@ -703,7 +703,7 @@ def test_a_study_of_which_a_part_is_done_is_shown_as_far_as_it_is(name, monkeypa
     write = Figure.text
     monkeypatch.setattr(Figure, "text", lambda *words, **how: (written.append(words[3]), write(*words, **how))[1])
     study, findings = half_a_study(name)
-    draw_study(tmp_path / "part.png", findings)
+    draw_study(findings)
     documents = {task.label: load_scenario(task.quick) for task in findings.study.tasks}
     lines = bill(findings, dict.fromkeys(findings.outcomes, ()), of_the_same_variant(findings))
     text = page(StudyReport(findings, lines, documents, Made("foretell study --so-far", {})))

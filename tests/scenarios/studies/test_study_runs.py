@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from batches import finished, foretell_forking, forking_crew, stop_in_the_middle_of_a_cell
+from file_sizes import files_of_at_most
 from runs import children_of, command, foretell, start, until
 
 from broker.arithmetic.version import ARITHMETIC
@@ -31,6 +32,7 @@ from scenarios.running.batch.folder import Folder
 from scenarios.running.batch.outcomes import Outcomes
 from scenarios.running.batch.runner import Runner, recorded, resolved
 from scenarios.running.procfs import is_alive, writers_of
+from scenarios.studies.search import write_search
 
 pytestmark = pytest.mark.processes
 
@@ -277,6 +279,32 @@ def test_a_study_lists_its_runs_and_makes_nothing(uninterrupted, tmp_path, monke
     assert list(tmp_path.iterdir()) == []
     assert study_here(monkeypatch, *arguments, "--out", str(uninterrupted)) == 0
     assert "2 runs: 2 done, 0 to run with 0 episodes, in" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("size", [0, 3000, 30_000])
+def test_a_study_that_finds_no_room_for_its_files_names_the_one_and_leaves_what_was_there(
+    size, uninterrupted, tmp_path, monkeypatch, capsys
+):
+    for part in ("outcomes", "documents"):
+        shutil.copytree(uninterrupted / part, tmp_path / part)
+    for name in (*MADE, "provenance.json"):
+        (tmp_path / name).write_text("before")
+    with files_of_at_most(size):
+        assert study_here(monkeypatch, *FIG1, "--set", "episodes=80", "--out", str(tmp_path), "--so-far") == 2
+    said = (
+        f"foretell: cannot write {tmp_path / 'fig1.png'}: File too large. The runs are done: the same command writes it"
+    )
+    assert capsys.readouterr().err.splitlines()[-1] == said
+    assert {(tmp_path / name).read_text() for name in (*MADE, "provenance.json")} == {"before"}
+
+
+@pytest.mark.parametrize("hindered", ["search.md", "tuned.toml", "search.json", "provenance.json"])
+def test_a_search_writes_each_of_its_files_whole_or_names_it(hindered, tmp_path, monkeypatch):
+    monkeypatch.setattr("scenarios.studies.search.provenance", lambda *_: "{}")
+    (tmp_path / f"{hindered}.new").mkdir()
+    with pytest.raises(UserError, match=rf"^cannot write .*{hindered}\.new: Is a directory\. The runs are done: the"):
+        write_search(Folder(tmp_path), [], [], 1, "foretell study search")
+    assert not (tmp_path / hindered).exists()
 
 
 def test_what_is_done_of_a_study_is_written_at_any_time_and_says_how_much_it_is(uninterrupted, tmp_path, monkeypatch):

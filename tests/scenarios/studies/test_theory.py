@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from file_sizes import files_of_at_most
 from matplotlib.figure import Figure
 
 from broker.errors import UserError
@@ -341,12 +342,12 @@ def test_a_lower_bound_above_the_old_return_is_counted_as_a_promise_of_improveme
     assert tally(named("theorem-3-mended"), [better]).promises == 1
 
 
-def test_each_panel_shows_the_finite_slacks_and_counts_the_rest(tmp_path: Path, monkeypatch) -> None:
+def test_each_panel_shows_the_finite_slacks_and_counts_the_rest(monkeypatch) -> None:
     panels = []
-    monkeypatch.setattr(Figure, "savefig", lambda figure, path: panels.extend(figure.axes))
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: panels.extend(figure.axes))
     cases = [0, 1, *(index_of(recipe.name, 2) for recipe in RECIPES if recipe.searched is None)]
     checked = tuple(check(index, draw_case(1, index), CLAIMS) for index in cases)
-    draw_slacks(tmp_path / "theory.png", TheoryFindings(1, CLAIMS, checked))
+    draw_slacks(TheoryFindings(1, CLAIMS, checked))
     assert [axes.get_title() for axes in panels] == [claim.label for claim in THEOREMS]
     for axes, claim in zip(panels, THEOREMS, strict=True):
         slacks = [each.sides[claim.key].slack for each in checked]
@@ -412,3 +413,10 @@ def test_a_theory_of_the_users_own_is_not_written_over_and_one_of_ours_is(tmp_pa
     (tmp_path / "theory.md").unlink()
     for _ in range(2):
         run_theory(1, 1, tmp_path, lambda _: None)
+
+
+@pytest.mark.parametrize("size", [0, 100, 40_000])
+def test_a_theory_that_finds_no_room_names_the_file_and_leaves_none_half_written(size, tmp_path):
+    with files_of_at_most(size), pytest.raises(UserError, match=r"^cannot write .*theory\.(json|png): File too large$"):
+        run_theory(1, 1, tmp_path, lambda _: None)
+    assert not [path for path in tmp_path.iterdir() if path.name.endswith("png") or path.stat().st_size in (0, size)]

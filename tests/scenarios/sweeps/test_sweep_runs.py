@@ -155,7 +155,7 @@ def test_the_example_of_the_docs_gives_its_files(tmp_path, capsys):
     assert finals == [[pytest.approx(last)] for last in lasts]
     (folder.root / "interests.md").unlink()
     (folder.root / "interests.md").mkdir()
-    with pytest.raises(UserError, match=r"cannot write the sweep's files in .*: Is a directory\. The runs are done"):
+    with pytest.raises(UserError, match=r"^cannot write .*interests\.md: Is a directory\. The runs are done: the"):
         conduct(file, 2, folder.root)
     assert [group["label"] for group in groups] == ["rho' = rho", "rho' = rho / 4", "rho' = 2 rho", "independent"]
 
