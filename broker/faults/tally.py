@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 from broker.faults.judge import Look
 from broker.faults.verdicts import Verdict
-from broker.wire.messages import MessageKind
+from broker.wire.messages import MessageKind, MessageName
 from broker.wire.records import Fate, FateCount, FaultCount
 
 _MET = (Fate.DROPPED, Fate.REJECTED, Fate.CORRUPTED, Fate.DUPLICATED, Fate.DELAYED, Fate.DELIVERED)
@@ -24,8 +24,28 @@ def fate_of(verdict: Verdict, *, corrupted: bool) -> Fate:
     return Fate.DELAYED if verdict[0] else Fate.DELIVERED
 
 
+class _Met:
+    """The messages of one episode of an edge that a fault could strike already."""
+
+    __slots__ = ("_episode", "_names")
+
+    def __init__(self) -> None:
+        self._episode, self._names = -1, set[MessageName]()
+
+    def is_new(self, name: MessageName) -> bool:
+        """Whether a message is met for the first time; a sender names those of one episode after another."""
+        if name.episode != self._episode:
+            self._episode, self._names = name.episode, set()
+        known = name in self._names
+        self._names.add(name)
+        return not known
+
+
 class Tally:
     """Counts at one receiver.
+
+    A message that is sent once more under its name, such as the answer to each copy of a timestep, meets the same draws:
+    it tells nothing more of a rate, and is no chance of its own.
 
     Args:
         name: The receiver.
@@ -37,6 +57,7 @@ class Tally:
         self._applied: Counter[tuple[str, str]] = Counter()
         self._chances: Counter[tuple[str, str]] = Counter()
         self._hits: Counter[tuple[str, str]] = Counter()
+        self._met: defaultdict[tuple[str, str], _Met] = defaultdict(_Met)
         self._fates: Counter[tuple[str, MessageKind, Fate]] = Counter()
         self._kinds: dict[tuple[str, MessageKind], None] = {}
 
@@ -45,8 +66,9 @@ class Tally:
         key = look.fault, source
         self._examined[key] += 1
         self._applied[key] += hits > 0 or look.struck
-        self._chances[key] += chances
-        self._hits[key] += hits
+        if chances and self._met[key].is_new(look.case.message):
+            self._chances[key] += chances
+            self._hits[key] += hits
 
     def end(self, source: str, kind: MessageKind, fate: Fate) -> None:
         """A message from `source` has met its fate."""

@@ -240,7 +240,7 @@ class FaultCount(msgspec.Struct, frozen=True, tag="fault-count"):
         destination: Their receiver.
         examined: Messages it looked at.
         applied: Messages it changed.
-        chances: Copies of messages that it could strike: none of a message that was lost already.
+        chances: Copies of messages that it could strike: none of a message that was lost already, or met before.
         hits: Copies that it struck.
     """
 

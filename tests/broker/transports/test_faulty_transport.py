@@ -137,6 +137,33 @@ def test_every_fault_that_looks_is_counted_on_every_edge_it_looks_at():
     assert counts == [FaultCount("drop", "a", "b", 2, 2, 2, 2), FaultCount("never", "a", "b", 2, 0, 0, 0)]
 
 
+def counts_of(transport):
+    return [record for record in transport.totals() if isinstance(record, FaultCount)]
+
+
+def test_a_message_that_comes_again_under_its_name_is_examined_again_and_is_no_chance_of_its_own():
+    a, b = pair(HALF_LOST, seed=3)
+    say(a, *range(20))
+    b.poll(0.0)
+    (once,) = counts_of(b)
+    say(a, *range(20), *range(20))
+    b.poll(0.0)
+    (again,) = counts_of(b)
+    assert (once.chances, once.examined) == (20, 20)
+    assert (again.chances, again.hits) == (once.chances, once.hits)
+    assert (again.examined, again.applied) == (3 * once.examined, 3 * once.applied)
+
+
+def test_a_message_is_a_chance_for_each_fault_that_it_meets_and_again_in_the_next_episode():
+    a, b = pair(HALF_LOST, DropConfig(kind="drop", name="other", probability=0.0))
+    for episode in range(5):
+        a.send(envelope("a", "b", share(0, episode=episode)))
+        a.send(envelope("a", "b", share(0, episode=episode)))
+    b.poll(0.0)
+    one, other = counts_of(b)
+    assert (one.chances, other.chances) == (5, 5 - one.hits)
+
+
 def test_rejects_of_both_layers_are_counted_and_told_together():
     inner = MemoryTransport("b", MemoryNetwork(), make_codec("b", ["a"]))
     b = FaultyTransport(inner, Judge([LATE], 0))
