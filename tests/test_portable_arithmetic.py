@@ -106,6 +106,7 @@ HARMLESS = {
     "scenarios/results/proof.py": {
         "sum((chances for chances, _ in edges.values()))": _WHOLE,
         "sum((hits for _, hits in edges.values()))": _WHOLE,
+        "sum((len(tested) for _, rate, tested in rated if 0 < rate < 1))": _WHOLE,
         "sum(found[2:])": _WHOLE,
         "from scipy.special import bdtr": _BELIEVABLE,
         "from scipy.special import bdtrc": _BELIEVABLE,

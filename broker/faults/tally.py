@@ -44,7 +44,7 @@ class _Met:
 class Tally:
     """Counts at one receiver.
 
-    A message that is sent once more under its name, such as the answer to each copy of a timestep, meets the same draws:
+    A message that is sent again under its name, such as the answer to each copy of a timestep, meets the same draws:
     it tells nothing more of a rate, and is no chance of its own.
 
     Args:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from broker.counting import counted
@@ -44,7 +45,7 @@ from scenarios.results.played import with_live_faults
 from scenarios.results.reader import read_store
 
 SIGNIFICANCE = 1e-6
-"""A rate that would come about by chance less often than that is a fault of the injection."""
+"""Of a run: rates of which any would come about by chance less often than that are a fault of the injection."""
 _EARLY_S = 1e-6
 """Rounding of the clock; a message handed over earlier than that was not held as long as was asked for."""
 
@@ -52,8 +53,9 @@ _EARLY_S = 1e-6
 def check(faults: Sequence[FaultConfig], counts: Sequence[FaultCount]) -> list[str]:
     """What of the counts does not fit what was asked for, a sentence each; none when all is well.
 
-    A rate is tested on each edge, and over all edges of the fault, by an exact binomial test with two sides. The losses
-    of a link with bursts depend on each other, so there the test takes as many chances as tell the same.
+    A rate is tested on each edge, and over all edges of the fault, by an exact binomial test with two sides. All tests
+    share one significance (Bonferroni), so that a run of many edges is as rarely blamed for nothing as one of few. The
+    losses of a link with bursts depend on each other, so there the test takes as many chances as tell the same.
 
     Args:
         faults: As the scenario has them.
@@ -62,18 +64,18 @@ def check(faults: Sequence[FaultConfig], counts: Sequence[FaultCount]) -> list[s
     by_fault: defaultdict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
     for count in counts:
         by_fault[count.fault][f"{count.source}->{count.destination}"] = (count.chances, count.hits)
+    rated = [
+        (fault, rate, _tested(by_fault[name_of_fault(fault)]))
+        for fault in faults
+        if (rate := rate_of(fault)) is not None
+    ]
+    tests = sum(len(tested) for _, rate, tested in rated if 0 < rate < 1)
     sentences = []
-    for fault in faults:
-        name, rate = name_of_fault(fault), rate_of(fault)
-        edges = by_fault[name]
-        if rate is None or not edges:
-            continue
-        total = (sum(chances for chances, _ in edges.values()), sum(hits for _, hits in edges.values()))
-        tested = {f"on {edge}": found for edge, found in sorted(edges.items())} | {"on all its edges": total}
+    for fault, rate, tested in rated:
         for where, (chances, hits) in tested.items():
-            if not _fits(fault, rate, chances, hits):
+            if not _fits(fault, rate, chances, hits, SIGNIFICANCE / max(tests, 1)):
                 sentences.append(
-                    f"fault {name}: struck {hits} of {counted(chances, 'time')} {where}, "
+                    f"fault {name_of_fault(fault)}: struck {hits} of {counted(chances, 'time')} {where}, "
                     f"expected {rate * chances:.6g} (a rate of {rate:.6g})"
                 )
                 break
@@ -175,7 +177,14 @@ def always_later(delays: Delays) -> bool:
             return delays.distribution in ("lognormal", "exponential", "pareto")
 
 
-def _fits(fault: FaultConfig, rate: float, chances: int, hits: int) -> bool:
+def _tested(edges: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+    """Chances and hits of a fault, by where its rate is tested: where it had any chance, and over all its edges."""
+    tested = {f"on {edge}": found for edge, found in sorted(edges.items()) if any(found)}
+    total = sum(chances for chances, _ in edges.values()), sum(hits for _, hits in edges.values())
+    return tested | {"on all its edges": total} if len(tested) > 1 else tested
+
+
+def _fits(fault: FaultConfig, rate: float, chances: int, hits: int, significance: float) -> bool:
     if rate in (0.0, 1.0):
         return hits == rate * chances
     if isinstance(fault, GilbertElliottConfig):
@@ -188,7 +197,7 @@ def _fits(fault: FaultConfig, rate: float, chances: int, hits: int) -> bool:
 
     hits = min(hits, chances)
     at_most, at_least = bdtr(hits, chances, rate), bdtrc(hits - 1, chances, rate)
-    return bool(2 * min(at_most, at_least) >= SIGNIFICANCE)
+    return bool(2 * min(at_most, at_least) >= significance)
 
 
 def _more_ended_than_sent(edges: Sequence[EdgeRecord], fates: Sequence[EdgeFates]) -> list[str]:

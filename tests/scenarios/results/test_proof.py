@@ -68,6 +68,23 @@ def test_counts_that_chance_does_not_explain_are_told_in_a_sentence(settings, ch
         assert f"fault {settings['kind']}: struck {hits} of {chances} times on agent-0->agent-1, expected" in found[0]
 
 
+def test_a_run_of_many_edges_is_as_rarely_blamed_for_nothing_as_one_of_few():
+    rare = (600, 600 * 3 // 10 + 60)  # met by one edge in a few million
+    many = [FaultCount("drop", "agent-0", f"agent-{number}", 600, 180, 600, 180) for number in range(1, 1000)]
+    lossy = fault(kind="drop", probability=0.3)
+    assert check([lossy], [counted(*rare)])
+    assert check([lossy], [counted(*rare), *many[1:]]) == []
+    (said,) = check([lossy], [counted(600, 300), *many[1:]])
+    assert "on agent-0->agent-1" in said
+
+
+def test_tests_of_all_faults_share_one_significance():
+    rare, others = (600, 240), [fault(kind="drop", probability=0.3, name=f"drop-{number}") for number in range(500)]
+    counts = [counted(600, 180, other.name) for other in others]
+    assert check([others[0]], [counted(*rare, others[0].name)])
+    assert check(others, [counted(*rare, others[0].name), *counts[1:]]) == []
+
+
 def simulated(tmp_path, name, *settings):
     return simulate_here(tmp_path / name, "exchange-quick", "--episodes", "8", *SMALL, *settings)
 
