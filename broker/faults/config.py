@@ -207,14 +207,14 @@ class BitFlipConfig(_Content):
     """Bits turned over in a message's arrays."""
 
     kind: Literal["bit-flip"]
-    bits: int = Field(default=1, ge=1, le=1024, description="How many, each at a place drawn by itself.")
+    bits: int = Field(default=1, ge=1, le=1024, description="How many, each at a place of its own; at most all.")
 
 
 class NanConfig(_Content):
     """Numbers that are none: NaN among a message's floating-point numbers."""
 
     kind: Literal["nan"]
-    numbers: int = Field(default=1, ge=1, le=1024, description="How many, each at a place drawn by itself.")
+    numbers: int = Field(default=1, ge=1, le=1024, description="How many, each at a place of its own; at most all.")
 
 
 class WrongShapeConfig(_Content):

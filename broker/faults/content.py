@@ -121,10 +121,21 @@ def _with(message: Body, arrays: Arrays) -> Body:
     return replace(message, layout=layout, data=data)
 
 
+def _places(count: int, among: int, place: Place) -> list[int]:
+    """So many different places among `among`, or all of them; what is drawn twice is drawn anew."""
+    if count >= among:
+        return list(range(among))
+    drawn: dict[int, None] = {}
+    number = 0
+    while len(drawn) < count:
+        drawn[int(place(number) * among)] = None
+        number += 1
+    return list(drawn)
+
+
 def _flipped(data: memoryview, bits: int, place: Place) -> memoryview:
     flipped = bytearray(data)
-    for number in range(bits):
-        bit = int(place(number) * len(flipped) * 8)
+    for bit in _places(bits, len(flipped) * 8, place):
         flipped[bit // 8] ^= 1 << bit % 8
     return memoryview(bytes(flipped))
 
@@ -132,13 +143,13 @@ def _flipped(data: memoryview, bits: int, place: Place) -> memoryview:
 def _spoiled(message: Body, numbers: int, place: Place) -> Arrays:
     arrays = {name: array.copy() for name, array in message.arrays.items()}
     real = [array for array in arrays.values() if array.dtype.kind == "f" and array.size]
-    for number in range(numbers):
-        index = int(place(number) * sum(array.size for array in real))
+    for index in _places(numbers, sum(array.size for array in real), place):
+        within = index
         for array in real:
-            if index < array.size:
-                array.flat[index] = np.nan
+            if within < array.size:
+                array.flat[within] = np.nan
                 break
-            index -= array.size
+            within -= array.size
     return arrays
 
 

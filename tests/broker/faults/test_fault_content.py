@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from broker.driving.connect import connect
 from broker.errors import ProtocolViolation
 from broker.faults.content import corrupted, refusal
 from broker.participants.link import LinkConfig
+from broker.seeding import uniform
 from broker.transports.memory import MemoryNetwork
 from broker.wire.messages import MessageName, Share
 from broker.wire.records import DelayRecord, EventRecord, FateCount, FaultCount, FaultRecord
@@ -73,6 +75,33 @@ def test_as_many_bits_are_flipped_as_asked_and_the_message_that_came_is_left_alo
     flips = np.unpackbits(np.frombuffer(struck("bit-flip", message, bits=bits).data, np.uint8))
     assert (flips != np.unpackbits(np.frombuffer(before, np.uint8))).sum() == bits
     assert bytes(message.data) == before
+
+
+SMALL = Share.of(0, 0, {"x": np.ones(2, np.float32)})  # 64 bits
+
+
+@pytest.mark.parametrize(("bits", "flipped"), [(1, 1), (2, 2), (17, 17), (63, 63), (64, 64), (1024, 64)])
+def test_no_place_is_drawn_twice_so_no_flip_undoes_another(bits, flipped):
+    config, before = fault("bit-flip", bits=bits), np.unpackbits(np.frombuffer(SMALL.data, np.uint8))
+    for seed in range(100):
+        changed = corrupted(config, SMALL, None, partial(uniform, seed))
+        assert (np.unpackbits(np.frombuffer(changed.data, np.uint8)) != before).sum() == flipped
+
+
+@pytest.mark.parametrize(("numbers", "spoiled"), [(1, 1), (2, 2), (10, 10), (1024, 10)])
+def test_as_many_numbers_are_spoiled_as_asked_or_all_there_are(numbers, spoiled):
+    for seed in range(100):
+        changed = corrupted(fault("nan", numbers=numbers), told(), None, partial(uniform, seed)).arrays.values()
+        assert sum(int(np.isnan(array).sum()) for array in changed) == spoiled
+
+
+def test_all_places_are_as_likely():
+    config, counts = fault("bit-flip", bits=32), np.zeros(64)
+    for seed in range(400):
+        changed = corrupted(config, SMALL, None, partial(uniform, seed))
+        counts += np.unpackbits(np.frombuffer(changed.data, np.uint8) ^ np.frombuffer(SMALL.data, np.uint8))
+    assert counts.sum() == 400 * 32
+    assert stats.chisquare(counts).pvalue > 1e-4
 
 
 class Pair:
