@@ -79,9 +79,10 @@ class FaultyTransport(Transport):
             touched = self._touched.get(key)
             if touched is None:
                 touched = self._touched[key] = self._can_touch(*key)
-            passed = self._judged(envelope, now - self._began_s, now) if touched else envelope
-            if passed is not None:
-                arrived.append(passed)
+            if touched:
+                arrived += self._judged(envelope, now - self._began_s, now)
+            else:
+                arrived.append(envelope)
         if self._held:
             arrived = [self._handed_over(copy, now) for copy in self._held.pop_due(now)] + arrived
             self.due = self._held.due()
@@ -127,11 +128,11 @@ class FaultyTransport(Transport):
     def _can_touch(self, source: str, kind: MessageKind | None) -> bool:
         return kind is not None and bool(self._judge.examining(source, self.name, kind))
 
-    def _judged(self, envelope: Envelope, at_s: float, now: float) -> Envelope | None:
-        """The envelope, changed perhaps, if it is to pass at once; one that is lost or held does not."""
+    def _judged(self, envelope: Envelope, at_s: float, now: float) -> list[Envelope]:
+        """The copies of the envelope, changed perhaps, that pass at once: none of one that is lost or held."""
         body, source, name = envelope.message, envelope.source, name_of(envelope.message)
         if name is None or not isinstance(body, Body):
-            return envelope
+            return [envelope]
         verdict, original, holder = UNTOUCHED, body, ""
         for look in self._judge.looks(source, self.name, name, at_s, len(body.data)):
             if look.content is not None:
@@ -150,12 +151,14 @@ class FaultyTransport(Transport):
         passed = envelope if body is original else replace(envelope, message=body)
         if fate in (Fate.DROPPED, Fate.REJECTED) or verdict == UNTOUCHED:
             self._tally.end(source, name.kind, fate)
-            return passed if verdict and fate is not Fate.REJECTED else None
+            return [passed] if verdict and fate is not Fate.REJECTED else []
         self._waiting[source, name.kind] += 1
         waiting = _Waiting(name, now, fate, holder)
-        for delay_s in verdict:
-            self._held.push(now + delay_s, _Copy(passed, waiting, delay_s))
-        return None
+        copies = [_Copy(passed, waiting, delay_s) for delay_s in verdict]
+        for copy in copies:
+            if copy.asked_s:
+                self._held.push(now + copy.asked_s, copy)
+        return [self._handed_over(copy, now) for copy in copies if not copy.asked_s]
 
     def _handed_over(self, copy: _Copy, now: float) -> Envelope:
         """The copy's envelope, after writing down how long it really was held."""

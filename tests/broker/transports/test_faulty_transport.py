@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from message_cases import action_of
 
 from broker.driving.virtual_time import VirtualTime
-from broker.faults.config import DelayConfig, DropConfig, RateLimitConfig
+from broker.faults.config import DelayConfig, DropConfig, DuplicateConfig, RateLimitConfig
 from broker.faults.delays import Constant, Exponential, Uniform
 from broker.participants.participant import Send
 from broker.transports.faulty import FaultyTransport
@@ -85,6 +85,22 @@ def test_what_was_held_back_comes_before_what_arrives_at_that_instant_untouched(
     a.send(envelope("a", "b", Stop("untouched")))
     arrived = b.poll(0.25)
     assert [type(one.message).__name__ for one in arrived] == ["Share", "Stop"]
+
+
+def test_a_copy_that_is_not_later_comes_in_its_place_and_nothing_overtakes():
+    a, b = pair(DuplicateConfig(kind="duplicate", probability=1.0, rounds=(2, 3)))
+    say(a, 1, 2, 3)
+    assert numbers(b.poll(10.0)) == [1, 2, 2, 3]
+    assert b.due is None
+
+
+def test_the_first_copy_comes_in_its_place_and_the_second_when_it_is_due():
+    late = Constant(distribution="constant", value_s=0.5)
+    a, b = pair(DuplicateConfig(kind="duplicate", probability=1.0, extra_s=late, rounds=(2, 3)))
+    say(a, 1, 2, 3)
+    assert numbers(b.poll(10.0)) == [1, 2, 3]
+    assert b.due == 10.5
+    assert numbers(b.poll(10.5)) == [2]
 
 
 def test_a_lost_message_never_arrives_and_is_in_the_ledger():
