@@ -234,6 +234,12 @@ class StaleConfig(_ShareContent):
     of: Literal["round", "episode"] = Field(
         default="round", description="round: the newest share before it; episode: the same round an episode before."
     )
+    from_episode: int = Field(
+        default=0,
+        ge=0,
+        description="It repeats no share from before this episode. A fault that is added to a run that goes on begins "
+        "there: what came before was not kept.",
+    )
 
 
 class ByzantineConfig(_ShareContent):

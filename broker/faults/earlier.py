@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 from broker.faults.config import ContentConfig, StaleConfig
-from broker.faults.content import Body
 from broker.wire.messages import MessageName, Share
+
+_EPISODES = 3
+"""The one under way, the one before, and one more: a share with a forged episode must drive out neither."""
 
 
 class Earlier:
-    """For each edge, its shares of the newest two episodes, as they came."""
+    """For each edge, its shares of the last episodes of which any came, as they came."""
 
     def __init__(self) -> None:
-        self._shares: dict[str, dict[tuple[int, int], Share]] = {}
-        self._wanted: set[str] = set()
+        self._shares: dict[str, dict[int, dict[int, Share]]] = {}
 
     def share_for(self, config: ContentConfig, source: str, name: MessageName) -> Share | None:
         """What a fault puts in the place of the share called `name`, if such has come."""
         if not isinstance(config, StaleConfig):
             return None
-        self._wanted.add(source)
-        shares = self._shares.get(source, {})
+        of_edge = self._shares.get(source, {})
+        known = {episode: rounds for episode, rounds in of_edge.items() if episode >= config.from_episode}
         if config.of == "episode":
-            return shares.get((name.episode - 1, name.number))
-        before = [key for key in shares if key < (name.episode, name.number)]
-        return shares[max(before)] if before else None
+            return known.get(name.episode - 1, {}).get(name.number)
+        before = [
+            (episode, number)
+            for episode, rounds in known.items()
+            for number in rounds
+            if (episode, number) < (name.episode, name.number)
+        ]
+        if not before:
+            return None
+        episode, number = max(before)
+        return known[episode][number]
 
-    def keep(self, source: str, body: Body) -> None:
-        """A share has come; kept only where a fault has asked for older ones."""
-        if source not in self._wanted or not isinstance(body, Share):
-            return
-        shares = self._shares.setdefault(source, {})
-        shares[body.episode, body.round] = body
-        newest = max(episode for episode, _ in shares)
-        for key in [key for key in shares if key[0] < newest - 1]:
-            del shares[key]
+    def keep(self, source: str, share: Share) -> None:
+        """A share has come on an edge where a fault may ask for it later."""
+        episodes = self._shares.setdefault(source, {})
+        rounds = episodes.pop(share.episode, {})
+        rounds[share.round] = share
+        episodes[share.episode] = rounds  # behind those of which none has come for longer
+        if len(episodes) > _EPISODES:
+            del episodes[next(iter(episodes))]

@@ -17,6 +17,7 @@ from broker.faults.config import (
     GilbertElliottConfig,
     HoldConfig,
     RateLimitConfig,
+    StaleConfig,
     name_of_fault,
 )
 from broker.faults.selector import has_window, in_window, touches
@@ -97,6 +98,10 @@ class Judge:
             matching = [fault for fault in self._faults if touches(fault.config, *key)]
             self._matching[key] = matching
         return matching
+
+    def repeats(self, source: str, destination: str) -> bool:
+        """Whether a fault may put shares of this edge in the place of later ones, before its window begins, too."""
+        return any(isinstance(fault.config, StaleConfig) for fault in self.examining(source, destination, "share"))
 
     def looks(
         self, source: str, destination: str, message: MessageName, at_s: float = 0.0, size_bytes: int = 0

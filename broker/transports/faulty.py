@@ -15,7 +15,7 @@ from broker.faults.earlier import Earlier
 from broker.faults.tally import Tally, fate_of
 from broker.transports.delivery import DeliveryQueue
 from broker.transports.transport import Transport
-from broker.wire.messages import Envelope, MessageKind, MessageName, name_of
+from broker.wire.messages import Envelope, MessageKind, MessageName, Share, name_of
 from broker.wire.records import DelayRecord, EndingRecord, Fate, FaultRecord, Record
 
 
@@ -142,7 +142,8 @@ class FaultyTransport(Transport):
                 self._note(look, source, name)
             if look.after != verdict:
                 verdict, holder = look.after, look.fault
-        self._earlier.keep(source, original)
+        if isinstance(original, Share) and self._judge.repeats(source, self.name):
+            self._earlier.keep(source, original)
         fate = fate_of(verdict, corrupted=body is not original)
         if fate is Fate.CORRUPTED and (reason := refusal(body)):
             why = f"{name.kind} {name.number} of episode {name.episode}, changed by a fault: {reason}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from broker.faults.config import name_of_fault
+from broker.faults.config import StaleConfig, name_of_fault
 from scenarios.document.process_faults import PROCESS_FAULTS
 from scenarios.document.scenario import ANY_FAULT, AnyFaultConfig, Scenario
 from scenarios.results.answers import LiveFault
@@ -45,4 +45,7 @@ def _in_its_episodes(fault: AnyFaultConfig, change: LiveFault | None, episodes: 
         first = max(first, change.added_after + 1)
     if change.healed_after is not None:
         end = min(end, change.healed_after + 1)
-    return fault.model_copy(update={"episodes": (first, end)}) if first < end else None
+    update: dict[str, object] = {"episodes": (first, end)}
+    if isinstance(fault, StaleConfig) and change.added_after is not None:
+        update["from_episode"] = max(fault.from_episode, change.added_after + 1)
+    return fault.model_copy(update=update) if first < end else None

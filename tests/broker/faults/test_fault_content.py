@@ -199,6 +199,49 @@ def test_a_stale_share_says_what_the_round_or_the_episode_before_said_under_its_
     assert [(one.message.episode, one.message.round) for one in each.shares()] == [(0, 0), (0, 1), (1, 0), (1, 1)]
 
 
+def critics(each):
+    return [float(one.message.arrays["critic"][0]) for one in each.shares()]
+
+
+def say_and_hear(each, *numbers):
+    count = len(each.shares()) + len(numbers)
+    each.say(*(told(round_, episode, 10.0 * episode + round_) for episode, round_ in numbers))
+    listen_until(lambda: len(each.shares()) == count, each.b)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"of": "round", "episodes": [2, 3]}, [0, 1, 10, 11, 11, 20, 30]),
+        ({"of": "episode", "episodes": [2, 3]}, [0, 1, 10, 11, 10, 11, 30]),
+        ({"of": "round", "rounds": [1, 2]}, [0, 0, 10, 10, 20, 20, 30]),
+        ({"of": "round", "from_episode": 2}, [0, 1, 10, 11, 20, 20, 21]),
+        ({"of": "episode", "from_episode": 2}, [0, 1, 10, 11, 20, 21, 20]),
+    ],
+)
+def test_a_stale_share_may_be_from_before_the_window_but_not_from_before_what_is_known(pair, settings, expected):
+    each = pair("memory", fault("stale", probability=1.0, **settings))
+    say_and_hear(each, *((episode, round_) for episode in (0, 1, 2) for round_ in (0, 1)), (3, 0))
+    assert critics(each) == expected
+
+
+@pytest.mark.parametrize(("of", "expected"), [("round", [1.0, 10.0, 11.0, 20.0]), ("episode", [0.0, 1.0, 10.0, 11.0])])
+def test_a_share_of_a_far_episode_makes_nobody_forget_the_others(pair, of, expected):
+    each = pair("memory", fault("stale", of=of, probability=1.0, episodes=[0, 100]))
+    say_and_hear(each, (0, 0), (0, 1), (1 << 40, 0), (1, 0), (1, 1), (2, 0), (2, 1))
+    assert critics(each)[3:] == expected
+
+
+def test_shares_are_kept_where_a_fault_repeats_them_alone(pair):
+    stale = fault("stale", probability=1.0, rounds=[5, 6])
+    each = pair("memory", stale, fault("nan", probability=0.0), fault("stale", name="other", source="c"))
+    say_and_hear(each, *((episode, 0) for episode in range(20)))
+    assert [*each.b.transport._earlier._shares["a"]] == [17, 18, 19]
+    none = pair("memory", fault("nan", probability=0.0), fault("stale", source="c"))
+    say_and_hear(none, (0, 0))
+    assert none.b.transport._earlier._shares == {}
+
+
 def test_over_sockets_a_delay_is_never_shorter_than_asked_and_both_are_written_down(pair):
     later = fault("delay", delay_s={"distribution": "uniform", "low_s": 0.0, "high_s": 0.05})
     each, judge = pair("ipc", later), Judge([later], SEED)

@@ -23,6 +23,7 @@ from scenarios.document.scenario import Scenario
 from scenarios.results.evaluation import waiting
 from scenarios.results.folder import RunFolder, held, make_run_folder
 from scenarios.results.observer import Observer
+from scenarios.results.played import as_played
 from scenarios.results.reader import read_store
 from scenarios.results.summary import Summary
 from scenarios.running.control import live_faults
@@ -249,6 +250,19 @@ def test_faults_that_were_added_and_healed_strike_the_same_messages_when_a_simul
         assert [life.after_episode for life in store.lives()] == [-1, 8]
     assert figures(found) == figures(expected)
     assert found.faults_applied > 0
+
+
+@pytest.mark.parametrize("of", ["round", "episode"])
+def test_a_stale_fault_that_was_added_strikes_the_same_messages_in_the_scenario_that_was_played(
+    folders: Callable[[], RunFolder], of: str
+) -> None:
+    live, again = folders(), folders()
+    order = {"add": {"kind": "stale", "of": of, "probability": 0.7}}
+    expected = go("simulate", scenario_of(), live, until=4, order=order)
+    with read_store(live.store) as store:
+        played = as_played(scenario_of(), store.live_faults())
+    assert expected.faults_applied > 0
+    assert figures(go("simulate", played, again)) == figures(expected)
 
 
 @each_way
