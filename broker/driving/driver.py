@@ -60,6 +60,7 @@ class Driver:
 
     def start(self, now: float) -> None:
         """Begin the participant's work."""
+        self.transport.began_s = now
         self._carry_out(self.participant.start(now))
         self._hand_over()
 

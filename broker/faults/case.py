@@ -20,7 +20,7 @@ class Case:
 
     Attributes:
         message: Its name.
-        at_s: When it came, in seconds since its receiver began to listen.
+        at_s: When it came, in seconds since its receiver began.
         size_bytes: Of its arrays.
 
     Args:

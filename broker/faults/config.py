@@ -60,7 +60,7 @@ class _Fault(Model):
     )
     seconds: tuple[float, float] | None = Field(
         default=None,
-        description="Window [from, to) in seconds of the receiver's clock, counted from when it first listened.",
+        description="Window [from, to) in seconds of the receiver's clock, counted from when it began.",
     )
 
     @model_validator(mode="after")
@@ -139,7 +139,10 @@ class DutyCycleConfig(_Fault):
     period_s: float = Field(gt=0, le=LONGEST_S, description="From the beginning of one slot to that of the next.")
     on_s: float = Field(gt=0, le=LONGEST_S, description="Length of a slot.")
     offset_s: float = Field(
-        default=0.0, ge=0, le=LONGEST_S, description="When the first slot begins, on the receiver's clock."
+        default=0.0,
+        ge=0,
+        le=LONGEST_S,
+        description="When the first slot begins, in seconds of the receiver's clock, counted from when it began.",
     )
 
     @model_validator(mode="after")

@@ -112,7 +112,7 @@ class Judge:
             source: Who sent it.
             destination: Who received it.
             message: Its name.
-            at_s: When it came, in seconds since the receiver began to listen.
+            at_s: When it came, in seconds since the receiver began.
             size_bytes: Of its arrays.
         """
         verdict, looks, true_s, named = UNTOUCHED, [], at_s, message

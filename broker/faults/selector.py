@@ -27,7 +27,7 @@ def has_window(fault: FaultConfig) -> bool:
 
 
 def in_window(fault: FaultConfig, message: MessageName, at_s: float) -> bool:
-    """Whether a message that came `at_s` seconds after the receiver's start lies in the fault's window."""
+    """Whether a message that came `at_s` seconds after its receiver began lies in the fault's window."""
     numbers = fault.rounds if message.kind == "share" else fault.steps
     return (
         (fault.episodes is None or fault.episodes[0] <= message.episode < fault.episodes[1])

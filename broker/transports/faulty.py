@@ -50,6 +50,7 @@ class FaultyTransport(Transport):
     def __init__(self, inner: Transport, judge: Judge) -> None:
         super().__init__(inner.name)
         self.traffic, self.noticed, self.journal = inner.traffic, inner.noticed, inner.journal
+        self.began_s = inner.began_s
         self._inner = inner
         self._judge = judge
         self._held: DeliveryQueue[_Copy] = DeliveryQueue()
@@ -57,7 +58,6 @@ class FaultyTransport(Transport):
         self._tally = Tally(inner.name)
         self._earlier = Earlier()
         self._touched: dict[tuple[str, MessageKind | None], bool] = {}
-        self._began_s: float | None = None
 
     def refit(self, judge: Judge) -> None:
         """Let another judge decide from now on; what is held back stays so for its time."""
@@ -71,8 +71,6 @@ class FaultyTransport(Transport):
 
     def poll(self, now: float) -> list[Envelope]:
         """What has arrived and is not lost, and what was held back until now."""
-        if self._began_s is None:
-            self._began_s = now
         arrived = []
         for envelope in self._inner.poll(now):
             key = envelope.source, envelope.message.kind
@@ -80,7 +78,7 @@ class FaultyTransport(Transport):
             if touched is None:
                 touched = self._touched[key] = self._can_touch(*key)
             if touched:
-                arrived += self._judged(envelope, now - self._began_s, now)
+                arrived += self._judged(envelope, now - self.began_s, now)
             else:
                 arrived.append(envelope)
         if self._held:

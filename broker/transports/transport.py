@@ -48,6 +48,7 @@ class Transport(ABC):
         traffic: What was counted, by peer.
         noticed: Records of what happened, until the driver takes them.
         due: When `poll` has something to give by itself, or None.
+        began_s: When its participant began: second 0 of the faults that look at the clock.
         journal: Where what passes is written down, if it is.
 
     A driver calls `wait` when there is nothing to do, and `poll` for what has arrived meanwhile. Times are seconds on
@@ -58,6 +59,7 @@ class Transport(ABC):
     """
 
     due: float | None = None
+    began_s: float = 0.0
     journal: Journal | None = None
 
     def __init__(self, name: str) -> None:

@@ -32,16 +32,15 @@ def entries_of(entries: Iterable[Entry], episode: int) -> Iterator[Entry]:
         episode: From 0.
     """
     early: list[bytes] = []
-    now_s, looked, began = 0.0, False, False
+    now_s, began = 0.0, False
     for entry in entries:
         if type(entry) is Polled:
             frames = [frame for frame in entry.frames if _concerns(read_written(frame).message, episode)]
             now_s = entry.now_s
-            if began or not looked:  # the time since the beginning is counted from the first look
-                yield Polled(now_s, entry.at_s, frames if began else [])
-            if not began:
+            if began:
+                yield Polled(now_s, entry.at_s, frames)
+            else:
                 early += frames
-            looked = True
         elif type(entry) is Turn:
             now_s = entry.now_s
             if entry.call == "start" or (began and entry.call == "expire"):

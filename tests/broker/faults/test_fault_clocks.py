@@ -24,7 +24,7 @@ GIVE_UP_S = 60.0
 
 @dataclass
 class Outcome:
-    """What came of the messages; times are seconds since the receiver first listened."""
+    """What came of the messages; times are seconds since the receiver began."""
 
     handed_over_s: list = field(default_factory=list)
     records: list = field(default_factory=list)
@@ -43,8 +43,9 @@ def play():
         number_anew()
         run.faults = faults
         a, b = run.open(A, B), run.open(B, A)
-        found, ear, began_at = Outcome(), b.transport, time.monotonic()
-        while not ear.poll(time.monotonic()):  # its clock begins to count, and the way is open
+        found, ear = Outcome(), b.transport
+        began_at = ear.began_s = time.monotonic()
+        while not ear.poll(time.monotonic()):  # the way is open
             a.transport.send(envelope(A, B, Hello(0, wants_reply=False)))
             ear.wait(0.01)
         for number in range(MESSAGES):

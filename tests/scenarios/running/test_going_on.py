@@ -252,16 +252,26 @@ def test_faults_that_were_added_and_healed_strike_the_same_messages_when_a_simul
     assert found.faults_applied > 0
 
 
-@pytest.mark.parametrize("of", ["round", "episode"])
-def test_a_stale_fault_that_was_added_strikes_the_same_messages_in_the_scenario_that_was_played(
-    folders: Callable[[], RunFolder], of: str
+@pytest.mark.parametrize(
+    "added",
+    [
+        {"kind": "stale", "of": "round", "probability": 0.7},
+        {"kind": "stale", "of": "episode", "probability": 0.7},
+        {"kind": "duty-cycle", "period_s": 1.3, "on_s": 0.2, "offset_s": 0.7},
+        {"kind": "isolate", "agents": ["agent-1"], "seconds": [1.7, 2.3]},
+    ],
+    ids=lambda added: "-".join(map(str, added.values())),
+)
+def test_a_fault_that_was_added_strikes_the_same_messages_in_the_scenario_that_was_played(
+    folders: Callable[[], RunFolder], added: dict[str, Any]
 ) -> None:
-    live, again = folders(), folders()
-    order = {"add": {"kind": "stale", "of": of, "probability": 0.7}}
-    expected = go("simulate", scenario_of(), live, until=4, order=order)
+    """Time passes before it is added, and no message has met a fault until then."""
+    stop = {"kind": "stop", "participants": ["environment"], "at_episodes": [2], "for_s": 1.9}
+    live, again, scenario = folders(), folders(), scenario_of([stop], exchange__patience_s=0.5)
+    expected = go("simulate", scenario, live, until=4, order={"add": added})
     with read_store(live.store) as store:
-        played = as_played(scenario_of(), store.live_faults())
-    assert expected.faults_applied > 0
+        assert sum(count.hits for count in store.fault_counts() if count.fault == added["kind"]) > 0
+        played = as_played(scenario, store.live_faults())
     assert figures(go("simulate", played, again)) == figures(expected)
 
 
