@@ -170,7 +170,8 @@ class MqttConfig(Model):
         default=30,
         ge=0,
         le=86400,
-        description="Age at which an MQTT 5 broker throws a share away that nobody fetched; 0 for never.",
+        description="Age at which an MQTT 5 broker throws a share away that nobody fetched; 0 for never. An agent that "
+        "was away for so long has the run go back to the last common episode.",
     )
     will_delay_s: int = Field(
         default=5,

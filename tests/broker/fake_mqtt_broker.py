@@ -52,6 +52,7 @@ class Manner:
     Attributes:
         refuses: Reason in the CONNACK.
         properties: Of the CONNACK.
+        knows_session: Whether the CONNACK says that the client's session was kept.
         ends_at_once: Reason of a DISCONNECT right behind the CONNACK, or None.
         ends_unsubscribed: Reason of a DISCONNECT in place of an answer to the subscription, or None.
         grants: What every subscription is answered with, or None for what was asked.
@@ -62,6 +63,7 @@ class Manner:
 
     refuses: int = 0
     properties: bytes = b""
+    knows_session: bool = False
     ends_at_once: int | None = None
     ends_unsubscribed: int | None = None
     grants: int | None = None
@@ -146,7 +148,7 @@ class FakeBroker:
         body, kind = stream.read(size), first[0] >> 4
         if kind == CONNECT:
             properties = length(len(manner.properties)) + manner.properties
-            self._wire.sendall(packet(0x20, bytes([0, manner.refuses]) + properties))
+            self._wire.sendall(packet(0x20, bytes([manner.knows_session, manner.refuses]) + properties))
             if manner.ends_at_once is not None:
                 self._wire.sendall(packet(0xE0, bytes([manner.ends_at_once, 0])))
             return not manner.refuses and manner.ends_at_once is None

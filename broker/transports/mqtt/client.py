@@ -54,6 +54,7 @@ class MqttClient(aiomqtt.Client):
     Attributes:
         ready: Whether it may publish: connected and subscribed.
         offer: What the broker said when it took the connection.
+        heard_at: When something last came from the broker, by the loop's clock.
         session_kept: Whether the broker still knew the client's session when it took the connection.
         words: What it added to its last refusal, to stand behind the reason.
 
@@ -77,6 +78,7 @@ class MqttClient(aiomqtt.Client):
         self.ready = False
         self.offer, self.words = Offer(), ""
         self.session_kept = False
+        self.heard_at = self._loop.time()
         self._hear, self._hear_again, self._relieved, self._refused = hear, hear_again, relieved, refused
         self._is_v5 = options["protocol"] is aiomqtt.ProtocolVersion.V5
         self._inbox = PacketStream(has_properties=self._is_v5)
@@ -223,6 +225,8 @@ class MqttClient(aiomqtt.Client):
     def _take_in(self, data: bytes) -> bool:
         """Hear the frames in what was read; True when enough has come, or no more will."""
         frames = self._frames
+        if data:
+            self.heard_at = self._loop.time()
         try:
             for packet, is_frame in self._inbox.packets(data):
                 if is_frame:

@@ -69,6 +69,7 @@ class Who:
         packet_bytes: The largest packet that anybody in the run writes.
         qos: The highest quality of service it publishes with.
         is_confirmed: Whether all that it hears and says is sent again until somebody has it.
+        expires_after_s: How long a broker keeps for it what it has not heard; infinite: as long as its session.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Who:
     packet_bytes: int
     qos: int
     is_confirmed: bool
+    expires_after_s: float
 
 
 class MqttConnection:
@@ -128,6 +130,7 @@ class MqttConnection:
         self._joined = False
         self._connected_at: float | None = None
         self._broken_at: float | None = None
+        self._silent_since = 0.0
         self._broken_off: Address | None = None
         self._gone_s, self._looked_at = 0.0, 0.0
         self._pause_s, self._fights = config.reconnect_s, 0
@@ -327,9 +330,10 @@ class MqttConnection:
     def _welcome(self, client: MqttClient) -> None:
         client.begin()
         if self._broken_at is not None:
-            gone_s = self._loop.time() - self._broken_at
+            now = self._loop.time()
+            gone_s, may_have_expired = now - self._broken_at, now - self._silent_since >= self._who.expires_after_s
             self._notice(EventKind.RECONNECTED, f"connected to {self._brokers.address} again after {gone_s:.1f} s")
-            if not (client.session_kept and self._who.is_confirmed):
+            if may_have_expired or not (client.session_kept and self._who.is_confirmed):
                 text = f"{self._who.name} lost its connection to {self._broken_off}, and what was under way may be lost"
                 self._notice(EventKind.UNDER_WAY_LOST, text)
         self._connected_at, self._joined = self._loop.time(), True
@@ -352,6 +356,7 @@ class MqttConnection:
         if self._connected_at is not None:
             self._face_break(self._loop.time() - self._connected_at, code_of(error))
             self._connected_at, self._broken_at = None, self._loop.time()
+            self._silent_since = self._broken_at if self.client is None else self.client.heard_at
             self._broken_off = self._brokers.address
             self._gone_s, self._looked_at = 0.0, self._broken_at
         elif self._joined:

@@ -22,7 +22,7 @@ from broker.transports.mqtt.unconfirmed import ConfirmedMessage
 from broker.transports.queueing import OutEdge, QueueingTransport, limit_of
 from broker.transports.transport import Traffic
 from broker.wire.codec import Codec
-from broker.wire.messages import LAST_WILL, OBSERVER, Envelope, Message, Metrics, Share, topic
+from broker.wire.messages import ENVIRONMENT, LAST_WILL, OBSERVER, Envelope, Message, Metrics, Share, topic
 from broker.wire.records import EventKind, EventRecord, pack
 
 _LOOK_EVERY_S = 0.05
@@ -216,7 +216,13 @@ class MqttTransport(QueueingTransport[_Topic]):
             frame_bytes + longest + _HEAD_BYTES,
             max((edge.qos for edge in self._edges.values()), default=0),
             is_confirmed=all(edge.qos for edge in self._edges.values()),
+            expires_after_s=config.mqtt.message_expiry_s or math.inf if self._hears_shares(peers) else math.inf,
         )
+
+    def _hears_shares(self, peers: Sequence[str]) -> bool:
+        """Whether anything that it hears expires."""
+        others = (ENVIRONMENT, OBSERVER)
+        return self.name not in others and any(peer not in others for peer in peers)
 
     def _will(self) -> tuple[str, bytes]:
         """What the broker publishes if this participant is gone without goodbye.

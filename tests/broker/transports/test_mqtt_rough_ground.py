@@ -20,7 +20,7 @@ from fake_mqtt_broker import (
 from broker.config import TransportConfig
 from broker.errors import Unreachable, UserError
 from broker.transports.mqtt.transport import MqttTransport
-from broker.wire.messages import OBSERVER, Stop
+from broker.wire.messages import ENVIRONMENT, OBSERVER, Stop
 from broker.wire.records import EventKind
 
 
@@ -218,6 +218,31 @@ def names(monkeypatch):
         return asked
 
     return answer_with
+
+
+@pytest.mark.parametrize(
+    ("away_s", "settings", "lost"),
+    [
+        (29.0, {}, False),
+        (31.0, {}, True),
+        (31.0, {"message_expiry_s": 60}, False),
+        (31.0, {"message_expiry_s": 0}, False),
+        (31.0, {"peers": (ENVIRONMENT,)}, False),
+        (31.0, {"peers": (ENVIRONMENT, "b")}, True),
+    ],
+)
+def test_who_comes_back_to_its_session_so_late_that_shares_have_expired_says_so(call, away_s, settings, lost):
+    ear, _ = call(Manner(ends_after=1), Manner(knows_session=True), qos=1, **settings)
+    ear.transport._client.heard_at -= away_s
+    ear.transport.send(envelope("a", settings.get("peers", ("b",))[0], Stop("is not confirmed")))
+    kinds = []
+
+    def is_back():
+        kinds.extend(event.kind for event in noticed(ear.transport))
+        return EventKind.RECONNECTED in kinds
+
+    listen_until(is_back, ear)
+    assert (EventKind.UNDER_WAY_LOST in kinds) == lost
 
 
 @pytest.mark.parametrize("failure", [socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_SYSTEM])
