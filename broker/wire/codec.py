@@ -19,6 +19,7 @@ from msgspec import structs
 from broker.errors import FrameRejected
 from broker.wire.arrays import layouts
 from broker.wire.identity import Identity
+from broker.wire.known_edges import KnownEdges, edge_prefix
 from broker.wire.messages import VERSION, Action, Envelope, Hello, Share, Timestep, topic
 
 _SHOWN = 80
@@ -58,10 +59,12 @@ class Codec:
         self.write = _write
         self._decode = _read
         self._edges: set[tuple[str, str]] = set()
+        self._known: KnownEdges | None = None  # made for the first frame that is refused: most codecs meet none
 
     def allow(self, source: str, destination: str) -> None:
         """Accept frames of this edge; those of edges never named are refused."""
         self._edges.add((source, destination))
+        self._known = None
 
     def prefix(self, source: str, destination: str) -> bytes:
         """The bytes with which every frame of an edge of this run begins."""
@@ -118,10 +121,10 @@ class Codec:
 
     def edge_of(self, frame: bytes) -> tuple[str, str] | None:
         """The edge a frame claims to travel on, or None when it is not one of the allowed."""
-        for source, destination in self._edges:
-            if frame.startswith(self.prefix(source, destination)):
-                return source, destination
-        return None
+        if self._known is None:
+            self._known = KnownEdges(self.run, self._edges)
+        known = self._known.of_frame(frame)
+        return None if known is None else (known.source, known.destination)
 
     def _hello_of_another_version(self, frame: bytes) -> Envelope | None:
         """HELLO of an in-edge in messages of another version, which stands in its identity; None for anything else."""
@@ -159,12 +162,6 @@ def read_written(frame: bytes) -> Envelope:
         return _read(frame)
     except (msgspec.DecodeError, RecursionError) as error:
         raise FrameRejected(str(error)) from None
-
-
-def edge_prefix(run: str, source: str, destination: str) -> bytes:
-    """The bytes with which every frame of an edge begins."""
-    length = len(Envelope.__struct_fields__) + 1
-    return bytes([0x90 + length]) + b"".join(map(msgspec.msgpack.encode, (VERSION, run, source, destination)))
 
 
 def _foreign(*edge: str) -> str:

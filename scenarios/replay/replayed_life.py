@@ -18,7 +18,8 @@ from broker.participants.link import LinkConfig
 from broker.transports.faulty import FaultyTransport
 from broker.transports.journal import Closed, Entry, Polled, Sent, Turn
 from broker.transports.transport import Transport
-from broker.wire.codec import Codec, edge_prefix, read_written
+from broker.wire.codec import Codec, read_written
+from broker.wire.known_edges import edge_prefix
 from broker.wire.messages import OBSERVER, Envelope
 from broker.wire.records import Record
 from scenarios.replay.differences import called, difference

@@ -17,7 +17,7 @@ from broker.errors import UserError
 from broker.run_name import every_run
 from broker.servers.forwarder import start_forwarder
 from broker.transports.zeromq.forwarded import SUBSCRIBED, ForwardedTransport, subscribe_address
-from broker.wire.codec import edge_prefix
+from broker.wire.known_edges import edge_prefix
 from broker.wire.messages import Envelope, Stop
 
 pytestmark = pytest.mark.processes

@@ -19,9 +19,11 @@ from message_cases import action_of, timestep_of
 
 import broker
 from broker.errors import FrameRejected
+from broker.wire import known_edges
 from broker.wire.arrays import pack
-from broker.wire.codec import Codec, edge_prefix
+from broker.wire.codec import Codec
 from broker.wire.identity import Identity
+from broker.wire.known_edges import edge_prefix
 from broker.wire.messages import (
     SEQUENCE_LIMIT,
     Action,
@@ -569,6 +571,25 @@ def test_the_edge_of_a_refused_frame_is_told_if_it_is_one_of_ours():
     assert codec.edge_of(frame_of(Stop("x"))[:-1]) == (SOURCE, DESTINATION)
     assert codec.edge_of(b"garbage") is None
     assert codec.edge_of(b"") is None
+
+
+def test_an_edge_that_is_allowed_later_is_told_too():
+    codec = the_codec()
+    frame = Codec(RUN, 1 << 20).encode(Envelope(RUN, "later", DESTINATION, 0, Stop("x")))
+    assert codec.edge_of(frame) is None
+    codec.allow("later", DESTINATION)
+    assert codec.edge_of(frame) == ("later", DESTINATION)
+
+
+def test_beginnings_of_edges_are_made_once_however_many_frames_are_refused(monkeypatch):
+    made, codec = [], Codec(RUN, 1 << 20)
+    monkeypatch.setattr(known_edges, "edge_prefix", lambda *edge: made.append(edge) or edge_prefix(*edge))
+    for number in range(50):
+        codec.allow(f"agent-{number}", DESTINATION)
+    assert made == []
+    for _ in range(20):
+        refusal(b"garbage", codec)
+    assert len(made) <= 50 + 1
 
 
 def test_a_frame_that_only_begins_like_an_edge_is_blamed_on_nobody():

@@ -1,12 +1,11 @@
-"""Which frames a forwarder knows: those of the graph, in one run or in every run of a scenario."""
+"""Which frames are known: those of the graph, in one run or in every run of a scenario."""
 
 from __future__ import annotations
 
 import pytest
 
 from broker.run_name import ID_LENGTH, every_run, new_run_name
-from broker.servers.known_edges import KnownEdge, KnownEdges
-from broker.wire.codec import edge_prefix
+from broker.wire.known_edges import KnownEdge, KnownEdges, edge_prefix
 
 EDGES = [("a", "b"), ("b", "a"), ("a", "agent-10")]
 FOREIGN = [("a", "c"), ("c", "a"), ("a", "agent-1"), ("a", "agent-100")]
