@@ -8,7 +8,7 @@ what is sent passes the faults untouched.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from broker.errors import UserError
@@ -19,6 +19,8 @@ from broker.wire.codec import Codec
 from broker.wire.messages import OBSERVER
 
 if TYPE_CHECKING:
+    from broker.faults import Judge
+    from broker.faults.config import FaultConfig
     from broker.participants.link import LinkConfig
     from broker.security.curve import CurveKeys
 
@@ -58,11 +60,22 @@ def _judged(link: LinkConfig) -> Callable[[Transport], Transport]:
     Raises:
         ScenarioError: Two faults have one name.
     """
-    from broker.faults import Judge  # noqa: PLC0415 - 15 MB with pydantic, for those that meet faults alone
+    # 15 MB with pydantic, for those that meet faults alone
     from broker.transports.faulty import FaultyTransport  # noqa: PLC0415
 
-    judge = Judge(link.faults, link.seed, link.episodes_before)
+    judge = make_judge(link, link.faults)
     return lambda transport: FaultyTransport(transport, judge)
+
+
+def make_judge(link: LinkConfig, faults: Sequence[FaultConfig]) -> Judge:
+    """What gives the messages of a participant their verdicts.
+
+    Raises:
+        ScenarioError: Two faults have one name.
+    """
+    from broker.faults import Judge  # noqa: PLC0415 - see `connect`
+
+    return Judge(faults, link.seed, link.episodes_before, link.longest_episode)
 
 
 def refitted(link: LinkConfig, transport: Transport, faults: str) -> Transport:
@@ -78,13 +91,12 @@ def refitted(link: LinkConfig, transport: Transport, faults: str) -> Transport:
     """
     from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - see `connect`
 
-    from broker.faults import Judge  # noqa: PLC0415
     from broker.faults.config import FaultConfig  # noqa: PLC0415
     from broker.transports.faulty import FaultyTransport  # noqa: PLC0415
 
     in_force: TypeAdapter[tuple[FaultConfig, ...]] = TypeAdapter(tuple[FaultConfig, ...])
     try:
-        judge = Judge(in_force.validate_json(faults), link.seed, link.episodes_before)
+        judge = make_judge(link, in_force.validate_json(faults))
     except ValidationError as error:
         msg = f"{link.name} was told of faults that make no sense: {error}"
         raise UserError(msg) from None

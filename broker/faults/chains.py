@@ -18,8 +18,8 @@ from broker.wire.messages import MessageName
 Chain = tuple[str, str, str, str]
 """Name of the fault, source, destination and kind of the messages."""
 
-_LONGEST = 100_000
-"""Numbers come from outside; a forged one must not make anybody count to it. No episode is as long."""
+LONGEST_EPISODE = 100_000
+"""Messages of a kind on an edge, where nobody says how many there are."""
 
 
 class Chains:
@@ -27,10 +27,13 @@ class Chains:
 
     Args:
         seed: The scenario's.
+        longest_episode: How many messages of a kind an edge carries in an episode at most. Numbers come from outside: a
+            forged one must not make anybody count to it.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, longest_episode: int = LONGEST_EPISODE) -> None:
         self._seed = seed
+        self._last = longest_episode - 1
         self._states: dict[Chain, tuple[int, list[float]]] = {}
 
     def score(self, config: Correlated, chain: Chain, message: MessageName) -> float:
@@ -55,7 +58,7 @@ class Chains:
         first: Callable[[float], float],
         step: Callable[[float, float], float],
     ) -> float:
-        episode, number = message.episode, min(max(message.number, 0), _LONGEST)
+        episode, number = message.episode, min(max(message.number, 0), self._last)
         of, states = self._states.get(chain, (episode, []))
         if of != episode:
             states = []

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from broker.errors import ScenarioError
 from broker.faults.case import Case
-from broker.faults.chains import Chains
+from broker.faults.chains import LONGEST_EPISODE, Chains
 from broker.faults.config import (
     CONTENT,
     ClockOffsetConfig,
@@ -67,15 +67,23 @@ class Judge:
         faults: In the order in which they apply.
         seed: What draws derive from.
         episodes_before: Draws are named by episodes counted on from there; windows in episodes are those of the run.
+        longest_episode: How many messages of a kind an edge carries in an episode at most.
 
     Raises:
         ScenarioError: Two faults have one name.
     """
 
-    def __init__(self, faults: Sequence[FaultConfig], seed: int, episodes_before: int = 0) -> None:
+    def __init__(
+        self,
+        faults: Sequence[FaultConfig],
+        seed: int,
+        episodes_before: int = 0,
+        longest_episode: int = LONGEST_EPISODE,
+    ) -> None:
         self._seed = seed
         self._episodes_before = episodes_before
-        self._chains = Chains(seed)
+        self._longest_episode = longest_episode
+        self._chains = Chains(seed, longest_episode)
         self._links: defaultdict[tuple[str, str, str], Link] = defaultdict(Link)
         self._faults = [Examining(name_of_fault(fault), fault, has_window(fault)) for fault in faults]
         self._matching: dict[tuple[str, str, str], list[Examining]] = {}
@@ -99,9 +107,11 @@ class Judge:
             self._matching[key] = matching
         return matching
 
-    def repeats(self, source: str, destination: str) -> bool:
-        """Whether a fault may put shares of this edge in the place of later ones, before its window begins, too."""
-        return any(isinstance(fault.config, StaleConfig) for fault in self.examining(source, destination, "share"))
+    def repeats(self, source: str, destination: str, share: MessageName) -> bool:
+        """Whether a fault may put a share of this edge in the place of a later one, before its window begins, too."""
+        return 0 <= share.number < self._longest_episode and any(
+            isinstance(fault.config, StaleConfig) for fault in self.examining(source, destination, share.kind)
+        )
 
     def looks(
         self, source: str, destination: str, message: MessageName, at_s: float = 0.0, size_bytes: int = 0

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 
 from broker.addresses import parse_address
 from broker.config import JoiningConfig, TransportConfig
+from broker.faults.chains import LONGEST_EPISODE
 from broker.faults.config import FaultConfig
 from broker.model import Model
 from broker.wire.identity import Identity
@@ -59,6 +60,12 @@ class LinkConfig(Model):
         ge=0,
         description="Training episodes that the policy it starts from has learned from: draws are named by episodes "
         "counted on from there.",
+    )
+    longest_episode: int = Field(
+        default=LONGEST_EPISODE,
+        ge=1,
+        description="How many timesteps, actions or shares an edge carries in an episode at most: a higher number is "
+        "forged.",
     )
     transport: TransportConfig
     joining: JoiningConfig

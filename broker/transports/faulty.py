@@ -140,7 +140,7 @@ class FaultyTransport(Transport):
                 self._note(look, source, name)
             if look.after != verdict:
                 verdict, holder = look.after, look.fault
-        if isinstance(original, Share) and self._judge.repeats(source, self.name):
+        if isinstance(original, Share) and self._judge.repeats(source, self.name, name):
             self._earlier.keep(source, original)
         fate = fate_of(verdict, corrupted=body is not original)
         if fate is Fate.CORRUPTED and (reason := refusal(body)):

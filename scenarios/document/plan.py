@@ -173,6 +173,7 @@ class Plan:
             peers=peers,
             seed=scenario.stream_seed,
             episodes_before=scenario.episodes_before,
+            longest_episode=max(self.steps + 1, scenario.learning.rounds),
             transport=self._transport,
             joining=scenario.joining,
             faults=scenario.message_faults,

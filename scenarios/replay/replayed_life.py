@@ -8,10 +8,9 @@ from functools import partial
 
 from agent_node.build import make_agent
 from agent_node.config import AgentConfig
-from broker.driving.connect import refitted
+from broker.driving.connect import make_judge, refitted
 from broker.driving.driver import Driver
 from broker.errors import ForetellError
-from broker.faults import Judge
 from broker.participants.checkpoint import State
 from broker.participants.life import ParticipantLife
 from broker.participants.link import LinkConfig
@@ -65,7 +64,7 @@ def recorded_way(link: LinkConfig) -> tuple[RecordedTransport, Transport]:
     recorded = RecordedTransport(link.name, Codec(link.run, link.transport.max_message_bytes))
     if not link.faults:
         return recorded, recorded
-    return recorded, FaultyTransport(recorded, Judge(link.faults, link.seed, link.episodes_before))
+    return recorded, FaultyTransport(recorded, make_judge(link, link.faults))
 
 
 class ReplayedLife:

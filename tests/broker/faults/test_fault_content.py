@@ -237,6 +237,8 @@ def test_shares_are_kept_where_a_fault_repeats_them_alone(pair):
     each = pair("memory", stale, fault("nan", probability=0.0), fault("stale", name="other", source="c"))
     say_and_hear(each, *((episode, 0) for episode in range(20)))
     assert [*each.b.transport._earlier._shares["a"]] == [17, 18, 19]
+    say_and_hear(each, (19, 1 << 40), (19, -1))
+    assert [*each.b.transport._earlier._shares["a"][19]] == [0]
     none = pair("memory", fault("nan", probability=0.0), fault("stale", source="c"))
     say_and_hear(none, (0, 0))
     assert none.b.transport._earlier._shares == {}

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy import stats
 
+from broker.faults import chains
 from broker.faults.verdicts import LOST, UNTOUCHED
+from broker.wire.messages import MessageName
 
 N = 4000
 SHAPES = {
@@ -224,10 +226,17 @@ def test_the_same_messages_have_the_same_fates_in_whatever_order_they_come(kinds
     assert {message: other.judge(*message) for message in messages} == fates
 
 
-def test_a_forged_number_does_not_make_anybody_count_to_it():
-    for number in (2**40, -3):
-        name = shares(1)[0]._replace(number=number)
-        assert verdicts(fault("delay", delay_s=CORRELATED), [name])[0][0] >= 0
+@pytest.mark.parametrize(
+    "config", [fault("delay", delay_s=CORRELATED), fault("gilbert-elliott")], ids=["correlated", "bursts"]
+)
+def test_a_forged_number_does_not_make_anybody_count_beyond_the_longest_episode(monkeypatch, config):
+    drawn = []
+    monkeypatch.setattr(chains, "uniform", lambda *name: drawn.append(name) or 0.5)
+    judge = Judge([config], 1, longest_episode=20)
+    for episode in range(3):
+        for number in (2**40, -3, 20, 19):
+            judge.judge("a", "b", MessageName("share", episode, number, 0))
+    assert len(drawn) == 3 * 20
 
 
 @pytest.mark.parametrize(

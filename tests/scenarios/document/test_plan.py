@@ -15,6 +15,7 @@ from broker.errors import ScenarioError, UserCodeFailed
 from broker.wire.messages import ENVIRONMENT, OBSERVER
 from env_service.config import ServiceConfig
 from scenarios.document import planning
+from scenarios.document.loading import load_scenario
 from scenarios.document.needs import needs_of
 from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
@@ -390,3 +391,10 @@ def test_faults_that_may_strike_are_planned():
 def test_an_algorithm_that_shares_nothing_is_compared_under_faults_of_shares():
     lie = {"kind": "byzantine", "probability": 1.0, "lie": "uniform"}
     make_plan(scenario(faults=[DROP, lie], algorithm={"name": "independent"}))
+
+
+@pytest.mark.parametrize(("rounds", "longest"), [(3, 21), (50, 50)])
+def test_each_participant_is_told_how_many_messages_an_episode_has_at_most(rounds, longest):
+    plan = make_plan(load_scenario("exchange-quick", {"learning.rounds": rounds, "environment.steps": 20}))
+    links = [plan.agent("agent-0", WIRING).link, plan.environment(WIRING).link]
+    assert [link.longest_episode for link in links] == [longest, longest]
