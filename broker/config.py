@@ -12,6 +12,7 @@ from broker.model import LONGEST_S, Model
 
 __all__ = [
     "LONGEST_KEEPALIVE_S",
+    "MOST_TEXT_BYTES",
     "JoiningConfig",
     "Model",
     "MqttConfig",
@@ -23,6 +24,8 @@ __all__ = [
 
 LONGEST_KEEPALIVE_S = 65_535
 """More has no room in MQTT's CONNECT."""
+MOST_TEXT_BYTES = 65_535
+"""Of one text in MQTT: a name, a password, a topic."""
 
 
 class JoiningConfig(Model):
@@ -126,7 +129,6 @@ class MqttConfig(Model):
     )
     username: str = Field(
         default="",
-        max_length=65535,
         description="Under which name everybody connects to a broker that has accounts of its own; empty: the keys of "
         "the run say who is who, or nobody asks.",
     )
@@ -137,7 +139,7 @@ class MqttConfig(Model):
     )
     password_variable: str = Field(
         default="",
-        pattern="[A-Za-z0-9_]*",
+        pattern="^[A-Za-z0-9_]*$",
         description="Environment variable that holds the password of `username` instead, on every host of the run.",
     )
     broker: Literal["auto", "mosquitto", "amqtt"] = Field(
@@ -194,6 +196,15 @@ class MqttConfig(Model):
                 "expected no username: a broker that the run starts itself knows no accounts; name an address"
             )
         return self
+
+    @field_validator("username")
+    @classmethod
+    def _username_fits_into_connect(cls, username: str) -> str:
+        size = len(username.encode(errors="surrogatepass"))
+        if size > MOST_TEXT_BYTES:
+            msg = f"expected at most {MOST_TEXT_BYTES} bytes in UTF-8, found {size}"
+            raise ValueError(msg)
+        return username
 
     @field_validator("address")
     @classmethod

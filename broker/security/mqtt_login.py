@@ -9,11 +9,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from broker.config import MqttConfig
+from broker.config import MOST_TEXT_BYTES, MqttConfig
 from broker.errors import UserError
 from broker.security.mqtt_access import MqttCredentials, refuse_if_open_to_others
-
-_MOST_BYTES = 65_535  # of MQTT
 
 
 def read_mqtt_login(config: MqttConfig) -> MqttCredentials | None:
@@ -43,7 +41,7 @@ def _problem(password: str) -> str:
     if not password:
         return "nothing"
     try:
-        return f"more than {_MOST_BYTES} bytes" if len(password.encode()) > _MOST_BYTES else ""
+        return f"more than {MOST_TEXT_BYTES} bytes" if len(password.encode()) > MOST_TEXT_BYTES else ""
     except UnicodeEncodeError:
         return "bytes that are no UTF-8"
 
@@ -52,7 +50,7 @@ def _first_line(path: Path) -> str:
     try:
         with path.open("rb") as file:
             refuse_if_open_to_others(path, os.fstat(file.fileno()).st_mode)
-            return file.readline(_MOST_BYTES + 2).rstrip(b"\r\n").decode(errors="surrogateescape")
+            return file.readline(MOST_TEXT_BYTES + 2).rstrip(b"\r\n").decode(errors="surrogateescape")
     except FileNotFoundError:
         msg = f"expected the MQTT broker's password in {path} (transport.mqtt.password_file), found no such file"
     except OSError as error:

@@ -64,6 +64,13 @@ def test_all_addresses_of_a_document_are_kept_with_brackets_and_its_host_without
         ({"address": "mqtt://127.0.0.1:1", "password_variable": "P"}, {}, "expected a username"),
         ({"username": "me"}, {}, "name an address"),
         (
+            {"address": "mqtt://127.0.0.1:1", "username": "ö" * 32_768},
+            {},
+            "expected at most 65535 bytes in UTF-8, found 65536",
+        ),
+        ({"address": "mqtt://127.0.0.1:1", "username": "me", "password_variable": "A B=C!"}, {}, "pattern"),
+        ({"address": "mqtt://127.0.0.1:1", "username": "me", "password_variable": "A\n"}, {}, "pattern"),
+        (
             {"address": "mqtt://127.0.0.1:1", "username": "me", "password_file": "f", "password_variable": "P"},
             {},
             "both",

@@ -13,10 +13,14 @@ import pytest
 import tomli_w
 from pydantic import BaseModel
 
+from agent_node.config import AgentConfig
 from broker.errors import ScenarioError, UserError
+from env_service.config import ServiceConfig
 from scenarios.document.loading import catalogue_names, load_scenario, parse_scenario, parse_settings
 from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
+from scenarios.running.fleet import Fleet
+from scenarios.running.housing import Housing
 
 BASE = """
 name = "base"
@@ -623,3 +627,16 @@ def test_what_is_each_hosts_own_matter_keeps_no_participants_apart(path, value):
 def test_all_else_must_be_the_same_for_all_participants(path, value):
     plain = load_scenario("exchange-quick")
     assert load_scenario("exchange-quick", {path: value}).shared_digest != plain.shared_digest
+
+
+def patterns_in(schema):
+    parts = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
+    found = [schema["pattern"]] if isinstance(schema, dict) and isinstance(schema.get("pattern"), str) else []
+    return found + [pattern for part in parts for pattern in patterns_in(part)]
+
+
+@pytest.mark.parametrize("document", [Scenario, AgentConfig, ServiceConfig, Fleet, Housing])
+def test_every_pattern_of_a_document_speaks_of_the_whole_text(document):
+    found = patterns_in(document.model_json_schema())
+    assert found
+    assert [pattern for pattern in found if not re.fullmatch(r"\^.*\$", pattern)] == []
