@@ -104,6 +104,7 @@ HARMLESS = {
         "sum(self.by_participant.values())": "megabytes, to warn by",
     },
     "scenarios/results/proof.py": {
+        "sum((count.examined for count in of_fault))": _WHOLE,
         "sum((chances for chances, _ in edges.values()))": _WHOLE,
         "sum((hits for _, hits in edges.values()))": _WHOLE,
         "sum((len(tested) for _, rate, tested in rated if 0 < rate < 1))": _WHOLE,

@@ -15,7 +15,7 @@ from scenarios.document.plan import Plan
 from scenarios.play.along import evaluate_training
 from scenarios.results.folder import RunFolder
 from scenarios.results.observer import Observer, ShowProgress
-from scenarios.results.proof import mismatches
+from scenarios.results.proof import excused, mismatches
 from scenarios.results.summary import Summary
 from scenarios.running.control.run import Interrupted, run
 from scenarios.running.substrate import Way
@@ -70,6 +70,9 @@ def play_to_the_end(
         if summary.complete and evaluated:
             with onlooker.heard("simulate"):
                 evaluate_training(plan, folder, name, onlooker.interrupted, onlooker.tell)
+        if summary.complete:
+            for sentence in excused(plan, folder.store):
+                onlooker.tell(plan.names.tell(sentence))
     finally:
         onlooker.left(observer.returns)
     return summary

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from broker.counting import counted
 from broker.faults.chains import bad_share
@@ -110,7 +110,18 @@ def mismatches_kept(folder: RunFolder) -> list[str]:
 def _mismatches(scenario: Scenario, names: tuple[str, ...], store: Path) -> list[str]:
     with read_store(store) as reader:
         whole = with_live_faults(scenario, reader.live_faults())
-    return [*verify_ledger(whole, store), *_verify_strikes(whole, names, store)]
+    wrong = [met.sentence for met in _unmet(scenario, store) if not met.excuse]
+    return [*verify_ledger(whole, store), *wrong, *_verify_strikes(whole, names, store)]
+
+
+def excused(plan: Plan, store: Path) -> list[str]:
+    """What of a run's faults did not come about for a reason that is no fault of the run, a sentence each.
+
+    Args:
+        plan: What ran, without what was added while it did.
+        store: The run's SQLite file.
+    """
+    return [f"{met.sentence}: {met.excuse}" for met in _unmet(plan.scenario, store) if met.excuse]
 
 
 def verify_ledger(scenario: Scenario, store: Path) -> list[str]:
@@ -125,9 +136,8 @@ def verify_ledger(scenario: Scenario, store: Path) -> list[str]:
         early = reader.early_deliveries(_EARLY_S)
         sentences = _more_ended_than_sent(edges, reader.fates()) if len(reader.lives()) < 2 else []
         dead = reader.deaths()
-    faults, used = scenario.message_faults, [(edge.source, edge.destination) for edge in edges if edge.sent > 0]
-    used += [(to, source) for source, to in used if to in dead and source not in dead]  # the dead told of nothing
-    sentences = [*check(faults, counts), *_aimed_at_nothing(faults, used), *sentences]
+    faults = scenario.message_faults
+    sentences = [*check(faults, counts), *_aimed_at_nothing(faults, _used(edges, dead)), *sentences]
     if early:
         sentences.append(f"{early} delayed messages were handed over before their time")
     return sentences
@@ -215,6 +225,56 @@ def _more_ended_than_sent(edges: Sequence[EdgeRecord], fates: Sequence[EdgeFates
         and edge.sent > 0
         and count + edge.lost > edge.sent + edge.dropped
     ]
+
+
+class _Unmet(NamedTuple):
+    """A fault of messages that had no chance in a whole run; `excuse` is why that need not be wrong."""
+
+    sentence: str
+    excuse: str
+
+
+def _unmet(scenario: Scenario, store: Path) -> list[_Unmet]:
+    """Faults that could strike nothing in the whole run, but for those that are aimed at nothing."""
+    with read_store(store) as reader:
+        live, counts, dead = reader.live_faults(), reader.fault_counts(), reader.deaths()
+        used = _used(reader.edges(), dead)
+    carried = {kind_on(*edge) for edge in used}
+    changed = {change.name for change in live}
+    found = []
+    for position, fault in enumerate(with_live_faults(scenario, live).message_faults):
+        name = name_of_fault(fault)
+        of_fault = [count for count in counts if count.fault == name]
+        if any(count.chances for count in of_fault) or _aimed_at_nothing([fault], used):
+            continue
+        examined = sum(count.examined for count in of_fault)
+        if examined:
+            sentence = f"fault {name}: could strike none of the {counted(examined, 'message')} that it met"
+        else:
+            sentence = f"fault {name}: met no message in the whole run{_window_of(fault)}"
+        if name in changed:
+            excuse = "it was added or healed while the run went on"
+        elif dead:
+            excuse = "agents died, and the others went on without them"
+        elif not carried & set(fault.messages):
+            excuse = f"nobody sent any {' or '.join(fault.messages)}"
+        else:
+            excuse = "those before it had lost or held them all" if examined and position else ""
+        found.append(_Unmet(sentence, excuse))
+    return found
+
+
+def _window_of(fault: FaultConfig) -> str:
+    """Where no message came, as a clause; empty if that was nowhere in particular."""
+    names = ("episodes", "rounds", "steps", "seconds")
+    windows = [f"{name} [{window[0]:.12g}, {window[1]:.12g})" for name in names if (window := getattr(fault, name))]
+    return f"; none came in its window of {' and '.join(windows)}" if windows else ""
+
+
+def _used(edges: Sequence[EdgeRecord], dead: Container[str]) -> list[tuple[str, str]]:
+    """Edges on which messages went; the dead told of none, so theirs are those on which somebody spoke to them."""
+    used = [(edge.source, edge.destination) for edge in edges if edge.sent > 0]
+    return used + [(to, source) for source, to in used if to in dead and source not in dead]
 
 
 def _aimed_at_nothing(faults: Sequence[FaultConfig], used: Sequence[tuple[str, str]]) -> list[str]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from contextlib import closing
 
 import pytest
 from pydantic import TypeAdapter
 from runs import foretell, simulate_here, summary
 
-from broker.errors import ScenarioError
+from broker.errors import LedgerMismatch, ScenarioError
 from broker.faults.config import FaultConfig
 from broker.wire.records import FaultCount
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.document.planning import make_plan
-from scenarios.results.proof import check, verify_ledger
+from scenarios.results.proof import check, excused, mismatches, verify_ledger
 
 SMALL = (
     "--set",
@@ -126,12 +127,91 @@ def test_a_ledger_that_was_tampered_with_does_not_fit(tmp_path):
 
 
 @pytest.mark.long
-def test_a_fault_of_edges_that_carried_nothing_fails_the_run_and_one_whose_window_never_came_does_not(tmp_path):
-    never = 'faults=[{kind="drop",probability=1.0,seconds=[9e5,1e6]}]'
-    assert simulated(tmp_path, "one", "--set", never)["complete"]
+def test_a_fault_of_edges_that_carried_nothing_fails_the_run(tmp_path):
+    simulated(tmp_path, "one")
     aimed = scenario_of('faults=[{kind="drop",probability=0.5,edges=["agent-7->agent-8"]}]')
-    [said] = verify_ledger(aimed, tmp_path / "one" / "run.sqlite")
+    said, *others = verify_ledger(aimed, tmp_path / "one" / "run.sqlite")
     assert re.fullmatch(r"fault drop: none of the \d+ edges that carried share is one it touches", said)
+    assert others == []
+    assert mismatches(make_plan(scenario_of()), tmp_path / "one" / "run.sqlite") == []
+
+
+DEATH = "{kind='crash',participants=['agent-1'],at_episodes=[1]}"
+SHORT = ("--set", "learning.rounds=1", "--set", "learning.hidden=[4]", "--set", "environment.steps=2")
+
+
+@pytest.mark.parametrize(
+    ("faults", "said"),
+    [
+        (
+            '{kind="drop",probability=1.0,seconds=[9e5,1e6]}',
+            "fault drop: met no message in the whole run; none came in its window of seconds [900000, 1000000)",
+        ),
+        (
+            '{kind="duty-cycle",name="radio",period_s=1.0,on_s=0.5,messages=["action"],steps=[1,2],seconds=[5,6]}',
+            "fault radio: met no message in the whole run; none came in its window of steps [1, 2) and seconds [5, 6)",
+        ),
+        (
+            '{kind="stale",of="episode",probability=1.0,episodes=[0,1]}',
+            "fault stale: could strike none of the 6 messages that it met",
+        ),
+        (
+            '{kind="nan",probability=1.0,messages=["action"],episodes=[0,1],steps=[0,1]}',
+            "fault nan: could strike none of the 3 messages that it met",
+        ),
+    ],
+    ids=["seconds", "radio", "stale", "no floats"],
+)
+def test_a_fault_that_had_no_chance_in_the_whole_run_is_not_proven(tmp_path, faults, said):
+    with pytest.raises(LedgerMismatch) as caught:
+        simulate_here(
+            *(tmp_path / "run", "exchange-quick", "--episodes", "2", *SHORT, "--set", "exchange.patience_s=0.5"),
+            *("--set", f"faults=[{faults}]"),
+        )
+    assert caught.value.sentences == [said]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            ['algorithm.name="independent"', 'faults=[{kind="drop",probability=0.5}]'],
+            "fault drop: met no message in the whole run: nobody sent any share",
+        ),
+        (
+            ['faults=[{kind="drop",probability=1.0},{kind="nan",probability=0.5}]'],
+            "fault nan: could strike none of the 12 messages that it met: those before it had lost or held them all",
+        ),
+        (
+            [
+                'recovery.on_crash="degrade"',
+                'service.missing_action="repeat"',
+                f"faults=[{DEATH},{{kind='drop',probability=1.0,source='agent-1',episodes=[1,2]}}]",
+            ],
+            "none came in its window of episodes [1, 2): agents died, and the others went on without them",
+        ),
+    ],
+    ids=["shares nothing", "lost before", "dead"],
+)
+def test_where_no_chance_has_a_good_reason_it_is_told_and_the_run_is_as_asked_for(tmp_path, capsys, settings, said):
+    options = [word for setting in ("exchange.patience_s=0.5", *settings) for word in ("--set", setting)]
+    found = simulate_here(tmp_path / "run", "exchange-quick", "--episodes", "2", *SHORT, *options)
+    assert found["complete"]
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_fault_that_was_added_while_the_run_went_on_may_meet_nothing(tmp_path):
+    simulated(tmp_path, "one")
+    store = tmp_path / "one" / "run.sqlite"
+    plan = make_plan(scenario_of())
+    assert excused(plan, store) == []
+    with closing(sqlite3.connect(store)) as database, database:
+        document = '{"kind": "drop", "name": "storm", "probability": 0.5}'
+        database.execute("INSERT INTO live_faults VALUES ('storm', ?, 3, 3)", (document,))
+    assert mismatches(plan, store) == []
+    assert excused(plan, store) == [
+        "fault storm: met no message in the whole run: it was added or healed while the run went on"
+    ]
 
 
 @pytest.mark.parametrize(
