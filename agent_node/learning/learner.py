@@ -24,7 +24,7 @@ from agent_node.experience.rollout import Batch, Rollout
 from agent_node.learning.algorithm import KEPT, Algorithm, is_kept
 from agent_node.learning.estimators import Estimators, squared_error
 from agent_node.learning.fields import Arrays, ShareShape
-from agent_node.learning.finite import require_finite, require_finite_gradient
+from agent_node.learning.given import require_finite, require_finite_gradient
 from agent_node.learning.network_sizes import Networks, networks_of
 from agent_node.learning.networks import Stack, initial_parameters, widened
 from agent_node.learning.open_round import OpenRound, outgoing_shares
@@ -142,7 +142,8 @@ class Learner:
             partners: Neighbors to exchange with in this round.
 
         Raises:
-            UserCodeFailed: The algorithm raised, or the loss of critic or estimators is not finite.
+            UserCodeFailed: The algorithm raised, what it shares is not what it says, or the loss of critic or
+                estimators is not finite.
         """
         link = self._config.link
         draws = Draws(link.seed, self._name, episode.number, number, link.episodes_before)

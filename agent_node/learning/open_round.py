@@ -11,6 +11,7 @@ from agent_node.experience import masks, samples
 from agent_node.experience.episode import Episode
 from agent_node.learning import consensus
 from agent_node.learning.fields import Arrays, ShareShape
+from agent_node.learning.given import Taking
 from agent_node.learning.round import Loss, Mixed, Round
 from agent_node.learning.shares import ShareFormat
 from broker.arithmetic.chosen import kernels
@@ -109,17 +110,22 @@ def outgoing_shares(
         episode: What the round learns from.
         edges: To each partner.
         share_format: All that crosses an edge.
+
+    Raises:
+        UserCodeRefused: What the algorithm shares is not what its `fields` say.
     """
     algorithm = share_format.algorithm
     exchanging = {partner: edge for partner, edge in edges.items() if edge.rows > 0 and share_format.fields(edge)}
     possible = episode.batch.possible
-    return {
-        partner: share_format.complete(
-            algorithm.share(now, partner, edge),
-            edge,
-            index=episode.index_for(partner),
-            degree=len(exchanging),
-            possible=None if possible is None else now.select(possible, partner),
-        )
-        for partner, edge in exchanging.items()
-    }
+    outgoing = {}
+    for partner, edge in exchanging.items():
+        own = algorithm.share(now, partner, edge)
+        with Taking(now.draws, f"share() of {algorithm.name} for {partner}"):
+            outgoing[partner] = share_format.complete(
+                own,
+                edge,
+                index=episode.index_for(partner),
+                degree=len(exchanging),
+                possible=None if possible is None else now.select(possible, partner),
+            )
+    return outgoing

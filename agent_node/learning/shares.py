@@ -46,8 +46,9 @@ class _Known:
     """What shares of one shape hold; an algorithm is asked once, and not for every share.
 
     Attributes:
-        fields: All of them.
-        names: Theirs.
+        fields: All of them, the algorithm's own first.
+        own_names: Names of the algorithm's own.
+        names: Of all.
         names_of_rows: Of those that have a row per sample.
         described: Name, shape and dtype of each.
         distributions: Names of those that are looked at as one; none unless all have equally many actions.
@@ -55,6 +56,7 @@ class _Known:
     """
 
     fields: tuple[Field, ...]
+    own_names: frozenset[str]
     names: frozenset[str]
     names_of_rows: frozenset[str]
     described: tuple[tuple[str, tuple[int, ...], np.dtype[Any]], ...]
@@ -62,13 +64,15 @@ class _Known:
     others: tuple[Field, ...]
 
     @classmethod
-    def of(cls, fields: tuple[Field, ...]) -> _Known:
-        """What `fields` say."""
+    def of(cls, own: tuple[Field, ...], added: tuple[Field, ...] = ()) -> _Known:
+        """What an algorithm's `own` fields say, and those that are `added` to them."""
+        fields = own + added
         distributions = [each for each in fields if each.kind is Kind.DISTRIBUTION and 0 not in each.shape]
         alike = len({each.shape[-1] for each in distributions}) == 1 and all(len(f.shape) == 2 for f in distributions)
         together = {each.name for each in distributions} if alike else set()
         return cls(
             fields,
+            frozenset(each.name for each in own),
             frozenset(each.name for each in fields),
             frozenset(each.name for each in fields if each.per_sample),
             tuple((each.name, each.shape, _DTYPES[each.kind]) for each in fields),
@@ -78,13 +82,19 @@ class _Known:
 
     def check(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Refuse arrays that are not exactly the fields; see `check_share`."""
-        if arrays.keys() != self.names:
-            msg = f"expected arrays {sorted(self.names)}, found {sorted(arrays)}"
-            raise ProtocolViolation(msg)
+        _check_names(arrays, self.names)
         # Where nothing is wrong with the distributions the others are left to look at; where anything is, a look at
         # each in turn finds what it is.
         for each in self.others if self._distributions_are_sound(arrays) else self.fields:
             _check(arrays[each.name], each)
+
+    def check_form(self, own: object) -> None:
+        """Refuse what is not in form the algorithm's own arrays, whatever numbers are in it."""
+        if not isinstance(own, Mapping):
+            raise ProtocolViolation(f"expected arrays by name, found {type(own).__name__}")
+        _check_names(own, self.own_names)
+        for name, shape, dtype in self.described[: len(self.own_names)]:
+            check_form(name, own[name], shape, dtype)
 
     def _distributions_are_sound(self, arrays: Mapping[str, np.ndarray]) -> bool:
         """Whether all arrays are as described, and a look at all distributions as one finds nothing wrong.
@@ -118,6 +128,7 @@ class ShareFormat:
     agents: int
     masked: bool
     _known: dict[ShareShape, _Known] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _begun: set[ShareShape] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def fields(self, edge: ShareShape) -> tuple[Field, ...]:
         """The algorithm's own; the degree, with parameters; the mask; which samples they are about, if any has rows."""
@@ -126,43 +137,56 @@ class ShareFormat:
     def _of(self, edge: ShareShape) -> _Known:
         known = self._known.get(edge)
         if known is None:
-            known = _Known.of(self._all_fields(edge))
+            own = tuple(self.algorithm.fields(edge))
+            known = _Known.of(own, self._added(own, edge))
             if len(self._known) >= _REMEMBERED_SHAPES:
                 self._known.clear()
             self._known[edge] = known
         return known
 
-    def _all_fields(self, edge: ShareShape) -> tuple[Field, ...]:
-        fields = self.algorithm.fields(edge)
-        if fields and self.algorithm.shares_parameters:
-            fields += (Field(consensus.NAME, Kind.COUNT, (1,), self.agents - 1, per_sample=False),)
-        if fields and self.masked and self.algorithm.models != "self":
+    def _added(self, own: tuple[Field, ...], edge: ShareShape) -> tuple[Field, ...]:
+        """What stands in a share beside the algorithm's own fields."""
+        added: tuple[Field, ...] = ()
+        if own and self.algorithm.shares_parameters:
+            added += (Field(consensus.NAME, Kind.COUNT, (1,), self.agents - 1, per_sample=False),)
+        if own and self.masked and self.algorithm.models != "self":
             bits = (edge.rows, masks.packed_bytes(edge.source_actions))
-            fields += (Field(masks.NAME, Kind.MASK, bits, edge.source_actions),)
-        if any(each.per_sample for each in fields):
+            added += (Field(masks.NAME, Kind.MASK, bits, edge.source_actions),)
+        if any(each.per_sample for each in own + added):
             grid = (samples.packed_bytes(self.positions),)
-            fields += (Field(samples.NAME, Kind.BITS, grid, self.positions, per_sample=False),)
-        return fields
+            added += (Field(samples.NAME, Kind.BITS, grid, self.positions, per_sample=False),)
+        return added
 
     def complete(
         self, own: Arrays, edge: ShareShape, *, index: np.ndarray, degree: int, possible: np.ndarray | None
     ) -> Arrays:
         """A whole share on `edge`.
 
+        The form of every share is looked at, and the numbers of the first on each edge: a look at all of them would
+        take about what the receivers' takes.
+
         Args:
-            own: The algorithm's arrays.
+            own: The algorithm's arrays, as far as one may believe it.
             edge: Where it shall cross.
             index: Positions of the samples that it is about.
             degree: How many partners the sender has in the round.
             possible: (rows, actions) bool, what the sender could do at these samples; None where nothing is masked.
+
+        Raises:
+            ProtocolViolation: `own` is not what the algorithm says that it shares.
         """
-        names, whole = self._of(edge).names, dict(own)
+        known = self._of(edge)
+        known.check_form(own)
+        names, whole = known.names, dict(own)
         if samples.NAME in names:
             whole[samples.NAME] = samples.pack(index, self.positions)
         if consensus.NAME in names:
             whole[consensus.NAME] = consensus.pack(degree)
         if possible is not None and masks.NAME in names:
             whole[masks.NAME] = masks.pack(possible)
+        if (of_any_rows := edge.with_rows(0)) not in self._begun:
+            self.check(whole, edge)
+            self._begun.add(of_any_rows)
         return whole
 
     def names_of_rows(self, edge: ShareShape) -> frozenset[str]:
@@ -202,6 +226,19 @@ def check_share(arrays: Mapping[str, np.ndarray], fields: tuple[Field, ...]) -> 
     _Known.of(fields).check(arrays)
 
 
+def check_form(name: str, found: object, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Refuse what is no array of this shape and dtype.
+
+    Raises:
+        ProtocolViolation: Names it, what was expected and what was found.
+    """
+    if isinstance(found, np.ndarray) and found.shape == shape and found.dtype == dtype:
+        return
+    form = f"{found.shape} {found.dtype}" if isinstance(found, np.ndarray) else type(found).__name__
+    msg = f"{name}: expected {shape} {dtype}, found {form}"
+    raise ProtocolViolation(msg)
+
+
 def count_bits(array: np.ndarray | None, field: Field) -> int:
     """Number of bits set in an array that must be `field` (bits).
 
@@ -220,11 +257,15 @@ def count_bits(array: np.ndarray | None, field: Field) -> int:
     return bits.bit_count()
 
 
-def _check(array: np.ndarray, field: Field) -> None:
-    kind, dtype = field.kind, _DTYPES[field.kind]
-    if array.shape != field.shape or array.dtype != dtype:
-        msg = f"{field.name}: expected {field.shape} {dtype}, found {array.shape} {array.dtype}"
+def _check_names(arrays: Mapping[str, object], names: frozenset[str]) -> None:
+    if arrays.keys() != names:
+        msg = f"expected arrays {sorted(names)}, found {sorted(arrays)}"
         raise ProtocolViolation(msg)
+
+
+def _check(array: np.ndarray, field: Field) -> None:
+    kind = field.kind
+    check_form(field.name, array, field.shape, _DTYPES[kind])
     if kind is Kind.BITS or not array.size:
         return
     if kind is Kind.DISTRIBUTION:

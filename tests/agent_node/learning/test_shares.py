@@ -179,6 +179,56 @@ def test_an_algorithm_is_asked_once_for_each_shape_of_a_share_and_not_for_every_
     assert algorithm.fields(ShareShape(1, 9, 3)) != format_.fields(ShareShape(1, 2, 3))
 
 
+EDGE = ShareShape(2, 2, 3)
+
+
+def own_of_edge() -> Arrays:
+    return {
+        "policy": np.full((2, 2), 0.5, np.float32),
+        "actions": np.zeros(2, np.int32),
+        "anticipation": np.full((2, 3), 1 / 3, np.float32),
+    }
+
+
+def completing(own: Arrays, *, times: int = 1) -> None:
+    algorithm = AnticipationSharing(LearningConfig(), AlgorithmConfig(name="anticipation-sharing"))
+    format_ = ShareFormat(algorithm, 10, 2, masked=False)
+    for arrays in [own_of_edge()] * (times - 1) + [own]:
+        format_.complete(arrays, EDGE, index=np.arange(2), degree=1, possible=None)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda arrays: arrays.pop("policy"), r"^expected arrays \['actions', 'anticipation', 'policy'\], found "),
+        (replace("samples", np.zeros(2, np.uint8)), "^expected arrays .*, found .*'samples'"),
+        (replace("policy", np.full((2, 2), 0.5, np.float64)), r"^policy: expected \(2, 2\) float32, found .* float64$"),
+        (replace("policy", np.full((1, 2), 0.5, np.float32)), r"^policy: .* found \(1, 2\) float32$"),
+        (lambda arrays: arrays.update(policy=[[0.5, 0.5]] * 2), "^policy: .* found list$"),
+    ],
+)
+def test_a_sender_refuses_in_every_share_of_its_own_what_is_not_in_form_what_it_says(
+    change: Callable[[Arrays], None], says: str, times: int
+) -> None:
+    own = own_of_edge()
+    change(own)
+    with pytest.raises(ProtocolViolation, match=says):
+        completing(own, times=times)
+
+
+def test_a_sender_refuses_what_is_no_arrays_at_all() -> None:
+    with pytest.raises(ProtocolViolation, match=r"^expected arrays by name, found NoneType$"):
+        completing(None)  # type: ignore[arg-type]
+
+
+def test_a_sender_looks_at_the_numbers_of_the_first_share_on_an_edge() -> None:
+    own = own_of_edge() | {"policy": np.ones((2, 2), np.float32)}
+    with pytest.raises(ProtocolViolation, match=r"^policy: expected distributions that sum to 1"):
+        completing(own)
+    completing(own, times=2)
+
+
 def test_shapes_that_come_and_go_fill_no_memory() -> None:
     algorithm = Asked(LearningConfig(), AlgorithmConfig(name="anticipation-sharing"))
     format_ = ShareFormat(algorithm, 1000, 2, masked=False)

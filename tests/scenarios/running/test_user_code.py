@@ -17,6 +17,7 @@ from runs import TINY, foretell_afresh, summary
 from thread_nodes import in_threads
 
 from agent_node.algorithms.independent import Independent
+from agent_node.algorithms.value_sharing import ValueSharing
 from broker.errors import UserCodeDied, UserCodeFailed
 from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
@@ -241,6 +242,28 @@ def test_rewards_too_large_to_learn_from_end_the_run_as_a_loss_that_is_not_finit
     assert ended.lives == 1
     assert str(ended.error).startswith(
         "a (agent-0): critic_loss is inf with anticipation-sharing in round 0 of episode 0"
+    )
+
+
+class Mistelling(ValueSharing):
+    """What it shares in agent-1 has, in the last round, another dtype than it says."""
+
+    def share(self, now: Any, neighbor: str, edge: Any) -> Any:
+        own = super().share(now, neighbor, edge)
+        bad = now.draws.agent == "agent-1" and now.draws.round == 1
+        return {name: array.astype(np.float64) for name, array in own.items()} if bad else own
+
+
+@each_way
+def test_a_share_that_is_not_what_its_algorithm_says_ends_the_run_at_its_sender(
+    play: Any, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent_node.build.load_algorithm", lambda _: Mistelling)
+    ended = play(way, lambda *_: None, algorithm__name="value-sharing", learning__rounds=2)
+    assert ended.lives == 1
+    assert str(ended.error).startswith(
+        "b (agent-1): share() of value-sharing for a (agent-0) in round 1 of episode 0: "
+        "advantages: expected (4,) float32, found (4,) float64. "
     )
 
 
