@@ -6,9 +6,12 @@ A package adds one by an entry point of the group `foretell.algorithms` that lea
 
 from __future__ import annotations
 
+from collections import Counter
 from importlib.metadata import EntryPoint, entry_points
+from typing import get_args
 
-from agent_node.learning.algorithm import Algorithm
+from agent_node.learning.algorithm import Algorithm, Modeled
+from agent_node.learning.estimators import Learns, Sees
 from broker.errors import ScenarioError
 
 GROUP = "foretell.algorithms"
@@ -39,7 +42,24 @@ def load_algorithm(name: str) -> type[Algorithm]:
     loaded = EntryPoint(name, BUILT_IN[name], GROUP).load() if name in BUILT_IN else _load_installed(name)
     if not (isinstance(loaded, type) and issubclass(loaded, Algorithm)):
         raise ScenarioError(_PATH, f"expected {name!r} to lead to a subclass of Algorithm, found {loaded!r:.80}")
+    _require_choices(name, loaded)
     return loaded
+
+
+def _require_choices(name: str, algorithm: type[Algorithm]) -> None:
+    """Refuse names and choices that would be taken for others."""
+    chosen: list[tuple[str, str, str, tuple[str, ...]]]
+    chosen = [(f"models of {name!r}", "", algorithm.models, get_args(Modeled))]
+    for each in algorithm.estimators:
+        whose = f"what the estimator {each.name!r} of {name!r}"
+        chosen += [(whose, " sees", each.sees, get_args(Sees)), (whose, " learns", each.learns, get_args(Learns))]
+    for whose, does, found, allowed in chosen:
+        if found not in allowed:
+            raise ScenarioError(_PATH, f"expected one of {', '.join(allowed)} as {whose}{does}, found {found!r:.80}")
+    for estimator, times in Counter(each.name for each in algorithm.estimators).items():
+        if times > 1:
+            problem = f"two estimators of {name!r} are called {estimator!r}: expected a name of its own for each"
+            raise ScenarioError(_PATH, problem)
 
 
 def _load_installed(name: str) -> object:

@@ -19,6 +19,9 @@ from agent_node.learning.networks import Stack
 from broker.arithmetic.chosen import kernels
 from broker.arithmetic.sizes import Sizes
 
+Sees = Literal["state", "transition"]
+Learns = Literal["returns", "rewards"]
+
 
 class Estimator(NamedTuple):
     """What such a network sees and learns.
@@ -30,8 +33,8 @@ class Estimator(NamedTuple):
     """
 
     name: str
-    sees: Literal["state", "transition"]
-    learns: Literal["returns", "rewards"]
+    sees: Sees
+    learns: Learns
 
     def sizes(self, observation_size: int, hidden: tuple[int, ...]) -> Sizes:
         """Of the network, its hidden layers as wide as all others."""

@@ -13,8 +13,8 @@ from agent_node.experience import masks, samples
 from agent_node.learning import consensus
 from agent_node.learning.algorithm import Algorithm
 from agent_node.learning.fields import Arrays, Field, Kind, ShareShape
-from broker.errors import ProtocolViolation
-from broker.wire.arrays import all_finite
+from broker.errors import FrameRejected, ProtocolViolation, ScenarioError
+from broker.wire.arrays import all_finite, describe
 
 SUM_TOLERANCE = 1e-3
 """How far a distribution's sum may be from 1: ten times what float32 rounding gives for 1000 actions."""
@@ -31,6 +31,8 @@ _DTYPES = {
         (Kind.MASK, np.uint8),
     )
 }
+TAKEN = (samples.NAME, consensus.NAME, masks.NAME)
+"""Names of what may stand in a share beside the algorithm's own arrays."""
 HEAD_BYTES = 1024
 """What stands around the arrays in a frame, reckoned generously."""
 _REMEMBERED_SHAPES = 64
@@ -131,13 +133,18 @@ class ShareFormat:
     _begun: set[ShareShape] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def fields(self, edge: ShareShape) -> tuple[Field, ...]:
-        """The algorithm's own; the degree, with parameters; the mask; which samples they are about, if any has rows."""
+        """The algorithm's own; the degree, with parameters; the mask; which samples they are about, if any has rows.
+
+        Raises:
+            ScenarioError: The algorithm's own have names that arrays of a share cannot have.
+        """
         return self._of(edge).fields
 
     def _of(self, edge: ShareShape) -> _Known:
         known = self._known.get(edge)
         if known is None:
             own = tuple(self.algorithm.fields(edge))
+            _require_names(self.algorithm.name, own)
             known = _Known.of(own, self._added(own, edge))
             if len(self._known) >= _REMEMBERED_SHAPES:
                 self._known.clear()
@@ -255,6 +262,27 @@ def count_bits(array: np.ndarray | None, field: Field) -> int:
         msg = f"{field.name}: expected at most {field.limit} bits, found one behind them"
         raise ProtocolViolation(msg)
     return bits.bit_count()
+
+
+def _require_names(algorithm: str, own: tuple[Field, ...]) -> None:
+    """Refuse fields of an algorithm that would stand in each other's place, or cannot be sent.
+
+    Raises:
+        ScenarioError: Says which and why.
+    """
+    problem, seen = "", set[str]()
+    for each in own:
+        if each.name in TAKEN:
+            problem = f'an array "{each.name}", but {", ".join(TAKEN)} are taken: expected another name'
+        elif each.name in seen:
+            problem = f'two arrays "{each.name}": expected a name of its own for each'
+        seen.add(each.name)
+    if problem:
+        raise ScenarioError("algorithm.name", f"fields() of {algorithm} names {problem}")
+    try:
+        describe({each.name: (_DTYPES[each.kind], each.shape) for each in own})
+    except FrameRejected as error:
+        raise ScenarioError("algorithm.name", f"fields() of {algorithm}: {error}") from None
 
 
 def _check_names(arrays: Mapping[str, object], names: frozenset[str]) -> None:

@@ -203,3 +203,58 @@ def test_a_package_cannot_replace_an_algorithm_of_our_own(packages: Path, monkey
     install(packages, block("python"), {"value-sharing": "altruism:Altruism"})
     monkeypatch.syspath_prepend(packages)
     assert "weight" in str(refused(name="value-sharing", settings__weight=0.5))
+
+
+NAMES = """
+
+from agent_node.learning.algorithm import Estimator
+
+class Renamed(Altruism):
+    {body}
+"""
+ARRAYS = "fields = lambda self, edge: tuple(Field(name, Kind.REAL, (edge.rows,)) for name in {names})"
+ESTIMATORS = "estimators = tuple(Estimator(*each) for each in {estimators})"
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        *(
+            (
+                ARRAYS.format(names=("advantages", taken)),
+                f'fields() of altruism names an array "{taken}", but samples, degree, mask are taken: ',
+            )
+            for taken in ("samples", "degree", "mask")
+        ),
+        (
+            ARRAYS.format(names=("advantages", "advantages")),
+            'fields() of altruism names two arrays "advantages": expected a name of its own for each',
+        ),
+        (
+            ARRAYS.format(names=("A2",)),
+            "fields() of altruism: array 'A2' of float32 with shape (640,) cannot be sent: names are up to ",
+        ),
+        (
+            ESTIMATORS.format(estimators=(("team", "state", "returns"), ("team", "transition", "rewards"))),
+            "two estimators of 'broken' are called 'team': expected a name of its own for each",
+        ),
+        (
+            ESTIMATORS.format(estimators=(("team", "states", "returns"),)),
+            "expected one of state, transition as what the estimator 'team' of 'broken' sees, found 'states'",
+        ),
+        (
+            ESTIMATORS.format(estimators=(("team", "state", "reward"),)),
+            "expected one of returns, rewards as what the estimator 'team' of 'broken' learns, found 'reward'",
+        ),
+        ('models = "all"', "expected one of self, neighbors, everyone as models of 'broken', found 'all'"),
+    ],
+)
+def test_names_and_choices_that_an_algorithm_cannot_have_are_refused_when_the_scenario_is_loaded(
+    packages: Path, monkeypatch: pytest.MonkeyPatch, body: str, says: str
+) -> None:
+    install(packages, block("python") + NAMES.format(body=body), {"broken": "broken:Renamed"}, "broken")
+    monkeypatch.syspath_prepend(packages)
+    monkeypatch.delitem(sys.modules, "broken", raising=False)
+    error = refused(name="broken")
+    assert error.path == "algorithm.name"
+    assert error.problem.startswith(says)
