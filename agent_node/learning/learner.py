@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -24,12 +25,12 @@ from agent_node.experience.rollout import Batch, Rollout
 from agent_node.learning.algorithm import KEPT, Algorithm, is_kept
 from agent_node.learning.estimators import Estimators, squared_error
 from agent_node.learning.fields import Arrays, ShareShape
-from agent_node.learning.given import require_finite, require_finite_gradient
+from agent_node.learning.given import Taking, require_finite, require_finite_gradient, require_kept, require_mixed
 from agent_node.learning.network_sizes import Networks, networks_of
 from agent_node.learning.networks import Stack, initial_parameters, widened
 from agent_node.learning.open_round import OpenRound, outgoing_shares
 from agent_node.learning.round import Draws, Mixed, Round
-from agent_node.learning.shares import ShareFormat
+from agent_node.learning.shares import ShareFormat, check_form
 from agent_node.learning.valuing import Valuing
 from agent_node.learning.weights_digest import weights_digest
 from broker.arithmetic.chosen import kernels
@@ -166,7 +167,7 @@ class Learner:
             weights={},
             draws=draws,
             possible=possible,
-            kept=self._kept,
+            kept=MappingProxyType(self._kept),
             rewards=episode.batch.own_rewards,
             estimators=self._estimators.in_round(episode.batch),
         )
@@ -196,7 +197,7 @@ class Learner:
             stale: By partner, the newest of older ones from those missing in this round; mixed, and nothing else.
 
         Raises:
-            UserCodeFailed: The algorithm raised, or its loss or gradient is not finite.
+            UserCodeFailed: The algorithm raised, or what it gives is of another form or not finite.
         """
         batch, known = opened.episode.batch, dict(opened.losses)
         if batch.samples == 0:
@@ -205,6 +206,7 @@ class Learner:
             now, heard = opened.aligned(shares)
             apart = {partner: arrays for partner, arrays in shares.items() if partner not in heard}
             mixed = opened.mix(now, heard, {**stale, **apart} if self._algorithm.shares_parameters else {})
+            require_mixed(now.draws, self._algorithm.name, mixed, batch.samples, self._networks)
             critic = now.critic if mixed.critic is None else mixed.critic
             now = replace(now, critic=critic, advantages=self._advantages(opened, mixed))
             if self._algorithm.critic_waits:
@@ -213,6 +215,8 @@ class Learner:
             self._algorithm.remember(now, heard)
         with self._user_code.calling("loss()"):
             loss = self._algorithm.loss(now, heard)
+            with self._taking(now.draws, "loss()"):
+                check_form("gradient", loss.gradient, now.log_probabilities.shape)
             losses = {name: float(part) for name, part in loss.parts.items()}
             require_finite(now.draws, self._algorithm.name, losses | {"loss": float(loss.total)})
             updated = [self._rows[agent] for agent in (self._name, *now.heard(heard)) if agent in self._rows]
@@ -247,7 +251,9 @@ class Learner:
     def _kept_anew(self) -> Arrays:
         """What the algorithm keeps, as it begins."""
         with self._user_code.calling("keeps()"):
-            return self._algorithm.keeps(self._config.neighbors[self._name], self._critic.parameters[0])
+            kept = self._algorithm.keeps(self._config.neighbors[self._name], self._critic.parameters[0])
+        require_kept(self._name, self._algorithm.name, kept)
+        return kept
 
     def _advantages(self, opened: OpenRound, mixed: Mixed) -> np.ndarray:
         """Advantages (B,) to learn from, after what was mixed has taken its place."""
@@ -259,7 +265,7 @@ class Learner:
             values = self._critic.evaluate([0], batch.observations).outputs[0, :, 0]
             advantages = self._advantages_of(batch, values, mixed.rewards)
         if mixed.advantages is not None:
-            advantages = mixed.advantages
+            advantages = np.ascontiguousarray(mixed.advantages)
         return normalized(advantages) if self._config.learning.normalize_advantages else advantages
 
     def _valued(self, batch: Batch, now: Draws) -> tuple[np.ndarray, dict[str, float]]:
@@ -267,7 +273,7 @@ class Learner:
         if batch.samples == 0:
             return np.zeros(0, np.float32), {}
         passed = self._critic.evaluate([0], batch.observations)
-        targets, values = self._critic_targets(batch), passed.outputs[0, :, 0]
+        targets, values = self._critic_targets(batch, now), passed.outputs[0, :, 0]
         if targets is None:
             targets, advantages = batch.returns, self._advantages_of(batch, values)
         else:
@@ -278,11 +284,19 @@ class Learner:
         require_finite_gradient(now, self._algorithm.name, finite)
         return advantages, losses | of_estimators
 
-    def _critic_targets(self, batch: Batch) -> np.ndarray | None:
+    def _critic_targets(self, batch: Batch, now: Draws) -> np.ndarray | None:
         """(B,), what the critic steps toward where the algorithm says so itself."""
-        now = Valuing(batch, self._networks.critic, self._config.learning.gamma, self._kept)
+        valuing = Valuing(batch, self._networks.critic, self._config.learning.gamma, MappingProxyType(self._kept))
         with self._user_code.calling("critic_targets()"):
-            return self._algorithm.critic_targets(now)
+            targets = self._algorithm.critic_targets(valuing)
+        if targets is None:
+            return None
+        with self._taking(now, "critic_targets()"):
+            check_form("targets", targets, (batch.samples,))
+        return np.ascontiguousarray(targets)
+
+    def _taking(self, now: Draws, call: str) -> Taking:
+        return Taking(now, f"{call} of {self._algorithm.name}")
 
     def _update_critic(
         self, batch: Batch, now: Draws, returns: np.ndarray, passed: Pass | None = None

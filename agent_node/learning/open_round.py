@@ -96,7 +96,7 @@ class OpenRound:
 
     def gradient(self, now: Round, loss: Loss) -> np.ndarray:
         """Gradient (R, B, A) of `loss` by the outputs of the policies."""
-        gradient = kernels.log_softmax_gradient(now.log_probabilities, loss.gradient)
+        gradient = kernels.log_softmax_gradient(now.log_probabilities, np.ascontiguousarray(loss.gradient))
         return gradient if now.possible is None else np.where(now.possible, gradient, np.float32(0))
 
 

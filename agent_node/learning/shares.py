@@ -19,6 +19,7 @@ from broker.wire.arrays import all_finite, describe
 SUM_TOLERANCE = 1e-3
 """How far a distribution's sum may be from 1: ten times what float32 rounding gives for 1000 actions."""
 
+_FLOAT = np.dtype(np.float32)
 _DTYPES = {
     kind: np.dtype(number)
     for kind, number in (
@@ -233,7 +234,7 @@ def check_share(arrays: Mapping[str, np.ndarray], fields: tuple[Field, ...]) -> 
     _Known.of(fields).check(arrays)
 
 
-def check_form(name: str, found: object, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+def check_form(name: str, found: object, shape: tuple[int, ...], dtype: np.dtype[Any] = _FLOAT) -> None:
     """Refuse what is no array of this shape and dtype.
 
     Raises:
@@ -244,6 +245,17 @@ def check_form(name: str, found: object, shape: tuple[int, ...], dtype: np.dtype
     form = f"{found.shape} {found.dtype}" if isinstance(found, np.ndarray) else type(found).__name__
     msg = f"{name}: expected {shape} {dtype}, found {form}"
     raise ProtocolViolation(msg)
+
+
+def check_real(name: str, found: object, shape: tuple[int, ...]) -> None:
+    """Refuse what is no array of this shape, of finite float32 numbers.
+
+    Raises:
+        ProtocolViolation: Names it, what was expected and what was found.
+    """
+    check_form(name, found, shape)
+    assert isinstance(found, np.ndarray)  # noqa: S101 - its form says so
+    _check_finite(name, found)
 
 
 def count_bits(array: np.ndarray | None, field: Field) -> int:
@@ -309,8 +321,13 @@ def _check(array: np.ndarray, field: Field) -> None:
         _check_mask(array, field)
     elif kind is Kind.BOUNDED:
         _check_bounds(array, field)
-    elif kind is Kind.REAL and not all_finite(array.reshape(-1)):
-        msg = f"{field.name}: expected finite numbers, found NaN or infinity"
+    elif kind is Kind.REAL:
+        _check_finite(field.name, array)
+
+
+def _check_finite(name: str, array: np.ndarray) -> None:
+    if not all_finite(array.reshape(-1)):
+        msg = f"{name}: expected finite numbers, found NaN or infinity"
         raise ProtocolViolation(msg)
 
 

@@ -43,9 +43,9 @@ from agent_node.learning import learner as learner_module
 from agent_node.learning.algorithm import Algorithm
 from agent_node.learning.differentiated import Differentiated
 from agent_node.learning.learner import Learner
-from agent_node.learning.round import Loss, Round
+from agent_node.learning.round import Loss, Mixed, Round
 from agent_node.registry import BUILT_IN
-from broker.errors import ProtocolViolation, UserCodeRefused
+from broker.errors import ProtocolViolation, UserCodeFailed, UserCodeRefused
 
 Arrays = dict[str, np.ndarray]
 A0, A1, A2 = "agent-0", "agent-1", "agent-2"
@@ -1135,3 +1135,97 @@ def test_a_part_of_a_loss_that_is_not_finite_is_refused_by_name() -> None:
     episode = play(learner, toy_episode(config)).episode
     with pytest.raises(UserCodeRefused, match="agent-0: entropy is -inf with independent"):
         learner.close_round(learner.open_round(episode, 0, ()), {})
+
+
+def a_round_of(**hooks: Any) -> None:
+    """A round of an agent whose algorithm has these hooks in the place of those of independent learning."""
+    config = agent_config(algorithm="independent")
+    learner = Learner(config, type("Brought", (Independent,), hooks)(config.learning, config.algorithm))
+    episode = play(learner, toy_episode(config, 2), 2).episode
+    assert episode.batch.samples == 8
+    learner.close_round(learner.open_round(episode, 0, ()), {})
+
+
+def mixing(**arrays: Any) -> dict[str, Any]:
+    return {"mix": lambda _, now, __: Mixed(**{name: make(now) for name, make in arrays.items()})}
+
+
+def gradient_of(now: Round) -> Loss:
+    return Loss(0.0, np.zeros(now.log_probabilities.shape, np.float64), {})
+
+
+@pytest.mark.parametrize(
+    ("hooks", "says"),
+    [
+        (
+            {"critic_targets": lambda _, now: now.batch.returns[:-1]},
+            r"critic_targets\(\) of .*: targets: expected \(8,\) float32, found \(7,\) float32",
+        ),
+        ({"critic_targets": lambda _, now: now.batch.returns.astype(float)}, "targets: expected .* found .* float64"),
+        ({"critic_targets": lambda *_: np.float32(1)}, "targets: expected .*, found float32$"),
+        (
+            mixing(advantages=lambda now: now.advantages[:3]),
+            r"mix\(\) of .*: advantages: expected \(8,\) float32, found \(3,\) float32",
+        ),
+        (mixing(advantages=lambda now: now.advantages.astype(float)), "advantages: expected .* found .* float64"),
+        (mixing(rewards=lambda now: now.rewards.tolist()), r"rewards: expected \(8,\) float32, found list"),
+        (mixing(critic=lambda _: np.float32(1)), r"mix\(\) of .*: critic: expected \(\d+,\) float32, found float32"),
+        (mixing(policies=lambda _: np.zeros(2, np.float32)), r"policies: expected \(1, \d+\) float32, found \(2,\)"),
+        (mixing(estimators=lambda _: {"team": 1}), "expected estimators among none, found 'team'"),
+        (
+            {"loss": lambda _, now, __: gradient_of(now)},
+            r"loss\(\) of .*: gradient: expected \(1, 8, \d+\) float32, found \(1, 8, \d+\) float64",
+        ),
+    ],
+)
+def test_what_an_algorithm_gives_in_another_form_is_refused_by_the_name_of_what_gave_it(
+    hooks: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(UserCodeRefused, match=f"^agent-0: .*{says}") as refused:
+        a_round_of(**hooks)
+    assert "of independent in round 0 of episode 2: " in str(refused.value)
+
+
+@pytest.mark.parametrize("which", ["critic", "policies"])
+def test_mixed_parameters_that_are_not_finite_are_refused_before_they_are_kept(which: str) -> None:
+    config = agent_config(algorithm="independent")
+    learner = make_learner(config)
+    parameters = (critic if which == "critic" else policies)(learner)
+    bad = np.full_like(parameters, np.nan)
+    with pytest.raises(
+        UserCodeRefused, match=rf"mix\(\) of .*: {which}: expected finite numbers, found NaN or infinity"
+    ):
+        a_round_of(**mixing(**{which: lambda _: bad}))
+
+
+def test_what_an_algorithm_gives_may_lie_in_memory_as_it_likes() -> None:
+    def turned(array: np.ndarray) -> np.ndarray:
+        return array[::-1].copy()[::-1]
+
+    a_round_of(**mixing(advantages=lambda now: turned(now.advantages)))
+    a_round_of(critic_targets=lambda _, now: turned(now.batch.returns))
+    a_round_of(loss=lambda _, now, __: Loss(0.0, turned(np.zeros(now.log_probabilities.shape, np.float32)), {}))
+
+
+@pytest.mark.parametrize(
+    ("kept", "says"),
+    [
+        (None, "found NoneType"),
+        ({"memory": [1, 2]}, "found list as memory"),
+        ({3: np.zeros(2)}, "found the name 3"),
+        ({"memory": np.array(["a"])}, "found <U1 as memory"),
+        ({"memory": np.zeros(2, np.complex64)}, "found complex64 as memory"),
+    ],
+)
+def test_what_an_algorithm_keeps_that_no_checkpoint_holds_is_refused_as_it_begins(kept: Any, says: str) -> None:
+    expected = rf"^agent-0: keeps\(\) of independent: expected arrays of numbers by name, {says}$"
+    with pytest.raises(UserCodeRefused, match=expected):
+        a_round_of(keeps=lambda *_: kept)
+
+
+def test_what_an_algorithm_keeps_is_changed_in_place_and_not_replaced() -> None:
+    def replaced(_: Algorithm, now: Round, __: Any) -> None:
+        now.kept["memory"] = np.zeros(3)  # type: ignore[index]
+
+    with pytest.raises(UserCodeFailed, match=r"remember\(\) of independent raised TypeError: .* item assignment"):
+        a_round_of(keeps=lambda *_: {"memory": np.zeros(2)}, remember=replaced)
