@@ -18,14 +18,15 @@ _REMEMBERED_STEPS = 1024
 class StepBarrier:
     """Who is waited for at a timestep, what the others answered, and for whom somebody else acted.
 
-    What an agent did stays until its next action: to repeat an action is to leave it as it is. Where somebody acts for
-    an agent and that action is impossible now, it is the first possible one.
+    What an agent did stays until its next action or the end of the episode: to repeat an action is to leave it as it
+    is. Before its first action of an episode that is to do nothing. Where somebody acts for an agent and that action is
+    impossible now, it is the first possible one.
 
     Args:
         agents: In agent order.
         action_counts: Number of actions of each.
         copies: E.
-        noop: The action that does nothing, or None where the task has none.
+        noop: The action that does nothing, or None where the task has none; action 0 then stands in.
         repeats: Whether a missing agent does again what it did last; else it does nothing.
 
     Attributes:

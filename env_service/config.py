@@ -201,8 +201,9 @@ class BarrierConfig(Model):
 
     missing_action: Literal["wait", "noop", "repeat"] = Field(
         default="wait",
-        description="When an agent did not answer twice: ask for ever, do the task's no-op, or repeat its last action; "
-        "where that is masked, the first possible one.",
+        description="When an agent did not answer twice: ask for ever, do the task's no-op, or repeat its last action "
+        "of the episode (before it has one: the task's no-op, action 0 without one); where that is masked, the first "
+        "possible one.",
     )
     action_patience_s: float = Field(
         default=5.0,
