@@ -44,11 +44,12 @@ _PARTS = ("observations", "rewards", "terminations", "truncations", "infos")
 class PettingZooTask(Task):
     """E instances of one PettingZoo environment, stepped one after the other.
 
-    An agent may end before the others: it gets no reward from then on, and keeps what it saw last. Where the
-    environment keeps it in `agents`, it is given an action all the same, as PettingZoo's `step` takes one for each of
-    these. One that has been there and is there no more has ended, even if no flag says so. A copy is over when no agent
-    is left in it, or after `steps` steps (truncated). Agents that are in no dict the environment returns, because they
-    have not come yet, run with zero reward.
+    An agent may end before the others: it gets no reward from then on. It sees what the environment still gives it, and
+    without that what it saw last; nobody learns from either. Where the environment keeps it in `agents`, it is given an
+    action all the same, as PettingZoo's `step` takes one for each of these. One that has been there and is there no
+    more has ended, even if no flag says so. A copy is over when no agent is left in it, or after `steps` steps
+    (truncated). Agents that are in no dict the environment returns, because they have not come yet, run with zero
+    reward.
 
     What copies draw from the generators that a process shares follows from the seed, too, for each copy by itself.
 

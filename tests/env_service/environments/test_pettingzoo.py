@@ -136,6 +136,20 @@ def test_what_an_ended_agent_saw_last_stays(serve):
     assert task.observations().tolist() == [[[1, 0], [2, 1]]]
 
 
+def test_what_an_ended_agent_is_still_shown_it_sees(serve):
+    class Watched(Countdown):
+        def look(self):
+            return {
+                agent: np.array([[self.time], [index]], np.float32) for index, agent in enumerate(self.possible_agents)
+            }
+
+    task = serve(Watched, first=1)
+    task.reset(generator(0))
+    step(task, 0, 0)
+    assert step(task, 0, 0)[1] == [TERMINATED, TERMINATED]
+    assert task.observations().tolist() == [[[2, 0], [2, 1]]]
+
+
 def test_an_agent_that_the_environment_cuts_is_truncated(serve):
     task = serve(first=1, cut=["walker_0"])
     task.reset(generator(0))
