@@ -151,8 +151,8 @@ class ValueSharingConfig(Model):
         default=1.0,
         ge=0,
         le=1000,
-        description="What a neighbor's advantage counts beside the own one in the mean; 1: as much, as Du et al. have "
-        "it. 0 makes independent learning of it.",
+        description="What a neighbor's advantage counts beside the own one in the mean; 1: as much, as in the sum that "
+        "Du et al. take. 0 makes independent learning of it.",
     )
 
 

@@ -2,8 +2,9 @@
 
     (A_i + w sum over neighbors j heard of A_j) / (1 + w times their number)
 
-The source has w = 1; other weights are ours. One number a step crosses an edge. It says what the step was worth to the
-sender, so the reward is private in name only.
+The source takes the sum, with w = 1; the mean and other weights are ours. Once normalized, sum and mean are the same
+where as many are heard at every sample, and not where distance decides who is. One number a step crosses an edge. It
+says what the step was worth to the sender, so the reward is private in name only.
 """
 
 from __future__ import annotations
