@@ -137,11 +137,12 @@ class _Limits(Struct, frozen=True, gc=False):
 
 
 class _Latest(Struct, frozen=True, gc=False):
-    """The latest timestep, and the answer to it once there is one."""
+    """The latest timestep, the answer to it once there is one, and whether its episode has ended with it."""
 
     episode: int
     step: int
     answer: Action | None = None
+    ended: bool = False
 
 
 @dataclass(frozen=True)
@@ -308,6 +309,8 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
             raise self._unexpected(message)
         if self._masks is not None and (problem := self._masks.problem(message.data)):
             raise ProtocolViolation(f"{self._where()}: timestep {step} of episode {episode} with a {problem}")
+        if (end := self._end_of(episode)) is not None and step > end:
+            raise ProtocolViolation(f"{self._where()}: timestep {step} of episode {episode}, which ended at {end}")
         if self.phase is AgentPhase.ACTING or self.phase is AgentPhase.LEAVING:
             self.deadline = now + self._config.give_up_s
         if episode < latest.episode or (episode == latest.episode and step <= latest.step):
@@ -324,6 +327,12 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
         commands = self._end_episode(message, now) if message.last else self._act(message)
         return missed + commands if missed else commands
 
+    def _end_of(self, episode: int) -> int | None:
+        """The timestep at which an episode has ended, as far as the newest timesteps say so."""
+        if self._held and self._held[-1].last and self._held[-1].episode == episode:
+            return self._held[-1].step
+        return self._latest.step if self._latest.ended and self._latest.episode == episode else None
+
     def _act(self, message: Timestep) -> list[Command]:
         actions = memoryview(self._learner.act(message.step, message.data).tobytes())
         answer = Action(message.episode, message.step, message.attempt, self._limits.acting, actions)
@@ -331,7 +340,7 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
         return [Send(ENVIRONMENT, answer)]
 
     def _end_episode(self, message: Timestep, now: float) -> list[Command]:
-        self._latest = _Latest(message.episode, message.step)
+        self._latest = _Latest(message.episode, message.step, ended=True)
         self._learner.see(message.step, message.data)
         episode = self._learner.end_episode()
         self._enter(AgentPhase.SHARING)

@@ -187,6 +187,35 @@ def test_an_episode_may_end_before_its_time_limit() -> None:
     assert bench.agent.phase is AgentPhase.SHARING
 
 
+@pytest.mark.parametrize("phase", [AgentPhase.JOINING, AgentPhase.ACTING, AgentPhase.SHARING])
+@pytest.mark.parametrize(("step", "last"), [(2, False), (2, True), (3, True)])
+def test_a_timestep_behind_the_end_of_its_episode_is_refused_and_changes_nothing(
+    phase: AgentPhase, step: int, *, last: bool
+) -> None:
+    bench = Bench()
+    bench.agent.start(0.0)
+    if phase is not AgentPhase.JOINING:
+        bench.join()
+    bench.see(0)
+    bench.see(1, last=True)
+    if phase is AgentPhase.ACTING:
+        bench.finish_episode()
+    assert bench.agent.phase is phase
+    reason = bench.refuses(ENVIRONMENT, timestep(step, last=last), 1.0)
+    found = 0 if phase is not AgentPhase.JOINING else -1
+    assert reason == f"{A0} in {phase.value} (episode {found}): timestep {step} of episode 0, which ended at 1"
+
+
+def test_a_timestep_behind_the_end_of_an_episode_that_waits_to_be_played_is_refused() -> None:
+    bench = Bench().join()
+    bench.play()
+    bench.see(0, episode=1)
+    bench.see(1, episode=1, last=True)
+    reason = bench.refuses(ENVIRONMENT, timestep(2, 1), 1.0)
+    assert reason.endswith("timestep 2 of episode 1, which ended at 1")
+    assert bench.see(1, episode=1, last=True) == []
+
+
 def test_a_timestep_seen_twice_gets_the_same_action_with_the_attempt_of_the_question() -> None:
     bench = Bench().join()
     bench.see(0)
