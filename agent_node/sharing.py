@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Container, Mapping
 from enum import Enum
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -93,7 +94,9 @@ class Sharing:
         self.gone = set(config.link.life.gone)
         self.reuses = config.exchange.late_shares == "reuse"
         self._name = config.link.name
-        self._plan = ExchangePlan(config.link.seed, config.neighbors, config.exchange)
+        plan = ExchangePlan(config.link.seed, config.neighbors, config.exchange)
+        # Every share that comes early asks, and draws take time: the rounds of two episodes are at hand.
+        self._partners_in = lru_cache(2 * config.rounds)(partial(plan.partners, self._name))
         self._episodes_before = config.link.episodes_before
         self._check = check
         self._open = False
@@ -104,7 +107,7 @@ class Sharing:
 
     def partners(self, name: RoundName) -> tuple[str, ...]:
         """With whom the agent exchanges in a round, in the order of its neighbors."""
-        return self._plan.partners(self._name, self._episodes_before + name.episode, name.number)
+        return self._partners_in(self._episodes_before + name.episode, name.number)
 
     def begin_episode(self, episode: int) -> None:
         """Forget what was kept for rounds of earlier ones."""

@@ -45,6 +45,8 @@ def action_of(episode: int, step: int, attempt: int, actions: np.ndarray) -> Act
 
 class _Pickler(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
+        if hasattr(value, "cache_info"):  # the answers that a function remembers are no state
+            return (str, ("lru_cache",))
         return (bytes, (bytes(value),)) if isinstance(value, memoryview) else NotImplemented
 
 

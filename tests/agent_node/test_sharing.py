@@ -9,6 +9,7 @@ import pytest
 from agent_cases import agent_config
 from message_cases import state_of
 
+from agent_node.partners import ExchangePlan
 from agent_node.sharing import Arrival, RoundName, Sharing
 from broker.errors import ProtocolViolation
 
@@ -183,3 +184,29 @@ def test_a_later_life_knows_what_was_missed_and_what_was_newest() -> None:
     opened(again, 1)
     assert again.hear(A2, RoundName(0, 0), said(2)) is Arrival.LATE
     assert again.close().stale == {A1: said(1), A2: said(2)}
+
+
+def test_partners_are_found_once_a_round_however_many_shares_ask_and_are_those_of_the_plan(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain, asked = ExchangePlan.partners, list[tuple[int, int]]()
+
+    def counted(self: ExchangePlan, agent: str, episode: int, round_: int) -> tuple[str, ...]:
+        asked.append((episode, round_))
+        return plain(self, agent, episode, round_)
+
+    monkeypatch.setattr(ExchangePlan, "partners", counted)
+    config = agent_config(A0, exchange={"mode": "random-partner"}, rounds=2)
+    made = Sharing(config, refuse_negative)
+    made.begin_episode(0)
+    plan = ExchangePlan(config.link.seed, config.neighbors, config.exchange)
+    rounds = [(episode, number) for episode in range(40) for number in range(2)]
+    for episode, number in rounds:
+        found = {made.partners(RoundName(episode, number)) for _ in range(3)}
+        assert found == {plain(plan, A0, episode, number)}
+        for source in (A1, A2):
+            if source in plain(plan, A0, episode, number):
+                made.hear(source, RoundName(episode, number), said(1))
+    assert asked == rounds
+    made.partners(RoundName(0, 0))
+    assert asked == [*rounds, (0, 0)], "rounds of long ago fill no memory"
