@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from broker.counting import counted
 from broker.errors import ForetellError, LedgerMismatch
+from scenarios.api.own_thread import without_loop
 from scenarios.document.plan import Plan
 from scenarios.play.along import evaluate_training
 from scenarios.results.folder import RunFolder
@@ -60,22 +61,28 @@ def play_to_the_end(
     Raises:
         ForetellError: It could not be played to its end; what was recorded is kept.
     """
-    observer = Observer(plan, folder, name, onlooker.show, onlooker.tell)
-    try:
+
+    def play(interrupted: Interrupted) -> Summary:
+        observer = Observer(plan, folder, name, onlooker.show, onlooker.tell)
         try:
-            with onlooker.heard(name):
-                run(plan, folder, observer, way, onlooker.interrupted)
+            try:
+                with onlooker.heard(name):
+                    run(plan, folder, observer, way, interrupted)
+            finally:
+                summary = observer.finish()
+            if summary.complete and evaluated:
+                with onlooker.heard("simulate"):
+                    evaluate_training(plan, folder, name, interrupted, onlooker.tell)
+            if summary.complete:
+                for sentence in excused(plan, folder.store):
+                    onlooker.tell(plan.names.tell(sentence))
         finally:
-            summary = observer.finish()
-        if summary.complete and evaluated:
-            with onlooker.heard("simulate"):
-                evaluate_training(plan, folder, name, onlooker.interrupted, onlooker.tell)
-        if summary.complete:
-            for sentence in excused(plan, folder.store):
-                onlooker.tell(plan.names.tell(sentence))
-    finally:
-        onlooker.left(observer.returns)
-    return summary
+            onlooker.left(observer.returns)
+        return summary
+
+    if name == "simulate":  # needs no event loop: what is the user's stays in the user's thread
+        return play(onlooker.interrupted)
+    return without_loop(play, onlooker.interrupted)
 
 
 def require_whole(plan: Plan, folder: RunFolder, summary: Summary) -> None:

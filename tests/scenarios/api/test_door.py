@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
@@ -19,12 +21,14 @@ import numpy as np
 import pytest
 from limits import LIMIT_S
 from matplotlib.figure import Figure
-from runs import command, until
+from runs import command, need_mosquitto, until
 
 import scenarios.api as door
 from scenarios.api import OpenedRun, UserError, evaluate, load, playing, resume, run, simulate
 from scenarios.api.columns import Columns
+from scenarios.api.own_thread import without_loop
 from scenarios.document.loading import load_scenario
+from scenarios.running.control.interrupting import interruptible
 from scenarios.running.ways import way_called
 
 TINY: dict[str, Any] = {
@@ -119,6 +123,42 @@ def test_processes_are_run_to_the_digests_of_the_simulation(played: OpenedRun, t
     assert again.summary.curve_digest == played.summary.curve_digest
     assert again.summary.weights_digest == played.summary.weights_digest
     assert again.summary.substrate == "run"
+
+
+@pytest.mark.processes
+def test_a_run_over_mqtt_works_where_an_event_loop_runs_already_as_in_a_notebook(
+    played: OpenedRun, tmp_path: Path
+) -> None:
+    need_mosquitto()
+    settings = {**TINY, "transport.kind": "mqtt", "transport.mqtt.broker": "mosquitto"}
+
+    async def cell() -> OpenedRun:
+        return run("exchange-quick", settings, seed=3, episodes=4, faults=LOSSES, out=tmp_path / "run")
+
+    assert asyncio.run(cell()).summary.curve_digest == played.summary.curve_digest
+
+
+def test_ctrl_c_is_heard_in_an_event_loop_and_a_second_one_ends_at_once_what_does_not_listen_to_the_first() -> None:
+    heard: list[str] = []
+
+    def deaf(interrupted: Callable[[], bool]) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        until(interrupted, "the first Ctrl-C")
+        heard.append("first")
+        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            until(lambda: not interrupted(), "the second Ctrl-C")
+        except KeyboardInterrupt:
+            heard.append("second")
+            raise
+
+    async def cell() -> None:
+        with interruptible() as interrupted:
+            without_loop(deaf, interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(cell())
+    assert heard == ["first", "second"]
 
 
 def test_a_run_goes_on_to_more_episodes_with_the_digests_of_a_longer_one(tmp_path: Path) -> None:
