@@ -7,9 +7,9 @@ from pathlib import Path
 
 from broker.counting import counted
 from broker.errors import ForetellError, UserError
-from broker.files import write_where_asked
 from scenarios.commands.command_line import FORETELL
 from scenarios.commands.experiments.study import bar
+from scenarios.commands.new_file import require_new, write
 from scenarios.commands.planned import hushed, planned
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import say
@@ -24,7 +24,7 @@ from scenarios.running.batch.runner import Runner
 from scenarios.running.control.interrupting import interruptible
 from scenarios.trials.condition import Condition
 from scenarios.trials.quiet_run import try_out
-from scenarios.trials.shrink import shrink
+from scenarios.trials.shrink import Shrunk, shrink
 from scenarios.trials.twin import read_pairs, sentence, twin_cells, twin_table
 
 
@@ -59,11 +59,14 @@ def shrink_faults(scenario: Scenario, text: str, out: Path | None) -> None:
     """Show which faults a condition needs, and write the scenario with them alone.
 
     Raises:
-        UserError: The condition makes no sense, or does not hold with all faults, or the file cannot be written.
+        UserError: The condition makes no sense, or does not hold with all faults, or the file is not new, or cannot
+            be written.
     """
     planned(scenario)
     condition = Condition(text)
     condition.check(Summary.model_fields)
+    path = out or Path(f"{scenario.name}-shrunk.toml")
+    require_new(path)
     console = Screen(stderr=True)
     with temporary_folder() as folder, interruptible() as interrupted:
         trials = 0
@@ -86,12 +89,12 @@ def shrink_faults(scenario: Scenario, text: str, out: Path | None) -> None:
     if found is None:
         msg = f"{text!r} does not hold with all faults of {scenario.name}, so there is nothing to shrink"
         raise UserError(msg)
-    path = out or Path(f"{scenario.name}-shrunk.toml")
-    try:
-        write_where_asked(path, found.scenario.to_toml().encode())
-    except OSError as error:
-        msg = f"cannot write {path}: {error.strerror}"
-        raise UserError(msg) from None
+    _tell(scenario, text, found)
+    write(path, found.scenario.to_toml().encode())
+    say(f"again with   foretell simulate {path}")
+
+
+def _tell(scenario: Scenario, text: str, found: Shrunk) -> None:
     left = len(found.scenario.faults)
     say(
         f"{text!r} holds with {left} of {counted(len(scenario.faults), 'fault')}, "
@@ -100,4 +103,3 @@ def shrink_faults(scenario: Scenario, text: str, out: Path | None) -> None:
     for fault in found.scenario.faults:
         settings = fault.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
         say("  " + ", ".join(f"{name} = {value}" for name, value in settings.items()))
-    say(f"again with   foretell simulate {path}")

@@ -17,7 +17,7 @@ from rich.progress import Progress, TextColumn
 
 from broker.counting import counted
 from broker.errors import UserError
-from broker.files import write_whole
+from scenarios.commands.new_file import require_new, write
 from scenarios.commands.planned import hushed
 from scenarios.commands.policies.playing import Playing, RecordedWish, playing
 from scenarios.commands.policies.still import still
@@ -81,7 +81,7 @@ def draw_episodes(wish: PlayWish) -> None:
 
     files = [path for path in (wish.gif, wish.strip) if path is not None]
     for path in files:
-        _require_new(path)
+        require_new(path)
     if wish.gif == wish.strip:
         raise UserError(f"--gif and --strip are two files: expected two names, found {wish.gif} twice")
     played = playing(wish.wish, "picture", "rgb_array")
@@ -98,7 +98,7 @@ def draw_episodes(wish: PlayWish) -> None:
     with interruptible() as interrupted, _bar() as show, hushed():
         ends = _drawn(played, [picture for _, picture in pictures], show, interrupted)
     for path, picture in pictures:
-        _write(path, picture.content())
+        write(path, picture.content())
     for number, frame in enumerate(ends[:_MOST_SAID], played.first):
         say(f"episode {number}: team return {shown(frame.team_return)} in {counted(frame.step, 'step')}")
     if len(ends) > _MOST_SAID:
@@ -201,24 +201,3 @@ def _bar() -> Iterator[Callable[[Frame], None]]:
     ) as progress:
         task = progress.add_task("", total=None, episode=1, step=0)
         yield lambda frame: progress.update(task, episode=frame.episode + 1, step=frame.step)
-
-
-def _require_new(path: Path) -> None:
-    """See that a file can be made, before it is known what stands in it.
-
-    Raises:
-        UserError: It cannot.
-    """
-    if path.exists() or path.is_symlink():
-        raise UserError(f"{path} is there already: expected the name of a new file")
-    if not path.parent.is_dir():
-        raise UserError(f"cannot write {path}: there is no folder {path.parent}")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise UserError(f"cannot write {path}: its folder is not yours to write to")
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        write_whole(path, content)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from None

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from broker.errors import UserError
+from broker.files import whole_file
 from scenarios.replay.journals import journals_of
 from scenarios.replay.tracing.chrome import write_chrome
 from scenarios.replay.tracing.mcap_file import write_mcap
@@ -30,14 +31,10 @@ def write_trace(root: Path, format_: TraceFormat, out: Path | None = None) -> st
     folder = open_run_folder(root)
     path = out or folder.root / _NAMES[format_]
     journals = journals_of(folder)
-    half = path.with_name(f"{path.name}.new")
     try:
-        with read_store(folder.store) as store, half.open("wb") as file:
+        with read_store(folder.store) as store, whole_file(path) as file:
             said = write_chrome(journals, store, file) if format_ == "chrome" else write_mcap(journals, file)
-        half.rename(path)
     except OSError as error:
         msg = f"cannot write {path}: {error.strerror}"
         raise UserError(msg) from None
-    finally:
-        half.unlink(missing_ok=True)
     return f"{path}: {said}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -65,14 +66,13 @@ def make_bundles(
         msg = f"expected a new folder for bundles, found {out} with files in it. Choose another --out, or remove it"
         raise UserError(msg)
     whole = out.absolute()
-    beside = whole.with_name(f"{whole.name}.new")
+    beside = whole.with_name(f".{whole.name}-{secrets.token_hex(4)}")
     try:
         with temporary_folder() as keys:
             maker = _Maker(plan, fleet, keys)
             files = {LAUNCHER: maker.of_launcher(housed.model_dump_json(indent=1))}
             files |= {name: maker.of_host(name, wheels) for name in fleet.hosts}
         beside_them = also(maker.run, files)
-        shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(mode=0o700, parents=True)
         for host, theirs in files.items():
             _write(beside / host, theirs)
@@ -80,9 +80,10 @@ def make_bundles(
         sync_tree(beside)
         beside.replace(whole)
     except OSError as error:
-        shutil.rmtree(beside, ignore_errors=True)
         msg = f"cannot make bundles in {out}: {error.strerror}{f': {error.filename}' if error.filename else ''}"
         raise UserError(msg) from None
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
     return maker.run
 
 

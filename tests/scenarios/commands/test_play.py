@@ -190,12 +190,14 @@ def test_pictures_are_written_and_nothing_is_shown_but_what_was_earned(
     trained: Path, tmp_path: Path, show: Show
 ) -> None:
     gif, strip = tmp_path / "a.gif", tmp_path / "a.png"
+    (tmp_path / "a.gif.new").write_text("mine")
     shown, _ = show(trained, "--gif", str(gif), "--strip", str(strip), "--fps", "10")
     assert re.fullmatch(r"episode 1: team return -0\.09 in 3 steps\npicture +\S+\npicture +\S+\n", shown)
     file = opened(gif)
     assert (file.n_frames, file.info["duration"]) == (4, 100)
     assert opened(strip).format == "PNG"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.gif", "a.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.gif", "a.gif.new", "a.png"]
+    assert (tmp_path / "a.gif.new").read_text() == "mine"
 
 
 @pytest.mark.parametrize(

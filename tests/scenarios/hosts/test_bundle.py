@@ -195,6 +195,14 @@ def test_the_users_environment_goes_where_it_lives_and_is_that_which_was_bundled
         open_bundle(made / "right").belongings()
 
 
+def test_of_the_folders_beside_bundles_none_is_touched(tmp_path):
+    (tmp_path / "bundles.new").mkdir()
+    (tmp_path / "bundles.new" / "own").touch()
+    bundles(tmp_path / "bundles")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundles", "bundles.new"]
+    assert (tmp_path / "bundles.new" / "own").exists()
+
+
 def test_an_empty_folder_can_be_that_in_which_one_is(tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")

@@ -132,6 +132,14 @@ def test_without_the_library_there_is_a_sentence_and_no_half_file(tmp_path, roug
         write_trace(rough, "chrome", tmp_path / "nowhere" / "t.json")
 
 
+def test_of_the_files_beside_a_trace_none_is_touched(tmp_path, rough):
+    own = tmp_path / "t.json.new"
+    own.write_text("mine")
+    write_trace(rough, "chrome", tmp_path / "t.json")
+    assert own.read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["t.json", "t.json.new"]
+
+
 def test_clocks_are_brought_together_by_the_shortest_ways_there_and_back():
     # b is 5 s ahead; the shortest way from a to b takes 0.25 s, back 0.75 s
     assert offsets_from("a", frozenset("ab"), {("a", "b"): 5.25, ("b", "a"): -4.25}) == {

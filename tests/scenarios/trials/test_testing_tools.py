@@ -17,12 +17,13 @@ from runs import TINY
 from runs import foretell as command
 
 from broker.errors import UserError
+from scenarios.commands.experiments import trials
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.document.scenario import Scenario
 from scenarios.running.batch.folder import Folder
 from scenarios.trials.condition import Condition
 from scenarios.trials.quiet_run import try_out
-from scenarios.trials.shrink import shrink
+from scenarios.trials.shrink import Shrunk, shrink
 from scenarios.trials.twin import read_pairs, twin_cells
 
 ROOT = Path(__file__).parents[3]
@@ -138,9 +139,41 @@ def test_shrink_leaves_a_scenario_that_shows_it(tmp_path: Path) -> None:
     assert "'shares_missing > 5' holds with 1 of 2 faults" in done.stdout
     left = load_scenario(str(out))
     assert [fault.kind for fault in left.faults] == ["drop"]
+    kept = out.read_bytes()
+    refused = command(*words, "--until", "shares_missing > 5")
+    assert refused.returncode == 2
+    assert refused.stderr == f"foretell: {out} is there already: expected the name of a new file\n"
+    assert out.read_bytes() == kept
     refused = command(*words, "--until", "shares_missng > 5")
     assert refused.returncode == 2
     assert "there is no 'shares_missng'. A run has agent_names, arithmetic, complete, curve_digest" in refused.stderr
+
+
+@pytest.mark.parametrize("place", ["there.toml", "nowhere/left.toml"])
+def test_shrink_tries_nothing_that_it_could_not_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (tmp_path / "there.toml").write_text("mine")
+    monkeypatch.setattr(trials, "shrink", lambda *_: pytest.fail("it was tried"))
+    with pytest.raises(UserError, match=r"there is no folder|is there already"):
+        trials.shrink_faults(scenario_with(drop("a")), "complete", tmp_path / place)
+    assert (tmp_path / "there.toml").read_text() == "mine"
+
+
+def test_shrink_says_what_it_found_though_the_file_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scenario, out = scenario_with(drop("a"), drop("b")), tmp_path / "left.toml"
+
+    def found(*_: object) -> Shrunk:
+        out.mkdir()
+        return Shrunk(scenario_with(drop("a")), 3)
+
+    monkeypatch.setattr(trials, "shrink", found)
+    with pytest.raises(UserError, match=r"cannot write .*: Is a directory"):
+        trials.shrink_faults(scenario, "complete", out)
+    assert "'complete' holds with 1 of 2 faults, found in 3 runs" in capsys.readouterr().out
+    assert [*tmp_path.iterdir()] == [out]
 
 
 # Twin
