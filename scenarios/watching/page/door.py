@@ -88,7 +88,12 @@ class Door:
 def _is_from_here(headers: dict[bytes, str]) -> bool:
     """Whether a request comes from a page of this server, or from no page: other pages bring the same cookies."""
     origin = headers.get(b"origin")
-    return origin is None or urlsplit(origin).netloc == headers.get(b"host")
+    if origin is None:
+        return True
+    try:
+        return urlsplit(origin).netloc == headers.get(b"host")
+    except ValueError:  # it is no address
+        return False
 
 
 def _with_headers(send: Send) -> Send:

@@ -16,6 +16,7 @@ from runs import TINY, simulate_here
 from broker.errors import UserError
 from scenarios.watching.page import feed as feeding
 from scenarios.watching.page import patient_protocol, wishes
+from scenarios.watching.page.door import Door
 from scenarios.watching.page.feed import RunFeed
 from scenarios.watching.page.patient_protocol import PatientProtocol
 from scenarios.watching.page.payload import MOST_POINTS, changes, whole
@@ -28,6 +29,22 @@ def run(tmp_path_factory):
     root = tmp_path_factory.mktemp("told") / "run"
     simulate_here(root, "exchange-quick", "--episodes", "3", *TINY)
     return WatchedRun(root)
+
+
+@pytest.mark.parametrize("origin", [b"http://[", b"http://[::1", b"null", b"http://elsewhere"])
+def test_a_page_that_is_none_of_ours_is_refused_whatever_it_says_it_is(origin):
+    sent = []
+
+    async def app(*_):
+        pytest.fail("it was let in")
+
+    async def send(message):
+        sent.append(message)
+
+    headers = [(b"host", b"127.0.0.1:8000"), (b"origin", origin), (b"cookie", b"foretell-8000=secret")]
+    scope = {"type": "http", "headers": headers, "query_string": b"token=secret"}
+    asyncio.run(Door(app, "secret", 8000)(scope, app, send))
+    assert sent[0]["status"] == 403
 
 
 def test_only_what_has_changed_is_told(run):
