@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from scenarios.document.scenario import Scenario
 
 _Command = TypeVar("_Command", bound=Callable[..., None])
+_LONGEST_NUMBER = 18
+"""Digits; one of so many has 64 bits at most."""
+_LONGEST_WORD = 40
 
 
 class OutPath(click.Path):
@@ -96,6 +99,16 @@ HOSTS = click.option(
 )
 RUN = click.argument("run", type=click.Path(path_type=Path))
 RUNS = click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+
+
+def number_in(text: str) -> int | None:
+    """The number of an episode or a round that a user wrote; None if it is none, or larger than any can be."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER else None
+
+
+def shortened(word: str) -> str:
+    """A word as it is shown to whoever wrote it, if it is not too long for that."""
+    return repr(word) if len(word) <= _LONGEST_WORD else f"{word[:_LONGEST_WORD]!r}..."
 
 
 def housed_on(carrier: str | None, hosts: Path | None) -> tuple[str, Path] | None:

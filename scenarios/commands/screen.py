@@ -37,6 +37,21 @@ def say(text: object, *, err: bool = False, nl: bool = True) -> None:
         print(plain(str(text)), file=stream, end="\n" if nl else "", flush=True)
 
 
+def show_bytes(content: bytes) -> None:
+    """Give a file's content as it is, to whatever standard output is.
+
+    Raises:
+        UserError: It is closed: nobody would get what was asked for.
+    """
+    stream = shown_on(err=False)
+    if stream is None:
+        msg = "cannot write to standard output: it is closed. Name a file with --out"
+        raise UserError(msg)
+    stream.flush()
+    stream.buffer.write(content)
+    stream.buffer.flush()
+
+
 def shown_on(*, err: bool) -> TextIO | None:
     """Where notes (`err`) or results appear; None where there is nothing."""
     name = _NAMES[err]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from scenarios.commands.options import RUN, RUNS, OutPath
-from scenarios.commands.screen import say
+from scenarios.commands.screen import say, show_bytes
 
 
 @click.command()
@@ -58,6 +57,6 @@ def export(runs: tuple[Path, ...], format_: str, out: Path | None) -> None:
 
     content: bytes = FORMATS[format_]([read_run(run) for run in runs])
     if out is None:
-        sys.stdout.buffer.write(content)
+        show_bytes(content)
     else:
         write(content, out)

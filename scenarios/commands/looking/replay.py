@@ -12,6 +12,7 @@ import click
 from broker.arithmetic.version import ARITHMETIC
 from broker.counting import counted
 from scenarios.commands.exit_codes import ExitCode
+from scenarios.commands.options import number_in, shortened
 from scenarios.commands.screen import say
 from scenarios.replay.replay import Replayed, replay
 from scenarios.replay.watched_learner import Goal
@@ -39,10 +40,11 @@ def goal_of(text: str | None) -> Goal | None:
     """
     if text is None:
         return None
-    episode, slash, number = text.partition("/")
-    if not episode.isdecimal() or (slash and not number.isdecimal()):
-        raise click.BadParameter(f"expected EPISODE or EPISODE/ROUND, such as 4/1, found {text!r}")
-    return Goal(int(episode), int(number) if slash else None)
+    before, slash, behind = text.partition("/")
+    episode, number = number_in(before), number_in(behind)
+    if episode is None or (slash and number is None):
+        raise click.BadParameter(f"--until: expected EPISODE or EPISODE/ROUND, such as 4/1, found {shortened(text)}")
+    return Goal(episode, number)
 
 
 def _told(found: Replayed, until: Goal | None) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from scenarios.commands.options import HOSTS, ON, OutPath, housed_on
+from scenarios.commands.options import HOSTS, ON, OutPath, housed_on, number_in, shortened
 
 _PLACE = click.argument("place", metavar="RUN|POLICY", type=click.Path(path_type=Path))
 _FORMATS = ("torch", "onnx")
@@ -109,9 +109,10 @@ def _number(text: str) -> int | None:
     """
     if text == "newest":
         return None
-    if not text.isdecimal():
-        raise click.BadParameter(f"--recorded: expected the number of an episode, or newest, found {text!r}")
-    return int(text)
+    number = number_in(text)
+    if number is None:
+        raise click.BadParameter(f"--recorded: expected the number of an episode, or newest, found {shortened(text)}")
+    return number
 
 
 @click.group()

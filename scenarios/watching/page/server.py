@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 from nicegui import ui
 
-from broker.addresses import Address
+from broker.addresses import Address, parse_host
 from broker.errors import UserError
 from scenarios.watching.page.door import PARAMETER, Door, new_token
 from scenarios.watching.page.patient_protocol import PatientProtocol
@@ -52,7 +53,7 @@ def serve(root: Path, host: str, port: int, tell: Callable[[Listening], None]) -
     Raises:
         UserError: There is nothing to watch, or the address cannot be listened on.
     """
-    site, token = WatchedSite(root), new_token()
+    site, token, host = WatchedSite(root), new_token(), _host(host)
     with _bound(host, port) as listener:
         port = listener.getsockname()[1]
         listening = Listening(host, port, f"{Address('http', host, port)}/?{PARAMETER}={token}")
@@ -80,6 +81,14 @@ def serve(root: Path, host: str, port: int, tell: Callable[[Listening], None]) -
         uvicorn.Server(config).run(sockets=[listener])
 
 
+def _host(listen: str) -> str:
+    try:
+        return parse_host(listen)
+    except ValueError as error:
+        msg = f"--listen: {error}"
+        raise UserError(msg) from None
+
+
 def _bound(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -87,6 +96,9 @@ def _bound(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
     except OSError as error:
-        msg = f"cannot listen on {host}, port {port}: {error.strerror}. Leave --port out for any that is free"
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            msg = f"--listen: expected an address of this host, such as {LOOPBACK}, found {host}: {error.strerror}"
+        else:
+            msg = f"cannot listen on {host}, port {port}: {error.strerror}. Leave --port out for any that is free"
         raise UserError(msg) from None
     return listener

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -116,6 +117,40 @@ def test_a_name_that_is_no_text_and_no_file_is_a_sentence(ends, words):
     code, _, err = ends(*words)
     assert (code, err.count("\n")) == (2, 1)
     assert "\\udcff" in err
+
+
+def test_an_export_to_standard_output_that_is_closed_is_a_sentence(ends, tmp_path, monkeypatch):
+    assert ends("simulate", *RUN, "--out", tmp_path / "run")[0] == 0
+    monkeypatch.setattr(sys, "stdout", None)
+    code, _, err = ends("export", tmp_path / "run", "--format", "csv")
+    assert (code, err) == (2, "foretell: cannot write to standard output: it is closed. Name a file with --out\n")
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "9" * 19, "\u0663", "\u00b2", ""])
+@pytest.mark.parametrize("words", [("replay", "run", "agent-0", "--until"), ("play", "run", "--recorded")])
+def test_a_number_of_an_episode_that_none_can_have_is_a_sentence(ends, words, number):
+    code, _, err = ends(*words, number)
+    assert code == 2
+    assert "Traceback" not in err
+    assert max(map(len, err.splitlines())) < 200
+    assert re.search(r"Invalid value: --(until|recorded): expected (EPISODE or .*|the number .* newest), found '", err)
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    ("listen", "said"),
+    [
+        ("x..y", "--listen: expected the name or the address of a host, found 'x..y'"),
+        (NOT_UTF_8, "--listen: expected the name or the address of a host, found 'bytes\\udcff\\udc80'"),
+        ("", "--listen: expected the name or the address of a host, found ''"),
+        ("nowhere.invalid", "--listen: expected an address of this host, such as 127.0.0.1, found nowhere.invalid: "),
+        ("192.0.2.7", "--listen: expected an address of this host, such as 127.0.0.1, found 192.0.2.7: "),
+    ],
+)
+def test_an_address_that_nobody_can_listen_on_is_a_sentence_about_it(tmp_path, listen, said):
+    done = foretell("watch", str(tmp_path), "--listen", listen)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert done.stderr.startswith(f"foretell: {said}")
 
 
 @pytest.mark.parametrize("length", [250, 300, 3000])
