@@ -19,6 +19,8 @@ from scenarios.results.folder import RunFolder, open_run_folder
 from scenarios.results.reader import RunReader, read_store
 
 _MOST_SETTINGS = 8
+_OUR_WORD = "the "
+"""What else a clause begins with is a name, such as that of a folder, and stays as it is."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,9 @@ class _Comparison:
                 return f"the weights of {agent} are {here} in {first}, and {there} in {second}"
         return ""
 
-    def _parted(self, sentence: str) -> Parting:
-        return Parting(f"{sentence[0].upper()}{sentence[1:]}.", parts=True, notes=self._notes())
+    def _parted(self, clause: str) -> Parting:
+        begun = f"{clause[0].upper()}{clause[1:]}" if clause.startswith(_OUR_WORD) else clause
+        return Parting(f"{begun}.", parts=True, notes=self._notes())
 
     def _equal(self, episodes: int, messages: int) -> Parting:
         same = f"{counted(episodes, 'episode')} with all numbers, fates and returns"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -97,7 +98,7 @@ def test_other_arithmetic_is_found_in_the_first_array_that_shows_it(tmp_path, pl
     )
     assert re.fullmatch(expected, found.sentence)
     unknown = compare(without_journals(plain, tmp_path / "a"), without_journals(other, tmp_path / "b"))
-    expected = r"Critic_loss of agent-0 in round 1 of episode 0 is [\d.]+ in .*/a, and [\d.]+ in .*/b\."
+    expected = r"critic_loss of agent-0 in round 1 of episode 0 is [\d.]+ in .*/a, and [\d.]+ in .*/b\."
     assert re.fullmatch(expected, unknown.sentence)
 
 
@@ -106,6 +107,12 @@ def test_runs_of_other_lengths_are_the_same_as_far_as_both_go(tmp_path, plain):
     found = compare(short, plain)
     assert found.sentence == f"{short} has 2 episodes and {plain} 3; all that both have is the same."
     assert found.notes == ("their documents differ in episodes",)
+
+
+def test_a_sentence_that_begins_with_a_folder_leaves_its_name_as_it_is(tmp_path, plain, monkeypatch):
+    journaled(tmp_path / "short", episodes=2)
+    monkeypatch.chdir(tmp_path)
+    assert compare(Path("short"), plain).sentence.startswith("short has 2 episodes and ")
 
 
 def test_runs_of_other_agents_are_told_apart_at_once(tmp_path, plain):
