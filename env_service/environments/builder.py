@@ -113,7 +113,10 @@ def _check_digest(config: PettingZooConfig) -> None:
     try:
         found = digest_of(config.file)
     except OSError as error:
-        problem = f"cannot read {config.file}: {error.strerror}. The environment was there when the scenario was loaded"
+        problem = (
+            f"expected the environment at {config.file}: {error.strerror}. Bring the same file there, or name "
+            "another place of it: --set environment.file=FILE"
+        )
         raise ScenarioError("environment.file", problem) from None
     if config.digest is not None and found != config.digest:
         problem = (

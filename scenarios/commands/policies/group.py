@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
@@ -11,6 +11,7 @@ from scenarios.commands.options import HOSTS, ON, OutPath, housed_on, number_in,
 
 _PLACE = click.argument("place", metavar="RUN|POLICY", type=click.Path(path_type=Path))
 _FORMATS = ("torch", "onnx")
+_ENVIRONMENT = "environment"
 
 
 @click.command()
@@ -60,6 +61,13 @@ def evaluate(
 @click.option("--greedy", is_flag=True, help="Agents take their likeliest actions, instead of drawing them.")
 @click.option("--seed", type=int, help="Instead of the training's; the episodes are those of `foretell evaluate`.")
 @click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="PATH=VALUE",
+    help="Any setting of the environment, such as environment.file=mine.py; repeatable.",
+)
+@click.option(
     "--fps",
     type=click.FloatRange(min=0.1, max=50),
     default=4.0,
@@ -79,6 +87,7 @@ def play(
     episodes: int,
     greedy: bool,
     seed: int | None,
+    assignments: tuple[str, ...],
     fps: float,
     gif: Path | None,
     strip: Path | None,
@@ -90,15 +99,36 @@ def play(
     from scenarios.play.evaluate import EvaluationWish  # noqa: PLC0415
 
     if recorded is None:
-        wish = PlayWish(EvaluationWish(place, episodes, greedy=greedy, seed=seed), fps, gif, strip)
-    elif episodes > 1 or greedy or seed is not None:
-        raise click.UsageError("--recorded shows what was played: expected no --episodes, --greedy or --seed beside it")
+        settings = _of_environment(assignments)
+        wish = PlayWish(EvaluationWish(place, episodes, greedy=greedy, seed=seed, settings=settings), fps, gif, strip)
+    elif episodes > 1 or greedy or seed is not None or assignments:
+        raise click.UsageError(
+            "--recorded shows what was played: expected no --episodes, --greedy, --seed or --set beside it"
+        )
     else:
         wish = PlayWish(RecordedWish(place, _number(recorded)), fps, gif, strip)
     if gif is None and strip is None:
         show_episodes(wish)
     else:
         draw_episodes(wish)
+
+
+def _of_environment(assignments: tuple[str, ...]) -> dict[str, Any]:
+    """Settings of the environment.
+
+    Raises:
+        click.BadParameter: One is of something else, which playing has nothing of.
+    """
+    from scenarios.document.loading import parse_settings  # noqa: PLC0415
+
+    settings = parse_settings(assignments)
+    for path in settings:
+        if path.partition(".")[0] != _ENVIRONMENT:
+            found = shortened(path)
+            raise click.BadParameter(
+                f"--set: expected a setting of the environment, as environment.file, found {found}"
+            )
+    return settings
 
 
 def _number(text: str) -> int | None:

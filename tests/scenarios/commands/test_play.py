@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 from limits import LIMIT_S
 from PIL import Image
@@ -162,6 +163,25 @@ def test_a_foreign_environment_shows_its_text_and_is_drawn_by_its_pixels(tmp_pat
     file.seek(1)
     assert (0, 128, 60) in {color for _, color in file.convert("RGB").getcolors(1 << 20)}
     assert opened(strip).size[0] == 1660
+
+
+def test_an_environment_that_is_elsewhere_now_is_missed_where_it_was_and_found_where_it_is_said_to_be(
+    tmp_path: Path, show: Show
+) -> None:
+    mine, elsewhere = tmp_path / "mine" / "moved_toy.py", tmp_path / "elsewhere" / "moved_toy.py"
+    mine.parent.mkdir()
+    mine.write_bytes((HERE / "drawn_toy.py").read_bytes())
+    (tmp_path / "toy.toml").write_text(FOREIGN)
+    settings = {"environment.env": "moved_toy", "environment.file": str(mine)}
+    try_out(load_scenario(str(tmp_path / "toy.toml"), TINY | settings), tmp_path / "run")
+    before = show(tmp_path / "run")
+    mine.parent.rename(elsewhere.parent)
+    sentence = rf"expected the environment at {mine}: No such .*--set environment\.file=FILE"
+    with pytest.raises(UserError, match=sentence):
+        show(tmp_path / "run")
+    assert show(tmp_path / "run", "--set", f"environment.file={elsewhere}") == before
+    with pytest.raises(click.BadParameter, match=r"expected a setting of the environment, .* found 'faults'"):
+        show(tmp_path / "run", "--set", "faults=[]")
 
 
 def test_an_environment_that_shows_nothing_is_told_of_and_its_agents_are_shown(tmp_path: Path, show: Show) -> None:

@@ -197,7 +197,7 @@ def test_an_environment_that_has_changed_since_is_refused_and_one_that_is_gone_t
     with pytest.raises(ScenarioError, match=r"environment\.digest: .*my_game\.py has changed: expected SHA-256"):
         make_plan(parse_scenario(document, {}))
     file.unlink()
-    with pytest.raises(ScenarioError, match=r"environment\.file: cannot read .*my_game\.py: No such file"):
+    with pytest.raises(ScenarioError, match=r"environment\.file: expected the environment at .*my_game\.py: No such"):
         make_plan(parse_scenario(document, {}))
 
 

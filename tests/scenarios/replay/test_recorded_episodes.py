@@ -123,7 +123,7 @@ def test_the_command_shows_it_and_refuses_what_makes_no_sense(
     assert "episode 2: team return" in capsys.readouterr().out
     for words, sentence in (
         (("--recorded", "first"), "expected the number of an episode, or newest, found 'first'"),
-        (("--recorded", "1", "--greedy"), "expected no --episodes, --greedy or --seed beside it"),
+        (("--recorded", "1", "--greedy"), "expected no --episodes, --greedy, --seed or --set beside it"),
         (("--recorded", "7"), "episode 7 was not played to its end in .*: expected one of 0 to 2"),
     ):
         with pytest.raises(Exception, match=sentence):
