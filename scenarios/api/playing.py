@@ -120,7 +120,7 @@ def load(root: str | Path) -> OpenedRun:
 def evaluate(
     policy: OpenedRun | str | Path,
     *,
-    episodes: int = 100,
+    episodes: int | None = None,
     greedy: bool = False,
     seed: int | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -131,7 +131,7 @@ def evaluate(
 
     Args:
         policy: A run, its folder, or that of a policy.
-        episodes: How many are played.
+        episodes: How many are played; None for what `settings` say, else 100.
         greedy: Whether agents take their likeliest actions instead of drawing them.
         seed: Instead of the training's; no episode of training is played either way.
         settings: Values by dotted path, faults among them, put into the training's document.

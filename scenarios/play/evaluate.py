@@ -30,6 +30,9 @@ from scenarios.results.folder import RunFolder
 from scenarios.results.reader import read_store
 from scenarios.results.summary import Summary
 
+EPISODES = 100
+"""How many are played where nobody says."""
+
 _LEFT_BEHIND = ("faults", "initial_policy", "acts_only", "evaluation")
 """What of a training's document says nothing about the policy."""
 
@@ -43,14 +46,16 @@ class EvaluationWish:
 
     Attributes:
         place: A run's folder, or that of a policy.
-        episodes: How many; each is played in one copy of the environment, if `settings` do not say otherwise.
+        episodes: How many; None for what `settings` say, else `EPISODES`. Each is played in one copy of the
+            environment, if `settings` do not say otherwise.
         greedy: Whether agents take their likeliest actions.
         seed: Instead of the training's.
-        settings: Values by dotted path, put into the training's document; its own faults are not played.
+        settings: Values by dotted path, put into the training's document; its own faults are not played. What stands
+            above goes before them.
     """
 
     place: Path
-    episodes: int
+    episodes: int | None
     greedy: bool = False
     seed: int | None = None
     settings: Mapping[str, Any] | None = None
@@ -69,15 +74,15 @@ def scenario_of(wish: EvaluationWish) -> Scenario:
         msg = f"the policy in {folder} does not say which scenario it is of"
         raise UserError(msg)
     trained = {name: value for name, value in document.document.items() if name not in _LEFT_BEHIND}
-    chosen: dict[str, JsonValue] = {
-        "episodes": wish.episodes,
+    unless_set: dict[str, JsonValue] = {
+        "episodes": EPISODES,
         "parallel_episodes": 1,
         "initial_policy": str(folder.absolute()),
-        "acts_only": "greedy" if wish.greedy else "drawn",
+        "acts_only": "drawn",
     }
-    if wish.seed is not None:
-        chosen["seed"] = wish.seed
-    settings = chosen | plain_settings(wish.settings or {})
+    wished = {"episodes": wish.episodes, "seed": wish.seed, "acts_only": "greedy" if wish.greedy else None}
+    settings = unless_set | plain_settings(wish.settings or {})
+    settings |= {name: value for name, value in wished.items() if value is not None}
     scenario = parse_scenario(tomli_w.dumps(trained), settings)
     if _READY not in settings:
         settings[_READY] = scenario.service.action_patience_s

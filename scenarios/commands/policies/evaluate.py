@@ -119,7 +119,8 @@ def _show(plan: Plan, found: Evaluation) -> None:
     if len(found.agents) > _AGENTS_SHOWN:
         say("...")
     copies = f" of {counted(found.parallel_episodes, 'copy', 'copies')} each" if found.parallel_episodes > 1 else ""
-    say(f"means of {counted(found.episodes, 'episode')}{copies}, with 95% bootstrap intervals")
+    intervals = "with 95% bootstrap intervals" if found.team.low is not None else "too few for intervals"
+    say(f"means of {counted(found.episodes, 'episode')}{copies}, {intervals}")
     if plan.scenario.faults:
         struck = (
             f"{counted(found.faults_applied, 'fault')} applied, {counted(found.missing_actions, 'action')} filled in"

@@ -16,7 +16,7 @@ _ENVIRONMENT = "environment"
 
 @click.command()
 @_PLACE
-@click.option("--episodes", type=click.IntRange(min=1), default=100, show_default=True, help="How many are played.")
+@click.option("--episodes", type=click.IntRange(min=1), help="How many are played; default 100.")
 @click.option("--greedy", is_flag=True, help="Agents take their likeliest actions, instead of drawing them.")
 @click.option("--seed", type=int, help="Instead of the training's; no episode of training is played either way.")
 @click.option(
@@ -34,7 +34,7 @@ _ENVIRONMENT = "environment"
 def evaluate(
     *,
     place: Path,
-    episodes: int,
+    episodes: int | None,
     greedy: bool,
     seed: int | None,
     assignments: tuple[str, ...],

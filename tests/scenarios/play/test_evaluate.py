@@ -86,9 +86,28 @@ def test_what_any_algorithm_has_learned_is_evaluated(
     assert found["weights_digest"] == summary.weights_digest
 
 
-def test_a_single_episode_has_no_interval(trained: Path, evaluated: Callable[..., dict[str, Any]]) -> None:
+def test_a_single_episode_has_no_interval_and_none_is_promised(
+    trained: Path, evaluated: Callable[..., dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
     team = evaluated(trained, "--episodes", "1")["team"]
     assert (team["low"], team["high"]) == (None, None)
+    commands(["evaluate", str(trained), "--episodes", "1"], standalone_mode=False)
+    assert "means of 1 episode, too few for intervals" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("wish", "expected"),
+    [
+        ({"episodes": 4, "seed": 7, "greedy": True}, (4, 7, "greedy")),
+        ({"episodes": None}, (3, 5, "drawn")),
+    ],
+)
+def test_what_is_wished_goes_before_settings_as_an_option_goes_before_set(
+    trained: Path, wish: dict[str, Any], expected: tuple[object, ...]
+) -> None:
+    found = scenario_of(EvaluationWish(trained, **wish, settings={"episodes": 3, "seed": 5, "acts_only": "drawn"}))
+    assert (found.episodes, found.seed, found.acts_only) == expected
+    assert scenario_of(EvaluationWish(trained, None)).episodes == 100
 
 
 def test_a_policy_is_evaluated_without_its_run(
