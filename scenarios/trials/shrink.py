@@ -1,7 +1,9 @@
 """`foretell shrink`: a smallest set of faults, in the smallest windows, with which a condition still holds.
 
 First whole faults are left out, then the windows of those that are left are narrowed, each as far as the condition
-holds. Nothing can be taken away from what is found: neither a fault, nor an episode at either end of a window.
+holds; and so again until nothing changes, since a fault may be needed beside a wide window and not beside a narrow one.
+Nothing can be taken away from what is found: neither a fault, nor an episode at either end of a window. Where a
+condition does not hold of more whenever it holds of less, what is much smaller may do as well, and was not tried.
 """
 
 from __future__ import annotations
@@ -49,9 +51,13 @@ def shrink(scenario: Scenario, holds: Holds, say: Say) -> Shrunk | None:
     if trials.holds(()):
         say("the condition holds without any fault")
         return Shrunk(trials.with_faults(()), trials.count)
-    faults = _fewest(scenario.faults, trials.holds, say)
-    for position in range(len(faults)):
-        faults = _narrowed(faults, position, scenario.episodes, trials.holds, say)
+    faults: Faults = ()
+    smaller = scenario.faults
+    while smaller != faults:
+        faults = smaller
+        smaller = _fewest(faults, trials.holds, say)
+        for position in range(len(smaller)):
+            smaller = _narrowed(smaller, position, scenario.episodes, trials.holds, say)
     return Shrunk(trials.with_faults(faults), trials.count)
 
 
@@ -104,14 +110,16 @@ def _narrowed(faults: Faults, position: int, episodes: int, holds: Callable[[Fau
     fault = faults[position]
     if occasions := getattr(fault, "at_episodes", ()):
         kept = _fewest_of(occasions, lambda left: holds(replaced(at_episodes=left)))
-        say(f"fault {name_of_fault(fault)}: before episodes {', '.join(map(str, kept))}")
+        if kept != occasions:
+            say(f"fault {name_of_fault(fault)}: before episodes {', '.join(map(str, kept))}")
         return replaced(at_episodes=kept)
     if not hasattr(fault, "episodes"):
         return faults
-    first, end = fault.episodes or (0, episodes)
+    first, end = window = fault.episodes or (0, episodes)
     end = _least(first + 1, end, lambda to: holds(replaced(episodes=(first, to))))
     first = -_least(1 - end, -first, lambda less: holds(replaced(episodes=(-less, end))))
-    say(f"fault {name_of_fault(fault)}: episodes {first} to {end - 1}")
+    if (first, end) != window:
+        say(f"fault {name_of_fault(fault)}: episodes {first} to {end - 1}")
     return replaced(episodes=(first, end))
 
 

@@ -8,6 +8,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 from batches import forking
@@ -104,6 +105,29 @@ def test_what_is_left_is_all_that_is_needed(needed: set[int], one: int, two: int
     assert holds(found.scenario)
     assert [int(fault.name) for fault in found.scenario.faults] == sorted(needed)
     assert all(getattr(fault, "episodes", None) == (first, last + 1) for fault in found.scenario.faults)
+
+
+@given(st.integers(0, 1_000_000))
+def test_nothing_can_be_taken_away_from_what_is_found_whatever_the_condition(number: int) -> None:
+    """The condition holds of all faults, and of others by chance: not of more whenever it holds of less."""
+    whole = dict.fromkeys("abc", (0, 40))
+
+    def by_chance(windows: dict[str, tuple[int, int]]) -> bool:
+        return windows == whole or crc32(f"{number} {windows}".encode()) % 3 == 0
+
+    def windows_of(candidate: Scenario) -> dict[str, tuple[int, int]]:
+        return {fault.name or "": getattr(fault, "episodes", None) or (0, 40) for fault in candidate.faults}
+
+    scenario, said = scenario_with(*map(drop, whole)), list[str]()
+    found = shrink(scenario, lambda candidate: by_chance(windows_of(candidate)), said.append)
+    assert found is not None
+    left = windows_of(found.scenario)
+    assert by_chance(left)
+    for name, (first, end) in left.items():
+        assert not by_chance({other: window for other, window in left.items() if other != name})
+        narrower = [(first + 1, end), (first, end - 1)] if end > first + 1 else []
+        assert not any(by_chance({**left, name: window}) for window in narrower)
+    assert len(said) == len(set(said))
 
 
 def test_occasions_of_a_crash_are_taken_away_too() -> None:
