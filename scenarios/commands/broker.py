@@ -9,6 +9,8 @@ from broker.addresses import Address, parse_address
 from broker.config import TransportConfig
 from broker.errors import ParticipantDied, UserError
 from broker.open_files import allow_open_files, files_for
+from broker.wire.messages import FORWARDER
+from scenarios.commands.new_file import make_own_folder
 from scenarios.commands.screen import say
 from scenarios.document.plan import Plan
 from scenarios.results.temporary import temporary_folder
@@ -17,6 +19,7 @@ from scenarios.running.meeting.keys import given_keys, needs_keys, run_of_keys
 from scenarios.running.meeting.running_broker import start_broker
 
 _LOOK_EVERY_S = 0.2
+_FILES = ("broker.log", f"{FORWARDER}.log", "mosquitto.conf", "amqtt.json")
 
 
 def serve(plan: Plan, listen: str, folder: Path) -> None:
@@ -39,11 +42,7 @@ def serve(plan: Plan, listen: str, folder: Path) -> None:
     address = _listening(transport, listen)
     keys = _keys_for(transport, address)
     allow_open_files(files_for(len(plan.participants)))  # mosquitto inherits it
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        msg = f"cannot make the broker's folder {folder}: {error.strerror}"
-        raise UserError(msg) from None
+    make_own_folder(folder, _FILES)
     with temporary_folder() as sockets, interruptible() as interrupted:
         run = run_of_keys(keys) if keys is not None else None
         found = start_broker(plan, folder, Path(sockets), keys, str(address or ""), run=run)
