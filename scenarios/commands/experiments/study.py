@@ -17,7 +17,6 @@ from broker.errors import UserError
 from scenarios.commands.experiments.crews import crew_on
 from scenarios.commands.experiments.listing import list_cells
 from scenarios.commands.experiments.so_far import told_so_far
-from scenarios.commands.new_file import make_own_folder
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import plain, say
 from scenarios.document.loading import parse_settings
@@ -243,7 +242,6 @@ def _check_theory(wish: Wish, console: Screen) -> list[Path]:
     except ModuleNotFoundError:
         msg = "this version of foretell has no theory study"
         raise UserError(msg) from None
-    make_own_folder(wish.folder, ("theory.md",))
     instances = wish.instances if wish.instances is not None else cases.INSTANCES
     with Progress(
         TextColumn("instances", markup=False), MofNCompleteColumn(), BarColumn(bar_width=16), console=console
