@@ -233,10 +233,10 @@ class RunReader:
         Whoever is done has told its totals; the others tell theirs on the way, about once a second.
         """
         counts = ("sent", "sent_bytes", "dropped", "heard", "late", "missing", "rejected", "lost", "skipped")
-        told = f"SELECT source, destination, {', '.join(counts)} FROM"
+        tables = (f"SELECT source, destination, {', '.join(counts)} FROM {table}" for table in ("edges", "traffic"))  # noqa: S608
         query = (
             f"SELECT source, destination, {', '.join(f'MAX({count})' for count in counts)} "  # noqa: S608
-            f"FROM ({told} edges UNION ALL {told} traffic) GROUP BY source, destination ORDER BY source, destination"
+            f"FROM ({' UNION ALL '.join(tables)}) GROUP BY source, destination ORDER BY source, destination"
         )
         return list(self._rows(EdgeRecord, query))
 

@@ -174,7 +174,7 @@ def test_keys_serve_one_run_at_a_time_at_a_broker(tmp_path: Path) -> None:
     secure = ("--set", "transport.security.mode=on", "--set", f"transport.security.keys={keys}", "--transport", "mqtt")
     quick = ("exchange-quick", *TINY, "--episodes", "6")
     with start(
-        "broker", "exchange-quick", *secure, "--listen", f"mqtt://127.0.0.1:{port}", "--out", str(tmp_path)
+        "broker", "exchange-quick", *secure, "--listen", f"mqtt://127.0.0.1:{port}", "--out", str(tmp_path / "broker")
     ) as broker:
         told = (*secure, "--set", f"transport.mqtt.address={broker.stdout.readline().strip()}")
         with start("run", *quick, *told, *STOP, "--out", str(tmp_path / "first")) as process:
