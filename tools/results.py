@@ -36,11 +36,10 @@ Predation, team return when in every step
 | predation-12-quick, 10 steps | -120 | -40 | -360 |
 | predation-20-quick and its variants, 10 steps | -200 | -40 | -600 |
 
-In these scenarios anticipation-sharing has calibrated weights (ours); in a study this name means fixed ones everywhere.
-Agents that share anticipations end above independent ones in Exchange and in Predation, and as high in
-navigation-quick; in simple-spread, where half of each reward is the team's, three seeds show no clear difference. In
-Predation with 20 agents, one seed each, they end about as high with one random neighbor a round, or with half of the
-rounds, as with all neighbors in every round.
+Presets have calibrated weights, predation-20-quick fixed ones. Agents that share anticipations end above independent
+ones in Exchange and in Predation, and as high in navigation-quick; in simple-spread, where half of each reward is the
+team's, three seeds show no clear difference. In Predation with 20 agents, one seed each, calibrated weights with one
+random neighbor a round, or with half of the rounds, end as high as fixed weights with all neighbors in every round.
 
 | scenario | algorithm | seed | arithmetic | first | last | seconds | shares sent | MB over edges |
 |---|---|---|---|---|---|---|---|---|
