@@ -550,20 +550,6 @@ def test_the_catalogue_is_in_order_and_not_empty():
     assert "exchange-quick" in names
 
 
-def test_a_scenario_that_is_described_as_another_differs_from_it_in_one_table_alone():
-    found = {}
-    for variant in map(load_scenario, catalogue_names()):
-        other = variant.description.partition(",")[0]
-        if other in catalogue_names():
-            one, two = (each.model_dump(exclude={"name", "description"}) for each in (variant, load_scenario(other)))
-            found[variant.name, other] = {table for table in one if one[table] != two[table]}
-    assert found == {
-        ("exchange-near-quick", "exchange-quick"): {"topology"},
-        ("predation-20-random-partner-quick", "predation-20-quick"): {"exchange"},
-        ("predation-20-skip-quick", "predation-20-quick"): {"exchange"},
-    }
-
-
 @pytest.mark.parametrize("typed", ["5", '"5"', "'5'"])
 def test_mqtt_s_version_may_be_typed_as_a_number_or_as_text(typed) -> None:
     scenario = parse_scenario(BASE, parse_settings([f"transport.mqtt.protocol={typed}"]))
