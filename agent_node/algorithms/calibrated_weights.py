@@ -3,15 +3,13 @@
 Where A_i pushes pi_ij away from pi_jj and rho holds it, the gap settles near A_i / (2 rho kappa): a suggestion says how
 much it matters to i. What it weighs with j is rho' / rho, and no ratio serves all tasks: where j's actions matter
 little to i, the gap is lag and noise, and pulls no less. So i measures what its suggestions are worth. At the actions
-that j took, on samples that pi_ij has not learned from, with d_ij(a) = pi_ij(a|s) - pi_jj(a|s),
+that j took, on samples that pi_ij has not learned from,
 
-    x_ij     =  d_ij(a_j) - sum over a of pi_jj(a|s) d_ij(a)    by how much i would have had j do more of it
+    x_ij     =  pi_ij(a_j|s) - pi_jj(a_j|s)                by how much i would have had j do more of it
     m, v     =  means of x_ij A_i and of x_ij^2, over samples and past episodes
-    beta_ij  =  max(0, m - z sqrt(v / n)) / v                   slope of A_i on x_ij, less z standard errors; n samples
+    beta_ij  =  max(0, m - z sqrt(v / n)) / v              slope of A_i on x_ij, less z standard errors; n samples
 
-and tells beta_ij to j. a_j is drawn from pi_jj, so that x_ij is 0 in the mean in every state: what A_i has of the state
-alone, such as what the critic of i is wrong by, does not count. Without the sum in it, such an error would go with what
-suggestions favor in that state, and noise would pull. Three things differ from the paper's page:
+and tells beta_ij to j. Three things differ from the paper's page:
 
 1. **rho' is measured.** kappa_j rho'_ji = (c/2) beta_ij, at most what the cap allows.
 2. **Ratios apart.** gain = min(xi_i A_i, clip(xi_i) A_i) + sum over j of xi_ij A_i, with xi_ij the factors of xi_N: the
@@ -114,7 +112,7 @@ class CalibratedWeights(AnticipationSharing):
         first_slope = 2 * settings.rho * mean_size(now.advantages)  # where pi_ij pushes and rho holds it
         for neighbor in now.heard(shares):
             a_j = shares[neighbor]["actions"].astype(np.int64)
-            x = wished_more(now.select(now.probabilities(neighbor), neighbor), shares[neighbor]["policy"], a_j)
+            x = taken(now.select(now.probabilities(neighbor), neighbor), a_j) - taken(shares[neighbor]["policy"], a_j)
             kept, advantages = now.kept[neighbor], now.select(now.advantages, neighbor)
             memory = settings.calibration.remembered(len(x))
             kept[:] = SlopeEstimate(*kept.tolist()).after(x, advantages, memory, first_slope)
@@ -135,16 +133,3 @@ class CalibratedWeights(AnticipationSharing):
         most = np.float32(settings.calibration.cap * settings.rho * kappa)
         w_ji = np.minimum(np.float32(settings.calibration.pull / 2) * told, most) * pairs.in_range
         return w_ij, w_ji
-
-
-def wished_more(pi_ij: np.ndarray, pi_jj: np.ndarray, a_j: np.ndarray) -> np.ndarray:
-    """x_ij (rows,): by how much i would have had j do more of what it did.
-
-    Args:
-        pi_ij: What i would like j to do, (rows, actions) with at least as many actions as j has.
-        pi_jj: What j does, (rows, actions of j).
-        a_j: What it did, (rows,) int64.
-    """
-    d_ij = pi_ij[:, : pi_jj.shape[1]] - pi_jj
-    x_ij: np.ndarray = taken(d_ij, a_j) - kernels.summed_last(pi_jj * d_ij)
-    return x_ij

@@ -520,7 +520,7 @@ class ScalarLearner:
             if j in said:
                 mine, about = self.distributions(self.actor[row], j), said[j]
                 pairs = [
-                    (wished_more(mine[b], policy, action), advantages[b])
+                    (mine[b][action] - policy[action], advantages[b])
                     for b, (policy, action) in enumerate(zip(about.policy, about.actions, strict=True))
                     if policy is not None and action is not None
                 ]
@@ -584,12 +584,6 @@ class ScalarLearner:
         if heard:
             losses["penalty"] = sum(before.penalty) / len(self.places)
         return losses
-
-
-def wished_more(wished: list[float], done: list[float], action: int) -> float:
-    """By how much more the action is wished than it is done, less the mean of that over what is done."""
-    gaps = [wish - does for wish, does in zip(wished, done, strict=True)]
-    return gaps[action] - sum(p * gap for p, gap in zip(done, gaps, strict=True))
 
 
 def canned_shares(config: AgentConfig, seed: int) -> dict[str, Arrays]:
