@@ -62,6 +62,12 @@ class CalibrationConfig(Model):
         description="z: how many standard errors are taken off a measured slope, so that what may be noise does not "
         "pull; 0 lets it pull.",
     )
+    baseline: bool = Field(
+        default=False,
+        description="Whether a gap counts less its mean under what the neighbor does, so that what the own critic is "
+        "wrong by in a state does not pull. Off (ours): with it agents ask less of each other, and end lower in "
+        "Predation; on where the critic is slow, or neighbors hardly matter (docs/algorithms.md).",
+    )
     memory: float = Field(
         default=0.95,
         ge=0,

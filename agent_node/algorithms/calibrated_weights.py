@@ -9,7 +9,9 @@ that j took, on samples that pi_ij has not learned from,
     m, v     =  means of x_ij A_i and of x_ij^2, over samples and past episodes
     beta_ij  =  max(0, m - z sqrt(v / n)) / v              slope of A_i on x_ij, less z standard errors; n samples
 
-and tells beta_ij to j. Three things differ from the paper's page:
+and tells beta_ij to j. With `calibration.baseline` x_ij is less its mean under pi_jj: as a_j is drawn from that, it is
+then 0 in the mean in every state, and what A_i has of the state alone, such as what i's critic is wrong by, does not
+count. Three things differ from the paper's page:
 
 1. **rho' is measured.** kappa_j rho'_ji = (c/2) beta_ij, at most what the cap allows.
 2. **Ratios apart.** gain = min(xi_i A_i, clip(xi_i) A_i) + sum over j of xi_ij A_i, with xi_ij the factors of xi_N: the
@@ -112,7 +114,8 @@ class CalibratedWeights(AnticipationSharing):
         first_slope = 2 * settings.rho * mean_size(now.advantages)  # where pi_ij pushes and rho holds it
         for neighbor in now.heard(shares):
             a_j = shares[neighbor]["actions"].astype(np.int64)
-            x = taken(now.select(now.probabilities(neighbor), neighbor), a_j) - taken(shares[neighbor]["policy"], a_j)
+            pi_ij, pi_jj = now.select(now.probabilities(neighbor), neighbor), shares[neighbor]["policy"]
+            x = wished_more(pi_ij, pi_jj, a_j, baseline=settings.calibration.baseline)
             kept, advantages = now.kept[neighbor], now.select(now.advantages, neighbor)
             memory = settings.calibration.remembered(len(x))
             kept[:] = SlopeEstimate(*kept.tolist()).after(x, advantages, memory, first_slope)
@@ -133,3 +136,19 @@ class CalibratedWeights(AnticipationSharing):
         most = np.float32(settings.calibration.cap * settings.rho * kappa)
         w_ji = np.minimum(np.float32(settings.calibration.pull / 2) * told, most) * pairs.in_range
         return w_ij, w_ji
+
+
+def wished_more(pi_ij: np.ndarray, pi_jj: np.ndarray, a_j: np.ndarray, *, baseline: bool) -> np.ndarray:
+    """x_ij (rows,): by how much i would have had j do more of what it did.
+
+    Args:
+        pi_ij: What i would like j to do, (rows, actions) with at least as many actions as j has.
+        pi_jj: What j does, (rows, actions of j).
+        a_j: What it did, (rows,) int64.
+        baseline: Take off the mean under pi_jj, with which x_ij is 0 in the mean in every state.
+    """
+    x_ij: np.ndarray = taken(pi_ij, a_j) - taken(pi_jj, a_j)
+    if not baseline:
+        return x_ij
+    less: np.ndarray = x_ij - kernels.summed_last(pi_jj * (pi_ij[:, : pi_jj.shape[1]] - pi_jj))
+    return less

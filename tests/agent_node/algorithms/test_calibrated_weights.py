@@ -16,7 +16,7 @@ from learner_cases import policies
 from test_anticipation_sharing import DRAWS, Hand, J, K, as_shares, hand_round, out_of_range, settings
 
 from agent_node.algorithms.anticipation_sharing import AnticipationSharing
-from agent_node.algorithms.calibrated_weights import CalibratedWeights, SlopeEstimate
+from agent_node.algorithms.calibrated_weights import CalibratedWeights, SlopeEstimate, wished_more
 from agent_node.config import AgentConfig, CalibrationConfig, LearningConfig
 from agent_node.learning.fields import Arrays, ShareShape
 from agent_node.learning.learner import Learner
@@ -350,6 +350,79 @@ def test_rounds_after_the_first_leave_the_estimate_as_it_is() -> None:
     algorithm.remember(replace(hand_round(), kept=kept), shares)
     # x = (.5 - .25, .5 - .25), A = (1, -2): mean x A = -.125, x^2 = .0625; begun at 2 * .5 * 1.5 = 1.5
     assert kept[J].tolist() == pytest.approx([0.95 * 1.5 * 0.0625 - 0.05 * 0.125, 0.0625, 0.05 / 1.95 / 2])
+
+
+def test_what_is_taken_in_with_a_baseline_is_the_one_computed_by_hand() -> None:
+    """Of the table of `Hand`, where A = (1, -2); begun at 2 * .5 * 1.5 = 1.5:
+
+    |   |        | pi_ij - pi_jj    | its mean under pi_jj              | at a_j | x      | mean x A | mean x^2   |
+    |---|--------|------------------|-----------------------------------|--------|--------|----------|------------|
+    | j | step 0 | -.05, -.2, .25   | -.0125 - .1 + .0625 = -.05        | .25    | .3     | -.1625   | .093828125 |
+    |   | step 1 | .25, 0, -.25     | .0625 + 0 - .125 = -.0625         | .25    | .3125  |          |            |
+    | k | step 0 | .45, -.45        | .1125 - .3375 = -.225             | -.45   | -.225  | -.0125   | .0303125   |
+    |   | step 1 | -.1, .1          | -.05 + .05 = 0                    | -.1    | -.1    |          |            |
+    """
+    kept = page(baseline=True).keeps((J, K), np.zeros(0, np.float32))
+    page(baseline=True).remember(replace(hand_round(), kept=kept), as_shares(Hand.heard, {J: 0.0, K: 0.0}))
+    spread = 0.05 / 1.95 / 2
+    assert kept[J].tolist() == pytest.approx([0.95 * 1.5 * 0.093828125 - 0.05 * 0.1625, 0.093828125, spread])
+    assert kept[K].tolist() == pytest.approx([0.95 * 1.5 * 0.0303125 - 0.05 * 0.0125, 0.0303125, spread])
+
+
+@given(st.integers(0, 2**32), st.integers(2, 6))
+def test_with_a_baseline_x_is_0_in_the_mean_over_what_j_does(seed: int, count: int) -> None:
+    """Also where j can do only some of the actions."""
+    draw = np.random.default_rng(seed)
+    possible = draw.integers(0, 2, count)
+    possible[0] = 1
+    pi_ij, pi_jj = (p / p.sum() for p in draw.dirichlet(np.ones(count), 2) * possible)
+    each = np.arange(count)
+    rows = (np.tile(policy.astype(np.float32), (count, 1)) for policy in (pi_ij, pi_jj))
+    x = wished_more(*rows, each, baseline=True)
+    assert float((pi_jj * x).sum()) == pytest.approx(0, abs=1e-6)
+    gap = pi_ij - pi_jj
+    assert x - x[0] == pytest.approx(gap - gap[0], abs=1e-6)
+
+
+def seen_in_two_states(draw: np.random.Generator, worth: float) -> tuple[Round, dict[str, Arrays]]:
+    """640 samples in two states in which j acts otherwise, and of whose value i's critic is wrong by .5 either way.
+
+    What i suggests is noise around what is all alike; A_i goes with x by `worth`, else not with what j did.
+    """
+    rows = 640
+    state = draw.integers(2, size=rows)
+    pi_jj = np.where(state[:, None] == 1, [[0.9, 0.1]], [[0.5, 0.5]])
+    a_j = (draw.random(rows) > pi_jj[:, 0]).astype(np.int32)
+    pi_ij = draw.dirichlet(np.ones(2), rows)
+    gap, each = pi_ij - pi_jj, np.arange(rows)
+    advantages = draw.normal(size=rows) + np.where(state == 1, -0.5, 0.5)
+    advantages += worth * (gap[each, a_j] - (pi_jj * gap).sum(axis=1))
+    logs = np.log(np.stack([pi_jj, pi_ij])).astype(np.float32)
+    now = replace(
+        hand_round((J,), {J: None}),
+        advantages=((advantages - advantages.mean()) / advantages.std()).astype(np.float32),
+        actions=np.zeros(rows, np.int64),
+        log_probabilities=logs,
+        log_old=logs,
+    )
+    return now, {J: {"policy": pi_jj.astype(np.float32), "actions": a_j, "anticipation": pi_jj.astype(np.float32)}}
+
+
+@pytest.mark.parametrize(
+    ("baseline", "worth", "least", "most"), [(True, 0.0, 0.0, 0.02), (True, 4.0, 2.3, 2.5), (False, 0.0, 0.1, 2.0)]
+)
+def test_with_a_baseline_an_error_of_the_critic_is_no_worth_of_a_suggestion(
+    baseline: bool, worth: float, least: float, most: float
+) -> None:
+    """Mean x^2 is .0855: followed by 4, A_i deviates by sqrt(1 + .5^2 + 4^2 * .0855) = 1.62, so the slope is 2.47."""
+    draw, told = np.random.default_rng(5), []
+    algorithm = page(rho=3.0, baseline=baseline)
+    kept = algorithm.keeps((J,), np.zeros(0, np.float32))
+    for _ in range(200):
+        now, shares = seen_in_two_states(draw, worth)
+        algorithm.remember(replace(now, kept=kept), shares)
+        told.append(SlopeEstimate(*kept[J].tolist()).slope(2.0))
+    assert least <= np.mean(told[100:]) <= most
 
 
 def test_the_effective_number_is_that_of_the_samples_a_share_is_about() -> None:

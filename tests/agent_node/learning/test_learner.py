@@ -520,7 +520,7 @@ class ScalarLearner:
             if j in said:
                 mine, about = self.distributions(self.actor[row], j), said[j]
                 pairs = [
-                    (mine[b][action] - policy[action], advantages[b])
+                    (self.wished_more(mine[b], policy, action), advantages[b])
                     for b, (policy, action) in enumerate(zip(about.policy, about.actions, strict=True))
                     if policy is not None and action is not None
                 ]
@@ -528,6 +528,12 @@ class ScalarLearner:
                 rho = self.config.algorithm.anticipation_sharing.rho
                 found[j] = scalar_slope([(xa, xx, len(pairs))], 0.95, 2 * rho * kappa)
         return found
+
+    def wished_more(self, wished: list[float], done: list[float], action: int) -> float:
+        """By how much more the action is wished than it is done, less the mean of that where there is a baseline."""
+        gaps = [wish - does for wish, does in zip(wished, done, strict=True)]
+        mean = sum(p * gap for p, gap in zip(done, gaps, strict=True))
+        return gaps[action] - mean * self.config.algorithm.anticipation_sharing.calibration.baseline
 
     def masks_at_own_places(self, arrays: Arrays, count: int) -> list[list[float]]:
         """What a neighbor could do at each own sample; all there is, where it said nothing."""
@@ -647,6 +653,10 @@ CALIBRATED = {"weights": "calibrated", "rho": 0.5}
             [((A1, A2), (A2,)), ((A1, A2), (A1, A2)), ((), ())],
             {"sharing": CALIBRATED, "masks": True, "ratio_reference": "behaviour"},
         ),
+        (
+            [((A1, A2), (A1, A2)), ((A1, A2), (A1, A2))],
+            {"sharing": CALIBRATED | {"calibration": {"baseline": True}}, "masks": True},
+        ),
     ],
     ids=[
         "all",
@@ -658,6 +668,7 @@ CALIBRATED = {"weights": "calibrated", "rho": 0.5}
         "behaviour, the first missing, a rho' of its own",
         "calibrated",
         "calibrated, masks, behaviour, the first missing",
+        "calibrated, with a baseline, masks",
     ],
 )
 def test_whole_rounds_equal_algorithm_1_done_in_scalars(
