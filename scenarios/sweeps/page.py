@@ -30,9 +30,8 @@ from scenarios.studies.tables import (
 from scenarios.sweeps.sweep import Sweep
 
 _COMPARED = """\
-*Minus the baseline* is the difference of the interquartile means of final returns; both groups are resampled, each by
-itself. Where its interval has 0 in it, these runs do not tell the two apart; no correction is made for the number of
-comparisons."""
+*Minus the baseline* is the difference of final returns, with its 95% interval. Where that has 0 in it, these runs do
+not tell the two apart; no correction is made for the number of comparisons."""
 _COMPARED_ONCE = "*Minus the baseline* is the difference of final returns, without an interval."
 _NO_BASELINE = "Nothing is compared where no run of the baseline is done"
 _NORMALIZED = "Normalized (ours), R the team return:"
