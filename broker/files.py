@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,7 +31,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     The folder may be anybody's: until then it has a name that no file there has.
 
     Raises:
-        OSError: It cannot be written; what was there before is there still. Its `filename` says which.
+        OSError: It cannot be written; what was there before is there still. Its `filename` is that of `path`.
     """
     with _put_in_place(path, path.with_name(f".{path.name}-{secrets.token_hex(4)}"), "xb") as file:
         yield file
@@ -38,11 +39,18 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _put_in_place(path: Path, beside: Path, mode: Literal["wb", "xb"]) -> Iterator[BinaryIO]:
-    file = beside.open(mode)
+    try:
+        file = beside.open(mode)
+    except OSError as error:
+        if mode == "xb":  # its name means nothing to anybody
+            error.filename = str(path)
+        raise
     try:
         with file:
             yield file
             file.flush()
+            with suppress(FileNotFoundError):  # who may read it stays as it was
+                os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
             os.fsync(file.fileno())
         beside.replace(path)
     except BaseException as error:
@@ -53,17 +61,16 @@ def _put_in_place(path: Path, beside: Path, mode: Literal["wb", "xb"]) -> Iterat
         raise
 
 
-def write_where_asked(path: Path, content: bytes) -> None:
-    """Put content where a user wants it: into a file in one step, and to a link, a pipe or a device as they are.
+@contextmanager
+def file_where_asked(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to where a user wants it: a whole one, while a link, a pipe or a device stays what it is.
 
     Raises:
-        OSError: It cannot be written. Its `filename` says which.
+        OSError: It cannot be written. Its `filename` is that of `path`.
     """
-    if path.is_symlink() or (path.exists() and not path.is_file()):
-        path.write_bytes(content)
-    else:
-        with whole_file(path) as file:
-            file.write(content)
+    as_it_is = path.is_symlink() or (path.exists() and not path.is_file())
+    with path.open("wb") if as_it_is else whole_file(path) as file:
+        yield file
 
 
 def sync(path: Path) -> None:

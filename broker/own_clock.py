@@ -20,6 +20,11 @@ _OTHERS_WAKE_WITHIN_S = 2.0
 """Who was stopped together is not let go on together: for so long the clock stands still after a step too long."""
 
 
+def clock_through_sleep() -> float:
+    """Seconds that go on while this host sleeps, where there is such a clock; it knows nothing of the date."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
 class OwnClock:
     """Seconds in which this process ran; call it for the time.
 

@@ -37,8 +37,9 @@ class Earlier:
     def keep(self, source: str, share: Share) -> None:
         """A share has come on an edge where a fault may ask for it later."""
         episodes = self._shares.setdefault(source, {})
-        rounds = episodes.pop(share.episode, {})
-        rounds[share.round] = share
-        episodes[share.episode] = rounds  # behind those of which none has come for longer
+        episodes.setdefault(share.episode, {})[share.round] = share
+        for wanted in (share.episode - 1, share.episode):  # behind those that nobody has asked for of late
+            if wanted in episodes:
+                episodes[wanted] = episodes.pop(wanted)
         if len(episodes) > _EPISODES:
             del episodes[next(iter(episodes))]

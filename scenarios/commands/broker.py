@@ -7,10 +7,10 @@ from pathlib import Path
 
 from broker.addresses import Address, parse_address
 from broker.config import TransportConfig
+from broker.counting import listed
 from broker.errors import ParticipantDied, UserError
 from broker.open_files import allow_open_files, files_for
 from broker.wire.messages import FORWARDER
-from scenarios.commands.new_file import make_own_folder
 from scenarios.commands.screen import say
 from scenarios.document.plan import Plan
 from scenarios.results.temporary import temporary_folder
@@ -19,6 +19,7 @@ from scenarios.running.meeting.keys import given_keys, needs_keys, run_of_keys
 from scenarios.running.meeting.running_broker import start_broker
 
 _LOOK_EVERY_S = 0.2
+_MOST_NAMED = 3
 _FILES = ("broker.log", f"{FORWARDER}.log", "mosquitto.conf", "amqtt.json")
 
 
@@ -42,7 +43,7 @@ def serve(plan: Plan, listen: str, folder: Path) -> None:
     address = _listening(transport, listen)
     keys = _keys_for(transport, address)
     allow_open_files(files_for(len(plan.participants)))  # mosquitto inherits it
-    make_own_folder(folder, _FILES)
+    _make_own(folder)
     with temporary_folder() as sockets, interruptible() as interrupted:
         run = run_of_keys(keys) if keys is not None else None
         found = start_broker(plan, folder, Path(sockets), keys, str(address or ""), run=run)
@@ -56,6 +57,24 @@ def serve(plan: Plan, listen: str, folder: Path) -> None:
                 time.sleep(_LOOK_EVERY_S)
         finally:
             found.close()
+
+
+def _make_own(folder: Path) -> None:
+    """Make the broker's folder, or see that the one that is there is a broker's, whose files are written again.
+
+    Raises:
+        UserError: It holds files of somebody else, or cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        found = sorted(path.name for path in folder.iterdir())
+    except OSError as error:
+        raise UserError(f"cannot make the folder {folder}: {error.strerror}") from None
+    if found and not {*_FILES} & {*found}:
+        raise UserError(
+            f"expected a new or empty folder, or one that this command has made, found {folder} with "
+            f"{listed(found, _MOST_NAMED)} in it. Choose another --out."
+        )
 
 
 def _listening(transport: TransportConfig, listen: str) -> Address | None:

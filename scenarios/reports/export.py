@@ -20,7 +20,7 @@ import numpy as np
 
 from broker.counting import counted, listed
 from broker.errors import UserError
-from broker.files import write_where_asked
+from broker.files import file_where_asked
 from scenarios.results.evaluation import Evaluation
 from scenarios.results.run_result import RunResult
 
@@ -108,7 +108,8 @@ def write(content: bytes, out: Path) -> None:
         UserError: It cannot be written.
     """
     try:
-        write_where_asked(out, content)
+        with file_where_asked(out) as file:
+            file.write(content)
     except OSError as error:
         msg = f"cannot write {out}: {error.strerror}"
         raise UserError(msg) from None

@@ -268,7 +268,7 @@ class RunReader:
     def fates_so_far(self) -> list[EdgeFates]:
         """The same of a run that goes on or was killed, too.
 
-        Receivers tell their counts when they are done. Before, there is what faults did to each message: those that
+        Receivers tell their counts when they are done. Of others there is what faults did to each message: those that
         they changed, where one that was corrupted into no message counts as corrupted.
         """
         ranks = {Fate.DROPPED: 0, Fate.CORRUPTED: 1, Fate.DUPLICATED: 2, Fate.DELAYED: 3}
@@ -278,7 +278,9 @@ class RunReader:
             f"SELECT source, destination, {counts} FROM (SELECT source, destination, MIN(CASE fate {rank} END) AS rank "  # noqa: S608
             "FROM faults GROUP BY source, destination, kind, episode, number, attempt) GROUP BY source, destination"
         )
-        return self.fates() or list(self._rows(EdgeFates, query))
+        told = self.fates()
+        edges = {(each.source, each.destination) for each in told}
+        return told + [each for each in self._rows(EdgeFates, query) if (each.source, each.destination) not in edges]
 
     def endings(self) -> list[EndingCount]:
         """How often messages ended late, rejected or expired, by edge."""

@@ -34,6 +34,7 @@ from scenarios.studies.study import (
     PS,
     VPS,
     VS,
+    Study,
     StudyCondition,
     StudyTask,
 )
@@ -69,6 +70,7 @@ _CELLS = "Final: last tenth of training, interquartile mean over seeds."
 _FEW_CURVES = "Curves: mean and range over seeds."
 _FEW_FINALS = "Final: last tenth of training, mean and range over seeds."
 _SOME_FEW = "Of up to three seeds it is the mean and the range."
+_TOGETHER = "All tasks: interquartile mean of all runs and 95% bootstrap interval, resampled within each task."
 _ONE_CURVE = "Curves: of this seed, without a band."
 _ONE_FINAL = "Final: last tenth of training, without an interval."
 _OURS = "Episodes, T, grids and normalization are ours; the paper gives none."
@@ -117,7 +119,7 @@ def draw_study(findings: StudyFindings) -> bytes:
 def _finals(findings: StudyFindings) -> Figure:
     """Training curves above normalized final returns, a column a task, and one for all tasks together."""
     tasks = [(task, _lines(findings, task)) for task in findings.study.tasks]
-    together = len(tasks) > 2 and findings.study.arrangement == "finals"
+    together = _has_all_tasks(findings.study)
     columns, rows = _arranged(len(tasks) + together)
     figure, panels = _panels(findings, 2 * rows, columns)
     pairs = [(panels[2 * row, column], panels[2 * row + 1, column]) for row in range(rows) for column in range(columns)]
@@ -135,6 +137,10 @@ def _finals(findings: StudyFindings) -> Figure:
         _of_all_tasks(pairs[len(tasks)][1], findings, [lines for _, lines in tasks])
     _legend(figure, panels)
     return figure
+
+
+def _has_all_tasks(study: Study) -> bool:
+    return len(study.tasks) > 2 and study.arrangement == "finals"
 
 
 def _of_all_tasks(axes: Axes, findings: StudyFindings, columns: Sequence[Sequence[DrawnLine]]) -> None:
@@ -397,6 +403,8 @@ def _foot(findings: StudyFindings, width: int) -> str:
     )
     lines = [study.so_far] if study.so_far else []
     lines += [" ".join((f"{seeds}.", *meaning, _OURS))]
+    if _has_all_tasks(study) and most > 1 and least < RESAMPLED:
+        lines += [_TOGETHER]
     if study.arrangement in ("finals", "overlay", "map", "points"):
         lines += [f"{task.label}: {findings.references[task.key].formula}" for task in study.tasks]
     return "\n".join(wrapped for line in lines for wrapped in textwrap.wrap(line, width))

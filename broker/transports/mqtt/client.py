@@ -33,6 +33,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from broker.addresses import Address
+from broker.own_clock import clock_through_sleep
 from broker.transports.mqtt.offer import Offer
 from broker.transports.mqtt.packets import PacketStream, confirm_packet, confirmation, confirmed_message
 from broker.transports.mqtt.reasons import REFUSED, NoAnswer, words_of
@@ -54,7 +55,7 @@ class MqttClient(aiomqtt.Client):
     Attributes:
         ready: Whether it may publish: connected and subscribed.
         offer: What the broker said when it took the connection.
-        heard_at: When something last came from the broker, by the loop's clock.
+        heard_at: When something last came from the broker, by `clock_through_sleep`.
         session_kept: Whether the broker still knew the client's session when it took the connection.
         words: What it added to its last refusal, to stand behind the reason.
 
@@ -78,7 +79,7 @@ class MqttClient(aiomqtt.Client):
         self.ready = False
         self.offer, self.words = Offer(), ""
         self.session_kept = False
-        self.heard_at = self._loop.time()
+        self.heard_at = clock_through_sleep()
         self._hear, self._hear_again, self._relieved, self._refused = hear, hear_again, relieved, refused
         self._is_v5 = options["protocol"] is aiomqtt.ProtocolVersion.V5
         self._inbox = PacketStream(has_properties=self._is_v5)
@@ -226,7 +227,7 @@ class MqttClient(aiomqtt.Client):
         """Hear the frames in what was read; True when enough has come, or no more will."""
         frames = self._frames
         if data:
-            self.heard_at = self._loop.time()
+            self.heard_at = clock_through_sleep()
         try:
             for packet, is_frame in self._inbox.packets(data):
                 if is_frame:

@@ -21,7 +21,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from broker.addresses import Address
 from broker.config import MqttConfig
 from broker.errors import Unreachable, UserError
-from broker.own_clock import OwnClock
+from broker.own_clock import OwnClock, clock_through_sleep
 from broker.security.mqtt_access import MqttCredentials
 from broker.security.validity import certificates_in, certificates_of, is_of_dates, wrong_date
 from broker.transports.mqtt.brokers import Brokers
@@ -330,8 +330,8 @@ class MqttConnection:
     def _welcome(self, client: MqttClient) -> None:
         client.begin()
         if self._broken_at is not None:
-            now = self._loop.time()
-            gone_s, may_have_expired = now - self._broken_at, now - self._silent_since >= self._who.expires_after_s
+            gone_s = self._loop.time() - self._broken_at
+            may_have_expired = clock_through_sleep() - self._silent_since >= self._who.expires_after_s
             self._notice(EventKind.RECONNECTED, f"connected to {self._brokers.address} again after {gone_s:.1f} s")
             if may_have_expired or not (client.session_kept and self._who.is_confirmed):
                 text = f"{self._who.name} lost its connection to {self._broken_off}, and what was under way may be lost"
@@ -356,7 +356,7 @@ class MqttConnection:
         if self._connected_at is not None:
             self._face_break(self._loop.time() - self._connected_at, code_of(error))
             self._connected_at, self._broken_at = None, self._loop.time()
-            self._silent_since = self._broken_at if self.client is None else self.client.heard_at
+            self._silent_since = clock_through_sleep() if self.client is None else self.client.heard_at
             self._broken_off = self._brokers.address
             self._gone_s, self._looked_at = 0.0, self._broken_at
         elif self._joined:

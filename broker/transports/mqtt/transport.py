@@ -216,7 +216,7 @@ class MqttTransport(QueueingTransport[_Topic]):
             frame_bytes + longest + _HEAD_BYTES,
             max((edge.qos for edge in self._edges.values()), default=0),
             is_confirmed=all(edge.qos for edge in self._edges.values()),
-            expires_after_s=config.mqtt.message_expiry_s or math.inf if self._hears_shares(peers) else math.inf,
+            expires_after_s=(config.mqtt.message_expiry_s if self._hears_shares(peers) else 0) or math.inf,
         )
 
     def _hears_shares(self, peers: Sequence[str]) -> bool:

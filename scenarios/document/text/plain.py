@@ -35,7 +35,7 @@ def plain(value: object, path: str, depth: int = 0) -> Any:
         case None:
             return None
         case str():
-            return str(value)
+            return str.__str__(value)  # a text enum has another str()
         case os.PathLike() if isinstance(text := os.fspath(value), str):
             return text
         case Mapping():
@@ -64,7 +64,7 @@ def plain_settings(settings: object) -> dict[str, Any]:
 def _key(key: object, path: str) -> str:
     if not isinstance(key, str):
         raise ScenarioError(path, f"expected the name of a setting as text, found {key!r:.80} of type {_type(key)}")
-    return str(key)
+    return str.__str__(key)
 
 
 def _type(value: object) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from broker.errors import UserError
-from broker.files import whole_file
+from broker.files import file_where_asked
 from scenarios.replay.journals import journals_of
 from scenarios.replay.tracing.chrome import write_chrome
 from scenarios.replay.tracing.mcap_file import write_mcap
@@ -32,7 +32,7 @@ def write_trace(root: Path, format_: TraceFormat, out: Path | None = None) -> st
     path = out or folder.root / _NAMES[format_]
     journals = journals_of(folder)
     try:
-        with read_store(folder.store) as store, whole_file(path) as file:
+        with read_store(folder.store) as store, file_where_asked(path) as file:
             said = write_chrome(journals, store, file) if format_ == "chrome" else write_mcap(journals, file)
     except OSError as error:
         msg = f"cannot write {path}: {error.strerror}"

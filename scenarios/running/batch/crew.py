@@ -28,7 +28,7 @@ class Crew(Protocol):
                 as it was, whatever becomes of the process; any other is of no use, and may be removed.
 
         Raises:
-            OSError: The log cannot be written; nothing was removed.
+            OSError: The log cannot be written, and nothing was removed, or what is of no use cannot be removed.
         """
 
     def reap(self) -> Mapping[Cell, int]:

@@ -201,7 +201,7 @@ class Runner:
             write_whole(given, self._documents[cell].to_toml().encode())
             self._crew.start(cell, given, run, self._folder.log(cell), goes_on=cell in self._begun)
         except OSError as error:
-            msg = f"cannot write what cell {cell.id} is given and says in {self._folder.root}: {error.strerror}"
+            msg = f"cannot begin cell {cell.id}: {error.strerror}: {error.filename or self._folder.root}"
             raise UserError(msg) from None
         self._played[cell] = 0
         self._under_way.add(cell)
@@ -228,4 +228,5 @@ class Runner:
         """The first of the failures, of the gravest kind, and how many there are."""
         failures = sorted(self._failed.values(), key=lambda error: isinstance(error, UserError))
         others = "" if len(failures) == 1 else f"{len(failures)} of {counted(cells, 'cell')} failed. The first: "
-        return type(failures[0])(f"{others}{failures[0]}")
+        kind = UserError if isinstance(failures[0], UserError) else ForetellError
+        return kind(f"{others}{failures[0]}")

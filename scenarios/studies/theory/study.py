@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from broker.errors import UserError
-from broker.files import write_whole
+from broker.files import whole_file
 from broker.text_files import read_text
 from scenarios.studies.theory.bounds import CLAIMS, Bound
 from scenarios.studies.theory.cases import draw_case
@@ -45,9 +45,13 @@ def run_theory(
     findings = TheoryFindings(seed, claims, tuple(checked))
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_whole(out / _NUMBERS, document(findings).encode())  # first: it says whose the others are
-        write_whole(out / "theory.md", page(findings).encode())
-        write_whole(out / "theory.png", draw_slacks(findings))
+        for name, content in (
+            (_NUMBERS, document(findings).encode()),  # first: it says whose the others are
+            ("theory.md", page(findings).encode()),
+            ("theory.png", draw_slacks(findings)),
+        ):
+            with whole_file(out / name) as file:
+                file.write(content)
     except OSError as error:
         msg = f"cannot write {error.filename}: {error.strerror}"
         raise UserError(msg) from None

@@ -232,6 +232,13 @@ def test_a_share_of_a_far_episode_makes_nobody_forget_the_others(pair, of, expec
     assert critics(each)[3:] == expected
 
 
+@pytest.mark.parametrize(("of", "expected"), [("round", 21.0), ("episode", 20.0)])
+def test_forged_episodes_between_true_ones_make_nobody_forget_the_one_before(pair, of, expected):
+    each = pair("memory", fault("stale", of=of, probability=1.0, episodes=[0, 100]))
+    say_and_hear(each, (1, 0), (1 << 40, 0), (2, 0), (2, 1), (1 << 41, 0), (3, 0))
+    assert critics(each)[-1] == expected
+
+
 def test_shares_are_kept_where_a_fault_repeats_them_alone(pair):
     stale = fault("stale", probability=1.0, rounds=[5, 6])
     each = pair("memory", stale, fault("nan", probability=0.0), fault("stale", name="other", source="c"))

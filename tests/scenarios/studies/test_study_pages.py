@@ -602,6 +602,22 @@ def test_the_page_decides_claims_says_what_was_not_run_and_never_says_significan
     assert "foretell study fig1" in text
 
 
+@pytest.mark.parametrize(("seeds", "pooled"), [(1, False), (2, True), (3, True), (4, False)])
+def test_the_foot_tells_how_all_tasks_are_pooled_where_their_own_intervals_are_ranges(monkeypatch, seeds, pooled):
+    written = []
+    write = Figure.text
+    monkeypatch.setattr(Figure, "text", lambda *words, **how: (written.append(words[3]), write(*words, **how))[1])
+    choice = Choice(quick=False, seeds=seeds, tasks=("exchange", "predation-6", "predation-8"), algorithms=(AS,))
+    study, outcomes, scales = make_study("fig1", choice), {}, {}
+    for cell in study_cells(study, choice):
+        traffic, points = EdgeTraffic(6, 50, 100, 100_000, 80, 20, 5), np.linspace(0, 1, 10)
+        run = RunOutcome(cell, 0.0, float(cell.seed), points, points, 1000, traffic, "c", "w")
+        outcomes.setdefault(cell.group, []).append(run)
+        scales[cell.group.task] = references(document(cell).environment)
+    draw_study(StudyFindings(study, {group: tuple(found) for group, found in outcomes.items()}, scales))
+    assert any("All tasks: interquartile mean" in shown for shown in written) is pooled
+
+
 def test_one_seed_is_promised_no_interval_and_one_of_a_thing_is_not_called_several(monkeypatch, tmp_path):
     written = []
     write = Figure.text

@@ -451,7 +451,7 @@ def test_a_run_of_no_use_stays_until_what_another_one_needs_can_be_written(part,
         hindered.unlink()
         hindered.mkdir()
     before = files_in(half_a_cell.run(LONG).root)
-    with pytest.raises(UserError, match=r"^cannot write what cell long--anticipation-sharing--seed1 is given and says"):
+    with pytest.raises(UserError, match=r"^cannot begin cell long--anticipation-sharing--seed1: "):
         run_until(half_a_cell, LONG, 1000)
     assert files_in(half_a_cell.run(LONG).root) == before
 
