@@ -110,12 +110,13 @@ def test_two_sweeps_never_work_in_one_folder(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_named_with_the_reason(tmp_path):
     file, out = Path(write_documents(tmp_path)), tmp_path / "out"
+    hindrance = out / "documents" / "task--anticipation-sharing--seed1.toml"
     with Folder(out).held():
-        (out / "documents" / "task--anticipation-sharing--seed1.toml").mkdir()
+        hindrance.mkdir()
     with pytest.raises(UserError) as refused:
         conduct(file, 1, out)
-    what = "cannot write what cell task--anticipation-sharing--seed1 is given and says"
-    assert str(refused.value) == f"{what} in {out}: Is a directory"
+    told = f"cannot begin cell task--anticipation-sharing--seed1: Is a directory: {hindrance}"
+    assert str(refused.value) == told
 
 
 def test_what_cannot_work_and_what_is_only_listed_leaves_nothing_behind(tmp_path, capsys, monkeypatch):
