@@ -25,7 +25,7 @@ from scenarios.commands.experiments.group import study
 from scenarios.commands.experiments.study import Wish, make_choice, make_study
 from scenarios.running.batch.cell import Cell
 from scenarios.running.batch.folder import Folder
-from scenarios.running.batch.outcomes import KeptRun
+from scenarios.running.batch.outcomes import FORMAT, KeptRun
 from scenarios.running.batch.runner import document
 from scenarios.studies.cells import study_cells
 from scenarios.sweeps.reading import read_sweep
@@ -68,7 +68,7 @@ def _kept(run: dict[str, Any], hours: float, episodes: int, provenance: dict[str
     counts = ("edges", "rounds", "sent", "sent_bytes", "heard", "missing", "late")
     counted = {"edges": "edges", "rounds": "rounds", "sent_bytes": "edge_bytes"}
     return KeptRun(
-        format=1,
+        format=FORMAT,
         foretell=FORETELL,
         arithmetic=ARITHMETIC,
         episodes=episodes,

@@ -13,14 +13,12 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from broker.counting import counted, listed
 from broker.errors import UserError
-from broker.files import file_where_asked
 from scenarios.results.evaluation import Evaluation
 from scenarios.results.run_result import RunResult
 
@@ -99,20 +97,6 @@ FORMATS: dict[str, Callable[[Sequence[RunResult]], bytes]] = {
     "parquet": to_parquet,
     "marl-eval": to_marl_eval,
 }
-
-
-def write(content: bytes, out: Path) -> None:
-    """Write an export to a file.
-
-    Raises:
-        UserError: It cannot be written.
-    """
-    try:
-        with file_where_asked(out) as file:
-            file.write(content)
-    except OSError as error:
-        msg = f"cannot write {out}: {error.strerror}"
-        raise UserError(msg) from None
 
 
 def _rows(runs: Sequence[RunResult]) -> Iterator[Row]:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from broker.counting import counted
 from broker.errors import ForetellError, UserError
+from scenarios.commands.asked_file import require_new, write_where_asked
 from scenarios.commands.command_line import FORETELL
 from scenarios.commands.experiments.study import bar
-from scenarios.commands.new_file import require_new, write
 from scenarios.commands.planned import hushed, planned
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import say
@@ -90,7 +90,7 @@ def shrink_faults(scenario: Scenario, text: str, out: Path | None) -> None:
         msg = f"{text!r} does not hold with all faults of {scenario.name}, so there is nothing to shrink"
         raise UserError(msg)
     _tell(scenario, text, found)
-    write(path, found.scenario.to_toml().encode())
+    write_where_asked(path, found.scenario.to_toml().encode())
     say(f"again with   foretell simulate {path}")
 
 

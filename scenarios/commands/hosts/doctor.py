@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from broker.counting import counted
-from broker.errors import ForetellError, UserError
-from broker.files import file_where_asked
+from broker.errors import ForetellError
+from scenarios.commands.asked_file import write_where_asked
 from scenarios.commands.exit_codes import ExitCode
 from scenarios.commands.planned import planned
 from scenarios.commands.screen import say
@@ -85,12 +85,7 @@ def _joined(plan: Plan, housed: Housing, root: Path) -> Check:
 
 
 def _write(text: str, path: Path) -> None:
-    try:
-        with file_where_asked(path) as file:
-            file.write(text.encode())
-    except OSError as error:
-        msg = f"cannot write the profile {path}: {error.strerror}"
-        raise UserError(msg) from None
+    write_where_asked(path, text.encode())
     say(f"profile       {path}")
 
 

@@ -52,11 +52,12 @@ def report(runs: tuple[Path, ...]) -> None:
 @click.option("--out", type=OutPath(dir_okay=False), help="The file; default standard output.")
 def export(runs: tuple[Path, ...], format_: str, out: Path | None) -> None:
     """Write the episodes of finished runs for other programs."""
-    from scenarios.reports.export import FORMATS, write  # noqa: PLC0415
+    from scenarios.commands.asked_file import write_where_asked  # noqa: PLC0415
+    from scenarios.reports.export import FORMATS  # noqa: PLC0415
     from scenarios.results.run_result import read_run  # noqa: PLC0415
 
     content: bytes = FORMATS[format_]([read_run(run) for run in runs])
     if out is None:
         show_bytes(content)
     else:
-        write(content, out)
+        write_where_asked(out, content)

@@ -17,7 +17,7 @@ from rich.progress import Progress, TextColumn
 
 from broker.counting import counted
 from broker.errors import UserError
-from scenarios.commands.new_file import require_new, write
+from scenarios.commands.asked_file import require_new, write_where_asked
 from scenarios.commands.planned import hushed
 from scenarios.commands.policies.playing import Playing, RecordedWish, playing
 from scenarios.commands.policies.still import still
@@ -98,7 +98,7 @@ def draw_episodes(wish: PlayWish) -> None:
     with interruptible() as interrupted, _bar() as show, hushed():
         ends = _drawn(played, [picture for _, picture in pictures], show, interrupted)
     for path, picture in pictures:
-        write(path, picture.content())
+        write_where_asked(path, picture.content())
     for number, frame in enumerate(ends[:_MOST_SAID], played.first):
         say(f"episode {number}: team return {shown(frame.team_return)} in {counted(frame.step, 'step')}")
     if len(ends) > _MOST_SAID:

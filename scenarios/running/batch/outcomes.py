@@ -20,7 +20,8 @@ from scenarios.running.batch.folder import Folder
 from scenarios.running.batch.keeping import given_document, is_whole, refuse_mixing
 from scenarios.running.batch.outcome import RunOutcome, outcome
 
-_FORMAT = 1
+FORMAT = 1
+"""Of the file of a cell."""
 
 
 class KeptRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -125,8 +126,8 @@ class Outcomes:
             then = "Remove it, and the same command makes it anew"
             msg = f"cannot read {path}, the outcome of cell {cell.id}: {error}. {then}"
             raise UserError(msg) from None
-        if kept.format != _FORMAT:
-            msg = f"{path} has format {kept.format} (Foretell {kept.foretell}), expected {_FORMAT}: remove it"
+        if kept.format != FORMAT:
+            msg = f"{path} has format {kept.format} (Foretell {kept.foretell}), expected {FORMAT}: remove it"
             raise UserError(msg)
         return kept
 
@@ -136,7 +137,7 @@ class Outcomes:
         found = outcome(cell, run)
         ended = datetime.fromtimestamp(folder.summary.stat().st_mtime, UTC)
         return KeptRun(
-            format=_FORMAT,
+            format=FORMAT,
             foretell=FORETELL,
             arithmetic=run.summary.arithmetic,
             episodes=run.scenario.episodes,

@@ -23,7 +23,8 @@ from runs import simulate_here
 from agent_node.algorithms.anticipation_sharing import AnticipationSharing
 from agent_node.registry import BUILT_IN, load_algorithm
 from broker.errors import UserError
-from scenarios.reports.export import COLUMNS, to_csv, to_marl_eval, to_parquet, write
+from scenarios.commands.asked_file import write_where_asked
+from scenarios.reports.export import COLUMNS, to_csv, to_marl_eval, to_parquet
 from scenarios.reports.report import told
 from scenarios.results.evaluation import Evaluation, TrainingEvaluations
 from scenarios.results.run_result import read_run
@@ -307,8 +308,8 @@ def test_an_export_is_written_whole_or_not_at_all_and_to_a_link_or_a_device_as_i
     out.write_bytes(b"before")
     link.symlink_to(out)
     with files_of_at_most(10), pytest.raises(UserError, match=r"^cannot write .*returns\.csv: File too large$"):
-        write(b"a" * 20, out)
+        write_where_asked(out, b"a" * 20)
     assert out.read_bytes() == b"before"
-    write(b"after", link)
+    write_where_asked(link, b"after")
     assert (out.read_bytes(), link.is_symlink()) == (b"after", True)
-    write(b"gone", Path(os.devnull))
+    write_where_asked(Path(os.devnull), b"gone")

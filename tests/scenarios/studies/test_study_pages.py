@@ -782,6 +782,22 @@ def test_the_same_behavior_counts_the_same_with_6_and_with_12_agents_where_these
         assert scale.normalized(each_earns * agents * 30, any_number=True) == normalized
 
 
+def test_agents_that_all_engage_are_as_robust_with_12_as_with_6():
+    choice = Choice(quick=False, seeds=3, tasks=("predation-6", "predation-12"), algorithms=(AS,))
+    study, outcomes, scales = make_study("fig1", choice), {}, {}
+    for cell in study_cells(study, choice):
+        environment = document(cell).environment
+        all_engage = -float(environment.agents * environment.steps)
+        traffic, points = EdgeTraffic(6, 50, 100, 100_000, 80, 20, 5), np.linspace(0, 1, 10)
+        run = RunOutcome(cell, 0.0, all_engage, points, points, 1000, traffic, "c", "w")
+        outcomes.setdefault(cell.group, []).append(run)
+        scales[cell.group.task] = references(environment)
+    findings = StudyFindings(study, {group: tuple(found) for group, found in outcomes.items()}, scales)
+    [robust] = [claim for claim in study.claims if claim.text.startswith("AS remains robust")]
+    [decided] = findings.decide(robust)
+    assert (decided.estimate, decided.verdict) == (Estimate(0.0, 0.0, 0.0), Verdict.HOLDS)
+
+
 def test_settings_are_marked_the_paper_s_or_ours():
     marked = {each.path: each.origin for each in settings(load_scenario("predation-6"))}
     assert marked["algorithm.anticipation_sharing.rho"] == marked["learning.rounds"] == "paper"

@@ -1,4 +1,4 @@
-"""New files that commands write where a user says; that they can be written is seen before the work begins."""
+"""Files that commands write where a user says; that a new one can be written is seen before the work begins."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from broker.errors import UserError
-from broker.files import whole_file
+from broker.files import file_where_asked
 
 
 def require_new(path: Path) -> None:
@@ -23,14 +23,15 @@ def require_new(path: Path) -> None:
         raise UserError(f"cannot write {path}: its folder is not yours to write to")
 
 
-def write(path: Path, content: bytes) -> None:
-    """Write a file.
+def write_where_asked(path: Path, content: bytes) -> None:
+    """Write a file where a user wants it; see `file_where_asked`.
 
     Raises:
         UserError: It cannot be written.
     """
     try:
-        with whole_file(path) as file:
+        with file_where_asked(path) as file:
             file.write(content)
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from None
+        msg = f"cannot write {path}: {error.strerror}"
+        raise UserError(msg) from None
