@@ -14,7 +14,7 @@ from broker.participants.checkpoint import Checkpoints, Kept
 from broker.participants.link import LifeConfig
 from scenarios.document.plan import Plan
 from scenarios.results.observer import Observer
-from scenarios.running.substrate import THE_BROKER
+from scenarios.running.substrate import NONE_TO_LOSE, THE_BROKER
 
 _MANY = 1 << 30
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
@@ -184,6 +184,6 @@ def lose_newest(checkpoints: Checkpoints, count: int) -> str:
     """Delete the newest checkpoints of a participant; returns what was done."""
     lost = checkpoints.newest(count)
     if not lost:
-        return "had no checkpoint to lose"
+        return NONE_TO_LOSE
     checkpoints.forget_after(min(lost) - 1)
     return f"lost its checkpoints of episodes {', '.join(map(str, lost))}"

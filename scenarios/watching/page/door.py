@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -79,8 +79,8 @@ class Door:
         A browser counts the file that `--open` gives it as another site, from which a strict cookie would not come.
         """
         cookie = f"{self._cookie}={self._token}; Path=/; HttpOnly; SameSite=Lax"
-        path = scope.get("raw_path", b"/") or b"/"
-        headers = [(b"set-cookie", cookie.encode()), (b"location", path), *_HEADERS]
+        path = f"/{quote(scope['path'].lstrip('/'))}"  # two slashes would begin the name of another host
+        headers = [(b"set-cookie", cookie.encode()), (b"location", path.encode()), *_HEADERS]
         await send({"type": "http.response.start", "status": 303, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
 

@@ -301,6 +301,18 @@ def test_what_is_true_passes(lossy: Any) -> None:
     lossy.returns_at_least(0.0, of=-100.0)
 
 
+def test_a_fault_that_comes_to_somebody_gone_has_struck_nobody(foretell: Any) -> None:
+    faults = [
+        {"kind": "crash", "name": name, "participants": ["agent-1"], "at_episodes": [episode]}
+        for name, episode in (("first", 1), ("second", 2))
+    ]
+    going_on = {"recovery__on_crash": "degrade", "service__missing_action": "noop"}
+    run = foretell.simulate("exchange-quick", faults=faults, episodes=4, **SMALL, **going_on)
+    run.fault_hit("first")
+    with pytest.raises(AssertionError, match="fault second to strike at least 1 time, found 0"):
+        run.fault_hit("second")
+
+
 def test_a_run_recovers_where_it_hears_every_share_again(foretell: Any) -> None:
     run = foretell.simulate("exchange-quick", faults=[{**DROPS[0], "episodes": [0, 3]}], episodes=6, **SMALL)
     run.recovers_within(0, after_episode=3)

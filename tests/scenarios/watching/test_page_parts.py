@@ -47,6 +47,18 @@ def test_a_page_that_is_none_of_ours_is_refused_whatever_it_says_it_is(origin):
     assert sent[0]["status"] == 403
 
 
+@pytest.mark.parametrize(("path", "led_to"), [("/", "/"), ("/run", "/run"), ("//elsewhere/a b", "/elsewhere/a%20b")])
+def test_who_has_the_token_is_led_to_this_page_and_to_no_other_host(path, led_to):
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "headers": [(b"host", b"127.0.0.1:8000")], "query_string": b"token=secret", "path": path}
+    asyncio.run(Door(send, "secret", 8000)(scope, send, send))
+    assert dict(sent[0]["headers"])[b"location"] == led_to.encode()
+
+
 def test_only_what_has_changed_is_told(run):
     seen = run.look()
     assert changes(seen, seen) is None
