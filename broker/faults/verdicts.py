@@ -122,12 +122,15 @@ def reorder(verdict: Verdict, config: ReorderConfig, draw: Draw, strength: Draw)
 
 
 def limit_rate(verdict: Verdict, config: RateLimitConfig, case: Case, link: Link) -> Verdict:
-    """Put each copy into the link's queue, or lose it when it does not fit."""
+    """Put each copy into the link's queue, or lose it when it does not fit.
+
+    Whole bytes wait: what seconds of any size round off decides over no message.
+    """
     kept, takes_s = [], case.size_bytes / config.bytes_per_s
     for before in verdict:
         arrives_s = case.at_s + before
         begins_s = link.free_at(case.at_s, arrives_s, takes_s)
-        waiting_bytes = (begins_s - arrives_s) * config.bytes_per_s
+        waiting_bytes = round((begins_s - arrives_s) * config.bytes_per_s)
         if waiting_bytes and waiting_bytes + case.size_bytes > config.queue_bytes:
             continue
         link.take(begins_s, begins_s + takes_s)

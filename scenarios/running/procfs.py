@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from os import SEEK_END
 from pathlib import Path
 
 from broker.driving.process import RAISED, REFUSED, WRONG
@@ -14,6 +15,7 @@ from broker.own_clock import OwnClock
 _PROC = Path("/proc")
 _ENDED, _STOPPED = "Z", "T"
 _STOP_WITHIN_S = 10.0
+_END_BYTES = 1 << 20
 _KNOWING = (WRONG, RAISED, REFUSED)
 _OWN_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (.*)")
 """A line of a log as `logging` writes it; an environment may have printed something without an end before it."""
@@ -65,9 +67,14 @@ def is_alive(pid: int) -> bool:
 
 
 def last_line(log: Path, code: int) -> str:
-    """What it said last: where it knew why it ends, the last line of its own, whatever was printed in it since."""
+    """What it said last: where it knew why it ends, the last line of its own, whatever was printed in it since.
+
+    The end of the log is read, however long it is: whoever asks has others to look after.
+    """
     try:
-        text = log.read_text(encoding="utf-8", errors="replace")
+        with log.open("rb") as opened:
+            opened.seek(max(0, opened.seek(0, SEEK_END) - _END_BYTES))
+            text = opened.read(_END_BYTES).decode("utf-8", errors="replace")
     except OSError:
         return ""
     if code in _KNOWING and (own := _OWN_LINE.findall(text)):

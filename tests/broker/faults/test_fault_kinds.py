@@ -108,6 +108,15 @@ def test_a_slow_link_carries_its_bytes_a_second_and_loses_what_the_queue_does_no
     assert judge.judge("a", "b", shares(1)[0], 60.0, 5000)[0] == (50.0,)
 
 
+@pytest.mark.parametrize("queued", [2, 3, 10])
+def test_a_queue_of_so_many_messages_holds_as_many_whenever_they_come(queued):
+    link = fault("rate-limit", bytes_per_s=1000.0, queue_bytes=100 * queued)
+    for moment in range(300):
+        judge = Judge([link], 1)
+        found = [judge.judge("a", "b", name, moment / 100, 100)[0] for name in shares(queued + 3)]
+        assert sum(verdict != LOST for verdict in found) == queued, moment
+
+
 @pytest.mark.parametrize(
     ("at_s", "waits_s"), [(0.0, 5.0), (4.5, 0.5), (5.0, 0.0), (5.9, 0.0), (6.0, 9.0), (15.5, 0.0), (17.0, 8.0)]
 )

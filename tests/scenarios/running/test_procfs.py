@@ -1,0 +1,49 @@
+"""What a process said last is found in its log, however long that is."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import pytest
+
+from broker.driving.process import RAISED
+from scenarios.running.procfs import last_line
+
+OWN = "2026-01-01 00:00:00,000 the environment raised ValueError"
+OTHER = 9
+"""An exit code of a process that did not know why it ends."""
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "told"),
+    [
+        (f"step 1\n{OWN}\nprinted later\n", RAISED, "the environment raised ValueError"),
+        (f"printed without an end {OWN}\n", RAISED, "the environment raised ValueError"),
+        (f"{OWN}\nTraceback\nMemoryError\n\n", OTHER, "MemoryError"),
+        (f"{OWN}\n", OTHER, "the environment raised ValueError"),
+        ("printed, and nothing else\n", RAISED, "printed, and nothing else"),
+        ("", RAISED, ""),
+    ],
+)
+def test_the_last_line_of_a_log_is_its_own_where_it_knew_why_it_ends(tmp_path, said, code, told):
+    log = tmp_path / "agent-0.log"
+    log.write_text(said)
+    assert last_line(log, code) == told
+
+
+def test_of_a_log_that_is_not_there_nothing_is_told(tmp_path):
+    assert last_line(tmp_path / "none.log", RAISED) == ""
+
+
+def test_the_end_of_a_long_log_alone_is_read(tmp_path):
+    log = tmp_path / "environment.log"
+    with log.open("wb") as opened:
+        opened.truncate(1 << 28)
+        opened.seek(1 << 28)
+        opened.write(f"\n{OWN}\nprinted later\n".encode())
+    tracemalloc.start()
+    try:
+        assert last_line(log, RAISED) == "the environment raised ValueError"
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()
