@@ -65,8 +65,8 @@ class CalibrationConfig(Model):
     baseline: bool = Field(
         default=False,
         description="Whether a gap counts less its mean under what the neighbor does, so that what the own critic is "
-        "wrong by in a state does not pull. Off (ours): with it agents ask less of each other, and end lower in "
-        "Predation; on where the critic is slow, or neighbors hardly matter (docs/algorithms.md).",
+        "wrong by in a state does not pull. Off (ours): z and c were tried without; on where the critic is slow, or "
+        "neighbors hardly matter (docs/algorithms.md).",
     )
     memory: float = Field(
         default=0.95,
