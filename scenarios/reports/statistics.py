@@ -27,6 +27,8 @@ LEVEL = 0.95
 RESAMPLES = 2000
 RESAMPLED = 4
 """Fewest runs of a group whose interval is a bootstrap's."""
+RESAMPLED_EPISODES = 10
+"""Fewest episodes whose interval is a bootstrap's: of 2 it holds the mean in one case of two, of 10 in nine of ten."""
 _SEED = 0
 _TRIMMED = 0.25
 
@@ -75,7 +77,7 @@ def estimate(sample: Sequence[float], *name: str) -> Estimate:
 
 
 def mean_of(sample: Sequence[float], *name: str) -> Estimate:
-    """Mean of the episodes of one policy, with its 95% percentile bootstrap interval.
+    """Mean of the episodes of one policy, with its 95% percentile bootstrap interval; of few episodes a t interval.
 
     Args:
         sample: One number an episode.
@@ -85,6 +87,8 @@ def mean_of(sample: Sequence[float], *name: str) -> Estimate:
     value = float(data.mean())
     if len(data) < 2:
         return Estimate(value, None, None)
+    if len(data) < RESAMPLED_EPISODES:
+        return _t_interval(value, float(data.std(ddof=1)) / sqrt(len(data)), len(data) - 1)
     draw = generator(_SEED, "bootstrap", *name)
     # By hand: `foretell evaluate` need not wait two seconds for SciPy.
     means = [data[draw.integers(len(data), size=len(data))].mean() for _ in range(RESAMPLES)]
@@ -170,9 +174,9 @@ def _welch(sample: Floats, other: Floats) -> Estimate:
 
 
 def _t_interval(value: float, error: float, freedom: float) -> Estimate:
-    from scipy.stats import t  # noqa: PLC0415 - takes a second that other commands need not pay
+    from scipy.special import stdtrit  # noqa: PLC0415 - takes a second that other commands need not pay
 
-    half = float(t.ppf((1 + LEVEL) / 2, freedom)) * error
+    half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * error
     return _held(value, value - half, value + half)
 
 

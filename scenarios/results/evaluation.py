@@ -20,7 +20,7 @@ _BEST = "best.json"
 
 
 class ReturnInterval(Model):
-    """A mean return per episode, undiscounted, with its 95% percentile bootstrap interval over episodes.
+    """A mean return per episode, undiscounted, with its 95% interval over episodes: a bootstrap's, of few a t interval.
 
     One episode has no interval.
     """

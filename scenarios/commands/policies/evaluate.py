@@ -19,6 +19,7 @@ from scenarios.commands.terminal import environment_heard, paths
 from scenarios.document.plan import Plan
 from scenarios.document.scenario import Scenario
 from scenarios.play.evaluate import EvaluationWish, evaluation_of, scenario_of
+from scenarios.reports.statistics import RESAMPLED_EPISODES
 from scenarios.results.evaluation import Evaluation, ReturnInterval
 from scenarios.results.folder import RunFolder, held, make_run_folder
 from scenarios.results.observer import ShowProgress
@@ -119,7 +120,8 @@ def _show(plan: Plan, found: Evaluation) -> None:
     if len(found.agents) > _AGENTS_SHOWN:
         say("...")
     copies = f" of {counted(found.parallel_episodes, 'copy', 'copies')} each" if found.parallel_episodes > 1 else ""
-    intervals = "with 95% bootstrap intervals" if found.team.low is not None else "too few for intervals"
+    kind = "bootstrap" if found.episodes >= RESAMPLED_EPISODES else "t"
+    intervals = f"with 95% {kind} intervals" if found.team.low is not None else "too few for intervals"
     say(f"means of {counted(found.episodes, 'episode')}{copies}, {intervals}")
     if plan.scenario.faults:
         struck = (

@@ -68,7 +68,7 @@ def test_it_prints_returns_with_intervals_and_learns_nothing(
         (line,) = [line for line in shown.splitlines() if line.startswith(who)]
         assert line.split()[-4:] == [f"{of['mean']:.2f}", f"{of['low']:.2f}", "to", f"{of['high']:.2f}"]
     assert "after 3 episodes of anticipation-sharing, drawn actions, seed 1, simulate" in shown
-    assert "means of 6 episodes, with 95% bootstrap intervals" in shown
+    assert "means of 6 episodes, with 95% t intervals" in shown
     before = json.loads((trained / "summary.json").read_text(encoding="utf-8"))
     assert found["weights_digest"] == before["weights_digest"]
     assert found["curve_digest"] != before["curve_digest"]

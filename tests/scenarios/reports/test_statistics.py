@@ -11,7 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import trim_mean, ttest_ind, ttest_rel
 
-from scenarios.reports.statistics import Estimate, band, difference, estimate, iqm, mean_of, paired, stratified
+from scenarios.reports.statistics import (
+    RESAMPLED_EPISODES,
+    Estimate,
+    band,
+    difference,
+    estimate,
+    iqm,
+    mean_of,
+    paired,
+    stratified,
+)
 
 numbers = st.floats(-1e6, 1e6, allow_subnormal=False)
 samples = st.lists(numbers, min_size=1, max_size=12)
@@ -53,11 +63,19 @@ def test_an_interval_holds_its_estimate_and_stays_within_the_sample(sample):
 @settings(deadline=None, max_examples=5)
 @given(pairs)
 def test_the_interval_of_a_mean_holds_it_and_stays_within_the_sample(sample):
+    sample = sample * RESAMPLED_EPISODES
     found = mean_of(sample, "test")
     assert found.value == np.mean(sample)
     assert min(sample) - 1e-6 <= found.low <= found.value <= found.high <= max(sample) + 1e-6
     assert found == mean_of(sample, "test")
     assert mean_of(sample[:1], "test") == Estimate(sample[0], None, None)
+
+
+@pytest.mark.parametrize("episodes", [2, 3, 5, 9, 10, 30])
+def test_nine_intervals_of_ten_hold_the_mean_however_few_the_episodes(episodes):
+    drawn = np.random.default_rng(2).normal(3.0, 2.0, (300, episodes))
+    found = [mean_of(sample.tolist(), "test") for sample in drawn]
+    assert 0.88 <= np.mean([each.low <= 3.0 <= each.high for each in found]) <= 0.98
 
 
 def test_the_interval_of_a_mean_is_as_wide_as_its_standard_error_says():
