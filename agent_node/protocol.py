@@ -210,7 +210,11 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
     def receive(self, source: str, message: Message, now: float) -> list[Command]:
         """Take a message; see `Participant.receive`."""
         if type(message) is Timestep and source == ENVIRONMENT:
-            return self._take_timestep(message, now)
+            return self._take_timestep(message, now)  # one that is played at once comes after all that were held
+        return [*self._take_rare(source, message, now), *self._play_held(now)]
+
+    def _take_rare(self, source: str, message: Message, now: float) -> list[Command]:
+        """All but a timestep."""
         if type(message) is Share and source in self._sharing.edges:
             return self._take_share(source, message, now)
         if type(message) is Hello:
@@ -226,9 +230,9 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
     def expire(self, now: float) -> list[Command]:
         """Ask again while joining; close the round while sharing; give up on a silent environment."""
         if self.phase is AgentPhase.JOINING:
-            return [*self._joining.expire(now), *self._join(now)]
+            return [*self._joining.expire(now), *self._join(now), *self._play_held(now)]
         if self.phase is AgentPhase.SHARING:
-            return self._go_on(now)
+            return [*self._go_on(now), *self._play_held(now)]
         raise PeerLost(f"{self.waits_for()}, silent for {self._config.give_up_s} s (service.give_up_s)")
 
     def told(self) -> str:
@@ -263,7 +267,7 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
             self.deadline = self._joining.deadline
             return []
         self._act_or_leave(now)
-        return [Report(JoinedRecord(self.name)), *self._take_held(now)]
+        return [Report(JoinedRecord(self.name))]
 
     def _stop(self, stop: Stop) -> list[Command]:
         if stop.reason:
@@ -355,11 +359,13 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
             return self._act(message)
         return [Send(ENVIRONMENT, replace(latest.answer, attempt=message.attempt))]
 
-    def _take_held(self, now: float) -> list[Command]:
+    def _play_held(self, now: float) -> list[Command]:
+        """Catch up as far as that goes; who was stopped meanwhile is done then."""
         commands: list[Command] = []
         while self._held and self.phase is AgentPhase.ACTING:
             commands += self._take_timestep(self._held.popleft(), now)
-        return commands
+        through = self.phase is AgentPhase.ACTING or self.phase is AgentPhase.LEAVING
+        return commands + self._finish() if self._stopped and through else commands
 
     def _unexpected(self, message: Timestep) -> ProtocolViolation:
         limits = self._limits
@@ -434,9 +440,7 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
         if self._stopped and not self._held:
             return [*self._save(), *self._finish()]
         self._act_or_leave(now)
-        commands: list[Command] = [Send(ENVIRONMENT, ready), *self._save(), *self._take_held(now)]
-        through = self.phase is AgentPhase.ACTING or self.phase is AgentPhase.LEAVING
-        return commands + self._finish() if self._stopped and through else commands
+        return [Send(ENVIRONMENT, ready), *self._save()]
 
     # Lives
 

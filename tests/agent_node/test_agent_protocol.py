@@ -261,6 +261,32 @@ def test_timesteps_that_come_while_sharing_are_answered_in_order_after_it() -> N
     assert bench.learner.calls[-3:] == [("begin_episode", 1), ("act", 0), ("act", 1)]
 
 
+@pytest.mark.parametrize("stopped", [False, True])
+def test_any_number_of_episodes_that_wait_is_played_one_after_the_other(stopped: bool) -> None:
+    """An environment that goes on without an agent that still shares may be far ahead of it."""
+    episodes = 600
+    bench = Bench(episodes=episodes, environment_waits=False, exchange={"skip_probability": 0.5}).join()
+    while bench.agent.phase is AgentPhase.ACTING:
+        bench.play(first := bench.learner.episode + 1)
+    for episode in range(first + 1, episodes - 1):
+        for round_ in range(2):
+            for source in ExchangePlan(7, bench.config.neighbors, bench.config.exchange).partners(A0, episode, round_):
+                bench.hear(source, share(source, round_, episode))
+        assert bench.see(1, episode, last=True) == []
+    assert bench.see(0, episodes - 1) == []
+    if stopped:
+        assert bench.hear(ENVIRONMENT, Stop("")) == []
+    commands = bench.agent.expire(2.0)
+    while bench.agent.phase is AgentPhase.SHARING:
+        commands = bench.agent.expire(4.0)
+    ready = [(ENVIRONMENT, "Action", episode, 1) for episode in range(first + 1, episodes - 1)]
+    told = [each for each in sent(commands) if each[1] == "Action"]
+    assert told == [(ENVIRONMENT, "Action", first, 3), *ready, (ENVIRONMENT, "Action", episodes - 1, 0)]
+    assert saved(commands) == [(each, (each + 1) % 20 == 0) for each in range(first, episodes - 1 + stopped)]
+    assert bench.agent.done is stopped
+    assert (commands[-1] == FINISHED) is stopped
+
+
 # Sharing
 
 
