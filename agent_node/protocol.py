@@ -1,6 +1,7 @@
 """The agent as a participant: acts, shares, updates; knows no socket, no clock and no arithmetic.
 
-`PHASES` says what it waits for in each phase, and when it goes on; `agent_node.sharing` which shares it waits for.
+`PHASES` says what it waits for in each phase, and when it goes on; `agent_node.timesteps` which timesteps it plays, and
+`agent_node.sharing` which shares it waits for.
 
 A neighbor that the observer calls gone is waited for no more: its shares are missing, and none is sent to it.
 
@@ -8,8 +9,8 @@ Stop may come in the last episode, and at any time from an environment that goes
 agent that still shares finishes its rounds, no more. Of episodes whose end it has missed it keeps what it knew before.
 
 Loss, duplication and reordering are normal inputs. A timestep seen twice gets the same answer again, unless its mask
-says that this is impossible: then the mask seen first was damaged on its way. A share of an older round is late, and
-kept only if the scenario reuses such; a share of a round to come is kept; a timestep that came too early is kept. Only
+says that this is impossible: then the mask seen first was damaged on its way. A timestep that came too early is kept. A
+share of an older round is late, and kept only if the scenario reuses such; a share of a round to come is kept. Only
 what no correct peer can say is a `ProtocolViolation`.
 
 Round k of an episode closes at the latest `k * patience_s` after the episode's end, counted from 1. All agents count
@@ -18,19 +19,16 @@ from the same event, so one that waits in vain for a lost share is not itself gi
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import numpy as np
-from msgspec import Struct
-from msgspec.structs import replace
 
-from agent_node.experience.timestep_masks import TimestepMasks
 from agent_node.in_edge import Arrays
 from agent_node.sharing import Arrival, RoundName, Sharing
+from agent_node.timesteps import Seen, Timesteps
 from broker.counting import counted
 from broker.errors import PeerLost, ProtocolViolation, WrongRun
 from broker.participants.barrier_times import BarrierTimes
@@ -41,7 +39,6 @@ from broker.participants.phases import PhaseTable, Transition
 from broker.wire.messages import (
     ENVIRONMENT,
     OBSERVER,
-    Action,
     Faults,
     Gone,
     Hello,
@@ -49,8 +46,6 @@ from broker.wire.messages import (
     Share,
     Stop,
     Timestep,
-    action_layout,
-    timestep_layout,
 )
 from broker.wire.records import (
     EndingRecord,
@@ -126,25 +121,6 @@ class Learns(Protocol[EpisodeT, OpenedT]):
     def restore(self, state: Arrays) -> None: ...  # noqa: D102
 
 
-class _Limits(Struct, frozen=True, gc=False):
-    """What timesteps look like and how many there are; what an answer looks like, and the word that it is ready."""
-
-    seeing: str
-    acting: str
-    ready: str
-    steps: int
-    episodes: int
-
-
-class _Latest(Struct, frozen=True, gc=False):
-    """The latest timestep, the answer to it once there is one, and whether its episode has ended with it."""
-
-    episode: int
-    step: int
-    answer: Action | None = None
-    ended: bool = False
-
-
 @dataclass(frozen=True)
 class _Pending(Generic[EpisodeT, OpenedT]):
     """An open round that waits for shares: when its episode ended, since when it waits, and what there is of both."""
@@ -174,17 +150,11 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
         self.barriers = BarrierTimes()
         self._config = config
         self._learner = learner
+        self._timesteps = Timesteps(config)
         self._sharing = Sharing(config, learner.check)
         present = tuple(peer for peer in self.peers if peer not in self._sharing.gone)
         link = config.link
         self._joining = Joining(self.name, present, link.joining, link.life.incarnation, link.identity)
-        copies, neighbors = config.parallel_episodes, len(config.neighbors[self.name]) if config.proximity else None
-        actions = max(config.action_counts.values()) if config.masks else None
-        seeing = timestep_layout(copies, config.observation_size, neighbors, actions)
-        self._masks = TimestepMasks(config, seeing) if config.masks else None
-        self._limits = _Limits(seeing, action_layout(copies), action_layout(0), config.steps, config.episodes)
-        self._latest = _Latest(-1, -1)
-        self._held: deque[Timestep] = deque()
         self._pending: _Pending[EpisodeT, OpenedT] | None = None
         self._stopped = False
         self._saved = -1
@@ -252,7 +222,7 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
             case AgentPhase.DONE:
                 return f"{self._where()} waits for nothing"
             case AgentPhase.ACTING:
-                return f"{self._where()} waits for a timestep after {self._latest.step} from {ENVIRONMENT}"
+                return f"{self._where()} waits for a timestep after {self._timesteps.step} from {ENVIRONMENT}"
 
     def totals(self) -> list[Record]:
         """What was counted of each neighbor's shares, and refused of those who are of another run."""
@@ -272,10 +242,9 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
     def _stop(self, stop: Stop) -> list[Command]:
         if stop.reason:
             said = f"{self._where()}: {ENVIRONMENT} stopped the run: {stop.reason}"
-            before_all = self._latest.episode == self._config.link.life.after_episode
+            before_all = self._timesteps.episode == self._config.link.life.after_episode
             raise WrongRun(said) if stop.mistake and before_all else PeerLost(said)
-        latest = max((held.episode for held in self._held), default=self._latest.episode)
-        if self._config.environment_waits and latest + 1 < self._config.episodes:
+        if self._config.environment_waits and self._timesteps.newest_episode + 1 < self._config.episodes:
             raise ProtocolViolation(
                 f"{self._where()}: Stop before the last of {counted(self._config.episodes, 'episode')}"
             )
@@ -300,81 +269,53 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
 
     def _act_or_leave(self, now: float) -> None:
         """Wait for the next timestep, or after the last episode for Stop."""
-        last = self._latest.episode + 1 == self._config.episodes
+        last = self._timesteps.episode + 1 == self._config.episodes
         self._enter(AgentPhase.LEAVING if last else AgentPhase.ACTING)
         self.deadline = now + self._config.give_up_s
 
     # Acting
 
     def _take_timestep(self, message: Timestep, now: float) -> list[Command]:
-        episode, step, limits, latest = message.episode, message.step, self._limits, self._latest
-        last = limits.steps if message.last else limits.steps - 1
-        if message.layout != limits.seeing or not (0 <= step <= last and 0 <= episode < limits.episodes):
-            raise self._unexpected(message)
-        if self._masks is not None and (problem := self._masks.problem(message.data)):
-            raise ProtocolViolation(f"{self._where()}: timestep {step} of episode {episode} with a {problem}")
-        if (end := self._end_of(episode)) is not None and step > end:
-            raise ProtocolViolation(f"{self._where()}: timestep {step} of episode {episode}, which ended at {end}")
-        if self.phase is AgentPhase.ACTING or self.phase is AgentPhase.LEAVING:
+        acts = self.phase is AgentPhase.ACTING
+        try:
+            seen = self._timesteps.take(message, acts=acts)
+        except ProtocolViolation as violation:
+            raise ProtocolViolation(f"{self._where()}: {violation}") from None
+        if acts or self.phase is AgentPhase.LEAVING:
             self.deadline = now + self._config.give_up_s
-        if episode < latest.episode or (episode == latest.episode and step <= latest.step):
-            return self._answer_again(message)
-        if self.phase is not AgentPhase.ACTING:
-            if not self._held or (episode, step) > (self._held[-1].episode, self._held[-1].step):
-                self._held.append(message)
-            return []
+        if seen is Seen.PLAY:
+            return self._play(message, now)
+        if seen is Seen.ANEW:
+            return self._act(message)
+        return [Send(ENVIRONMENT, self._timesteps.again(message.attempt))] if seen is Seen.AGAIN else []
+
+    def _play(self, message: Timestep, now: float) -> list[Command]:
         missed: list[Command] = []
-        if episode > latest.episode:
-            missed = self._save_missed(episode)
-            self._sharing.begin_episode(episode)
-            self._learner.begin_episode(episode)
+        if message.episode > self._timesteps.episode:
+            missed = self._save_missed(message.episode)
+            self._sharing.begin_episode(message.episode)
+            self._learner.begin_episode(message.episode)
         commands = self._end_episode(message, now) if message.last else self._act(message)
         return missed + commands if missed else commands
-
-    def _end_of(self, episode: int) -> int | None:
-        """The timestep at which an episode has ended, as far as the newest timesteps say so."""
-        if self._held and self._held[-1].last and self._held[-1].episode == episode:
-            return self._held[-1].step
-        return self._latest.step if self._latest.ended and self._latest.episode == episode else None
-
-    def _act(self, message: Timestep) -> list[Command]:
-        actions = memoryview(self._learner.act(message.step, message.data).tobytes())
-        answer = Action(message.episode, message.step, message.attempt, self._limits.acting, actions)
-        self._latest = _Latest(message.episode, message.step, answer)
-        return [Send(ENVIRONMENT, answer)]
-
-    def _end_episode(self, message: Timestep, now: float) -> list[Command]:
-        self._latest = _Latest(message.episode, message.step, ended=True)
-        self._learner.see(message.step, message.data)
-        episode = self._learner.end_episode()
-        self._enter(AgentPhase.SHARING)
-        return self._share(now, episode, now)
-
-    def _answer_again(self, message: Timestep) -> list[Command]:
-        latest = self._latest
-        if latest.answer is None or (message.episode, message.step) != (latest.episode, latest.step):
-            return []
-        acting = self.phase is AgentPhase.ACTING and latest.answer.layout == self._limits.acting
-        if self._masks is not None and acting and not self._masks.allows(message.data, latest.answer.data):
-            return self._act(message)
-        return [Send(ENVIRONMENT, replace(latest.answer, attempt=message.attempt))]
 
     def _play_held(self, now: float) -> list[Command]:
         """Catch up as far as that goes; who was stopped meanwhile is done then."""
         commands: list[Command] = []
-        while self._held and self.phase is AgentPhase.ACTING:
-            commands += self._take_timestep(self._held.popleft(), now)
+        while self._timesteps.held and self.phase is AgentPhase.ACTING:
+            commands += self._play(self._timesteps.held.popleft(), now)
         through = self.phase is AgentPhase.ACTING or self.phase is AgentPhase.LEAVING
         return commands + self._finish() if self._stopped and through else commands
 
-    def _unexpected(self, message: Timestep) -> ProtocolViolation:
-        limits = self._limits
-        if message.layout != limits.seeing:
-            return ProtocolViolation(f"{self._where()}: timestep with {message.layout!r}, expected {limits.seeing!r}")
-        return ProtocolViolation(
-            f"{self._where()}: timestep {message.step} of episode {message.episode}, "
-            f"expected at most {counted(limits.steps, 'step')} and {counted(limits.episodes, 'episode')}"
-        )
+    def _act(self, message: Timestep) -> list[Command]:
+        actions = memoryview(self._learner.act(message.step, message.data).tobytes())
+        return [Send(ENVIRONMENT, self._timesteps.acted(message, actions))]
+
+    def _end_episode(self, message: Timestep, now: float) -> list[Command]:
+        self._timesteps.end(message)
+        self._learner.see(message.step, message.data)
+        episode = self._learner.end_episode()
+        self._enter(AgentPhase.SHARING)
+        return self._share(now, episode, now)
 
     # Sharing
 
@@ -393,7 +334,7 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
         return commands + self._get_ready(now)
 
     def _open_round(self, episode: EpisodeT, number: int) -> tuple[OpenedT, list[Send]]:
-        name = RoundName(self._latest.episode, number)
+        name = RoundName(self._timesteps.episode, number)
         partners = self._sharing.partners(name)
         opened = self._learner.open_round(episode, number, partners)
         self._sharing.open(name, partners, opened.outgoing)
@@ -406,7 +347,7 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
 
     def _take_share(self, source: str, message: Share, now: float) -> list[Command]:
         name, episodes = RoundName(message.episode, message.round), self._config.episodes
-        newest = min(self._latest.episode + 1, episodes - 1) if self._config.environment_waits else episodes - 1
+        newest = min(self._timesteps.episode + 1, episodes - 1) if self._config.environment_waits else episodes - 1
         if not (0 <= name.number < self._config.rounds and 0 <= name.episode <= newest):
             raise ProtocolViolation(
                 f"{self._where()}: share of round {name.number} of episode {name.episode} from {source}"
@@ -435,9 +376,8 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
         return [Report(record)]
 
     def _get_ready(self, now: float) -> list[Command]:
-        ready = Action(self._latest.episode, self._latest.step, 0, self._limits.ready, memoryview(b""))
-        self._latest = replace(self._latest, answer=ready)
-        if self._stopped and not self._held:
+        ready = self._timesteps.ready()
+        if self._stopped and not self._timesteps.held:
             return [*self._save(), *self._finish()]
         self._act_or_leave(now)
         return [Send(ENVIRONMENT, ready), *self._save()]
@@ -445,9 +385,9 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
     # Lives
 
     def _save(self) -> list[Command]:
-        self._saved = self._latest.episode
+        self._saved = self._timesteps.episode
         # What waits is played before this is carried out, and may be a whole episode.
-        return [Save(self._saved, self._state(copied=bool(self._held)), self._is_due(self._saved))]
+        return [Save(self._saved, self._state(copied=bool(self._timesteps.held)), self._is_due(self._saved))]
 
     def _save_missed(self, before: int) -> list[Command]:
         """Save what it knew once more for each episode that has ended without it: those due, and the last two."""
@@ -468,7 +408,8 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
 
     def _restore(self, state: State) -> None:
         after = self._config.link.life.after_episode
-        self._latest, self._saved = _Latest(after, self._config.steps), after
+        self._timesteps.go_on_after(after)
+        self._saved = after
         self._sharing.begin_episode(after)
         self._learner.restore(self._sharing.restore(state))
 
@@ -479,4 +420,4 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
         self.phase = PHASES.enter(self.phase, phase)
 
     def _where(self) -> str:
-        return f"{self.name} in {self.phase.value} (episode {self._latest.episode})"
+        return f"{self.name} in {self.phase.value} (episode {self._timesteps.episode})"

@@ -67,6 +67,7 @@ PURE = (
     "agent_node/protocol.py",
     "agent_node/fixed_policy.py",
     "agent_node/sharing.py",
+    "agent_node/timesteps.py",
     "agent_node/partners.py",
     "agent_node/in_edge.py",
     "agent_node/config.py",
