@@ -181,9 +181,9 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
         """Take a message; see `Participant.receive`."""
         if type(message) is Timestep and source == ENVIRONMENT:
             return self._take_timestep(message, now)  # one that is played at once comes after all that were held
-        return [*self._take_rare(source, message, now), *self._play_held(now)]
+        return [*self._take(source, message, now), *self._play_held(now)]
 
-    def _take_rare(self, source: str, message: Message, now: float) -> list[Command]:
+    def _take(self, source: str, message: Message, now: float) -> list[Command]:
         """All but a timestep."""
         if type(message) is Share and source in self._sharing.edges:
             return self._take_share(source, message, now)

@@ -23,7 +23,8 @@ from agent_node.experience.advantage import normalized
 from agent_node.experience.episode import Episode, rows_in_range
 from agent_node.experience.rollout import Batch, Rollout
 from agent_node.learning.algorithm import KEPT, Algorithm, is_kept
-from agent_node.learning.estimators import Estimators, squared_error
+from agent_node.learning.critic import Critic
+from agent_node.learning.estimators import Estimators
 from agent_node.learning.fields import Arrays, ShareShape
 from agent_node.learning.given import Taking, require_finite, require_finite_gradient, require_kept, require_mixed
 from agent_node.learning.network_sizes import Networks, networks_of
@@ -31,11 +32,10 @@ from agent_node.learning.networks import Stack, initial_parameters, widened
 from agent_node.learning.open_round import OpenRound, outgoing_shares
 from agent_node.learning.round import Draws, Mixed, Round
 from agent_node.learning.shares import ShareFormat, check_form
-from agent_node.learning.valuing import Valuing
 from agent_node.learning.weights_digest import weights_digest
 from broker.arithmetic.chosen import kernels
 from broker.arithmetic.draws import single_uniforms
-from broker.arithmetic.kernels import Acting, Pass
+from broker.arithmetic.kernels import Acting
 from broker.arithmetic.sizes import Sizes
 from broker.seeding import generator
 from broker.user_code import UserCode
@@ -68,12 +68,12 @@ class Learner:
         self._outgoing_shapes = {partner: self._networks.edge(0, own, counts[partner]) for partner in neighbors}
         self._format = ShareFormat(algorithm, positions, len(config.action_counts), config.masks)
         policies, initial = _initial_policies(config, algorithm, self._networks)
-        critic = [initial(self._networks.critic, "critic")]
         rate, epsilon = learning.critic_learning_rate, learning.adam_epsilon
         self._actor = Stack(self._networks.actor, policies, learning.actor_learning_rate, epsilon)
-        self._critic = Stack(self._networks.critic, critic, rate, epsilon)
+        critic = Stack(self._networks.critic, [initial(self._networks.critic, "critic")], rate, epsilon)
+        self._critic = Critic(critic, learning, algorithm, self._user_code)
         self._estimators = Estimators(algorithm.estimators, self._networks.estimators, initial, rate, epsilon)
-        self._stacks = {"actor": self._actor, "critic": self._critic, **self._estimators.stacks()}
+        self._stacks = {"actor": self._actor, "critic": critic, **self._estimators.stacks()}
         self._impossible = _impossible_actions(config, self._networks)
         self._kept = self._kept_anew()
         near = len(neighbors) if config.proximity else None
@@ -162,7 +162,7 @@ class Learner:
             log_old=self._log_old(episode, rows, log_probabilities, possible),
             partners=partners,
             rows_in_range=episode.rows_in_range,
-            critic=self._critic.parameters[0].copy() if shared else _NOTHING,
+            critic=self._critic.parameters.copy() if shared else _NOTHING,
             policies=self._actor.parameters.copy() if shared else _NOTHING,
             weights={},
             draws=draws,
@@ -210,12 +210,12 @@ class Learner:
             critic = now.critic if mixed.critic is None else mixed.critic
             now = replace(now, critic=critic, advantages=self._advantages(opened, mixed))
             if self._algorithm.critic_waits:
-                known |= self._update_critic(batch, now.draws, self._returns(batch, mixed.rewards))
+                known |= self._critic.catch_up(batch, now.draws, mixed.rewards)
         with self._user_code.calling("remember()"):
             self._algorithm.remember(now, heard)
         with self._user_code.calling("loss()"):
             loss = self._algorithm.loss(now, heard)
-            with self._taking(now.draws, "loss()"):
+            with Taking(now.draws, f"loss() of {self._algorithm.name}"):
                 check_form("gradient", loss.gradient, now.log_probabilities.shape)
             losses = {name: float(part) for name, part in loss.parts.items()}
             require_finite(now.draws, self._algorithm.name, losses | {"loss": float(loss.total)})
@@ -251,7 +251,7 @@ class Learner:
     def _kept_anew(self) -> Arrays:
         """What the algorithm keeps, as it begins."""
         with self._user_code.calling("keeps()"):
-            kept = self._algorithm.keeps(self._config.neighbors[self._name], self._critic.parameters[0])
+            kept = self._algorithm.keeps(self._config.neighbors[self._name], self._critic.parameters)
         require_kept(self._name, self._algorithm.name, kept)
         return kept
 
@@ -260,62 +260,22 @@ class Learner:
         advantages, batch = opened.round.advantages, opened.episode.batch
         self._estimators.take(mixed.estimators)
         if mixed.critic is not None:
-            self._critic.parameters[0] = mixed.critic
+            self._critic.parameters[...] = mixed.critic
         if mixed.critic is not None or mixed.rewards is not None:
-            values = self._critic.evaluate([0], batch.observations).outputs[0, :, 0]
-            advantages = self._advantages_of(batch, values, mixed.rewards)
+            advantages = self._critic.advantages(batch, mixed.rewards)
         if mixed.advantages is not None:
             advantages = np.ascontiguousarray(mixed.advantages)
         return normalized(advantages) if self._config.learning.normalize_advantages else advantages
 
     def _valued(self, batch: Batch, now: Draws) -> tuple[np.ndarray, dict[str, float]]:
-        """Advantages (B,) with the critic as it was, and a step of critic and estimators (Eqs. 16 and 17)."""
+        """Advantages (B,) with the critic as it was, and a step of critic and estimators; losses by name."""
         if batch.samples == 0:
             return np.zeros(0, np.float32), {}
-        passed = self._critic.evaluate([0], batch.observations)
-        targets, values = self._critic_targets(batch, now), passed.outputs[0, :, 0]
-        if targets is None:
-            targets, advantages = batch.returns, self._advantages_of(batch, values)
-        else:
-            advantages = targets - values[: batch.samples]
-        losses = {} if self._algorithm.critic_waits else self._update_critic(batch, now, targets, passed)
+        advantages, losses = self._critic.value(batch, now, MappingProxyType(self._kept))
         of_estimators, finite = self._estimators.learn(batch)
         require_finite(now, self._algorithm.name, of_estimators)
         require_finite_gradient(now, self._algorithm.name, finite)
         return advantages, losses | of_estimators
-
-    def _critic_targets(self, batch: Batch, now: Draws) -> np.ndarray | None:
-        """(B,), what the critic steps toward where the algorithm says so itself."""
-        valuing = Valuing(batch, self._networks.critic, self._config.learning.gamma, MappingProxyType(self._kept))
-        with self._user_code.calling("critic_targets()"):
-            targets = self._algorithm.critic_targets(valuing)
-        if targets is None:
-            return None
-        with self._taking(now, "critic_targets()"):
-            check_form("targets", targets, (batch.samples,))
-        return np.ascontiguousarray(targets)
-
-    def _taking(self, now: Draws, call: str) -> Taking:
-        return Taking(now, f"{call} of {self._algorithm.name}")
-
-    def _update_critic(
-        self, batch: Batch, now: Draws, returns: np.ndarray, passed: Pass | None = None
-    ) -> dict[str, float]:
-        """One step of the critic toward `returns` (B,) (Eq. 17)."""
-        passed = self._critic.evaluate([0], batch.observations) if passed is None else passed
-        loss, gradient = squared_error(passed.outputs, returns)
-        losses = {"critic_loss": loss}
-        require_finite(now, self._algorithm.name, losses)
-        require_finite_gradient(now, self._algorithm.name, self._critic.descend(passed, [0], gradient))
-        return losses
-
-    def _returns(self, batch: Batch, rewards: np.ndarray | None) -> np.ndarray:
-        """(B,), of the agent's own rewards, or of what has taken their place."""
-        return batch.returns if rewards is None else batch.returns_of(rewards, self._config.learning.gamma)
-
-    def _advantages_of(self, batch: Batch, values: np.ndarray, rewards: np.ndarray | None = None) -> np.ndarray:
-        learning = self._config.learning
-        return batch.advantages(values, learning.gamma, learning.gae_lambda, rewards)
 
     def _log_old(
         self, episode: Episode, rows: list[int], log_probabilities: np.ndarray, possible: np.ndarray | None
