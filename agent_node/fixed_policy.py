@@ -7,15 +7,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
-from agent_node.experience import masks
-from agent_node.experience.rollout import Rollout
+from agent_node.experience.acting_episode import ActingEpisode
 from agent_node.learning.fields import Arrays
-from broker.arithmetic.chosen import kernels
-from broker.arithmetic.draws import single_uniforms
-from broker.arithmetic.kernels import Acting
 from broker.arithmetic.sizes import Sizes
 from broker.errors import ProtocolViolation
-from broker.seeding import generator
 
 if TYPE_CHECKING:
     from agent_node.config import AgentConfig
@@ -35,45 +30,20 @@ class FixedPolicy:
 
     def __init__(self, config: AgentConfig, sizes: Sizes, parameters: np.ndarray, weights_digest: str) -> None:
         self._config, self._weights_digest = config, weights_digest
-        name, counts = config.link.name, config.action_counts
-        near = len(config.neighbors[name]) if config.proximity else None
-        actions = (counts[name], max(counts.values())) if config.masks else None
-        self._rollout = Rollout(config.steps, config.parallel_episodes, config.observation_size, near, actions)
+        self._acting = ActingEpisode(config, sizes, parameters, follows=False)
         self._greedy = config.acts_only == "greedy"
-        self._acting = Acting(
-            sizes=sizes,
-            parameters=parameters,
-            observations=self._rollout.observed,
-            possible=self._rollout.possible,
-            uniforms=np.zeros((config.steps, config.parallel_episodes), np.float32),
-            actions=self._rollout.actions,
-            count=counts[name],
-        )
 
     def begin_episode(self, episode: int) -> None:
         """Get ready to act in `episode`."""
-        self._rollout.begin()
-        link = self._config.link
-        stream = generator(link.seed, link.name, "actions", link.episodes_before + episode)
-        self._acting.uniforms[...] = single_uniforms(stream, self._acting.uniforms.shape)
+        self._acting.begin(episode)
 
     def see(self, step: int, data: memoryview) -> None:
         """Note a timestep without acting on it."""
-        self._rollout.see(step, data)
+        self._acting.see(step, data)
 
     def act(self, step: int, data: memoryview) -> np.ndarray:
         """Actions (E,) int32: drawn from the policy, or the likeliest ones."""
-        self._rollout.see(step, data)
-        return self._likeliest(step) if self._greedy else kernels.act(self._acting, step)
-
-    def _likeliest(self, step: int) -> np.ndarray:
-        acting = self._acting
-        outputs = kernels.evaluate(acting.sizes, acting.parameters[None], (0,), acting.observations[step]).outputs
-        logits = outputs[0, :, : acting.count]
-        if acting.possible is not None:
-            logits = np.where(acting.possible[step], logits, np.float32(masks.IMPOSSIBLE))
-        likeliest: np.ndarray = logits.argmax(axis=1).astype(np.int32)
-        return likeliest
+        return self._acting.choose(step, data) if self._greedy else self._acting.draw(step, data)
 
     def end_episode(self) -> None:
         """Nothing is learned from it."""

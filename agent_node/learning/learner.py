@@ -19,9 +19,10 @@ import numpy as np
 
 from agent_node.config import AgentConfig
 from agent_node.experience import masks
+from agent_node.experience.acting_episode import ActingEpisode
 from agent_node.experience.advantage import normalized
 from agent_node.experience.episode import Episode, rows_in_range
-from agent_node.experience.rollout import Batch, Rollout
+from agent_node.experience.rollout import Batch
 from agent_node.learning.algorithm import KEPT, Algorithm, is_kept
 from agent_node.learning.critic import Critic
 from agent_node.learning.estimators import Estimators
@@ -34,8 +35,6 @@ from agent_node.learning.round import Draws, Mixed, Round
 from agent_node.learning.shares import ShareFormat, check_form
 from agent_node.learning.weights_digest import weights_digest
 from broker.arithmetic.chosen import kernels
-from broker.arithmetic.draws import single_uniforms
-from broker.arithmetic.kernels import Acting
 from broker.arithmetic.sizes import Sizes
 from broker.seeding import generator
 from broker.user_code import UserCode
@@ -76,21 +75,11 @@ class Learner:
         self._stacks = {"actor": self._actor, "critic": critic, **self._estimators.stacks()}
         self._impossible = _impossible_actions(config, self._networks)
         self._kept = self._kept_anew()
-        near = len(neighbors) if config.proximity else None
-        actions = (own, max(counts.values())) if config.masks else None
-        self._rollout = Rollout(
-            *(config.steps, config.parallel_episodes, config.observation_size, near, actions),
+        self._acting = ActingEpisode(
+            config,
+            self._networks.actor,
+            self._actor.parameters[self._rows[self._name]],
             follows=any(each.sees == "transition" for each in algorithm.estimators),
-        )
-        self._episode = -1
-        self._acting = Acting(
-            sizes=self._networks.actor,
-            parameters=self._actor.parameters[self._rows[self._name]],
-            observations=self._rollout.observed,
-            possible=self._rollout.possible,
-            uniforms=np.zeros((config.steps, config.parallel_episodes), np.float32),
-            actions=self._rollout.actions,
-            count=own,
         )
 
     @property
@@ -102,30 +91,23 @@ class Learner:
 
     def begin_episode(self, episode: int) -> None:
         """Get ready to act in `episode`."""
-        self._episode = episode
-        self._rollout.begin()
-        link = self._config.link
-        stream = generator(link.seed, self._name, "actions", link.episodes_before + episode)
-        self._acting.uniforms[...] = single_uniforms(stream, self._acting.uniforms.shape)
+        self._acting.begin(episode)
 
     def see(self, step: int, data: memoryview) -> None:
         """Note a timestep, as `broker.wire.messages.timestep_layout` lays it out, without acting on it."""
-        self._rollout.see(step, data)
+        self._acting.see(step, data)
 
     def act(self, step: int, data: memoryview) -> np.ndarray:
         """Actions (E,) int32 drawn from the own policy at a timestep."""
-        self._rollout.see(step, data)
-        actions = kernels.act(self._acting, step)
-        self._rollout.acted(step)
-        return actions
+        return self._acting.draw(step, data)
 
     def end_episode(self) -> Episode:
-        """Turn the rollout into samples."""
+        """Turn what was seen and done into samples."""
         learning = self._config.learning
-        batch = self._rollout.close(learning.gamma, learning.bootstrap_at_time_limit)
+        batch = self._acting.close(learning.gamma, learning.bootstrap_at_time_limit)
         behaves = learning.ratio_reference == "behaviour"
         return Episode(
-            self._episode,
+            self._acting.number,
             batch,
             rows_in_range(batch, self._config.neighbors[self._name]),
             self._actor.parameters.copy() if behaves else None,

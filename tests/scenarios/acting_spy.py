@@ -21,8 +21,8 @@ def spy_on_acting(monkeypatch: pytest.MonkeyPatch, episode: int, look: Look) -> 
     class Spied(learning.Learner):
         def act(self, step: int, data: memoryview) -> np.ndarray:
             actions = super().act(step, data)
-            if self._episode == episode:
-                look(self._name, data, drawn_from(self._acting, step, actions))
+            if self._acting.number == episode:
+                look(self._name, data, drawn_from(self._acting.policy, step, actions))
             return actions
 
     monkeypatch.setattr("agent_node.build.Learner", Spied)

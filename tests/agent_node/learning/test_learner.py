@@ -38,8 +38,7 @@ from torch import Tensor
 
 from agent_node.algorithms.independent import Independent
 from agent_node.config import AgentConfig
-from agent_node.experience import samples
-from agent_node.learning import learner as learner_module
+from agent_node.experience import acting_episode, samples
 from agent_node.learning.algorithm import Algorithm
 from agent_node.learning.differentiated import Differentiated
 from agent_node.learning.learner import Learner
@@ -171,7 +170,7 @@ def test_actions_of_copies_and_steps_are_drawn_independently() -> None:
 def test_the_extremes_of_a_draw_are_possible_actions(u: float, monkeypatch: pytest.MonkeyPatch) -> None:
     config = agent_config(actions={A0: 2, A1: 4, A2: 4}, copies=50, steps=1)
     learner = make_learner(config)
-    monkeypatch.setattr(learner_module, "generator", lambda *_: OneNumber(u))
+    monkeypatch.setattr(acting_episode, "generator", lambda *_: OneNumber(u))
     learner.begin_episode(0)
     toy = toy_episode(config)
     drawn = learner.act(0, seen_of(toy.observations[0], toy.rewards[0], toy.ended[0])[1])

@@ -29,8 +29,7 @@ from scipy.stats import chisquare
 
 from agent_node.algorithms.anticipation_sharing import AnticipationSharing
 from agent_node.config import AgentConfig
-from agent_node.experience import masks
-from agent_node.learning import learner as learner_module
+from agent_node.experience import acting_episode, masks
 from agent_node.learning.algorithm import Algorithm, Round
 from agent_node.learning.learner import Learner
 from agent_node.learning.losses import entropy
@@ -142,7 +141,7 @@ def test_no_impossible_action_is_ever_drawn(seed: int, scale: float, u: float | 
     toy = toy_episode(config, state_seed=seed)
     with pytest.MonkeyPatch.context() as patch, np.errstate(all="ignore"):
         if u is not None:
-            patch.setattr(learner_module, "generator", lambda *_: OneNumber(u))
+            patch.setattr(acting_episode, "generator", lambda *_: OneNumber(u))
         policies(learner)[:] *= (
             scale  # logits so far apart that probabilities of possible actions vanish, or no numbers
         )

@@ -96,8 +96,9 @@ def test_the_policy_is_the_one_that_an_evaluation_acts_with(trained: Path) -> No
     whole = slice_of(trained, {})
     lean, expected = read_acting_policy(read_acting_slice(whole.model_dump_json())), make_fixed_policy(whole)
     assert lean.weights_digest() == expected.weights_digest()
-    assert lean._acting.sizes == expected._acting.sizes
-    assert np.array_equal(lean._acting.parameters, expected._acting.parameters)
+    ours, theirs = lean._acting.policy, expected._acting.policy
+    assert ours.sizes == theirs.sizes
+    assert np.array_equal(ours.parameters, theirs.parameters)
 
 
 @pytest.mark.processes
