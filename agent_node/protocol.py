@@ -34,6 +34,7 @@ from broker.errors import PeerLost, ProtocolViolation, WrongRun
 from broker.participants.barrier_times import BarrierTimes
 from broker.participants.checkpoint import State
 from broker.participants.joining import Joining
+from broker.participants.life import is_due
 from broker.participants.participant import Command, Forget, Refit, Report, Save, Send
 from broker.participants.phases import PhaseTable, Transition
 from broker.wire.messages import (
@@ -397,8 +398,8 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
 
     def _is_due(self, episode: int) -> bool:
         ended, life = episode + 1, self._config.link.life
-        due = ended % life.checkpoint_every == 0 or ended == self._config.episodes
-        return due or (life.kept_every is not None and ended % life.kept_every == 0)
+        besides = life.kept_every is not None and ended % life.kept_every == 0
+        return besides or is_due(life, ended, self._config.episodes)
 
     def _state(self, *, copied: bool) -> State:
         learned, sharing = self._learner.state(), self._sharing.state()

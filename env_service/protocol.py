@@ -18,6 +18,7 @@ from broker.errors import PeerLost, ProtocolViolation, UserCodeFailed, WrongRun
 from broker.participants.barrier_times import BarrierTimes
 from broker.participants.checkpoint import State
 from broker.participants.joining import Joining
+from broker.participants.life import is_due
 from broker.participants.participant import Command, Forget, Refit, Report, Save, Send
 from broker.participants.phases import PhaseTable, Transition
 from broker.seeding import generator
@@ -281,8 +282,7 @@ class EnvironmentProtocol:
 
     def _save(self) -> list[Command]:
         ended = self._episode.number + 1
-        due = ended % self._config.link.life.checkpoint_every == 0 or ended == self._config.episodes
-        return [Save(ended - 1, State(), due)]
+        return [Save(ended - 1, State(), is_due(self._config.link.life, ended, self._config.episodes))]
 
     def _next_episode(self, now: float) -> list[Command]:
         following, life = self._episode.number + 1, self._config.link.life

@@ -123,6 +123,11 @@ class ParticipantLife:
 FIRST_LIFE = ParticipantLife()
 
 
+def is_due(life: LifeConfig, ended: int, episodes: int) -> bool:
+    """Whether every participant writes a checkpoint, from which all can go on, once so many of `episodes` have ended."""
+    return ended % life.checkpoint_every == 0 or ended == episodes
+
+
 def begin_life(
     config: LifeConfig, checkpoints: Checkpoints | None = None, *, together: bool = False, lent: bool = False
 ) -> tuple[ParticipantLife, State | None]:
