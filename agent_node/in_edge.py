@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
+from broker.wire.arrays import Arrays
 
-Arrays = dict[str, np.ndarray]
 _REMEMBERED_ROUNDS = 1024
 """A share that comes after so many more were missing is not counted."""
+
+
+class RoundName(NamedTuple):
+    """Which round, in the order of time.
+
+    Attributes:
+        episode: From 0; -1 before the first.
+        number: Of the round in its episode, from 0; -1 before the first.
+    """
+
+    episode: int
+    number: int
 
 
 class InEdge:
@@ -26,26 +37,26 @@ class InEdge:
     def __init__(self) -> None:
         self.heard = self.missing = self.late = self.skipped = 0
         self.newest: Arrays | None = None
-        self._newest_round = (-1, -1)
-        self._missed: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED_ROUNDS)
+        self._newest_round = RoundName(-1, -1)
+        self._missed: deque[RoundName] = deque(maxlen=_REMEMBERED_ROUNDS)
 
-    def note_missing(self, key: tuple[int, int]) -> None:
-        """No share came in a round, named by episode and number."""
+    def note_missing(self, name: RoundName) -> None:
+        """No share came in a round."""
         self.missing += 1
-        self._missed.append(key)
+        self._missed.append(name)
 
-    def note_late(self, key: tuple[int, int]) -> bool:
+    def note_late(self, name: RoundName) -> bool:
         """A share of an earlier round came; it counts once, and only if it was missing. Whether it counts."""
-        if key not in self._missed:
+        if name not in self._missed:
             return False
-        self._missed.remove(key)
+        self._missed.remove(name)
         self.late += 1
         return True
 
-    def keep_newest(self, key: tuple[int, int], arrays: Arrays) -> None:
+    def keep_newest(self, name: RoundName, arrays: Arrays) -> None:
         """Keep the share of a round unless one of a later round is kept."""
-        if key > self._newest_round:
-            self._newest_round, self.newest = key, arrays
+        if name > self._newest_round:
+            self._newest_round, self.newest = name, arrays
 
     def facts(self) -> dict[str, Any]:
         """What a later life needs beside `newest`; the counts are carried on with the checkpoint."""
@@ -53,6 +64,5 @@ class InEdge:
 
     def restore(self, facts: dict[str, Any], newest: Arrays) -> None:
         """Take up what `facts` and `newest` were."""
-        self._missed.extend((episode, number) for episode, number in facts["missed"])
-        episode, number = facts["newest_round"]
-        self._newest_round, self.newest = (episode, number), newest or None
+        self._missed.extend(RoundName(*name) for name in facts["missed"])
+        self._newest_round, self.newest = RoundName(*facts["newest_round"]), newest or None

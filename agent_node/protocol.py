@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from agent_node.in_edge import Arrays
-from agent_node.sharing import Arrival, RoundName, Sharing
+from agent_node.in_edge import RoundName
+from agent_node.sharing import Arrival, Sharing
 from agent_node.timesteps import Seen, Timesteps
 from broker.counting import counted
 from broker.errors import PeerLost, ProtocolViolation, WrongRun
@@ -37,6 +37,7 @@ from broker.participants.joining import Joining
 from broker.participants.life import is_due
 from broker.participants.participant import Command, Forget, Refit, Report, Save, Send
 from broker.participants.phases import PhaseTable, Transition
+from broker.wire.arrays import Arrays
 from broker.wire.messages import (
     ENVIRONMENT,
     OBSERVER,

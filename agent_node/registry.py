@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import get_args
 
 from agent_node.learning.algorithm import Algorithm, Modeled
-from agent_node.learning.estimators import Learns, Sees
+from agent_node.learning.estimators import Sees, Taught
 from broker.errors import ScenarioError
 
 GROUP = "foretell.algorithms"
@@ -52,7 +52,7 @@ def _require_choices(name: str, algorithm: type[Algorithm]) -> None:
     chosen = [(f"models of {name!r}", "", algorithm.models, get_args(Modeled))]
     for each in algorithm.estimators:
         whose = f"what the estimator {each.name!r} of {name!r}"
-        chosen += [(whose, " sees", each.sees, get_args(Sees)), (whose, " learns", each.learns, get_args(Learns))]
+        chosen += [(whose, " sees", each.sees, get_args(Sees)), (whose, " learns", each.learns, get_args(Taught))]
     for whose, does, found, allowed in chosen:
         if found not in allowed:
             raise ScenarioError(_PATH, f"expected one of {', '.join(allowed)} as {whose}{does}, found {found!r:.80}")

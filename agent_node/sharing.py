@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from agent_node.in_edge import Arrays, InEdge
+from agent_node.in_edge import InEdge, RoundName
 from agent_node.partners import ExchangePlan
 from broker.errors import ProtocolViolation
 from broker.participants.checkpoint import State
+from broker.wire.arrays import Arrays
 from broker.wire.records import EdgeRecord
 
 if TYPE_CHECKING:
@@ -33,18 +34,6 @@ _NEWEST = "newest/"
 def is_of_edges(name: str) -> bool:
     """Whether an array of an agent's state was heard on an in-edge; the others are its learner's."""
     return name.startswith(_NEWEST)
-
-
-class RoundName(NamedTuple):
-    """Which round, in the order of time.
-
-    Attributes:
-        episode: From 0; -1 before the first.
-        number: Of the round in its episode, from 0; -1 before the first.
-    """
-
-    episode: int
-    number: int
 
 
 class Arrival(Enum):

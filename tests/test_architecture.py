@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -318,13 +318,38 @@ def test_no_folder_holds_more_files_than_one_can_look_through() -> None:
     }
 
 
-def test_every_public_class_has_a_name_of_its_own() -> None:
+def public_types(path: Path, kind: type[ast.stmt]) -> Iterator[str]:
+    """The classes of a module (`ast.ClassDef`), or the types that it gives a shorter name (`ast.Assign`)."""
+    for node in tree_of(path).body:
+        if not isinstance(node, kind):
+            continue
+        if isinstance(node, ast.ClassDef):
+            yield from () if node.name.startswith("_") else (node.name,)
+        elif isinstance(node, ast.Assign) and not ast.unparse(node.value).startswith("TypeVar("):
+            names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+            yield from (name for name in names if re.fullmatch("[A-Z][a-z][A-Za-z]*", name))
+
+
+def places_of(kind: type[ast.stmt], paths: Iterable[Path]) -> dict[str, list[str]]:
+    """By name of a type, the modules that define it."""
     places: dict[str, list[str]] = {}
-    for path in modules():
-        for node in tree_of(path).body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                places.setdefault(node.name, []).append(path.relative_to(ROOT).as_posix())
-    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+    for path in paths:
+        for name in public_types(path, kind):
+            places.setdefault(name, []).append(path.relative_to(ROOT).as_posix())
+    return places
+
+
+def test_every_public_class_has_a_name_of_its_own() -> None:
+    assert {name: found for name, found in places_of(ast.ClassDef, modules()).items() if len(found) > 1} == {}
+
+
+def test_no_short_name_that_agents_and_the_environment_give_a_type_means_anything_else() -> None:
+    classes, short = places_of(ast.ClassDef, modules()), places_of(ast.Assign, modules())
+    ours = [path for path in modules() if path.relative_to(ROOT).parts[0] in ("agent_node", "env_service")]
+    given = places_of(ast.Assign, ours)
+    assert {"Float", "Sees"} <= given.keys()
+    found = {name: [*classes.get(name, ()), *short[name]] for name in given}
+    assert {name: places for name, places in found.items() if len(places) > 1} == {}
 
 
 def test_pure_rooms_know_no_clock_no_socket_and_no_process() -> None:

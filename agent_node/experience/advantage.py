@@ -6,15 +6,20 @@ import numpy as np
 
 from broker.arithmetic.chosen import kernels
 
-Grid = np.ndarray
 _OVERFLOW = np.errstate(over="ignore", invalid="ignore")
 """What is beyond float32 becomes infinite, without a warning: a loss of it is refused (`finite` beside this page)."""
 
 
 @_OVERFLOW
 def generalized_advantages(
-    rewards: Grid, values: Grid, next_values: Grid, continues: Grid, *, gamma: float, gae_lambda: float
-) -> Grid:
+    rewards: np.ndarray,
+    values: np.ndarray,
+    next_values: np.ndarray,
+    continues: np.ndarray,
+    *,
+    gamma: float,
+    gae_lambda: float,
+) -> np.ndarray:
     """Advantages (T, E) by the generalized advantage estimator (Eq. 16).
 
     Args:
@@ -30,13 +35,15 @@ def generalized_advantages(
 
 
 @_OVERFLOW
-def monte_carlo_returns(rewards: Grid, continues: Grid, gamma: float) -> Grid:
+def monte_carlo_returns(rewards: np.ndarray, continues: np.ndarray, gamma: float) -> np.ndarray:
     """Discounted returns (T, E) to the end of each trajectory, with no bootstrap (Eq. 17)."""
     return kernels.discounted(rewards, np.float32(gamma) * continues)
 
 
 @_OVERFLOW
-def n_step_returns(rewards: Grid, values: Grid, beyond: Grid, continues: Grid, *, gamma: float, steps: int) -> Grid:
+def n_step_returns(
+    rewards: np.ndarray, values: np.ndarray, beyond: np.ndarray, continues: np.ndarray, *, gamma: float, steps: int
+) -> np.ndarray:
     """Discounted rewards (T, E) of so many steps and, where the trajectory still lasts, the value of where they lead.
 
     Args:

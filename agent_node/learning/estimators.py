@@ -20,7 +20,7 @@ from broker.arithmetic.chosen import kernels
 from broker.arithmetic.sizes import Sizes
 
 Sees = Literal["state", "transition"]
-Learns = Literal["returns", "rewards"]
+Taught = Literal["returns", "rewards"]
 
 
 class Estimator(NamedTuple):
@@ -34,7 +34,7 @@ class Estimator(NamedTuple):
 
     name: str
     sees: Sees
-    learns: Learns
+    learns: Taught
 
     def sizes(self, observation_size: int, hidden: tuple[int, ...]) -> Sizes:
         """Of the network, its hidden layers as wide as all others."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-import numpy as np
+from broker.wire.arrays import Arrays
 
-Arrays = dict[str, np.ndarray]
+__all__ = ["Arrays", "Field", "Kind", "ShareShape"]
 
 
 class Kind(Enum):

@@ -22,11 +22,10 @@ from broker.faults.config import (
     StaleConfig,
     WrongShapeConfig,
 )
-from broker.wire.arrays import cut, layouts, pack
+from broker.wire.arrays import Arrays, cut, layouts, pack
 from broker.wire.messages import Action, Share, Timestep
 
 Body = Timestep | Action | Share
-Arrays = dict[str, np.ndarray]
 Place = Callable[[int], float]
 """A number in [0, 1) for place number i of those that are changed."""
 

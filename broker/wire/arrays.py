@@ -20,6 +20,8 @@ import numpy as np
 from broker.errors import FrameRejected
 
 Shape = tuple[int, ...]
+Arrays = dict[str, np.ndarray]
+"""By name."""
 
 MAX_DIMENSIONS = 4
 LONGEST_LAYOUT = 1 << 16

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from broker.arithmetic.draws import uniforms
 from broker.arithmetic.reference import exponential, logarithm
-from broker.arithmetic.sums import total
+from broker.arithmetic.sums import Exact, total
 from broker.wire.messages import Ended
 from env_service.config import SimpleSpreadConfig
 from env_service.environments.task import Flags, Float, Integer, Outcome, Task
@@ -26,8 +25,6 @@ _FORCE, _MARGIN = 100.0, 1e-3  # of a contact: force per unit of overlap, and wh
 _REACH = _TOUCH + 37 * _MARGIN  # farther off, 1 + exp(-37) rounds to 1: no force at all
 _CONTROLS = np.array([[0.0, 0.0], [-5.0, 0.0], [5.0, 0.0], [0.0, -5.0], [0.0, 5.0]])
 _RUNNING, _TRUNCATED = int(Ended.RUNNING), int(Ended.TRUNCATED)  # numpy takes microseconds to read an IntEnum
-
-Exact = NDArray[np.float64]
 
 
 class SimpleSpreadTask(Task):

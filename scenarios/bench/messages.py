@@ -19,13 +19,12 @@ import zmq
 from numpy.random import Generator
 
 from agent_node.config import AgentConfig
-from agent_node.in_edge import Arrays
 from agent_node.protocol import AgentProtocol
 from broker.driving.connect import connect, make_codec
 from broker.driving.driver import Driver
 from broker.driving.process import serve
 from broker.threads import schedule
-from broker.wire.arrays import layouts
+from broker.wire.arrays import Arrays, layouts
 from broker.wire.messages import ENVIRONMENT, Action, Envelope, Timestep, action_layout, timestep_layout
 from env_service.environments.task import Float, Integer, Outcome, Task
 from env_service.protocol import EnvironmentProtocol

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from agent_node.config import AgentConfig
 from agent_node.experience.episode import Episode
-from agent_node.in_edge import Arrays
 from agent_node.learning.algorithm import Algorithm
 from agent_node.learning.learner import Learner
 from agent_node.learning.open_round import OpenRound
+from broker.wire.arrays import Arrays
 
 
 class Goal(NamedTuple):

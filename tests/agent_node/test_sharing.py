@@ -9,8 +9,9 @@ import pytest
 from agent_cases import agent_config
 from message_cases import state_of
 
+from agent_node.in_edge import RoundName
 from agent_node.partners import ExchangePlan
-from agent_node.sharing import Arrival, RoundName, Sharing
+from agent_node.sharing import Arrival, Sharing
 from broker.errors import ProtocolViolation
 
 A0, A1, A2 = "agent-0", "agent-1", "agent-2"
