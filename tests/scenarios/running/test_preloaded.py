@@ -9,6 +9,7 @@ import sys
 import pytest
 from limits import LIMIT_S
 
+from agent_node.registry import BUILT_IN
 from scenarios.document.loading import parse_scenario
 from scenarios.document.planning import make_plan
 from scenarios.document.wiring import Wiring
@@ -64,7 +65,7 @@ def modules(tmp_path_factory):
     "name",
     [
         "agent_node.learning.learner",
-        "agent_node.algorithms.anticipation_sharing",
+        *(place.partition(":")[0] for place in BUILT_IN.values()),
         "agent_node.algorithms.calibrated_weights",
         "broker.arithmetic.chosen",
         "broker.driving.real_time",
