@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
+from broker.counting import counted
 from broker.errors import UserCodeRefused
 from broker.participants.checkpoint import State
 from env_service.config import ServiceConfig
@@ -17,7 +18,8 @@ def make_environment(config: ServiceConfig, state: State | None = None) -> Envir
 
     Raises:
         ScenarioError: A PettingZoo environment cannot be had or cannot be served.
-        UserCodeFailed: It raised, or its agents are others than when the run was planned, or in another order.
+        UserCodeFailed: It raised, or it is another than when the run was planned: its agents, their order, what
+            they can do, or how much they see.
     """
     return EnvironmentProtocol(config, make_planned_task(config))
 
@@ -30,14 +32,31 @@ def make_environment_within(beside: ExitStack, config: ServiceConfig, state: Sta
 
 
 def make_planned_task(config: ServiceConfig) -> Task:
-    """The task, with the agents that it was planned with; raises as `make_environment` does."""
+    """The task as it was planned; raises as `make_environment` does."""
     task = make_task(config.environment, config.parallel_episodes, config.link.seed, masks=config.masks)
-    names = task.agent_names or tuple(config.neighbors)
-    if names != config.agent_names:
-        found, planned = (", ".join(each) for each in (names, config.agent_names))
-        problem = (
-            f"its agents are {found}, and were {planned} when the run was planned: possible_agents must not change"
-        )
+    problem = _changed(config, task)
+    if problem is not None:
         with closing_task(task):
             raise UserCodeRefused(config.link.name, problem)
     return task
+
+
+def _changed(config: ServiceConfig, task: Task) -> str | None:
+    """What of a task is not as it was planned, as everybody else in the run was told."""
+    names = task.agent_names or tuple(config.neighbors)
+    if names != config.agent_names:
+        found, planned = (", ".join(each) for each in (names, config.agent_names))
+        return f"its agents are {found}, and were {planned} when the run was planned: possible_agents must not change"
+    for name, actions, planned_actions in zip(names, task.action_counts, config.action_counts, strict=True):
+        if actions != planned_actions:
+            return (
+                f"{name} has {counted(actions, 'action')}, and had {planned_actions} when the run was planned: "
+                "action_space must not change"
+            )
+    if task.observation_size != config.observation_size:
+        seen = counted(task.observation_size, "number")
+        return (
+            f"an agent sees {seen}, and saw {config.observation_size} when the run was planned: the size of what "
+            "agents see must not change"
+        )
+    return None

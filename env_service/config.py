@@ -237,6 +237,10 @@ class ServiceConfig(Model):
     agent_names: tuple[str, ...] = Field(
         description="What the environment called its agents, in order, when the run was planned; else their ids."
     )
+    action_counts: tuple[int, ...] = Field(
+        description="How many actions each of them had, in order, when the run was planned."
+    )
+    observation_size: int = Field(description="How many numbers an agent saw, when the run was planned.")
     proximity_distance: float | None = Field(
         default=None, description="Where neighborhood is a matter of distance, how far it reaches, in task units."
     )

@@ -25,13 +25,13 @@ from env_service.environments.task import Task
 from env_service.environments.timed import timed
 
 
-def make_task(config: EnvironmentConfig, copies: int, seed: int = 0, *, masks: bool | None = None) -> Task:
+def make_task(config: EnvironmentConfig, copies: int, seed: int, *, masks: bool | None = None) -> Task:
     """Build the task that `config` names.
 
     Args:
         config: The scenario's `environment`.
         copies: E, the episodes played at once; at least 1.
-        seed: Of what an environment of others draws while it is made.
+        seed: Of what an environment of others draws while it is made; ours draw nothing then.
         masks: Whether a PettingZoo environment masks actions, if that is known; else a first reset shows it.
 
     Returns:

@@ -64,7 +64,7 @@ class PettingZooTask(Task):
         UserCodeFailed: It raised.
     """
 
-    def __init__(self, config: PettingZooConfig, copies: int, seed: int = 0, *, masks: bool | None = None) -> None:
+    def __init__(self, config: PettingZooConfig, copies: int, seed: int, *, masks: bool | None = None) -> None:
         self._config = config
         self._streams = GlobalStreams([*(derive(seed, "opening", copy) for copy in range(copies)), _OF_THE_IMPORT])
         self._environments: list[ForeignEnvironment] = []

@@ -256,7 +256,7 @@ def _functions(plan: Plan) -> list[tuple[str, type, tuple[str, ...]]]:
     """What is timed: part, class and methods."""
     environment, acting, learning, sharing = _USEFUL
     algorithm = load_algorithm(plan.scenario.algorithm.name)
-    task = make_task(plan.scenario.environment, 1)
+    task = make_task(plan.scenario.environment, 1, plan.scenario.stream_seed)
     task.close()
     return [
         (environment, type(task), ("reset", "step", "observations", "positions")),

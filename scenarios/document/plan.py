@@ -136,6 +136,8 @@ class Plan:
             service=scenario.service,
             neighbors=self.graph.neighbors,
             agent_names=tuple(self.names.by_id.values()),
+            action_counts=tuple(self.action_counts.values()),
+            observation_size=self.observation_size,
             proximity_distance=self.graph.proximity_distance,
             masks=self.masks,
             episodes=scenario.episodes,

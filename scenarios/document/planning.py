@@ -41,7 +41,7 @@ def make_plan(scenario: Scenario) -> Plan:
     scenario = with_initial_policy(with_traces(scenario), None)
     Judge(scenario.message_faults, scenario.stream_seed)
     algorithm = make_algorithm(scenario)
-    task = make_task(scenario.environment, 1)
+    task = make_task(scenario.environment, 1, scenario.stream_seed)
     with closing_task(task):
         return _planned(scenario, task, algorithm)
 

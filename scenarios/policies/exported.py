@@ -158,7 +158,7 @@ def _names_of_actions(document: PolicyDocument) -> list[str]:
     if kind not in _OWN_TASKS:
         return []
     config: EnvironmentConfig = TypeAdapter(EnvironmentConfig).validate_python({"kind": kind})
-    return list(make_task(config, 1).action_names)
+    return list(make_task(config, 1, seed=0).action_names)
 
 
 def _may_mask(document: PolicyDocument) -> bool:

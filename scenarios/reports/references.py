@@ -110,7 +110,7 @@ def _above_random_policies(config: NavigationConfig | SimpleSpreadConfig) -> Ref
 @cache
 def _random_policies(config: NavigationConfig | SimpleSpreadConfig) -> float:
     """Mean team return of agents that act uniformly at random, played out."""
-    task = make_task(config, _COPIES)
+    task = make_task(config, _COPIES, seed=0)
     task.reset(generator(0, "references", "reset"))
     actions = generator(0, "references", "actions")
     total = 0.0

@@ -157,6 +157,8 @@ def world(
         ),
         neighbors=configs["agent-0"].neighbors,
         agent_names=tuple(configs),
+        action_counts=tuple(configs["agent-0"].action_counts.values()),
+        observation_size=configs["agent-0"].observation_size,
         masks=False,
         episodes=EPISODES,
         parallel_episodes=COPIES,

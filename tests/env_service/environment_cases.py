@@ -74,6 +74,8 @@ def slice_(*, copies=2, episodes=2, seed=7, distance=None, masks=False, environm
         service=NOBODY_CAME.model_copy(update=service),
         neighbors={agent: tuple(other for other in AGENTS if other != agent) for agent in AGENTS},
         agent_names=AGENTS,
+        action_counts=FakeTask.action_counts,
+        observation_size=FakeTask.observation_size,
         proximity_distance=distance,
         masks=masks,
         episodes=episodes,

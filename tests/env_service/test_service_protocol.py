@@ -683,7 +683,7 @@ def exchange(seed=7, episodes=3, copies=3):
     settings = slice_(
         seed=seed, episodes=episodes, copies=copies, environment=ExchangeTaskConfig(grid=3, steps=6), distance=1.5
     )
-    return make_environment(settings)
+    return make_environment(settings.model_copy(update={"action_counts": (6, 6, 6), "observation_size": 15}))
 
 
 def exchange_choice(agent, timestep):
@@ -729,7 +729,7 @@ def test_every_episode_has_a_stream_of_its_own_that_what_came_before_cannot_shif
 
     busy_starts, idle_starts = starts(exchange_choice), starts(idle)
     for episode in range(3):
-        task = make_task(ExchangeTaskConfig(grid=3, steps=6), 3)
+        task = make_task(ExchangeTaskConfig(grid=3, steps=6), 3, 0)
         task.reset(generator(7, "environment", episode))
         np.testing.assert_array_equal(busy_starts[episode], task.observations())
         np.testing.assert_array_equal(idle_starts[episode], task.observations())

@@ -47,7 +47,7 @@ class VmasTask(Task):
         UserCodeFailed: It raised.
     """
 
-    def __init__(self, config: VmasConfig, copies: int, seed: int = 0) -> None:
+    def __init__(self, config: VmasConfig, copies: int, seed: int) -> None:
         self._config = config
         self._game, self._streams = open_game(config, copies, seed)
         self._resetting, self._stepping = calling(config, "reset()"), calling(config, "step()")

@@ -27,7 +27,7 @@ AGENTS = tuple(COUNTS)
 
 def toy(by, copies=2, **settings):
     settings = {"observation": "own", "steps": 20, "options": {"by": by}, **settings}
-    return make_task(PettingZooConfig(env="masked_toy", **settings), copies)
+    return make_task(PettingZooConfig(env="masked_toy", **settings), copies, 0)
 
 
 def first_possible(task):
@@ -85,7 +85,7 @@ def test_one_that_waits_for_its_turn_can_do_its_first_action_where_the_scenario_
 
 def test_our_own_tasks_mask_nothing():
     for config in (ExchangeTaskConfig(), NavigationConfig(), PredationConfig()):
-        task = make_task(config, 2)
+        task = make_task(config, 2, 0)
         task.reset(generator(0))
         assert task.action_masks() is None
 
@@ -131,7 +131,7 @@ def serve(monkeypatch, masks="auto", **methods):
     module = ModuleType("brought")
     module.parallel_env = type("Brought", (Plain,), methods)
     monkeypatch.setitem(sys.modules, "brought", module)
-    return make_task(PettingZooConfig(env="brought", steps=10, observation="own", action_masks=masks), 1)
+    return make_task(PettingZooConfig(env="brought", steps=10, observation="own", action_masks=masks), 1, 0)
 
 
 def play(task, steps=3):

@@ -60,7 +60,7 @@ def random_actions(task, random, copies=COPIES):
 
 def play(config, seed, episodes=2):
     """Everything that can be seen of `episodes` random episodes, as one list of arrays."""
-    task, starts, random = make_task(config, COPIES), generator(seed, "task"), generator(seed, "actions")
+    task, starts, random = make_task(config, COPIES, 0), generator(seed, "task"), generator(seed, "actions")
     seen = []
     for _ in range(episodes):
         task.reset(starts)
@@ -80,7 +80,7 @@ def same(left, right):
 
 @every_task
 def test_shapes_and_types_are_those_of_the_contract(config):
-    task, random = make_task(config, COPIES), generator(0)
+    task, random = make_task(config, COPIES, 0), generator(0)
     agents = len(task.action_counts)
     task.reset(random)
     for _ in range(3):
@@ -106,7 +106,7 @@ def test_different_seeds_give_different_trajectories(config):
 
 @every_task
 def test_episodes_of_one_stream_and_copies_of_one_episode_differ(config):
-    task, starts = make_task(config, COPIES), generator(0)
+    task, starts = make_task(config, COPIES, 0), generator(0)
     task.reset(starts)
     first = task.observations()
     task.reset(starts)
@@ -116,7 +116,7 @@ def test_episodes_of_one_stream_and_copies_of_one_episode_differ(config):
 
 @every_task
 def test_an_episode_does_not_depend_on_the_one_before(config):
-    fresh, used = make_task(config, COPIES), make_task(config, COPIES)
+    fresh, used = make_task(config, COPIES, 0), make_task(config, COPIES, 0)
     random = generator(0)
     used.reset(random)
     for _ in range(used.steps):
@@ -132,7 +132,7 @@ def test_an_episode_does_not_depend_on_the_one_before(config):
 
 @every_task
 def test_every_copy_ends_within_the_limit_and_is_frozen_then(config):
-    task, random = make_task(config, COPIES), generator(0)
+    task, random = make_task(config, COPIES, 0), generator(0)
     task.reset(random)
     ended = np.zeros((COPIES, len(task.action_counts)), np.uint8)
     for _ in range(task.steps + 3):
@@ -148,7 +148,7 @@ def test_every_copy_ends_within_the_limit_and_is_frozen_then(config):
 
 @every_task
 def test_masks_are_absent_always_or_leave_every_live_agent_an_action_of_its_own(config):
-    task, random = make_task(config, COPIES), generator(0)
+    task, random = make_task(config, COPIES, 0), generator(0)
     masks = task.action_masks() is not None
     task.reset(random)
     ended = np.zeros((COPIES, len(task.action_counts)), np.uint8)
@@ -165,7 +165,7 @@ def test_masks_are_absent_always_or_leave_every_live_agent_an_action_of_its_own(
 
 @every_task
 def test_what_a_step_returned_never_changes_later(config):
-    task, random = make_task(config, COPIES), generator(0)
+    task, random = make_task(config, COPIES, 0), generator(0)
     task.reset(random)
     kept = []
     for _ in range(task.steps):
@@ -176,7 +176,7 @@ def test_what_a_step_returned_never_changes_later(config):
 
 @every_task
 def test_before_the_first_reset_nothing_runs(config):
-    task = make_task(config, COPIES)
+    task = make_task(config, COPIES, 0)
     outcome = task.step(random_actions(task, generator(0)))
     assert not outcome.rewards.any()
     assert (outcome.ended == Ended.TRUNCATED).all()
@@ -184,7 +184,7 @@ def test_before_the_first_reset_nothing_runs(config):
 
 @pytest.mark.parametrize("name", ["exchange", "navigation"])
 def test_a_noop_changes_nothing_that_others_see(name):
-    task = make_task(CONFIGS[name], COPIES)
+    task = make_task(CONFIGS[name], COPIES, 0)
     task.reset(generator(0))
     before = task.observations()
     task.step(np.full((COPIES, len(task.action_counts)), task.noop_action))
@@ -193,7 +193,7 @@ def test_a_noop_changes_nothing_that_others_see(name):
 
 @pytest.mark.parametrize("name", ["exchange", "navigation", "predation-approach", "predation-capture"])
 def test_own_tasks_see_numbers_between_minus_one_and_one(name):
-    task, random = make_task(CONFIGS[name], COPIES), generator(0)
+    task, random = make_task(CONFIGS[name], COPIES, 0), generator(0)
     task.reset(random)
     for _ in range(task.steps):
         assert np.abs(task.observations()).max() <= 1
@@ -211,7 +211,7 @@ def test_a_document_names_its_task_by_kind(config):
 def test_our_own_tasks_load_neither_pettingzoo_nor_gymnasium_nor_torch():
     code = (
         "import sys; from env_service.environments import make_task\n"
-        "from env_service.config import ExchangeTaskConfig; make_task(ExchangeTaskConfig(), 2)\n"
+        "from env_service.config import ExchangeTaskConfig; make_task(ExchangeTaskConfig(), 2, 0)\n"
         "print([name for name in ('pettingzoo', 'gymnasium', 'torch', 'asyncio') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -234,7 +234,7 @@ def test_without_vmas_or_what_it_needs_a_sentence_names_the_extra(monkeypatch, t
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(EnvironmentMissing) as caught:
-        make_task(VmasConfig(env="navigation"), 1)
+        make_task(VmasConfig(env="navigation"), 1, 0)
     assert caught.value.problem == said
 
 

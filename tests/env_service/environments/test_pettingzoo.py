@@ -83,7 +83,7 @@ def serve(monkeypatch):
         module.parallel_env = build_and_keep
         monkeypatch.setitem(sys.modules, "toy", module)
         config = PettingZooConfig(env="toy", steps=steps, observation=observation, options=options)
-        return make_task(config, copies)
+        return make_task(config, copies, 0)
 
     make.built = []
     return make
@@ -256,7 +256,7 @@ def refusal(build, *args, **kwargs):
 
 
 def mpe(env="mpe2.simple_spread_v3", **settings):
-    return make_task(PettingZooConfig(env=env, **settings), 1)
+    return make_task(PettingZooConfig(env=env, **settings), 1, 0)
 
 
 def test_a_module_without_parallel_env_is_refused():
@@ -322,7 +322,7 @@ def test_own_observations_of_different_sizes_are_refused_with_both():
 
 @pytest.mark.parametrize(("observation", "shape"), [("state", (4, 54)), ("own", (4, 3, 18))])
 def test_simple_spread_plays_a_whole_episode(observation, shape):
-    task = make_task(PettingZooConfig(env="mpe2.simple_spread_v3", observation=observation), 4)
+    task = make_task(PettingZooConfig(env="mpe2.simple_spread_v3", observation=observation), 4, 0)
     task.reset(generator(0))
     assert task.action_counts == (5, 5, 5)
     for time in range(25):
@@ -335,7 +335,7 @@ def test_simple_spread_plays_a_whole_episode(observation, shape):
 def test_simple_spread_gives_what_it_gives_without_us():
     from mpe2 import simple_spread_v3
 
-    task = make_task(PettingZooConfig(env="mpe2.simple_spread_v3", options={"N": 2}), 2)
+    task = make_task(PettingZooConfig(env="mpe2.simple_spread_v3", options={"N": 2}), 2, 0)
     task.reset(generator(5))
     plain = simple_spread_v3.parallel_env(N=2)
     plain.reset(seed=integers(generator(5), 2**31, (2,)).tolist()[1])

@@ -64,7 +64,7 @@ def test_predation_looks_like_agents_and_prey_on_their_line_and_time_that_agents
 
 @pytest.mark.parametrize("config", [ExchangeTaskConfig(), NavigationConfig(), PredationConfig()])
 def test_every_action_of_our_own_tasks_has_a_name_and_moves_lead_where_it_says(config):
-    task = make_task(config, 1)
+    task = make_task(config, 1, 0)
     assert set(task.action_counts) == {len(task.action_names)}
     for action, name in enumerate(task.action_names):
         task.reset(generator(1))
@@ -76,9 +76,9 @@ def test_every_action_of_our_own_tasks_has_a_name_and_moves_lead_where_it_says(c
 
 
 def test_a_foreign_environment_shows_what_it_renders_and_says_how_it_can():
-    assert make_task(drawn(None), 1).scene() is None
+    assert make_task(drawn(None), 1, 0).scene() is None
     for mode in ("ansi", "rgb_array"):
-        task = make_task(drawn(mode), 1)
+        task = make_task(drawn(mode), 1, 0)
         assert task.render_modes() == ("human", "ansi", "rgb_array")
         task.reset(generator(1))
         task.step(np.array([[1, 2]]))
@@ -92,7 +92,7 @@ def test_a_foreign_environment_shows_what_it_renders_and_says_how_it_can():
 
 def test_what_rendering_draws_of_the_shared_generators_nobody_misses():
     def played(look: bool) -> list[np.ndarray]:
-        task, found = make_task(drawn("ansi"), 2), []
+        task, found = make_task(drawn("ansi"), 2, 0), []
         task.reset(generator(3))
         for _ in range(4):
             if look:
@@ -118,7 +118,7 @@ def test_what_rendering_draws_of_the_shared_generators_nobody_misses():
     ],
 )
 def test_what_is_no_picture_is_refused_by_name(mode, wrong, said):
-    task = make_task(drawn(mode, wrong=wrong), 1)
+    task = make_task(drawn(mode, wrong=wrong), 1, 0)
     task.reset(generator(1))
     with pytest.raises(UserCodeFailed) as caught:
         task.scene()
@@ -127,6 +127,6 @@ def test_what_is_no_picture_is_refused_by_name(mode, wrong, said):
 
 @pytest.mark.parametrize("config", [ExchangeTaskConfig(), NavigationConfig(), PredationConfig()])
 def test_a_scene_goes_as_json_to_whoever_draws_it_elsewhere(config):
-    task, scenes = make_task(config, 1), TypeAdapter(Scene)
+    task, scenes = make_task(config, 1, 0), TypeAdapter(Scene)
     task.reset(generator(1))
     assert scenes.validate_json(scenes.dump_json(task.scene())) == task.scene()

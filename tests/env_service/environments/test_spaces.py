@@ -124,7 +124,7 @@ def test_agents_that_see_different_numbers_of_values_without_a_state_are_offered
 
 def test_agents_that_see_different_numbers_of_values_are_offered_the_state_where_there_is_one():
     with pytest.raises(ScenarioError) as caught:
-        make_task(PettingZooConfig(env="mpe2.simple_tag_v3", observation="own"), 1)
+        make_task(PettingZooConfig(env="mpe2.simple_tag_v3", observation="own"), 1, 0)
     assert 'environment.observation = "padded" (filled up with zeros) or "state", which all see' in str(caught.value)
 
 
@@ -226,7 +226,7 @@ def test_actions_that_cannot_be_numbered_are_refused_with_what_could_be_done(mon
 def test_continuous_actions_that_an_option_asked_for_are_refused_at_that_option():
     options = {"continuous_actions": True}
     with pytest.raises(ScenarioError) as caught:
-        make_task(PettingZooConfig(env="mpe2.simple_spread_v3", options=options), 1)
+        make_task(PettingZooConfig(env="mpe2.simple_spread_v3", options=options), 1, 0)
     assert caught.value.path == "environment.options.continuous_actions"
     assert "found Box(0.0, 1.0, (5,), float32) for agent_0 of mpe2.simple_spread_v3" in caught.value.problem
     assert caught.value.problem.endswith("Set continuous_actions = false")

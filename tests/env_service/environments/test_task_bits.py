@@ -31,7 +31,7 @@ COPIES = 8
     ids=["exchange", "navigation", "approach", "capture", "simple-spread"],
 )
 def test_observations_rewards_and_who_is_in_range_have_these_bits(config, bits):
-    task, told = make_task(config, COPIES), sha256()
+    task, told = make_task(config, COPIES, 0), sha256()
     task.reset(generator(11, "environment", 0))
     actions = generator(11, "actions")
     for _ in range(20):

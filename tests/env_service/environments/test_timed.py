@@ -16,7 +16,7 @@ every_own_task = pytest.mark.parametrize("config", CONFIGS, ids=lambda config: c
 
 @every_own_task
 def test_time_stands_behind_the_state_and_changes_nothing_else(config):
-    plain, task = make_task(config, 3), make_task(config.model_copy(update={"observe_time": True}), 3)
+    plain, task = make_task(config, 3, 0), make_task(config.model_copy(update={"observe_time": True}), 3, 0)
     assert task.observation_size == plain.observation_size + 1
     for name in ("action_counts", "steps", "noop_action", "agent_names"):
         assert getattr(task, name) == getattr(plain, name)
@@ -38,7 +38,7 @@ def test_time_stands_behind_the_state_and_changes_nothing_else(config):
 
 @every_own_task
 def test_it_goes_from_minus_one_to_one(config):
-    task = make_task(config.model_copy(update={"observe_time": True}), 1)
+    task = make_task(config.model_copy(update={"observe_time": True}), 1, 0)
     task.reset(generator(0))
     assert task.observations()[0, -1] == -1
     for _ in range(config.steps):
@@ -48,7 +48,7 @@ def test_it_goes_from_minus_one_to_one(config):
 
 @every_own_task
 def test_without_it_the_task_is_the_one_it_was(config):
-    assert not isinstance(make_task(config, 1), TimedTask)
+    assert not isinstance(make_task(config, 1, 0), TimedTask)
 
 
 @pytest.mark.parametrize("module", [exchange, navigation, predation], ids=lambda module: module.__name__)

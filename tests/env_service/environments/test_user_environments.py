@@ -350,7 +350,7 @@ def test_the_sentence_shows_the_last_line_of_the_users_own_package(tmp_path, mon
     )
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(UserCodeFailed) as caught:
-        play(make_task(PettingZooConfig(env="brought_v0", observation="own"), 1))
+        play(make_task(PettingZooConfig(env="brought_v0", observation="own"), 1, 0))
     assert "step() of brought_v0 raised JSONDecodeError: " in str(caught.value)
     assert str(caught.value).endswith("(brought_v0.py, line 5: return json.loads('{') # mine)")
 

@@ -57,7 +57,7 @@ def agents():
 def played(learners: list[Learner], scenario) -> tuple[BareEpisode, list[Episode]]:
     """All agents live through one episode; returns what the bare script would have noted of it, and what each did."""
     copies, steps = scenario.parallel_episodes, scenario.environment.steps
-    task = make_task(scenario.environment, copies)
+    task = make_task(scenario.environment, copies, 0)
     # Openings are rare in so few steps: rewards of any kind will do, and a copy that ends early tests the mask.
     generator = np.random.default_rng(5)
     task.reset(generator)

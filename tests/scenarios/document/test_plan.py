@@ -163,7 +163,7 @@ class Placeless:
 
 def test_proximity_without_positions_is_refused(monkeypatch):
     task = Placeless()
-    monkeypatch.setattr(planning, "make_task", lambda _config, _copies: task)
+    monkeypatch.setattr(planning, "make_task", lambda _config, _copies, _seed: task)
     error = refused(topology={"kind": "proximity", "distance": 1.5})
     assert (error.path, task.closed) == ("topology.kind", 1)
     assert "does not say where its agents are" in error.problem
@@ -174,7 +174,7 @@ def test_why_a_scenario_is_refused_is_said_although_its_environment_cannot_be_cl
         def close(self):
             raise UserCodeFailed("environment", "the window is gone")
 
-    monkeypatch.setattr(planning, "make_task", lambda _config, _copies: Stuck())
+    monkeypatch.setattr(planning, "make_task", lambda _config, _copies, _seed: Stuck())
     assert refused(topology={"kind": "proximity", "distance": 1.5}).path == "topology.kind"
     with pytest.raises(UserCodeFailed, match="the window is gone"):
         make_plan(scenario(topology={"kind": "complete"}))
@@ -182,7 +182,7 @@ def test_why_a_scenario_is_refused_is_said_although_its_environment_cannot_be_cl
 
 def test_the_task_that_was_looked_at_is_closed(monkeypatch):
     task = Placeless()
-    monkeypatch.setattr(planning, "make_task", lambda _config, _copies: task)
+    monkeypatch.setattr(planning, "make_task", lambda _config, _copies, _seed: task)
     make_plan(scenario(topology={"kind": "complete"}))
     assert task.closed == 1
 
