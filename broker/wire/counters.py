@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from broker.wire.records import Count, EdgeRecord, Text
+from broker.wire.records import EDGE_COUNTS, Count, EdgeRecord, Text
 
 _EDGES_AT_ONCE = 64
 """So that what is told at once stays far below what a socket takes."""
@@ -44,7 +44,6 @@ class Counters(msgspec.Struct, frozen=True):
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(Counters)
-_COUNTS = EdgeRecord.__struct_fields__[2:]
 
 
 def packed_counters(counters: Counters) -> Iterator[bytes]:
@@ -68,7 +67,7 @@ def summed_edges(records: Iterable[object]) -> tuple[EdgeRecord, ...]:
     sums: dict[tuple[str, str], list[int]] = {}
     for record in records:
         if type(record) is EdgeRecord:
-            found = sums.setdefault((record.source, record.destination), [0] * len(_COUNTS))
-            for place, name in enumerate(_COUNTS):
+            found = sums.setdefault((record.source, record.destination), [0] * len(EDGE_COUNTS))
+            for place, name in enumerate(EDGE_COUNTS):
                 found[place] += getattr(record, name)
     return tuple(EdgeRecord(*edge, *counts) for edge, counts in sums.items())

@@ -221,6 +221,10 @@ class EdgeRecord(msgspec.Struct, frozen=True, tag="edge"):
     skipped: Count = 0
 
 
+EDGE_COUNTS = EdgeRecord.__struct_fields__[2:]
+"""What is counted on an edge; the store has a column for each."""
+
+
 class TrafficRecord(msgspec.Struct, frozen=True, tag="traffic"):
     """What one end of an edge has counted so far, in all lives; the final totals come as `EdgeRecord`.
 

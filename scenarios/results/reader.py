@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 
 from broker.counting import counted
 from broker.errors import StoreDamaged, UserError
-from broker.wire.records import EdgeRecord, EventKind, Fate, FaultCount, ProcessFaultRecord
+from broker.wire.records import EDGE_COUNTS, EdgeRecord, EventKind, Fate, FaultCount, ProcessFaultRecord
 from scenarios.document.agent_names import AgentNames
 from scenarios.results.answers import (
     CauseCount,
@@ -38,6 +38,7 @@ from scenarios.results.schema import VERSION
 
 _Row = TypeVar("_Row")
 _FATES = EdgeFates._fields[2:]
+_OF_AN_EDGE = ", ".join(EdgeRecord.__struct_fields__)
 _PRIMARY = 0xFF
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 """Of SQLite's codes those that say what the file is; SQLITE_ERROR is that a table or column is not there."""
@@ -224,18 +225,16 @@ class RunReader:
 
     def edges(self) -> list[EdgeRecord]:
         """What both ends of every edge counted, as they told when they were done; by name."""
-        columns = "source, destination, sent, sent_bytes, dropped, heard, late, missing, rejected, lost, skipped"
-        return list(self._rows(EdgeRecord, f"SELECT {columns} FROM edges ORDER BY source, destination"))  # noqa: S608
+        return list(self._rows(EdgeRecord, f"SELECT {_OF_AN_EDGE} FROM edges ORDER BY source, destination"))  # noqa: S608
 
     def edges_so_far(self) -> list[EdgeRecord]:
         """What both ends of every edge have counted, of a run that goes on or was killed, too; by name.
 
         Whoever is done has told its totals; the others tell theirs on the way, about once a second.
         """
-        counts = ("sent", "sent_bytes", "dropped", "heard", "late", "missing", "rejected", "lost", "skipped")
-        tables = (f"SELECT source, destination, {', '.join(counts)} FROM {table}" for table in ("edges", "traffic"))  # noqa: S608
+        tables = (f"SELECT {_OF_AN_EDGE} FROM {table}" for table in ("edges", "traffic"))  # noqa: S608
         query = (
-            f"SELECT source, destination, {', '.join(f'MAX({count})' for count in counts)} "  # noqa: S608
+            f"SELECT source, destination, {', '.join(f'MAX({count})' for count in EDGE_COUNTS)} "  # noqa: S608
             f"FROM ({' UNION ALL '.join(tables)}) GROUP BY source, destination ORDER BY source, destination"
         )
         return list(self._rows(EdgeRecord, query))

@@ -25,20 +25,20 @@
 
 from __future__ import annotations
 
+from broker.wire.records import EDGE_COUNTS
+
 VERSION = 7
 """Of tables and columns; whoever changes them adds one. Stores made before there were versions say 0."""
 
-_TABLES = """
+_TABLES = f"""
 CREATE TABLE document (digest TEXT, episodes INTEGER, run TEXT, substrate TEXT, arithmetic INTEGER);
 CREATE TABLE agents (agent TEXT PRIMARY KEY, name TEXT);
 CREATE TABLE episodes (episode INTEGER, agent TEXT, return REAL, steps INTEGER, missing_actions INTEGER);
 CREATE TABLE rounds (episode INTEGER, round INTEGER, agent TEXT, partners INTEGER, heard INTEGER, losses TEXT);
-CREATE TABLE edges (source TEXT, destination TEXT, sent INTEGER DEFAULT 0, sent_bytes INTEGER DEFAULT 0,
-    dropped INTEGER DEFAULT 0, heard INTEGER DEFAULT 0, late INTEGER DEFAULT 0, missing INTEGER DEFAULT 0,
-    rejected INTEGER DEFAULT 0, lost INTEGER DEFAULT 0, skipped INTEGER DEFAULT 0, PRIMARY KEY (source, destination));
-CREATE TABLE traffic (source TEXT, destination TEXT, sent INTEGER, sent_bytes INTEGER, dropped INTEGER,
-    heard INTEGER, late INTEGER, missing INTEGER, rejected INTEGER, lost INTEGER, skipped INTEGER,
-    PRIMARY KEY (source, destination));
+CREATE TABLE edges (source TEXT, destination TEXT,
+    {", ".join(f"{count} INTEGER DEFAULT 0" for count in EDGE_COUNTS)}, PRIMARY KEY (source, destination));
+CREATE TABLE traffic (source TEXT, destination TEXT,
+    {", ".join(f"{count} INTEGER" for count in EDGE_COUNTS)}, PRIMARY KEY (source, destination));
 CREATE TABLE faults (fault TEXT, source TEXT, destination TEXT, kind TEXT, episode INTEGER, number INTEGER,
     attempt INTEGER, delays_s TEXT, fate TEXT);
 CREATE TABLE delays (source TEXT, destination TEXT, kind TEXT, episode INTEGER, number INTEGER, attempt INTEGER,
@@ -61,6 +61,6 @@ CREATE TABLE lives (incarnation INTEGER PRIMARY KEY, after_episode INTEGER, bega
     processor_s REAL);
 CREATE TABLE finished (agent TEXT PRIMARY KEY, weights_digest TEXT);
 CREATE TABLE status (participant TEXT PRIMARY KEY, phase TEXT, waits_for TEXT, since REAL, seen REAL);
-"""
+"""  # noqa: S608 - names of our own
 SCHEMA = f"BEGIN;{_TABLES}PRAGMA user_version = {VERSION};COMMIT;"
 """Makes all tables, or, when its writer is killed meanwhile, none."""

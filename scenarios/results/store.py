@@ -17,6 +17,7 @@ from broker.arithmetic.version import ARITHMETIC
 from broker.errors import UserError
 from broker.run_name import new_run_name
 from broker.wire.records import (
+    EDGE_COUNTS,
     DelayRecord,
     EdgeRecord,
     EndingRecord,
@@ -38,15 +39,11 @@ from scenarios.document.agent_names import AgentNames
 from scenarios.results.reader import RunReader
 from scenarios.results.schema import SCHEMA
 
-_EDGE_COUNTS = ("sent", "sent_bytes", "dropped", "heard", "late", "missing", "rejected", "lost", "skipped")
-_ADD_EDGE = (
-    f"INSERT INTO edges (source, destination, {', '.join(_EDGE_COUNTS)}) "  # noqa: S608
-    f"VALUES (?, ?, {', '.join('?' for _ in _EDGE_COUNTS)}) "
-    f"ON CONFLICT DO UPDATE SET {', '.join(f'{name} = {name} + excluded.{name}' for name in _EDGE_COUNTS)}"
-)
+_OF_AN_EDGE = EdgeRecord.__struct_fields__
+_ONE_EDGE = f"({', '.join(_OF_AN_EDGE)}) VALUES ({', '.join('?' for _ in _OF_AN_EDGE)}) ON CONFLICT DO UPDATE SET"
+_ADD_EDGE = f"INSERT INTO edges {_ONE_EDGE} {', '.join(f'{name} = {name} + excluded.{name}' for name in EDGE_COUNTS)}"
 _ADD_TRAFFIC = (  # each end of an edge knows its own counts, and leaves the others at 0
-    f"INSERT INTO traffic VALUES (?, ?, {', '.join('?' for _ in _EDGE_COUNTS)}) "  # noqa: S608
-    f"ON CONFLICT DO UPDATE SET {', '.join(f'{name} = max({name}, excluded.{name})' for name in _EDGE_COUNTS)}"
+    f"INSERT INTO traffic {_ONE_EDGE} {', '.join(f'{name} = max({name}, excluded.{name})' for name in EDGE_COUNTS)}"
 )
 _STATUS = (
     "INSERT INTO status VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET phase = excluded.phase, seen = excluded.seen, "
@@ -282,9 +279,9 @@ def _rows(record: Record, agents: tuple[str, ...], newest_episode: int) -> list[
         case FinishedRecord():
             return [("INSERT OR REPLACE INTO finished VALUES (?, ?)", astuple(record))] if record.weights_digest else []
         case EdgeRecord():
-            return [(_ADD_EDGE, _edge_row(record))]
+            return [(_ADD_EDGE, astuple(record))]
         case TrafficRecord():
-            return [(_ADD_TRAFFIC, _edge_row(record.edge))]
+            return [(_ADD_TRAFFIC, astuple(record.edge))]
         case FaultRecord():
             name = (record.kind, record.episode, record.number, record.attempt)
             row = (record.fault, record.source, record.destination, *name, json.dumps(record.delays_s), record.fate)
@@ -316,7 +313,3 @@ def _dated_rows(record: Record, newest_episode: int) -> list[tuple[str, tuple[An
             return [(_STATUS, (record.participant, record.phase, record.waits_for, now, now))]
         case _:
             return []
-
-
-def _edge_row(record: EdgeRecord) -> tuple[Any, ...]:
-    return (record.source, record.destination, *(getattr(record, name) for name in _EDGE_COUNTS))

@@ -15,6 +15,7 @@ import pytest
 
 from broker.errors import UserError
 from broker.wire.records import (
+    EDGE_COUNTS,
     EdgeRecord,
     EndingRecord,
     EpisodeRecord,
@@ -22,6 +23,7 @@ from broker.wire.records import (
     FaultCount,
     FaultRecord,
     StatusRecord,
+    TrafficRecord,
 )
 from scenarios.results.answers import EdgeFates, EndingCount, EpisodeRow, FaultRow, LiveFault
 from scenarios.results.reader import RunReader, read_store, require_version
@@ -229,6 +231,21 @@ def test_edges_come_back_as_the_records_that_both_ends_sent_added_up(store, path
     store.write([one, EdgeRecord("agent-0", "agent-1", *[100] * 9)])
     store.flush()
     assert asked(path, RunReader.edges) == [EdgeRecord("agent-0", "agent-1", *range(101, 110))]
+
+
+def test_every_count_of_an_edge_has_a_column_and_is_found_under_its_own_name_wherever_that_stands(store, path):
+    own = EdgeRecord("a", "b", *range(1, 10))
+    with closing(sqlite3.connect(path)) as database:
+        for table in ("edges", "traffic"):
+            columns = [name for _, name, *_ in database.execute(f"PRAGMA table_info({table})")]
+            assert columns == ["source", "destination", *EDGE_COUNTS]
+            database.execute(f"DROP TABLE {table}")
+            backwards = ", ".join(f"{name} INTEGER DEFAULT 0" for name in reversed(columns))
+            database.execute(f"CREATE TABLE {table} ({backwards}, PRIMARY KEY (source, destination))")
+    store.write([own, EdgeRecord("a", "b", sent=7), TrafficRecord(own), TrafficRecord(EdgeRecord("a", "b", lost=9))])
+    store.flush()
+    assert asked(path, RunReader.edges) == [EdgeRecord("a", "b", 8, *range(2, 10))]
+    assert asked(path, RunReader.edges_so_far) == [EdgeRecord("a", "b", 8, *range(2, 8), 9, 9)]
 
 
 def test_counts_of_several_senders_of_one_edge_are_added_up(store, path):
