@@ -136,6 +136,7 @@ PURE = (
     "scenarios/replay/watched_learner.py",
     "scenarios/results/answers.py",
     "scenarios/results/played.py",
+    "scenarios/results/same_run.py",
     "scenarios/reports/references.py",
     "scenarios/reports/statistics.py",
     "scenarios/results/sinks/curves.py",

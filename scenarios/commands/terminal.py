@@ -33,6 +33,7 @@ from scenarios.results.folder import RunFolder, held, make_run_folder, open_run_
 from scenarios.results.going_on import going_on
 from scenarios.results.observer import Observer
 from scenarios.results.reader import read_store
+from scenarios.results.same_run import require_substrate
 from scenarios.results.summary import Summary
 from scenarios.results.temporary import temporary_file
 from scenarios.running.control.interrupting import interruptible
@@ -86,7 +87,7 @@ def resume_processes(root: Path, wish: TelemetryWish = NOTHING_WANTED) -> None:
     folder = open_run_folder(root)
     require_text(root)
     with read_store(folder.store) as store:
-        store.require_substrate("run")
+        require_substrate(root, store.begun(), "run")
     _go_on("run", folder, None, wish)
 
 

@@ -9,7 +9,6 @@ import shutil
 from pathlib import Path
 
 from agent_node.saved_policy import place_of_policy
-from broker.arithmetic.version import ARITHMETIC
 from broker.errors import UserError
 from broker.files import sync, write_whole
 from broker.text_files import read_text
@@ -17,6 +16,7 @@ from scenarios.document.loading import MOST_BYTES, parse_scenario, with_initial_
 from scenarios.document.scenario import Scenario
 from scenarios.results.folder import RunFolder
 from scenarios.results.reader import read_store
+from scenarios.results.same_run import require_document, require_same_run
 
 
 def write_document(folder: RunFolder, scenario: Scenario) -> None:
@@ -68,18 +68,16 @@ def _begun_with(place: Path, scenario: Scenario) -> Scenario:
     )
 
 
-def go_on(folder: RunFolder, scenario: Scenario, substrate: str) -> None:
-    """Let a run go on: the figures it had are not those it will have, and its document may ask for more episodes.
+def let_go_on(folder: RunFolder, scenario: Scenario, substrate: str) -> None:
+    """Let a run go on: the summary it had is not that it will have, and its document may ask for more episodes.
 
     Raises:
         UserError: It was begun with another document, on another substrate or by another arithmetic, or its folder
             cannot be written.
     """
     with read_store(folder.store) as store:
-        store.require_document(scenario.digest, scenario.episodes)
-        store.require_substrate(substrate)
-        store.require_arithmetic(ARITHMETIC)
         begun = store.begun()
+    require_same_run(folder.root, begun, scenario, substrate)
     try:
         folder.summary.unlink(missing_ok=True)
     except OSError as error:
@@ -111,5 +109,5 @@ def read_document(folder: RunFolder) -> Scenario:
         raise UserError(msg) from None
     scenario = with_initial_policy(parse_scenario(text, {}, str(folder.scenario)), folder.root)
     with read_store(folder.store) as store:
-        store.require_document(scenario.digest, scenario.episodes)
+        require_document(folder.root, store.begun(), scenario)
     return scenario

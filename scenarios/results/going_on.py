@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from agent_node.policy_folder import learned_until
-from broker.arithmetic.version import ARITHMETIC
 from broker.counting import counted
 from broker.errors import UserError
 from scenarios.document.scenario import Scenario
@@ -12,6 +11,7 @@ from scenarios.results.evaluation import waiting
 from scenarios.results.folder import RunFolder
 from scenarios.results.reader import read_store
 from scenarios.results.run_result import read_summary
+from scenarios.results.same_run import require_arithmetic
 
 
 def going_on(folder: RunFolder, episodes: int | None) -> Scenario:
@@ -26,7 +26,7 @@ def going_on(folder: RunFolder, episodes: int | None) -> Scenario:
     """
     scenario = read_document(folder)
     with read_store(folder.store) as store:
-        store.require_arithmetic(ARITHMETIC)
+        require_arithmetic(folder.root, store.begun())
     wanted = scenario if episodes is None else lengthened(scenario, episodes)
     if wanted.episodes < scenario.episodes:
         begun = counted(scenario.episodes, "episode")

@@ -20,7 +20,7 @@ from broker.wire.records import (
 )
 from scenarios.document.plan import Plan
 from scenarios.results.answers import LiveFault
-from scenarios.results.document import go_on, write_document
+from scenarios.results.document import let_go_on, write_document
 from scenarios.results.folder import RunFolder
 from scenarios.results.sinks.curves import Curves
 from scenarios.results.sinks.scalars_log import ScalarsLog
@@ -242,10 +242,10 @@ def _opened(plan: Plan, folder: RunFolder, substrate: str) -> tuple[Store, str]:
     if not folder.store.exists():
         write_document(folder, scenario)
     else:
-        go_on(folder, scenario, substrate)
+        let_go_on(folder, scenario, substrate)
     store = Store(folder.store, plan.agents)
     try:
-        name = store.begin(scenario.digest, scenario.episodes, scenario.name, substrate)
+        name = store.begin(scenario, substrate)
         store.introduce(plan.names)
     except BaseException:
         store.close()

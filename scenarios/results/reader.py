@@ -12,7 +12,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from broker.counting import counted
 from broker.errors import StoreDamaged, UserError
 from broker.wire.records import EDGE_COUNTS, EdgeRecord, EventKind, Fate, FaultCount, ProcessFaultRecord
 from scenarios.document.agent_names import AgentNames
@@ -115,78 +114,9 @@ class RunReader:
             return None
         return next(self._rows(DocumentRow, "SELECT digest, episodes, substrate, arithmetic FROM document"), None)
 
-    def require_substrate(self, substrate: str) -> None:
-        """See that a run goes on as what it was begun as.
-
-        Args:
-            substrate: `simulate` or `run`.
-
-        Raises:
-            UserError: It was begun as the other.
-        """
-        begun = self.begun()
-        if begun is not None and begun.substrate != substrate:
-            root = self._path.parent
-            msg = f"{root} was begun with `foretell {begun.substrate}`: go on with `foretell resume {root}`"
-            raise UserError(msg)
-
-    def require_arithmetic(self, arithmetic: int) -> None:
-        """See that a run goes on with the numbers that it was begun with.
-
-        Args:
-            arithmetic: Version of the arithmetic here.
-
-        Raises:
-            UserError: It was begun with another.
-        """
-        begun = self.begun()
-        if begun is not None and begun.arithmetic != arithmetic:
-            msg = (
-                f"the run in {self._path.parent} was begun with arithmetic {begun.arithmetic}, and this Foretell "
-                f"computes with arithmetic {arithmetic}: go on with the Foretell that began it, or begin its "
-                "scenario.toml anew"
-            )
-            raise UserError(msg)
-
-    def require_document(self, digest: str, episodes: int) -> None:
-        """See that a document is the one that the run was begun with, or says no more than that it goes on longer.
-
-        Args:
-            digest: `Scenario.digest` of it.
-            episodes: How many it asks for.
-
-        Raises:
-            UserError: It is another, or asks for fewer episodes.
-        """
-        begun = self.begun()
-        if begun is None or (begun.digest == digest and begun.episodes <= episodes):
-            return
-        expected, found = begun.digest[:16], digest[:16]
-        if begun.digest == digest:
-            expected, found = f"at least {counted(begun.episodes, 'episode')}", str(episodes)
-        msg = (
-            f"the run in {self._path.parent} was begun with another document: expected {expected}, found {found}. Only "
-            "more episodes may be asked for: put its scenario.toml back, or run the changed one into another folder"
-        )
-        raise UserError(msg)
-
     def agent_names(self) -> AgentNames:
         """The agents, in their order, with what their environment calls them; nobody before the run has begun."""
         return AgentNames(dict(self._ask("SELECT agent, name FROM agents ORDER BY rowid")))
-
-    def require_agents(self, names: AgentNames) -> None:
-        """See that the agents are those that the run was begun with.
-
-        Raises:
-            UserError: They are others, or in another order.
-        """
-        begun = self.agent_names()
-        if begun.by_id and [*begun.by_id.items()] != [*names.by_id.items()]:
-            expected, found = (", ".join(each.by_id.values()) for each in (begun, names))
-            msg = (
-                f"the run in {self._path.parent} was begun with the agents {expected}; its environment has now {found}"
-            )
-            raise UserError(msg)
 
     def run_name(self) -> str | None:
         """Name of the run, with its id; None before it has begun."""

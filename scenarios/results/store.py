@@ -36,7 +36,9 @@ from broker.wire.records import (
     TrafficRecord,
 )
 from scenarios.document.agent_names import AgentNames
+from scenarios.document.scenario import Scenario
 from scenarios.results.reader import RunReader
+from scenarios.results.same_run import require_agents, require_same_run
 from scenarios.results.schema import SCHEMA
 
 _OF_AN_EDGE = EdgeRecord.__struct_fields__
@@ -78,6 +80,7 @@ class Store:
     """
 
     def __init__(self, path: Path, agents: tuple[str, ...]) -> None:
+        self._path = path
         self._agents = agents
         self._rows: dict[str, list[tuple[Any, ...]]] = {}
         self._waiting = 0
@@ -165,20 +168,18 @@ class Store:
         Raises:
             UserError: The run was begun with others, or the file cannot be written.
         """
-        self.reader.require_agents(names)
+        require_agents(self._path.parent, self.reader.agent_names(), names)
         try:
             with self._database:
                 self._database.executemany("INSERT OR IGNORE INTO agents VALUES (?, ?)", names.by_id.items())
         except sqlite3.Error as error:
             raise _unwritable(error) from None
 
-    def begin(self, digest: str, episodes: int, scenario: str, substrate: str) -> str:
+    def begin(self, scenario: Scenario, substrate: str) -> str:
         """Keep which document the run is begun with, and on what, or that it goes on to more episodes.
 
         Args:
-            digest: `Scenario.digest` of the document.
-            episodes: How many there are to be.
-            scenario: Its name.
+            scenario: The document.
             substrate: On what it runs: `simulate` or `run`.
 
         Returns:
@@ -187,14 +188,12 @@ class Store:
         Raises:
             UserError: The run was begun with another document, substrate or arithmetic, or the file cannot be written.
         """
-        self.reader.require_document(digest, episodes)
-        self.reader.require_substrate(substrate)
-        self.reader.require_arithmetic(ARITHMETIC)
-        run = self.reader.run_name() or new_run_name(scenario)
+        require_same_run(self._path.parent, self.reader.begun(), scenario, substrate)
+        run = self.reader.run_name() or new_run_name(scenario.name)
         try:
             with self._database:
                 self._database.execute("DELETE FROM document")
-                self._database.execute(_BEGUN, (digest, episodes, run, substrate, ARITHMETIC))
+                self._database.execute(_BEGUN, (scenario.digest, scenario.episodes, run, substrate, ARITHMETIC))
         except sqlite3.Error as error:
             raise _unwritable(error) from None
         return run
