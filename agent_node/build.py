@@ -11,9 +11,10 @@ from agent_node.fixed_policy import FixedPolicy
 from agent_node.learning.algorithm import Algorithm
 from agent_node.learning.learner import Learner
 from agent_node.learning.open_round import OpenRound
+from agent_node.policy_files import place_of_policy
 from agent_node.protocol import AgentProtocol
 from agent_node.registry import load_algorithm
-from agent_node.saved_policy import SavedPolicy, open_policy, place_of_policy
+from agent_node.saved_policy import SavedPolicy, open_policy
 from broker.participants.checkpoint import State
 from broker.user_code import UserCode
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
+from broker.arithmetic.sizes import Sizes
 from broker.model import Model
 
 VERSION = 2
@@ -18,6 +19,11 @@ class NetworkLayout(Model):
     inputs: int = Field(ge=1, description="Length of an observation.")
     hidden: tuple[Annotated[int, Field(ge=1)], ...] = Field(description="Widths of the hidden layers.")
     outputs: int = Field(ge=1, description="Of a policy: the most actions that any agent it is held for has.")
+
+    @property
+    def sizes(self) -> Sizes:
+        """The same for arithmetic."""
+        return Sizes(self.inputs, self.hidden, self.outputs)
 
 
 class ObservationSpace(Model):
@@ -70,10 +76,14 @@ class PolicyDocument(Model):
     training_sha256: str = Field(default="", description="Of that file.")
 
     @property
+    def last_episode(self) -> int:
+        """The last episode of its run that all agents but those that are gone have learned from; -1 for none."""
+        last = [agent.after_episode for agent in self.agents.values() if not agent.gone]
+        return min((episode for episode in last if episode is not None), default=-1)
+
+    @property
     def learned_from(self) -> int:
         """Training episodes that all agents but those that are gone have learned from, in this run and those before."""
-        last = [agent.after_episode for agent in self.agents.values() if not agent.gone]
-        here = min((episode for episode in last if episode is not None), default=-1) + 1
         begun_with = self.document.get("initial_policy")
         before = begun_with.get("episodes") if isinstance(begun_with, dict) else None
-        return here + (before if isinstance(before, int) else 0)
+        return self.last_episode + 1 + (before if isinstance(before, int) else 0)

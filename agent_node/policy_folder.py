@@ -23,23 +23,16 @@ import safetensors.numpy as tensors
 from pydantic import ValidationError
 from safetensors import SafetensorError
 
-from agent_node.array_names import name_of_critic, name_of_estimator, name_of_policy
 from agent_node.learning.fields import Arrays
 from agent_node.learning.network_sizes import Networks
 from agent_node.policy_document import VERSION, PolicyDocument
-from broker.arithmetic.sizes import Sizes
+from agent_node.policy_files import DOCUMENT, cut, name_of_critic, name_of_estimator, name_of_policy
 from broker.errors import UserError
 from broker.files import sync, write_whole
 
-_DOCUMENT = "policy.json"
 _ARRAYS = "weights-{}.safetensors"
 _TRAINING = "training-{}.safetensors"
 _NOTHING: Mapping[str, np.ndarray] = {}
-
-
-def holds_policy(folder: Path) -> bool:
-    """Whether a folder holds a whole policy: its document is written last."""
-    return (folder / _DOCUMENT).exists()
 
 
 def arrays_of(
@@ -61,7 +54,7 @@ def arrays_of(
     held[name_of_critic(agent)] = (networks.critic, critic[0])
     for (name, sizes), estimator in zip(networks.estimators.items(), estimators, strict=True):
         held[name_of_estimator(agent, name)] = (sizes, estimator[0])
-    return {name: array for prefix, network in held.items() for name, array in _layers(prefix, *network).items()}
+    return {name: array for prefix, network in held.items() for name, array in cut(prefix, *network).items()}
 
 
 def write_policy(
@@ -87,7 +80,7 @@ def write_policy(
         document = document.model_copy(update={"arrays": name, "sha256": digest})
         name, digest = _write_arrays(folder, _TRAINING, training) if training else ("", "")
         document = document.model_copy(update={"training": name, "training_sha256": digest})
-        write_whole(folder / _DOCUMENT, (json.dumps(document.model_dump(mode="json"), indent=2) + "\n").encode())
+        write_whole(folder / DOCUMENT, (json.dumps(document.model_dump(mode="json"), indent=2) + "\n").encode())
         sync(folder)
     finally:
         _tidy(folder)
@@ -118,11 +111,11 @@ def read_document(folder: Path) -> tuple[PolicyDocument, str]:
     Raises:
         UserError: There is no policy, or it is of another version.
     """
-    path = folder / _DOCUMENT
+    path = folder / DOCUMENT
     try:
         text = path.read_bytes()
     except OSError as error:
-        msg = f"{folder} holds no policy: expected {_DOCUMENT} in it ({error.strerror}). A run leaves one in `policy/`"
+        msg = f"{folder} holds no policy: expected {DOCUMENT} in it ({error.strerror}). A run leaves one in `policy/`"
         raise UserError(msg) from None
     return _parsed(path, text), sha256(text).hexdigest()
 
@@ -137,7 +130,7 @@ def _write_arrays(folder: Path, name: str, arrays: Mapping[str, np.ndarray]) -> 
 
 
 def _read_arrays(folder: Path, name: str, digest: str) -> Arrays:
-    path = folder / _DOCUMENT
+    path = folder / DOCUMENT
     try:
         content = (folder / Path(name).name).read_bytes()
         if sha256(content).hexdigest() != digest:
@@ -156,8 +149,7 @@ def learned_until(folder: Path) -> int:
         read_training(folder, document)
     except UserError:
         return -1
-    episodes = [agent.after_episode for agent in document.agents.values() if not agent.gone]
-    return min((episode for episode in episodes if episode is not None), default=-1)
+    return document.last_episode
 
 
 def _parsed(path: Path, text: bytes) -> PolicyDocument:
@@ -173,19 +165,11 @@ def _parsed(path: Path, text: bytes) -> PolicyDocument:
         raise UserError(msg) from None
 
 
-def _layers(prefix: str, sizes: Sizes, parameters: np.ndarray) -> Arrays:
-    return {
-        f"{prefix}/{number}/{part}": array
-        for number, layer in enumerate(sizes.layers_of(parameters))
-        for part, array in zip(("weight", "bias"), layer, strict=True)
-    }
-
-
 def _tidy(folder: Path) -> None:
     """Delete arrays that no document is about: those that were replaced, or those that were not finished."""
     with suppress(OSError, UserError):
-        text = (folder / _DOCUMENT).read_bytes() if (folder / _DOCUMENT).exists() else b""
-        document = _parsed(folder / _DOCUMENT, text) if text else None
+        text = (folder / DOCUMENT).read_bytes() if (folder / DOCUMENT).exists() else b""
+        document = _parsed(folder / DOCUMENT, text) if text else None
         used = {document.arrays, document.training} if document is not None else set()
         for path in (*folder.glob(_ARRAYS.format("*")), *folder.glob(_TRAINING.format("*"))):
             if path.name not in used:

@@ -12,11 +12,18 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from agent_node.array_names import name_of_critic, name_of_estimator, name_of_policy, name_of_training, names_of_layers
 from agent_node.learning.algorithm import is_kept
 from agent_node.learning.fields import Arrays
 from agent_node.learning.weights_digest import weights_digest
-from agent_node.policy_document import LearnedAgent, NetworkLayout, PolicyDocument
+from agent_node.policy_document import LearnedAgent, PolicyDocument
+from agent_node.policy_files import (
+    joined,
+    name_of_critic,
+    name_of_estimator,
+    name_of_policy,
+    name_of_training,
+    names_of_layers,
+)
 from agent_node.policy_folder import read_document
 from broker.arithmetic.sizes import Sizes
 from broker.counting import counted
@@ -45,12 +52,13 @@ class SavedPolicy:
             UserError: They are not what was written.
         """
         learned = self.document.agents[agent]
-        held = [_layers(name_of_policy(agent, other), learned.actor) for other in learned.policies]
-        critic = _layers(name_of_critic(agent), learned.critic)
-        estimators = [_layers(name_of_estimator(agent, name), layout) for name, layout in learned.estimators.items()]
-        found = self._read(self.document.arrays, [name for each in (*held, critic, *estimators) for name in each])
-        networks = np.stack([_joined(found, each) for each in held]), _joined(found, critic)[None]
-        if weights_digest(*networks, *(_joined(found, each) for each in estimators)) != learned.weights_digest:
+        held = [(name_of_policy(agent, other), len(learned.actor.hidden)) for other in learned.policies]
+        critic = (name_of_critic(agent), len(learned.critic.hidden))
+        estimators = [(name_of_estimator(agent, name), len(each.hidden)) for name, each in learned.estimators.items()]
+        parts = [name for each in (*held, critic, *estimators) for name in names_of_layers(*each)]
+        found = self._read(self.document.arrays, parts)
+        networks = np.stack([joined(*each, found) for each in held]), joined(*critic, found)[None]
+        if weights_digest(*networks, *(joined(*each, found) for each in estimators)) != learned.weights_digest:
             msg = f"{self.folder} cannot be used: the networks of {agent} are not what was written"
             raise UserError(msg)
         return networks
@@ -62,7 +70,7 @@ class SavedPolicy:
             UserError: It is not what was written.
         """
         learned, (policies, _) = self.document.agents[agent], self.networks(agent)
-        return sizes_of(learned.actor), policies[learned.policies.index(agent)]
+        return learned.actor.sizes, policies[learned.policies.index(agent)]
 
     def state(self, agent: str, modeled: tuple[str, ...], algorithm: str, drawn: Mapping[str, np.ndarray]) -> Arrays:
         """The state that the learner of `agent` begins with.
@@ -118,12 +126,6 @@ class SavedPolicy:
             raise UserError(msg) from None
 
 
-def place_of_policy(path: Path) -> Path:
-    """The folder of a policy, where `path` is that or the folder of a run."""
-    inside = path / "policy"
-    return inside if inside.is_dir() else path
-
-
 @lru_cache(maxsize=1)
 def open_policy(folder: Path, digest: str) -> SavedPolicy:
     """The policy in a folder, read once for all agents of a simulation.
@@ -145,11 +147,6 @@ def open_policy(folder: Path, digest: str) -> SavedPolicy:
     return SavedPolicy(folder, document)
 
 
-def sizes_of(layout: NetworkLayout) -> Sizes:
-    """What `policy.json` says of a network."""
-    return Sizes(layout.inputs, layout.hidden, layout.outputs)
-
-
 def misfit(agent: str, learned: LearnedAgent, observation_size: int, actions: int) -> str:
     """Why an agent of a scenario cannot act with what was learned, as a clause; empty where it can.
 
@@ -169,11 +166,3 @@ def misfit(agent: str, learned: LearnedAgent, observation_size: int, actions: in
     if known != actions:
         return f"{agent} has {actions} actions here, and has learned with {known}"
     return ""
-
-
-def _layers(prefix: str, layout: NetworkLayout) -> list[str]:
-    return names_of_layers(prefix, len(layout.hidden))
-
-
-def _joined(arrays: Arrays, names: list[str]) -> np.ndarray:
-    return np.concatenate([arrays[name].reshape(-1) for name in names])

@@ -11,12 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from agent_node.array_names import name_of_policy, names_of_layers
 from agent_node.learning.fields import Arrays
 from agent_node.policy_document import LearnedAgent
+from agent_node.policy_files import joined, name_of_policy
 from agent_node.policy_folder import read_policy
 from broker.arithmetic.chosen import kernels
-from broker.arithmetic.sizes import Sizes
 from broker.errors import UserError
 
 
@@ -38,10 +37,9 @@ class TrainedPolicy:
 
     def __init__(self, agent: str, learned: LearnedAgent, arrays: Arrays) -> None:
         self.agent, self.learned = agent, learned
-        parts = names_of_layers(name_of_policy(agent, agent), len(learned.actor.hidden))
-        self._sizes = Sizes(learned.actor.inputs, learned.actor.hidden, learned.actor.outputs)
+        self._sizes = learned.actor.sizes
         try:
-            self._parameters = np.concatenate([arrays[part].reshape(-1) for part in parts])[None]
+            self._parameters = joined(name_of_policy(agent, agent), len(learned.actor.hidden), arrays)[None]
         except KeyError as missing:
             msg = f"the policy of {agent} cannot be used: the array {missing} is missing"
             raise UserError(msg) from None

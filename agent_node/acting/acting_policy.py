@@ -10,25 +10,18 @@ from hashlib import sha256
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import safetensors.numpy as tensors
 from safetensors import SafetensorError
 
 from agent_node.acting.acting_slice import ActingSlice
-from agent_node.array_names import name_of_policy, names_of_layers
 from agent_node.fixed_policy import FixedPolicy
+from agent_node.policy_files import DOCUMENT, joined, name_of_policy
 from broker.arithmetic.sizes import Sizes
 from broker.errors import UserError
 
 
-class _Actor(msgspec.Struct, frozen=True):
-    inputs: int
-    hidden: tuple[int, ...]
-    outputs: int
-
-
 class _Learned(msgspec.Struct, frozen=True):
-    actor: _Actor
+    actor: Sizes
     weights_digest: str | None
 
 
@@ -46,7 +39,7 @@ def read_acting_policy(slice_: ActingSlice) -> FixedPolicy:
     """
     asked, name = slice_.initial_policy, slice_.link.name
     folder = asked.path
-    text = _content(folder / "policy.json")
+    text = _content(folder / DOCUMENT)
     if (found := sha256(text).hexdigest()) != asked.digest:
         msg = f"{folder} holds another policy: expected that of SHA-256 {asked.digest[:16]}, which is to be evaluated, "
         raise UserError(f"{msg}found {found[:16]}. Copy it there anew")
@@ -57,14 +50,11 @@ def read_acting_policy(slice_: ActingSlice) -> FixedPolicy:
         if sha256(content).hexdigest() != document.sha256:
             msg = f"{folder} cannot be used: {document.arrays} is not what was written"
             raise UserError(msg)
-        parts = names_of_layers(name_of_policy(name, name), len(learned.actor.hidden))
-        arrays = tensors.load(content)
-        parameters = np.concatenate([arrays[part].reshape(-1) for part in parts])
+        parameters = joined(name_of_policy(name, name), len(learned.actor.hidden), tensors.load(content))
     except (msgspec.DecodeError, SafetensorError, KeyError) as error:
         msg = f"{folder} cannot be used: it holds no policy of {name} ({error})"
         raise UserError(msg) from None
-    sizes = Sizes(learned.actor.inputs, learned.actor.hidden, learned.actor.outputs)
-    return FixedPolicy(slice_.config, sizes, parameters, learned.weights_digest or "")
+    return FixedPolicy(slice_.config, learned.actor, parameters, learned.weights_digest or "")
 
 
 def _content(path: Path) -> bytes:

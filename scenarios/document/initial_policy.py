@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from agent_node.config import InitialPolicyConfig
 from agent_node.learning.algorithm import Algorithm
 from agent_node.policy_document import LearnedAgent, PolicyDocument
+from agent_node.policy_files import place_of_policy
 from agent_node.policy_folder import read_policy, read_training
 from agent_node.registry import load_algorithm
-from agent_node.saved_policy import SavedPolicy, misfit, open_policy, place_of_policy, sizes_of
+from agent_node.saved_policy import SavedPolicy, misfit, open_policy
 from broker.arithmetic.sizes import Sizes
 from broker.counting import counted
 from broker.errors import ScenarioError, UserError
@@ -122,9 +123,8 @@ def _cannot_learn_on(plan: Plan, agent: str, learned: LearnedAgent, algorithm: t
         )
     kinds = (("policies", networks.actor, learned.actor), ("a critic", networks.critic, learned.critic))
     for kind, needed, layout in kinds:
-        found = sizes_of(layout)
-        if needed != found:
-            return f"{agent} has {kind} of sizes {_sizes(found)}, and is to have {_sizes(needed)}"
+        if needed != layout.sizes:
+            return f"{agent} has {kind} of sizes {_sizes(layout.sizes)}, and is to have {_sizes(needed)}"
     return ""
 
 

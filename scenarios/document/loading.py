@@ -67,8 +67,8 @@ def with_initial_policy(scenario: Scenario, folder: Path | None) -> Scenario:
     config = scenario.initial_policy
     if config is None:
         return scenario
+    from agent_node.policy_files import place_of_policy  # noqa: PLC0415
     from agent_node.policy_folder import read_document  # noqa: PLC0415 - safetensors comes with it
-    from agent_node.saved_policy import place_of_policy  # noqa: PLC0415
 
     try:
         path = ((folder or Path()) / config.path.expanduser()).absolute()

@@ -15,8 +15,8 @@ from typing import Any
 import tomli_w
 from pydantic import JsonValue
 
+from agent_node.policy_files import place_of_policy
 from agent_node.policy_folder import read_document
-from agent_node.saved_policy import place_of_policy
 from broker.arithmetic.sums import added
 from broker.errors import UserError
 from scenarios.document.environment_file import with_environment_file

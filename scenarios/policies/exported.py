@@ -10,10 +10,9 @@ from typing import TypedDict
 import numpy as np
 from pydantic import TypeAdapter
 
-from agent_node.array_names import name_of_policy
 from agent_node.policy_document import PolicyDocument
+from agent_node.policy_files import layers_in, name_of_policy, place_of_policy
 from agent_node.policy_folder import read_document, read_policy
-from agent_node.saved_policy import place_of_policy
 from agent_node.trained_policy import TrainedPolicy
 from broker.arithmetic.draws import uniforms
 from broker.errors import UserError
@@ -124,12 +123,10 @@ def questions_for(policy: ExportedPolicy) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _exported(document: PolicyDocument, digest: str, agent: str, arrays: Mapping[str, np.ndarray]) -> ExportedPolicy:
-    learned, prefix = document.agents[agent], name_of_policy(agent, agent)
+    learned = document.agents[agent]
     ours = TrainedPolicy(agent, learned, dict(arrays))
     actions = learned.action_space.n
-    layers = [
-        (arrays[f"{prefix}/{n}/weight"], arrays[f"{prefix}/{n}/bias"]) for n in range(1 + len(learned.actor.hidden))
-    ]
+    layers = layers_in(name_of_policy(agent, agent), len(learned.actor.hidden), arrays)
     weight, bias = layers[-1]
     layers[-1] = (weight[:, :actions], bias[:actions])  # the others are of agents with more actions
     facts = PolicyFacts(

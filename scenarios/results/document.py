@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from agent_node.saved_policy import place_of_policy
+from agent_node.policy_files import place_of_policy
 from broker.errors import UserError
 from broker.files import sync, write_whole
 from broker.text_files import read_text

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from agent_node.policy_folder import holds_policy
+from agent_node.policy_files import holds_policy
 from broker.errors import UserError
 from broker.files import write_whole
 from broker.model import Model

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from agent_node.array_names import name_of_training
 from agent_node.learning.estimators import state_name
 from agent_node.learning.fields import Arrays
 from agent_node.learning.network_sizes import Networks
@@ -19,6 +18,7 @@ from agent_node.policy_document import (
     ObservationSpace,
     PolicyDocument,
 )
+from agent_node.policy_files import name_of_training
 from agent_node.policy_folder import arrays_of, write_policy
 from agent_node.registry import load_algorithm
 from agent_node.saved_policy import ACTOR, CRITIC

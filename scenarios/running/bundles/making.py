@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from agent_node.saved_policy import place_of_policy
+from agent_node.policy_files import place_of_policy
 from broker.addresses import parse_address
 from broker.arithmetic.version import ARITHMETIC
 from broker.errors import UserError

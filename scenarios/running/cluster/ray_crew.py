@@ -9,7 +9,7 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
-from agent_node.saved_policy import place_of_policy
+from agent_node.policy_files import place_of_policy
 from broker.arithmetic.version import ARITHMETIC
 from broker.errors import UserError
 from broker.files import write_whole

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from agent_node.policy_folder import holds_policy
+from agent_node.policy_files import holds_policy
 from broker.counting import counted
 from broker.errors import UserError
 from broker.participants.checkpoint import Checkpoints, Kept

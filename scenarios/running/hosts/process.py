@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
+from agent_node.policy_files import DOCUMENT, holds_policy, place_of_policy
 from broker.errors import UserError
 from broker.release import lacking
 from scenarios.results.folder import RunFolder
@@ -94,9 +95,8 @@ def _makes_nodes(act: Path | None, counters: Path | None) -> Callable[[RunFolder
         return partial(ForkedNodes, counters=counters)
     from scenarios.running.processes.acting_nodes import ActingNodes  # noqa: PLC0415
 
-    policy = Path.home() / act
-    policy = policy / "policy" if (policy / "policy").is_dir() else policy
-    if not (policy / "policy.json").is_file():
-        msg = f"{policy} holds no policy: expected policy.json in it. Copy a run's folder `policy` to this host"
+    policy = place_of_policy(Path.home() / act)
+    if not holds_policy(policy):
+        msg = f"{policy} holds no policy: expected {DOCUMENT} in it. Copy a run's folder `policy` to this host"
         raise UserError(msg)
     return partial(ActingNodes, policy=policy)
