@@ -14,6 +14,7 @@ from broker.errors import ForetellError, LedgerMismatch
 from scenarios.api.own_thread import without_loop
 from scenarios.document.plan import Plan
 from scenarios.play.along import evaluate_training
+from scenarios.results.evaluation import waiting
 from scenarios.results.folder import RunFolder
 from scenarios.results.observer import Observer, ShowProgress
 from scenarios.results.proof import excused, mismatches
@@ -42,9 +43,22 @@ class Onlooker:
     left: Callable[[NDArray[np.float64]], None] = lambda _: None
 
 
+@dataclass(frozen=True)
+class RunEnd:
+    """How a run ended.
+
+    Attributes:
+        summary: What came of it.
+        stopped: Whether somebody wanted the end before all was played and evaluated, so that it can be gone on with.
+    """
+
+    summary: Summary
+    stopped: bool
+
+
 def play_to_the_end(
     plan: Plan, folder: RunFolder, name: WayName, way: Way, onlooker: Onlooker, *, evaluated: bool = True
-) -> Summary:
+) -> RunEnd:
     """Play what was planned, and evaluate what it kept on its way if it asks for that.
 
     Args:
@@ -55,14 +69,11 @@ def play_to_the_end(
         onlooker: Who looks on.
         evaluated: Whether what it kept is evaluated now, and not by `foretell resume`.
 
-    Returns:
-        Its figures; not `complete` where somebody wanted the end.
-
     Raises:
         ForetellError: It could not be played to its end; what was recorded is kept.
     """
 
-    def play(interrupted: Interrupted) -> Summary:
+    def play(interrupted: Interrupted) -> RunEnd:
         observer = Observer(plan, folder, name, onlooker.show, onlooker.tell)
         try:
             try:
@@ -78,7 +89,7 @@ def play_to_the_end(
                     onlooker.tell(plan.names.tell(sentence))
         finally:
             onlooker.left(observer.returns)
-        return summary
+        return RunEnd(summary, interrupted() and (not summary.complete or bool(waiting(folder))))
 
     if name == "simulate":  # needs no event loop: what is the user's stays in the user's thread
         return play(onlooker.interrupted)

@@ -156,9 +156,7 @@ class OpenedRun:
         agents = tuple(self.names.by_id)
         returns = by_agent(self.episodes["return"], len(agents))
         title = f"{self.scenario.name}, {self.scenario.algorithm.name}, seed {self.scenario.seed}"
-        evaluations = [
-            (each.learned_from - self.scenario.episodes_before, each.team) for each in self.evaluations.on_the_way
-        ]
+        evaluations = self.evaluations.in_run(self.scenario.episodes_before)
         draw_curve(axes, title, tuple(map(self.names.told, agents)), returns, evaluations)
         return axes
 

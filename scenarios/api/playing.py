@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from broker.counting import counted
-from broker.errors import UserError
 from scenarios.api.one_run import Onlooker, play_to_the_end, require_whole
 from scenarios.api.opened_run import OpenedRun
 from scenarios.api.progress import shown
@@ -18,16 +17,16 @@ from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
 from scenarios.document.text.plain import plain_settings
 from scenarios.play.evaluate import EvaluationWish, evaluation_of, scenario_of
-from scenarios.results.evaluation import Evaluation, waiting
+from scenarios.results.evaluation import Evaluation
 from scenarios.results.folder import RunFolder, held, make_run_folder, open_run_folder
-from scenarios.results.going_on import going_on
-from scenarios.results.reader import read_store
+from scenarios.results.going_on import begun_as, going_on
 from scenarios.results.summary import Summary
 from scenarios.results.temporary import temporary_folder
 from scenarios.running.control.interrupting import interruptible
 from scenarios.running.housing import Housing, read_housing
 from scenarios.running.machine import make_ready
-from scenarios.running.ways import WayName, way_called, way_named, way_over
+from scenarios.running.ways import WayName, is_processes_here, way_for, way_named
+from scenarios.telemetry.asked import NOTHING_ASKED
 
 Named = str | Path | Scenario
 """A scenario: its name in the catalogue, the path of its file, or the document."""
@@ -94,14 +93,9 @@ def resume(root: str | Path, *, episodes: int | None = None, progress: bool | No
         UserError: There is nothing to go on with; and what `simulate` raises.
     """
     folder = open_run_folder(Path(root))
-    with read_store(folder.store) as store:
-        begun = store.begun()
-    if begun is None:
-        msg = f"{root} was interrupted before the run had begun: run its {folder.scenario.name} into another folder"
-        raise UserError(msg)
+    way = way_named(begun_as(folder, None))
     plan, housed = make_plan(going_on(folder, episodes)), read_housing(folder)
-    way = way_named(begun.substrate)
-    make_ready(plan, as_processes=way == "run" and housed is None)
+    make_ready(plan, as_processes=is_processes_here(way, housed))
     return _lead(way, plan, folder, progress, housed)
 
 
@@ -150,7 +144,7 @@ def evaluate(
     make_ready(plan, as_processes=processes)
     with temporary_folder() as kept:
         folder = make_run_folder(kept / "evaluation", document.name, document.seed)
-        return evaluation_of(plan, folder, _play(way, plan, folder, progress))
+        return evaluation_of(plan, folder, _play(way, plan, folder, progress, None))
 
 
 def document_of(scenario: Named, settings: Mapping[str, Any] | None, **instead: Any) -> Scenario:
@@ -173,26 +167,23 @@ def document_of(scenario: Named, settings: Mapping[str, Any] | None, **instead: 
 
 def _begin(way: WayName, scenario: Scenario, out: str | Path | None, progress: bool | None) -> OpenedRun:
     plan = make_plan(scenario)
-    make_ready(plan, as_processes=way == "run")
+    make_ready(plan, as_processes=is_processes_here(way, None))
     folder = make_run_folder(None if out is None else Path(out), scenario.name, scenario.seed)
-    return _lead(way, plan, folder, progress)
+    return _lead(way, plan, folder, progress, None)
 
 
-def _lead(
-    way: WayName, plan: Plan, folder: RunFolder, progress: bool | None, housed: Housing | None = None
-) -> OpenedRun:
+def _lead(way: WayName, plan: Plan, folder: RunFolder, progress: bool | None, housed: Housing | None) -> OpenedRun:
     _play(way, plan, folder, progress, housed)
     return OpenedRun(folder.root)
 
 
-def _play(way: WayName, plan: Plan, folder: RunFolder, progress: bool | None, housed: Housing | None = None) -> Summary:
+def _play(way: WayName, plan: Plan, folder: RunFolder, progress: bool | None, housed: Housing | None) -> Summary:
     """Play to the end, and look whether it was what was asked for."""
-    episodes, on = plan.scenario.episodes, way_called(way) if housed is None else way_over(housed)
+    episodes, on = plan.scenario.episodes, way_for(way, housed, NOTHING_ASKED)
     with held(folder), shown(episodes, progress) as (show, tell), interruptible() as interrupted:
-        summary = play_to_the_end(plan, folder, way, on, Onlooker(show, tell, interrupted))
-        stopped = interrupted()
-    if stopped and (not summary.complete or waiting(folder)):
-        played = f"{summary.episodes} of {counted(episodes, 'episode')}"
+        ended = play_to_the_end(plan, folder, way, on, Onlooker(show, tell, interrupted))
+    if ended.stopped:
+        played = f"{ended.summary.episodes} of {counted(episodes, 'episode')}"
         raise KeyboardInterrupt(f"after {played}; go on with scenarios.api.resume({str(folder.root)!r})")
-    require_whole(plan, folder, summary)
-    return summary
+    require_whole(plan, folder, ended.summary)
+    return ended.summary

@@ -28,12 +28,10 @@ from scenarios.document.agent_names import AgentNames
 from scenarios.document.plan import Plan
 from scenarios.document.scenario import Scenario
 from scenarios.results import observer as observing
-from scenarios.results.evaluation import Evaluation, read_evaluations, waiting
+from scenarios.results.evaluation import Evaluation, read_evaluations
 from scenarios.results.folder import RunFolder, held, make_run_folder, open_run_folder, require_text
-from scenarios.results.going_on import going_on
+from scenarios.results.going_on import begun_as, going_on
 from scenarios.results.observer import Observer
-from scenarios.results.reader import read_store
-from scenarios.results.same_run import require_substrate
 from scenarios.results.summary import Summary
 from scenarios.results.temporary import temporary_file
 from scenarios.running.control.interrupting import interruptible
@@ -41,7 +39,7 @@ from scenarios.running.fleet import load_fleet
 from scenarios.running.housing import Housing, housing, moved, read_housing, write_housing
 from scenarios.running.machine import make_ready
 from scenarios.running.substrate import Substrate
-from scenarios.running.ways import WayName, way_called, way_named, way_over
+from scenarios.running.ways import WayName, is_processes_here, way_for, way_named
 from scenarios.telemetry.telemetry import Telemetry, telemetry
 from scenarios.telemetry.wish import NOTHING_WANTED, TelemetryWish
 
@@ -50,11 +48,12 @@ _AGENTS_SHOWN = 8
 
 def resume(
     root: Path,
-    episodes: int | None = None,
-    wish: TelemetryWish = NOTHING_WANTED,
+    episodes: int | None,
+    wish: TelemetryWish,
     *,
-    carrier: str | None = None,
-    hosts: Path | None = None,
+    only: WayName | None,
+    carrier: str | None,
+    hosts: Path | None,
 ) -> None:
     """Go on with a run as it was begun: one that was interrupted, however that happened, or a complete one to more.
 
@@ -62,6 +61,7 @@ def resume(
         root: The run's folder.
         episodes: How many there are to be, or None for as many as before.
         wish: What is told to others.
+        only: As what alone it goes on, or None for whatever it was begun as.
         carrier: How its hosts are reached now, or None for as before.
         hosts: The document that names them, or None for those of before.
 
@@ -70,42 +70,14 @@ def resume(
     """
     folder = open_run_folder(root)
     require_text(root)
-    with read_store(folder.store) as store:
-        begun = store.begun()
-    if begun is None:
-        msg = f"{root} was interrupted before the run had begun: run its {folder.scenario.name} into another folder"
-        raise UserError(msg)
-    _go_on(way_named(begun.substrate), folder, episodes, wish, (carrier, hosts))
-
-
-def resume_processes(root: Path, wish: TelemetryWish = NOTHING_WANTED) -> None:
-    """Go on with a run of processes that was interrupted; see `resume`.
-
-    Raises:
-        UserError: It was begun as a simulation, among others.
-    """
-    folder = open_run_folder(root)
-    require_text(root)
-    with read_store(folder.store) as store:
-        require_substrate(root, store.begun(), "run")
-    _go_on("run", folder, None, wish)
-
-
-def _go_on(
-    way: WayName,
-    folder: RunFolder,
-    episodes: int | None,
-    wish: TelemetryWish,
-    elsewhere: tuple[str | None, Path | None] = (None, None),
-) -> None:
+    way = way_named(begun_as(folder, only))
     wanted = going_on(folder, episodes)
     with _log_of_environment(folder) as said:
         plan = planned(wanted, said)
     housed = read_housing(folder)
-    if elsewhere != (None, None):
-        carrier, hosts = elsewhere
+    if (carrier, hosts) != (None, None):
         housed = moved(housed, carrier, None if hosts is None else load_fleet(hosts), plan.participants)
-    make_ready(plan, as_processes=way == "run" and housed is None)
+    make_ready(plan, as_processes=is_processes_here(way, housed))
     with telemetry(wish) as told:
         _execute(way, plan, folder, housed, told)
 
@@ -134,7 +106,7 @@ def execute(
         said = stack.enter_context(temporary_file())
         plan = planned(scenario, said)  # first: a wrong scenario leaves no folder behind
         housed = housing(hosts[0], load_fleet(hosts[1]), plan.participants) if isinstance(hosts, tuple) else hosts
-        make_ready(plan, as_processes=way == "run" and housed is None)
+        make_ready(plan, as_processes=is_processes_here(way, housed))
         told = stack.enter_context(telemetry(wish))
         folder = make_run_folder(out, scenario.name, scenario.seed)
         said.seek(0)
@@ -160,8 +132,7 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder, housed: Housing | None
 
         def told_way(plan: Plan, folder: RunFolder, observer: Observer) -> AbstractContextManager[Substrate]:
             asked = told.begin(plan, folder, observer, way, tell)
-            on = way_called(way, asked) if housed is None else way_over(housed, asked.trace)
-            return on(plan, folder, observer)
+            return way_for(way, housed, asked)(plan, folder, observer)
 
         onlooker = Onlooker(
             show,
@@ -170,15 +141,15 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder, housed: Housing | None
             heard=lambda name: environment_heard(name, folder),
             left=lambda returns: _draw(plan, folder, returns, way),
         )
-        summary = play_to_the_end(plan, folder, way, told_way, onlooker)
-        stopped = interrupted()
+        ended = play_to_the_end(plan, folder, way, told_way, onlooker)
+    summary = ended.summary
     screen = Screen()
     screen.print(_figures(screen, summary, plan.names))
     if (best := read_evaluations(folder).best) is not None:
         say(_best(best))
     say(_digests(summary))
     say(paths(folder))
-    if stopped and (not summary.complete or waiting(folder)):
+    if ended.stopped:
         played = f"{summary.episodes} of {counted(scenario.episodes, 'episode')}"
         console.print(f"foretell: interrupted after {played}", style="yellow")
         console.print(f"go on with: foretell resume {folder.root}", style="yellow", soft_wrap=True)
@@ -217,8 +188,8 @@ def _draw(plan: Plan, folder: RunFolder, returns: NDArray[np.float64], way: WayN
         from scenarios.reports.learning_curve import draw_learning_curve  # noqa: PLC0415 - matplotlib takes half a second
 
         title = f"{scenario.name}, {scenario.algorithm.name}, seed {scenario.seed} ({way})"
-        told, before = tuple(map(plan.names.told, plan.agents)), scenario.episodes_before
-        evaluations = [(each.learned_from - before, each.team) for each in read_evaluations(folder).on_the_way]
+        told = tuple(map(plan.names.told, plan.agents))
+        evaluations = read_evaluations(folder).in_run(scenario.episodes_before)
         draw_learning_curve(folder.learning_curve, title, told, returns, evaluations)
 
 

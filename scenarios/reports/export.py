@@ -157,7 +157,7 @@ def _games(run: RunResult) -> list[int]:
 def _ends(run: RunResult) -> list[int]:
     """How many episodes of the run come before each of its steps."""
     if run.evaluations.best is not None:
-        return [each.learned_from - run.scenario.episodes_before for each in run.evaluations.on_the_way]
+        return [episode for episode, _ in run.evaluations.in_run(run.scenario.episodes_before)]
     points = min(_POINTS, len(run.team))
     return [round((point + 1) * len(run.team) / points) for point in range(points)]
 

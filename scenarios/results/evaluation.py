@@ -90,6 +90,14 @@ class TrainingEvaluations:
     on_the_way: tuple[Evaluation, ...]
     best: Evaluation | None
 
+    def in_run(self, episodes_before: int) -> list[tuple[int, ReturnInterval]]:
+        """After how many episodes of the run itself which team return was found.
+
+        Args:
+            episodes_before: Those that the policy that it began with had learned from.
+        """
+        return [(each.learned_from - episodes_before, each.team) for each in self.on_the_way]
+
 
 NOT_EVALUATED = TrainingEvaluations((), None)
 

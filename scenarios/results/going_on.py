@@ -11,7 +11,28 @@ from scenarios.results.evaluation import waiting
 from scenarios.results.folder import RunFolder
 from scenarios.results.reader import read_store
 from scenarios.results.run_result import read_summary
-from scenarios.results.same_run import require_arithmetic
+from scenarios.results.same_run import require_arithmetic, require_substrate
+
+
+def begun_as(folder: RunFolder, only: str | None) -> str:
+    """On what a run was begun, and goes on: `simulate` or `run`.
+
+    Args:
+        folder: Of a run.
+        only: What it must have been begun on, and what one that had not begun yet begins on; None: whatever it was.
+
+    Raises:
+        UserError: It was interrupted before it had begun, or begun on another.
+    """
+    with read_store(folder.store) as store:
+        begun = store.begun()
+    if only is not None:
+        require_substrate(folder.root, begun, only)
+        return only
+    if begun is None:
+        msg = f"{folder.root} was interrupted before the run had begun: run its {folder.scenario.name} into another "
+        raise UserError(msg + "folder")
+    return begun.substrate
 
 
 def going_on(folder: RunFolder, episodes: int | None) -> Scenario:

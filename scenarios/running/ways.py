@@ -52,6 +52,16 @@ def way_over(housed: Housing, trace: TraceConfig | None = None) -> Way:
     )
 
 
+def way_for(name: WayName, housed: Housing | None, asked: AskedOfNodes) -> Way:
+    """How a run goes that lives on this host alone, or over the hosts of its own."""
+    return way_called(name, asked) if housed is None else way_over(housed, asked.trace)
+
+
+def is_processes_here(name: WayName, housed: Housing | None) -> bool:
+    """Whether each of its participants is a process of this host."""
+    return name == "run" and housed is None
+
+
 @dataclass(frozen=True)
 class DialledHosts:
     """The hosts of a run, to be dialled.

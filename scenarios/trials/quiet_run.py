@@ -11,7 +11,7 @@ from scenarios.document.scenario import Scenario
 from scenarios.results.folder import make_run_folder
 from scenarios.results.summary import Summary
 from scenarios.running.machine import make_ready
-from scenarios.running.ways import WayName, way_called
+from scenarios.running.ways import WayName, is_processes_here, way_called
 
 
 def try_out(
@@ -29,6 +29,7 @@ def try_out(
         ForetellError: It cannot run to its end.
     """
     plan = make_plan(scenario)
-    make_ready(plan, as_processes=way == "run")
+    make_ready(plan, as_processes=is_processes_here(way, None))
     folder = make_run_folder(root, scenario.name, scenario.seed)
-    return play_to_the_end(plan, folder, way, way_called(way), Onlooker(interrupted=interrupted), evaluated=False)
+    onlooker = Onlooker(interrupted=interrupted)
+    return play_to_the_end(plan, folder, way, way_called(way), onlooker, evaluated=False).summary

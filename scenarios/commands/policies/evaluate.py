@@ -29,7 +29,8 @@ from scenarios.running.control.interrupting import interruptible
 from scenarios.running.fleet import load_fleet
 from scenarios.running.housing import Housing, housing
 from scenarios.running.machine import make_ready
-from scenarios.running.ways import WayName, way_called, way_over
+from scenarios.running.ways import WayName, is_processes_here, way_for
+from scenarios.telemetry.asked import NOTHING_ASKED
 
 _AGENTS_SHOWN = 20
 
@@ -53,7 +54,7 @@ def evaluate(
     scenario = scenario_of(wish)
     plan = planned(scenario)
     housed = None if hosts is None else housing(hosts[0], load_fleet(hosts[1]), plan.participants)
-    make_ready(plan, as_processes=way == "run" and housed is None)
+    make_ready(plan, as_processes=is_processes_here(way, housed))
     with _folder(out, scenario) as folder:
         found = _played(plan, folder, way, housed)
         found.write(folder.evaluation)
@@ -86,10 +87,10 @@ def _played(plan: Plan, folder: RunFolder, way: WayName, housed: Housing | None)
             interrupted,
             heard=lambda name: environment_heard(name, folder),
         )
-        summary = play_to_the_end(plan, folder, way, way_called(way) if housed is None else way_over(housed), onlooker)
-        stopped = interrupted()
+        ended = play_to_the_end(plan, folder, way, way_for(way, housed, NOTHING_ASKED), onlooker)
+    summary = ended.summary
     if not summary.complete:
-        if stopped:
+        if ended.stopped:
             raise KeyboardInterrupt
         raise ForetellError(f"only {summary.episodes} of {counted(episodes, 'episode')} were recorded")
     return evaluation_of(plan, folder, summary)

@@ -106,7 +106,7 @@ def run(
 
     if scenario is None:
         assert resume is not None  # noqa: S101 - see above
-        terminal.resume_processes(resume, wish)
+        terminal.resume(resume, None, wish, only="run", carrier=None, hosts=None)
         return
     chosen = TRANSPORTS[transport] if transport is not None else ()
     if carrier == "socket":
@@ -138,7 +138,7 @@ def resume(*, run: Path, episodes: int | None, carrier: str | None, hosts: Path 
     """Go on with a run in its folder, as processes or simulated, whichever it was."""
     from scenarios.commands.terminal import resume as go_on  # noqa: PLC0415
 
-    go_on(run, episodes, wish, carrier=carrier, hosts=hosts)
+    go_on(run, episodes, wish, only=None, carrier=carrier, hosts=hosts)
 
 
 @click.command()

@@ -81,8 +81,8 @@ def _parts(seen: RunSeen) -> Message:
         "head": _head(seen),
         "agents": [_agent(agent) for agent in seen.agents],
         "evaluations": [
-            [each.learned_from - seen.scenario.episodes_before, each.team.mean, each.team.low, each.team.high]
-            for each in seen.evaluations.on_the_way
+            [episode, team.mean, team.low, team.high]
+            for episode, team in seen.evaluations.in_run(seen.scenario.episodes_before)
         ],
         "faults": [_fault(fault, place) for fault in seen.faults],
         "happenings": [[each.kind, each.after_episode, each.text, each.date_s] for each in seen.happenings],

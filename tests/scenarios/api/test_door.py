@@ -173,7 +173,9 @@ def test_a_run_on_other_hosts_goes_on_there(tmp_path: Path, monkeypatch: pytest.
     simulate("exchange-quick", TINY, episodes=2, out=tmp_path / "run")
     asked: list[object] = []
     monkeypatch.setattr(playing, "read_housing", lambda folder: folder.root)
-    monkeypatch.setattr(playing, "way_over", lambda housed: (asked.append(housed), way_called("simulate"))[1])
+    monkeypatch.setattr(
+        playing, "way_for", lambda _name, housed, _asked: (asked.append(housed), way_called("simulate"))[1]
+    )
     assert resume(tmp_path / "run", episodes=4).summary.episodes == 4
     assert asked == [tmp_path / "run"]
 

@@ -259,7 +259,7 @@ def test_marl_eval_takes_no_run_twice_and_none_of_another_length(folders, tmp_pa
 
 def evaluated(run, learned_from):
     """A run as if its training had been evaluated after so many episodes."""
-    parts = {"team_returns": [1.0, 2.0], "learned_from": 0}
+    parts = {"team_returns": [1.0, 2.0], "learned_from": 0, "team": None}
     on_the_way = tuple(Evaluation.model_construct(**parts | {"learned_from": each}) for each in learned_from)
     return replace(run, evaluations=TrainingEvaluations(on_the_way, Evaluation.model_construct(**parts)))
 
