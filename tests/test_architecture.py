@@ -114,6 +114,7 @@ PURE = (
     "broker/transports/queueing.py",
     "broker/transports/faulty.py",
     "broker/transports/transport.py",
+    "broker/transports/wrapped.py",
     "scenarios/document/addressing.py",
     "scenarios/document/agent_names.py",
     "scenarios/document/text/explained.py",

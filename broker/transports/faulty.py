@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -15,6 +14,7 @@ from broker.faults.earlier import Earlier
 from broker.faults.tally import Tally, fate_of
 from broker.transports.delivery import DeliveryQueue
 from broker.transports.transport import Transport
+from broker.transports.wrapped import WrappedTransport
 from broker.wire.messages import Envelope, MessageKind, MessageName, Share, name_of
 from broker.wire.records import DelayRecord, EndingRecord, Fate, FaultRecord, Record
 
@@ -39,8 +39,10 @@ class _Copy:
     asked_s: float
 
 
-class FaultyTransport(Transport):
-    """A transport whose incoming messages meet the scenario's faults.
+class FaultyTransport(WrappedTransport):
+    """A transport whose incoming messages meet the scenario's faults; what is sent passes untouched.
+
+    What is still held back when it is closed never arrives.
 
     Args:
         inner: The transport that really delivers.
@@ -48,10 +50,7 @@ class FaultyTransport(Transport):
     """
 
     def __init__(self, inner: Transport, judge: Judge) -> None:
-        super().__init__(inner.name)
-        self.traffic, self.noticed, self.journal = inner.traffic, inner.noticed, inner.journal
-        self.began_s = inner.began_s
-        self._inner = inner
+        super().__init__(inner)
         self._judge = judge
         self._held: DeliveryQueue[_Copy] = DeliveryQueue()
         self._waiting: Counter[tuple[str, MessageKind]] = Counter()
@@ -64,10 +63,6 @@ class FaultyTransport(Transport):
         judge.inherit(self._judge)
         self._judge = judge
         self._touched.clear()
-
-    def send_all(self, envelopes: Sequence[Envelope]) -> None:
-        """Hand over envelopes untouched: faults meet messages at their receiver."""
-        self._inner.send_all(envelopes)
 
     def poll(self, now: float) -> list[Envelope]:
         """What has arrived and is not lost, and what was held back until now."""
@@ -92,18 +87,6 @@ class FaultyTransport(Transport):
         What has come already is all taken.
         """
         self._inner.wait(timeout_s, awaited if timeout_s == 0.0 else 1)
-
-    def queued(self) -> dict[str, int]:
-        """What waits in the inner transport."""
-        return self._inner.queued()
-
-    def forget(self, peer: str) -> None:
-        """Give up what waits for a peer."""
-        self._inner.forget(peer)
-
-    def close(self, linger_s: float) -> None:
-        """Close the inner transport; what is still held back never arrives."""
-        self._inner.close(linger_s)
 
     def totals(self) -> list[Record]:
         """Traffic, how often each fault looked at an edge and struck, and what became of the messages."""

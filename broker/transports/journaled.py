@@ -7,12 +7,12 @@ from pathlib import Path
 
 from broker.transports.journal import Journal, Polled, Sent
 from broker.transports.transport import Transport
+from broker.transports.wrapped import WrappedTransport
 from broker.wire.codec import Codec
 from broker.wire.messages import Envelope
-from broker.wire.records import Record
 
 
-class JournaledTransport(Transport):
+class JournaledTransport(WrappedTransport):
     """A transport that keeps a journal.
 
     Args:
@@ -25,9 +25,7 @@ class JournaledTransport(Transport):
     """
 
     def __init__(self, inner: Transport, codec: Codec, path: Path) -> None:
-        super().__init__(inner.name)
-        self.traffic, self.noticed = inner.traffic, inner.noticed
-        self._inner = inner
+        super().__init__(inner)
         self._codec = codec
         self._journal = self.journal = Journal(path, inner.name)
 
@@ -40,34 +38,18 @@ class JournaledTransport(Transport):
             if len(frame) > codec.max_bytes:
                 break  # the inner transport sends no more either, and says why
             journal.write(Sent(at_s, frame))
-        self._inner.send_all(envelopes)
+        super().send_all(envelopes)
 
     def poll(self, now: float) -> list[Envelope]:
         """What has arrived, written down before anybody reads it."""
         journal, write = self._journal, self._codec.write
-        envelopes = self._inner.poll(now)
+        envelopes = super().poll(now)
         at_s = journal.clock()
         journal.flush_if_due(at_s)
         journal.write(Polled(now, at_s, list(map(write, envelopes))))
         return envelopes
 
-    def wait(self, timeout_s: float | None, awaited: int = 1) -> None:
-        """Wait as the inner transport does."""
-        self._inner.wait(timeout_s, awaited)
-
-    def queued(self) -> dict[str, int]:
-        """What waits in the inner transport."""
-        return self._inner.queued()
-
-    def forget(self, peer: str) -> None:
-        """Give up what waits for a peer."""
-        self._inner.forget(peer)
-
     def close(self, linger_s: float) -> None:
         """Close the inner transport and the file."""
-        self._inner.close(linger_s)
+        super().close(linger_s)
         self._journal.close()
-
-    def totals(self) -> list[Record]:
-        """What the inner transport counted."""
-        return self._inner.totals()

@@ -13,10 +13,15 @@ from strangers import greeting, stranger
 
 from broker.config import TransportConfig
 from broker.errors import UserError
+from broker.faults import Judge
+from broker.faults.config import DropConfig
 from broker.security.curve import make_curve_keys, read_curve_keys
+from broker.transports.faulty import FaultyTransport
+from broker.transports.journaled import JournaledTransport
 from broker.transports.transport import UNKNOWN
 from broker.transports.zeromq.direct import ZeroMQTransport
 from broker.wire.messages import Stop
+from broker.wire.records import EventKind
 
 GRAPH = {"a": ("b", "c"), "b": ("a", "c"), "c": ("a", "b")}
 
@@ -32,13 +37,19 @@ class House:
         self.others = {name: read_curve_keys(self.folder / "others" / name) for name in GRAPH}
         self._open = []
 
-    def open(self, name, *peers, keys, at=None):
+    def open(self, name, *peers, keys, at=None, wrap=lambda transport: transport):
         addresses = {each: f"ipc://{self.folder}/{each}" for each in peers} | {
             name: f"ipc://{self.folder}/{at or name}"
         }
-        transport = ZeroMQTransport(name, addresses, make_codec(name, peers), TransportConfig(), keys=keys)
+        transport = wrap(ZeroMQTransport(name, addresses, make_codec(name, peers), TransportConfig(), keys=keys))
         self._open.append(transport)
         return Ear(transport)
+
+    def journaled(self, transport):
+        return JournaledTransport(transport, make_codec(transport.name, []), self.folder / "its.journal")
+
+    def faulty(self, transport):
+        return FaultyTransport(transport, Judge([DropConfig(kind="drop", probability=0.0)], 1))
 
     def close(self):
         for transport in self._open:
@@ -97,6 +108,29 @@ def test_a_stranger_is_not_heard_and_is_told_so_in_seconds(house, keys, sentence
     if keys == "another key":
         assert b.transport.traffic[UNKNOWN].rejected > 0
         assert "refused at the door" in noticed(b.transport)[0].text
+
+
+@pytest.mark.parametrize("around", [["journaled"], ["faulty"], ["journaled", "faulty"]], ids="-".join)
+def test_a_stranger_at_the_door_is_counted_and_told_of_while_it_stands_there_whatever_is_around_the_sockets(
+    house, around
+):
+    def wrap(transport):
+        for what in around:
+            transport = getattr(house, what)(transport)
+        return transport
+
+    b = house.open("b", "a", keys=house.keys["b"], wrap=wrap)
+    a = house.open("a", "b", keys=stranger("another key", house.keys["a"], house.others["a"]), at="elsewhere")
+    greet = greeting("a", "b", a)
+
+    def is_refused():
+        greet()
+        a.transport.totals()
+        return any(record.kind == EventKind.REFUSED for record in a.transport.noticed)
+
+    listen_until(is_refused, a, b)
+    assert [(edge.source, edge.destination) for edge in b.transport.totals() if edge.rejected] == [(UNKNOWN, "b")]
+    assert "refused at the door" in noticed(b.transport)[0].text
 
 
 def test_secret_keys_are_for_the_owners_eyes_alone(house):
