@@ -15,6 +15,7 @@ from broker.participants.link import LinkConfig
 from broker.participants.participant import Participant
 from broker.transports.memory import MemoryNetwork
 from broker.transports.transport import Transport
+from broker.transports.wrapped import WrappedTransport
 from broker.wire.messages import Envelope, Share
 from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
@@ -75,26 +76,15 @@ class _Seen:
     share: Share | None = None
 
 
-class _Watched(Transport):
+class _Watched(WrappedTransport):
     """A transport that keeps the first share."""
 
     def __init__(self, inner: Transport, seen: _Seen) -> None:
-        super().__init__(inner.name)
-        self.traffic, self.noticed = inner.traffic, inner.noticed
-        self._inner = inner
+        super().__init__(inner)
         self._seen = seen
 
     def send_all(self, envelopes: Sequence[Envelope]) -> None:
         shares = [envelope.message for envelope in envelopes if isinstance(envelope.message, Share)]
         if self._seen.share is None and shares:
             self._seen.share = shares[0]
-        self._inner.send_all(envelopes)
-
-    def poll(self, now: float) -> list[Envelope]:
-        return self._inner.poll(now)
-
-    def wait(self, timeout_s: float | None, awaited: int = 1) -> None:
-        self._inner.wait(timeout_s, awaited)
-
-    def close(self, linger_s: float) -> None:
-        self._inner.close(linger_s)
+        super().send_all(envelopes)

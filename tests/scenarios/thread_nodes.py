@@ -16,6 +16,7 @@ from broker.driving.connect import make_codec, open_transport, refitted
 from broker.driving.process import DONE, Interrupted, take_part
 from broker.participants.link import LinkConfig
 from broker.transports.transport import Transport
+from broker.transports.wrapped import WrappedTransport
 from broker.wire.messages import ENVIRONMENT, Envelope
 from env_service.build import make_environment_within
 from env_service.config import ServiceConfig
@@ -59,39 +60,32 @@ class Gate:
             raise Interrupted
 
 
-class GatedTransport(Transport):
+class GatedTransport(WrappedTransport):
     """A transport behind a gate."""
 
     def __init__(self, inner: Transport, gate: Gate) -> None:
-        super().__init__(inner.name)
-        self.traffic, self.noticed = inner.traffic, inner.noticed
-        self._inner = inner
+        super().__init__(inner)
         self._gate = gate
 
     def send_all(self, envelopes: Sequence[Envelope]) -> None:
         self._gate.pass_()
-        self._inner.send_all(envelopes)
+        super().send_all(envelopes)
 
     def poll(self, now: float) -> list[Envelope]:
         self._gate.pass_()
-        arrived = self._inner.poll(now)
-        self.due = self._inner.due
-        return arrived
+        return super().poll(now)
 
     def wait(self, timeout_s: float | None, awaited: int = 1) -> None:
         self._gate.pass_()
-        self._inner.wait(_LOOK_EVERY_S if timeout_s is None else min(timeout_s, _LOOK_EVERY_S), awaited)
+        super().wait(_LOOK_EVERY_S if timeout_s is None else min(timeout_s, _LOOK_EVERY_S), awaited)
         self._gate.pass_()
-
-    def forget(self, peer: str) -> None:
-        self._inner.forget(peer)
 
     def totals(self) -> list[Any]:
         self._gate.pass_()
-        return self._inner.totals()
+        return super().totals()
 
     def close(self, linger_s: float) -> None:
-        self._inner.close(0.0 if self._gate.killed else linger_s)
+        super().close(0.0 if self._gate.killed else linger_s)
 
 
 class _Node:
