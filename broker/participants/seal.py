@@ -13,8 +13,13 @@ from broker.arithmetic.version import ARITHMETIC
 from broker.errors import UserError
 from broker.release import FORETELL
 
-_OF_THE_HOST = {"transport", "joining", "addresses", "broker", "credentials", "journal", "life", "observed", "seal"}
-"""What may be changed in a slice's `link`: where things are, and how long somebody waits for them."""
+OF_THE_HOST = frozenset(
+    (
+        *("transport", "joining", "addresses", "listen", "broker", "credentials", "life", "seal"),
+        *("journal", "observed", "counters", "trace"),
+    )
+)
+"""What may be changed in a slice's `link`: where things are, how long somebody waits for them, and who looks on."""
 _SHOWN = 16
 
 
@@ -56,6 +61,6 @@ def require_whole(slice_json: str) -> None:
 
 def _seal_of(told: dict[str, Any]) -> str:
     """SHA-256 of all in a slice but what is its host's own matter: an environment's code is, but not where it lies."""
-    link = {name: value for name, value in told["link"].items() if name not in _OF_THE_HOST}
+    link = {name: value for name, value in told["link"].items() if name not in OF_THE_HOST}
     environment = {name: value for name, value in told.get("environment", {}).items() if name != "file"}
     return sha256(json.dumps(told | {"link": link, "environment": environment}, sort_keys=True).encode()).hexdigest()
