@@ -73,7 +73,7 @@ def make_judge(link: LinkConfig, faults: Sequence[FaultConfig]) -> Judge:
     Raises:
         ScenarioError: Two faults have one name.
     """
-    from broker.faults import Judge  # noqa: PLC0415 - see `connect`
+    from broker.faults import Judge  # noqa: PLC0415 - see `_judged`
 
     return Judge(faults, link.seed, link.episodes_before, link.longest_episode)
 
@@ -89,7 +89,7 @@ def refitted(link: LinkConfig, transport: Transport, faults: str) -> Transport:
     Raises:
         UserError: They make no sense.
     """
-    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - see `connect`
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - see `_judged`
 
     from broker.faults.config import FaultConfig  # noqa: PLC0415
     from broker.transports.faulty import FaultyTransport  # noqa: PLC0415
