@@ -82,7 +82,7 @@ class AddressInUse(UserError):
         address: As above.
     """
 
-    def __init__(self, participant: str, address: str, setting: str = "transport.zeromq.base_port") -> None:
+    def __init__(self, participant: str, address: str, setting: str) -> None:
         self.address = address
         super().__init__(
             f"{participant} cannot listen on {address}: the address is in use. "

@@ -31,7 +31,7 @@ class Chains:
             forged one must not make anybody count to it.
     """
 
-    def __init__(self, seed: int, longest_episode: int = LONGEST_EPISODE) -> None:
+    def __init__(self, seed: int, longest_episode: int) -> None:
         self._seed = seed
         self._last = longest_episode - 1
         self._states: dict[Chain, tuple[int, list[float]]] = {}

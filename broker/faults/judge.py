@@ -113,9 +113,7 @@ class Judge:
             isinstance(fault.config, StaleConfig) for fault in self.examining(source, destination, share.kind)
         )
 
-    def looks(
-        self, source: str, destination: str, message: MessageName, at_s: float = 0.0, size_bytes: int = 0
-    ) -> list[Look]:
+    def looks(self, source: str, destination: str, message: MessageName, at_s: float, size_bytes: int) -> list[Look]:
         """What each fault does with a message, in order; the last one's verdict counts.
 
         Args:

@@ -23,8 +23,6 @@ from broker.wire.records import Record
 if TYPE_CHECKING:
     from broker.config import JoiningConfig
 
-_NOBODY = Identity()
-
 
 class Joining:
     """Which peers have answered.
@@ -42,8 +40,8 @@ class Joining:
         name: str,
         peers: tuple[str, ...],
         config: JoiningConfig,
-        incarnation: int = 0,
-        identity: Identity = _NOBODY,
+        incarnation: int,
+        identity: Identity,
     ) -> None:
         self._identity = identity
         self._strangers = Strangers(name, identity)

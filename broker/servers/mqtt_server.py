@@ -97,10 +97,10 @@ class MqttServer:
         address: str,
         process: subprocess.Popen[bytes],
         log: Path,
-        sieve: subprocess.Popen[bytes] | None = None,
+        sieve: subprocess.Popen[bytes] | None,
         *,
-        log_from: int = 0,
-        doubt: str | None = None,
+        log_from: int,
+        doubt: str | None,
     ) -> None:
         self.kind: Kind = kind
         self.address = address

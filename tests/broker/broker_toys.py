@@ -18,6 +18,7 @@ from broker.participants.participant import Send
 from broker.transports.faulty import FaultyTransport
 from broker.transports.memory import MemoryNetwork, MemoryTransport
 from broker.wire.codec import Codec
+from broker.wire.identity import Identity
 from broker.wire.messages import Envelope, Hello, Share, Stop
 
 RUN = "test"
@@ -117,7 +118,7 @@ class Pong:
         self.numbers = []
         self._rounds = rounds
         self._said = 0
-        self._joining = Joining(name, (peer,), joining)
+        self._joining = Joining(name, (peer,), joining, 0, Identity())
 
     @property
     def done(self):

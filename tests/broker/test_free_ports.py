@@ -60,7 +60,7 @@ def test_who_finds_none_says_so(monkeypatch: pytest.MonkeyPatch, taken: int) -> 
 
     def serve(port: int) -> None:
         tried.append(port)
-        raise AddressInUse("somebody", f"tcp://127.0.0.1:{port}")
+        raise AddressInUse("somebody", f"tcp://127.0.0.1:{port}", "port")
 
     monkeypatch.setattr("broker.free_ports._free_port", lambda: taken)
     with pytest.raises(AddressInUse, match="the address is in use"):

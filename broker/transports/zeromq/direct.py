@@ -52,7 +52,7 @@ class ZeroMQTransport(SocketTransport[SocketEdge]):
         codec: Codec,
         config: TransportConfig,
         *,
-        keys: CurveKeys | None = None,
+        keys: CurveKeys | None,
     ) -> None:
         super().__init__(name, codec, config, keys, zmq.PULL)
         self._signed: dict[str, bytes] = {}

@@ -72,7 +72,7 @@ class ForwardedTransport(SocketTransport[_Topic]):
         codec: Codec,
         config: TransportConfig,
         *,
-        keys: CurveKeys | None = None,
+        keys: CurveKeys | None,
     ) -> None:
         super().__init__(name, codec, config, keys, zmq.SUB)
         self._publisher = self._socket(zmq.XPUB)

@@ -125,7 +125,11 @@ def test_two_processes_finish_their_conversation_and_end_with_zero(folder):
 @contextmanager
 def listening(name, folder, peer):
     transport = ZeroMQTransport(
-        name, {each: f"ipc://{folder}/{each}" for each in (name, peer)}, make_codec(name, [peer]), TransportConfig()
+        name,
+        {each: f"ipc://{folder}/{each}" for each in (name, peer)},
+        make_codec(name, [peer]),
+        TransportConfig(),
+        keys=None,
     )
     try:
         yield Ear(transport)
@@ -153,7 +157,7 @@ def test_a_peer_that_never_comes_ends_a_process_with_one_and_a_sentence(folder):
 
 def test_an_address_in_use_ends_a_process_with_two_and_a_sentence(folder):
     address = f"tcp://127.0.0.1:{free_port()}"
-    holder = ZeroMQTransport("a", {"a": address}, make_codec("a", []), TransportConfig())
+    holder = ZeroMQTransport("a", {"a": address}, make_codec("a", []), TransportConfig(), keys=None)
     try:
         with started(slice_file(folder, link("a", "b", folder, addresses={"a": address}))) as a:
             code, said = end_of(a)
@@ -188,7 +192,7 @@ def test_the_records_of_a_process_reach_its_observer_before_it_ends(folder):
     observed = {"observer": f"ipc://{folder}/observer"}
     codec = make_codec(OBSERVER, ["a", "b"])
     addresses = observed | {name: f"ipc://{folder}/{name}" for name in "ab"}
-    ear = Ear(ZeroMQTransport(OBSERVER, addresses, codec, TransportConfig()))
+    ear = Ear(ZeroMQTransport(OBSERVER, addresses, codec, TransportConfig(), keys=None))
     paths = [slice_file(folder, link(*names, folder, addresses=observed, observed=True)) for names in ("ab", "ba")]
     try:
         with started(paths[0]) as a, started(paths[1]) as b:

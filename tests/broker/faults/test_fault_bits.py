@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import pytest
 
-from broker.faults.chains import Chains
+from broker.faults.chains import LONGEST_EPISODE, Chains
 from broker.faults.delays import Correlated, Exponential, LogNormal, Normal, Pareto, Uniform
 from broker.faults.distributions import quantile
 from broker.wire.messages import MessageName
@@ -40,5 +40,5 @@ def test_a_chain_of_correlated_delays_has_these_bits():
         correlation=0.9,
         marginal=Exponential(distribution="exponential", mean_s=0.03),
     )
-    chains, edge = Chains(5), ("late", "agent-0", "agent-1", "share")
+    chains, edge = Chains(5, LONGEST_EPISODE), ("late", "agent-0", "agent-1", "share")
     assert digest([chains.score(config, edge, MessageName("share", 3, n, 0)) for n in range(500)]) == "c0de568d8245f603"

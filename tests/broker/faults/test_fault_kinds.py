@@ -144,7 +144,7 @@ def test_a_radio_that_is_always_on_changes_nothing():
     always = fault("duty-cycle", period_s=1.0, on_s=1.0)
     judge = Judge([fault("delay", delay_s={"distribution": "constant", "value_s": 0.1}), always], 1)
     for number, message in enumerate(shares(100)):
-        *_, last = judge.looks("agent-0", "agent-1", message, at_s=0.37 * number + 0.01)
+        *_, last = judge.looks("agent-0", "agent-1", message, at_s=0.37 * number + 0.01, size_bytes=0)
         assert (last.hits, last.after) == (0, last.before)
 
 
@@ -189,7 +189,7 @@ def test_a_slow_node_is_late_in_what_it_sends_alone():
 @pytest.mark.parametrize(("offset_s", "waits_s"), [(2.0, 3.0), (-2.0, 7.0), (5.5, 0.0), (0.0, 5.0)])
 def test_a_wrong_clock_meets_the_slots_of_its_radio_by_its_own_time(offset_s, waits_s):
     judge = Judge([fault("clock-offset", agents=["a"], offset_s=offset_s), fault("duty-cycle")], 0)
-    looks = judge.looks("b", "a", shares(1)[0], 0.0)
+    looks = judge.looks("b", "a", shares(1)[0], 0.0, 0)
     assert looks[-1].after[0] == pytest.approx(waits_s)
     assert next(look.hits for look in looks) == (offset_s != 0)
     assert judge.judge("a", "b", shares(1)[0], 0.0)[0] == pytest.approx((5.0,)), "b's clock is right"

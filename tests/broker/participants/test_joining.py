@@ -18,12 +18,17 @@ from broker.wire.messages import Hello
 APART_S = 0.25
 CONFIG = JoiningConfig()
 OURS = Identity("toy-aaaaaaaa", "0123456789abcdef" * 4, "0.1.0", 1)
+NOBODY = Identity()
 OTHER = {
     "run": replace(OURS, run="toy-bbbbbbbb"),
     "document": replace(OURS, document="fedcba9876543210" * 4),
     "version": replace(OURS, version="0.2.0"),
     "arithmetic": replace(OURS, arithmetic=2),
 }
+
+
+def joins(name, peers, config=CONFIG, incarnation=0, identity=NOBODY):
+    return Joining(name, peers, config, incarnation, identity)
 
 
 class Hall:
@@ -93,7 +98,7 @@ def test_two_who_hear_each_other_say_no_more_than_five_words():
 
 
 def test_to_be_heard_counts_and_not_to_hear():
-    joining = Joining("a", ("b", "c"), CONFIG)
+    joining = joins("a", ("b", "c"), CONFIG)
     joining.start(0.0)
     joining.hear("b", Hello(0, wants_reply=True))
     assert not joining.complete
@@ -104,7 +109,7 @@ def test_to_be_heard_counts_and_not_to_hear():
 
 
 def test_a_lost_hello_is_said_again_after_the_interval():
-    joining = Joining("a", ("b", "c"), CONFIG)
+    joining = joins("a", ("b", "c"), CONFIG)
     asked = [Send("b", Hello(0, wants_reply=True)), Send("c", Hello(0, wants_reply=True))]
     assert joining.start(10.0) == asked
     assert joining.deadline == 10.1
@@ -125,20 +130,20 @@ def test_one_that_comes_late_or_comes_back_is_answered_by_those_who_are_complete
 
 
 def test_an_answer_is_never_answered_and_says_which_life_speaks():
-    joining = Joining("a", ("b",), CONFIG, incarnation=3)
+    joining = joins("a", ("b",), CONFIG, incarnation=3)
     assert joining.hear("b", Hello(0, wants_reply=True)) == [Send("b", Hello(3, wants_reply=False))]
     assert joining.hear("b", Hello(0, wants_reply=False)) == []
 
 
 def test_who_has_no_peers_is_complete_at_once():
-    joining = Joining("a", (), CONFIG)
+    joining = joins("a", (), CONFIG)
     assert joining.start(0.0) == []
     assert joining.complete
     assert joining.deadline is None
 
 
 def test_it_gives_up_on_time_and_names_who_is_missing_and_no_one_else():
-    joining = Joining("agent-0", ("agent-1", "environment", "agent-2"), JoiningConfig(give_up_s=1.0))
+    joining = joins("agent-0", ("agent-1", "environment", "agent-2"), JoiningConfig(give_up_s=1.0))
     joining.start(5.0)
     joining.hear("environment", Hello(0, wants_reply=False))
     asked = 0
@@ -156,7 +161,7 @@ def test_it_gives_up_on_time_and_names_who_is_missing_and_no_one_else():
 
 
 def test_it_gives_up_on_time_even_when_it_asks_seldom():
-    joining = Joining("a", ("b",), JoiningConfig(hello_interval_s=60.0, give_up_s=1.0))
+    joining = joins("a", ("b",), JoiningConfig(hello_interval_s=60.0, give_up_s=1.0))
     joining.start(0.0)
     assert joining.deadline == 1.0
     with pytest.raises(PeerLost):
@@ -201,7 +206,7 @@ def test_nobody_ends_before_all_others_had_time_to_hear_of_it():
 
 
 def test_a_hello_of_another_run_is_answered_and_is_no_sign_of_the_peer():
-    joining = Joining("a", ("b",), CONFIG, identity=OURS)
+    joining = joins("a", ("b",), CONFIG, identity=OURS)
     joining.start(0.0)
     for wants_reply in (True, False):
         commands = joining.hear("b", Hello(7, wants_reply, OTHER["run"]))
@@ -215,7 +220,7 @@ def test_a_hello_of_another_run_is_answered_and_is_no_sign_of_the_peer():
 
 
 def test_a_few_forged_hellos_end_nothing_where_the_peer_comes():
-    joining = Joining("a", ("b",), CONFIG, identity=OURS)
+    joining = joins("a", ("b",), CONFIG, identity=OURS)
     joining.start(0.0)
     for turn in range(1, 200):
         joining.hear("b", Hello(0, wants_reply=turn % 2 == 0, identity=replace(OURS, run=f"forged-{turn}")))
@@ -225,7 +230,7 @@ def test_a_few_forged_hellos_end_nothing_where_the_peer_comes():
 
 
 def test_one_of_another_run_that_has_ended_meanwhile_is_named_and_not_waited_for():
-    joining = Joining("a", ("b",), CONFIG, identity=OURS)
+    joining = joins("a", ("b",), CONFIG, identity=OURS)
     joining.start(0.0)
     for _ in range(12):
         joining.hear("b", Hello(0, wants_reply=True, identity=OTHER["run"]))
@@ -235,7 +240,7 @@ def test_one_of_another_run_that_has_ended_meanwhile_is_named_and_not_waited_for
 
 
 def test_who_gives_up_says_which_run_it_is_in_and_whom_it_heard_of_another():
-    joining = Joining("a", ("b", "c"), JoiningConfig(give_up_s=1.0), identity=OURS)
+    joining = joins("a", ("b", "c"), JoiningConfig(give_up_s=1.0), identity=OURS)
     joining.start(0.0)
     with pytest.raises(PeerLost, match=r"is its slice of the same run, toy-aaaaaaaa\?$"):
         joining.expire(1.0)
@@ -245,7 +250,7 @@ def test_who_gives_up_says_which_run_it_is_in_and_whom_it_heard_of_another():
 
 
 def test_who_computes_otherwise_is_refused_by_name_with_both_versions_of_the_arithmetic():
-    joining = Joining("a", ("b",), JoiningConfig(give_up_s=1.0), identity=OURS)
+    joining = joins("a", ("b",), JoiningConfig(give_up_s=1.0), identity=OURS)
     joining.start(0.0)
     joining.hear("b", Hello(0, wants_reply=True, identity=OTHER["arithmetic"]))
     said = r"^a cannot work with b: expected arithmetic 1, found 2\. Install one version for all$"
@@ -254,7 +259,7 @@ def test_who_computes_otherwise_is_refused_by_name_with_both_versions_of_the_ari
 
 
 def test_who_is_of_another_run_is_told_of_once_and_counted_each_time():
-    joining = Joining("a", ("b", "c"), CONFIG, identity=OURS)
+    joining = joins("a", ("b", "c"), CONFIG, identity=OURS)
     joining.start(0.0)
     said = [joining.hear("b", Hello(0, wants_reply=False, identity=OTHER["run"])) for _ in range(5)]
     (report,) = said[0]

@@ -40,7 +40,7 @@ class Hall:
 
     def open(self, name, *peers, run=RUN, **options):
         config = self.config.model_copy(update=options)
-        transport = ForwardedTransport(name, peers, self.address, make_codec(name, peers, run), config)
+        transport = ForwardedTransport(name, peers, self.address, make_codec(name, peers, run), config, keys=None)
         self._open.append(transport)
         return Ear(transport)
 

@@ -222,8 +222,8 @@ def test_bad_frames_at_a_participant_are_all_counted_and_its_neighbors_heard(fol
     addresses = {
         name: f"ipc://{folder}/{name}" if scheme == "ipc" else f"tcp://127.0.0.1:{free_port()}" for name in places
     }
-    b = Ear(ZeroMQTransport("b", addresses, make_codec("b", ["honest", "attacker"]), CONFIG))
-    honest = Ear(ZeroMQTransport("honest", addresses, make_codec("honest", ["b"]), CONFIG))
+    b = Ear(ZeroMQTransport("b", addresses, make_codec("b", ["honest", "attacker"]), CONFIG, keys=None))
+    honest = Ear(ZeroMQTransport("honest", addresses, make_codec("honest", ["b"]), CONFIG, keys=None))
     heard = _count_heard(b)
     try:
         withstand(b, honest, send_frames(addresses["b"], b"PUSH"), lambda: rejected(b) + heard[0])
@@ -236,8 +236,8 @@ def test_bad_frames_at_a_participant_are_all_counted_and_its_neighbors_heard(fol
 
 def test_bytes_that_are_not_even_zeromq_change_nothing(folder):
     addresses = {"b": f"tcp://127.0.0.1:{free_port()}", "honest": f"tcp://127.0.0.1:{free_port()}"}
-    b = Ear(ZeroMQTransport("b", addresses, make_codec("b", ["honest"]), TransportConfig()))
-    honest = Ear(ZeroMQTransport("honest", addresses, make_codec("honest", ["b"]), TransportConfig()))
+    b = Ear(ZeroMQTransport("b", addresses, make_codec("b", ["honest"]), TransportConfig(), keys=None))
+    honest = Ear(ZeroMQTransport("honest", addresses, make_codec("honest", ["b"]), TransportConfig(), keys=None))
     draw = random.Random(1)
 
     def send():
@@ -293,7 +293,7 @@ def test_bad_frames_at_a_forwarder_are_refused_there_or_by_their_reader(folder, 
     address = f"tcp://127.0.0.1:{free_ports(3)}"
     forwarder = start_forwarder(address, folder, CONFIG, run=RUN, peers=GRAPH)
     b, honest = (
-        Ear(ForwardedTransport(name, GRAPH[name], address, make_codec(name, GRAPH[name]), CONFIG))
+        Ear(ForwardedTransport(name, GRAPH[name], address, make_codec(name, GRAPH[name]), CONFIG, keys=None))
         for name in ("b", "honest")
     )
     target = {

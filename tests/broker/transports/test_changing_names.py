@@ -48,6 +48,6 @@ def test_a_peer_that_comes_back_with_another_address_is_found_by_its_name(tmp_pa
             names.write_text(f"{address} peer.test\n")  # the same file: it is mounted
             host = f"[{address}]" if ":" in address else address
             addresses = {"b": f"tcp://{host}:{port + 1}", "a": f"tcp://127.0.0.1:{port}"}
-            peer = Ear(ZeroMQTransport("b", addresses, make_codec("b", ("a",)), TransportConfig()))
+            peer = Ear(ZeroMQTransport("b", addresses, make_codec("b", ("a",)), TransportConfig(), keys=None))
             listen_until(lambda heard=peer.heard: heard, peer)
             peer.transport.close(0.0)

@@ -25,6 +25,7 @@ from broker.participants.joining import Joining
 from broker.transports.transport import UNKNOWN
 from broker.transports.zeromq.direct import ZeroMQTransport
 from broker.transports.zeromq.doorkeeper import Caller
+from broker.wire.identity import Identity
 from broker.wire.messages import OBSERVER, Envelope, Hello, Share, Stop
 from broker.wire.records import EdgeRecord
 
@@ -47,7 +48,7 @@ class Wires:
         own = {option: options.pop(option) for option in tuple(options) if option in ZeroMQConfig.model_fields}
         config = TransportConfig(**{"max_message_bytes": max_bytes, "zeromq": own} | options)
         addresses = addresses or {each: self.address(each) for each in (name, *peers)}
-        transport = ZeroMQTransport(name, addresses, make_codec(name, peers, max_bytes=max_bytes), config)
+        transport = ZeroMQTransport(name, addresses, make_codec(name, peers, max_bytes=max_bytes), config, keys=None)
         self._open.append(transport)
         return Ear(transport)
 
@@ -242,7 +243,7 @@ def test_a_port_beyond_65535_is_refused(wires):
 
 def test_hello_to_a_peer_not_yet_there_is_repeated_and_heard_when_it_comes(both_wires):
     def join(ear, peer):
-        joining = Joining(ear.transport.name, (peer,), quick_joining())
+        joining = Joining(ear.transport.name, (peer,), quick_joining(), 0, Identity())
         say_all(ear, joining.start(time.monotonic()))
         return joining
 
