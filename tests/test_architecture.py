@@ -441,7 +441,7 @@ KNOW_THE_DATE = {
     ),  # the clocks of hosts are compared
 }
 PATIENT_BY_THE_CLOCK_OF_THE_HOST = {
-    *("broker/transports/mqtt/client.py", "broker/transports/mqtt/connection.py"),  # a single wait; a goodbye
+    *("broker/transports/mqtt/client.py", "broker/transports/mqtt/own_loop.py"),  # a single wait; a goodbye
 }
 
 

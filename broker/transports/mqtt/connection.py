@@ -1,14 +1,13 @@
-"""Stays connected to an MQTT broker: in the event loop that it owns, and that runs only while somebody waits."""
+"""Stays connected to an MQTT broker, in the event loop that it owns."""
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import math
 import socket
 import ssl
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +25,7 @@ from broker.security.mqtt_access import MqttCredentials
 from broker.security.validity import certificates_in, certificates_of, is_of_dates, wrong_date
 from broker.transports.mqtt.brokers import Brokers
 from broker.transports.mqtt.client import MqttClient
+from broker.transports.mqtt.own_loop import OwnLoop
 from broker.transports.mqtt.reasons import (
     REFUSED,
     TAKEN_OVER,
@@ -43,8 +43,6 @@ V5, V311 = aiomqtt.ProtocolVersion.V5, aiomqtt.ProtocolVersion.V311
 
 _ANSWER_WITHIN_S = 5.0
 _LONGEST_PAUSE_S = 2.0
-_CLOSE_WITHIN_S = 1.0
-_TURN_EVERY_S = 1.0
 _SETTLED_S = 10.0
 """A connection that lasted so long was a good one: the next pause is short again."""
 _FIGHT = 3
@@ -123,9 +121,7 @@ class MqttConnection:
         self._gone_for_s = gone_for_s
         self._hear, self._hear_again, self._relieved = hear, hear_again, relieved
         self._refused, self._notice = refused, notice
-        self._stopped = False
         self._clock = OwnClock()
-        self._turn_at = 0.0
         self._problem, self._hint = "no answer yet", _NOBODY_THERE
         self._joined = False
         self._connected_at: float | None = None
@@ -134,10 +130,8 @@ class MqttConnection:
         self._broken_off: Address | None = None
         self._gone_s, self._looked_at = 0.0, 0.0
         self._pause_s, self._fights = config.reconnect_s, 0
-        self._failure: BaseException | None = None
         self._executor: ThreadPoolExecutor | None = None
-        self._loop = asyncio.new_event_loop()
-        self._loop.set_exception_handler(self._note_failure)
+        self._loop = OwnLoop(lambda: self.client)
 
     def open(self, within_s: float) -> MqttClient:
         """Connect for the first time; returns the client, which stays the same from now on.
@@ -147,7 +141,7 @@ class MqttConnection:
             UserError: It refuses for good.
         """
         give_up_at = self._clock() + within_s
-        self._start(self._stay_connected())
+        self._loop.start(self._stay_connected(), "stay connected")
         while self.client is None or not self.client.ready:
             if (left_s := self._clock.left_s(give_up_at)) <= 0:
                 msg = (
@@ -159,29 +153,11 @@ class MqttConnection:
         return self.client
 
     def run(self, timeout_s: float | None) -> None:
-        """Read, and keep the connection going, until `stop`; for at most `timeout_s` seconds.
-
-        While all is well, the loop has a turn a second, for aiomqtt's pings: reading needs none.
-        """
-        self._stopped = False
-        give_up_at = math.inf if timeout_s is None else time.monotonic() + timeout_s
-        while True:
-            left_s = give_up_at - (now := time.monotonic())
-            if self.client is None or not self.client.can_publish():
-                self._run_loop(left_s)
-            elif now >= self._turn_at:
-                self._turn_at = now + _TURN_EVERY_S
-                self._turn()
-            else:
-                self.client.read_within(max(0.0, min(left_s, self._turn_at - now)))
-            if self._failure is not None:
-                raise self._failure
-            if self._stopped or time.monotonic() >= give_up_at:
-                return
+        """Read, and keep the connection going, until `stop`; for at most `timeout_s` seconds."""
+        self._loop.run(timeout_s)
 
     def stop(self) -> None:
         """Let `run` return."""
-        self._stopped = True
         self._loop.stop()
 
     def close(self) -> None:
@@ -189,44 +165,14 @@ class MqttConnection:
         loop = self._loop
         if self._executor is not None:
             self._executor.shutdown()
-            self._turn()  # what its thread has left to do for the loop
+            loop.turn()  # what its thread has left to do for the loop
         if self.client is not None:
             self.client.say_goodbye(_session_expiry(PacketTypes.DISCONNECT, 0) if self.protocol == V5 else None)
-        give_up_at = time.monotonic() + _CLOSE_WITHIN_S  # from here: the goodbye has a limit of its own
-        while (tasks := asyncio.all_tasks(loop)) and time.monotonic() < give_up_at:
-            for task in tasks:
-                task.cancel()  # again and again: asyncio forgets it where a task has just got what it waited for
-            self._turn()
+        loop.end_work()  # from here: the goodbye has a limit of its own
         if self.client is not None:
             self.client.sever()
-            self._turn()
+            loop.turn()
         loop.close()
-
-    def _turn(self) -> None:
-        """Let the loop do what can be done now."""
-        self._loop.stop()
-        self._loop.run_forever()
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        def done(task: asyncio.Task[None]) -> None:
-            if not task.cancelled():
-                self._failure = task.exception()
-            self._loop.stop()
-
-        task = self._loop.create_task(work, name="stay connected")
-        task.add_done_callback(done)
-
-    def _run_loop(self, timeout_s: float) -> None:
-        timer = self._loop.call_later(timeout_s, self._loop.stop) if timeout_s < math.inf else None
-        self._loop.run_forever()
-        if timer is not None:
-            timer.cancel()
-
-    def _note_failure(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """An error in a callback ends `run`; what is said of futures that nobody asks any more is dropped."""
-        if "handle" in context:
-            self._failure = context.get("exception")
-            loop.stop()
 
     async def _stay_connected(self) -> None:
         """Connect, subscribe, and do so again whenever the connection breaks.
@@ -238,7 +184,7 @@ class MqttConnection:
             if self.client is None:
                 self.client = self._make_client()
             self._executor = ThreadPoolExecutor(1)  # of this attempt alone: no thread stays behind
-            self._loop.set_default_executor(self._executor)
+            asyncio.get_running_loop().set_default_executor(self._executor)
             breaks = self._clock.breaks
             try:
                 async with self.client as client:
@@ -330,13 +276,13 @@ class MqttConnection:
     def _welcome(self, client: MqttClient) -> None:
         client.begin()
         if self._broken_at is not None:
-            gone_s = self._loop.time() - self._broken_at
+            gone_s = time.monotonic() - self._broken_at
             may_have_expired = clock_through_sleep() - self._silent_since >= self._who.expires_after_s
             self._notice(EventKind.RECONNECTED, f"connected to {self._brokers.address} again after {gone_s:.1f} s")
             if may_have_expired or not (client.session_kept and self._who.is_confirmed):
                 text = f"{self._who.name} lost its connection to {self._broken_off}, and what was under way may be lost"
                 self._notice(EventKind.UNDER_WAY_LOST, text)
-        self._connected_at, self._joined = self._loop.time(), True
+        self._connected_at, self._joined = time.monotonic(), True
         self._brokers.reach()
         self._relieved()
         self.stop()
@@ -354,8 +300,8 @@ class MqttConnection:
         self._problem = reason_of(error) + (self.client.words if self.client is not None else "")
         self._hint, stays = _NOBODY_THERE, False
         if self._connected_at is not None:
-            self._face_break(self._loop.time() - self._connected_at, code_of(error))
-            self._connected_at, self._broken_at = None, self._loop.time()
+            self._face_break(time.monotonic() - self._connected_at, code_of(error))
+            self._connected_at, self._broken_at = None, time.monotonic()
             self._silent_since = clock_through_sleep() if self.client is None else self.client.heard_at
             self._broken_off = self._brokers.address
             self._gone_s, self._looked_at = 0.0, self._broken_at
@@ -416,7 +362,7 @@ class MqttConnection:
             UserError: It has been gone for too long.
         """
         self._fights = 0
-        now = self._loop.time()
+        now = time.monotonic()
         self._gone_s += min(now - self._looked_at, _LONGEST_ATTEMPT_S)
         self._looked_at = now
         if self._gone_s >= self._gone_for_s:
