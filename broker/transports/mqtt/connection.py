@@ -9,7 +9,6 @@ import ssl
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import aiomqtt
@@ -17,12 +16,12 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from broker.addresses import Address
 from broker.config import MqttConfig
 from broker.errors import Unreachable, UserError
 from broker.own_clock import OwnClock, clock_through_sleep
 from broker.security.mqtt_access import MqttCredentials
 from broker.security.validity import certificates_in, certificates_of, is_of_dates, wrong_date
+from broker.transports.mqtt.breaks import ANSWER_WITHIN_S, Breaks, Failure, NextTry, Notice
 from broker.transports.mqtt.brokers import Brokers
 from broker.transports.mqtt.client import MqttClient
 from broker.transports.mqtt.own_loop import OwnLoop
@@ -37,47 +36,11 @@ from broker.transports.mqtt.reasons import (
     means_other_version,
     reason_of,
 )
-from broker.wire.records import EventKind
+from broker.transports.mqtt.who import Who
 
 V5, V311 = aiomqtt.ProtocolVersion.V5, aiomqtt.ProtocolVersion.V311
 
-_ANSWER_WITHIN_S = 5.0
-_LONGEST_PAUSE_S = 2.0
-_SETTLED_S = 10.0
-"""A connection that lasted so long was a good one: the next pause is short again."""
-_FIGHT = 3
-"""So many short connections, with no failure to connect between them, look like two clients of one identifier."""
-_LONGEST_ATTEMPT_S = 2 * _ANSWER_WITHIN_S
-"""What takes longer than that is no attempt: this process, or its host, was stopped meanwhile."""
-_NOBODY_THERE = "Does it run, and is the address right?"
 _NO_RETAINED = SubscribeOptions.RETAIN_DO_NOT_SEND
-
-Notice = Callable[[EventKind, str], None]
-
-
-@dataclass(frozen=True)
-class Who:
-    """Who connects, to what it listens, and what it needs.
-
-    Attributes:
-        name: The participant.
-        identifier: Its client identifier; a broker has one connection of each.
-        topics: Its in-edges, and the quality of service of each.
-        will: Topic and frame that the broker publishes if it is gone without goodbye, or None.
-        packet_bytes: The largest packet that anybody in the run writes.
-        qos: The highest quality of service it publishes with.
-        is_confirmed: Whether all that it hears and says is sent again until somebody has it.
-        expires_after_s: How long a broker keeps for it what it has not heard; infinite: as long as its session.
-    """
-
-    name: str
-    identifier: str
-    topics: Sequence[tuple[str, int]]
-    will: tuple[str, bytes] | None
-    packet_bytes: int
-    qos: int
-    is_confirmed: bool
-    expires_after_s: float
 
 
 class MqttConnection:
@@ -118,18 +81,10 @@ class MqttConnection:
         self.client: MqttClient | None = None
         self._who, self._config, self._credentials = who, config, credentials
         self._brokers = Brokers(addresses)
-        self._gone_for_s = gone_for_s
+        self._breaks = Breaks(who, config, self._brokers, gone_for_s, notice)
         self._hear, self._hear_again, self._relieved = hear, hear_again, relieved
-        self._refused, self._notice = refused, notice
+        self._refused = refused
         self._clock = OwnClock()
-        self._problem, self._hint = "no answer yet", _NOBODY_THERE
-        self._joined = False
-        self._connected_at: float | None = None
-        self._broken_at: float | None = None
-        self._silent_since = 0.0
-        self._broken_off: Address | None = None
-        self._gone_s, self._looked_at = 0.0, 0.0
-        self._pause_s, self._fights = config.reconnect_s, 0
         self._executor: ThreadPoolExecutor | None = None
         self._loop = OwnLoop(lambda: self.client)
 
@@ -146,7 +101,7 @@ class MqttConnection:
             if (left_s := self._clock.left_s(give_up_at)) <= 0:
                 msg = (
                     f"{self._who.name} cannot reach an MQTT broker at {self._brokers} within {within_s:g} s: "
-                    f"{self._problem}. {self._hint}"
+                    f"{self._breaks.told}"
                 )
                 raise Unreachable(msg)
             self.run(left_s)
@@ -201,8 +156,7 @@ class MqttConnection:
                     self.client.sever()
                 self._clock()
                 self._face(error, ran=self._clock.breaks == breaks)
-            await asyncio.sleep(self._pause_s)
-            self._pause_s = min(2 * self._pause_s, max(_LONGEST_PAUSE_S, self._config.reconnect_s))
+            await asyncio.sleep(self._breaks.next_pause_s())
 
     def _make_client(self) -> MqttClient:
         address, is_v5, shown = self._brokers.address, self.protocol == V5, self._credentials
@@ -218,7 +172,7 @@ class MqttConnection:
             identifier=self._who.identifier,
             protocol=self.protocol,
             will=self._will(),
-            timeout=_ANSWER_WITHIN_S,
+            timeout=ANSWER_WITHIN_S,
             keepalive=self._config.keepalive_s,
             properties=_session_expiry(PacketTypes.CONNECT, self._config.session_expiry_s) if is_v5 else None,
             tls_context=self._tls() if address.scheme == "mqtts" else None,
@@ -275,53 +229,39 @@ class MqttConnection:
 
     def _welcome(self, client: MqttClient) -> None:
         client.begin()
-        if self._broken_at is not None:
-            gone_s = time.monotonic() - self._broken_at
-            may_have_expired = clock_through_sleep() - self._silent_since >= self._who.expires_after_s
-            self._notice(EventKind.RECONNECTED, f"connected to {self._brokers.address} again after {gone_s:.1f} s")
-            if may_have_expired or not (client.session_kept and self._who.is_confirmed):
-                text = f"{self._who.name} lost its connection to {self._broken_off}, and what was under way may be lost"
-                self._notice(EventKind.UNDER_WAY_LOST, text)
-        self._connected_at, self._joined = time.monotonic(), True
+        self._breaks.welcome(time.monotonic(), clock_through_sleep(), session_kept=client.session_kept)
         self._brokers.reach()
         self._relieved()
         self.stop()
 
     def _face(self, error: aiomqtt.MqttError, *, ran: bool) -> None:
-        """Draw the consequences of an attempt that failed or a connection that broke.
-
-        Args:
-            error: How.
-            ran: Whether this process ran all the time; else nobody heard what the broker may have answered.
+        """Draw the consequences of an attempt that failed or a connection that broke; see `Breaks.face`.
 
         Raises:
             UserError: The broker refuses for good, or has been gone for too long.
         """
-        self._problem = reason_of(error) + (self.client.words if self.client is not None else "")
-        self._hint, stays = _NOBODY_THERE, False
-        if self._connected_at is not None:
-            self._face_break(time.monotonic() - self._connected_at, code_of(error))
-            self._connected_at, self._broken_at = None, time.monotonic()
-            self._silent_since = clock_through_sleep() if self.client is None else self.client.heard_at
-            self._broken_off = self._brokers.address
-            self._gone_s, self._looked_at = 0.0, self._broken_at
-        elif self._joined:
-            self._face_absence()
-        elif not ran:
-            self._fights = 0
-        elif self._config.protocol == "auto" and means_other_version(error):
-            self.protocol, stays = (V311, True) if self.protocol == V5 else (V5, False)
-            self.client = None
-        elif is_of_dates(error.__context__):  # it may pass: a board gets its time from the network, a little later
-            self._problem, _, hint = self._wrong_date().partition(". ")
-            self._hint = f"{hint}."
+        heard_at = clock_through_sleep() if self.client is None else self.client.heard_at
+        then = self._breaks.face(self._failure(error), time.monotonic(), heard_at, ran=ran)
+        if then is NextTry.OTHER_VERSION:
+            self._turn_to_other_version()
         else:
-            self._refuse(error)
-        if self._joined and final_of(error):
-            self._refuse(error)
-        if not stays:
+            if then is NextTry.WRONG_DATE:
+                problem, _, hint = self._wrong_date().partition(". ")
+                self._breaks.explain(problem, f"{hint}.")
             self._turn_to_next()
         self.stop()
+
+    def _failure(self, error: aiomqtt.MqttError) -> Failure:
+        return Failure(
+            reason=reason_of(error) + (self.client.words if self.client is not None else ""),
+            advice=advice(error, self._brokers.address.host, self._credentials, self._who.packet_bytes),
+            is_final=final_of(error),
+            was_taken_over=code_of(error) == TAKEN_OVER,
+            is_of_version=means_other_version(error),
+            is_of_dates=is_of_dates(error.__context__),
+            # MQTT 3.1.1 has one word for every refusal
+            may_mean_not_yet=self.protocol == V311 and isinstance(error, SubscriptionRefused),
+        )
 
     def _turn_to_next(self) -> None:
         """Try the next broker, which is the same one where there is no other."""
@@ -329,64 +269,21 @@ class MqttConnection:
         if self.client is not None:
             self.client.turn_to(self._brokers.address)
 
+    def _turn_to_other_version(self) -> None:
+        """Try the other version of MQTT; where both were tried, with the next broker."""
+        self.client = None
+        if self.protocol == V5:
+            self.protocol = V311
+        else:
+            self.protocol = V5
+            self._turn_to_next()
+
     def _wrong_date(self) -> str:
         """What the clock of this host and the certificates say, and what to do."""
         signed_by = self._credentials.ca if self._credentials else None
         found = certificates_in(signed_by) if signed_by is not None else []
         found += certificates_of(self._brokers.address.host, self._brokers.address.port)
-        return wrong_date(found, dt.datetime.now(dt.UTC)) or f"{self._problem}. Set the clock of this host"
-
-    def _refuse(self, error: aiomqtt.MqttError) -> None:
-        """End where waiting does not help.
-
-        Raises:
-            UserError: It does not.
-        """
-        address = self._brokers.address
-        what_to_do = advice(error, address.host, self._credentials, self._who.packet_bytes)
-        if what_to_do is None:
-            return
-        self._hint = what_to_do
-        if self._brokers.is_last_hope and not (self._brokers.are_several and self._may_mean_not_yet(error)):
-            msg = f"{self._who.name} cannot use the MQTT broker at {address}: {self._problem}. {what_to_do}"
-            raise UserError(msg.rstrip())
-
-    def _may_mean_not_yet(self, error: aiomqtt.MqttError) -> bool:
-        """Whether a cluster may say so while its servers elect a leader: MQTT 3.1.1 has one word for every refusal."""
-        return self.protocol == V311 and isinstance(error, SubscriptionRefused)
-
-    def _face_absence(self) -> None:
-        """End where the broker has been gone for too long; time in which this process did not run is not counted.
-
-        Raises:
-            UserError: It has been gone for too long.
-        """
-        self._fights = 0
-        now = time.monotonic()
-        self._gone_s += min(now - self._looked_at, _LONGEST_ATTEMPT_S)
-        self._looked_at = now
-        if self._gone_s >= self._gone_for_s:
-            msg = (
-                f"{self._who.name} has lost the MQTT broker at {self._brokers} and cannot reach it again for "
-                f"{self._gone_for_s:g} s (joining.give_up_s): {self._problem}. Does it run, and has it changed?"
-            )
-            raise Unreachable(msg)
-
-    def _face_break(self, lasted_s: float, code: int | None) -> None:
-        name, identifier, address = self._who.name, self._who.identifier, self._brokers.address
-        self._notice(EventKind.DISCONNECTED, f"the connection to {address} broke ({self._problem}): trying again")
-        if lasted_s >= _SETTLED_S:
-            self._pause_s = self._config.reconnect_s
-        self._fights = self._fights + 1 if lasted_s < _SETTLED_S else 0
-        if self._fights == _FIGHT:
-            text = (
-                f"{address} ended {_FIGHT} connections of {identifier} soon after they began: is {name} running twice?"
-            )
-            if code != TAKEN_OVER:
-                text += (
-                    f" Or does it refuse what is larger than some limit? This run needs {self._who.packet_bytes} bytes"
-                )
-            self._notice(EventKind.CONTESTED, text)
+        return wrong_date(found, dt.datetime.now(dt.UTC)) or f"{self._breaks.problem}. Set the clock of this host"
 
 
 def _properties(packet: int) -> Properties:

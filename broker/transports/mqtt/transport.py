@@ -16,9 +16,10 @@ from broker.errors import UserError
 from broker.own_clock import OwnClock
 from broker.security.mqtt_access import MqttCredentials
 from broker.transports.mqtt.brokers import from_on
-from broker.transports.mqtt.connection import V5, MqttConnection, Who
+from broker.transports.mqtt.connection import V5, MqttConnection
 from broker.transports.mqtt.packets import publish_head, publish_packet
 from broker.transports.mqtt.unconfirmed import ConfirmedMessage
+from broker.transports.mqtt.who import Who
 from broker.transports.queueing import OutEdge, QueueingTransport, limit_of
 from broker.transports.transport import Traffic
 from broker.wire.codec import Codec

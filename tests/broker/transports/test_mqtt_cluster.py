@@ -16,7 +16,7 @@ from broker.transports.mqtt.transport import MqttTransport
 from broker.wire.messages import Stop
 from broker.wire.records import EventKind
 
-NOT_AUTHORIZED = 0x87
+NOT_AUTHORIZED, UNSUPPORTED = 0x87, 0x84
 
 
 @pytest.fixture
@@ -27,9 +27,9 @@ def brokers(request: pytest.FixtureRequest) -> Iterator[list[FakeBroker]]:
         broker.close()
 
 
-def opened(brokers: list[FakeBroker]) -> MqttTransport:
+def opened(brokers: list[FakeBroker], protocol: str = "5") -> MqttTransport:
     addresses = [broker.address for broker in brokers]
-    mqtt = {"reconnect_s": 0.01, "protocol": "5", "qos": 1, "address": addresses}
+    mqtt = {"reconnect_s": 0.01, "protocol": protocol, "qos": 1, "address": addresses}
     config = TransportConfig.model_validate({"mqtt": mqtt})
     return MqttTransport(
         *("a", ("b",), addresses[0], make_codec("a", ("b",)), config),
@@ -69,6 +69,12 @@ def test_where_all_brokers_refuse_the_user_is_told(brokers):
     with pytest.raises(UserError, match=r"cannot use the MQTT broker at .*: Not authorized"):
         opened(brokers)
     assert [len(broker.calls) for broker in brokers] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("brokers", [([Manner(refuses=UNSUPPORTED)], [Manner()])], indirect=True)
+def test_a_broker_that_knows_neither_version_is_passed_over_once_it_was_asked_for_both(brokers):
+    opened(brokers, "auto").close(0.0)
+    assert [len(broker.calls) for broker in brokers] == [2, 1]
 
 
 def test_brokers_of_a_cluster_are_tried_round_and_round_from_ones_own():
