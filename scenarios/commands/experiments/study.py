@@ -237,17 +237,15 @@ def _search(wish: Wish, console: Screen) -> list[Path]:
 
 
 def _check_theory(wish: Wish, console: Screen) -> list[Path]:
-    try:
-        theory, cases = (import_module(f"scenarios.studies.theory.{page}") for page in ("study", "cases"))
-    except ModuleNotFoundError:
-        msg = "this version of foretell has no theory study"
-        raise UserError(msg) from None
-    instances = wish.instances if wish.instances is not None else cases.INSTANCES
+    from scenarios.studies.theory.cases import INSTANCES  # noqa: PLC0415
+    from scenarios.studies.theory.study import run_theory  # noqa: PLC0415 - matplotlib takes half a second
+
+    instances = wish.instances if wish.instances is not None else INSTANCES
     with Progress(
         TextColumn("instances", markup=False), MofNCompleteColumn(), BarColumn(bar_width=16), console=console
     ) as progress:
         task = progress.add_task("", total=instances)
-        theory.run_theory(instances, THEORY_SEED, wish.folder, lambda done: progress.update(task, completed=done))
+        run_theory(instances, THEORY_SEED, wish.folder, lambda done: progress.update(task, completed=done))
     return [wish.folder / f"theory.{ending}" for ending in ("png", "md", "json")]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from broker.errors import UserError
 from broker.files import whole_file
 from broker.text_files import read_text
-from scenarios.studies.theory.bounds import CLAIMS, Bound
+from scenarios.studies.theory.bounds import CLAIMS
 from scenarios.studies.theory.cases import draw_case
 from scenarios.studies.theory.findings import TheoryFindings, check
 from scenarios.studies.theory.numbers import document
@@ -22,9 +22,7 @@ _MOST_BYTES = 1 << 28
 ShowCount = Callable[[int], None]
 
 
-def run_theory(
-    instances: int, seed: int, out: Path, show: ShowCount, claims: tuple[Bound, ...] = CLAIMS
-) -> TheoryFindings:
+def run_theory(instances: int, seed: int, out: Path, show: ShowCount) -> TheoryFindings:
     """Check every claim on `instances` cases and write `theory.md`, `theory.png` and `theory.json`.
 
     Args:
@@ -32,7 +30,6 @@ def run_theory(
         seed: Of all draws; equal seeds give equal pages and numbers.
         out: Folder, made if it is not there.
         show: Takes the number of cases done.
-        claims: The inequalities; the three theorems must be among them.
 
     Raises:
         UserError: Somebody else's files would be overwritten, or a file cannot be written.
@@ -40,9 +37,9 @@ def run_theory(
     _require_own(out)
     checked = []
     for index in range(instances):
-        checked.append(check(index, draw_case(seed, index), claims))
+        checked.append(check(index, draw_case(seed, index), CLAIMS))
         show(index + 1)
-    findings = TheoryFindings(seed, claims, tuple(checked))
+    findings = TheoryFindings(seed, CLAIMS, tuple(checked))
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, content in (

@@ -9,6 +9,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -193,6 +194,17 @@ def test_a_mistake_is_one_sentence_and_nothing_is_made(arguments, said, tmp_path
     stderr = capsys.readouterr().err
     assert stderr.startswith(f"foretell: {said}")
     assert stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_study_of_the_theorems_without_matplotlib_names_the_extra_that_brings_it(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    for module in ("scenarios.studies.theory.study", "scenarios.studies.theory.picture"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert study_here(monkeypatch, "study", "theory", "--instances", "1") == 2
+    needs = "this needs matplotlib, which is not installed: pip install 'foretell[lab]'"
+    assert capsys.readouterr().err == f"foretell: {needs}\n"
     assert list(tmp_path.iterdir()) == []
 
 
