@@ -87,7 +87,7 @@ class DrawnLine:
         label: In the legend.
         color: Of line and band.
         group: Whose runs.
-        style: Of the line, as matplotlib has it.
+        dashes: Of the line, as matplotlib has its style.
     """
 
     label: str

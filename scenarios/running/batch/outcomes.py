@@ -33,8 +33,16 @@ class KeptRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         arithmetic: Version of the arithmetic that computed it.
         episodes: Training episodes that were played.
         wall_s: Seconds from the start of its last life to its end.
-        processor_s: Seconds that its process computed, in all its lives; 0 where an earlier version ran it.
         ended: When, ISO 8601 in UTC.
+        first: As in `RunOutcome`.
+        last: The same.
+        played: The same, a number a point.
+        curve: The same.
+        env_steps: The same.
+        traffic: Counts of `EdgeTraffic`, by name.
+        curve_digest: As in `RunOutcome`.
+        weights_digest: The same.
+        processor_s: Seconds that its process computed, in all its lives; 0 where an earlier version ran it.
     """
 
     format: int
