@@ -27,7 +27,7 @@ def draw_learning_curve(
     title: str,
     agents: tuple[str, ...],
     returns: np.ndarray,
-    evaluations: Sequence[tuple[int, ReturnInterval]] = (),
+    evaluations: Sequence[tuple[int, ReturnInterval]],
 ) -> None:
     """Team return (and single agents' if there are few) against episodes, raw and smoothed.
 
@@ -67,7 +67,7 @@ def draw_curve(
     title: str,
     agents: tuple[str, ...],
     returns: np.ndarray,
-    evaluations: Sequence[tuple[int, ReturnInterval]] = (),
+    evaluations: Sequence[tuple[int, ReturnInterval]],
 ) -> None:
     """The same on axes of one's own; arguments as for `draw_learning_curve`."""
     episodes = np.arange(1, len(returns) + 1)

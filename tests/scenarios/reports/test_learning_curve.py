@@ -45,7 +45,7 @@ def lines(monkeypatch):
 @pytest.mark.parametrize("episodes", [1, 2, 500])
 def test_a_png_is_written(tmp_path, episodes, agents):
     path = tmp_path / "curve.png"
-    draw_learning_curve(path, "a run", names(agents), returns(episodes, agents))
+    draw_learning_curve(path, "a run", names(agents), returns(episodes, agents), ())
     content = path.read_bytes()
     assert content.startswith(b"\x89PNG\r\n\x1a\n")
     assert struct.unpack(">II", content[16:24]) == (1200, 675)
@@ -54,21 +54,21 @@ def test_a_png_is_written(tmp_path, episodes, agents):
 
 @pytest.mark.parametrize("episodes", [1, 2, 3, 7])
 def test_the_episodes_of_a_short_run_are_whole_numbers(tmp_path, lines, episodes):
-    draw_learning_curve(tmp_path / "curve.png", "short", names(2), returns(episodes, 2))
+    draw_learning_curve(tmp_path / "curve.png", "short", names(2), returns(episodes, 2), ())
     assert lines["ticks"]
     assert all(tick.isdecimal() for tick in lines["ticks"])
 
 
 def test_a_run_of_one_episode_is_drawn_as_points(tmp_path, lines):
-    draw_learning_curve(tmp_path / "curve.png", "one", names(2), returns(1, 2))
+    draw_learning_curve(tmp_path / "curve.png", "one", names(2), returns(1, 2), ())
     assert lines["markers"].count("o") == 3
 
 
 def test_few_agents_are_drawn_one_by_one_and_many_as_a_team(tmp_path, lines):
-    draw_learning_curve(tmp_path / "few.png", "few", names(3), returns(5, 3))
+    draw_learning_curve(tmp_path / "few.png", "few", names(3), returns(5, 3), ())
     assert set(lines) >= {"team (sum over agents)", *names(3)}
     lines.clear()
-    draw_learning_curve(tmp_path / "many.png", "many", names(20), returns(5, 20))
+    draw_learning_curve(tmp_path / "many.png", "many", names(20), returns(5, 20), ())
     assert "team (sum over agents)" in lines
     assert not set(lines) & set(names(20))
     assert lines["title"] == "many"
@@ -76,14 +76,14 @@ def test_few_agents_are_drawn_one_by_one_and_many_as_a_team(tmp_path, lines):
 
 def test_a_short_run_is_drawn_as_it_is(tmp_path, lines):
     curve = returns(7, 2)
-    draw_learning_curve(tmp_path / "curve.png", "", names(2), curve)
+    draw_learning_curve(tmp_path / "curve.png", "", names(2), curve, ())
     np.testing.assert_array_equal(lines["team (sum over agents)"], [np.arange(1, 8), curve.sum(axis=1)])
     np.testing.assert_array_equal(lines["agent-1"], [np.arange(1, 8), curve[:, 1]])
 
 
 def test_a_long_run_is_smoothed_over_a_fiftieth_of_its_episodes(tmp_path, lines):
     curve = returns(500, 2)
-    draw_learning_curve(tmp_path / "curve.png", "", names(2), curve)
+    draw_learning_curve(tmp_path / "curve.png", "", names(2), curve, ())
     x, y = lines["agent-0"]
     windows = [range(start, start + 10) for start in range(491)]
     np.testing.assert_allclose(x, [np.mean([episode + 1 for episode in window]) for window in windows])
@@ -91,7 +91,7 @@ def test_a_long_run_is_smoothed_over_a_fiftieth_of_its_episodes(tmp_path, lines)
 
 
 def test_a_run_in_which_nothing_happened_can_be_drawn(tmp_path):
-    draw_learning_curve(tmp_path / "flat.png", "flat", names(3), np.zeros((30, 3)))
+    draw_learning_curve(tmp_path / "flat.png", "flat", names(3), np.zeros((30, 3)), ())
     assert (tmp_path / "flat.png").stat().st_size > 10_000
 
 
