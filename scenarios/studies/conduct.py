@@ -14,10 +14,10 @@ from scenarios.running.batch.folder import Folder
 from scenarios.running.batch.keeping import given_document
 from scenarios.running.batch.outcome import RunOutcome
 from scenarios.running.batch.outcomes import Outcomes
+from scenarios.running.batch.provenance import PROVENANCE, provenance, versions
 from scenarios.running.batch.runner import document
 from scenarios.studies.bill import Layouts, bill, of_the_same_variant
 from scenarios.studies.findings import StudyFindings
-from scenarios.studies.provenance import PROVENANCE, provenance, versions
 from scenarios.studies.share_arrays import SharedArray, share_layout, undisturbed
 from scenarios.studies.study import Study
 from scenarios.studies.tables import Made, StudyReport, numbers, page

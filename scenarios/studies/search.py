@@ -22,10 +22,10 @@ from scenarios.running.batch.cell import Cell, Group, Settings
 from scenarios.running.batch.folder import Folder
 from scenarios.running.batch.keeping import given_document
 from scenarios.running.batch.outcomes import Outcomes
+from scenarios.running.batch.provenance import PROVENANCE, provenance, versions
 from scenarios.studies.candidates import Candidate, draw_candidates, episodes_of, survivors
 from scenarios.studies.cells import contender_settings, refuse_overrides
 from scenarios.studies.names import check_algorithms, check_tasks
-from scenarios.studies.provenance import PROVENANCE, provenance, versions
 from scenarios.studies.sizes import SEARCH_RUNGS, quick_episodes
 from scenarios.studies.study import CONTENDERS, SEARCHED, Choice, StudyTask
 from scenarios.studies.tables import markdown_table

@@ -8,9 +8,9 @@ from pathlib import Path
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.folder import Folder
 from scenarios.running.batch.keeping import given_document
+from scenarios.running.batch.provenance import PROVENANCE, provenance, versions
 from scenarios.studies.bill import bill, of_the_same_settings
 from scenarios.studies.conduct import gather, layouts
-from scenarios.studies.provenance import PROVENANCE, provenance, versions
 from scenarios.studies.tables import Made
 from scenarios.sweeps.page import SweepReport, numbers, page
 from scenarios.sweeps.sweep import Sweep
