@@ -141,7 +141,10 @@ PURE = (
     "scenarios/results/answers.py",
     "scenarios/results/played.py",
     "scenarios/results/same_run.py",
+    "scenarios/reports/made.py",
+    "scenarios/reports/markdown.py",
     "scenarios/reports/references.py",
+    "scenarios/reports/seeds_told.py",
     "scenarios/reports/statistics.py",
     "scenarios/results/sinks/curves.py",
     "scenarios/results/sinks/sink.py",
@@ -162,15 +165,17 @@ PURE = (
     "scenarios/studies/claims.py",
     "scenarios/studies/origins.py",
     "scenarios/studies/findings.py",
+    "scenarios/studies/numbers.py",
+    "scenarios/studies/page.py",
     "scenarios/studies/pages",
     "scenarios/studies/sizes.py",
     "scenarios/studies/study.py",
     "scenarios/studies/tasks.py",
-    "scenarios/studies/tables.py",
     "scenarios/sweeps/combining.py",
     "scenarios/sweeps/document.py",
     "scenarios/sweeps/inline_toml.py",
     "scenarios/sweeps/labels.py",
+    "scenarios/sweeps/numbers.py",
     "scenarios/sweeps/page.py",
     "scenarios/sweeps/sweep.py",
     "scenarios/studies/theory/bounds.py",
@@ -374,7 +379,7 @@ def test_scipy_and_matplotlib_are_imported_late_and_by_scenarios_alone() -> None
         for name in imports(path):
             if name.split(".")[0] == "scipy":
                 assert path.relative_to(ROOT).parts[0] == "scenarios", path
-        if path.name not in {"figures.py", "learning_curve.py", "picture.py", "drawing.py"}:
+        if path.name not in {"panels.py", "learning_curve.py", "picture.py", "drawing.py"}:
             early = {name.split(".")[0] for name in top_level_imports(path)}
             assert not {"scipy", "matplotlib", "pyarrow", "PIL", "onnx"} & early, f"{path} imports {early}"
 

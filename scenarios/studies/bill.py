@@ -6,11 +6,13 @@ independent learning in the same condition, which sends nothing: what a run woul
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
+from scenarios.reports.markdown import interval, markdown_table, number
 from scenarios.reports.statistics import Estimate, difference
 from scenarios.running.batch.cell import Group
 from scenarios.running.batch.outcome import RunOutcome
@@ -21,6 +23,10 @@ from scenarios.studies.study import ALONE
 Layouts = Mapping[Group, tuple[SharedArray, ...]]
 Baselines = Mapping[Group, Group]
 """For a group, the independent learners that its gain is over; groups without any are not in it."""
+_BILLED = """\
+Bytes are those of whole frames on the wire, counted by the senders. The arrays are those of the first share of
+such a run. An edge is directed; an edge and round counts also where nothing was sent. Gain is the final team
+return over that of independent learning {condition}, which sends nothing."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,46 @@ def of_the_same_settings(conditions: Mapping[Group, str]) -> Baselines:
     return {group: alone[place] for group, place in places.items() if place in alone}
 
 
+def bill_table(lines: Sequence[BillLine], label: Callable[[Group], str], condition: str) -> str:
+    """The communication bill in Markdown, and how to read it.
+
+    Args:
+        lines: Of the bill.
+        label: What a group is called.
+        condition: Of the independent learning that a gain is over, to go on a sentence with.
+    """
+    rows = [
+        (
+            label(line.group),
+            ", ".join(map(str, line.arrays)) or "nothing",
+            number(line.share_bytes, 0),
+            number(line.edge_round_bytes, 0),
+            f"{line.megabytes:.2f}",
+            "" if line.heard_share is None else f"{line.heard_share:.1%}",
+            "" if line.gain is None else interval(line.gain),
+            number(line.gain_per_megabyte, 3),
+        )
+        for line in lines
+    ]
+    head = ("", "one share", "bytes a share", "bytes an edge and round", "MB a run", "heard", "gain", "gain per MB")
+    return f"{markdown_table(head, rows)}\n\n{_BILLED.format(condition=condition)}" if rows else "Nothing was shared."
+
+
+def bill_numbers(line: BillLine) -> dict[str, Any]:
+    """One group's bill, for JSON."""
+    return {
+        "group": line.group.names,
+        "arrays": [{"name": each.name, "dtype": each.dtype, "shape": list(each.shape)} for each in line.arrays],
+        "share_bytes": line.share_bytes,
+        "edge_round_bytes": line.edge_round_bytes,
+        "shares": line.shares,
+        "megabytes": line.megabytes,
+        "heard_share": line.heard_share,
+        "gain": None if line.gain is None else asdict(line.gain),
+        "gain_per_megabyte": line.gain_per_megabyte,
+    }
+
+
 def _line(findings: StudyFindings, group: Group, arrays: tuple[SharedArray, ...], baseline: Group | None) -> BillLine:
     outcomes = findings.outcomes[group]
     shares = float(np.mean([each.traffic.sent for each in outcomes]))
@@ -89,7 +135,7 @@ def _line(findings: StudyFindings, group: Group, arrays: tuple[SharedArray, ...]
     slots = float(np.mean([each.traffic.edges * each.traffic.rounds for each in outcomes]))
     gain = None
     if baseline is not None:
-        gain = difference(findings.finals(group), findings.finals(baseline), "gain", *_name(group))
+        gain = difference(findings.finals(group), findings.finals(baseline), "gain", *group.names)
     return BillLine(
         group,
         arrays,
@@ -107,7 +153,3 @@ def _heard_share(outcomes: tuple[RunOutcome, ...]) -> float | None:
     shares = [each.traffic.heard_share for each in outcomes]
     known = [share for share in shares if share is not None]
     return float(np.mean(known)) if known else None
-
-
-def _name(group: Group) -> tuple[str, str, str]:
-    return group.task, group.variant, group.contender

@@ -8,6 +8,7 @@ from pathlib import Path
 from broker.counting import counted
 from broker.errors import UserError
 from scenarios.document.scenario import Scenario
+from scenarios.reports.made import Made
 from scenarios.reports.references import References, references
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.folder import Folder
@@ -18,9 +19,10 @@ from scenarios.running.batch.provenance import PROVENANCE, provenance, versions
 from scenarios.running.batch.runner import document
 from scenarios.studies.bill import Layouts, bill, of_the_same_variant
 from scenarios.studies.findings import StudyFindings
+from scenarios.studies.numbers import numbers
+from scenarios.studies.page import page
 from scenarios.studies.share_arrays import SharedArray, share_layout, undisturbed
 from scenarios.studies.study import Study
-from scenarios.studies.tables import Made, StudyReport, numbers, page
 
 
 def done_so_far(folder: Folder, study: Study, cells: Sequence[Cell]) -> tuple[Study, list[Cell]]:
@@ -68,14 +70,14 @@ def write_study(folder: Folder, study: Study, cells: Sequence[Cell], jobs: int |
         cell = next(cell for cell in cells if cell.group.task == task.key)
         documents[task.label] = document(cell)
     billed = bill(findings, layouts(folder, cells), of_the_same_variant(findings))
-    report = StudyReport(findings, billed, documents, Made(command, versions()))
-    from scenarios.studies.figures import draw_study  # noqa: PLC0415 - matplotlib takes half a second
+    made = Made(command, versions())
+    from scenarios.studies.picture import draw_study  # noqa: PLC0415 - matplotlib takes half a second
 
     return folder.write(
         {
             f"{study.name}.png": draw_study(findings),
-            f"{study.name}.md": page(report).encode(),
-            f"{study.name}.json": numbers(report).encode(),
+            f"{study.name}.md": page(findings, billed, documents, made).encode(),
+            f"{study.name}.json": numbers(findings, billed, made).encode(),
             PROVENANCE: provenance(folder, cells, jobs).encode(),
         }
     )

@@ -36,6 +36,16 @@ class StudyFindings:
         counts = [len(found) for found in self.outcomes.values()]
         return min(counts), max(counts)
 
+    @property
+    def seeds(self) -> list[list[int]]:
+        """Of each group."""
+        return [[each.cell.seed for each in outcomes] for outcomes in self.outcomes.values()]
+
+    def curves(self, group: Group) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Episodes played (points,), and the team return of each run by then (runs, points)."""
+        outcomes = self.outcomes[group]
+        return outcomes[0].played, np.array([each.curve for each in outcomes])
+
     def finals(self, group: Group) -> list[float]:
         """Final team return of each run."""
         return [each.last for each in self.outcomes[group]]
@@ -58,11 +68,11 @@ class StudyFindings:
 
     def final(self, group: Group) -> Estimate:
         """Final team return of a group."""
-        return estimate(self.finals(group), "final", *_name(group))
+        return estimate(self.finals(group), "final", *group.names)
 
     def final_normalized(self, group: Group) -> Estimate:
         """Normalized final team return of a group."""
-        return estimate(self.normalized(group), "final", *_name(group))
+        return estimate(self.normalized(group), "final", *group.names)
 
     def decide(self, claim: Claim) -> tuple[Decided, ...]:
         """Every comparison of a claim with its outcome."""
@@ -79,7 +89,7 @@ class StudyFindings:
         after = self.normalized(group, any_number=comparison.any_number)
         before = self.normalized(other, start=comparison.from_start, any_number=comparison.any_number)
         apart = paired if group == other else difference  # start and end of a group are of the same runs
-        return apart(after, before, "difference", *_name(group), *_name(other))
+        return apart(after, before, "difference", *group.names, *other.names)
 
     def _map_estimate(self, comparison: MapComparison) -> Estimate | None:
         if any(group not in self.outcomes for row in comparison.rows for group in row):
@@ -103,7 +113,3 @@ def along_rows(finals: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     spread: NDArray[np.float64] = finals.std(axis=1, ddof=1).mean(axis=0)
     return spread
-
-
-def _name(group: Group) -> tuple[str, str, str]:
-    return group.task, group.variant, group.contender

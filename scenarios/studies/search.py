@@ -18,6 +18,8 @@ from broker.errors import UserError
 from broker.text_files import read_text
 from scenarios.document.loading import MOST_BYTES, load_scenario, parse_settings
 from scenarios.document.text.toml_text import parse_toml
+from scenarios.reports.made import Made
+from scenarios.reports.markdown import markdown_table
 from scenarios.running.batch.cell import Cell, Group, Settings
 from scenarios.running.batch.folder import Folder
 from scenarios.running.batch.keeping import given_document
@@ -28,7 +30,6 @@ from scenarios.studies.cells import contender_settings, refuse_overrides
 from scenarios.studies.names import check_algorithms, check_tasks
 from scenarios.studies.sizes import SEARCH_RUNGS, quick_episodes
 from scenarios.studies.study import CONTENDERS, SEARCHED, Choice, StudyTask
-from scenarios.studies.tables import markdown_table
 from scenarios.studies.tasks import EXCHANGE, EXCHANGE_NEAR, NAVIGATION, PREDATION, PREDATION_6
 
 TASKS = (EXCHANGE, EXCHANGE_NEAR, NAVIGATION, *PREDATION)
@@ -169,7 +170,7 @@ def write_search(folder: Folder, tried: Sequence[Tried], cells: Sequence[Cell], 
     """
     return folder.write(
         {
-            "search.md": _page(tried, command).encode(),
+            "search.md": _page(tried, Made(command, versions())).encode(),
             TUNED: _tuned(tried).encode(),
             "search.json": f"{json.dumps([_numbers(each) for each in tried], indent=1)}\n".encode(),
             PROVENANCE: provenance(folder, cells, jobs).encode(),
@@ -269,7 +270,7 @@ _NEXT = """\
 `tuned.toml` holds the best settings: `foretell study fig1 --quick --tuned tuned.toml`. All numbers: `search.json`."""
 
 
-def _page(tried: Sequence[Tried], command: str) -> str:
+def _page(tried: Sequence[Tried], made: Made) -> str:
     paths = list(dict.fromkeys(path for each in tried for path, _ in each.candidate.settings))
     best_rows, budget_rows = [], []
     for contest, own, best in _by_contest(tried):
@@ -301,8 +302,8 @@ def _page(tried: Sequence[Tried], command: str) -> str:
             ("task", "algorithm", "candidates per rung", "episodes played", "environment steps"), budget_rows
         ),
         "## How it was made",
-        f"```\n{command}\n```",
-        f"{_NEXT} Versions: {', '.join(f'{name} {version}' for name, version in versions().items())}.",
+        made.command_told,
+        f"{_NEXT} {made.versions_told}",
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -157,10 +157,9 @@ class Study:
         about: What is asked, a few sentences in Markdown.
         conditions: What is compared, in the order of the figure.
         claims: What the paper says about them, or what we ask.
-        arrangement: finals: curves above normalized final returns. grid: tasks by variants. overlay: variants are lines
-            in one panel a task. points: normalized final returns, a panel a task. strength: final return and heard
-            share against the variants' strength. map: normalized final returns over the variants' places, a panel a
-            task.
+        arrangement: finals: curves above normalized final returns. grid: tasks by variants. points: normalized final
+            returns, a panel a task. strength: final return and heard share against the variants' strength. map:
+            normalized final returns over the variants' places, a panel a task. own: as whoever asks draws it.
         seeds: Seeds of every group; some may have fewer.
         strength_label: Below the axis, where there is a strength.
         map_labels: At the horizontal and the vertical axis, where there are places.
@@ -175,7 +174,7 @@ class Study:
     about: str
     conditions: tuple[StudyCondition, ...]
     claims: tuple[Claim, ...]
-    arrangement: Literal["finals", "grid", "overlay", "points", "strength", "map"]
+    arrangement: Literal["finals", "grid", "points", "strength", "map", "own"]
     seeds: tuple[int, ...]
     strength_label: str = ""
     map_labels: tuple[str, str] = ("", "")

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from scenarios.reports.made import Made
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.folder import Folder
 from scenarios.running.batch.keeping import given_document
 from scenarios.running.batch.provenance import PROVENANCE, provenance, versions
 from scenarios.studies.bill import bill, of_the_same_settings
 from scenarios.studies.conduct import gather, layouts
-from scenarios.studies.tables import Made
-from scenarios.sweeps.page import SweepReport, numbers, page
+from scenarios.sweeps.numbers import numbers
+from scenarios.sweeps.page import page
 from scenarios.sweeps.sweep import Sweep
 
 
@@ -34,15 +35,14 @@ def write_sweep(folder: Folder, sweep: Sweep, jobs: int | None, command: str) ->
     findings = gather(folder, sweep.study, sweep.told)
     baselines = of_the_same_settings(_conditions(folder, sweep.cells))
     billed = bill(findings, layouts(folder, sweep.cells), baselines)
-    report = SweepReport(sweep, findings, billed, Made(command, versions()))
-    name = sweep.study.name
-    from scenarios.sweeps.figures import draw_sweep  # noqa: PLC0415 - matplotlib takes half a second
+    made, name = Made(command, versions()), sweep.study.name
+    from scenarios.sweeps.picture import draw_sweep  # noqa: PLC0415 - matplotlib takes half a second
 
     return folder.write(
         {
             f"{name}.png": draw_sweep(sweep, findings),
-            f"{name}.md": page(report).encode(),
-            f"{name}.json": numbers(report).encode(),
+            f"{name}.md": page(sweep, findings, billed, made).encode(),
+            f"{name}.json": numbers(sweep, findings, billed, made).encode(),
             PROVENANCE: provenance(folder, sweep.cells, jobs).encode(),
         }
     )

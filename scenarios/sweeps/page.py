@@ -1,32 +1,19 @@
-"""The page and the numbers of a sweep, as Markdown and JSON. Pure: no I/O, no clock."""
+"""The page of a sweep, as Markdown. Pure: no I/O, no clock."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 from broker.counting import counted
-from scenarios.reports.statistics import Estimate, difference
+from scenarios.reports.made import Made
+from scenarios.reports.markdown import interval, markdown_table
+from scenarios.reports.seeds_told import seeds_told, which_seeds
 from scenarios.running.batch.cell import Group
-from scenarios.running.batch.outcome import START
-from scenarios.studies.bill import BillLine
+from scenarios.running.batch.outcome import RETURNS, START
+from scenarios.studies.bill import BillLine, bill_table
 from scenarios.studies.findings import StudyFindings
-from scenarios.studies.tables import (
-    RETURNS,
-    Made,
-    about_intervals,
-    bill_numbers,
-    bill_table,
-    estimate_numbers,
-    group_numbers,
-    interval,
-    markdown_table,
-    reference_numbers,
-    seeds_told,
-)
+from scenarios.sweeps.numbers import compared
 from scenarios.sweeps.sweep import Sweep
 
 _COMPARED = """\
@@ -37,73 +24,34 @@ _NO_BASELINE = "Nothing is compared where no run of the baseline is done"
 _NORMALIZED = "Normalized (ours), R the team return:"
 _ALONE = "whose settings differ in the algorithm alone, if such was run"
 _BARE = "Nothing is normalized: no scenario here has reference returns that are known and the same in all its runs."
+_SETTINGS = "Every setting of each run: `documents/`."
 
-_ELSEWHERE = "Hours and machine: `provenance.json`. Every setting of each run: `documents/`."
 
+def page(sweep: Sweep, findings: StudyFindings, billed: Sequence[BillLine], made: Made) -> str:
+    """The sweep as a Markdown page.
 
-@dataclass(frozen=True)
-class SweepReport:
-    """All that a sweep's page shows.
-
-    Attributes:
+    Args:
         sweep: What was asked.
         findings: Its outcomes.
-        bill: The communication bill.
+        billed: The communication bill.
         made: How.
     """
-
-    sweep: Sweep
-    findings: StudyFindings
-    bill: tuple[BillLine, ...]
-    made: Made
-
-
-def page(report: SweepReport) -> str:
-    """The sweep as a Markdown page."""
-    sweep, study = report.sweep, report.sweep.study
-    versions = ", ".join(f"{name} {version}" for name, version in report.made.versions.items())
+    study = sweep.study
     parts = [
         f"# {study.title}",
         *filter(None, [study.about.strip()]),
         f"![{study.title}]({study.name}.png)",
-        _what_ran(report),
+        _what_ran(sweep, findings),
         "## Final returns",
-        _finals(report),
+        _finals(sweep, findings),
         "## The communication bill",
-        bill_table(report.bill, lambda group: _told(sweep, group), _ALONE),
+        bill_table(billed, lambda group: _told(sweep, group), _ALONE),
         "## The document",
         _fenced(sweep.text, "toml"),
         "## How it was made",
-        f"```\n{report.made.command}\n```",
-        f"Versions: {versions}. {_ELSEWHERE} All numbers: `{study.name}.json`.",
+        made.told("Hours and machine: `provenance.json`.", _SETTINGS, f"All numbers: `{study.name}.json`."),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def numbers(report: SweepReport) -> str:
-    """Every number behind page and figure, as JSON."""
-    sweep, findings = report.sweep, report.findings
-    document = {
-        "sweep": sweep.study.name,
-        "title": sweep.study.title,
-        "command": report.made.command,
-        "versions": dict(report.made.versions),
-        **({"so_far": sweep.study.so_far} if sweep.study.so_far else {}),
-        "references": reference_numbers(findings),
-        "groups": list(_groups(report)),
-        "bill": [bill_numbers(line) for line in report.bill],
-    }
-    return json.dumps(document, indent=1) + "\n"
-
-
-def compared(sweep: Sweep, findings: StudyFindings, group: Group) -> Estimate | None:
-    """Final team return of a group minus that of the baseline of its scenario; None for the baseline itself."""
-    [task] = [each for each in sweep.study.tasks if each.key == group.task]
-    baseline = sweep.baseline(task)
-    if baseline is None or baseline == group:
-        return None
-    names = (group.task, group.variant, group.contender, baseline.task, baseline.variant, baseline.contender)
-    return difference(findings.finals(group), findings.finals(baseline), "difference", *names)
 
 
 def _told(sweep: Sweep, group: Group) -> str:
@@ -113,19 +61,19 @@ def _told(sweep: Sweep, group: Group) -> str:
     return label if len(sweep.study.tasks) == 1 else f"{label} ({scenario})"
 
 
-def _what_ran(report: SweepReport) -> str:
-    study = report.sweep.study
+def _what_ran(sweep: Sweep, findings: StudyFindings) -> str:
+    study = sweep.study
     ran = (
-        f"{counted(len(report.sweep.cells), 'run')} of `foretell simulate`: {counted(len(study.tasks), 'scenario')}, "
-        f"{counted(len(report.sweep.labels), 'group')} of runs that differ in the seed alone, "
-        f"{seeds_told(report.findings)}."
+        f"{counted(len(sweep.cells), 'run')} of `foretell simulate`: {counted(len(study.tasks), 'scenario')}, "
+        f"{counted(len(sweep.labels), 'group')} of runs that differ in the seed alone, "
+        f"{which_seeds(findings.seeds)}."
     )
     so_far = [f"**{study.so_far}**"] if study.so_far else []
-    return "\n\n".join((ran, *so_far, RETURNS, about_intervals(*report.findings.runs)))
+    return "\n\n".join((ran, *so_far, RETURNS, seeds_told(*findings.runs).intervals))
 
 
-def _finals(report: SweepReport) -> str:
-    sweep, findings, study = report.sweep, report.findings, report.sweep.study
+def _finals(sweep: Sweep, findings: StudyFindings) -> str:
+    study = sweep.study
     several, known = len(study.tasks) > 1, bool(findings.references)
     several_lines = len(sweep.labels) > len(study.tasks)
     least, most = findings.runs
@@ -169,20 +117,6 @@ def _finals(report: SweepReport) -> str:
     said = [compares] if several_lines else []
     said += [f"{_NORMALIZED}\n\n" + "\n".join(formulas)] if formulas else [_BARE]
     return "\n\n".join((markdown_table(head, rows), *said))
-
-
-def _groups(report: SweepReport) -> Iterator[dict[str, Any]]:
-    sweep, findings = report.sweep, report.findings
-    for condition, group in sweep.study.groups():
-        apart, baseline = compared(sweep, findings, group), sweep.baseline(condition.task)
-        yield {
-            "label": sweep.labels[group],
-            "scenario": condition.task.scenario,
-            "settings": dict(condition.variant.settings),
-            "baseline": None if baseline is None else sweep.labels[baseline],
-            "minus_baseline": None if apart is None else estimate_numbers(apart),
-            **group_numbers(findings, group),
-        }
 
 
 def _fenced(text: str, language: str) -> str:

@@ -67,7 +67,7 @@ def sweep_of(file: Path, text: str) -> Sweep:
     )
     stem = file.name.removesuffix(_ENDING)
     name, title = keys_of([stem])[stem], document.title or stem
-    study = Study(name, title, document.about, conditions, (), "overlay", document.seeds)
+    study = Study(name, title, document.about, conditions, (), "own", document.seeds)
     cells = tuple(
         Cell(group, seed, paths[group.task], (("algorithm.name", group.contender), *condition.variant.settings))
         for seed in document.seeds

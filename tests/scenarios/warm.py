@@ -50,7 +50,7 @@ _IMPORTED = (
     *("agent_node.node", "env_service.service", "scenarios.commands.terminal", "scenarios.results.proof"),
     *("broker.servers.forwarder", "broker.servers.mqtt_server", "broker.security.curve", "broker.security.mqtt_access"),
     *("scenarios.running.simulated.profile", "scenarios.telemetry.writer"),
-    *("scenarios.studies.figures", "scenarios.play.picture"),
+    *("scenarios.studies.picture", "scenarios.play.picture"),
     *("scipy.special", "scipy.stats"),  # for the proof of every run with faults, and for intervals
     _COMMAND,
 )

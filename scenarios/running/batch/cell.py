@@ -23,6 +23,11 @@ class Group:
     variant: str
     contender: str
 
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """All three, as files have them and random streams of intervals are called."""
+        return self.task, self.variant, self.contender
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -43,7 +48,7 @@ class Cell:
     @property
     def id(self) -> str:
         """Names the cell's folder; readable, and the same as long as the study asks for the same cell."""
-        parts = (self.group.task, self.group.variant, self.group.contender, f"seed{self.seed}")
+        parts = (*self.group.names, f"seed{self.seed}")
         return "--".join(_slug(part) for part in parts if part)
 
     @property

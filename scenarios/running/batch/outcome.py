@@ -13,6 +13,11 @@ from scenarios.running.batch.cell import Cell
 _POINTS = 100
 START = 2
 """Training episodes that are the start: no more, as what learns fast is done within the first tenth."""
+RETURNS = f"""\
+Returns are team returns: the undiscounted return of an episode summed over all agents, mean over parallel copies,
+of the policies as they act in training. *Final* is the mean over the last tenth of the training episodes, *start*
+over the first {START} of them, parallel copies included."""
+"""What `first` and `last` of an outcome are, for pages."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ _DIGITS = 4
 """Significant digits of slacks and shares; the tables of a case are exact."""
 
 
-def document(findings: TheoryFindings) -> str:
+def numbers(findings: TheoryFindings) -> str:
     """The whole file. Infinite numbers are null.
 
     In full: every case that violates a theorem, the smallest that violates each other claim, and the worked cases; any

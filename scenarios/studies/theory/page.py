@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from broker.counting import counted
+from scenarios.reports.markdown import markdown_table
 from scenarios.studies.theory.bounds import (
     CLAIMS,
     TOLERANCE,
@@ -249,5 +250,4 @@ def _number(value: float | None, digits: int = 3) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines) + "\n"
+    return f"{markdown_table(head, rows)}\n"

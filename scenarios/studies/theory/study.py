@@ -13,7 +13,7 @@ from broker.text_files import read_text
 from scenarios.studies.theory.bounds import CLAIMS
 from scenarios.studies.theory.cases import draw_case
 from scenarios.studies.theory.findings import TheoryFindings, check
-from scenarios.studies.theory.numbers import document
+from scenarios.studies.theory.numbers import numbers
 from scenarios.studies.theory.page import page
 from scenarios.studies.theory.picture import draw_slacks
 
@@ -43,7 +43,7 @@ def run_theory(instances: int, seed: int, out: Path, show: ShowCount) -> TheoryF
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, content in (
-            (_NUMBERS, document(findings).encode()),  # first: it says whose the others are
+            (_NUMBERS, numbers(findings).encode()),  # first: it says whose the others are
             ("theory.md", page(findings).encode()),
             ("theory.png", draw_slacks(findings)),
         ):

@@ -19,6 +19,7 @@ from broker.errors import UserError
 from env_service.config import ExchangeTaskConfig, NavigationConfig, PredationConfig, SimpleSpreadConfig
 from scenarios.commands.experiments.study import PAGES, make_study
 from scenarios.document.loading import load_scenario, parse_settings
+from scenarios.reports.made import Made
 from scenarios.reports.references import references
 from scenarios.reports.statistics import Estimate
 from scenarios.results.run_result import EdgeTraffic
@@ -39,9 +40,11 @@ from scenarios.studies.claims import (
     conclude,
     decide,
 )
-from scenarios.studies.figures import draw_study
 from scenarios.studies.findings import StudyFindings, along_rows
+from scenarios.studies.numbers import numbers
 from scenarios.studies.origins import settings
+from scenarios.studies.page import page
+from scenarios.studies.picture import draw_study
 from scenarios.studies.search import FIRST_SEED, contests, count_cells, count_games
 from scenarios.studies.share_arrays import SharedArray, share_layout
 from scenarios.studies.sizes import QUICK_EPISODES, QUICK_FRACTION, SEARCH_RUNGS, quick_episodes
@@ -62,7 +65,6 @@ from scenarios.studies.study import (
     VS,
     Choice,
 )
-from scenarios.studies.tables import Made, StudyReport, about_intervals, numbers, page
 
 FULL, QUICK = Choice(quick=False), Choice(quick=True)
 NAMES = sorted(PAGES)
@@ -532,10 +534,10 @@ def test_the_map_s_figure_and_page_show_every_cell(monkeypatch, tmp_path):
     cells = [f"{findings.final_normalized(group).value:.2f}" for _, group in findings.study.groups()]
     assert sorted(drawn) == sorted(cells)
     assert len(cells) == 20
-    text = page(made_page(findings))
+    text = made_page(findings)
     assert "| Exc. N=3 | rho = 0.3, rho' = 0.25 rho | anticipation-sharing |" in text
     assert "deviation along rho' / rho minus along rho (Exc. N=3) | above |" in text
-    claims = json.loads(numbers(made_page(findings)))["claims"]
+    claims = json.loads(made_numbers(findings))["claims"]
     assert len(claims[-1]["comparisons"][0]["map"]) == 4
 
 
@@ -567,9 +569,9 @@ def test_the_gain_of_every_strength_of_a_fault_is_over_those_that_ran_without_an
     findings = faulty("latency", {("delay0", AS), ("delay0", ALONE), ("delay1", AS)})
     lines = bill(findings, dict.fromkeys(findings.outcomes, ()), of_the_same_variant(findings))
     assert [line.gain.value for line in lines] == [-1, 1]
-    text = " ".join(page(made_page(findings)).split())
+    text = " ".join(made_page(findings).split())
     assert "independent learning on the same task (it ran with delay 0 alone, as no variant touches it), which" in text
-    same = " ".join(page(made_page(made_findings({AS: (1.0,)}))).split())
+    same = " ".join(made_page(made_findings({AS: (1.0,)})).split())
     assert "independent learning in the same condition, which sends nothing." in same
 
 
@@ -579,16 +581,23 @@ def test_a_study_without_a_quiet_variant_gains_over_the_same_variant_or_nothing(
     assert [(line.group.variant, line.gain is None) for line in lines] == [("short", True), ("long", False)]
 
 
+MADE = Made("foretell study fig1", {"x": "1"})
+
+
+def billed(findings):
+    return bill(findings, dict.fromkeys(findings.outcomes, ()), of_the_same_variant(findings))
+
+
 def made_page(findings):
-    lines = bill(findings, dict.fromkeys(findings.outcomes, ()), of_the_same_variant(findings))
-    return StudyReport(
-        findings, lines, {"Exc. N=3": load_scenario("exchange-quick")}, Made("foretell study fig1", {"x": "1"})
-    )
+    return page(findings, billed(findings), {"Exc. N=3": load_scenario("exchange-quick")}, MADE)
+
+
+def made_numbers(findings):
+    return numbers(findings, billed(findings), MADE)
 
 
 def test_the_page_decides_claims_says_what_was_not_run_and_never_says_significant():
-    report = made_page(made_findings({AS: (10.0, 11.0, 12.0), ALONE: (1.0, 1.0, 1.0)}))
-    text = page(report)
+    text = made_page(made_findings({AS: (10.0, 11.0, 12.0), ALONE: (1.0, 1.0, 1.0)}))
     claim = "AS ends above learning alone on every task (ours)"
     assert f"| 4 | {claim} | of 6 comparisons: 1 holds, 5 not run | **undecided** |" in text
     [number] = [line for line in text.splitlines() if "| 2 | PS converges more slowly" in line]
@@ -624,7 +633,7 @@ def test_one_seed_is_promised_no_interval_and_one_of_a_thing_is_not_called_sever
     monkeypatch.setattr(Figure, "text", lambda *words, **how: (written.append(words[3]), write(*words, **how))[1])
     findings = made_findings({AS: (10.0,)})
     draw_study(findings)
-    text = page(made_page(findings))
+    text = made_page(findings)
     assert "1 run of `foretell simulate`: 1 task, 1 variant, 1 algorithm (anticipation-sharing), 1 seed (1)." in text
     assert "run more with `--seeds`" in text
     for shown in (text, *written):
@@ -637,10 +646,10 @@ def test_groups_of_one_seed_each_have_no_two_seeds_together():
     findings = made_findings({AS: (10.0, 11.0), ALONE: (1.0, 2.0)})
     as_group, alone = findings.outcomes
     apart = {as_group: findings.outcomes[as_group][:1], alone: findings.outcomes[alone][1:]}
-    text = page(made_page(replace(findings, outcomes=apart)))
+    text = made_page(replace(findings, outcomes=apart))
     assert "(anticipation-sharing, independent), 1 seed a group, not the same in all (1, 2)." in text
     assert "With one seed" in text
-    assert "(anticipation-sharing, independent), 2 seeds (1, 2)." in page(made_page(findings))
+    assert "(anticipation-sharing, independent), 2 seeds (1, 2)." in made_page(findings)
 
 
 @pytest.mark.parametrize(
@@ -654,7 +663,7 @@ def test_groups_of_one_seed_each_have_no_two_seeds_together():
 def test_each_comparison_is_shown_with_the_digits_that_its_verdict_takes(ahead, shown):
     """Above by less than a hundredth is above, and nobody shall read 0.00 and wonder."""
     findings = made_findings({AS: (10 + ahead,) * 3, ALONE: (10.0,) * 3})
-    text = page(made_page(findings))
+    text = made_page(findings)
     [row] = [line for line in text.splitlines() if line.startswith("| 4 | AS (Exc. N=3) minus ")]
     verdict = "holds" if ahead else "undecided"
     assert row.endswith(f"| above | {shown} | {verdict} |")
@@ -721,8 +730,7 @@ def test_a_study_of_which_a_part_is_done_is_shown_as_far_as_it_is(name, monkeypa
     study, findings = half_a_study(name)
     draw_study(findings)
     documents = {task.label: load_scenario(task.quick) for task in findings.study.tasks}
-    lines = bill(findings, dict.fromkeys(findings.outcomes, ()), of_the_same_variant(findings))
-    text = page(StudyReport(findings, lines, documents, Made("foretell study --so-far", {})))
+    text = page(findings, billed(findings), documents, Made("foretell study --so-far", {}))
     assert f"**{findings.study.so_far}**" in text
     assert any(" ".join(shown.split()).startswith(findings.study.so_far) for shown in written)
     assert "1 to 3 seeds, as the table of final returns says." in text
@@ -746,24 +754,8 @@ def test_a_map_is_decided_by_the_seeds_that_all_its_cells_have():
 
 def test_page_and_numbers_are_the_same_every_time():
     finals = {AS: (10.0, 11.0, 12.0), ALONE: (1.0, 3.0, 1.0)}
-    one, two = made_page(made_findings(finals)), made_page(made_findings(finals))
-    assert page(one) == page(two)
-    assert numbers(one) == numbers(two)
-
-
-@pytest.mark.parametrize(
-    ("least", "most", "said", "unsaid"),
-    [
-        (3, 3, "range of the runs", "bootstrap"),
-        (2, 3, "different numbers of runs", "bootstrap"),
-        (3, 5, "Welch's t interval", "range of the runs"),
-        (4, 5, "bootstrap intervals", "Welch"),
-        (5, 5, "bootstrap intervals", "Welch"),
-    ],
-)
-def test_a_page_tells_which_intervals_so_many_seeds_have(least, most, said, unsaid):
-    assert said in about_intervals(least, most)
-    assert unsaid not in about_intervals(least, most)
+    assert made_page(made_findings(finals)) == made_page(made_findings(finals))
+    assert made_numbers(made_findings(finals)) == made_numbers(made_findings(finals))
 
 
 @pytest.mark.parametrize(("engaged", "normalized"), [(0.0, 0.0), (1.0, 1.0)])

@@ -20,7 +20,7 @@ from scenarios.studies.theory.bounds import CLAIMS, Bound, BoundKind, Instance, 
 from scenarios.studies.theory.cases import RECIPES, SHAPES, Shape, draw_case, random_mmdp, recipe_of, search, shape_of
 from scenarios.studies.theory.findings import TheoryFindings, check, tally
 from scenarios.studies.theory.mmdp import Mmdp, evaluate, joint, stationary, visitation
-from scenarios.studies.theory.numbers import document
+from scenarios.studies.theory.numbers import numbers
 from scenarios.studies.theory.page import page
 from scenarios.studies.theory.picture import draw_slacks
 from scenarios.studies.theory.study import run_theory
@@ -367,9 +367,9 @@ def test_a_violated_theorem_is_reported_with_tables_from_which_it_can_be_recompu
     findings = TheoryFindings(1, claims, tuple(check(index, draw_case(1, index), claims) for index in range(40)))
     assert findings.violations > 0
     assert "**Violated: Theorem 2" in page(findings)
-    numbers = json.loads(document(findings))["claims"]["theorem-2"]
-    assert len(numbers["counterexamples"]) == len(numbers["violated_by"]) == findings.violations
-    for shown in numbers["counterexamples"]:
+    found = json.loads(numbers(findings))["claims"]["theorem-2"]
+    assert len(found["counterexamples"]) == len(found["violated_by"]) == findings.violations
+    for shown in found["counterexamples"]:
         tables = {key: np.array(shown[key]) for key in ("old", "new", "anticipations")}
         mmdp = Mmdp(*(np.array(shown[key]) for key in ("transitions", "rewards", "start")), shown["discount"])
         again = wrong(terms(Instance(mmdp, **tables), Reading.VISITS))
@@ -379,30 +379,30 @@ def test_a_violated_theorem_is_reported_with_tables_from_which_it_can_be_recompu
 
 def test_infinite_slack_is_null_in_the_numbers(tmp_path: Path) -> None:
     findings = run(tmp_path, "out", instances=index_of("all deterministic") + 1)
-    numbers = json.loads(document(findings))
-    assert numbers["claims"]["theorem-1"]["slack"][-1] is None
-    assert numbers["claims"]["theorem-2"]["slack"][-1] > 0
+    found = json.loads(numbers(findings))
+    assert found["claims"]["theorem-1"]["slack"][-1] is None
+    assert found["claims"]["theorem-2"]["slack"][-1] > 0
 
 
 # the committed results
 
 
 def test_the_committed_study_has_a_thousand_instances_without_a_violation() -> None:
-    numbers = json.loads((RESULTS / "theory.json").read_text(encoding="utf-8"))
-    assert numbers["instances"] >= 1000
+    found = json.loads((RESULTS / "theory.json").read_text(encoding="utf-8"))
+    assert found["instances"] >= 1000
     for claim in SOUND:
-        assert numbers["claims"][claim.key]["violated_by"] == []
+        assert found["claims"][claim.key]["violated_by"] == []
     written = (RESULTS / "theory.md").read_text(encoding="utf-8")
     assert "None of the three theorems is violated" in written
-    assert str(numbers["instances"]) in written
+    assert str(found["instances"]) in written
 
 
 def test_the_committed_numbers_are_what_the_code_computes() -> None:
-    numbers = json.loads((RESULTS / "theory.json").read_text(encoding="utf-8"))
+    found = json.loads((RESULTS / "theory.json").read_text(encoding="utf-8"))
     for index in range(40, UNSEARCHED, 17):
         for claim in THEOREMS:
-            slack = claim.at(draw_case(numbers["seed"], index)).slack
-            shown = numbers["claims"][claim.key]["slack"][index]
+            slack = claim.at(draw_case(found["seed"], index)).slack
+            shown = found["claims"][claim.key]["slack"][index]
             assert (math.inf if shown is None else shown) == pytest.approx(slack, rel=1e-3)
 
 

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from broker.arithmetic.version import ARITHMETIC
+from scenarios.reports.made import Made
 from scenarios.reports.references import references
 from scenarios.results.run_result import EdgeTraffic
 from scenarios.running.batch.cell import Cell, Group
@@ -17,8 +18,8 @@ from scenarios.running.batch.outcome import RunOutcome
 from scenarios.running.batch.outcomes import KeptRun
 from scenarios.running.batch.runner import resolved
 from scenarios.studies.findings import StudyFindings
-from scenarios.studies.tables import Made
-from scenarios.sweeps.page import SweepReport
+from scenarios.sweeps.numbers import numbers
+from scenarios.sweeps.page import page
 from scenarios.sweeps.reading import sweep_of
 from scenarios.sweeps.sweep import Sweep
 
@@ -49,9 +50,17 @@ def findings(sweep: Sweep, final: Callable[[Cell], float]) -> StudyFindings:
     return StudyFindings(sweep.study, {group: tuple(runs) for group, runs in outcomes.items()}, known)
 
 
-def report(sweep: Sweep, found: StudyFindings) -> SweepReport:
+_MADE = Made("foretell sweep mine.toml", {"x": "1"})
+
+
+def page_of(sweep: Sweep, found: StudyFindings) -> str:
     """All of a page, but for the bill."""
-    return SweepReport(sweep, found, (), Made("foretell sweep mine.toml", {"x": "1"}))
+    return page(sweep, found, (), _MADE)
+
+
+def numbers_of(sweep: Sweep, found: StudyFindings) -> str:
+    """All numbers, but for the bill's."""
+    return numbers(sweep, found, (), _MADE)
 
 
 def keep(folder: Folder, cells: Iterable[Cell], final: Callable[[Cell], float]) -> None:

@@ -8,11 +8,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from sweep_cases import findings, made, report
+from sweep_cases import findings, made, numbers_of, page_of
 
 from scenarios.reports.statistics import difference
-from scenarios.sweeps.figures import draw_sweep, sweep_figure
-from scenarios.sweeps.page import numbers, page
+from scenarios.sweeps.picture import draw_sweep, sweep_figure
 
 THREE = """
 [[variants]]
@@ -45,7 +44,7 @@ def three(baseline=""):
 
 
 def test_the_page_sets_every_group_beside_the_baseline_of_its_scenario():
-    found = rows(page(report(*three())), "Final returns")
+    found = rows(page_of(*three()), "Final returns")
     assert [(row[0], row[1], row[4], row[6]) for row in found] == [
         (scenario, label, final, apart)
         for scenario in ("exchange-quick", "Navi")
@@ -59,10 +58,10 @@ def test_the_page_sets_every_group_beside_the_baseline_of_its_scenario():
 
 def test_the_baseline_is_the_line_that_the_document_names():
     sweep, found = three('baseline = "many"\n')
-    assert [row[6].split(" ")[0] for row in rows(page(report(sweep, found)), "Final returns")[:3]] == [
+    assert [row[6].split(" ")[0] for row in rows(page_of(sweep, found), "Final returns")[:3]] == [
         *("-5.00", "-8.00", "the")
     ]
-    [first, *_] = json.loads(numbers(report(sweep, found)))["groups"]
+    [first, *_] = json.loads(numbers_of(sweep, found))["groups"]
     by_hand = difference([5.0, 6.0, 7.0], [10.0, 11.0, 12.0], *names("plain"), *names("many")[1:])
     assert first["minus_baseline"] == {"value": by_hand.value, "low": by_hand.low, "high": by_hand.high}
     assert first["baseline"] == "many"
@@ -74,23 +73,24 @@ def names(variant):
 
 def test_returns_are_normalized_where_references_are_known_and_nowhere_else():
     sweep = made('scenarios = ["exchange-quick", "simple-spread-mpe2-quick"]\nseeds = [1, 2]\n')
-    text = page(report(sweep, findings(sweep, lambda cell: 14.94 if cell.group.task == "exchange-quick" else 3.0)))
+    text = page_of(sweep, findings(sweep, lambda cell: 14.94 if cell.group.task == "exchange-quick" else 3.0))
     assert [row[5] for row in rows(text, "Final returns")] == ["1.00 [1.00, 1.00]", ""]
     assert "- exchange-quick: (R - (-0.6))" in text
     assert "minus the baseline" not in text  # each scenario has one group
     alone = made('scenarios = ["simple-spread-mpe2-quick"]\nseeds = [1, 2]\n')
-    text = page(report(alone, findings(alone, lambda _: 3.0)))
+    text = page_of(alone, findings(alone, lambda _: 3.0))
     assert "Nothing is normalized" in text
-    assert json.loads(numbers(report(alone, findings(alone, lambda _: 3.0))))["groups"][0]["final_normalized"] is None
+    assert json.loads(numbers_of(alone, findings(alone, lambda _: 3.0)))["groups"][0]["final_normalized"] is None
 
 
 def test_page_and_numbers_hold_the_document_and_no_path_of_this_machine(tmp_path):
     text = '# ~~~~ a note\nscenarios = ["exchange-quick"]\nseeds = [1]\n'
     sweep = made(text, str(tmp_path / "mine.toml"))
-    shown = report(sweep, findings(sweep, lambda _: 1.0))
-    assert f"~~~~~toml\n{text.strip()}\n~~~~~\n" in page(shown)
-    assert "With one seed there is no interval" in page(shown)
-    for written in (page(shown), numbers(shown)):
+    found = findings(sweep, lambda _: 1.0)
+    shown = page_of(sweep, found)
+    assert f"~~~~~toml\n{text.strip()}\n~~~~~\n" in shown
+    assert "With one seed there is no interval" in shown
+    for written in (shown, numbers_of(sweep, found)):
         assert str(tmp_path) not in written
         assert "signific" not in written.lower()
 

@@ -10,30 +10,18 @@ import textwrap
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from itertools import accumulate
 
-import matplotlib as mpl
 import numpy as np
-
-mpl.use("Agg")
-
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from broker.counting import counted
+from scenarios.reports.panels import GREY, LETTER, DrawnLine, as_png, draw_curves, dress
+from scenarios.reports.seeds_told import seed_count, seeds_told
 from scenarios.reports.statistics import estimate
 from scenarios.running.batch.cell import Group
-from scenarios.studies.figures import (
-    GREY,
-    LETTER,
-    DrawnLine,
-    curves_and_finals,
-    draw_curves,
-    dress,
-)
 from scenarios.studies.findings import StudyFindings
-from scenarios.studies.study import StudyTask
+from scenarios.studies.study import ALONE, StudyTask
 from scenarios.sweeps.sweep import Sweep
 
 # Okabe and Ito's colors, which color-blind readers can tell apart, but for the yellow, which is lost on white.
@@ -82,11 +70,9 @@ def draw_sweep(sweep: Sweep, findings: StudyFindings) -> bytes:
         sweep: What was asked.
         findings: What came out.
     """
-    drawn = BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a label may be in any script
-        sweep_figure(sweep, findings).savefig(drawn, format="png", metadata={"Software": "Foretell"})
-    return drawn.getvalue()
+        return as_png(sweep_figure(sweep, findings))
 
 
 def sweep_figure(sweep: Sweep, findings: StudyFindings) -> Figure:
@@ -160,8 +146,11 @@ def _panels(
 
 def _scenario(above: Axes, below: Axes, findings: StudyFindings, task: StudyTask, groups: _Groups) -> None:
     """The two panels of a scenario."""
-    lines = [DrawnLine(row.label, row.color, group, row.style) for row, group in groups]
-    draw_curves(above, findings, task, lines, min(_SHADE, _SHADES / len(lines)))
+    lines = [
+        DrawnLine(row.label, row.color, row.style, group.names, *findings.curves(group), group.contender == ALONE)
+        for row, group in groups
+    ]
+    draw_curves(above, lines, findings.references.get(task.key), shade=min(_SHADE, _SHADES / len(lines)))
     above.set_title(_literal(_wrapped(task.label, _TITLE_LETTERS, 2)), fontsize=10)
     for row, group in groups:
         _final(below, findings, row, group)
@@ -170,7 +159,7 @@ def _scenario(above: Axes, below: Axes, findings: StudyFindings, task: StudyTask
 def _final(axes: Axes, findings: StudyFindings, row: _Row, group: Group) -> None:
     """Final returns of a group: IQM with interval, every run as a small dot, and the line that the curves have."""
     runs = findings.finals(group)
-    found = estimate(runs, "final", group.task, group.variant, group.contender)
+    found = estimate(runs, "final", *group.names)
     reach = 0.3 * row.height if len(runs) > 1 else 0.0
     spread = row.place + np.linspace(-reach, reach, len(runs))
     axes.plot(runs, spread, ".", color=row.color, alpha=0.5, markersize=5, markeredgewidth=0)
@@ -191,10 +180,9 @@ def _final(axes: Axes, findings: StudyFindings, row: _Row, group: Group) -> None
 
 
 def _foot(findings: StudyFindings) -> list[str]:
-    least, most = findings.runs
-    seeds = counted(most, "seed") if least == most else f"{least} to {counted(most, 'seed')}"
-    curves, finals = curves_and_finals(least, most)
-    return [*filter(None, [findings.study.so_far]), f"{seeds}. {curves} {finals} Dots are runs."]
+    told = seeds_told(*findings.runs)
+    said = f"{seed_count(*findings.runs)}. {told.curves} {told.finals} Dots are runs."
+    return [*filter(None, [findings.study.so_far]), said]
 
 
 def _wrapped(text: str, letters: int, most_lines: int) -> str:

@@ -5,20 +5,15 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-
-mpl.use("Agg")
-
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from broker.counting import counted
-from scenarios.reports.references import References
-from scenarios.reports.statistics import RESAMPLED, band, estimate, stratified
+from scenarios.reports.panels import GREY, LETTER, Dashes, DrawnLine, as_png, draw_curves, dress, reference_lines
+from scenarios.reports.seeds_told import SeedsTold, seed_count, seeds_told
+from scenarios.reports.statistics import RESAMPLED, estimate, stratified
 from scenarios.running.batch.cell import Group
 from scenarios.studies.findings import StudyFindings
 from scenarios.studies.study import (
@@ -53,67 +48,64 @@ _COLORS = {
     NAC: "#D55E00",
     ALONE: "#555555",
 }
-_SHADES = ("#56B4E9", "#0072B2", "#003b5c", "#D55E00", "#8c2d04", "#222222")
 _MARKERS = {AS: "o", AS_TWO: "P", AS_CALIBRATED: "X", VS: "s", VPS: "^", PS: "D", NAC: "<", ALONE: "v"}
-Dashes = str | tuple[int, tuple[float, ...]]
 _DASHES: dict[str, Dashes] = {
     AS_TWO: (0, (4, 1.5)),
     NAC: (0, (1, 1)),
 }  # a second way to tell lines apart; all others are solid
-GREY = "#777777"
 _COLUMNS = 4  # of panels; more tasks go on below, so that letters stay readable on a page
 _MAPS = 3  # the same of maps, which have figures in their cells
 _DARK = 0.5  # cells below are dark: their figures are white
-_CURVES = "Curves: mean and 95% bootstrap band over seeds."
-_FINALS = "Final: last tenth of training, interquartile mean and 95% bootstrap interval over seeds."
 _CELLS = "Final: last tenth of training, interquartile mean over seeds."
-_FEW_CURVES = "Curves: mean and range over seeds."
-_FEW_FINALS = "Final: last tenth of training, mean and range over seeds."
-_SOME_FEW = "Of up to three seeds it is the mean and the range."
 _TOGETHER = "All tasks: interquartile mean of all runs and 95% bootstrap interval, resampled within each task."
-_ONE_CURVE = "Curves: of this seed, without a band."
-_ONE_FINAL = "Final: last tenth of training, without an interval."
+_DOTS = "Dots are runs."
 _OURS = "Episodes, T, grids and normalization are ours; the paper gives none."
 _PANEL_WIDTH, _PANEL_HEIGHT, _LEAST_WIDTH, _HEAD = 2.6, 2.4, 6.4, 0.55  # inches; the head holds title and legend
-LETTER = 0.053  # inches that a letter of the foot is wide
 _NAME_LETTER, _NAME_ROOM = 0.06, 1.9  # inches: a letter of a name below a panel, and what all its names have
+_SHADE = 0.2  # how opaque a band is
 
 
 @dataclass(frozen=True)
-class DrawnLine:
-    """One line of a panel.
+class Arrangement:
+    """How the panels of a picture are arranged, and what its foot says of them.
+
+    Attributes:
+        draw: Makes the picture.
+        meaning: What its marks mean, sentences, where so many seeds show what they show.
+        pools_tasks: Whether more than two tasks have a panel for all of them together.
+        shows_formulas: Whether returns are normalized in it.
+    """
+
+    draw: Callable[[StudyFindings], Figure]
+    meaning: Callable[[SeedsTold], tuple[str, ...]]
+    pools_tasks: bool
+    shows_formulas: bool
+
+
+@dataclass(frozen=True)
+class _Line:
+    """What stands for a group.
 
     Attributes:
         label: In the legend.
-        color: Of line and band.
+        color: Of line, band and dots.
+        dashes: Of the line.
         group: Whose runs.
-        dashes: Of the line, as matplotlib has its style.
     """
 
     label: str
     color: str
+    dashes: Dashes
     group: Group
-    dashes: Dashes = "-"
 
 
 def draw_study(findings: StudyFindings) -> bytes:
-    """A study's figure as a PNG.
+    """A study's picture as a PNG.
 
     Args:
         findings: What came out.
     """
-    arrangements: dict[str, Callable[[StudyFindings], Figure]] = {
-        "finals": _finals,
-        "overlay": _finals,
-        "grid": _grid,
-        "points": _points_alone,
-        "strength": _strength,
-        "map": _map,
-    }
-    figure = arrangements[findings.study.arrangement](findings)
-    drawn = BytesIO()
-    figure.savefig(drawn, format="png", metadata={"Software": "Foretell"})
-    return drawn.getvalue()
+    return as_png(_ARRANGEMENTS[findings.study.arrangement].draw(findings))
 
 
 def _finals(findings: StudyFindings) -> Figure:
@@ -124,7 +116,7 @@ def _finals(findings: StudyFindings) -> Figure:
     figure, panels = _panels(findings, 2 * rows, columns)
     pairs = [(panels[2 * row, column], panels[2 * row + 1, column]) for row in range(rows) for column in range(columns)]
     for (curves, finals), (task, lines) in zip(pairs, tasks, strict=False):
-        draw_curves(curves, findings, task, lines)
+        _curves(curves, findings, task, lines)
         _points(finals, findings, [(line, [line.group]) for line in lines])
         curves.set_title(task.label, fontsize=10)
     for above in panels[::2, 0]:
@@ -140,10 +132,10 @@ def _finals(findings: StudyFindings) -> Figure:
 
 
 def _has_all_tasks(study: Study) -> bool:
-    return len(study.tasks) > 2 and study.arrangement == "finals"
+    return _ARRANGEMENTS[study.arrangement].pools_tasks and len(study.tasks) > 2
 
 
-def _of_all_tasks(axes: Axes, findings: StudyFindings, columns: Sequence[Sequence[DrawnLine]]) -> None:
+def _of_all_tasks(axes: Axes, findings: StudyFindings, columns: Sequence[Sequence[_Line]]) -> None:
     """Normalized final returns over the tasks together, of each line that all of them have."""
     groups = [{line.label: line.group for line in lines} for lines in columns]
     everywhere = [line for line in columns[0] if all(line.label in of_task for of_task in groups)]
@@ -175,7 +167,7 @@ def _grid(findings: StudyFindings) -> Figure:
             axes = panels[row, column]
             axes.axis("on")
             lines = [_of_contender(condition, name) for name in condition.contenders]
-            draw_curves(axes, findings, task, lines)
+            _curves(axes, findings, task, lines)
             axes.set_title(f"{task.label}, {condition.variant.label}", fontsize=10)
             if column:
                 axes.sharey(panels[row, 0])
@@ -192,7 +184,7 @@ def _strength(findings: StudyFindings) -> Figure:
         above, below = panels[:, column]
         for name in study.contenders:
             _against_strength(above, below, findings, task, name)
-        _reference_lines(above, findings.references[task.key])
+        reference_lines(above, findings.references[task.key])
         above.set_title(task.label, fontsize=10)
         below.set_ylim(-0.05, 1.05)
         below.set_xlabel(study.strength_label)
@@ -252,7 +244,7 @@ def _against_strength(above: Axes, below: Axes, findings: StudyFindings, task: S
     conditions = [each for each in findings.study.conditions if each.task == task and contender in each.contenders]
     color, marker = _COLORS[contender], _MARKERS[contender]
     groups = [Group(task.key, each.variant.key, contender) for each in conditions]
-    found = [estimate(findings.finals(group), "final", *_key(group)) for group in groups]
+    found = [estimate(findings.finals(group), "final", *group.names) for group in groups]
     strengths = [each.variant.strength or 0.0 for each in conditions]
     if contender == ALONE:  # nothing is shared, so no fault can touch it
         others = [each.variant.strength or 0.0 for each in findings.study.conditions if each.task == task]
@@ -279,49 +271,17 @@ def _against_strength(above: Axes, below: Axes, findings: StudyFindings, task: S
         below.plot(strengths, heard, color=color, marker=marker, markersize=4)
 
 
-def draw_curves(
-    axes: Axes, findings: StudyFindings, task: StudyTask, lines: Sequence[DrawnLine], shade: float = 0.2
-) -> None:
-    """Draw means over seeds, their bootstrap bands, and the task's reference lines.
-
-    Args:
-        axes: Where.
-        findings: What came out.
-        task: Whose.
-        lines: Of the panel.
-        shade: How opaque a band is, from 0 to 1.
-    """
+def _curves(axes: Axes, findings: StudyFindings, task: StudyTask, lines: Sequence[_Line]) -> None:
+    """Training curves; learning alone lies beneath, as what shares in vain learns just so, and would be hidden."""
+    drawn = []
     for line in lines:
-        outcomes = findings.outcomes[line.group]
-        played = outcomes[0].played / 1e3
-        mean, low, high = band(np.array([each.curve for each in outcomes]), "curve", *_key(line.group))
-        axes.fill_between(played, low, high, color=line.color, alpha=shade, linewidth=0)
-        # Learning alone lies beneath, wider: what shares in vain learns just so, and would be hidden.
-        width, alpha, order = (3.0, 0.45, 1.8) if line.group.contender == ALONE else (1.4, 1.0, 2.0)
-        style: dict[str, Any] = {"linewidth": width, "linestyle": line.dashes, "alpha": alpha, "zorder": order}
-        axes.plot(played, mean, color=line.color, label=line.label, **style)
-    if task.key in findings.references:
-        _reference_lines(axes, findings.references[task.key])
-    axes.set_xlabel("episodes (thousands, all copies)")
+        beneath = line.group.contender == ALONE
+        played, curves = findings.curves(line.group)
+        drawn.append(DrawnLine(line.label, line.color, line.dashes, line.group.names, played, curves, beneath))
+    draw_curves(axes, drawn, findings.references.get(task.key), shade=_SHADE)
 
 
-def _reference_lines(axes: Axes, references: References) -> None:
-    for line in references.lines:
-        axes.axhline(line.value, color=GREY, linestyle=":", linewidth=1)
-        axes.annotate(
-            line.label,
-            (1.0, line.value),
-            xycoords=("axes fraction", "data"),
-            xytext=(-2, 2),
-            textcoords="offset points",
-            ha="right",
-            fontsize=7,
-            color=GREY,
-            bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.7},
-        )
-
-
-def _points(axes: Axes, findings: StudyFindings, lines: Sequence[tuple[DrawnLine, list[Group]]]) -> None:
+def _points(axes: Axes, findings: StudyFindings, lines: Sequence[tuple[_Line, list[Group]]]) -> None:
     """Normalized final returns: IQM with interval, and every run as a small dot."""
     for position, (line, groups) in enumerate(lines):
         samples = findings.of_common_seeds(groups)
@@ -343,20 +303,14 @@ def _points(axes: Axes, findings: StudyFindings, lines: Sequence[tuple[DrawnLine
         axes.axhline(value, color=GREY, linestyle=":", linewidth=1)
 
 
-def _lines(findings: StudyFindings, task: StudyTask) -> list[DrawnLine]:
+def _lines(findings: StudyFindings, task: StudyTask) -> list[_Line]:
     conditions = [each for each in findings.study.conditions if each.task == task]
-    if findings.study.arrangement == "overlay":
-        return [
-            DrawnLine(each.variant.label, _SHADES[position % len(_SHADES)], Group(task.key, each.variant.key, name))
-            for position, each in enumerate(conditions)
-            for name in each.contenders
-        ]
     return [_of_contender(each, name) for each in conditions for name in each.contenders]
 
 
-def _of_contender(condition: StudyCondition, contender: str) -> DrawnLine:
+def _of_contender(condition: StudyCondition, contender: str) -> _Line:
     group = Group(condition.task.key, condition.variant.key, contender)
-    return DrawnLine(CONTENDERS[contender].label, _COLORS[contender], group, _DASHES.get(contender, "-"))
+    return _Line(CONTENDERS[contender].label, _COLORS[contender], _DASHES.get(contender, "-"), group)
 
 
 def _panels(findings: StudyFindings, rows: int, columns: int) -> tuple[Figure, np.ndarray]:
@@ -375,37 +329,14 @@ def _panels(findings: StudyFindings, rows: int, columns: int) -> tuple[Figure, n
     return figure, panels
 
 
-def dress(axes: Axes) -> None:
-    """Give a panel the look of all of them."""
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=8)
-    axes.xaxis.label.set_fontsize(8)
-    axes.yaxis.label.set_fontsize(9)
-
-
-def curves_and_finals(least: int, most: int) -> tuple[str, str]:
-    """What curves and final returns show, in words, where groups have at least and at most so many seeds."""
-    if most < 2:
-        return _ONE_CURVE, _ONE_FINAL
-    if most < RESAMPLED:
-        return _FEW_CURVES, _FEW_FINALS
-    return _CURVES, _FINALS if least >= RESAMPLED else f"{_FINALS} {_SOME_FEW}"
-
-
 def _foot(findings: StudyFindings, width: int) -> str:
-    study = findings.study
-    least, most = findings.runs
-    seeds = counted(most, "seed") if least == most else f"{least} to {counted(most, 'seed')}"
-    curves, finals = curves_and_finals(least, most)
-    meaning = {"grid": (curves,), "strength": (finals,), "map": (_CELLS,), "points": (finals, "Dots are runs.")}.get(
-        study.arrangement, (curves, finals, "Dots are runs.")
-    )
+    study, (least, most) = findings.study, findings.runs
+    arrangement = _ARRANGEMENTS[study.arrangement]
     lines = [study.so_far] if study.so_far else []
-    lines += [" ".join((f"{seeds}.", *meaning, _OURS))]
+    lines += [" ".join((f"{seed_count(least, most)}.", *arrangement.meaning(seeds_told(least, most)), _OURS))]
     if _has_all_tasks(study) and most > 1 and least < RESAMPLED:
         lines += [_TOGETHER]
-    if study.arrangement in ("finals", "overlay", "map", "points"):
+    if arrangement.shows_formulas:
         lines += [f"{task.label}: {findings.references[task.key].formula}" for task in study.tasks]
     return "\n".join(wrapped for line in lines for wrapped in textwrap.wrap(line, width))
 
@@ -430,5 +361,13 @@ def _legend(figure: Figure, panels: np.ndarray) -> None:
     )
 
 
-def _key(group: Group) -> tuple[str, str, str]:
-    return group.task, group.variant, group.contender
+_ARRANGEMENTS: dict[str, Arrangement] = {
+    "finals": Arrangement(
+        _finals, lambda told: (told.curves, told.finals, _DOTS), pools_tasks=True, shows_formulas=True
+    ),
+    "grid": Arrangement(_grid, lambda told: (told.curves,), pools_tasks=False, shows_formulas=False),
+    "points": Arrangement(_points_alone, lambda told: (told.finals, _DOTS), pools_tasks=False, shows_formulas=True),
+    "strength": Arrangement(_strength, lambda told: (told.finals,), pools_tasks=False, shows_formulas=False),
+    "map": Arrangement(_map, lambda _: (_CELLS,), pools_tasks=False, shows_formulas=True),
+}
+"""By the names that a study has for them."""
