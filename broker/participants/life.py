@@ -124,7 +124,7 @@ FIRST_LIFE = ParticipantLife()
 
 
 def is_due(life: LifeConfig, ended: int, episodes: int) -> bool:
-    """Whether every participant writes a checkpoint, from which all can go on, once so many of `episodes` have ended."""
+    """Whether every participant writes a checkpoint, from which all can go on, once so many episodes have ended."""
     return ended % life.checkpoint_every == 0 or ended == episodes
 
 

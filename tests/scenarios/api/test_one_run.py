@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scenarios.api.one_run import RunEnd, Onlooker, play_to_the_end
+from scenarios.api.one_run import Onlooker, RunEnd, play_to_the_end
 from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
 from scenarios.results.evaluation import waiting
