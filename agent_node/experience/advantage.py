@@ -6,11 +6,12 @@ import numpy as np
 
 from broker.arithmetic.chosen import kernels
 
-_OVERFLOW = np.errstate(over="ignore", invalid="ignore")
-"""What is beyond float32 becomes infinite, without a warning: a loss of it is refused (`finite` beside this page)."""
+MAY_OVERFLOW = np.errstate(over="ignore", invalid="ignore")
+"""What is beyond float32 becomes infinite, without a warning: whoever learns from it refuses it by name
+(`agent_node/learning/given.py`)."""
 
 
-@_OVERFLOW
+@MAY_OVERFLOW
 def generalized_advantages(
     rewards: np.ndarray,
     values: np.ndarray,
@@ -34,13 +35,13 @@ def generalized_advantages(
     return kernels.discounted(deltas, np.float32(gamma * gae_lambda) * continues)
 
 
-@_OVERFLOW
+@MAY_OVERFLOW
 def monte_carlo_returns(rewards: np.ndarray, continues: np.ndarray, gamma: float) -> np.ndarray:
     """Discounted returns (T, E) to the end of each trajectory, with no bootstrap (Eq. 17)."""
     return kernels.discounted(rewards, np.float32(gamma) * continues)
 
 
-@_OVERFLOW
+@MAY_OVERFLOW
 def n_step_returns(
     rewards: np.ndarray, values: np.ndarray, beyond: np.ndarray, continues: np.ndarray, *, gamma: float, steps: int
 ) -> np.ndarray:

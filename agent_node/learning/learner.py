@@ -20,7 +20,7 @@ import numpy as np
 from agent_node.config import AgentConfig
 from agent_node.experience import masks
 from agent_node.experience.acting_episode import ActingEpisode
-from agent_node.experience.advantage import normalized
+from agent_node.experience.advantage import MAY_OVERFLOW, normalized
 from agent_node.experience.episode import Episode, rows_in_range
 from agent_node.experience.rollout import Batch
 from agent_node.learning.algorithm import KEPT, Algorithm, is_kept
@@ -41,8 +41,6 @@ from broker.user_code import UserCode
 
 _NOBODY: Mapping[str, Arrays] = {}
 _NOTHING = np.zeros(0, np.float32)
-_OVERFLOW = np.errstate(over="ignore", invalid="ignore")
-"""What is beyond float32 becomes infinite, without a warning: it is refused by name (`finite` beside this page)."""
 
 
 class Learner:
@@ -115,7 +113,7 @@ class Learner:
 
     # Sharing
 
-    @_OVERFLOW
+    @MAY_OVERFLOW
     def open_round(self, episode: Episode, number: int, partners: tuple[str, ...]) -> OpenRound:
         """Update critic and estimators, and say what each partner shall hear.
 
@@ -167,7 +165,7 @@ class Learner:
         with self._user_code.calling("fields()"):
             self._format.check(arrays, self._incoming[source])
 
-    @_OVERFLOW
+    @MAY_OVERFLOW
     def close_round(
         self, opened: OpenRound, shares: Mapping[str, Arrays], stale: Mapping[str, Arrays] = _NOBODY
     ) -> dict[str, float]:
