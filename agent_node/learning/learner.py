@@ -6,7 +6,7 @@ between the two the agent waits for its neighbors. The forward pass made to shar
     begin_episode, act ...                              until the episode is over
     end_episode -> Episode                              frozen: the samples, and all else that its rounds start from
     open_round(Episode, number, partners) -> OpenRound  frozen: what partners shall hear, and what the loss is taken of
-    close_round(OpenRound, shares) -> losses            K times
+    close_round(OpenRound, shares, stale) -> losses     K times
 """
 
 from __future__ import annotations
@@ -39,7 +39,6 @@ from broker.arithmetic.sizes import Sizes
 from broker.seeding import generator
 from broker.user_code import UserCode
 
-_NOBODY: Mapping[str, Arrays] = {}
 _NOTHING = np.zeros(0, np.float32)
 
 
@@ -167,7 +166,7 @@ class Learner:
 
     @MAY_OVERFLOW
     def close_round(
-        self, opened: OpenRound, shares: Mapping[str, Arrays], stale: Mapping[str, Arrays] = _NOBODY
+        self, opened: OpenRound, shares: Mapping[str, Arrays], stale: Mapping[str, Arrays]
     ) -> dict[str, float]:
         """Update the policies with what was heard; returns the losses by name.
 

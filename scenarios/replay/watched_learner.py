@@ -83,7 +83,7 @@ class WatchedLearner(Learner):
         return super().open_round(episode, number, partners)
 
     def close_round(
-        self, opened: OpenRound, shares: Mapping[str, Arrays], stale: Mapping[str, Arrays] | None = None
+        self, opened: OpenRound, shares: Mapping[str, Arrays], stale: Mapping[str, Arrays]
     ) -> dict[str, float]:
         """As every learner does; before it somebody may look in, with `self`, `opened`, `shares` and `stale` at hand.
 
@@ -95,7 +95,7 @@ class WatchedLearner(Learner):
         here = watch.goal in ((episode, self._number), (episode, None) if last else None)
         if here and watch.pause is not None:
             watch.pause()
-        losses = super().close_round(opened, shares, stale or {})
+        losses = super().close_round(opened, shares, stale)
         watch.rounds += 1
         if last and episode in watch.of:
             watch.digests[episode] = self.weights_digest()

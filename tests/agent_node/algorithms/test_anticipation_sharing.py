@@ -595,7 +595,7 @@ def test_every_round_of_every_episode_has_noise_of_its_own_that_comes_again_with
             for k in range(2):
                 opened = learner.open_round(episode, k, ("agent-1", "agent-2"))
                 seen += [opened.outgoing[partner]["anticipation"].tobytes() for partner in ("agent-1", "agent-2")]
-                learner.close_round(opened, {})
+                learner.close_round(opened, {}, {})
         return seen
 
     first = noise()

@@ -266,7 +266,7 @@ def test_a_liar_moves_the_receiver_no_further_than_the_cap() -> None:
         for j, number in ((A1, slope), (A2, 0.0)):
             said[j]["slope"] = column(number)
             learner.check(j, said[j])
-        learner.close_round(learner.open_round(episode, 0, (A1, A2)), said)
+        learner.close_round(learner.open_round(episode, 0, (A1, A2)), said, {})
         moved[slope] = policies(learner)[0] - before
     pull = {slope: float(np.abs(step - moved[0.0]).sum()) for slope, step in moved.items()}
     assert 0 < pull[0.4] < pull[1.2] < pull[2.0]
@@ -280,7 +280,7 @@ def live(learner: Learner, config: AgentConfig, episode: int, heard: list[tuple[
     played = play(learner, toy_episode(config, episode), episode).episode
     for k, partners in enumerate(heard):
         said = said_by(learner, config)
-        learner.close_round(learner.open_round(played, k, (A1, A2)), {j: said[j] for j in partners})
+        learner.close_round(learner.open_round(played, k, (A1, A2)), {j: said[j] for j in partners}, {})
 
 
 def estimates(learner: Learner) -> dict[str, tuple[float, ...]]:
@@ -306,7 +306,7 @@ def test_what_is_measured_in_round_0_is_told_from_round_1_on() -> None:
     episode = play(learner, toy_episode(config)).episode
     opened = learner.open_round(episode, 0, (A1, A2))
     assert {said["slope"].item() for said in opened.outgoing.values()} == {0.0}
-    learner.close_round(opened, said_by(learner, config))
+    learner.close_round(opened, said_by(learner, config), {})
     opened = learner.open_round(episode, 1, (A1, A2))
     for j, (m, v, _) in estimates(learner).items():
         assert opened.outgoing[j]["slope"].item() == pytest.approx(max(0.0, m / v), rel=1e-6)

@@ -102,7 +102,7 @@ def test_rounds_are_those_of_the_authors_update_on_random_problems(number: int) 
         heard = {name: canned(learner, 10 * k + int(name[-1]), degree) for name, degree in degrees.items()}
         for name, said in heard.items():
             learner.check(name, said)
-        learner.close_round(opened, heard)
+        learner.close_round(opened, heard, {})
         oracle.close(heard, 1 / 3)
         for found, expected in (
             (critic(learner), oracle.critic),
@@ -129,7 +129,7 @@ def test_the_critic_crosses_an_edge_after_its_step_and_the_target_stays_at_home(
         np.testing.assert_array_equal(arrays["critic"], critic(learner))
         assert not np.array_equal(arrays["critic"], before)
     kept = told[A1]["critic"].copy()
-    learner.close_round(learner.open_round(toy.episode, 1, (A1,)), {A1: canned(learner, 3, 1)})
+    learner.close_round(learner.open_round(toy.episode, 1, (A1,)), {A1: canned(learner, 3, 1)}, {})
     np.testing.assert_array_equal(told[A1]["critic"], kept)  # a share is encoded after the agent may have learned on
 
 
@@ -140,7 +140,7 @@ def test_what_is_heard_changes_what_the_actor_does_from_the_next_round_on() -> N
         said = {A1: canned(learner, 3, 2)} if heard else {}
         ends.append([])
         for k in range(2):
-            learner.close_round(learner.open_round(toy.episode, k, (A1, A2)), said if k == 0 else {})
+            learner.close_round(learner.open_round(toy.episode, k, (A1, A2)), said if k == 0 else {}, {})
             ends[-1] += [policies(learner).copy(), critic(learner).copy()]
     same = [np.array_equal(one, other) for one, other in zip(*ends, strict=True)]
     assert same == [True, False, False, False]
@@ -155,7 +155,7 @@ def off_the_teams_worth(n_steps: int, rounds: int, **learning: Any) -> float:
     for k in range(rounds):
         opened = {name: each.open_round(episodes[name], k, GRAPH[name]) for name, each in learners.items()}
         for name, learner in learners.items():
-            learner.close_round(opened[name], {other: opened[other].outgoing[name] for other in GRAPH[name]})
+            learner.close_round(opened[name], {other: opened[other].outgoing[name] for other in GRAPH[name]}, {})
     team = toys[A0]
     team.rewards = np.mean([toy.rewards for toy in toys.values()], axis=0)
     ends = [ScalarAgent(learner, configs[A0], team) for learner in learners.values()]
@@ -180,7 +180,7 @@ def test_with_own_rewards_to_the_end_and_nobody_heard_it_is_independent_learning
         for number in range(2):
             episode = play(learner, toy_episode(config, number), number).episode
             for k in range(3):
-                learner.close_round(learner.open_round(episode, k, (A1, A2)), {})
+                learner.close_round(learner.open_round(episode, k, (A1, A2)), {}, {})
         ends.append((policies(learner).copy(), critic(learner).copy()))
     for one, other in zip(*ends, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
@@ -204,7 +204,7 @@ def test_a_learner_that_takes_up_a_state_goes_on_as_the_one_that_gave_it() -> No
     state = {name: array.copy() for name, array in first.state().items()}
     second.restore(state)
     for learner in (first, second):
-        learner.close_round(learner.open_round(toy.episode, 0, ()), {})
+        learner.close_round(learner.open_round(toy.episode, 0, ()), {}, {})
     assert first.weights_digest() == second.weights_digest()
     third.restore({name: array for name, array in state.items() if not name.startswith("algorithm/")})
     np.testing.assert_array_equal(target_critic(third), state["critic/parameters"][0])

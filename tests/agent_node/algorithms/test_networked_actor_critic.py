@@ -134,7 +134,7 @@ def test_rounds_are_those_of_algorithm_2_on_random_problems(number: int) -> None
         heard = {name: canned(learner, 10 * k + int(name[-1]), degree) for name, degree in degrees.items()}
         for name, said in heard.items():
             learner.check(name, said)
-        learner.close_round(opened, heard)
+        learner.close_round(opened, heard, {})
         oracle.close(heard, 1 / 3)
         for found, expected in (
             (critic(learner), oracle.critic),
@@ -153,7 +153,7 @@ def test_no_own_reward_reaches_the_actor_but_through_what_was_agreed_on(algorith
         learner = make_learner(config)
         toy = play(learner, toy_episode(config, reward_seed=reward_seed))
         opened = learner.open_round(toy.episode, 0, (A1, A2))
-        learner.close_round(opened, {A1: {**opened.outgoing[A1]}})
+        learner.close_round(opened, {A1: {**opened.outgoing[A1]}}, {})
         ends.append(policies(learner).copy())
     assert np.array_equal(*ends) != reaches
 
@@ -169,7 +169,7 @@ def test_critic_and_team_reward_cross_an_edge_after_their_steps_and_nothing_else
         assert not np.array_equal(arrays["team_reward"], before)
     kept = {name: array.copy() for name, array in told[A1].items()}
     opened = learner.open_round(toy.episode, 1, (A1,))
-    learner.close_round(opened, {A1: canned(learner, 3, 1)})
+    learner.close_round(opened, {A1: canned(learner, 3, 1)}, {})
     for name, array in told[A1].items():
         np.testing.assert_array_equal(array, kept[name])  # a share is encoded after the agent may have learned on
 
@@ -190,7 +190,7 @@ def test_mixing_preserves_the_team_rewards_average_over_a_line() -> None:
     for k in range(2):
         opened = {name: learner.open_round(episodes[name], k, graph[name]) for name, learner in learners.items()}
         for name, learner in learners.items():
-            learner.close_round(opened[name], {other: opened[other].outgoing[name] for other in graph[name]})
+            learner.close_round(opened[name], {other: opened[other].outgoing[name] for other in graph[name]}, {})
     np.testing.assert_allclose(held().mean(axis=0), average, atol=3e-6)
     assert held().std(axis=0).sum() < 0.5 * spread
 
@@ -203,7 +203,7 @@ def test_whoever_hears_nobody_learns_as_an_independent_agent_that_started_the_sa
         for number in range(2):
             episode = play(learner, toy_episode(config, number), number).episode
             for k in range(3):
-                learner.close_round(learner.open_round(episode, k, (A1, A2)), {})
+                learner.close_round(learner.open_round(episode, k, (A1, A2)), {}, {})
         ends.append((policies(learner).copy(), critic(learner).copy()))
     for one, other in zip(*ends, strict=True):
         np.testing.assert_array_equal(one, other)

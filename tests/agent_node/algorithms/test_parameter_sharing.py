@@ -110,7 +110,7 @@ def test_what_was_shared_does_not_change_when_the_round_closes(algorithm: str) -
     said = opened.outgoing[A1]
     before = {name: array.copy() for name, array in said.items()}
     heard = {name: canned(learner, toy, algorithm, seed, 2) for seed, name in enumerate((A1, A2))}
-    learner.close_round(opened, heard)
+    learner.close_round(opened, heard, {})
     for name, array in said.items():
         np.testing.assert_array_equal(array, before[name])
 
@@ -305,7 +305,7 @@ def test_a_round_of_value_parameter_sharing_steps_the_critic_mixes_it_and_learns
         heard = {name: canned(learner, toy, VPS, seed + int(name[-1]), degree) for name, degree in degrees.items()}
         for name, arrays in heard.items():
             learner.check(name, arrays)
-        learner.close_round(opened, heard)
+        learner.close_round(opened, heard, {})
         if heard:
             scalar.critic = mixed(
                 scalar.critic, {j: said["critic"] for j, said in heard.items()}, dict.fromkeys(heard, 1 / 3)
@@ -344,7 +344,7 @@ def test_a_round_of_policy_sharing_steps_on_the_joint_ratio_and_then_toward_the_
             learner.check(name, arrays)
         start = scalar.actor.copy()
         np.testing.assert_allclose(opened.outgoing[A1]["policies"], start, rtol=1e-3, atol=1e-4)
-        learner.close_round(opened, heard)
+        learner.close_round(opened, heard, {})
         scalar.step_policies(
             advantages, {A0: scalar.actions} | {j: said["actions"].tolist() for j, said in heard.items()}
         )
@@ -386,7 +386,7 @@ def test_policies_of_partners_not_heard_take_no_step_but_are_mixed() -> None:
     said = canned(learner, toy, PS, 0, 2)
     said["policies"] = start.copy()
     said["policies"][2] += 3.0
-    learner.close_round(opened, {A1: said})
+    learner.close_round(opened, {A1: said}, {})
     assert steps(learner)[0] == [1, 1, 0]
     np.testing.assert_allclose(policies(learner)[2], start[2] + 1.0, rtol=1.3e-6, atol=1e-5)
 
@@ -437,7 +437,7 @@ def test_mixing_preserves_the_average_over_the_network(graph: dict[str, Any], se
     for k in range(2):
         opened = {name: learner.open_round(episodes[name], k, graph[name]) for name, learner in learners.items()}
         for name, learner in learners.items():
-            learner.close_round(opened[name], {other: opened[other].outgoing[name] for other in graph[name]})
+            learner.close_round(opened[name], {other: opened[other].outgoing[name] for other in graph[name]}, {})
     np.testing.assert_allclose(held().mean(axis=0), average, atol=3e-6)
     if any(graph.values()):
         assert held().std(axis=0).sum() < spread

@@ -77,8 +77,8 @@ def test_an_agent_learns_on_the_sum_as_an_independent_one_would_whose_own_reward
         opened = learner.open_round(toy.episode, k, (A1, A2))
         for name, said in SAID.items():
             learner.check(name, said)
-        losses = learner.close_round(opened, SAID)
-        assert losses == pytest.approx(alone.close_round(alone.open_round(other.episode, k, ()), {}), rel=1e-4)
+        losses = learner.close_round(opened, SAID, {})
+        assert losses == pytest.approx(alone.close_round(alone.open_round(other.episode, k, ()), {}, {}), rel=1e-4)
         np.testing.assert_allclose(policies(learner), policies(alone), rtol=1e-4, atol=1e-6)
         np.testing.assert_allclose(critic(learner), critic(alone), rtol=1e-4, atol=1e-6)
     assert not np.allclose(policies(learner), start, rtol=1e-5, atol=1e-3)
@@ -90,7 +90,7 @@ def test_the_critic_takes_its_step_when_the_round_closes_and_toward_the_returns_
     before = critic(learner).astype(np.float64)
     opened = learner.open_round(toy.episode, 0, (A1, A2))
     np.testing.assert_array_equal(critic(learner), before.astype(np.float32))
-    learner.close_round(opened, SAID)
+    learner.close_round(opened, SAID, {})
     returns = scalar_returns(summed(toy, 0.5).tolist(), [[1.0, 1.0]] * 3 + [[0.0, 0.0]], 0.99)
 
     def loss(parameters: np.ndarray) -> float:
@@ -131,7 +131,7 @@ def test_reward_sharing_that_hears_nobody_or_minds_nobody_is_independent_learnin
             episode = play(learner, toy_episode(config, number), number).episode
             for k in range(3):
                 sharing = config.algorithm.name != "independent"
-                learner.close_round(learner.open_round(episode, k, (A1, A2)), heard if sharing else {})
+                learner.close_round(learner.open_round(episode, k, (A1, A2)), heard if sharing else {}, {})
         digests.add(learner.weights_digest())
     assert len(digests) == 1
 

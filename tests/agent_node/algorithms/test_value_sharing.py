@@ -135,7 +135,7 @@ def test_an_agent_learns_on_the_mean_as_an_independent_one_would_whose_own_advan
     said = {A1: about(list(range(8)), [4.0, -1, 0, 2, 5, 5, -3, 1]), A2: about([1, 2, 7], [9.0, -9, 4])}
     for name, arrays in said.items():
         learner.check(name, arrays)
-    learner.close_round(opened, said)
+    learner.close_round(opened, said, {})
     mean = (own + said[A1]["advantages"]) / 2
     theirs = np.zeros(8, np.float32)
     theirs[[1, 2, 7]] = said[A2]["advantages"]
@@ -144,7 +144,7 @@ def test_an_agent_learns_on_the_mean_as_an_independent_one_would_whose_own_advan
     before = policies(alone).copy()
     opened = alone.open_round(toy.episode, 0, ())
     told = replace(opened.round, advantages=mean.astype(np.float32))
-    alone.close_round(replace(opened, round=told), {})
+    alone.close_round(replace(opened, round=told), {}, {})
     np.testing.assert_allclose(policies(learner), policies(alone), rtol=1e-5, atol=1e-6)
     assert not np.allclose(policies(learner), before, rtol=1e-5, atol=1e-3)
     assert np.array_equal(critic(learner), critic(alone))
@@ -160,7 +160,7 @@ def test_value_sharing_that_hears_nobody_is_independent_learning_bit_for_bit(age
         for number in range(3):
             episode = play(learner, toy_episode(config, number), number).episode
             for k in range(3):
-                learner.close_round(learner.open_round(episode, k, partners), {})
+                learner.close_round(learner.open_round(episode, k, partners), {}, {})
         digests.add(learner.weights_digest())
     assert len(digests) == 1
 

@@ -41,7 +41,7 @@ def test_each_network_comes_to_say_what_it_is_to_learn_of_what_it_sees() -> None
     toy.ended[3:, 1] = TERMINATED
     episode = play(learner, toy, missed=[4]).episode
     for k in range(600):
-        losses = learner.close_round(learner.open_round(episode, k, ()), {})
+        losses = learner.close_round(learner.open_round(episode, k, ()), {}, {})
     assert losses.keys() >= {"critic_loss", "next_loss", "now_loss", "later_loss"}
     here = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1), (5, 0)]
     reward = {at: float(toy.rewards[at[0] + 1, at[1]]) for at in here}
@@ -68,7 +68,7 @@ def test_they_change_nothing_else() -> None:
     for learner in (foreseeing(config), make_learner(config)):
         episode = play(learner, toy_episode(config)).episode
         for k in range(2):
-            learner.close_round(learner.open_round(episode, k, ()), {})
+            learner.close_round(learner.open_round(episode, k, ()), {}, {})
         ends.append((policies(learner).copy(), critic(learner).copy()))
     for one, other in zip(*ends, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -87,10 +87,10 @@ def test_a_learner_that_takes_up_a_state_goes_on_as_the_one_that_gave_it() -> No
     config = agent_config(algorithm=NAC)
     first, second = make_learner(config), make_learner(config)
     episodes = [play(learner, toy_episode(config)).episode for learner in (first, second)]
-    first.close_round(first.open_round(episodes[0], 0, ()), {})
+    first.close_round(first.open_round(episodes[0], 0, ()), {}, {})
     second.restore({name: array.copy() for name, array in first.state().items()})
     for learner, episode in zip((first, second), episodes, strict=True):
-        learner.close_round(learner.open_round(episode, 1, ()), {})
+        learner.close_round(learner.open_round(episode, 1, ()), {}, {})
     assert first.weights_digest() == second.weights_digest()
     assert {name.rpartition("/")[0] for name in first.state()} == {"actor", "critic", "estimator/team_reward"}
 

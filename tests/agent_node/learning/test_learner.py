@@ -78,7 +78,7 @@ def exchange(
         heard = {source: one.outgoing[name] for source, one in opened.items() if name in one.outgoing}
         for source, arrays in heard.items():
             learner.check(source, arrays)
-        learner.close_round(opened[name], heard)
+        learner.close_round(opened[name], heard, {})
 
 
 def others_of(name: str, names: Iterable[str]) -> tuple[str, ...]:
@@ -144,7 +144,7 @@ def test_actions_follow_the_policy_as_its_last_update_or_a_checkpoint_left_it(re
     learner = make_learner(config)
     first = play(learner, toy_episode(config))
     before = distributions(learner, 0, 3, first.observations[0, :1])[0]
-    learner.close_round(learner.open_round(first.episode, 0, ()), {})
+    learner.close_round(learner.open_round(first.episode, 0, ()), {}, {})
     if restored:
         state, learner = learner.state(), make_learner(config)
         learner.restore(state)
@@ -297,7 +297,7 @@ def test_an_agent_without_samples_shares_nothing_and_stays_as_it_is(
     for k in range(2):
         opened = learner.open_round(episode, k, (A1, A2))
         assert opened.outgoing == {}
-        assert learner.close_round(opened, {}) == {}
+        assert learner.close_round(opened, {}, {}) == {}
     assert state_of(learner.state()) == before
 
 
@@ -691,7 +691,7 @@ def test_whole_rounds_equal_algorithm_1_done_in_scalars(
         shares = canned_shares(config, k)
         opened = learner.open_round(toy.episode, k, partners)
         assert tuple(opened.outgoing) == partners
-        losses = learner.close_round(opened, {j: shares[j] for j in heard})
+        losses = learner.close_round(opened, {j: shares[j] for j in heard}, {})
         expected = scalar.round({j: shares[j] for j in heard})
         for name, value in expected.items():
             assert losses[name] == pytest.approx(value, rel=1e-3, abs=1e-4)
@@ -777,7 +777,7 @@ def test_shares_about_partly_different_samples_teach_what_the_formula_says_about
             assert set(own) & set(theirs)
             learner.check(name, arrays)
         assert any(positions_of(arrays["samples"]) != own for arrays in heard.values())
-        losses = learner.close_round(opened[A0], heard)
+        losses = learner.close_round(opened[A0], heard, {})
         expected = scalar.round(heard)
         assert expected["penalty"] > 1e-3
         for name, value in expected.items():
@@ -785,7 +785,7 @@ def test_shares_about_partly_different_samples_teach_what_the_formula_says_about
         np.testing.assert_allclose(critic(learner), scalar.critic, rtol=1e-3, atol=1e-4)
         np.testing.assert_allclose(policies(learner), scalar.actor, rtol=1e-3, atol=1e-4)
         for name in (A1, A2):
-            learners[name].close_round(opened[name], {})
+            learners[name].close_round(opened[name], {}, {})
 
 
 def test_what_a_share_says_about_samples_the_receiver_does_not_hold_teaches_nothing() -> None:
@@ -804,7 +804,7 @@ def test_what_a_share_says_about_samples_the_receiver_does_not_hold_teaches_noth
             said["actions"][foreign] = 2
             said["anticipation"][foreign] = [0, 1]
         learners[A0].check(A1, said)
-        learners[A0].close_round(opened, {A1: said})
+        learners[A0].close_round(opened, {A1: said}, {})
         digests.add(learners[A0].weights_digest())
     assert len(digests) == 1
 
@@ -818,8 +818,8 @@ def test_a_share_about_no_common_sample_is_as_good_as_missing() -> None:
     opened = learners[A0].open_round(toys[A0].episode, 0, (A1,))
     said = learners[A1].open_round(toys[A1].episode, 0, (A0,)).outgoing[A0]
     learners[A0].check(A1, said)
-    losses = learners[A0].close_round(opened, {A1: said})
-    expected = alone[A0].close_round(alone[A0].open_round(others[A0].episode, 0, (A1,)), {})
+    losses = learners[A0].close_round(opened, {A1: said}, {})
+    expected = alone[A0].close_round(alone[A0].open_round(others[A0].episode, 0, (A1,)), {}, {})
     assert losses == expected
     found = policies(learners[A0])
     assert np.array_equal(found, policies(alone[A0]))
@@ -843,7 +843,7 @@ def test_parameters_are_mixed_whatever_samples_the_two_have_in_common(algorithm:
         said = {name: array + 1 if array.dtype == np.float32 else array for name, array in said.items()}
         learners[A0].check(A1, said)
         before = learners[A0].weights_digest()
-        learners[A0].close_round(opened, *(({A1: said},) if how == "heard" else ({}, {A1: said})))
+        learners[A0].close_round(opened, *(({A1: said}, {}) if how == "heard" else ({}, {A1: said})))
         after[how] = learners[A0].weights_digest()
         assert after[how] != before
     assert after["heard"] == after["older"]
@@ -875,7 +875,7 @@ def test_neighbors_in_range_that_missed_a_timestep_teach_what_the_formula_says_a
     assert ours == [4, 7, 8, 9]
     assert theirs == [0, 1, 3, 8, 9]
     learners[A0].check(A1, heard[A1])
-    losses = learners[A0].close_round(opened, heard)
+    losses = learners[A0].close_round(opened, heard, {})
     for name, value in scalar.round(heard).items():
         assert losses[name] == pytest.approx(value, rel=1e-3, abs=1e-4)
     np.testing.assert_allclose(policies(learners[A0]), scalar.actor, rtol=1e-3, atol=1e-4)
@@ -889,7 +889,7 @@ def test_learning_from_a_share_leaves_it_as_it_is() -> None:
     for array in said.values():
         array.setflags(write=False)  # as the codec hands them over
     learners[A0].check(A1, said)
-    learners[A0].close_round(opened, {A1: said})
+    learners[A0].close_round(opened, {A1: said}, {})
     assert said.keys() == before.keys()
     for name, array in said.items():
         np.testing.assert_array_equal(array, before[name])
@@ -906,8 +906,8 @@ def test_a_round_is_closed_the_same_whatever_the_learner_has_seen_since_it_was_o
             toy = toy_episode(config, 1)
             toy.neighbors[:] = 0
             play(learner, toy, 1, missed=(2,))
-        learner.close_round(opened, canned_shares(config, 0))
-        learner.close_round(learner.open_round(episode, 1, (A1, A2)), {})
+        learner.close_round(opened, canned_shares(config, 0), {})
+        learner.close_round(learner.open_round(episode, 1, (A1, A2)), {}, {})
         digests.add(learner.weights_digest())
     assert len(digests) == 1
 
@@ -920,7 +920,7 @@ def own_ratios(config: AgentConfig) -> list[np.ndarray]:
     for k in range(3):
         opened = learner.open_round(episode, k, ())
         ratios.append(np.exp(opened.round.log_own() - opened.round.log_own_old))
-        learner.close_round(opened, {})
+        learner.close_round(opened, {}, {})
     return ratios
 
 
@@ -944,7 +944,7 @@ def test_the_behaviour_of_an_episode_is_forgotten_in_the_next() -> None:
             opened = learner.open_round(episode, k, ())
             ratio = np.exp(opened.round.log_own() - opened.round.log_own_old)
             assert bool((ratio == 1).all()) == (k == 0)
-            learner.close_round(opened, {})
+            learner.close_round(opened, {}, {})
 
 
 def test_the_critic_learns_once_a_round_and_nothing_of_what_was_heard() -> None:
@@ -955,7 +955,7 @@ def test_the_critic_learns_once_a_round_and_nothing_of_what_was_heard() -> None:
         episode = play(learner, toy_episode(config)).episode
         for k in range(2):
             opened = learner.open_round(episode, k, partners)
-            learner.close_round(opened, {j: canned_shares(config, k)[j] for j in partners})
+            learner.close_round(opened, {j: canned_shares(config, k)[j] for j in partners}, {})
         digests.append(critic(learner).tobytes())
         assert steps(learner)[1] == [2]
     assert digests[0] == digests[1]
@@ -969,7 +969,7 @@ def whole_episodes(config: AgentConfig, partners: tuple[str, ...]) -> Learner:
     for number in range(3):
         episode = play(learner, toy_episode(config, number), number).episode
         for k in range(3):
-            learner.close_round(learner.open_round(episode, k, partners), {})
+            learner.close_round(learner.open_round(episode, k, partners), {}, {})
     return learner
 
 
@@ -1022,10 +1022,10 @@ def test_anticipations_of_missing_partners_stay_untouched_while_those_heard_move
     learner = make_learner(config)
     episode = play(learner, toy_episode(config)).episode
     shares = canned_shares(config, 0)
-    learner.close_round(learner.open_round(episode, 0, (A1, A2)), shares)
+    learner.close_round(learner.open_round(episode, 0, (A1, A2)), shares, {})
     names = ("actor/parameters", "actor/first", "actor/second")
     before = {name: learner.state()[name].copy() for name in names}
-    learner.close_round(learner.open_round(episode, 1, (A1, A2)), {A2: shares[A2]})
+    learner.close_round(learner.open_round(episode, 1, (A1, A2)), {A2: shares[A2]}, {})
     for name, was in before.items():
         now = learner.state()[name]
         assert np.array_equal(now[1], was[1])
@@ -1054,7 +1054,7 @@ def test_shares_in_another_order_teach_the_same() -> None:
         learner = make_learner(config)
         episode = play(learner, toy_episode(config)).episode
         shares = canned_shares(config, 0)
-        learner.close_round(learner.open_round(episode, 0, (A1, A2)), {j: shares[j] for j in order})
+        learner.close_round(learner.open_round(episode, 0, (A1, A2)), {j: shares[j] for j in order}, {})
         digests.add(learner.weights_digest())
     assert len(digests) == 1
 
@@ -1114,7 +1114,7 @@ def test_a_gradient_that_is_not_finite_is_refused_before_it_spoils_the_policy(al
     with pytest.raises(
         UserCodeRefused, match="agent-0: the gradient is not finite with independent in round 2 of episode 4"
     ):
-        learner.close_round(opened, {})
+        learner.close_round(opened, {}, {})
     for name, array in learner.state().items():
         np.testing.assert_array_equal(array, before[name])
 
@@ -1144,7 +1144,7 @@ def test_a_part_of_a_loss_that_is_not_finite_is_refused_by_name() -> None:
     learner = Learner(config, Parted(config.learning, config.algorithm))
     episode = play(learner, toy_episode(config)).episode
     with pytest.raises(UserCodeRefused, match="agent-0: entropy is -inf with independent"):
-        learner.close_round(learner.open_round(episode, 0, ()), {})
+        learner.close_round(learner.open_round(episode, 0, ()), {}, {})
 
 
 def a_round_of(**hooks: Any) -> None:
@@ -1153,7 +1153,7 @@ def a_round_of(**hooks: Any) -> None:
     learner = Learner(config, type("Brought", (Independent,), hooks)(config.learning, config.algorithm))
     episode = play(learner, toy_episode(config, 2), 2).episode
     assert episode.batch.samples == 8
-    learner.close_round(learner.open_round(episode, 0, ()), {})
+    learner.close_round(learner.open_round(episode, 0, ()), {}, {})
 
 
 def mixing(**arrays: Any) -> dict[str, Any]:

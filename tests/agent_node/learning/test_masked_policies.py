@@ -177,7 +177,7 @@ def test_a_mask_that_allows_everything_changes_no_action_and_no_weight(algorithm
         if said:
             toy.masks = np.ones((config.steps + 1, config.parallel_episodes, 9), np.uint8)
         play(learner, toy)
-        learner.close_round(learner.open_round(toy.episode, 0, (A1, A2)), {})
+        learner.close_round(learner.open_round(toy.episode, 0, (A1, A2)), {}, {})
         learners.append(learner)
     assert learners[0].weights_digest() == learners[1].weights_digest()
 
@@ -190,7 +190,7 @@ def test_who_has_no_choice_learns_no_choice_of_it() -> None:
     toy.masks[..., 4] = 1
     play(learner, toy)
     before = policies(learner).copy()
-    losses = learner.close_round(learner.open_round(toy.episode, 0, ()), {})
+    losses = learner.close_round(learner.open_round(toy.episode, 0, ()), {}, {})
     assert {action for actions in toy.actions.values() for action in actions.tolist()} == {4}
     assert losses["critic_loss"] > 0
     assert losses["entropy"] == 0
@@ -257,7 +257,7 @@ def test_everybody_takes_what_the_others_share_and_learns_finite_numbers_from_it
             heard = {source: one.outgoing[name] for source, one in opened.items() if name in one.outgoing}
             for source, arrays in heard.items():
                 learner.check(source, arrays)
-            losses = learner.close_round(opened[name], heard)
+            losses = learner.close_round(opened[name], heard, {})
             assert all(math.isfinite(loss) for loss in losses.values())
             assert np.isfinite(policies(learner)).all()
 
@@ -354,7 +354,7 @@ def test_an_algorithm_is_told_what_is_possible_for_itself_and_for_those_it_heard
 
     monkeypatch.setattr(AnticipationSharing, "loss", watching)
     opened = learner.open_round(toy.episode, 0, (A1, A2))
-    learner.close_round(opened, {A1: canned()})
+    learner.close_round(opened, {A1: canned()}, {})
     (now,) = seen
     assert now.possible is not None
     assert toy.masks is not None

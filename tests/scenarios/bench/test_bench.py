@@ -122,7 +122,7 @@ def test_the_bare_script_and_the_agents_have_the_same_advantages_and_gradients(a
     }
     for name, learner in agents.items():
         heard = {other: one.outgoing[name] for other, one in opened.items() if other != name}
-        learner.close_round(opened[name], heard)
+        learner.close_round(opened[name], heard, {})
     bare.policy_losses(episode, advantages).sum().backward()
     moments = [learner.state()["actor/first"] for learner in learners]
     ours = in_order_of_agents(moments) / (1 - Adam.BETA1)
