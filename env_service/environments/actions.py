@@ -12,9 +12,6 @@ from gymnasium.spaces import Dict, Discrete, MultiBinary, MultiDiscrete, Space, 
 
 Decode = Callable[[int], Any]
 
-MOST = 4096
-"""Combinations that one agent may choose from: a network has an output for each, and a share numbers for each."""
-
 
 @dataclass(frozen=True)
 class NumberedActions:

@@ -18,9 +18,16 @@ from broker.user_code import UserCode
 from broker.wire.messages import ENVIRONMENT
 from env_service.config import PettingZooConfig
 from env_service.environments.action_masks import SeenSpace
-from env_service.environments.actions import MOST as MOST_ACTIONS
 from env_service.environments.actions import NumberedActions, number_actions
-from env_service.environments.given import by_agent, name_of, numbers_of, observation_of, refused
+from env_service.environments.given import (
+    by_agent,
+    name_of,
+    numbers_of,
+    observation_of,
+    of_many_sizes,
+    refused,
+    require_few_actions,
+)
 from env_service.environments.observed import flat, is_row, size_of
 from env_service.environments.task import Float
 
@@ -60,9 +67,6 @@ class ForeignEnvironment(Protocol):
         """Release what it holds."""
 
 
-_MOST_BITS_SHOWN = 128
-
-
 def calling(config: PettingZooConfig, call: str) -> AbstractContextManager[None]:
     """Call a foreign environment; what it raises becomes a sentence."""
     return UserCode(ENVIRONMENT, config.env, config.env).calling(call)
@@ -86,13 +90,8 @@ def numbered_actions(config: PettingZooConfig, environment: ForeignEnvironment) 
                 f"{config.env}. {hint}"
             )
             raise ScenarioError(path, problem)
-        if numbered.count > MOST_ACTIONS:
-            problem = (
-                f"expected at most {MOST_ACTIONS} combinations of actions, as a network has an output for each, found "
-                f"{_shown_count(numbered.count)} in {space} for {name_of(agent)} of {config.env}. Let it choose among "
-                "fewer"
-            )
-            raise ScenarioError("environment.env", problem)
+        whose = f"in {space} for {name_of(agent)} of {config.env}"
+        require_few_actions(numbered.count, f"{whose}. Let it choose among fewer")
         actions.append(numbered)
     return actions
 
@@ -172,7 +171,8 @@ class OwnView:
         self._sizes = [_flat_size(config, agent, seen.space) for agent, seen in self._spaces.items()]
         self.size = max(self._sizes)
         if min(self._sizes) < self.size and config.observation != "padded":
-            raise ScenarioError("environment.observation", _of_many_sizes(config, first, self._sizes))
+            instead = ' or "state", which all see' if _has_state(config, first) else ""
+            raise of_many_sizes(config.env, list(map(name_of, first.possible_agents)), self._sizes, instead)
         self.seen: Float = np.zeros((len(environments), len(self._sizes), self.size), np.float32)
         self._rows = tuple(self._spaces)
         self._are_rows = all(is_row(seen.space) and not seen.names for seen in self._spaces.values())
@@ -222,17 +222,6 @@ def _flat_size(config: PettingZooConfig, agent: str, space: object) -> int:
     return size
 
 
-def _of_many_sizes(config: PettingZooConfig, environment: ForeignEnvironment, sizes: Sequence[int]) -> str:
-    """That sizes differ, and what goes instead."""
-    agents = [name_of(agent) for agent in environment.possible_agents]
-    other = next(index for index, size in enumerate(sizes) if size != sizes[0])
-    instead = ' or "state", which all see' if _has_state(config, environment) else ""
-    return (
-        f"all agents must see the same number of values, but in {config.env} {agents[0]} sees {sizes[0]} and "
-        f'{agents[other]} sees {sizes[other]}. Set environment.observation = "padded" (filled up with zeros){instead}'
-    )
-
-
 def _has_state(config: PettingZooConfig, environment: ForeignEnvironment) -> bool:
     """Whether `state()` gives numbers, after a reset."""
     try:
@@ -250,8 +239,3 @@ def _instead_of_state(config: PettingZooConfig, environment: ForeignEnvironment)
     if None in sizes:
         return "Give it one: what its agents see themselves is no array of a fixed size"
     return f'Set environment.observation = "{"own" if len(sizes) == 1 else "padded"}"'
-
-
-def _shown_count(count: int) -> str:
-    """A count in digits, or as a power of two where these would fill pages."""
-    return str(count) if count.bit_length() <= _MOST_BITS_SHOWN else f"about 2**{count.bit_length() - 1}"

@@ -5,18 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from broker.counting import counted
-from broker.errors import UserCodeRefused
+from broker.errors import ScenarioError, UserCodeRefused
 from broker.user_code import on_one_line
 from broker.wire.messages import ENVIRONMENT
 from env_service.environments.scene import Rendering
-from env_service.environments.task import Flags, Float
+from env_service.environments.task import MOST_ACTIONS, Flags, Float
 
 _NUMBERS = "biufO"
 """Kinds of arrays that can hold real numbers; objects, too, such as fractions."""
@@ -25,11 +25,45 @@ _FLAGS = "biuf"
 _MOST = float(np.finfo(np.float32).max)
 _LONGEST = 60
 _LARGEST_SIDE = 8192
+_MOST_BITS_SHOWN = 128
 
 
 def refused(problem: str) -> UserCodeRefused:
     """The error that says what an environment must not give."""
     return UserCodeRefused(ENVIRONMENT, problem)
+
+
+def require_few_actions(count: int, whose: str) -> None:
+    """Refuse what has more actions than a network can tell apart.
+
+    Args:
+        count: How many combinations of actions an agent has.
+        whose: Where they were found, and what to do, behind their number.
+
+    Raises:
+        ScenarioError: They are too many.
+    """
+    if count > MOST_ACTIONS:
+        found = str(count) if count.bit_length() <= _MOST_BITS_SHOWN else f"about 2**{count.bit_length() - 1}"
+        most = f"at most {MOST_ACTIONS} combinations of actions, as a network has an output for each"
+        raise ScenarioError("environment.env", f"expected {most}, found {found} {whose}")
+
+
+def of_many_sizes(env: str, agents: Sequence[str], sizes: Sequence[int], instead: str) -> ScenarioError:
+    """The error that says that agents see different numbers of values.
+
+    Args:
+        env: The environment.
+        agents: What people are told of each.
+        sizes: How many each of them sees.
+        instead: What goes besides filling them up, behind that.
+    """
+    other = next(index for index, size in enumerate(sizes) if size != sizes[0])
+    problem = (
+        f"all agents must see the same number of values, but in {env} {agents[0]} sees {sizes[0]} and {agents[other]} "
+        f'sees {sizes[other]}. Set environment.observation = "padded" (filled up with zeros){instead}'
+    )
+    return ScenarioError("environment.observation", problem)
 
 
 def parts_of(given: object, call: str, names: tuple[str, ...]) -> tuple[Any, ...]:

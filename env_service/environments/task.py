@@ -21,6 +21,9 @@ Float = NDArray[np.float32]
 Integer = NDArray[np.int64]
 Flags = NDArray[np.uint8]
 
+MOST_ACTIONS = 4096
+"""Combinations that one agent may choose from: a network has an output for each, and a share numbers for each."""
+
 
 @dataclass(frozen=True)
 class Outcome:

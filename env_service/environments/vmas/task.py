@@ -13,15 +13,11 @@ from numpy.typing import NDArray
 
 from broker.arithmetic.draws import integers
 from broker.counting import counted
-from broker.errors import ScenarioError
 from broker.wire.messages import Ended
 from env_service.config import VmasConfig
-from env_service.environments.given import numbers_of, refused
+from env_service.environments.given import numbers_of, of_many_sizes, refused, require_few_actions
 from env_service.environments.task import Flags, Float, Integer, Outcome, Task
 from env_service.environments.vmas.opening import calling, open_game
-
-MOST_ACTIONS = 4096
-"""Of one agent, as for any other environment: a network has an output for each."""
 
 REMEMBERING = ("road_traffic", "wind_flocking")
 """Scenarios that keep something from one episode to the next: each episode gets a game of its own."""
@@ -148,24 +144,13 @@ class VmasTask(Task):
         config = self._config
         if config.observation == "state":
             return np.zeros((copies, _total(sizes)), np.float32)
-        other = next((index for index, size in enumerate(sizes) if size != sizes[0]), None)
-        if config.observation == "own" and other is not None:
-            problem = (
-                f"all agents must see the same number of values, but in {config.env} {self.agent_names[0]} sees "
-                f'{sizes[0]} and {self.agent_names[other]} sees {sizes[other]}. Set environment.observation = "padded" '
-                '(filled up with zeros) or "state" (all see what all see)'
-            )
-            raise ScenarioError("environment.observation", problem)
+        if config.observation == "own" and min(sizes) < max(sizes):
+            raise of_many_sizes(config.env, self.agent_names, sizes, ' or "state" (all see what all see)')
         return np.zeros((copies, len(sizes), max(sizes)), np.float32)
 
     def _check_actions(self) -> None:
         for name, count in zip(self.agent_names, self.action_counts, strict=True):
-            if count > MOST_ACTIONS:
-                problem = (
-                    f"expected at most {MOST_ACTIONS} combinations of actions, as a network has an output for each, "
-                    f"found {count} for {name} of {self._config.env}"
-                )
-                raise ScenarioError("environment.env", problem)
+            require_few_actions(count, f"for {name} of {self._config.env}")
 
 
 def _parts_of(seen: Float, sizes: list[int]) -> list[Float]:

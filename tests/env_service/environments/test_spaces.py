@@ -12,8 +12,9 @@ from broker.errors import ScenarioError
 from broker.seeding import generator
 from env_service.config import PettingZooConfig
 from env_service.environments import make_task
-from env_service.environments.actions import MOST, number_actions
+from env_service.environments.actions import number_actions
 from env_service.environments.observed import flat, size_of
+from env_service.environments.task import MOST_ACTIONS
 
 PLACE = Box(-1, 1, (2, 2))
 NESTED = Dict({"here": PLACE, "seen": Tuple((Discrete(3, start=1), MultiDiscrete([2, 3]))), "flags": MultiBinary(2)})
@@ -201,11 +202,13 @@ def test_an_environment_gets_combinations_as_its_space_has_them(monkeypatch):
     assert all(MultiDiscrete([2, 3]).contains(action) for action in done.values())
 
 
-@pytest.mark.parametrize("space", [MultiDiscrete([9] * 9), MultiBinary(100), Tuple((Discrete(MOST), Discrete(2)))])
+@pytest.mark.parametrize(
+    "space", [MultiDiscrete([9] * 9), MultiBinary(100), Tuple((Discrete(MOST_ACTIONS), Discrete(2)))]
+)
 def test_more_combinations_than_a_network_can_tell_apart_are_refused_with_their_number(monkeypatch, space):
     path, problem = loading_refused(monkeypatch, acting(space))
     assert path == "environment.env"
-    assert problem.startswith(f"expected at most {MOST} combinations of actions, ")
+    assert problem.startswith(f"expected at most {MOST_ACTIONS} combinations of actions, ")
     assert f"found {number_actions(space).count} in " in problem
 
 

@@ -225,7 +225,7 @@ def test_an_observation_of_another_shape_is_refused(given, said):
 
 
 def test_too_many_actions_are_refused(monkeypatch):
-    monkeypatch.setattr("env_service.environments.vmas.task.MOST_ACTIONS", 8)
+    monkeypatch.setattr("env_service.environments.given.MOST_ACTIONS", 8)
     path, problem = refusal()
     assert (path, "found 9 for agent_0 of navigation" in problem) == ("environment.env", True)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from runs import simulate_here
 
-from env_service.environments.actions import MOST
+from env_service.environments.task import MOST_ACTIONS
 from env_service.trial import play_once
 from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
@@ -48,4 +48,4 @@ def test_the_choices_among_continuous_actions_are_played(folder: Path) -> None:
 
 
 def test_the_page_names_the_limit_that_there_is() -> None:
-    assert re.findall(r"(?:up to|more than) (\d+)", PAGE) == [str(MOST)] * 2
+    assert re.findall(r"(?:up to|more than) (\d+)", PAGE) == [str(MOST_ACTIONS)] * 2
