@@ -22,7 +22,7 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -34,6 +34,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from broker.addresses import Address
 from broker.own_clock import clock_through_sleep
+from broker.transports.mqtt.hears import Hears
 from broker.transports.mqtt.offer import Offer
 from broker.transports.mqtt.packets import PacketStream, confirm_packet, confirmation, confirmed_message
 from broker.transports.mqtt.reasons import REFUSED, NoAnswer, words_of
@@ -60,27 +61,17 @@ class MqttClient(aiomqtt.Client):
         words: What it added to its last refusal, to stand behind the reason.
 
     Args:
-        hear: Takes frames as they come; says whether enough has come.
-        hear_again: Takes a frame that may have come before.
-        relieved: Called when there may be room to publish again.
-        refused: Takes the topic of a message of QoS 1 that the broker did not accept, and why.
+        hears: Takes frames as they come, and is told when there may be room to publish again.
         options: aiomqtt's.
     """
 
-    def __init__(
-        self,
-        hear: Callable[[Sequence[bytes]], bool],
-        hear_again: Callable[[bytes], None],
-        relieved: Callable[[], None],
-        refused: Callable[[str, str], None],
-        **options: Any,
-    ) -> None:
+    def __init__(self, hears: Hears, **options: Any) -> None:
         super().__init__(**options)
         self.ready = False
         self.offer, self.words = Offer(), ""
         self.session_kept = False
         self.heard_at = clock_through_sleep()
-        self._hear, self._hear_again, self._relieved, self._refused = hear, hear_again, relieved, refused
+        self._hears = hears
         self._is_v5 = options["protocol"] is aiomqtt.ProtocolVersion.V5
         self._inbox = PacketStream(has_properties=self._is_v5)
         self._packet: bytes | None = b""
@@ -221,7 +212,7 @@ class MqttClient(aiomqtt.Client):
             was_all = len(data) < _READ_BYTES and not isinstance(sock, ssl.SSLSocket)
             if self._take_in(data) or was_all:
                 break
-        self._relieved()
+        self._hears.go_on()
 
     def _take_in(self, data: bytes) -> bool:
         """Hear the frames in what was read; True when enough has come, or no more will."""
@@ -242,7 +233,7 @@ class MqttClient(aiomqtt.Client):
         enough = not data
         if frames or self._heard_again:
             self._heard_again = False
-            enough |= self._hear(frames)
+            enough |= self._hears.hear(frames)
             frames.clear()
         return enough
 
@@ -253,7 +244,7 @@ class MqttClient(aiomqtt.Client):
         elif (message := confirmed_message(packet, has_properties=self._is_v5)) is not None:
             identifier, frame, again = message
             if again:
-                self._hear_again(frame)
+                self._hears.take_again(frame)
                 self._heard_again = True
             else:
                 self._frames.append(frame)
@@ -265,7 +256,7 @@ class MqttClient(aiomqtt.Client):
         """The broker has a message of QoS 1, or will not have it; either way there is room for another."""
         message = self._unconfirmed.confirm(identifier)
         if message is not None and reason >= REFUSED:
-            self._refused(message.topic, str(ReasonCode(PacketTypes.PUBACK, identifier=reason)))
+            self._hears.note_refusal(message.topic, str(ReasonCode(PacketTypes.PUBACK, identifier=reason)))
         if self.ready:
             self._write_unconfirmed()
 
@@ -295,7 +286,7 @@ class MqttClient(aiomqtt.Client):
             self._give_up(error)
         if not self._client.want_write():
             self._watch.forget_write()
-        self._relieved()
+        self._hears.go_on()
 
     def _give_up(self, error: Exception) -> None:
         self.ready = False

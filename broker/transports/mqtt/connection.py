@@ -7,7 +7,7 @@ import datetime as dt
 import socket
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -21,9 +21,10 @@ from broker.errors import Unreachable, UserError
 from broker.own_clock import OwnClock, clock_through_sleep
 from broker.security.mqtt_access import MqttCredentials
 from broker.security.validity import certificates_in, certificates_of, is_of_dates, wrong_date
-from broker.transports.mqtt.breaks import ANSWER_WITHIN_S, Breaks, Failure, NextTry, Notice
+from broker.transports.mqtt.breaks import ANSWER_WITHIN_S, Breaks, Failure, NextTry
 from broker.transports.mqtt.brokers import Brokers
 from broker.transports.mqtt.client import MqttClient
+from broker.transports.mqtt.hears import Hears
 from broker.transports.mqtt.own_loop import OwnLoop
 from broker.transports.mqtt.reasons import (
     REFUSED,
@@ -56,11 +57,7 @@ class MqttConnection:
         config: Settings of MQTT.
         credentials: User name, password and authority, or None.
         gone_for_s: How long a connection that has broken may be gone.
-        hear: Takes frames; says whether enough has come.
-        hear_again: Takes a frame that may have come before.
-        relieved: Called when there may be room to publish again.
-        refused: Takes the topic of a message that the broker did not accept, and why.
-        notice: Takes a kind of event and a sentence.
+        hears: Takes what comes, and is told what happens.
     """
 
     def __init__(
@@ -71,19 +68,14 @@ class MqttConnection:
         credentials: MqttCredentials | None,
         *,
         gone_for_s: float,
-        hear: Callable[[Sequence[bytes]], bool],
-        hear_again: Callable[[bytes], None],
-        relieved: Callable[[], None],
-        refused: Callable[[str, str], None],
-        notice: Notice,
+        hears: Hears,
     ) -> None:
         self.protocol = V311 if config.protocol == "3.1.1" else V5
         self.client: MqttClient | None = None
         self._who, self._config, self._credentials = who, config, credentials
         self._brokers = Brokers(addresses)
-        self._breaks = Breaks(who, config, self._brokers, gone_for_s, notice)
-        self._hear, self._hear_again, self._relieved = hear, hear_again, relieved
-        self._refused = refused
+        self._breaks = Breaks(who, config, self._brokers, gone_for_s, hears.notice)
+        self._hears = hears
         self._clock = OwnClock()
         self._executor: ThreadPoolExecutor | None = None
         self._loop = OwnLoop(lambda: self.client)
@@ -161,10 +153,7 @@ class MqttConnection:
     def _make_client(self) -> MqttClient:
         address, is_v5, shown = self._brokers.address, self.protocol == V5, self._credentials
         return MqttClient(
-            self._hear,
-            self._hear_again,
-            self._relieved,
-            self._refused,
+            self._hears,
             hostname=address.host,
             port=address.port,
             username=shown.username if shown else None,
@@ -231,7 +220,7 @@ class MqttConnection:
         client.begin()
         self._breaks.welcome(time.monotonic(), clock_through_sleep(), session_kept=client.session_kept)
         self._brokers.reach()
-        self._relieved()
+        self._hears.go_on()
         self.stop()
 
     def _face(self, error: aiomqtt.MqttError, *, ran: bool) -> None:

@@ -89,11 +89,7 @@ class MqttTransport(QueueingTransport[_Topic]):
             config.mqtt,
             credentials,
             gone_for_s=gone_for_s,
-            hear=self._hear,
-            hear_again=self.take_again,
-            relieved=self._go_on,
-            refused=self._note_refusal,
-            notice=self._notice,
+            hears=self,
         )
         try:
             self._client = self._connection.open(connect_within_s)
@@ -129,7 +125,7 @@ class MqttTransport(QueueingTransport[_Topic]):
             while self._is_under_way() and (left_s := clock.left_s(give_up_at)) > 0:
                 self._connection.run(min(left_s, _LOOK_EVERY_S))
         except UserError as error:  # what is left is counted
-            self._notice(EventKind.DISCONNECTED, str(error))
+            self.notice(EventKind.DISCONNECTED, str(error))
         finally:
             for edge in self._edges.values():
                 edge.give_up()
@@ -138,7 +134,7 @@ class MqttTransport(QueueingTransport[_Topic]):
                     edge.take_back(size)
             self._connection.close()
 
-    def _hear(self, frames: Sequence[bytes]) -> bool:
+    def hear(self, frames: Sequence[bytes]) -> bool:
         """Take frames in; True when enough messages have arrived."""
         for frame in frames:
             self.take(frame)
@@ -165,7 +161,7 @@ class MqttTransport(QueueingTransport[_Topic]):
         )
         return True
 
-    def _go_on(self) -> None:
+    def go_on(self) -> None:
         """Send what waits, as far as the broker reads; once all is sent, nobody who closes need wait longer."""
         if self._stuck:
             self._flush_stuck()
@@ -196,12 +192,14 @@ class MqttTransport(QueueingTransport[_Topic]):
         self._in_flight = [one for one in self._in_flight if not one[0].confirmed]
         return self._in_flight
 
-    def _note_refusal(self, topic: str, reason: str) -> None:
+    def note_refusal(self, topic: str, reason: str) -> None:
+        """Note that the broker did not accept a message, of the first ones alone."""
         self._refusals += 1
         if self._refusals <= _REFUSALS_TOLD:
-            self._notice(EventKind.REFUSED, f"the broker did not accept a message on {topic}: {reason}")
+            self.notice(EventKind.REFUSED, f"the broker did not accept a message on {topic}: {reason}")
 
-    def _notice(self, kind: EventKind, text: str) -> None:
+    def notice(self, kind: EventKind, text: str) -> None:
+        """Note what happened to the connection."""
         self.noticed.append(EventRecord(self.name, kind, "", text))
 
     def _who(self, peers: Sequence[str], config: TransportConfig, largest_bytes: int) -> Who:
