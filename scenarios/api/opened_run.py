@@ -1,4 +1,4 @@
-"""A run as Python sees it: its figures as arrays and data frames, its curve, its policies."""
+"""A run as Python sees it: its numbers as arrays and data frames, its curve, its policies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from scenarios.results.document import read_document
 from scenarios.results.evaluation import TrainingEvaluations, read_evaluations
 from scenarios.results.folder import open_run_folder
 from scenarios.results.reader import read_store
-from scenarios.results.run_result import by_agent, read_figures
+from scenarios.results.run_result import by_agent, latest_summary
 from scenarios.results.summary import Summary
 
 if TYPE_CHECKING:  # what draws is imported when something is drawn
@@ -58,14 +58,14 @@ class OpenedRun:
 
     @cached_property
     def summary(self) -> Summary:
-        """Its figures.
+        """What came of it, in numbers.
 
         Raises:
             UserError: It has not ended yet.
         """
-        found = read_figures(self._folder)
+        found = latest_summary(self._folder)
         if found is None:
-            msg = f"{self.folder} has no figures yet: its run goes on, or was killed (`foretell resume {self.folder}`)"
+            msg = f"{self.folder} has no summary yet: its run goes on, or was killed (`foretell resume {self.folder}`)"
             raise UserError(msg)
         return found
 
@@ -161,7 +161,7 @@ class OpenedRun:
         return axes
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the figures that are asked for first."""
+        """What a notebook shows: the numbers that are asked for first."""
         rows = {"scenario": self.scenario.name, "folder": str(self.folder)}
         if self._folder.summary.exists():
             found = self.summary

@@ -144,7 +144,7 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder, housed: Housing | None
         ended = play_to_the_end(plan, folder, way, told_way, onlooker)
     summary = ended.summary
     screen = Screen()
-    screen.print(_figures(screen, summary, plan.names))
+    screen.print(_numbers(screen, summary, plan.names))
     if (best := read_evaluations(folder).best) is not None:
         say(_best(best))
     say(_digests(summary))
@@ -223,8 +223,8 @@ def _bar(episodes: int, console: Screen) -> Iterator[observing.ShowProgress]:
         yield show
 
 
-def _figures(screen: Screen, summary: Summary, names: AgentNames) -> Table:
-    """The figures a user asks for first."""
+def _numbers(screen: Screen, summary: Summary, names: AgentNames) -> Table:
+    """The numbers a user asks for first."""
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")

@@ -96,7 +96,7 @@ def evaluation_of(plan: Plan, folder: RunFolder, summary: Summary) -> Evaluation
     Args:
         plan: What ran.
         folder: Where.
-        summary: Its figures.
+        summary: What came of it.
     """
     scenario = plan.scenario
     policy = scenario.initial_policy

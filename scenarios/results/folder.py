@@ -2,7 +2,7 @@
 
 scenario.toml        the resolved document
 run.sqlite           episodes, rounds, edges, faults, events
-summary.json         the figures of the run
+summary.json         what came of the run, in numbers
 learning_curve.png   team return against episodes
 tensorboard/         the same for TensorBoard, with the losses
 logs/                one file per process
@@ -55,7 +55,7 @@ class RunFolder:
 
     @property
     def summary(self) -> Path:
-        """The figures of the run."""
+        """What came of the run, in numbers."""
         return self.root / "summary.json"
 
     @property

@@ -195,7 +195,7 @@ class Observer:
         return Progress(len(totals.returns), self._team_return, rounds, totals.heard, totals.missing)
 
     def finish(self) -> Summary:
-        """Write all but the picture and give the figures.
+        """Write all but the picture and give the summary.
 
         Raises:
             UserError: They cannot be written.

@@ -61,7 +61,7 @@ class RunResult:
     Attributes:
         folder: Where it is.
         scenario: The resolved document.
-        summary: Its figures.
+        summary: What came of it.
         agents: Ids, in order.
         names: What their environment calls them.
         returns: (episodes, N) float64, undiscounted, mean over parallel copies.
@@ -114,13 +114,13 @@ def read_run(folder: Path) -> RunResult:
 
 
 def read_summary(run: RunFolder) -> Summary | None:
-    """The figures of a run that came to its end; None if it did not."""
-    summary = read_figures(run)
+    """The summary of a run that came to its end; None if it did not."""
+    summary = latest_summary(run)
     return summary if summary is not None and summary.complete else None
 
 
-def read_figures(run: RunFolder) -> Summary | None:
-    """The figures that a run left when it ended or was interrupted; None if there are none."""
+def latest_summary(run: RunFolder) -> Summary | None:
+    """The summary that a run left when it ended or was interrupted; None if there is none."""
     try:
         return Summary.model_validate_json(read_text(run.summary, _MOST_BYTES))
     except (OSError, ValidationError):

@@ -1,4 +1,4 @@
-"""The figures of a run, from the records of its participants."""
+"""What came of a run, in numbers, from the records of its participants."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Summary(Model):
     First and last are means over the first and last tenth of the episodes; team is the sum over agents. Agents stand
     here by their ids; `agent_names` has what the environment calls them, their ids where it has no names. Shares and
     what was dropped are those between agents; rejected and lost are counted on all edges. `arithmetic` is the version
-    of what was computed, `kernels` names what computed where the figures were written, which changes none of them.
+    of what was computed, `kernels` names what computed where they were written, which changes none of the numbers.
     `wall_s` are the seconds from the beginning of the last life to its end, and `env_steps_per_s` the steps that were
     played in it by these; `env_steps` are those of all episodes. `processor_s` are the seconds that the process which
     led the run, and those it had waited for, computed, in all lives.
@@ -72,7 +72,7 @@ class Summary(Model):
         try:
             write_whole(path, (json.dumps(self.model_dump(), indent=2) + "\n").encode())
         except OSError as error:
-            msg = f"cannot write the figures of the run to {path}: {error.strerror}"
+            msg = f"cannot write the run's summary to {path}: {error.strerror}"
             raise UserError(msg) from None
 
 
@@ -189,7 +189,7 @@ class RunTotals:
     def summary(
         self, scenario: str, seed: int, episodes: int, *, substrate: str, wall_s: float, store: Path
     ) -> Summary:
-        """The figures so far.
+        """The summary so far.
 
         Args:
             scenario: Its name.

@@ -1,4 +1,4 @@
-"""Conditions on the figures of a run, such as `team_return_last < 3 and shares_missing > 0`."""
+"""Conditions on the summary of a run, such as `team_return_last < 3 and shares_missing > 0`."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _LONGEST = 1000
 
 
 class Condition:
-    """A condition that can be asked of any run's figures.
+    """A condition that can be asked of any run's summary.
 
     Args:
-        text: Numbers and names of figures, with `< <= > >= == !=`, `+ - * /`, `and`, `or`, `not`.
+        text: Numbers and fields of the summary, with `< <= > >= == !=`, `+ - * /`, `and`, `or`, `not`.
 
     Raises:
         UserError: It is none.
@@ -46,19 +46,19 @@ class Condition:
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             raise self._refused("it cannot be read") from None
 
-    def holds(self, figures: Mapping[str, Any]) -> bool:
+    def holds(self, summary: Mapping[str, Any]) -> bool:
         """Whether it holds.
 
         Raises:
-            UserError: It names a figure that there is not, or compares what cannot be compared.
+            UserError: It names a field that there is not, or compares what cannot be compared.
         """
         try:
-            return bool(self._value(self._tree, figures))
+            return bool(self._value(self._tree, summary))
         except (TypeError, ArithmeticError, RecursionError) as error:
             raise self._refused(str(error)) from None
 
     def check(self, names: Collection[str]) -> None:
-        """Refuse a condition that names other figures.
+        """Refuse a condition that names other fields.
 
         Raises:
             UserError: Says which there are.
@@ -67,29 +67,29 @@ class Condition:
             if isinstance(node, ast.Name) and node.id not in names:
                 raise self._refused(f"there is no {node.id!r}. A run has {', '.join(sorted(names))}")
 
-    def _value(self, node: ast.expr, figures: Mapping[str, Any]) -> Any:
+    def _value(self, node: ast.expr, summary: Mapping[str, Any]) -> Any:
         match node:
             case ast.Constant(value=bool() | int() | float()):
                 return node.value
-            case ast.Name(id=name) if name in figures:
-                return figures[name]
+            case ast.Name(id=name) if name in summary:
+                return summary[name]
             case ast.Name():
-                self.check(figures)
+                self.check(summary)
             case ast.BoolOp(op=ast.And()):
-                return all(self._value(each, figures) for each in node.values)
+                return all(self._value(each, summary) for each in node.values)
             case ast.BoolOp():
-                return any(self._value(each, figures) for each in node.values)
+                return any(self._value(each, summary) for each in node.values)
             case ast.UnaryOp(op=ast.Not()):
-                return not self._value(node.operand, figures)
+                return not self._value(node.operand, summary)
             case ast.UnaryOp(op=ast.USub()):
-                return -self._value(node.operand, figures)
+                return -self._value(node.operand, summary)
             case ast.BinOp() if type(node.op) in _ARITHMETIC:
-                return _ARITHMETIC[type(node.op)](self._value(node.left, figures), self._value(node.right, figures))
+                return _ARITHMETIC[type(node.op)](self._value(node.left, summary), self._value(node.right, summary))
             case ast.Compare() if all(type(each) in _COMPARISONS for each in node.ops):
-                values = [self._value(each, figures) for each in (node.left, *node.comparators)]
+                values = [self._value(each, summary) for each in (node.left, *node.comparators)]
                 pairs = zip(node.ops, values, values[1:], strict=False)
                 return all(_COMPARISONS[type(each)](one, other) for each, one, other in pairs)
-        raise self._refused(f"expected numbers, figures and comparisons, found {ast.unparse(node)!r}")
+        raise self._refused(f"expected numbers, fields of a summary and comparisons, found {ast.unparse(node)!r}")
 
     def _refused(self, why: str) -> UserError:
         return UserError(f"the condition {self._text!r:.200} cannot be asked: {why}")

@@ -36,7 +36,7 @@ class FaultRun:
 
     Attributes:
         scenario: The document that ran.
-        summary: Its figures.
+        summary: What came of it.
         folder: Its files.
     """
 
@@ -185,7 +185,7 @@ class Foretell:
         return document_of(scenario, values, faults=faults)
 
     def _twin(self, scenario: Scenario) -> Summary:
-        """The figures of the scenario without its faults."""
+        """The summary of the scenario without its faults."""
         from scenarios.trials.quiet_run import try_out  # noqa: PLC0415
 
         twin = scenario.model_copy(update={"faults": ()})

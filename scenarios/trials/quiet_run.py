@@ -17,7 +17,7 @@ from scenarios.running.ways import WayName, is_processes_here, way_called
 def try_out(
     scenario: Scenario, root: Path, way: WayName = "simulate", interrupted: Callable[[], bool] = lambda: False
 ) -> Summary:
-    """Simulate or run a scenario and give its figures.
+    """Simulate or run a scenario and give its summary.
 
     Args:
         scenario: The document.

@@ -229,7 +229,7 @@ class RunSeen:
         references: What team returns of the task are measured by; None where nothing is known.
         faults: Of the scenario, then those that were added.
         happenings: By episode.
-        summary: The figures of a run that has ended or was interrupted.
+        summary: That of a run that has ended or was interrupted.
     """
 
     root: Path

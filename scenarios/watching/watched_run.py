@@ -19,7 +19,7 @@ from scenarios.results.document import read_document
 from scenarios.results.evaluation import NOT_EVALUATED, TrainingEvaluations, read_evaluations
 from scenarios.results.folder import RunFolder, is_held, open_run_folder
 from scenarios.results.reader import RunReader, read_store
-from scenarios.results.run_result import read_figures
+from scenarios.results.run_result import latest_summary
 from scenarios.running.housing import read_housing
 from scenarios.watching.run_book import RunBook
 from scenarios.watching.seen import RunSeen, RunState
@@ -73,8 +73,8 @@ class WatchedRun:
     def _state(self) -> RunState:
         if is_held(self.folder):
             return RunState.GOES_ON
-        figures = read_figures(self.folder)
-        return RunState.COMPLETE if figures is not None and figures.complete else RunState.STOPPED
+        summary = latest_summary(self.folder)
+        return RunState.COMPLETE if summary is not None and summary.complete else RunState.STOPPED
 
     def _with_waits(self, seen: RunSeen) -> RunSeen:
         assert self._book is not None  # noqa: S101 - the run was seen
@@ -106,7 +106,7 @@ class WatchedRun:
             references=references(book.scenario.environment),
             faults=book.faults(goes_on=goes_on),
             happenings=book.happenings(),
-            summary=None if goes_on else read_figures(self.folder),
+            summary=None if goes_on else latest_summary(self.folder),
         )
 
     def _current_book(self, reader: RunReader) -> RunBook:

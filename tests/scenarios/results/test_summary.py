@@ -1,4 +1,4 @@
-"""The figures of a run, on records made by hand."""
+"""The summary of a run, on records made by hand."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import math
 import random
 import struct
+from pathlib import Path
 
 import pytest
 
@@ -214,3 +215,10 @@ def test_an_episode_is_recorded_although_an_agent_has_missed_its_end():
     assert totals.recorded == 2
     totals.add([FinishedRecord(other, "digest")])
     assert totals.recorded == 3
+
+
+def test_what_came_of_a_run_is_its_summary_for_figures_are_pictures():
+    scenarios = Path(__file__).parents[3] / "scenarios"
+    rooms = ("api", "commands", "document", "results", "running", "trials", "watching")
+    paths = [path for room in rooms for path in (scenarios / room).rglob("*.py") if path.parent.name != "bench"]
+    assert [path for path in paths if "figures" in path.read_text(encoding="utf-8")] == []
