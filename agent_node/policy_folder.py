@@ -32,7 +32,6 @@ from broker.files import sync, write_whole
 
 _ARRAYS = "weights-{}.safetensors"
 _TRAINING = "training-{}.safetensors"
-_NOTHING: Mapping[str, np.ndarray] = {}
 
 
 def arrays_of(
@@ -61,7 +60,7 @@ def write_policy(
     folder: Path,
     document: PolicyDocument,
     arrays: Mapping[str, np.ndarray],
-    training: Mapping[str, np.ndarray] = _NOTHING,
+    training: Mapping[str, np.ndarray],
 ) -> None:
     """Put a policy into the place of the one that was there.
 
@@ -69,7 +68,7 @@ def write_policy(
         folder: Made if it is not there.
         document: What the arrays are; it is told of their files here.
         arrays: By name, see above.
-        training: The same.
+        training: The same, of what training needs to go on; empty where nobody is to train on.
 
     Raises:
         OSError: It cannot be written; what was there before is there still.

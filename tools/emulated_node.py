@@ -131,7 +131,7 @@ class TwoMachines:
 
     def __init__(self, folder: RunFolder, board: Board, module: str) -> None:
         self._agents = ProgramNodes(folder, lambda place: board.module(module, str(place)))
-        self._here = ForkedNodes(folder)
+        self._here = ForkedNodes(folder, None)
 
     def start(self, name: str, slice_json: str) -> None:
         """Start the process of a participant."""
@@ -210,7 +210,7 @@ def _look_over(board: Board) -> bool:
         def dial(_name: str, host: HostConfig, log: Path) -> Piped:
             return Piped(board.module("scenarios", "host", "--stdio", "--folder", host.folder), log, lambda said: said)
 
-        checks = look_over(fleet, plan, folder, dial)
+        checks = look_over(fleet, plan, folder, dial, held=None)
     _say("| looked at | well | found on emulated aarch64 |\n|---|---|---|")
     for check in checks:
         _say(f"| {check.what} | {'yes' if check.well else 'no'} | {check.said} |")

@@ -46,7 +46,9 @@ def way_over(housed: Housing, trace: TraceConfig | None = None) -> Way:
 
     dial, held = dial_of(housed)
     return launched(
-        lambda plan, folder, observer: fleet_site(housed.fleet, plan, folder, observer.run_name, dial, held=held),
+        lambda plan, folder, observer: fleet_site(
+            housed.fleet, plan, folder, observer.run_name, dial, held=held, look=lambda: None
+        ),
         partial(fleet_plan, housed.fleet),
         trace,
     )

@@ -23,7 +23,7 @@ class HostActor:
 
     def __init__(self, folder: str) -> None:
         self._process = subprocess.Popen(  # noqa: S603 - our own command line
-            local_command(folder),
+            local_command(folder, "", ""),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

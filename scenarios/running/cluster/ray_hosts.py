@@ -42,7 +42,7 @@ def on_ray(place: str, fleet: Fleet) -> Way:
             hosts = RayHosts(cluster, fleet)
             over_actors = launched(
                 lambda plan, folder, observer: fleet_site(
-                    fleet, plan, folder, observer.run_name, hosts.dial, look=cluster.require
+                    fleet, plan, folder, observer.run_name, hosts.dial, held=None, look=cluster.require
                 ),
                 lambda plan: fleet_plan(hosts.fleet(), plan),
             )

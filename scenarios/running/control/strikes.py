@@ -61,7 +61,7 @@ class ProcessFaults:
         faults: Sequence[ProcessFaultConfig],
         seed: int,
         names: tuple[str, ...],
-        struck: Collection[tuple[str, str]] = (),
+        struck: Collection[tuple[str, str]],
     ) -> None:
         self._seed = seed
         self._names = names

@@ -141,8 +141,8 @@ def fleet_site(
     run: str,
     dial: Dial,
     *,
-    held: Manifest | None = None,
-    look: Callable[[], None] = lambda: None,
+    held: Manifest | None,
+    look: Callable[[], None],
 ) -> Iterator[FleetSite]:
     """Reach all hosts of a run, and let go of them afterwards.
 
@@ -179,7 +179,7 @@ def clients_of(
     dial: Dial,
     *,
     try_for_s: float,
-    held: Manifest | None = None,
+    held: Manifest | None,
 ) -> dict[str, HostClient]:
     """The hosts by name, not dialled yet.
 

@@ -24,11 +24,11 @@ _log = logging.getLogger("foretell.host")
 
 def serve_stdio(
     folder: Path,
-    bundle: Path | None = None,
-    act: Path | None = None,
+    bundle: Path | None,
+    act: Path | None,
     *,
-    metrics: str | None = None,
-    counters: Path | None = None,
+    metrics: str | None,
+    counters: Path | None,
 ) -> None:
     """Serve until the launcher is gone for longer than its lease, or a signal ends it.
 

@@ -22,7 +22,7 @@ class RemoteNodes:
         look: Looks at what carries all connections, whenever it is asked who has ended.
     """
 
-    def __init__(self, homes: Mapping[str, HostClient], look: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, homes: Mapping[str, HostClient], look: Callable[[], None]) -> None:
         self._homes, self._look = homes, look
         self._hosts = tuple(dict.fromkeys(homes.values()))
         self._unreached: dict[str, NodeEnd] = {}

@@ -73,7 +73,8 @@ class Host:
         base: Where runs are kept here.
         ended: Asked whether a signal wants the end.
         make_nodes: Makes the processes of a run from its folder here.
-        bundle: What this host was given beforehand: it works for the launcher of that set alone.
+        bundle: What this host was given beforehand: it works for the launcher of that set alone. None: nothing, and
+            for any.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class Host:
         ended: Callable[[], bool],
         *,
         make_nodes: Callable[[RunFolder], Nodes],
-        bundle: Bundle | None = None,
+        bundle: Bundle | None,
     ) -> None:
         self._make_nodes = make_nodes
         self._requests, self._answers, self._base, self._wants_end = requests, answers, base, ended

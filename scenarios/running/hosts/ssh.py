@@ -26,7 +26,7 @@ _KNOWN = (
 """First what `ssh` says, which may also warn of a file of keys that is not there; then what the shell there says."""
 
 
-def ssh_command(ssh: str, python: str, folder: str, act: str = "", metrics: str = "") -> list[str]:
+def ssh_command(ssh: str, python: str, folder: str, act: str, metrics: str) -> list[str]:
     """The command line that starts `foretell host --stdio` on another host.
 
     Args:
@@ -42,7 +42,7 @@ def ssh_command(ssh: str, python: str, folder: str, act: str = "", metrics: str 
     return ["ssh", *_OPTIONS, "--", ssh, remote]
 
 
-def local_command(folder: str, act: str = "", metrics: str = "") -> list[str]:
+def local_command(folder: str, act: str, metrics: str) -> list[str]:
     """The command line that starts it on this host."""
     return isolated_module(COMMAND, *_host(folder, act, metrics))
 

@@ -33,7 +33,7 @@ class ForkedNodes:
         counters: Socket of this host that they tell what they have counted; None: nobody asks.
     """
 
-    def __init__(self, folder: RunFolder, counters: Path | None = None) -> None:
+    def __init__(self, folder: RunFolder, counters: Path | None) -> None:
         self._folder, self._counters = folder, counters
         self._processes: dict[str, ForkServerProcess] = {}
         self._ended: dict[str, NodeEnd] = {}

@@ -47,7 +47,8 @@ def this_host(
     plan: Plan,
     folder: RunFolder,
     observer: Observer,  # noqa: ARG001 - see `MakeSite`
-    counters: Path | None = None,
+    *,
+    counters: Path | None,
 ) -> Iterator[ThisHost]:
     """The place of a run's processes, which tell a socket what they have counted if one is given."""
     yield ThisHost(plan, folder, ForkedNodes(folder, counters))

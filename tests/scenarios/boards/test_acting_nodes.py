@@ -155,7 +155,7 @@ def test_the_doctor_finds_hosts_that_only_act_well_or_without_their_policy(
 
 def test_a_host_without_the_policy_that_it_is_to_act_with_says_so(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no-policy holds no policy: expected policy\.json in it\. Copy a run's"):
-        serve_stdio(tmp_path, act=tmp_path / "no-policy")
+        serve_stdio(tmp_path, None, tmp_path / "no-policy", metrics=None, counters=None)
 
 
 def test_another_policy_than_the_one_that_is_evaluated_is_refused(trained: Path, tmp_path: Path) -> None:

@@ -47,18 +47,19 @@ class Ground:
         def dial(name: str, host: HostConfig, log: Path) -> Piped:
             return Piped(command(name, host), log, partial(explained, ssh=name))
 
-        return {check.what: check for check in look_over(parse_fleet(fleet), self.plan(), folder, dial)}
+        return {check.what: check for check in look_over(parse_fleet(fleet), self.plan(), folder, dial, held=None)}
 
     def here(self, fleet: str, before: tuple[str, ...] = ()) -> dict[str, Check]:
         """The same of a host that is a process of this one, with words before its command line."""
-        return self.checks(fleet, lambda name, _: [*before, *local_command(str(self.root / "there" / name))])
+        return self.checks(fleet, lambda name, _: [*before, *local_command(str(self.root / "there" / name), "", "")])
 
     def ssh(self, *config: str) -> str:
         """What doctor says of a host that only ssh could reach, but does not."""
         lines = ["Host pi1", f"IdentityFile {self.root / 'key'}", "LogLevel ERROR", *config]
         (self.root / "config").write_text("\n ".join(lines) + "\n")
         options = ["ssh", "-F", str(self.root / "config")]
-        return self.checks(PI, lambda _, host: [*options, *ssh_command(host.ssh, "python3", "runs")[1:]])["reach"].said
+        checks = self.checks(PI, lambda _, host: [*options, *ssh_command(host.ssh, "python3", "runs", "", "")[1:]])
+        return checks["reach"].said
 
 
 def ssh_refused(ground: Ground) -> str:

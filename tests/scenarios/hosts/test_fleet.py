@@ -72,7 +72,7 @@ def test_unknown_settings_of_a_host_are_refused_by_their_place():
 
 @pytest.mark.parametrize("python", ["/opt/foretell/bin/python", "~/my tools/python", "python3; rm -rf ."])
 def test_the_shell_of_a_host_takes_its_python_for_one_word(python):
-    (*_, remote) = ssh_command("pi1", python, "runs; true")
+    (*_, remote) = ssh_command("pi1", python, "runs; true", "", "")
     home = python.startswith("~/")
     assert remote.startswith("~/" if home else "")
 

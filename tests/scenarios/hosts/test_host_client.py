@@ -34,7 +34,7 @@ OPENING = OpenRun("tiny", FORETELL, ARITHMETIC, (), 20.0, {})
 def host(tmp_path: Path) -> Iterator[HostClient]:
     """A host that is a process of this one."""
     log = tmp_path / "host.log"
-    dial = partial(Piped, local_command(str(tmp_path)), log, str.strip)
+    dial = partial(Piped, local_command(str(tmp_path), "", ""), log, str.strip)
     made = HostClient("pi1", dial, OPENING, log, try_for_s=LIMIT_S)
     made.dial()
     made.greet()

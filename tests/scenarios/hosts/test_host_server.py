@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from types import FrameType
@@ -49,7 +50,8 @@ class Pipe:
         (requests, self._asking), (self._hearing, answers) = os.pipe(), os.pipe()
         self._descriptors = [requests, answers, self._hearing]
         self.wants_end = False
-        self.host = Host(requests, answers, base, lambda: self.wants_end, make_nodes=ForkedNodes, bundle=bundle)
+        nodes = partial(ForkedNodes, counters=None)
+        self.host = Host(requests, answers, base, lambda: self.wants_end, make_nodes=nodes, bundle=bundle)
         self.raised: list[BaseException] = []
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()

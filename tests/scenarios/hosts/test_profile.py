@@ -67,7 +67,7 @@ def test_the_agents_of_a_fleet_are_measured_and_the_environment_is_not(tmp_path)
     folder.logs.mkdir(parents=True)
     fleet = parse_fleet(FLEET.format(folder=tmp_path / "there"))
     profile = tmp_path / "profile.toml"
-    profile.write_text(fleet_profile(fleet, make_plan(scenario), folder, right_here))
+    profile.write_text(fleet_profile(fleet, make_plan(scenario), folder, right_here, held=None))
     faults = {fault.name: fault for fault in with_profile(scenario, profile).message_faults}
     assert set(faults) == {"pi-action", "pi-share"}
     assert all(fault.agents == ("agent-0", "agent-1", "agent-2") for fault in faults.values())

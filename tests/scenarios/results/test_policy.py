@@ -336,7 +336,7 @@ print([policy([[0.0] * 15]).shape for policy in policies.values()], "torch" in s
 def test_agents_with_fewer_actions_than_their_neighbors_have_probabilities_of_their_own(tmp_path: Path) -> None:
     """Their networks are as wide as the widest, and only the first outputs are theirs."""
     document, arrays = made(actions=3, outputs=5)
-    write_policy(tmp_path / "policy", document, arrays)
+    write_policy(tmp_path / "policy", document, arrays, {})
     (policy,) = load_policies(tmp_path / "policy").values()
     found = policy(np.ones((4, 2), np.float32))
     assert found.shape == (4, 3)

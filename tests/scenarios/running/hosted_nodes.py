@@ -43,7 +43,7 @@ class HostedNodes(RemoteNodes):
             need_programs("ssh", "ssh-keygen")
         self._stack, self._root, self._carrier = ExitStack(), root, carrier
         clients = {name: self._client(name) for name in dict.fromkeys(HOMES.values())}
-        super().__init__({name: clients[home] for name, home in HOMES.items()})
+        super().__init__({name: clients[home] for name, home in HOMES.items()}, lambda: None)
 
     def log(self, name: str) -> Path:
         (found,) = self._root.glob(f"there/*/tiny/logs/{name}.log")
@@ -70,9 +70,9 @@ class HostedNodes(RemoteNodes):
             waiting = WaitingHost(self._bundles / name, "--folder", there)
             self._stack.callback(waiting.close)
             return partial(over_sockets(self._bundles / "launcher"), name, self._fleet.hosts[name], log)
-        command = local_command(there)
+        command = local_command(there, "", "")
         if self._carrier == "SSH":
-            command = [*self._ssh(), *ssh_command("host", sys.executable, there)[1:]]
+            command = [*self._ssh(), *ssh_command("host", sys.executable, there, "", "")[1:]]
         return partial(Piped, command, log, str)
 
     @cached_property

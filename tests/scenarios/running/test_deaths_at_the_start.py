@@ -62,7 +62,7 @@ def test_a_forwarder_that_is_killed_before_it_listens_again_and_again_has_died(t
 
 @pytest.mark.parametrize("when", ["before it is asked", "before it forks"])
 def test_a_fork_server_killed_while_it_forks_is_the_death_of_whom_it_forks(tmp_path, monkeypatch, when):
-    nodes = ForkedNodes(make_run_folder(tmp_path / "run", "r", 1))
+    nodes = ForkedNodes(make_run_folder(tmp_path / "run", "r", 1), None)
     ask = forkserver.reduction.sendfds
 
     def kill_first(*arguments):

@@ -257,7 +257,7 @@ def test_who_is_killed_for_want_of_memory_is_told_so(tmp_path, monkeypatch, grou
     for place in (kernel.parent, folder.logs):
         place.mkdir(parents=True)
     kernel.write_text("oom_kill 1\n")
-    plan, nodes, said = planned(), ForkedNodes(folder), []
+    plan, nodes, said = planned(), ForkedNodes(folder, None), []
     wiring = Wiring("tiny", make_addresses(plan.participants, plan.scenario.transport.zeromq, tmp_path))
     for kills in (1, 2):
         nodes.start("agent-0", plan.agent("agent-0", wiring).model_dump_json())

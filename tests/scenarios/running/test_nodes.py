@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -24,7 +24,7 @@ from scenarios.running.nodes import Nodes
 from scenarios.running.processes.forked_nodes import ForkedNodes
 
 KINDS: dict[str, Callable[[RunFolder], Nodes] | None] = {
-    "forked": ForkedNodes,
+    "forked": partial(ForkedNodes, counters=None),
     "threads": ThreadNodes,
     "hosts over pipe": None,
     "hosts over SSH": None,

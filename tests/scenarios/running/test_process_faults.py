@@ -64,7 +64,7 @@ def figures(out: Path) -> dict[str, Any]:
 
 
 def test_a_fault_of_episodes_strikes_before_each_of_them_and_once() -> None:
-    found = ProcessFaults([crash(at_episodes=(4, 9))], 1, NAMES)
+    found = ProcessFaults([crash(at_episodes=(4, 9))], 1, NAMES, ())
     assert found.breakpoints() == (4, 9)
     assert [found.before(episode) for episode in (3, 5, 10)] == [[], [], []]
     (first,) = found.before(4)
@@ -82,7 +82,7 @@ def test_what_the_store_knows_of_does_not_strike_again() -> None:
 
 
 def test_a_fault_of_seconds_strikes_at_the_first_look_after_its_time() -> None:
-    found = ProcessFaults([crash(at_s=(2.0, 5.0))], 1, NAMES)
+    found = ProcessFaults([crash(at_s=(2.0, 5.0))], 1, NAMES, ())
     assert [[strike.occasion for strike in found.until(at_s)] for at_s in (1.9, 2.1, 3.0, 7.0)] == [
         [],
         ["second 2"],
@@ -92,7 +92,7 @@ def test_a_fault_of_seconds_strikes_at_the_first_look_after_its_time() -> None:
 
 
 def test_a_repeated_fault_strikes_once_in_every_period_and_not_at_its_beginning() -> None:
-    found = ProcessFaults([crash(every_s=10.0)], 1, NAMES)
+    found = ProcessFaults([crash(every_s=10.0)], 1, NAMES, ())
     assert [len(found.until(at_s)) for at_s in (0.0, 9.9, 10.0, 11.0, 20.5, 45.0, 45.1)] == [0, 0, 1, 0, 1, 1, 0]
 
 
@@ -105,7 +105,7 @@ def test_a_repeated_fault_goes_on_repeating_in_a_run_that_is_resumed_and_one_of_
 def test_what_is_played_again_meets_stops_and_deaths_again_and_no_crash_that_all_went_back_from() -> None:
     stop = StopConfig(kind="stop", participants=("agent-0",), at_episodes=(2, 4, 6), for_s=5.0)
     hang = StopConfig(kind="stop", name="hang", participants=("agent-0",), at_episodes=(4,), for_s=50.0)
-    found = ProcessFaults([stop, hang, crash(at_episodes=(4, 8))], 1, NAMES)
+    found = ProcessFaults([stop, hang, crash(at_episodes=(4, 8))], 1, NAMES, ())
     assert [(strike.name, strike.again) for episode in range(7) for strike in found.before(episode)] == [
         *(("stop", False), ("stop", False), ("hang", False), ("crash", False), ("stop", False)),
     ]
@@ -124,7 +124,9 @@ def test_what_is_played_again_meets_stops_and_deaths_again_and_no_crash_that_all
 
 def test_one_is_picked_anew_each_time_the_same_with_the_same_seed_and_never_who_is_gone() -> None:
     def picked(seed: int, gone: str = "") -> list[str]:
-        found = ProcessFaults([crash(participants=("agent-*",), pick="one", at_episodes=tuple(range(60)))], seed, NAMES)
+        found = ProcessFaults(
+            [crash(participants=("agent-*",), pick="one", at_episodes=tuple(range(60)))], seed, NAMES, ()
+        )
         found.forget(gone)
         return [strike.victims[0] for episode in range(60) for strike in found.before(episode)]
 
@@ -141,6 +143,7 @@ def test_patterns_choose_the_whole_host_but_what_stands_between_keeps_no_checkpo
         ],
         1,
         NAMES,
+        (),
     )
     assert [strike.victims for strike in found.before(1)] == [NAMES, NAMES[:-1]]
 
@@ -208,7 +211,7 @@ def test_a_strike_that_was_asked_for_and_is_not_in_the_ledger_is_a_sentence(
 
 def test_every_strike_of_seconds_is_in_the_ledger_under_a_name_of_its_own() -> None:
     fault = crash(at_s=(0.1, 3, 100_000.1, 100_000.2, 2e6, 2e6 + 1))
-    struck = ProcessFaults([fault], 1, NAMES).until(3e6)
+    struck = ProcessFaults([fault], 1, NAMES, ()).until(3e6)
     assert len({strike.occasion for strike in struck}) == 6
     found = [ProcessFaultRecord(strike.name, strike.occasion, "agent-1", "") for strike in struck]
     assert check_strikes([fault], found, NAMES) == []

@@ -48,7 +48,7 @@ class Check:
     said: str
 
 
-def look_over(fleet: Fleet, plan: Plan, folder: RunFolder, dial: Dial, *, held: Manifest | None = None) -> list[Check]:
+def look_over(fleet: Fleet, plan: Plan, folder: RunFolder, dial: Dial, *, held: Manifest | None) -> list[Check]:
     """Every check of every host that can be made from outside of a run.
 
     Args:

@@ -20,7 +20,7 @@ _HEAD = """# How long agents compute, measured by `foretell doctor {scenario}`, 
 """
 
 
-def fleet_profile(fleet: Fleet, plan: Plan, folder: RunFolder, dial: Dial, *, held: Manifest | None = None) -> str:
+def fleet_profile(fleet: Fleet, plan: Plan, folder: RunFolder, dial: Dial, *, held: Manifest | None) -> str:
     """Measure the first agent of every host that has one, and take the others there for as fast; TOML.
 
     Args:
