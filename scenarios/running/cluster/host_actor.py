@@ -19,11 +19,13 @@ class HostActor:
 
     Args:
         folder: Where it keeps its runs; relative: in the home folder there.
+        act: The policy that its agents only act with; empty for none.
+        metrics: Where it serves metrics; empty for nowhere.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, act: str, metrics: str) -> None:
         self._process = subprocess.Popen(  # noqa: S603 - our own command line
-            local_command(folder, "", ""),
+            local_command(folder, act, metrics),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

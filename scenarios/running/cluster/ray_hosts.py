@@ -85,7 +85,8 @@ class RayHosts:
         """
         if self._nodes[name].id not in {node.id for node in self._cluster.nodes()}:
             self._place(name, host)
-        return ActorCarrier(self._cluster, self._nodes[name], str(Path(host.folder) / name), log)
+        told = (str(Path(host.folder) / name), host.act, host.metrics)
+        return ActorCarrier(self._cluster, self._nodes[name], told, log)
 
     def _place(self, name: str, host: HostConfig) -> None:
         taken = [node.id for other, node in self._nodes.items() if other != name]
@@ -102,18 +103,18 @@ class ActorCarrier:
     Args:
         cluster: The host is on a node of it.
         node: Where the host is.
-        folder: Where it keeps its runs.
+        told: What the host is told; see `HostActor`.
         log: Takes what it says on its standard error.
     """
 
-    def __init__(self, cluster: RayCluster, node: RayNode, folder: str, log: Path) -> None:
+    def __init__(self, cluster: RayCluster, node: RayNode, told: tuple[str, str, str], log: Path) -> None:
         ray = cluster.api
         strategies = ray.util.scheduling_strategies
         there = strategies.NodeAffinitySchedulingStrategy(node.id, soft=False)
         actor = ray.remote(num_cpus=0, max_restarts=0, max_concurrency=_THREADS)(HostActor)
         self._cluster, self._log = cluster, log
         with cluster.asked():
-            self._actor = actor.options(scheduling_strategy=there).remote(folder)
+            self._actor = actor.options(scheduling_strategy=there).remote(*told)
         self._why = ""
 
     def read(self) -> bytes:

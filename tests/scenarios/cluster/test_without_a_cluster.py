@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -16,11 +17,13 @@ from broker.errors import UserError
 from scenarios.commands.main import foretell as commands
 from scenarios.document.loading import load_scenario, parse_scenario
 from scenarios.results.folder import RunFolder
+from scenarios.running.cluster import host_actor, ray_hosts
 from scenarios.running.cluster.cell_task import play_cell, write_files
 from scenarios.running.cluster.connected import RayCluster, connected
 from scenarios.running.cluster.head import Head
+from scenarios.running.cluster.placing import RayNode
 from scenarios.running.cluster.ray_crew import Homecoming, parcel, unpack
-from scenarios.running.cluster.ray_hosts import sentence
+from scenarios.running.cluster.ray_hosts import RayHosts, sentence
 from scenarios.running.fleet import parse_fleet
 from scenarios.running.hosts.client import LOST
 from scenarios.running.hosts.remote_nodes import RemoteNodes
@@ -154,3 +157,22 @@ def test_a_head_that_answers_no_more_is_told_of_in_a_sentence_wherever_the_clust
             nodes.ended()
         with pytest.raises(UserError, match=r"go on with `foretell resume`$"):
             cluster.nodes()
+
+
+def test_a_host_on_a_node_is_told_what_its_agents_act_with_and_where_it_serves_metrics(monkeypatch, tmp_path):
+    told = []
+    node = RayNode("a", "10.0.0.7", frozenset(), 4)
+    monkeypatch.setattr(ray_hosts, "ActorCarrier", lambda _cluster, _node, words, _log: told.append(words))
+    fleet = parse_fleet('[pi]\nparticipants = ["*"]\nact = "team"\nmetrics = "9464"\nfolder = "runs"')
+    hosts = RayHosts(SimpleNamespace(nodes=lambda: [node]), fleet)
+    hosts.dial("pi", fleet.hosts["pi"], tmp_path / "log")
+    assert told == [("runs/pi", "team", "9464")]
+    monkeypatch.setattr(host_actor.subprocess, "Popen", lambda words, **_: told.append(words) or Started())
+    host_actor.HostActor(*told[0])
+    assert told[1][-8:] == ["host", "--stdio", "--folder", "runs/pi", "--act", "team", "--metrics", "9464"]
+
+
+class Started:
+    """A process with pipes to nobody."""
+
+    stdin = stdout = stderr = SimpleNamespace(fileno=lambda: 0)
