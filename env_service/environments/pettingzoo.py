@@ -201,7 +201,10 @@ class PettingZooTask(Task):
     def _begin(self, copy: int, seed: int) -> None:
         """Start an episode in one copy."""
         observations, infos = self._reset(copy, seed)
-        self._there[copy] = self._come[copy] = there = self._live(self._environments[copy])
+        there = self._live(self._environments[copy])
+        if not any(there):
+            raise refused("reset(seed=...) left nobody in `agents`: expected those that begin. Fill it at every reset")
+        self._there[copy] = self._come[copy] = there
         self._look(copy, there, there, observations, infos)
 
     def _reset(self, copy: int, seed: int) -> tuple[Any, ...]:

@@ -377,6 +377,34 @@ def test_an_agent_that_vanishes_without_a_flag_has_ended_and_is_said_once(monkey
     assert not any(outcome.notes for outcome in play(task, seed=1))
 
 
+def forgetful(self, seed=None, options=None):
+    self.time = 0
+    return {agent: np.zeros(2, np.float32) for agent in self.possible_agents}, {}
+
+
+def emptied(self):
+    self.agents = [] if (ends := self.time >= 2) else self.agents
+    return dict.fromkeys(self.possible_agents, ends)
+
+
+def begun_full(self):
+    self.agents = list(self.possible_agents)
+
+
+@pytest.mark.parametrize("observation", ["own", "state"])
+def test_a_reset_after_which_nobody_is_there_is_refused_in_the_first_episode(monkeypatch, observation):
+    said = refusal(monkeypatch, giving(reset=forgetful), observation=observation)
+    assert said.startswith("environment: reset(seed=...) left nobody in `agents`: expected those that begin.")
+
+
+def test_a_reset_that_brings_nobody_back_is_refused_in_the_second_episode(monkeypatch):
+    build = giving(__init__=begun_full, reset=forgetful, flags=emptied, rewards=lambda _: {"a": 1.0, "b": 1.0})
+    task = serve(monkeypatch, build)
+    assert play(task)[1].ended.tolist() == [[TERMINATED, TERMINATED]]
+    with pytest.raises(UserCodeRefused, match=r"reset\(seed=...\) left nobody in `agents`"):
+        play(task)
+
+
 def test_one_that_has_not_come_yet_has_not_vanished(monkeypatch):
     def reset(self, seed=None):
         self.agents, self.time = ["a"], 0
