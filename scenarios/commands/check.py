@@ -31,8 +31,8 @@ from scenarios.running.scale import Scale, scale_of
 _NEIGHBORS_SHOWN = 10
 
 
-def plan_of(scenario: Scenario, *, play: bool) -> Plan:
-    """The plan, after one reset and one step of the environment.
+def plan_of(scenario: Scenario, *, play: bool) -> tuple[Plan, str]:
+    """The plan, after one reset and one step of the environment, and what of these was another from the same seed.
 
     Args:
         scenario: The document.
@@ -43,14 +43,14 @@ def plan_of(scenario: Scenario, *, play: bool) -> Plan:
         UserError: It cannot be served, or the scenario cannot work.
         ForetellError: It raised, or gave what nobody can use.
     """
-    game = partial(play_once, scenario.environment, scenario.seed)
+    game, unlike = partial(play_once, scenario.environment, scenario.seed), ""
     brought = isinstance(scenario.environment, PettingZooConfig | VmasConfig)
     if play and brought:
-        call_apart(game, "the environment")
+        unlike = call_apart(game, "the environment")
     plan = planned(scenario)
     if play and not brought:
         game()
-    return plan
+    return plan, unlike
 
 
 def describe_alone(scenario: Scenario, missing: EnvironmentMissing) -> str:
@@ -58,8 +58,13 @@ def describe_alone(scenario: Scenario, missing: EnvironmentMissing) -> str:
     return f"{scenario.to_toml().rstrip()}\n\n# agents, edges and sizes are not known here: {missing.problem}"
 
 
-def describe(plan: Plan) -> str:
-    """The resolved document, each agent's edges, and what may surprise."""
+def describe(plan: Plan, unlike: str = "") -> str:
+    """The resolved document, each agent's edges, and what may surprise.
+
+    Args:
+        plan: What would run.
+        unlike: What of the environment was another from the same seed.
+    """
     lines = [plan.scenario.to_toml().rstrip(), "", "# edges per agent"]
     lines += _neighbors(plan)
     edges = len(plan.graph.edges)
@@ -72,11 +77,22 @@ def describe(plan: Plan) -> str:
     if plan.graph.proximity_distance is not None:
         lines.append("# neighbors are those of the above that are in range, decided anew at every step")
     lines += _begun_with(plan)
+    if unlike:
+        lines.append(f"# note: {_unlike(unlike)}")
     components = plan.graph.components()
     if components > 1 and plan.scenario.acts_only is None:
         lines.append(f"# note: the graph falls into {components} parts that never exchange anything")
     lines += _of_the_machine(plan)
     return "\n".join(lines)
+
+
+def _unlike(what: str) -> str:
+    """What it means that an environment does not repeat itself, and what to look at."""
+    return (
+        f"the same seed gave another {what}: runs with equal seeds may differ, and so may a run that is resumed. Does "
+        "all that the environment draws come from the `seed` of reset? Spaces have generators of their own: seed them "
+        "there, too"
+    )
 
 
 def _neighbors(plan: Plan) -> Iterator[str]:

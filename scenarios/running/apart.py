@@ -16,15 +16,18 @@ from broker.servers.leash import end_with_parent
 
 _LONGEST = 16_000
 """Characters of an answer; a pipe holds more without a reader."""
-_MISTAKE, _FAILURE, _BUG = "mistake", "failure", "bug"
+_DONE, _MISTAKE, _FAILURE, _BUG = "done", "mistake", "failure", "bug"
 
 
-def call_apart(call: Callable[[], None], whose: str) -> None:
+def call_apart(call: Callable[[], str], whose: str) -> str:
     """Call something in a fork of this process, with nothing to read; Ctrl-C ends it, whatever it does.
 
     Args:
         call: What is called; what it prints is lost.
         whose: Whose code it is, such as `the environment`.
+
+    Returns:
+        What the call gave.
 
     Raises:
         UserError: The call raised one.
@@ -40,17 +43,17 @@ def call_apart(call: Callable[[], None], whose: str) -> None:
     finally:
         code = _end(pid)
         said = _read(reader)
-    _tell(said, code, whose)
+    return _told(said, code, whose)
 
 
-def _answer(call: Callable[[], None], writer: int, whose: str) -> NoReturn:
-    """Be the process in which it is called, and say what it raised."""
+def _answer(call: Callable[[], str], writer: int, whose: str) -> NoReturn:
+    """Be the process in which it is called, and say what it gave or raised."""
     said = ("", "")
     try:
         os.setpgid(0, 0)
         end_with_parent()
         _be_alone()
-        call()
+        said = (_DONE, call())
     except UserError as error:
         said = (_MISTAKE, str(error))
     except ForetellError as error:
@@ -91,7 +94,7 @@ def _read(reader: int) -> bytes:
         os.close(reader)
 
 
-def _tell(said: bytes, code: int, whose: str) -> None:
+def _told(said: bytes, code: int, whose: str) -> str:
     if not said:
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         msg = f"{whose} ended its process, with {how}"
@@ -103,3 +106,4 @@ def _tell(said: bytes, code: int, whose: str) -> None:
         raise ForetellError(text)
     if kind == _BUG:
         raise RuntimeError(text)
+    return str(text)

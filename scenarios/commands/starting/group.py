@@ -50,13 +50,13 @@ def check(
 
     document = load(scenario, seed, episodes, assignments)
     try:
-        plan = plan_of(document, play=not no_play)
+        plan, unlike = plan_of(document, play=not no_play)
     except EnvironmentMissing as missing:
         if not no_play or slices is not None:
             raise
         say(describe_alone(document, missing))
         return
-    say(describe(plan))
+    say(describe(plan, unlike))
     if slices is not None:
         run = write_slices(plan, slices)
         say(f"# slices of {run}: {slices}/")

@@ -255,10 +255,11 @@ def _measured(slice_json: str) -> tuple[float, float, int]:
 
     told = Path("speed.json")
 
-    def measure() -> None:
+    def measure() -> str:
         from scenarios.running.speed import measure_speed  # noqa: PLC0415 - nobody else here needs an agent
 
         write_whole(told, json.dumps(measure_speed(slice_json)).encode())
+        return ""
 
     call_apart(measure, "the algorithm")
     action_s, share_s = json.loads(told.read_bytes())

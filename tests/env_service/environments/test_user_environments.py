@@ -418,6 +418,41 @@ def test_one_that_has_not_come_yet_has_not_vanished(monkeypatch):
 # What it draws
 
 
+def sampled(self, agent):
+    self.spaces = getattr(self, "spaces", {}) or {each: Box(-1, 1, (2,), np.float32) for each in self.possible_agents}
+    return self.spaces[agent].sample()
+
+
+def counting(self, seed=None, options=None):
+    self.begun = getattr(self, "begun", 0) + 1
+    return Plain.reset(self, seed)
+
+
+def seeded(self, seed=None, options=None):
+    self.rng = np.random.default_rng(seed)
+    return Plain.reset(self, seed)
+
+
+@pytest.mark.parametrize(
+    ("methods", "observation", "unlike"),
+    [
+        ({"seen": sampled}, "own", 'observation of "a" after reset'),
+        ({"reset": counting, "state": lambda self: [self.begun, 0]}, "state", "state after reset"),
+        (
+            {"reset": counting, "rewards": lambda self: {"a": 1.0, "b": self.begun}},
+            "own",
+            'reward of "b" after step 1',
+        ),
+        ({"reset": counting, "flags": lambda self: {"b": self.begun > 1}}, "own", 'end of "b" after step 1'),
+        ({"reset": seeded, "seen": lambda self, _: self.rng.random(2, np.float32)}, "own", ""),
+        ({"seen": lambda *_: np.random.rand(2)}, "own", ""),
+    ],
+)
+def test_a_trial_says_what_was_another_although_the_seed_was_the_same(monkeypatch, methods, observation, unlike):
+    serve(monkeypatch, giving(**methods))
+    assert play_once(PettingZooConfig(env="toy", observation=observation, action_masks="off"), 0) == unlike
+
+
 class Gambler(Plain):
     """Sees what the generators of the process gave, in the making, in `reset` and in every step."""
 

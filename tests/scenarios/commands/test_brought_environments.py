@@ -90,6 +90,8 @@ class parallel_env(ParallelEnv):
         return self.seen(), rewards, {}, {}, {}
 
     def seen(self):
+        if self.broken == "draws":
+            return {agent: np.random.default_rng().random(2, np.float32) for agent in self.agents}
         return {agent: np.full(2, self.time, np.float32) for agent in self.agents}
 
     def close(self):
@@ -197,6 +199,14 @@ def test_check_says_what_an_environment_does_in_its_first_step_with_the_exit_cod
     unplayed = foretell("check", *scenario(folder, broken), "--no-play")
     assert (unplayed.returncode, unplayed.stderr) == (0, "")
     assert "# 2 agents, 2 directed edges, observations of 2 numbers" in unplayed.stdout
+
+
+def test_check_says_of_an_environment_that_does_not_use_the_seed_that_its_runs_may_differ(folder: Path) -> None:
+    done = foretell("check", *scenario(folder, "draws"))
+    assert (done.returncode, done.stderr) == (0, "")
+    (said,) = [line for line in done.stdout.splitlines() if "the same seed" in line]
+    assert said.startswith('# note: the same seed gave another observation of "a" after reset: runs with equal seeds ')
+    assert "the same seed" not in foretell("check", *scenario(folder)).stdout
 
 
 def test_ctrl_c_ends_check_while_an_environment_hangs_and_takes_no_notice(folder: Path) -> None:
