@@ -106,6 +106,29 @@ def test_what_an_example_keeps_outlives_a_crash(
     assert alone["weights_digest"] != undisturbed["weights_digest"]
 
 
+@pytest.mark.processes
+def test_what_an_example_draws_is_the_same_after_a_crash_and_as_processes(
+    tmp_path: Path, packages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(packages, block("python", 4), {"murmur": "murmur:Murmur"}, "murmur")
+    monkeypatch.syspath_prepend(packages)
+    run = ("exchange-quick", "--episodes", "4", *TINY, "--set", "algorithm.name=murmur")
+    crash = 'faults=[{kind="crash",participants=["agent-1"],at_episodes=[3]}]'
+    simulated = simulate_here(tmp_path / "simulated", *run)
+    crashed = simulate_here(tmp_path / "crashed", *run, "--set", crash, "--set", "recovery.checkpoint_every=1")
+    path = os.pathsep.join(filter(None, (str(packages), os.environ.get("PYTHONPATH"))))
+    done = foretell_afresh("run", *run, "--out", str(tmp_path / "run"), PYTHONPATH=path)
+    assert done.returncode == 0, done.stderr
+    processes = summary(tmp_path / "run")
+    assert simulated["weights_digest"] == crashed["weights_digest"] == processes["weights_digest"]
+    silent = block("python", 4).replace("+ noise", "+ 0 * noise")
+    install(packages, silent.replace('"murmur"', '"silent"'), {"silent": "silent:Murmur"}, "silent")
+    assert (
+        simulate_here(tmp_path / "silent", *run[:-1], "algorithm.name=silent")["weights_digest"]
+        != (simulated["weights_digest"])
+    )
+
+
 def test_both_examples_with_a_loss_of_their_own_are_the_same_loss(
     packages: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
