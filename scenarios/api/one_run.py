@@ -32,7 +32,8 @@ class Onlooker:
         show: Told how far it is.
         tell: Told what happens on the way.
         interrupted: Whether somebody wants the end.
-        heard: Surrounds what may call an environment of the user's own, for what it prints; told the way.
+        heard: Surrounds what may call an environment of the user's own, for what it prints; told the way. Without it
+            that appears where the caller's own prints do, as is right in a process of the caller's.
         left: Told the returns (episodes, N) float64 that there are at last, however the run ended.
     """
 
