@@ -7,11 +7,13 @@ A package adds one by an entry point of the group `foretell.algorithms` that lea
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from typing import get_args
 
 from agent_node.learning.algorithm import Algorithm, Modeled
-from agent_node.learning.estimators import Sees, Taught
+from agent_node.learning.estimators import Estimator, Sees, Taught
+from broker.config import Model
 from broker.errors import ScenarioError
 
 GROUP = "foretell.algorithms"
@@ -33,6 +35,33 @@ BUILT_IN = {
 _PATH = "algorithm.name"
 
 
+def _is_text(found: object) -> bool:
+    return isinstance(found, str)
+
+
+def _is_flag(found: object) -> bool:
+    return isinstance(found, bool)
+
+
+def _are_estimators(found: object) -> bool:
+    return isinstance(found, tuple) and all(isinstance(each, Estimator) and _is_text(each.name) for each in found)
+
+
+def _is_model(found: object) -> bool:
+    return isinstance(found, type) and issubclass(found, Model)
+
+
+_FORMS: tuple[tuple[str, str, Callable[[object], bool]], ...] = (
+    ("name", "a text", _is_text),
+    ("shares_parameters", "True or False", _is_flag),
+    ("critic_waits", "True or False", _is_flag),
+    ("tells", "a text", _is_text),
+    ("estimators", "a tuple of Estimator, each with a text as its name,", _are_estimators),
+    ("settings_model", "a subclass of broker.config.Model", _is_model),
+)
+"""What an algorithm says of itself, and what that has to be."""
+
+
 def load_algorithm(name: str) -> type[Algorithm]:
     """The algorithm that a scenario calls `name`; our own go before those of other packages.
 
@@ -42,8 +71,17 @@ def load_algorithm(name: str) -> type[Algorithm]:
     loaded = EntryPoint(name, BUILT_IN[name], GROUP).load() if name in BUILT_IN else _load_installed(name)
     if not (isinstance(loaded, type) and issubclass(loaded, Algorithm)):
         raise ScenarioError(_PATH, f"expected {name!r} to lead to a subclass of Algorithm, found {loaded!r:.80}")
+    _require_forms(name, loaded)
     _require_choices(name, loaded)
     return loaded
+
+
+def _require_forms(name: str, algorithm: type[Algorithm]) -> None:
+    """Refuse what nobody could make sense of later, far from where it was said."""
+    for attribute, expected, fits in _FORMS:
+        found = getattr(algorithm, attribute, None)
+        if not fits(found):
+            raise ScenarioError(_PATH, f"expected {expected} as `{attribute}` of {name!r}, found {found!r:.80}")
 
 
 def _require_choices(name: str, algorithm: type[Algorithm]) -> None:

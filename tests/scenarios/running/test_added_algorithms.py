@@ -269,6 +269,26 @@ ESTIMATORS = "estimators = tuple(Estimator(*each) for each in {estimators})"
             ESTIMATORS.format(estimators=(("team", "state", "reward"),)),
             "expected one of returns, rewards as what the estimator 'team' of 'broken' learns, found 'reward'",
         ),
+        (
+            "settings_model = dict",
+            "expected a subclass of broker.config.Model as `settings_model` of 'broken', found <class 'dict'>",
+        ),
+        ("name = None", "expected a text as `name` of 'broken', found None"),
+        ("tells = 3", "expected a text as `tells` of 'broken', found 3"),
+        ("shares_parameters = 'no'", "expected True or False as `shares_parameters` of 'broken', found 'no'"),
+        ("critic_waits = np.ones(2)", "expected True or False as `critic_waits` of 'broken', found array("),
+        *(
+            (
+                f"estimators = {estimators}",
+                "expected a tuple of Estimator, each with a text as its name, as `estimators` of 'broken', found ",
+            )
+            for estimators in (
+                "None",
+                '("team",)',
+                'Estimator("team", "state", "returns")',
+                "(Estimator(3, 'state', '',),)",
+            )
+        ),
         ('models = "all"', "expected one of self, neighbors, everyone as models of 'broken', found 'all'"),
     ],
 )
