@@ -52,26 +52,42 @@ class TrainedPolicy:
         They are those that the agent draws from, bit for bit.
 
         Raises:
-            UserError: The observations have another shape, or `possible` is no mask of them.
+            UserError: The observations have another shape or are not finite, or `possible` is no mask of them.
         """
         seen = np.require(observations, np.float32, ("C", "ALIGNED"))
         shape = self.learned.observation_space.shape
         if seen.ndim != 2 or seen.shape[1:] != shape:
             msg = f"the policy of {self.agent} expects observations of shape (any, {shape[0]}), found {seen.shape}"
             raise UserError(msg)
+        self._require_finite(seen)
         outputs = kernels.evaluate(self._sizes, self._parameters, (0,), seen).outputs[0]
         logits = np.ascontiguousarray(outputs[:, : self.learned.action_space.n])
         weights = kernels.weights(logits, None if possible is None else self._mask(possible, len(seen)))
         probabilities: np.ndarray = weights / kernels.summed_last(weights)[:, None]
         return probabilities
 
+    def _require_finite(self, seen: np.ndarray) -> None:
+        """Refuse observations of which no probabilities come."""
+        if np.isfinite(seen).all():
+            return
+        row, place = (int(index) for index in np.argwhere(~np.isfinite(seen))[0])
+        found = f"{seen[row, place]:g} in place {place} of row {row}"
+        raise UserError(f"the policy of {self.agent} expects finite numbers within float32, found {found}")
+
     def _mask(self, possible: ArrayLike, rows: int) -> np.ndarray:
+        """(B, A) bool; refuses what is no mask."""
         mask, shape = np.asarray(possible), (rows, self.learned.action_space.n)
-        if mask.shape != shape or not np.isin(mask, (0, 1)).all() or not mask.any(axis=1).all():
-            expected = f"a mask of shape {shape}, a 1 or 0 for each action and a 1 in every row"
-            msg = f"the policy of {self.agent} expects {expected}, found shape {mask.shape}"
-            raise UserError(msg)
-        return np.ascontiguousarray(mask, np.bool_)
+        found = f"shape {mask.shape}"
+        if mask.shape == shape:
+            neither, empty = ~np.isin(mask, (0, 1)), ~mask.any(axis=1)
+            if not (neither.any() or empty.any()):
+                return np.ascontiguousarray(mask, np.bool_)
+            found = f"none in row {int(np.argmax(empty))}"
+            if neither.any():
+                row, place = (int(index) for index in np.argwhere(neither)[0])
+                found = f"{mask.item((row, place))!r} in place {place} of row {row}"
+        expected = f"a mask of shape {shape}, a 1 or 0 for each action and a 1 in every row"
+        raise UserError(f"the policy of {self.agent} expects {expected}, found {found}")
 
 
 def load_policies(folder: str | Path) -> dict[str, TrainedPolicy]:

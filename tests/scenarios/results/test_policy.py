@@ -320,6 +320,19 @@ def test_observations_of_another_shape_are_refused_by_both_shapes(finished: Path
     assert str(caught.value) == f"the policy of agent-2 expects observations of shape (any, 15), found {shape}"
 
 
+@pytest.mark.parametrize(("value", "said"), [(np.nan, "nan"), (-np.inf, "-inf"), (1e39, "inf")])
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
+def test_observations_of_which_no_probabilities_come_are_refused_by_place(
+    finished: Path, value: float, said: str
+) -> None:
+    policy, seen = load_policies(finished / "policy")["agent-2"], np.zeros((3, 15))
+    seen[1, 4] = value
+    with pytest.raises(UserError) as caught:
+        policy(seen)
+    expected = "expects finite numbers within float32, found"
+    assert str(caught.value) == f"the policy of agent-2 {expected} {said} in place 4 of row 1"
+
+
 @pytest.mark.processes
 def test_a_policy_is_loaded_and_used_without_torch(finished: Path) -> None:
     code = f"""

@@ -102,12 +102,27 @@ def test_a_loaded_policy_takes_masks_and_gives_what_the_agent_draws_from_bit_for
     assert compared == 3 * 9
 
 
-@pytest.mark.parametrize("mask", [[[1, 1]], [[1, 1, 1], [1, 1, 1]], [[0, 0, 0]], [[1, 2, 0]], [1, 1, 1]])
-def test_a_loaded_policy_refuses_what_is_no_mask(tmp_path: Path, mask: Any) -> None:
+@pytest.mark.parametrize(
+    ("mask", "found"),
+    [
+        ([[1, 1]] * 2, "shape (2, 2)"),
+        ([[1, 1, 1]], "shape (1, 3)"),
+        ([1, 1, 1], "shape (3,)"),
+        ([[1, 1, 1], [0, 0, 0]], "none in row 1"),
+        ([[1, 0, 0], [1, 2, 0]], "2 in place 1 of row 1"),
+        ([[0, 0, 0], [1, 0, float("nan")]], "nan in place 2 of row 1"),
+        ([["1", "0", "0"]] * 2, "'1' in place 0 of row 0"),
+    ],
+)
+def test_a_loaded_policy_refuses_what_is_no_mask_and_says_where_it_is_none(
+    tmp_path: Path, mask: Any, found: str
+) -> None:
     simulate_here(tmp_path / "run", *played("observation", "learning.rounds=1"), "--episodes", "1")
     policy = load_policies(tmp_path / "run" / "policy")["agent-0"]
-    with pytest.raises(UserError, match=r"expects a mask of shape \(1, 3\), a 1 or 0 for each action and a 1 in every"):
-        policy(np.zeros((1, 3)), mask)
+    with pytest.raises(UserError) as caught:
+        policy(np.zeros((2, 3)), mask)
+    expected = "expects a mask of shape (2, 3), a 1 or 0 for each action and a 1 in every row, found"
+    assert str(caught.value) == f"the policy of agent-0 {expected} {found}"
 
 
 FLIPS = 'faults=[{kind="bit-flip",probability=0.2,bits=3,messages=["timestep","share"]}]'
