@@ -38,6 +38,10 @@ _OF_THE_IMPORT = 0
 RENDER_MODES = ("rgb_array", "ansi")
 """Those of PettingZoo's that give what can be shown elsewhere."""
 _RUNNING, _TERMINATED, _TRUNCATED = map(int, Ended)  # numpy takes microseconds to read an IntEnum
+_VANISHED = "and no flag says that it ended: taken as terminated, there and wherever it comes again"
+_BEGINS_WITHOUT = (
+    "although another episode began with it: taken as one that comes later, if it does. Does reset fill `agents`?"
+)
 _PARTS = ("observations", "rewards", "terminations", "truncations", "infos")
 
 
@@ -79,8 +83,9 @@ class PettingZooTask(Task):
         self._there = [self._nobody] * copies
         self._come = [self._nobody] * copies
         self._stepping, self._asking = calling(config, "step()"), calling(config, "agents")
+        self._began = self._nobody
         self._notes: list[str] = []
-        self._noted: set[str] = set()
+        self._noted: set[tuple[str, str]] = set()
 
     def _open(self, copies: int, *, masks: bool | None) -> bool:
         """Make the copies and look at the first; returns whether it masks actions."""
@@ -205,6 +210,9 @@ class PettingZooTask(Task):
         if not any(there):
             raise refused("reset(seed=...) left nobody in `agents`: expected those that begin. Fill it at every reset")
         self._there[copy] = self._come[copy] = there
+        if there is not self._everybody:
+            self._note_missing(there)
+        self._began = [began or begins for began, begins in zip(self._began, there, strict=True)]
         self._look(copy, there, there, observations, infos)
 
     def _reset(self, copy: int, seed: int) -> tuple[Any, ...]:
@@ -282,14 +290,18 @@ class PettingZooTask(Task):
                 continue
             if come:
                 ended[index] = _TERMINATED
-                self._note_vanished(self.agent_names[index])
+                self._note(self.agent_names[index], f"step {self._time}", _VANISHED)
             elif not any(there):
                 ended[index] = _TERMINATED
 
-    def _note_vanished(self, name: str) -> None:
-        if name not in self._noted:
-            self._noted.add(name)
-            self._notes.append(
-                f'agent "{name}" is not among `agents` after step {self._time}, and no flag says that it ended: '
-                "taken as terminated, there and wherever it comes again"
-            )
+    def _note_missing(self, there: list[bool]) -> None:
+        """Say once of each that an episode begins without it, though another has begun with it."""
+        for name, began, begins in zip(self.agent_names, self._began, there, strict=True):
+            if began and not begins:
+                self._note(name, "a reset", _BEGINS_WITHOUT)
+
+    def _note(self, name: str, when: str, why: str) -> None:
+        """Say once of an agent that it is not there."""
+        if (name, why) not in self._noted:
+            self._noted.add((name, why))
+            self._notes.append(f'agent "{name}" is not among `agents` after {when}, {why}')

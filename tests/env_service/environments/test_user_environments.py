@@ -405,6 +405,26 @@ def test_a_reset_that_brings_nobody_back_is_refused_in_the_second_episode(monkey
         play(task)
 
 
+def test_one_that_a_later_reset_does_not_bring_back_is_said_once(monkeypatch):
+    def flags(self):
+        self.agents, dead = [agent for agent in self.agents if agent == "b" or self.time < 2], self.time >= 2
+        return {"a": dead}
+
+    def look(self):
+        return {agent: np.zeros(2, np.float32) for agent in self.possible_agents}
+
+    def reset(self, seed=None, options=None):
+        self.time = 0
+        return self.look(), {}
+
+    task = serve(monkeypatch, giving(__init__=begun_full, reset=reset, look=look, flags=flags), copies=2)
+    assert not any(outcome.notes for outcome in play(task))
+    first, *others = play(task)
+    (said,) = first.notes
+    assert said.startswith('agent "a" is not among `agents` after a reset, although another episode began with it: ')
+    assert not any(outcome.notes for outcome in (*others, *play(task)))
+
+
 def test_one_that_has_not_come_yet_has_not_vanished(monkeypatch):
     def reset(self, seed=None):
         self.agents, self.time = ["a"], 0
