@@ -42,6 +42,14 @@ class ExchangeConfig(Model):
         description="drop: a late share is counted and never learned from. reuse, only where parameters are shared: "
         "for a share that is missing, the newest parameters heard from that partner are mixed in as stale (ours).",
     )
+    largest_number: float = Field(
+        default=1e9,
+        gt=0,
+        le=3.4e38,
+        description="Largest size of a real number in a share, such as a reward, an advantage or a parameter, in its "
+        "own unit: a share with a larger one is rejected (ours). One bit flipped on its way can make 3e38 of a number, "
+        "which no network survives; sound ones come nowhere near 1e9 unless rewards do.",
+    )
 
 
 class CalibrationConfig(Model):

@@ -85,6 +85,7 @@ class _Exchange(_Part, frozen=True):
     skip_scope: str
     patience_s: float
     late_shares: str
+    largest_number: float
 
 
 class _InitialPolicy(_Part, frozen=True):

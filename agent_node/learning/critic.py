@@ -10,7 +10,7 @@ from agent_node.config import LearningConfig
 from agent_node.experience.rollout import Batch
 from agent_node.learning.algorithm import Algorithm
 from agent_node.learning.estimators import squared_error
-from agent_node.learning.given import Taking, require_finite, require_finite_gradient
+from agent_node.learning.given import Finite, Taking
 from agent_node.learning.networks import Stack
 from agent_node.learning.round import Draws
 from agent_node.learning.shares import check_form
@@ -30,10 +30,13 @@ class Critic:
         learning: The agent's settings.
         algorithm: What it may step toward, and when.
         user_code: Calls the algorithm.
+        finite: Refuses a loss that is not.
     """
 
-    def __init__(self, stack: Stack, learning: LearningConfig, algorithm: Algorithm, user_code: UserCode) -> None:
-        self.stack = stack
+    def __init__(
+        self, stack: Stack, learning: LearningConfig, algorithm: Algorithm, user_code: UserCode, finite: Finite
+    ) -> None:
+        self.stack, self._finite = stack, finite
         self._learning, self._algorithm, self._user_code = learning, algorithm, user_code
 
     @property
@@ -98,6 +101,6 @@ class Critic:
     def _step(self, targets: np.ndarray, now: Draws, passed: Pass) -> dict[str, float]:
         loss, gradient = squared_error(passed.outputs, targets)
         losses = {"critic_loss": loss}
-        require_finite(now, self._algorithm.name, losses)
-        require_finite_gradient(now, self._algorithm.name, self.stack.descend(passed, [0], gradient))
+        self._finite.require_losses(now, losses)
+        self._finite.require_gradient(now, self.stack.descend(passed, [0], gradient))
         return losses

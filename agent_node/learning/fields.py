@@ -16,7 +16,7 @@ class Kind(Enum):
 
     DISTRIBUTION = "distribution"  # (rows, actions) float32, non-negative, each row sums to 1
     ACTIONS = "actions"  # (rows,) int32, from 0 to the number of actions - 1
-    REAL = "real"  # any finite float32
+    REAL = "real"  # float32, of a size up to `exchange.largest_number`
     BOUNDED = "bounded"  # float32, from 0 to a largest number
     BITS = "bits"  # uint8, one bit for each sample an episode can have
     COUNT = "count"  # int32, from 1 to a limit

@@ -1,22 +1,28 @@
 """What an algorithm gives is looked at where it is taken: what nobody can use ends the agent.
 
 A share that is not what the algorithm says would be refused by all who hear it, and the agent would learn as one alone.
-What an agent learns from has to be finite: a loss or gradient that is not would spoil its networks.
+What an agent learns from has to be finite: a loss or gradient that is not would spoil its networks. Where it has heard
+numbers far larger than its own, these are the likely cause, and not how it learns.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
+from agent_node.learning.fields import Arrays, ShareShape
 from agent_node.learning.network_sizes import Networks
 from agent_node.learning.round import Draws, Mixed
-from agent_node.learning.shares import check_form, check_real
+from agent_node.learning.shares import ShareFormat, check_form, largest_size
 from broker.errors import ProtocolViolation, UserCodeRefused
+from broker.wire.arrays import all_finite
 
 _WIDEST_BYTES = 8
+_FAR_LARGER = 1000
+"""Times the agent's own, or 1 if these are smaller: neighbors that learn alike do not come to be so far apart."""
 _ADVICE = (
     "try lower learning rates (learning.actor_learning_rate, learning.critic_learning_rate), smaller weights (such as "
     "algorithm.anticipation_sharing.rho or learning.entropy_bonus) or smaller rewards"
@@ -66,58 +72,119 @@ def require_kept(agent: str, algorithm: str, kept: object) -> None:
         raise UserCodeRefused(agent, f"keeps() of {algorithm}: expected arrays of numbers by name, {problem}")
 
 
-def require_mixed(now: Draws, algorithm: str, mixed: Mixed, samples: int, networks: Networks) -> None:
-    """See that what is mixed fits into the place of the agent's own.
+class _Heard(NamedTuple):
+    """Numbers far larger than the agent's own.
+
+    Attributes:
+        size: Of the largest.
+        own: Of the largest of the agent's own in that round.
+        name: Of the array.
+        source: Whose share it was in.
+        where: In which round of which episode.
+    """
+
+    size: float
+    own: float
+    name: str
+    source: str
+    where: str
+
+
+class Finite:
+    """See that what one agent learns from is finite, and where it is not, say what to do.
 
     Args:
-        now: Whose, and in which round of which episode.
-        algorithm: Its name.
-        mixed: What it gave.
-        samples: B.
-        networks: Those that the agent holds.
-
-    Raises:
-        UserCodeRefused: It is of another form, or parameters are not finite.
+        share_format: What it hears.
     """
-    with Taking(now, f"mix() of {algorithm}"):
-        for name, found in (("advantages", mixed.advantages), ("rewards", mixed.rewards)):
-            if found is not None:
-                check_form(name, found, (samples,))
-        if mixed.critic is not None:
-            check_real("critic", mixed.critic, (networks.critic.size,))
-        if mixed.policies is not None:
-            check_real("policies", mixed.policies, (len(networks.modeled), networks.actor.size))
-        for name, found in mixed.estimators.items():
-            if name not in networks.estimators:
-                known = ", ".join(networks.estimators) or "none"
-                raise ProtocolViolation(f"expected estimators among {known}, found {name!r}")
-            check_real(f"estimator {name}", found, (networks.estimators[name].size,))
 
+    def __init__(self, share_format: ShareFormat) -> None:
+        self._format, self._algorithm = share_format, share_format.algorithm.name
+        self._heard: _Heard | None = None
 
-def require_finite(now: Draws, algorithm: str, losses: Mapping[str, float]) -> None:
-    """See that an update can be made.
+    def hear(
+        self, now: Draws, shares: Mapping[str, Arrays], own: Mapping[str, Arrays], edges: Mapping[str, ShareShape]
+    ) -> None:
+        """Remember whose share had the largest numbers so far, if any were far larger than the own ones.
 
-    Args:
-        now: Whose, and in which round of which episode.
-        algorithm: Its name.
-        losses: By name.
+        Args:
+            now: Whose ears, and in which round of which episode.
+            shares: By partner, those that are about to be mixed.
+            own: By partner, what the agent itself shares in the round.
+            edges: What both ends know of a share, by partner.
+        """
+        for source, arrays in shares.items():
+            for name, size in self._format.beyond(_FAR_LARGER, arrays, edges[source]).items():
+                largest = max((largest_size(each[name]) for each in own.values() if name in each), default=0.0)
+                if size > max(_FAR_LARGER * max(largest, 1), self._heard.size if self._heard else 0):
+                    self._heard = _Heard(size, largest, name, source, _where(now))
 
-    Raises:
-        UserCodeRefused: A loss is NaN or infinite.
-    """
-    found = {name: value for name, value in losses.items() if not math.isfinite(value)}
-    if found:
-        raise _refused(now, algorithm, ", ".join(f"{name} is {value}" for name, value in found.items()))
+    def require_mixed(self, now: Draws, mixed: Mixed, samples: int, networks: Networks) -> None:
+        """See that what is mixed fits into the place of the agent's own.
 
+        Args:
+            now: Whose, and in which round of which episode.
+            mixed: What the algorithm gave.
+            samples: B.
+            networks: Those that the agent holds.
 
-def require_finite_gradient(now: Draws, algorithm: str, finite: bool) -> None:
-    """The same of a gradient, once `Stack.descend` has said whether it was finite and, if not, has moved nothing."""
-    if not finite:
-        raise _refused(now, algorithm, "the gradient is not finite")
+        Raises:
+            UserCodeRefused: It is of another form, or parameters are not finite.
+        """
+        call, parameters = f"mix() of {self._algorithm}", dict[str, np.ndarray]()
+        with Taking(now, call):
+            for name, found in (("advantages", mixed.advantages), ("rewards", mixed.rewards)):
+                if found is not None:
+                    check_form(name, found, (samples,))
+            if mixed.critic is not None:
+                check_form("critic", mixed.critic, (networks.critic.size,))
+                parameters["critic"] = mixed.critic
+            if mixed.policies is not None:
+                check_form("policies", mixed.policies, (len(networks.modeled), networks.actor.size))
+                parameters["policies"] = mixed.policies
+            for name, found in mixed.estimators.items():
+                if name not in networks.estimators:
+                    known = ", ".join(networks.estimators) or "none"
+                    raise ProtocolViolation(f"expected estimators among {known}, found {name!r}")
+                check_form(f"estimator {name}", found, (networks.estimators[name].size,))
+                parameters[f"estimator {name}"] = found
+        for name, found in parameters.items():
+            if not all_finite(found.reshape(-1)):
+                problem = f"{name}: expected finite numbers, found NaN or infinity"
+                raise UserCodeRefused(now.agent, f"{call} in {_where(now)}: {problem}{self._after()}")
 
+    def require_losses(self, now: Draws, losses: Mapping[str, float]) -> None:
+        """See that an update can be made.
 
-def _refused(now: Draws, algorithm: str, what: str) -> UserCodeRefused:
-    return UserCodeRefused(now.agent, f"{what} with {algorithm} in {_where(now)}: {_ADVICE}")
+        Args:
+            now: Whose, and in which round of which episode.
+            losses: By name.
+
+        Raises:
+            UserCodeRefused: A loss is NaN or infinite.
+        """
+        found = {name: value for name, value in losses.items() if not math.isfinite(value)}
+        if found:
+            raise self._refused(now, ", ".join(f"{name} is {value}" for name, value in found.items()))
+
+    def require_gradient(self, now: Draws, finite: bool) -> None:
+        """The same of a gradient, once `Stack.descend` has said whether it was, and else has moved nothing."""
+        if not finite:
+            raise self._refused(now, "the gradient is not finite")
+
+    def _refused(self, now: Draws, what: str) -> UserCodeRefused:
+        problem = f"{what} with {self._algorithm} in {_where(now)}"
+        return UserCodeRefused(now.agent, problem + (self._after() or f": {_ADVICE}"))
+
+    def _after(self) -> str:
+        """What was heard before, and what to do about it; empty where nothing of it was far larger than the own."""
+        if self._heard is None:
+            return ""
+        size, own, name, source, where = self._heard
+        return (
+            f", after {name} with numbers of a size up to {size:.3g} came from {source} in {where} (own ones: up to "
+            f"{own:.3g}): see what is wrong with {source} or on the way from there, or set exchange.largest_number "
+            f"(now {self._format.largest:.3g}) lower, so that such a share is rejected"
+        )
 
 
 def _where(now: Draws) -> str:

@@ -27,7 +27,7 @@ from agent_node.learning.algorithm import KEPT, Algorithm, is_kept
 from agent_node.learning.critic import Critic
 from agent_node.learning.estimators import Estimators
 from agent_node.learning.fields import Arrays, ShareShape
-from agent_node.learning.given import Taking, require_finite, require_finite_gradient, require_kept, require_mixed
+from agent_node.learning.given import Finite, Taking, require_kept
 from agent_node.learning.network_sizes import Networks, networks_of
 from agent_node.learning.networks import Stack, initial_parameters, widened
 from agent_node.learning.open_round import OpenRound, outgoing_shares
@@ -62,12 +62,15 @@ class Learner:
         neighbors = config.neighbors[self._name]
         self._incoming = {source: self._networks.edge(0, counts[source], own) for source in neighbors}
         self._outgoing_shapes = {partner: self._networks.edge(0, own, counts[partner]) for partner in neighbors}
-        self._format = ShareFormat(algorithm, positions, len(config.action_counts), config.masks)
+        self._format = ShareFormat(
+            algorithm, positions, len(config.action_counts), config.masks, config.exchange.largest_number
+        )
+        self._finite = Finite(self._format)
         policies, initial = _initial_policies(config, algorithm, self._networks)
         rate, epsilon = learning.critic_learning_rate, learning.adam_epsilon
         self._actor = Stack(self._networks.actor, policies, learning.actor_learning_rate, epsilon)
         critic = Stack(self._networks.critic, [initial(self._networks.critic, "critic")], rate, epsilon)
-        self._critic = Critic(critic, learning, algorithm, self._user_code)
+        self._critic = Critic(critic, learning, algorithm, self._user_code, self._finite)
         self._estimators = Estimators(algorithm.estimators, self._networks.estimators, initial, rate, epsilon)
         self._stacks = {"actor": self._actor, "critic": critic, **self._estimators.stacks()}
         self._impossible = _impossible_actions(config, self._networks)
@@ -184,8 +187,10 @@ class Learner:
         with self._user_code.calling("mix()"):
             now, heard = opened.aligned(shares)
             apart = {partner: arrays for partner, arrays in shares.items() if partner not in heard}
-            mixed = opened.mix(now, heard, {**stale, **apart} if self._algorithm.shares_parameters else {})
-            require_mixed(now.draws, self._algorithm.name, mixed, batch.samples, self._networks)
+            others = {**stale, **apart} if self._algorithm.shares_parameters else {}
+            self._finite.hear(now.draws, {**others, **heard}, opened.outgoing, opened.edges)
+            mixed = opened.mix(now, heard, others)
+            self._finite.require_mixed(now.draws, mixed, batch.samples, self._networks)
             critic = now.critic if mixed.critic is None else mixed.critic
             now = replace(now, critic=critic, advantages=self._advantages(opened, mixed))
             if self._algorithm.critic_waits:
@@ -197,11 +202,11 @@ class Learner:
             with Taking(now.draws, f"loss() of {self._algorithm.name}"):
                 check_form("gradient", loss.gradient, now.log_probabilities.shape)
             losses = {name: float(part) for name, part in loss.parts.items()}
-            require_finite(now.draws, self._algorithm.name, losses | {"loss": float(loss.total)})
+            self._finite.require_losses(now.draws, losses | {"loss": float(loss.total)})
             updated = [self._rows[agent] for agent in (self._name, *now.heard(heard)) if agent in self._rows]
             positions = [opened.rows.index(row) for row in updated]
             finite = self._actor.descend(opened.passed, positions, opened.gradient(now, loss))
-        require_finite_gradient(now.draws, self._algorithm.name, finite)
+        self._finite.require_gradient(now.draws, finite)
         if mixed.policies is not None:
             self._actor.parameters += mixed.policies
         return {**known, **losses}
@@ -252,8 +257,8 @@ class Learner:
             return np.zeros(0, np.float32), {}
         advantages, losses = self._critic.value(batch, now, MappingProxyType(self._kept))
         of_estimators, finite = self._estimators.learn(batch)
-        require_finite(now, self._algorithm.name, of_estimators)
-        require_finite_gradient(now, self._algorithm.name, finite)
+        self._finite.require_losses(now, of_estimators)
+        self._finite.require_gradient(now, finite)
         return advantages, losses | of_estimators
 
     def _log_old(

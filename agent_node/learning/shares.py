@@ -14,7 +14,7 @@ from agent_node.learning import consensus
 from agent_node.learning.algorithm import Algorithm
 from agent_node.learning.fields import Arrays, Field, Kind, ShareShape
 from broker.errors import FrameRejected, ProtocolViolation, ScenarioError
-from broker.wire.arrays import all_finite, describe
+from broker.wire.arrays import all_within, describe
 
 SUM_TOLERANCE = 1e-3
 """How far a distribution's sum may be from 1: ten times what float32 rounding gives for 1000 actions."""
@@ -56,6 +56,7 @@ class _Known:
         described: Name, shape and dtype of each.
         distributions: Names of those that are looked at as one; none unless all have equally many actions.
         others: All fields but these, as far as their numbers are to be looked at.
+        reals: Names of the arrays of real numbers.
     """
 
     fields: tuple[Field, ...]
@@ -65,6 +66,7 @@ class _Known:
     described: tuple[tuple[str, tuple[int, ...], np.dtype[Any]], ...]
     distributions: tuple[str, ...]
     others: tuple[Field, ...]
+    reals: tuple[str, ...]
 
     @classmethod
     def of(cls, own: tuple[Field, ...], added: tuple[Field, ...] = ()) -> _Known:
@@ -81,15 +83,16 @@ class _Known:
             tuple((each.name, each.shape, _DTYPES[each.kind]) for each in fields),
             tuple(sorted(together)),
             tuple(each for each in fields if each.name not in together and each.kind is not Kind.BITS),
+            tuple(each.name for each in fields if each.kind is Kind.REAL),
         )
 
-    def check(self, arrays: Mapping[str, np.ndarray]) -> None:
+    def check(self, arrays: Mapping[str, np.ndarray], largest: float) -> None:
         """Refuse arrays that are not exactly the fields; see `check_share`."""
         _check_names(arrays, self.names)
         # Where nothing is wrong with the distributions the others are left to look at; where anything is, a look at
         # each in turn finds what it is.
         for each in self.others if self._distributions_are_sound(arrays) else self.fields:
-            _check(arrays[each.name], each)
+            _check(arrays[each.name], each, largest)
 
     def check_form(self, own: object) -> None:
         """Refuse what is not in form the algorithm's own arrays, whatever numbers are in it."""
@@ -124,12 +127,14 @@ class ShareFormat:
         agents: How many agents there are.
         masked: Whether the environment says which actions are possible. A share then says so of its sender, if agents
             hold policies for each other.
+        largest: Size of the largest real number in a share (`exchange.largest_number`).
     """
 
     algorithm: Algorithm
     positions: int
     agents: int
     masked: bool
+    largest: float
     _known: dict[ShareShape, _Known] = field(default_factory=dict, init=False, repr=False, compare=False)
     _begun: set[ShareShape] = field(default_factory=set, init=False, repr=False, compare=False)
 
@@ -201,6 +206,11 @@ class ShareFormat:
         """The arrays that have a row per sample."""
         return self._of(edge).names_of_rows
 
+    def beyond(self, size: float, arrays: Mapping[str, np.ndarray], edge: ShareShape) -> dict[str, float]:
+        """Size of the largest number in each array of real ones that holds any beyond `size`, by name."""
+        reals = [name for name in self._of(edge).reals if name in arrays]
+        return {name: largest_size(arrays[name]) for name in reals if not all_within(arrays[name].reshape(-1), size)}
+
     def check(self, arrays: Mapping[str, np.ndarray], edge: ShareShape) -> None:
         """Refuse arrays that are no share on `edge`, whose number of rows the share itself says.
 
@@ -213,7 +223,7 @@ class ShareFormat:
                 rows = count_bits(arrays.get(each.name), each)
                 break
         known = self._of(edge.with_rows(rows))
-        known.check(arrays)
+        known.check(arrays, self.largest)
         if masks.NAME in arrays:
             possible = masks.unpack(arrays[masks.NAME], edge.source_actions)
             for each in known.fields:
@@ -225,13 +235,18 @@ class ShareFormat:
         return HEAD_BYTES + sum(math.prod(each.shape) * _DTYPES[each.kind].itemsize for each in self.fields(edge))
 
 
-def check_share(arrays: Mapping[str, np.ndarray], fields: tuple[Field, ...]) -> None:
-    """Refuse arrays that are not exactly the `fields` an algorithm shares.
+def check_share(arrays: Mapping[str, np.ndarray], fields: tuple[Field, ...], largest: float) -> None:
+    """Refuse arrays that are not exactly the `fields` an algorithm shares, with real numbers of a size up to `largest`.
 
     Raises:
         ProtocolViolation: Names the array, what was expected and what was found.
     """
-    _Known.of(fields).check(arrays)
+    _Known.of(fields).check(arrays, largest)
+
+
+def largest_size(array: np.ndarray) -> float:
+    """Of the numbers in an array; 0 where there are none, NaN where one is."""
+    return float(np.abs(array).max(initial=0))
 
 
 def check_form(name: str, found: object, shape: tuple[int, ...], dtype: np.dtype[Any] = _FLOAT) -> None:
@@ -247,17 +262,6 @@ def check_form(name: str, found: object, shape: tuple[int, ...], dtype: np.dtype
     raise ProtocolViolation(msg)
 
 
-def check_real(name: str, found: object, shape: tuple[int, ...]) -> None:
-    """Refuse what is no array of this shape, of finite float32 numbers.
-
-    Raises:
-        ProtocolViolation: Names it, what was expected and what was found.
-    """
-    check_form(name, found, shape)
-    assert isinstance(found, np.ndarray)  # noqa: S101 - its form says so
-    _check_finite(name, found)
-
-
 def count_bits(array: np.ndarray | None, field: Field) -> int:
     """Number of bits set in an array that must be `field` (bits).
 
@@ -267,7 +271,7 @@ def count_bits(array: np.ndarray | None, field: Field) -> int:
     if array is None:
         msg = f"expected an array {field.name}"
         raise ProtocolViolation(msg)
-    _check(array, field)
+    check_form(field.name, array, field.shape, _DTYPES[Kind.BITS])
     bits = int.from_bytes(array.tobytes(), "big")  # the first bit of the array is the highest
     behind = 8 * array.size - field.limit
     if bits & ((1 << behind) - 1):
@@ -303,7 +307,7 @@ def _check_names(arrays: Mapping[str, object], names: frozenset[str]) -> None:
         raise ProtocolViolation(msg)
 
 
-def _check(array: np.ndarray, field: Field) -> None:
+def _check(array: np.ndarray, field: Field, largest: float) -> None:
     kind = field.kind
     check_form(field.name, array, field.shape, _DTYPES[kind])
     if kind is Kind.BITS or not array.size:
@@ -322,13 +326,17 @@ def _check(array: np.ndarray, field: Field) -> None:
     elif kind is Kind.BOUNDED:
         _check_bounds(array, field)
     elif kind is Kind.REAL:
-        _check_finite(field.name, array)
+        _check_real(field.name, array, largest)
 
 
-def _check_finite(name: str, array: np.ndarray) -> None:
-    if not all_finite(array.reshape(-1)):
-        msg = f"{name}: expected finite numbers, found NaN or infinity"
-        raise ProtocolViolation(msg)
+def _check_real(name: str, array: np.ndarray, largest: float) -> None:
+    if all_within(array.reshape(-1), largest):
+        return
+    found = largest_size(array)
+    if not math.isfinite(found):
+        raise ProtocolViolation(f"{name}: expected finite numbers, found NaN or infinity")
+    msg = f"{name}: expected numbers of a size up to {largest:.9g} (exchange.largest_number), found {found:.9g}"
+    raise ProtocolViolation(msg)
 
 
 def _check_bounds(array: np.ndarray, field: Field) -> None:

@@ -192,3 +192,10 @@ def all_finite(flat: np.ndarray) -> bool:
     # A finite sum of squares proves finite numbers; only where it overflows must each be looked at.
     with np.errstate(all="ignore"):
         return math.isfinite(np.dot(flat, flat)) or bool(np.isfinite(flat).all())
+
+
+def all_within(flat: np.ndarray, largest: float) -> bool:
+    """Whether an array, (n,) float32, holds neither NaN nor a number of a size beyond `largest`, rounded to float32."""
+    # So small a sum of squares proves it, in whatever order it was added up and rounded; behind it each is looked at.
+    with np.errstate(all="ignore"):
+        return float(np.dot(flat, flat)) <= largest * largest / 2 or bool((np.abs(flat) <= np.float32(largest)).all())

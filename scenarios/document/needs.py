@@ -55,7 +55,9 @@ def _agent(plan: Plan, agent: str, algorithm: Algorithm) -> int:
     networks = plan.networks(agent, type(algorithm))
     positions = plan.steps * scenario.parallel_episodes
     edge = networks.edge(positions, plan.action_counts[agent], max(plan.action_counts.values()))
-    share = ShareFormat(algorithm, positions, len(plan.agents), plan.masks).size_bytes(edge)
+    share = ShareFormat(
+        algorithm, positions, len(plan.agents), plan.masks, scenario.exchange.largest_number
+    ).size_bytes(edge)
     episode = (plan.steps + 1) * plan.timestep_bytes
     return episode + len(neighbors) * share + _learning(networks, positions)
 

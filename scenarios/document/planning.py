@@ -202,7 +202,9 @@ def _size_of_shares(plan: Plan, algorithm: Algorithm) -> int:
 
 
 def _format(plan: Plan, algorithm: Algorithm) -> ShareFormat:
-    return ShareFormat(algorithm, plan.steps * plan.scenario.parallel_episodes, len(plan.agents), plan.masks)
+    scenario = plan.scenario
+    positions, largest = plan.steps * scenario.parallel_episodes, scenario.exchange.largest_number
+    return ShareFormat(algorithm, positions, len(plan.agents), plan.masks, largest)
 
 
 def _shapes(plan: Plan, algorithm: Algorithm) -> Iterator[ShareShape]:

@@ -132,7 +132,7 @@ def scale_of(plan: Plan) -> Scale:
     transport = scenario.transport
     positions = plan.steps * scenario.parallel_episodes
     algorithm = make_algorithm(scenario)
-    format_ = ShareFormat(algorithm, positions, len(plan.agents), plan.masks)
+    format_ = ShareFormat(algorithm, positions, len(plan.agents), plan.masks, scenario.exchange.largest_number)
     widest = max(plan.action_counts.values())
     framed = max(
         format_.size_bytes(plan.networks(agent, type(algorithm)).edge(positions, plan.action_counts[agent], widest))

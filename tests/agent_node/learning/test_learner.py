@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -37,6 +38,7 @@ from scipy.stats import chisquare
 from torch import Tensor
 
 from agent_node.algorithms.independent import Independent
+from agent_node.algorithms.value_parameter_sharing import ValueParameterSharing
 from agent_node.config import AgentConfig
 from agent_node.experience import acting_episode, samples
 from agent_node.learning.algorithm import Algorithm
@@ -1132,6 +1134,109 @@ def test_a_critics_loss_that_is_not_finite_is_refused_before_it_spoils_the_criti
     ):
         learner.open_round(episode, 0, (A1, A2))
     np.testing.assert_array_equal(critic(learner), before)
+
+
+def told_by(algorithm: str, name: str, value: float, **exchange: float) -> tuple[Learner, list[str]]:
+    """agent-0 after two rounds in which agent-1 shares `name` with such numbers, as far as that is no violation.
+
+    Beside it, what was refused, and why.
+    """
+    configs = {each: agent_config(each, agents=2, algorithm=algorithm, exchange=exchange) for each in (A0, A1)}
+    learners = {each: make_learner(config) for each, config in configs.items()}
+    toys = {each: play(learner, toy_episode(configs[each], 3), 3) for each, learner in learners.items()}
+    refused: list[str] = []
+    for number in range(2):
+        opened = {
+            each: learner.open_round(toys[each].episode, number, others_of(each, learners))
+            for each, learner in learners.items()
+        }
+        said = {name: array.copy() for name, array in opened[A1].outgoing[A0].items()}
+        said[name][:] = value
+        try:
+            learners[A0].check(A1, said)
+        except ProtocolViolation as violation:
+            refused.append(str(violation))
+        learners[A0].close_round(opened[A0], {} if len(refused) > number else {A1: said})
+        learners[A1].close_round(opened[A1], {A0: opened[A0].outgoing[A1]})
+    return learners[A0], refused
+
+
+REALS = {
+    "value-sharing": "advantages",
+    "reward-sharing": "rewards",
+    "value-parameter-sharing": "critic",
+    "dna-marl": "critic",
+    "networked-actor-critic": "team_reward",
+    "policy-sharing": "policies",
+}
+
+
+@pytest.mark.parametrize("algorithm", REALS)
+def test_a_number_beyond_the_largest_is_refused_and_the_agent_learns_as_if_the_share_were_missing(
+    algorithm: str,
+) -> None:
+    learner, refused = told_by(algorithm, REALS[algorithm], -2e9)
+    assert (
+        refused
+        == [f"{REALS[algorithm]}: expected numbers of a size up to 1e+09 (exchange.largest_number), found 2e+09"] * 2
+    )
+    other, too = told_by(algorithm, REALS[algorithm], 3.4e38, largest_number=5.0)
+    assert len(too) == 2
+    assert learner.weights_digest() == other.weights_digest()
+    assert told_by(algorithm, REALS[algorithm], 0.5)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "value", "says"),
+    [
+        ("reward-sharing", 3e38, "critic_loss is inf with reward-sharing in round 0 of episode 3"),
+        ("value-parameter-sharing", -3e38, "(gain|critic_loss) is .* with value-parameter-sharing in round . of .* 3"),
+        ("policy-sharing", 3e38, "gain is nan, loss is nan with policy-sharing in round 1 of episode 3"),
+        ("networked-actor-critic", 3e38, ".* is .* with networked-actor-critic in round . of episode 3"),
+    ],
+)
+def test_numbers_that_are_not_finite_after_a_neighbors_are_far_too_large_are_laid_to_that_neighbor(
+    algorithm: str, value: float, says: str
+) -> None:
+    with pytest.raises(UserCodeRefused) as refused:
+        told_by(algorithm, REALS[algorithm], value, largest_number=3.4e38)
+    assert re.fullmatch(
+        rf"agent-0: {says}, after {REALS[algorithm]} with numbers of a size up to 3e\+38 came from agent-1 in round 0 "
+        r"of episode 3 \(own ones: up to [0-9.]+\): see what is wrong with agent-1 or on the way from there, or set "
+        r"exchange.largest_number \(now 3.4e\+38\) lower, so that such a share is rejected",
+        str(refused.value),
+    )
+
+
+def test_mixed_parameters_that_are_not_finite_are_laid_to_the_neighbor_with_the_largest_number() -> None:
+    class Summed(ValueParameterSharing):
+        def mix(self, now: Round, shares: Any) -> Mixed:
+            return Mixed(critic=now.critic + sum(each["critic"] for each in shares.values()))
+
+    config = agent_config(algorithm="value-parameter-sharing", exchange={"largest_number": 3.4e38})
+    learner = Learner(config, Summed(config.learning, config.algorithm))
+    opened = learner.open_round(play(learner, toy_episode(config)).episode, 0, (A1, A2))
+    said = {each: {name: array.copy() for name, array in arrays.items()} for each, arrays in opened.outgoing.items()}
+    said[A1]["critic"][0], said[A2]["critic"][0] = 3e38, 2e38
+    with pytest.raises(
+        UserCodeRefused, match=r"^agent-0: mix\(\) of .*: critic: expected finite .*, after critic with"
+    ) as e:
+        learner.close_round(opened, said)
+    assert "see what is wrong with agent-1" in str(e.value)
+
+
+@pytest.mark.parametrize("rewards", [3e38, 2e22])
+def test_where_neighbors_have_numbers_like_the_own_ones_they_are_not_blamed(rewards: float) -> None:
+    """2e22 is more than a thousand, and no more than a thousand times what the agent itself has."""
+    config = agent_config(agents=2, algorithm="reward-sharing", exchange={"largest_number": 3.4e38})
+    learner = make_learner(config)
+    toy = toy_episode(config)
+    toy.rewards[:] = rewards / 900
+    opened = learner.open_round(play(learner, toy).episode, 0, (A1,))
+    said = opened.outgoing[A1] | {"rewards": np.full(8, rewards, np.float32)}
+    learner.check(A1, said)
+    with pytest.raises(UserCodeRefused, match=r"critic_loss is inf .*: try lower learning rates"):
+        learner.close_round(opened, {A1: said})
 
 
 def test_a_part_of_a_loss_that_is_not_finite_is_refused_by_name() -> None:

@@ -20,6 +20,7 @@ FIELDS = (
     Field("samples", Kind.BITS, (2,), 10),
 )
 BITS = FIELDS[-1]
+LARGEST = 1e30
 
 
 def good() -> Arrays:
@@ -47,16 +48,16 @@ def replace(name: str, array: np.ndarray) -> Callable[[Arrays], None]:
 
 
 def test_what_is_described_is_accepted() -> None:
-    check_share(good(), FIELDS)
+    check_share(good(), FIELDS, LARGEST)
 
 
 def test_rounding_of_a_thousand_actions_is_accepted() -> None:
     row = np.random.default_rng(0).dirichlet(np.ones(1000), 50).astype(np.float32)
-    check_share({"policy": row}, (Field("policy", Kind.DISTRIBUTION, (50, 1000)),))
+    check_share({"policy": row}, (Field("policy", Kind.DISTRIBUTION, (50, 1000)),), LARGEST)
 
 
 def test_a_share_about_no_sample_is_accepted() -> None:
-    check_share({"policy": np.zeros((0, 3), np.float32)}, (Field("policy", Kind.DISTRIBUTION, (0, 3)),))
+    check_share({"policy": np.zeros((0, 3), np.float32)}, (Field("policy", Kind.DISTRIBUTION, (0, 3)),), LARGEST)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +83,11 @@ def test_a_share_about_no_sample_is_accepted() -> None:
         (put("actions", (1,), 3), "0 to 2"),
         (put("advantage", (0,), np.nan), "finite"),
         (put("advantage", (1,), -np.inf), "finite"),
+        (
+            put("advantage", (0,), -1.0001e30),
+            r"advantage: expected numbers of a size up to 1e\+30 \(exchange.largest_number\), found 1.00009998e\+30",
+        ),
+        (put("advantage", (1,), 3e38), "advantage: expected numbers of a size up to .*, found 3.00000001e\\+38"),
         (put("slope", (0,), 0.8000001), "slope: expected numbers from 0 to 0.800000012, found 0.8000000"),
         (put("slope", (0,), -1e-45), "slope: expected numbers from 0 to 0.800000012, found -1.4"),
         (put("slope", (0,), np.nan), "slope: expected numbers from 0"),
@@ -99,7 +105,23 @@ def test_what_no_correct_neighbor_sends_is_refused_and_named(change: Callable[[A
     arrays = good()
     change(arrays)
     with pytest.raises(ProtocolViolation, match=says):
-        check_share(arrays, FIELDS)
+        check_share(arrays, FIELDS, LARGEST)
+
+
+@pytest.mark.parametrize("count", [1, 7, 5000])
+@pytest.mark.parametrize("largest", [0.1, 1.0, 1e9, 1e19, 3e38])
+def test_a_number_is_too_large_by_its_own_size_alone_whatever_the_others_are(largest: float, count: int) -> None:
+    """The limit is rounded to float32, as the number was. Sums of squares, a short cut, must not say otherwise."""
+    fields = (Field("critic", Kind.REAL, (count,)),)
+    most = np.float32(largest)
+    for others in (0, most, -most):
+        for place in (0, count - 1):
+            array = np.full(count, others, np.float32)
+            array[place] = most
+            check_share({"critic": array}, fields, largest)
+            array[place] = np.nextafter(-most, np.float32(-np.inf))
+            with pytest.raises(ProtocolViolation, match="critic: expected numbers of a size up to"):
+                check_share({"critic": array}, fields, largest)
 
 
 @pytest.mark.parametrize("actions", [2, 3])
@@ -111,10 +133,10 @@ def test_of_several_distributions_the_wrong_one_is_named(name: str, actions: int
         Field("anticipation", Kind.DISTRIBUTION, (2, actions)),
     )
     arrays = {each.name: np.full(each.shape, 1 / each.shape[1], np.float32) for each in fields}
-    check_share(arrays, fields)
+    check_share(arrays, fields, LARGEST)
     arrays[name][1, 0] = value
     with pytest.raises(ProtocolViolation, match=f"{name}: expected .*{says}"):
-        check_share(arrays, fields)
+        check_share(arrays, fields, LARGEST)
 
 
 def test_what_is_wrong_first_is_named_though_distributions_are_looked_at_together() -> None:
@@ -122,7 +144,7 @@ def test_what_is_wrong_first_is_named_though_distributions_are_looked_at_togethe
     arrays = {each.name: good()[each.name] for each in FIELDS[:2]} | {"anticipation": np.zeros((2, 3), np.float32)}
     arrays["actions"][0] = 3
     with pytest.raises(ProtocolViolation, match="actions"):
-        check_share(arrays, fields)
+        check_share(arrays, fields, LARGEST)
 
 
 def test_probabilities_are_added_up_in_order_on_every_machine() -> None:
@@ -144,7 +166,7 @@ def test_probabilities_are_added_up_in_order_on_every_machine() -> None:
 
 def _accepted(arrays: Arrays, fields: tuple[Field, ...]) -> bool:
     try:
-        check_share(arrays, fields)
+        check_share(arrays, fields, LARGEST)
     except ProtocolViolation:
         return False
     return True
@@ -162,7 +184,7 @@ class Asked(AnticipationSharing):
 
 def test_an_algorithm_is_asked_once_for_each_shape_of_a_share_and_not_for_every_share() -> None:
     algorithm = Asked(LearningConfig(), AlgorithmConfig(name="anticipation-sharing"))
-    format_ = ShareFormat(algorithm, 10, 2, masked=False)
+    format_ = ShareFormat(algorithm, 10, 2, masked=False, largest=LARGEST)
     for _ in range(3):
         for rows in (4, 7):
             edge = ShareShape(rows, 2, 3)
@@ -192,7 +214,7 @@ def own_of_edge() -> Arrays:
 
 def completing(own: Arrays, *, times: int = 1) -> None:
     algorithm = AnticipationSharing(LearningConfig(), AlgorithmConfig(name="anticipation-sharing"))
-    format_ = ShareFormat(algorithm, 10, 2, masked=False)
+    format_ = ShareFormat(algorithm, 10, 2, masked=False, largest=LARGEST)
     for arrays in [own_of_edge()] * (times - 1) + [own]:
         format_.complete(arrays, EDGE, index=np.arange(2), degree=1, possible=None)
 
@@ -231,7 +253,7 @@ def test_a_sender_looks_at_the_numbers_of_the_first_share_on_an_edge() -> None:
 
 def test_shapes_that_come_and_go_fill_no_memory() -> None:
     algorithm = Asked(LearningConfig(), AlgorithmConfig(name="anticipation-sharing"))
-    format_ = ShareFormat(algorithm, 1000, 2, masked=False)
+    format_ = ShareFormat(algorithm, 1000, 2, masked=False, largest=LARGEST)
     for rows in range(1000):
         assert format_.fields(ShareShape(rows, 2, 3))[0].shape == (rows, 2)
     first = algorithm.times

@@ -26,7 +26,7 @@ from broker.wire.records import DelayRecord, EventRecord, FateCount, FaultCount,
 
 ROWS = np.array([[0.7, 0.2, 0.1], [0.25, 0.25, 0.5]], np.float32)
 FIELDS = (Field("anticipation", Kind.DISTRIBUTION, (2, 3)), Field("critic", Kind.REAL, (4,)))
-N, SEED = 200, 7
+N, SEED, LARGEST = 200, 7, 1e9
 
 
 def told(number=0, episode=0, value=1.0):
@@ -49,14 +49,14 @@ def test_a_lie_is_a_valid_distribution_and_leaves_the_other_arrays_alone(lie, ex
     changed = struck("byzantine", lie=lie, arrays=["anticipation"]).arrays
     assert np.allclose(changed["anticipation"], expected)
     assert (changed["critic"] == 1).all()
-    check_share(changed, FIELDS)
+    check_share(changed, FIELDS, LARGEST)
 
 
 def test_scaled_numbers_are_valid_and_wrong_by_the_factor():
     changed = struck("scaled", factor=-2.5, arrays=["critic"])
     assert (changed.arrays["critic"] == -2.5).all()
     assert (changed.arrays["anticipation"] == ROWS).all()
-    check_share(changed.arrays, FIELDS)
+    check_share(changed.arrays, FIELDS, LARGEST)
 
 
 def test_nan_is_refused_and_a_wrong_shape_is_refused_by_the_learner():
@@ -65,7 +65,7 @@ def test_nan_is_refused_and_a_wrong_shape_is_refused_by_the_learner():
     wrong = struck("wrong-shape")
     assert refusal(wrong) == refusal(told()) == ""
     with pytest.raises(ProtocolViolation, match=r"expected \(2, 3\) float32, found \(1, 2, 3\)"):
-        check_share(wrong.arrays, FIELDS)
+        check_share(wrong.arrays, FIELDS, LARGEST)
 
 
 @pytest.mark.parametrize("bits", [1, 3])

@@ -170,6 +170,21 @@ def test_lost_parameters_are_made_up_for_by_older_ones_only_if_asked(tmp_path: P
     assert 0 < sum(reused) <= found["reuse"]["shares_missing"]
 
 
+@pytest.mark.parametrize("name", [*PARAMETER_SHARING, "reward-sharing", "value-sharing"])
+def test_one_neighbor_whose_numbers_are_beyond_all_measure_is_rejected_and_the_others_learn_on(
+    tmp_path: Path, name: str
+) -> None:
+    """A bit flipped in an exponent does as much; here all that agent-1 shares is so."""
+    arguments = settings(
+        f"algorithm.name={name}",
+        'faults=[{kind="scaled",factor=1e20,probability=1.0,agents=["agent-1"],direction="out"}]',
+    )
+    found = simulate_here(tmp_path / "run", "exchange-quick", "--episodes", "3", *TINY, *arguments)
+    to_each_other = found["shares_sent"] // 3
+    assert found["rejected"] == to_each_other
+    assert found["shares_missing"] == to_each_other
+
+
 def test_parameters_that_come_late_are_reused_in_the_round_they_came_in(tmp_path: Path) -> None:
     """Every share takes a round and a half; without reuse nobody ever hears anything."""
     late = 'faults=[{kind="delay",delay_s={distribution="constant",value_s=0.75}}]'
