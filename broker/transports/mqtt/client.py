@@ -75,8 +75,7 @@ class MqttClient(aiomqtt.Client):
         self._is_v5 = options["protocol"] is aiomqtt.ProtocolVersion.V5
         self._inbox = PacketStream(has_properties=self._is_v5)
         self._packet: bytes | None = b""
-        self._frames: list[bytes] = []
-        self._heard_again = False
+        self._frames: list[tuple[bytes, bool]] = []
         self._outgoing: list[bytes] = []
         self._outgoing_bytes = 0
         self._unconfirmed = Unconfirmed()
@@ -222,7 +221,7 @@ class MqttClient(aiomqtt.Client):
         try:
             for packet, is_frame in self._inbox.packets(data):
                 if is_frame:
-                    frames.append(packet)
+                    frames.append((packet, False))
                 else:
                     self._take_other(packet)
             if not data:
@@ -231,8 +230,7 @@ class MqttClient(aiomqtt.Client):
             self._give_up(error)
             data = b""
         enough = not data
-        if frames or self._heard_again:
-            self._heard_again = False
+        if frames:
             enough |= self._hears.hear(frames)
             frames.clear()
         return enough
@@ -243,11 +241,7 @@ class MqttClient(aiomqtt.Client):
             self._take_confirmation(*answer)
         elif (message := confirmed_message(packet, has_properties=self._is_v5)) is not None:
             identifier, frame, again = message
-            if again:
-                self._hears.take_again(frame)
-                self._heard_again = True
-            else:
-                self._frames.append(frame)
+            self._frames.append((frame, again))
             self._client._packet_queue(paho.PUBACK, confirm_packet(identifier), 0, 0)  # noqa: SLF001
         else:
             self._let_read(packet)
@@ -296,7 +290,7 @@ class MqttClient(aiomqtt.Client):
             self._disconnected.set_exception(error)
 
     def _on_message(self, _client: paho.Client, _userdata: Any, message: paho.MQTTMessage) -> None:
-        self._frames.append(bytes(message.payload))
+        self._frames.append((bytes(message.payload), False))
 
     def _on_disconnect(self, client: paho.Client, userdata: Any, *args: Any) -> None:
         self.ready = False

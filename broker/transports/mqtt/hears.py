@@ -11,11 +11,11 @@ from broker.wire.records import EventKind
 class Hears(Protocol):
     """Takes what comes, and is told what becomes of what it sent and of the connection."""
 
-    def hear(self, frames: Sequence[bytes]) -> bool:
-        """Take frames; whether enough has come."""
+    def hear(self, frames: Sequence[tuple[bytes, bool]]) -> bool:
+        """Take frames in the order in which they came, and of each whether it may have come before.
 
-    def take_again(self, frame: bytes) -> None:
-        """Take a frame that may have come before."""
+        Returns whether enough has come.
+        """
 
     def go_on(self) -> None:
         """Go on: there may be room to publish again."""

@@ -134,10 +134,13 @@ class MqttTransport(QueueingTransport[_Topic]):
                     edge.take_back(size)
             self._connection.close()
 
-    def hear(self, frames: Sequence[bytes]) -> bool:
-        """Take frames in; True when enough messages have arrived."""
-        for frame in frames:
-            self.take(frame)
+    def hear(self, frames: Sequence[tuple[bytes, bool]]) -> bool:
+        """Take frames in, and of each whether it may have come before; True when enough messages have arrived."""
+        for frame, again in frames:
+            if again:
+                self.take_again(frame)
+            else:
+                self.take(frame)
         if len(self.arrived) < self._awaited:
             return False
         self._connection.stop()

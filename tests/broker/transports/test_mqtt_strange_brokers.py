@@ -9,7 +9,7 @@ import pytest
 from broker_toys import LIMIT_S, RUN, Ear, envelope, listen_until, make_codec, noticed
 
 from broker.config import TransportConfig
-from broker.transports.mqtt.packets import publish_head, publish_packet
+from broker.transports.mqtt.packets import confirmed_packet, publish_head, publish_packet
 from broker.transports.mqtt.transport import MqttTransport
 from broker.wire.messages import Stop, topic
 
@@ -90,6 +90,29 @@ def test_messages_that_come_with_the_answer_to_the_subscription_are_heard(hear_f
     b, _ = hear_from([message("one", 0) + pings + message("two", 1)])
     listen_until(lambda: len(b.texts) == 2, b)
     assert b.texts == ["one", "two"]
+
+
+def confirmed(number, again):
+    frame = make_codec("a", []).encode(envelope("a", "b", Stop(str(number)), number))
+    return confirmed_packet(topic(RUN, "a", "b"), b"", frame, number + 1, again=again)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize(
+    "written",
+    [
+        [(0, False), (1, False), (0, True), (1, True), (2, False)],
+        [(0, False), (1, True), (2, False)],
+        [(0, True), (1, False), (1, True), (2, True)],
+    ],
+)
+def test_messages_that_are_written_again_are_heard_in_the_order_in_which_all_were_written(hear_from, written, at_once):
+    packets = [confirmed(number, again) for number, again in written]
+    b, _ = hear_from([b"".join(packets)] if at_once else packets)
+    listen_until(lambda: "2" in b.texts, b)
+    assert b.texts == ["0", "1", "2"]
+    traffic = b.transport.traffic["a"]
+    assert (traffic.rejected, traffic.lost) == (0, 0)
 
 
 NONSENSE = {
