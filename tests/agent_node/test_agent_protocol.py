@@ -367,6 +367,20 @@ def test_a_share_of_the_next_episode_is_kept_for_it() -> None:
     assert bench.learner.closed[2] == (1, 0, {A1: [1, 0, 1, 0], A2: [2, 0, 1, 0]})
 
 
+@pytest.mark.parametrize("seen", [0, 1, 4])
+def test_a_share_of_more_than_one_episode_ahead_is_refused_where_the_environment_waits(seen: int) -> None:
+    """Nobody can be so far ahead of an agent that the environment waits for; what is kept stays little."""
+    bench = Bench(episodes=20).join()
+    for step in range(seen):
+        bench.see(step, last=step == 3)
+    latest = 0 if seen else -1
+    for ahead in (2, 3, 9, 15):
+        assert f"share of round 0 of episode {latest + ahead} from {A1}" in bench.refuses(
+            A1, share(A1, 0, episode=latest + ahead)
+        )
+    assert bench.hear(A1, share(A1, 0, episode=latest + 1)) == []
+
+
 def test_a_round_in_which_all_shares_came_early_needs_no_waiting() -> None:
     bench = Bench().join()
     for source in (A1, A2):

@@ -63,6 +63,16 @@ def test_of_a_neighbors_shares_for_a_round_the_first_is_used() -> None:
     assert made.close().shares == {A1: first}
 
 
+def test_of_a_neighbors_shares_that_come_early_for_a_round_the_first_is_used() -> None:
+    made = sharing()
+    first = said(1)
+    for arrays in (first, said(5)):
+        assert made.hear(A1, RoundName(0, 0), arrays) is Arrival.KEPT
+    opened(made, 0)
+    assert made.hear(A1, RoundName(0, 0), said(7)) is Arrival.HEARD
+    assert made.close().shares == {A1: first}
+
+
 def test_a_share_that_comes_early_is_kept_for_its_round_and_for_no_other() -> None:
     made = sharing()
     early = said(1)

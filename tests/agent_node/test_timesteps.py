@@ -105,5 +105,7 @@ def test_a_mask_that_rules_out_the_answer_asks_for_another_while_the_agent_acts(
 def test_a_later_life_goes_on_behind_the_episode_that_was_played() -> None:
     made = timesteps()
     made.go_on_after(1)
+    for step in range(STEPS):
+        assert made.take(timestep(1, step), acts=True) is Seen.PAST
     assert made.take(timestep(1, STEPS, last=True), acts=True) is Seen.PAST
     assert made.take(timestep(2, 0), acts=True) is Seen.PLAY

@@ -24,7 +24,7 @@ from agent_cases import (
     scalar_returns,
     toy_episode,
 )
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from learner_cases import critic, policies, steps
 from message_cases import seen_of, timestep_of
@@ -34,7 +34,7 @@ from agent_node.config import AgentConfig, AlgorithmConfig, LearningConfig
 from agent_node.experience import samples
 from agent_node.learning.consensus import metropolis_weight
 from agent_node.learning.learner import Learner
-from agent_node.learning.round import Draws, Round
+from agent_node.learning.round import Draws, Mixed, Round
 from agent_node.protocol import AgentProtocol
 from agent_node.registry import load_algorithm
 from broker.errors import ProtocolViolation
@@ -320,8 +320,13 @@ def test_a_round_of_value_parameter_sharing_steps_the_critic_mixes_it_and_learns
 
 @pytest.mark.parametrize(
     "learning",
-    [{}, {"ratio_reference": "behaviour", "clip": 0.02}, {"masks": True}],
-    ids=["round", "behaviour", "masks"],
+    [
+        {},
+        {"ratio_reference": "behaviour", "clip": 0.02},
+        {"masks": True},
+        {"masks": True, "ratio_reference": "behaviour", "clip": 0.02},
+    ],
+    ids=["round", "behaviour", "masks", "behaviour and masks"],
 )
 def test_a_round_of_policy_sharing_steps_on_the_joint_ratio_and_then_toward_the_others(
     learning: dict[str, Any],
@@ -413,15 +418,32 @@ def test_weights_are_symmetric_and_leave_every_agent_a_positive_share_of_itself(
 
 
 @settings(deadline=None, max_examples=15)
-@given(graph=graphs(), seed=st.integers(0, 100), algorithm=st.sampled_from([VPS, PS]))
-def test_mixing_preserves_the_average_over_the_network(graph: dict[str, Any], seed: int, algorithm: str) -> None:
-    """With learning rates next to nothing, whole rounds of real learners leave only the mixing."""
+@given(
+    graph=graphs(),
+    apart=st.none() | st.sets(st.tuples(st.integers(0, 5), st.integers(0, 5))),
+    seed=st.integers(0, 100),
+    algorithm=st.sampled_from([VPS, PS]),
+)
+@example({A0: (A1, A2), A1: (A0,), A2: (A0,)}, {(0, 2)}, 0, VPS)
+def test_mixing_preserves_the_average_over_the_network(
+    graph: dict[str, Any], apart: set[tuple[int, int]] | None, seed: int, algorithm: str
+) -> None:
+    """With learning rates next to nothing, whole rounds of real learners leave only the mixing.
+
+    Where the graph is a matter of distance, `graph` says who are partners in the round, and those of them that are
+    `apart` all episode long do not exchange.
+    """
     rates = {"actor_learning_rate": 1e-30, "critic_learning_rate": 1e-30}
-    learners = {}
+    learners, parted = {}, {frozenset((f"agent-{one}", f"agent-{two}")) for one, two in apart or ()}
     for number, name in enumerate(graph):
-        config = agent_config(name, agents=len(graph), algorithm=algorithm, **rates)
-        config = config.model_copy(update={"neighbors": graph})
-        learners[name] = lived(config, reward_seed=number)[0]
+        config = agent_config(name, agents=len(graph), algorithm=algorithm, proximity=apart is not None, **rates)
+        if apart is None:
+            config = config.model_copy(update={"neighbors": graph})
+        learners[name], toy = make_learner(config), toy_episode(config, reward_seed=number)
+        if toy.neighbors is not None:
+            toy.neighbors[:] = [frozenset((name, other)) not in parted for other in config.neighbors[name]]
+        play(learners[name], toy)
+    exchanging = {name: [other for other in graph[name] if {name, other} not in parted] for name in graph}
 
     def held() -> np.ndarray:
         mixed = critic if algorithm == VPS else policies
@@ -437,13 +459,52 @@ def test_mixing_preserves_the_average_over_the_network(graph: dict[str, Any], se
     for k in range(2):
         opened = {name: learner.open_round(episodes[name], k, graph[name]) for name, learner in learners.items()}
         for name, learner in learners.items():
-            learner.close_round(opened[name], {other: opened[other].outgoing[name] for other in graph[name]}, {})
+            learner.close_round(opened[name], {other: opened[other].outgoing[name] for other in exchanging[name]}, {})
     np.testing.assert_allclose(held().mean(axis=0), average, atol=3e-6)
-    if any(graph.values()):
+    if any(exchanging.values()):
         assert held().std(axis=0).sum() < spread
 
 
+@pytest.mark.parametrize("algorithm", [VPS, PS])
+def test_two_who_have_only_each_other_in_range_meet_in_the_middle_however_many_neighbors_they_have(
+    algorithm: str,
+) -> None:
+    config = sharing(algorithm, proximity=True, actor_learning_rate=1e-30, critic_learning_rate=1e-30)
+    learner, toy = make_learner(config), toy_episode(config)
+    assert toy.neighbors is not None
+    toy.neighbors[:, :, 1] = 0
+    opened = learner.open_round(play(learner, toy).episode, 0, (A1, A2))
+    said, name = canned(learner, toy, algorithm, 3, 1), {VPS: "critic", PS: "policies"}[algorithm]
+    expected = (opened.outgoing[A1][name] + said[name]) / 2
+    learner.close_round(opened, {A1: said}, {})
+    np.testing.assert_allclose((critic if algorithm == VPS else policies)(learner), expected, atol=1e-6)
+
+
 # What is reused
+
+
+@pytest.mark.parametrize("how", ["stale", "about no common sample"])
+def test_of_a_share_that_is_mixed_alone_only_what_is_about_no_sample_is_handed_over(how: str) -> None:
+    given = []
+
+    class Listening(PolicySharing):
+        def mix(self, now: Round, shares: Mapping[str, Arrays]) -> Mixed:
+            given.append({partner: set(arrays) for partner, arrays in shares.items()})
+            return super().mix(now, shares)
+
+    config = sharing(PS)
+    learner = Learner(config, Listening(config.learning, config.algorithm))
+    toy = play(learner, toy_episode(config), missed=(0,))
+    opened = learner.open_round(toy.episode, 0, (A1, A2))
+    fresh, old = (canned(learner, lived(config)[1], PS, seed, 2) for seed in (1, 2))
+    if how == "stale":
+        learner.close_round(opened, {A1: fresh}, {A2: old})
+    else:
+        old["samples"] = samples.pack(np.array([0, 1]), 8)
+        old["actions"] = old["actions"][:2]
+        learner.check(A2, old)
+        learner.close_round(opened, {A1: fresh, A2: old}, {})
+    assert given == [{A1: {"policies", "degree", "samples", "actions"}, A2: {"policies", "degree", "samples"}}]
 
 
 @pytest.mark.parametrize("algorithm", [VPS, PS])

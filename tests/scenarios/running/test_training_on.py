@@ -216,6 +216,20 @@ def test_another_algorithm_begins_with_the_networks_alone(tmp_path: Path, first:
     assert steps.tolist() == [2], "Adam counts the two rounds of this run alone"
 
 
+def test_fewer_policies_than_were_held_begin_with_the_networks_alone(tmp_path: Path, first: Path) -> None:
+    """The same algorithm on a line: agents at its ends have one neighbor less, and the one between them goes on."""
+    settings = {"initial_policy": str(first), "topology.kind": "line"}
+    unmoved = {"learning.actor_learning_rate": 1e-30, "learning.critic_learning_rate": 1e-30}
+    try_out(scenario_of(1, settings | unmoved), tmp_path / "run")
+    _, before = read_policy(first / "policy")
+    document, after = read_policy(tmp_path / "run" / "policy")
+    assert after.keys() < before.keys()
+    assert {name: array.tobytes() for name, array in after.items()} == {name: before[name].tobytes() for name in after}
+    training = read_training(tmp_path / "run" / "policy", document)
+    steps = [training[f"agent-{number}/actor/steps"].tolist() for number in range(3)]
+    assert steps == [[2, 2], [8, 8, 8], [2, 2]], "Adam counts on from six rounds where all is the same"
+
+
 def test_what_an_algorithm_keeps_of_its_critic_begins_with_the_critic_it_was_given(tmp_path: Path) -> None:
     trained(tmp_path / "first", 3, {"learning.initial_parameters": "common"})
     unmoved = {"learning.actor_learning_rate": 1e-30, "learning.critic_learning_rate": 1e-30}
