@@ -1157,7 +1157,7 @@ def told_by(algorithm: str, name: str, value: float, **exchange: float) -> tuple
         except ProtocolViolation as violation:
             refused.append(str(violation))
         learners[A0].close_round(opened[A0], {} if len(refused) > number else {A1: said})
-        learners[A1].close_round(opened[A1], {A0: opened[A0].outgoing[A1]})
+        learners[A1].close_round(opened[A1], {A0: opened[A0].outgoing[A1]}, {})
     return learners[A0], refused
 
 
@@ -1236,7 +1236,7 @@ def test_where_neighbors_have_numbers_like_the_own_ones_they_are_not_blamed(rewa
     said = opened.outgoing[A1] | {"rewards": np.full(8, rewards, np.float32)}
     learner.check(A1, said)
     with pytest.raises(UserCodeRefused, match=r"critic_loss is inf .*: try lower learning rates"):
-        learner.close_round(opened, {A1: said})
+        learner.close_round(opened, {A1: said}, {})
 
 
 def test_a_part_of_a_loss_that_is_not_finite_is_refused_by_name() -> None:
