@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from broker.counting import counted
-from scenarios.api.one_run import Onlooker, play_to_the_end, require_whole
+from scenarios.api.one_run import Onlooker, RunEnd, play_to_the_end, require_whole
 from scenarios.api.opened_run import OpenedRun
 from scenarios.api.progress import shown
 from scenarios.document.environment_file import with_environment_file
@@ -60,7 +60,7 @@ def simulate(
         UserError: The scenario cannot work, or the folder is not new.
         ForetellError: It could not be played to its end; what was recorded is kept.
         LedgerMismatch: It was, but its faults are not those that were asked for.
-        KeyboardInterrupt: It was interrupted; it says how to go on.
+        KeyboardInterrupt: It was interrupted, though it may be whole; it says what is there and how to go on.
     """
     document = document_of(scenario, settings, seed=seed, episodes=episodes, faults=faults)
     return _begin("simulate", document, out, progress)
@@ -144,7 +144,7 @@ def evaluate(
     make_ready(plan, as_processes=processes)
     with temporary_folder() as kept:
         folder = make_run_folder(kept / "evaluation", document.name, document.seed)
-        return evaluation_of(plan, folder, _play(way, plan, folder, progress, None))
+        return evaluation_of(plan, folder, _play(way, plan, folder, progress, None, kept=False))
 
 
 def document_of(scenario: Named, settings: Mapping[str, Any] | None, **instead: Any) -> Scenario:
@@ -173,17 +173,28 @@ def _begin(way: WayName, scenario: Scenario, out: str | Path | None, progress: b
 
 
 def _lead(way: WayName, plan: Plan, folder: RunFolder, progress: bool | None, housed: Housing | None) -> OpenedRun:
-    _play(way, plan, folder, progress, housed)
+    _play(way, plan, folder, progress, housed, kept=True)
     return OpenedRun(folder.root)
 
 
-def _play(way: WayName, plan: Plan, folder: RunFolder, progress: bool | None, housed: Housing | None) -> Summary:
-    """Play to the end, and look whether it was what was asked for."""
+def _play(
+    way: WayName, plan: Plan, folder: RunFolder, progress: bool | None, housed: Housing | None, *, kept: bool
+) -> Summary:
+    """Play to the end, and look whether it was what was asked for; `kept`: whether the folder stays."""
     episodes, on = plan.scenario.episodes, way_for(way, housed, NOTHING_ASKED)
     with held(folder), shown(episodes, progress) as (show, tell), interruptible() as interrupted:
         ended = play_to_the_end(plan, folder, way, on, Onlooker(show, tell, interrupted))
-    if ended.stopped:
+    if interrupted():  # asked of a run that is whole, too: what the caller would do next is to end as well
         played = f"{ended.summary.episodes} of {counted(episodes, 'episode')}"
-        raise KeyboardInterrupt(f"after {played}; go on with scenarios.api.resume({str(folder.root)!r})")
+        raise KeyboardInterrupt(f"after {played}; {_remedy(ended, folder, kept=kept)}")
     require_whole(plan, folder, ended.summary)
     return ended.summary
+
+
+def _remedy(ended: RunEnd, folder: RunFolder, *, kept: bool) -> str:
+    """What is to be had of a run that was interrupted."""
+    if not kept:
+        return "nothing of it is kept"
+    if ended.stopped:
+        return f"go on with scenarios.api.resume({str(folder.root)!r})"
+    return f"nothing is left to play: scenarios.api.load({str(folder.root)!r})"

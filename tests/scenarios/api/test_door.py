@@ -24,10 +24,11 @@ from matplotlib.figure import Figure
 from runs import command, need_mosquitto, until
 
 import scenarios.api as door
-from scenarios.api import OpenedRun, UserError, evaluate, load, playing, resume, run, simulate
+from scenarios.api import OpenedRun, UserError, evaluate, load, one_run, playing, resume, run, simulate
 from scenarios.api.columns import Columns
 from scenarios.api.own_thread import without_loop
 from scenarios.document.loading import load_scenario
+from scenarios.results.folder import RunFolder
 from scenarios.running.control.interrupting import interruptible
 from scenarios.running.ways import way_called
 
@@ -273,6 +274,40 @@ def test_ctrl_c_keeps_what_was_played_and_says_how_to_go_on(tmp_path: Path) -> N
     found = load(out)
     assert not found.summary.complete
     assert found.episodes.rows == 3 * found.summary.episodes > 0
+
+
+def ctrl_c_while_it_ends(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Press Ctrl-C whenever all episodes are played and the end is not told yet; gives whoever was interrupted so."""
+    pressed: list[str] = []
+
+    def press(_plan: object, folder: RunFolder, *_: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        pressed.append(str(folder.root))
+
+    monkeypatch.setattr(one_run, "evaluate_training", press)
+    return pressed
+
+
+def test_ctrl_c_at_the_very_end_of_a_run_ends_the_loop_that_plays_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pressed = ctrl_c_while_it_ends(monkeypatch)
+    out = tmp_path / "run-1"
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        for seed in (1, 2, 3):
+            simulate("exchange-quick", TINY, seed=seed, episodes=2, out=tmp_path / f"run-{seed}")
+    assert pressed == [str(out)]
+    told = f"after 2 of 2 episodes; nothing is left to play: scenarios.api.load({str(out)!r})"
+    assert str(stopped.value) == told
+    assert load(out).summary.complete
+
+
+def test_ctrl_c_in_an_evaluation_names_no_folder_that_is_gone(
+    played: OpenedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ctrl_c_while_it_ends(monkeypatch)
+    with pytest.raises(KeyboardInterrupt, match="^after 2 of 2 episodes; nothing of it is kept$"):
+        evaluate(played, episodes=2)
 
 
 def test_a_notebook_shows_the_figures(played: OpenedRun) -> None:
