@@ -2,7 +2,8 @@
 
 | format    | what it is                                                                                      |
 |-----------|-------------------------------------------------------------------------------------------------|
-| csv       | a row per run, episode and agent: its id, and what its environment calls it                     |
+| csv       | a row per run, episode and agent: its id, and what its environment calls it; `variant` has the   |
+|           | settings by which the run differs from others of its scenario and algorithm                     |
 | parquet   | the same columns; needs pyarrow (`pip install 'foretell[parquet]'`)                             |
 | marl-eval | the raw data of InstaDeep's marl-eval: environment, task, algorithm, run, step, lists of returns |
 """
@@ -13,24 +14,26 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from broker.counting import counted, listed
 from broker.errors import UserError
+from scenarios.reports.variants import variants
 from scenarios.results.evaluation import Evaluation
 from scenarios.results.run_result import RunResult
 
 COLUMNS = (
-    *("run", "scenario", "environment", "algorithm", "seed"),
+    *("run", "scenario", "environment", "algorithm", "variant", "seed"),
     *("episode", "env_steps", "agent", "agent_name", "return"),
 )
 _POINTS = 20
 _PER_POINT = 10
 _SHOWN = 3
 
-Row = tuple[str, str, str, str, int, int, int, str, str, float]
+Row = tuple[str, str, str, str, str, int, int, int, str, str, float]
 
 
 def to_csv(runs: Sequence[RunResult]) -> bytes:
@@ -62,7 +65,7 @@ def to_parquet(runs: Sequence[RunResult]) -> bytes:
 
 
 def to_marl_eval(runs: Sequence[RunResult]) -> bytes:
-    """JSON as marl-eval reads it.
+    """JSON as marl-eval reads it, where an algorithm with other settings is another algorithm.
 
     Where the training was evaluated, a step's list holds the team returns of the evaluation there, and the absolute
     metric those of the best policy in episodes that did not choose it. Where it was not, a step's list holds the team
@@ -79,14 +82,17 @@ def to_marl_eval(runs: Sequence[RunResult]) -> bytes:
     _refuse_a_mixture(runs)
     _refuse_other_steps(runs)
     document: dict[str, Any] = {}
-    for run in runs:
+    folders: dict[tuple[str, str, str], Path] = {}
+    for run, variant in zip(runs, _variants(runs), strict=True):
         scenario = run.scenario
+        algorithm = ", ".join(filter(None, (scenario.algorithm.name, variant)))
         tasks = document.setdefault(scenario.environment.kind, {})
-        seeds = tasks.setdefault(scenario.name, {}).setdefault(scenario.algorithm.name, {})
+        seeds = tasks.setdefault(scenario.name, {}).setdefault(algorithm, {})
         name = f"seed_{scenario.seed}"
+        other = folders.setdefault((scenario.name, algorithm, name), run.folder)
         if name in seeds:
-            msg = f"marl-eval can hold one run of {scenario.name}, {scenario.algorithm.name}, {name}; found two"
-            raise UserError(msg)
+            found = f"found two, {other} and {run.folder}: leave one out"
+            raise UserError(f"marl-eval can hold one run of {scenario.name}, {algorithm}, {name}; {found}")
         best = run.evaluations.best
         seeds[name] = _steps(run) if best is None else _evaluated(run, best)
     return (json.dumps(document, indent=1) + "\n").encode()
@@ -100,13 +106,18 @@ FORMATS: dict[str, Callable[[Sequence[RunResult]], bytes]] = {
 
 
 def _rows(runs: Sequence[RunResult]) -> Iterator[Row]:
-    for run in runs:
+    for run, variant in zip(runs, _variants(runs), strict=True):
         scenario = run.scenario
         folder = str(run.folder).encode(errors="backslashreplace").decode()  # a path need not be text
-        head = (folder, scenario.name, scenario.environment.kind, scenario.algorithm.name, scenario.seed)
+        head = (folder, scenario.name, scenario.environment.kind, scenario.algorithm.name, variant, scenario.seed)
         for episode, (returns, steps) in enumerate(zip(run.returns.tolist(), run.steps.tolist(), strict=True)):
             for agent, value in zip(run.agents, returns, strict=True):
                 yield (*head, episode, steps, agent, run.names.by_id[agent], value)
+
+
+def _variants(runs: Sequence[RunResult]) -> list[str]:
+    """The settings by which each is told from the others of its scenario and algorithm."""
+    return [", ".join(settings) for settings in variants([run.scenario for run in runs])]
 
 
 def _refuse_a_mixture(runs: Sequence[RunResult]) -> None:

@@ -9,11 +9,13 @@ from rich.table import Table
 from agent_node.registry import load_algorithm
 from broker.errors import ScenarioError
 from scenarios.reports.statistics import Estimate, estimate
+from scenarios.reports.variants import variants
 from scenarios.results.run_result import RunResult
 
 _DIGITS = 16
 """Of a digest, as at the end of a run."""
 _AGENTS_SHOWN = 8
+_FOLDED = ("group", "seeds")
 
 
 def tables(runs: Sequence[RunResult]) -> Iterator[Table]:
@@ -142,15 +144,17 @@ def _evaluations(runs: Sequence[RunResult]) -> Table:
 
 
 def _statistics(groups: Sequence[Sequence[RunResult]]) -> Table:
-    table = _table("final team return over seeds", "scenario", "algorithm", "seeds", "IQM", "interval")
-    for group in groups:
+    table = _table("final team return over seeds", "group", "seeds", "IQM", "interval")
+    for group, settings in zip(groups, variants([group[0].scenario for group in groups]), strict=True):
         scenario = group[0].scenario
         finals = [float(run.team[-max(1, len(run.team) // 10) :].mean()) for run in group]
         found = estimate(finals, "report", scenario.name, scenario.algorithm.name)
         seeds = ", ".join(str(run.summary.seed) for run in group)
-        table.add_row(scenario.name, scenario.algorithm.name, seeds, f"{found.value:.2f}", _ends(found))
+        named = ", ".join((scenario.name, scenario.algorithm.name, *settings))
+        table.add_row(named, seeds, f"{found.value:.2f}", _ends(found))
     table.caption = (
-        "one run a seed, the first given; 95% bootstrap intervals, of up to three seeds the mean and the range"
+        "scenario, algorithm and the settings in which groups of them differ; one run a seed, the first given; "
+        "95% bootstrap intervals, of up to three seeds the mean and the range"
     )
     return table
 
@@ -179,7 +183,7 @@ def _name(run: RunResult) -> str:
 
 def _table(title: str, first: str, *others: str) -> Table:
     table = Table(title=title, title_justify="left", caption_justify="left")
-    table.add_column(first)
+    table.add_column(first, overflow="fold" if first in _FOLDED else "ellipsis")
     for column in others:
-        table.add_column(column, justify="right", overflow="fold" if column == "seeds" else "ellipsis")
+        table.add_column(column, justify="right", overflow="fold" if column in _FOLDED else "ellipsis")
     return table

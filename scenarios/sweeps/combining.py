@@ -11,11 +11,12 @@ from math import prod
 from pydantic import JsonValue
 
 from broker.errors import ScenarioError
+from scenarios.document.text.inline_toml import inline, shown
+from scenarios.document.text.short_names import short_names
 from scenarios.running.batch.cell import Settings
 from scenarios.studies.study import Variant
 from scenarios.sweeps.document import SweepDocument, SweptVariant, as_settings, flat
-from scenarios.sweeps.inline_toml import inline, shown
-from scenarios.sweeps.labels import keys_of, short_names
+from scenarios.sweeps.labels import keys_of
 
 MOST_RUNS = 10_000
 """Each has a folder and a process of its own."""

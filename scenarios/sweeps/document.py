@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, JsonValue, field_validator, model_validator
 
 from broker.model import Model
+from scenarios.document.text.inline_toml import inline
 from scenarios.running.batch.cell import Settings
-from scenarios.sweeps.inline_toml import inline
 
 _LONGEST = 200
 

@@ -1,21 +1,15 @@
-"""What settings are called in figures, and what labels are called in names of folders. Pure: no I/O, no clock."""
+"""What labels are called in names of folders. Pure: no I/O, no clock."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
 _LONGEST = 60
 """Characters of a key: a cell's name has up to three of them, and a file's name at most 255 bytes."""
 _DIGITS = 8
-
-
-def short_names(paths: Iterable[str]) -> Mapping[str, str]:
-    """For each dotted path, as few of its last parts as tell it from the others."""
-    known = tuple(dict.fromkeys(paths))
-    return {path: _shortest(path, known) for path in known}
 
 
 def keys_of(labels: Sequence[str]) -> Mapping[str, str]:
@@ -30,15 +24,6 @@ def keys_of(labels: Sequence[str]) -> Mapping[str, str]:
         label: key if key and count[key] == 1 and len(key) <= _LONGEST else _with_digest(key, label)
         for label, key in plain.items()
     }
-
-
-def _shortest(path: str, others: Sequence[str]) -> str:
-    parts = path.split(".")
-    for count in range(1, len(parts)):
-        end = ".".join(parts[-count:])
-        if sum(f".{other}".endswith(f".{end}") for other in others) == 1:
-            return end
-    return path
 
 
 def _plain(label: str) -> str:

@@ -10,8 +10,8 @@ from pydantic import JsonValue, ValidationError
 
 from broker.errors import UserError
 from broker.model import Model
+from scenarios.document.text.inline_toml import inline
 from scenarios.running.control.live_requests import add, heal
-from scenarios.sweeps.inline_toml import inline
 
 _MOST_TEXT = 10_000
 

@@ -293,9 +293,13 @@ def test_ctrl_c_at_the_very_end_of_a_run_ends_the_loop_that_plays_it(
 ) -> None:
     pressed = ctrl_c_while_it_ends(monkeypatch)
     out = tmp_path / "run-1"
-    with pytest.raises(KeyboardInterrupt) as stopped:
+
+    def loop() -> None:
         for seed in (1, 2, 3):
             simulate("exchange-quick", TINY, seed=seed, episodes=2, out=tmp_path / f"run-{seed}")
+
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        loop()
     assert pressed == [str(out)]
     told = f"after 2 of 2 episodes; nothing is left to play: scenarios.api.load({str(out)!r})"
     assert str(stopped.value) == told
@@ -306,7 +310,7 @@ def test_ctrl_c_in_an_evaluation_names_no_folder_that_is_gone(
     played: OpenedRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ctrl_c_while_it_ends(monkeypatch)
-    with pytest.raises(KeyboardInterrupt, match="^after 2 of 2 episodes; nothing of it is kept$"):
+    with pytest.raises(KeyboardInterrupt, match=r"^after 2 of 2 episodes; nothing of it is kept$"):
         evaluate(played, episodes=2)
 
 

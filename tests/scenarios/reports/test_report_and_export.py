@@ -174,6 +174,47 @@ def test_seeds_that_began_with_the_same_policy_are_one_group_wherever_their_copi
     assert "1, 2, 3" not in text, "another number of episodes is another scenario"
 
 
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """Two settings in two seeds, as a sweep over a grid leaves them."""
+    root = tmp_path_factory.mktemp("swept")
+    for rho in (1, 8):
+        for seed in (1, 2):
+            setting = f"algorithm.anticipation_sharing.rho={rho}"
+            simulate_here(root / f"{rho}-{seed}", *SMALL, "--episodes", "2", "--seed", str(seed), "--set", setting)
+    return sorted(root.iterdir())
+
+
+@pytest.mark.parametrize("columns", ["60", "200"])
+def test_groups_are_told_apart_by_the_settings_in_which_they_differ(swept, columns, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", columns)
+    shown = said(capsys, "report", *swept).partition("final team return over seeds")[2]
+    rows = [line for line in shown.splitlines() if line.startswith("│")]
+    cells = [[cell.strip() for cell in row.strip("│").split("│")] for row in rows]
+    named = " ".join(row[0] for row in cells)
+    assert re.findall(r"exchange-quick, anticipation-sharing, rho = \d\.0", named) == [
+        "exchange-quick, anticipation-sharing, rho = 1.0",
+        "exchange-quick, anticipation-sharing, rho = 8.0",
+    ]
+
+
+def test_exports_tell_apart_the_settings_in_which_runs_differ(swept, folders):
+    runs = [read_run(folder) for folder in swept]
+    rows = csv.DictReader(io.StringIO(to_csv([*runs, read_run(folders["alone-1"])]).decode()))
+    assert list(dict.fromkeys((row["algorithm"], row["variant"], row["seed"]) for row in rows)) == [
+        ("anticipation-sharing", "rho = 1.0", "1"),
+        ("anticipation-sharing", "rho = 1.0", "2"),
+        ("anticipation-sharing", "rho = 8.0", "1"),
+        ("anticipation-sharing", "rho = 8.0", "2"),
+        ("independent", "", "1"),
+    ]
+    algorithms = json.loads(to_marl_eval(runs))["exchange"]["exchange-quick"]
+    assert {name: list(seeds) for name, seeds in algorithms.items()} == {
+        "anticipation-sharing, rho = 1.0": ["seed_1", "seed_2"],
+        "anticipation-sharing, rho = 8.0": ["seed_1", "seed_2"],
+    }
+
+
 def test_a_folder_without_a_finished_run_is_refused(tmp_path, folders):
     with pytest.raises(UserError, match="holds no finished run"):
         read_run(tmp_path)
@@ -230,11 +271,13 @@ def test_marl_eval_gets_environment_task_algorithm_run_step_and_lists(folders):
     runs = [read_run(folders[name]) for name in ("as-1", "as-2", "alone-1")]
     document = json.loads(to_marl_eval(runs))
     algorithms = document["exchange"]["exchange-quick"]
+    faulty = "anticipation-sharing, faults = [{kind = drop, probability = 0.5}]"
     assert {name: set(seeds) for name, seeds in algorithms.items()} == {
-        "anticipation-sharing": {"seed_1", "seed_2"},
+        "anticipation-sharing, faults = []": {"seed_1"},
+        faulty: {"seed_2"},
         "independent": {"seed_1"},
     }
-    run, steps = runs[0], algorithms["anticipation-sharing"]["seed_1"]
+    run, steps = runs[0], algorithms["anticipation-sharing, faults = []"]["seed_1"]
     absolute = steps.pop("absolute_metrics")
     assert list(steps) == [f"step_{number}" for number in range(1, 21)]
     for step in steps.values():
@@ -250,8 +293,12 @@ def test_marl_eval_gets_environment_task_algorithm_run_step_and_lists(folders):
 
 def test_marl_eval_takes_no_run_twice_and_none_of_another_length(folders, tmp_path):
     run = read_run(folders["as-1"])
-    with pytest.raises(UserError, match="can hold one run of exchange-quick, anticipation-sharing, seed_1"):
+    with pytest.raises(UserError) as refused:
         to_marl_eval([run, read_run(folders["as-1-again"])])
+    assert str(refused.value) == (
+        "marl-eval can hold one run of exchange-quick, anticipation-sharing, seed_1; "
+        f"found two, {run.folder} and {folders['as-1-again']}: leave one out"
+    )
     simulate_here(tmp_path / "short", *SMALL, "--seed", "3", "--episodes", "3")
     with pytest.raises(UserError, match="runs of equal length, found 3, 45 episodes"):
         to_marl_eval([run, read_run(tmp_path / "short")])

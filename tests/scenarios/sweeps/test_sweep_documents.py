@@ -14,12 +14,13 @@ from sweep_cases import ONE, documents, made
 
 from broker.errors import ScenarioError, UserError
 from scenarios.document.loading import CATALOGUE, load_scenario
+from scenarios.document.text.inline_toml import inline, shown
+from scenarios.document.text.short_names import short_names
 from scenarios.document.text.toml_text import parse_toml
 from scenarios.running.batch.runner import document
 from scenarios.studies.study import ALONE, AS, VS
 from scenarios.sweeps.document import SweepDocument, SweptScenario, SweptVariant
-from scenarios.sweeps.inline_toml import inline, shown
-from scenarios.sweeps.labels import keys_of, short_names
+from scenarios.sweeps.labels import keys_of
 from scenarios.sweeps.reading import check, read_sweep
 
 ROOT = Path(__file__).parent.parent.parent.parent

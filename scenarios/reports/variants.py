@@ -1,0 +1,55 @@
+"""The settings in which runs of one scenario and algorithm differ, as sweeps label them. Pure: no I/O, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pydantic import JsonValue
+
+from scenarios.document.scenario import Scenario
+from scenarios.document.text.inline_toml import shown
+from scenarios.document.text.short_names import short_names
+
+_OTHERWISE_TOLD = frozenset(("name", "seed", "algorithm.name"))
+_PLACES = frozenset(("environment.file", "initial_policy.path"))
+"""Where files lie: no part of what a run is."""
+
+
+def variants(scenarios: Sequence[Scenario]) -> list[tuple[str, ...]]:
+    """For each document the settings, such as `rho = 8.0`, in which others of its scenario and algorithm differ.
+
+    What a document has not, of what others have, is not named. Two documents that differ in more than the seed, and
+    where files lie, have settings that differ here too.
+    """
+    together: dict[tuple[str, str], list[Mapping[str, str]]] = {}
+    settings = [dict(_settings(each)) for each in scenarios]
+    for each, own in zip(scenarios, settings, strict=True):
+        together.setdefault((each.name, each.algorithm.name), []).append(own)
+    named = {kind: short_names(_differing(all_of_it)) for kind, all_of_it in together.items()}
+    return [
+        tuple(f"{name} = {own[path]}" for path, name in named[each.name, each.algorithm.name].items() if path in own)
+        for each, own in zip(scenarios, settings, strict=True)
+    ]
+
+
+def _differing(documents: Sequence[Mapping[str, str]]) -> list[str]:
+    paths = dict.fromkeys(path for each in documents for path in each)
+    return [path for path in paths if len({each.get(path) for each in documents}) > 1]
+
+
+def _settings(scenario: Scenario) -> Iterator[tuple[str, str]]:
+    """Every setting by its dotted path; of faults what was set, for they are compared as a whole."""
+    document = scenario.model_dump(mode="json")
+    document["faults"] = [fault.model_dump(mode="json", exclude_defaults=True) for fault in scenario.faults]
+    for path, value in _flat(document, ""):
+        if path not in _OTHERWISE_TOLD | _PLACES:
+            yield path, shown(value)
+
+
+def _flat(table: Mapping[str, JsonValue], above: str) -> Iterator[tuple[str, JsonValue]]:
+    for name, value in table.items():
+        path = f"{above}.{name}" if above else name
+        if isinstance(value, dict):
+            yield from _flat(value, path)
+        elif value is not None:
+            yield path, value
