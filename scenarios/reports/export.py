@@ -3,7 +3,8 @@
 | format    | what it is                                                                                      |
 |-----------|-------------------------------------------------------------------------------------------------|
 | csv       | a row per run, episode and agent: its id, and what its environment calls it; `variant` has the   |
-|           | settings by which the run differs from others of its scenario and algorithm                     |
+|           | settings by which the run differs from others of its scenario and algorithm, `learns` is no      |
+|           | where agents acted with a policy they had (`foretell evaluate`)                                 |
 | parquet   | the same columns; needs pyarrow (`pip install 'foretell[parquet]'`)                             |
 | marl-eval | the raw data of InstaDeep's marl-eval: environment, task, algorithm, run, step, lists of returns |
 """
@@ -26,14 +27,14 @@ from scenarios.results.evaluation import Evaluation
 from scenarios.results.run_result import RunResult
 
 COLUMNS = (
-    *("run", "scenario", "environment", "algorithm", "variant", "seed"),
+    *("run", "scenario", "environment", "algorithm", "variant", "learns", "seed"),
     *("episode", "env_steps", "agent", "agent_name", "return"),
 )
 _POINTS = 20
 _PER_POINT = 10
 _SHOWN = 3
 
-Row = tuple[str, str, str, str, str, int, int, int, str, str, float]
+Row = tuple[str, str, str, str, str, str, int, int, int, str, str, float]
 
 
 def to_csv(runs: Sequence[RunResult]) -> bytes:
@@ -73,8 +74,10 @@ def to_marl_eval(runs: Sequence[RunResult]) -> bytes:
     tenth of the run. All runs have the one or all have the other, at the same steps.
 
     Raises:
-        UserError: Two runs are the same run of marl-eval's, some were evaluated and others not, or their steps differ.
+        UserError: One is an evaluation, two runs are the same run of marl-eval's, some were evaluated and others not,
+            or their steps differ.
     """
+    _refuse_evaluations(runs)
     lengths = {len(run.team) for run in runs}
     if len(lengths) > 1:
         msg = f"marl-eval needs runs of equal length, found {', '.join(map(str, sorted(lengths)))} episodes"
@@ -109,15 +112,25 @@ def _rows(runs: Sequence[RunResult]) -> Iterator[Row]:
     for run, variant in zip(runs, _variants(runs), strict=True):
         scenario = run.scenario
         folder = str(run.folder).encode(errors="backslashreplace").decode()  # a path need not be text
-        head = (folder, scenario.name, scenario.environment.kind, scenario.algorithm.name, variant, scenario.seed)
+        of = (scenario.name, scenario.environment.kind, scenario.algorithm.name, variant)
+        head = (folder, *of, "no" if run.is_evaluation else "yes", scenario.seed)
         for episode, (returns, steps) in enumerate(zip(run.returns.tolist(), run.steps.tolist(), strict=True)):
             for agent, value in zip(run.agents, returns, strict=True):
                 yield (*head, episode, steps, agent, run.names.by_id[agent], value)
 
 
 def _variants(runs: Sequence[RunResult]) -> list[str]:
-    """The settings by which each is told from the others of its scenario and algorithm."""
-    return [", ".join(settings) for settings in variants([run.scenario for run in runs])]
+    """The settings by which each is told from others of its kind, those that learn or those that act."""
+    trained = iter(variants([run.scenario for run in runs if not run.is_evaluation]))
+    acted = iter(variants([run.scenario for run in runs if run.is_evaluation]))
+    return [", ".join(next(acted if run.is_evaluation else trained)) for run in runs]
+
+
+def _refuse_evaluations(runs: Sequence[RunResult]) -> None:
+    """Steps of marl-eval are those of a training."""
+    if acted := [str(run.folder) for run in runs if run.is_evaluation]:
+        found = f"found {listed(acted, _SHOWN)}, in which nobody learned"
+        raise UserError(f"marl-eval compares trainings: {found}. Leave {'it' if len(acted) == 1 else 'them'} out")
 
 
 def _refuse_a_mixture(runs: Sequence[RunResult]) -> None:

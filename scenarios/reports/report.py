@@ -8,7 +8,7 @@ from rich.table import Table
 
 from agent_node.registry import load_algorithm
 from broker.errors import ScenarioError
-from scenarios.reports.statistics import Estimate, estimate
+from scenarios.reports.statistics import Estimate, estimate, mean_of
 from scenarios.reports.variants import variants
 from scenarios.results.run_result import RunResult
 
@@ -19,15 +19,20 @@ _FOLDED = ("group", "seeds")
 
 
 def tables(runs: Sequence[RunResult]) -> Iterator[Table]:
-    """Returns, communication, what it told, faults and digests of runs; statistics where only the seed differs."""
-    yield _returns(runs)
-    yield _agents(runs)
-    yield _communication(runs)
-    yield _privacy(runs)
+    """Returns, communication, what it told, faults and digests of runs; statistics where only the seed differs.
+
+    What agents earned that acted and did not learn stands apart.
+    """
+    trained = [run for run in runs if not run.is_evaluation]
+    acted = [run for run in runs if run.is_evaluation]
+    if trained:
+        yield from (_returns(trained), _agents(trained), _communication(trained), _privacy(trained))
     yield _trouble(runs)
-    if any(run.evaluations.best is not None for run in runs):
-        yield _evaluations(runs)
-    groups = [_one_a_seed(group) for group in _groups(runs)]
+    if any(run.evaluations.best is not None for run in trained):
+        yield _evaluations(trained)
+    if acted:
+        yield _acting(acted)
+    groups = [_one_a_seed(group) for group in _groups(trained)]
     if any(len(group) > 1 for group in groups):
         yield _statistics(groups)
 
@@ -140,6 +145,27 @@ def _evaluations(runs: Sequence[RunResult]) -> Table:
             "" if team.low is None else f"{team.low:.2f} to {team.high:.2f}",
         )
     table.caption = "policies on the way, acting without learning; the best one in episodes that did not choose it"
+    return table
+
+
+def _acting(runs: Sequence[RunResult]) -> Table:
+    titles = ("run", "algorithm", "seed", "actions", "after", "episodes", "team return", "95% interval")
+    table = _table("team return of agents that act and do not learn (`foretell evaluate`)", *titles)
+    for run in runs:
+        scenario = run.scenario
+        assert scenario.initial_policy is not None  # noqa: S101 - nobody acts without one
+        found = mean_of(run.team.tolist(), "evaluation", "team")
+        table.add_row(
+            _name(run),
+            scenario.algorithm.name,
+            str(run.summary.seed),
+            str(scenario.acts_only),
+            str(scenario.initial_policy.episodes),
+            str(run.summary.episodes),
+            f"{found.value:.2f}",
+            "" if found.low is None else f"{found.low:.2f} to {found.high:.2f}",
+        )
+    table.caption = "after: episodes that the policy had learned from; mean of all episodes"
     return table
 
 

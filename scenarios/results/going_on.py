@@ -43,9 +43,14 @@ def going_on(folder: RunFolder, episodes: int | None) -> Scenario:
         episodes: How many there are to be, or None for as many as before.
 
     Raises:
-        UserError: It is complete, is to become shorter, or was computed with another arithmetic.
+        UserError: It is an evaluation, is complete, is to become shorter, or was computed with another arithmetic.
     """
     scenario = read_document(folder)
+    if scenario.acts_only is not None:
+        msg = (
+            f"{folder.root} is an evaluation, in which nobody learns: there is nothing to go on with. For more episodes"
+        )
+        raise UserError(f"{msg}, `foretell evaluate` its policy again, with --episodes N, into another folder")
     with read_store(folder.store) as store:
         require_arithmetic(folder.root, store.begun())
     wanted = scenario if episodes is None else lengthened(scenario, episodes)

@@ -81,6 +81,11 @@ class RunResult:
     evaluations: TrainingEvaluations = NOT_EVALUATED
 
     @property
+    def is_evaluation(self) -> bool:
+        """Whether agents acted and nobody learned."""
+        return self.scenario.acts_only is not None
+
+    @property
     def team(self) -> NDArray[np.float64]:
         """Team return, the sum over agents, of every episode."""
         return total(self.returns, axis=1)

@@ -97,6 +97,22 @@ def test_a_complete_run_is_refused_with_the_way_to_more_episodes(
     assert contents(folder) == before
 
 
+@pytest.mark.parametrize("more", [(), ("--episodes", 7)])
+def test_an_evaluation_is_refused_and_stays_as_it_is(
+    more: tuple[object, ...], done: Path, tmp_path: Path, foretell: Callable[..., Answer]
+) -> None:
+    acted = RunFolder(tmp_path / "acted")
+    assert foretell("evaluate", done, "--episodes", 2, "--out", acted.root).code == 0
+    before = contents(acted)
+    answer = foretell("resume", acted.root, *more)
+    sentence = (
+        f"{acted.root} is an evaluation, in which nobody learns: there is nothing to go on with. For more episodes, "
+        "`foretell evaluate` its policy again, with --episodes N, into another folder"
+    )
+    assert (answer.code, answer.said) == (2, f"foretell: {sentence}\n")
+    assert contents(acted) == before
+
+
 @pytest.mark.parametrize(
     ("episodes", "said"),
     [

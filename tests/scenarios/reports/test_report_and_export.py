@@ -215,6 +215,46 @@ def test_exports_tell_apart_the_settings_in_which_runs_differ(swept, folders):
     }
 
 
+@pytest.fixture(scope="module")
+def acted(folders, tmp_path_factory):
+    """An evaluation of a run, kept beside it."""
+    from scenarios.commands.main import foretell
+
+    out = tmp_path_factory.mktemp("acted") / "acted-1"
+    foretell(["evaluate", str(folders["as-1"]), "--episodes", "6", "--out", str(out)], standalone_mode=False)
+    return out
+
+
+def test_report_shows_evaluations_apart_from_trainings(folders, acted, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    text = said(capsys, "report", acted, folders["as-1"])
+    training, apart = text.split("team return of agents that act and do not learn")
+    tables = {block.splitlines()[0].strip(): block for block in re.split(r"\n(?=[a-z])", training)}
+    assert [title for title, block in tables.items() if "acted-1" in block] == ["faults and digests"]
+    found = json.loads((acted / "evaluation.json").read_text())
+    (row,) = [line for line in apart.splitlines() if "acted-1" in line]
+    assert [cell.strip() for cell in row.strip("│").split("│")] == [
+        *("acted-1", "anticipation-sharing", "1", "drawn", "45", "6"),
+        f"{found['team']['mean']:.2f}",
+        f"{found['team']['low']:.2f} to {found['team']['high']:.2f}",
+    ]
+    alone = said(capsys, "report", acted)
+    assert "training episodes" not in alone
+    assert "acted-1" in alone
+
+
+def test_exports_say_of_each_row_whether_its_run_learned_and_marl_eval_takes_no_other(folders, acted):
+    runs = [read_run(folders["as-1"]), read_run(acted)]
+    rows = csv.DictReader(io.StringIO(to_csv(runs).decode()))
+    assert list(dict.fromkeys((Path(row["run"]).name, row["learns"], row["variant"]) for row in rows)) == [
+        ("as-1", "yes", ""),
+        ("acted-1", "no", ""),
+    ]
+    with pytest.raises(UserError) as refused:
+        to_marl_eval(runs)
+    assert str(refused.value) == (f"marl-eval compares trainings: found {acted}, in which nobody learned. Leave it out")
+
+
 def test_a_folder_without_a_finished_run_is_refused(tmp_path, folders):
     with pytest.raises(UserError, match="holds no finished run"):
         read_run(tmp_path)
