@@ -8,14 +8,39 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from broker.counting import counted
+from broker.counting import counted, listed
 from broker.errors import UserError
+from broker.wire.messages import ENVIRONMENT, OBSERVER
+from scenarios.document.agent_names import AgentNames
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-_ROWS_SHOWN = 5
+_OF_PARTICIPANTS = frozenset(("agent", "source", "destination"))
+"""Columns that hold ids."""
+_AGENTS_SHOWN = 8
+
+
+def only_agent(called: str, among: Iterable[str], names: AgentNames) -> str:
+    """The id of the one agent that is called so.
+
+    Args:
+        called: Its id, or what its environment calls it.
+        among: Ids that it may be.
+        names: What their environment calls them.
+
+    Raises:
+        UserError: There is no such agent, or several are called so.
+    """
+    known = tuple(among)
+    if called in known:
+        return called
+    found = [agent for agent in known if names.by_id.get(agent) == called]
+    if len(found) != 1:
+        listing = listed([*map(names.told, known)], _AGENTS_SHOWN)
+        raise UserError(f"expected the id or the only name of an agent, {listing}, found {called!r}")
+    return found[0]
 
 
 class Columns(Mapping[str, np.ndarray]):
@@ -23,17 +48,27 @@ class Columns(Mapping[str, np.ndarray]):
 
     Args:
         arrays: By name.
+        agents: Of the run, for columns that hold their ids; None where none does.
     """
 
-    def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, arrays: Mapping[str, np.ndarray], agents: AgentNames | None = None) -> None:
         self._arrays = dict(arrays)
+        self._agents = agents
 
     @classmethod
-    def of(cls, names: Iterable[str], rows: Iterable[Iterable[Any]]) -> Columns:
-        """The columns of rows, each with a value for each name."""
-        names, listed = tuple(names), list(rows)
-        values = zip(*listed, strict=True) if listed else ([] for _ in names)
-        return cls({name: np.array(list(column)) for name, column in zip(names, values, strict=True)})
+    def of(cls, names: Iterable[str], rows: Iterable[Iterable[Any]], agents: AgentNames | None = None) -> Columns:
+        """The columns of rows, each with a value for each name.
+
+        Args:
+            names: Of the columns; as a mapping, with the type of each, which it has without a row, too.
+            rows: A value for each name.
+            agents: As for `Columns`.
+        """
+        types = names if isinstance(names, Mapping) else {}
+        names, found = tuple(names), list(rows)
+        values = zip(*found, strict=True) if found else ([] for _ in names)
+        columns = zip(names, values, strict=True)
+        return cls({name: np.array(list(column), types.get(name)) for name, column in columns}, agents)
 
     def __getitem__(self, name: str) -> np.ndarray:
         try:
@@ -57,11 +92,23 @@ class Columns(Mapping[str, np.ndarray]):
         return len(next(iter(self._arrays.values()), ()))
 
     def where(self, **values: Any) -> Columns:
-        """The rows in which each of these columns has this value."""
+        """The rows in which each of these columns has this value; of an agent its id, or its environment's name for it.
+
+        Raises:
+            UserError: A value of `agent`, `source` or `destination` is nobody of the run.
+        """
         chosen = np.ones(self.rows, np.bool_)
         for name, value in values.items():
-            chosen &= self[name] == value
-        return Columns({name: array[chosen] for name, array in self._arrays.items()})
+            chosen &= self[name] == self._meant(name, value)
+        return Columns({name: array[chosen] for name, array in self._arrays.items()}, self._agents)
+
+    def _meant(self, column: str, value: Any) -> Any:
+        """The value that a column has where a user means this one."""
+        if column not in _OF_PARTICIPANTS or not isinstance(value, str) or self._agents is None:
+            return value
+        if value in (ENVIRONMENT, OBSERVER) or not self._agents.by_id:  # those of a run that has not begun are unknown
+            return value
+        return only_agent(value, self._agents.by_id, self._agents)
 
     def to_pandas(self) -> pd.DataFrame:
         """A data frame of pandas.

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-from dataclasses import astuple, fields
+from dataclasses import astuple
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_type_hints
 
 from msgspec.structs import astuple as values_of
 
 from agent_node.trained_policy import TrainedPolicy, load_policies
 from broker.errors import UserError
 from broker.wire.records import EdgeRecord
-from scenarios.api.columns import Columns
+from scenarios.api.columns import Columns, only_agent
 from scenarios.document.agent_names import AgentNames
 from scenarios.document.scenario import Scenario
 from scenarios.reports.ledger import Account, accounts
-from scenarios.results.answers import FaultRow
+from scenarios.results.answers import EpisodeRow, FaultRow, RoundRow
 from scenarios.results.document import read_document
 from scenarios.results.evaluation import TrainingEvaluations, read_evaluations
 from scenarios.results.folder import open_run_folder
@@ -77,44 +77,54 @@ class OpenedRun:
 
     @cached_property
     def episodes(self) -> Columns:
-        """Columns `episode`, `agent`, `return`, `steps` and `missing_actions`, a row for each agent and episode.
+        """Columns `episode`, `agent`, `return`, `steps`, `missing_actions`, `agent_name`: a row an agent and episode.
 
-        Returns are undiscounted means over the parallel copies; steps are summed over them.
+        Agents stand there by their ids; `where` takes what their environment calls them, too. Returns are undiscounted
+        means over the parallel copies; steps are summed over them.
         """
+        types = _types(EpisodeRow)
+        types = {"return" if name == "value" else name: kind for name, kind in types.items()} | {"agent_name": str}
+        called = self.names.by_id
         with read_store(self._folder.store) as store:
-            return Columns.of(("episode", "agent", "return", "steps", "missing_actions"), store.episodes())
+            return Columns.of(types, ((*row, called.get(row.agent, row.agent)) for row in store.episodes()), self.names)
 
     @cached_property
     def rounds(self) -> Columns:
-        """Columns `episode`, `round`, `agent`, `partners`, `heard` and each loss, a row for each agent and round.
+        """Columns `episode`, `round`, `agent`, `partners`, `heard`, `agent_name`, each loss: a row an agent and round.
 
         A loss that an agent had not in a round is NaN there.
         """
         with read_store(self._folder.store) as store:
             found = [(row, json.loads(row.losses)) for row in store.rounds()]
         losses = tuple(dict.fromkeys(name for _, own in found for name in own))
+        own = {name: kind for name, kind in _types(RoundRow).items() if name != "losses"} | {"agent_name": str}
+        called = self.names.by_id
         return Columns.of(
-            ("episode", "round", "agent", "partners", "heard", *losses),
-            ((*row[:5], *(own.get(name, float("nan")) for name in losses)) for row, own in found),
+            own | dict.fromkeys(losses, float),
+            (
+                (*row[:5], called.get(row.agent, row.agent), *(values.get(name, float("nan")) for name in losses))
+                for row, values in found
+            ),
+            self.names,
         )
 
     @cached_property
     def edges(self) -> Columns:
         """Columns `source`, `destination` and the totals of `EdgeRecord` so far, a row for each directed edge."""
         with read_store(self._folder.store) as store:
-            return Columns.of(EdgeRecord.__struct_fields__, map(values_of, store.edges_so_far()))
+            return Columns.of(_types(EdgeRecord), map(values_of, store.edges_so_far()), self.names)
 
     @cached_property
     def ledger(self) -> Columns:
         """What became of all messages so far, a row for each edge of agents and environment (`foretell ledger`)."""
         with read_store(self._folder.store) as store:
-            return Columns.of((field.name for field in fields(Account)), map(astuple, accounts(store)))
+            return Columns.of(_types(Account), map(astuple, accounts(store)), self.names)
 
     @cached_property
     def faults(self) -> Columns:
         """A row for each message that a fault changed the fate of, with the columns of `FaultRow`."""
         with read_store(self._folder.store) as store:
-            return Columns.of(FaultRow._fields, store.faults())
+            return Columns.of(_types(FaultRow), store.faults(), self.names)
 
     @property
     def evaluations(self) -> TrainingEvaluations:
@@ -131,12 +141,7 @@ class OpenedRun:
             UserError: There is no such agent, or no policy of it.
         """
         policies = load_policies(self._folder.policy)
-        called = [each for each in policies if agent in (each, self.names.by_id.get(each))]
-        if len(called) != 1:
-            known = ", ".join(map(self.names.told, policies))
-            msg = f"expected the id or the only name of an agent, {known}, found {agent!r}"
-            raise UserError(msg)
-        return policies[called[0]]
+        return policies[only_agent(agent, policies, self.names)]
 
     def plot(self, axes: Axes | None = None) -> Axes:
         """Draw the learning curve so far; axes without a point before the first episode.
@@ -172,3 +177,8 @@ class OpenedRun:
             rows |= {"curve digest": found.curve_digest}
         cells = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows.items())
         return f"<table>{cells}</table>"
+
+
+def _types(row: type) -> dict[str, type]:
+    """What a row has, by name."""
+    return get_type_hints(row)

@@ -69,7 +69,7 @@ def test_columns_become_data_frames(played: OpenedRun) -> None:
     pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
     for frame in (played.episodes.to_pandas(), played.episodes.to_polars()):
         assert isinstance(frame, (pandas.DataFrame, polars.DataFrame))
-        assert list(frame.columns) == ["episode", "agent", "return", "steps", "missing_actions"]
+        assert list(frame.columns) == ["episode", "agent", "return", "steps", "missing_actions", "agent_name"]
         assert frame["return"].to_list() == played.episodes["return"].tolist()
 
 
@@ -104,6 +104,44 @@ def test_a_policy_is_a_function_and_strangers_are_named(played: OpenedRun) -> No
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
     with pytest.raises(UserError, match=r"an agent, agent-0, agent-1, agent-2, found 'agent-9'"):
         played.policy("agent-9")
+
+
+@pytest.fixture(scope="module")
+def sided(tmp_path_factory: pytest.TempPathFactory) -> OpenedRun:
+    """A run whose environment calls its agents left, middle and right."""
+    toy = {"kind": "pettingzoo", "env": "masked_toy", "observation": "own", "steps": 4, "options": {"by": "both"}}
+    settings = {name: value for name, value in TINY.items() if name != "environment.steps"} | {"environment": toy}
+    return simulate("exchange-quick", settings, episodes=2, out=tmp_path_factory.mktemp("sided") / "run")
+
+
+def test_rows_are_found_by_what_the_environment_calls_an_agent_as_by_its_id(sided: OpenedRun) -> None:
+    assert list(sided.names.by_id.values()) == ["left", "middle", "right"]
+    for table in (sided.episodes, sided.rounds):
+        assert table.where(agent="middle").rows == table.where(agent="agent-1").rows == table.rows / 3 > 0
+        assert set(table.where(agent="middle")["agent_name"]) == {"middle"}
+    for table in (sided.edges, sided.ledger):
+        for column in ("source", "destination"):
+            assert table.where(**{column: "left"}).rows == table.where(**{column: "agent-0"}).rows > 0
+            assert table.where(**{column: "environment"}).rows > 0
+
+
+def test_who_is_nobody_of_the_run_is_refused_where_rows_are_looked_for(sided: OpenedRun) -> None:
+    told = r"agent, left \(agent-0\), middle \(agent-1\), right \(agent-2\), found 'top'"
+    with pytest.raises(UserError, match=told):
+        sided.episodes.where(agent="top")
+    with pytest.raises(UserError, match=told):
+        sided.faults.where(source="top")
+    with pytest.raises(UserError, match=told):
+        sided.episodes.where(episode=0).where(agent="top")
+    with pytest.raises(UserError, match=told):
+        sided.policy("top")
+
+
+def test_a_column_without_a_row_has_the_type_that_it_has_with_one(played: OpenedRun, sided: OpenedRun) -> None:
+    assert sided.faults.rows == 0
+    kinds = {name: array.dtype.kind for name, array in played.faults.items()}
+    assert {name: array.dtype.kind for name, array in sided.faults.items()} == kinds
+    assert set(kinds.values()) == {"i", "U"}
 
 
 @pytest.mark.processes
