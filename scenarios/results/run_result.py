@@ -18,11 +18,15 @@ from scenarios.document.agent_names import AgentNames
 from scenarios.document.scenario import Scenario
 from scenarios.results.document import read_document
 from scenarios.results.evaluation import NOT_EVALUATED, TrainingEvaluations, read_evaluations
-from scenarios.results.folder import RunFolder
+from scenarios.results.folder import RunFolder, is_held
 from scenarios.results.reader import read_store, require_version
 from scenarios.results.summary import Summary
 
 _MOST_BYTES = 1 << 24
+
+
+class RunUnfinished(UserError):
+    """A run that has no figures of its end: it was interrupted, or goes on."""
 
 
 @dataclass(frozen=True)
@@ -95,18 +99,17 @@ def read_run(folder: Path) -> RunResult:
     """Read a run's folder.
 
     Raises:
-        UserError: It is no run's folder, the run did not come to its end, or its store is of another version.
+        RunUnfinished: The run did not come to its end.
+        UserError: It is no run's folder, or its store is of another version.
     """
     run = RunFolder(folder)
     require_version(run.store)
     summary = read_summary(run)
     if summary is None:
-        msg = (
-            f"{folder} holds no finished run: finish it with `foretell resume {folder}`, or leave it out"
-            if run.store.exists()
-            else f"{folder} holds no finished run: expected a folder that `foretell run` or `foretell simulate` left"
-        )
-        raise UserError(msg)
+        msg = f"{folder} holds no finished run"
+        if run.store.exists():
+            raise RunUnfinished(f"{msg}: {_way_to_its_end(run)}")
+        raise UserError(f"{msg}: expected a folder that `foretell run` or `foretell simulate` left")
     scenario = read_document(run)
     with read_store(run.store) as store:
         rows, names = list(store.episodes()), store.agent_names()
@@ -116,6 +119,14 @@ def read_run(folder: Path) -> RunResult:
     steps = np.array([row.steps for row in rows[:: max(len(agents), 1)]], np.int64)
     evaluations = read_evaluations(run)
     return RunResult(folder, scenario, summary, agents, names, returns, steps, traffic, evaluations)
+
+
+def _way_to_its_end(run: RunFolder) -> str:
+    if is_held(run):
+        return "it goes on; wait for its end, or leave it out"
+    if read_document(run).acts_only is not None:
+        return "it is an evaluation that was interrupted; `foretell evaluate` again, or leave it out"
+    return f"finish it with `foretell resume {run.root}`, or leave it out"
 
 
 def read_summary(run: RunFolder) -> Summary | None:

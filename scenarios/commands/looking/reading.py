@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from scenarios.commands.options import RUN, RUNS, OutPath
 from scenarios.commands.screen import say, show_bytes
+
+if TYPE_CHECKING:
+    from scenarios.results.run_result import RunResult
 
 
 @click.command()
@@ -36,9 +40,8 @@ def report(runs: tuple[Path, ...]) -> None:
     """Compare finished runs: returns, communication bill, faults, digests."""
     from scenarios.commands.rich_screen import Screen  # noqa: PLC0415
     from scenarios.reports.report import same_curves, tables  # noqa: PLC0415
-    from scenarios.results.run_result import read_run  # noqa: PLC0415
 
-    found = [read_run(run) for run in runs]
+    found = _finished(runs)
     console = Screen()
     for table in tables(found):
         console.print(table)
@@ -54,10 +57,30 @@ def export(runs: tuple[Path, ...], format_: str, out: Path | None) -> None:
     """Write the episodes of finished runs for other programs."""
     from scenarios.commands.asked_file import write_where_asked  # noqa: PLC0415
     from scenarios.reports.export import FORMATS  # noqa: PLC0415
-    from scenarios.results.run_result import read_run  # noqa: PLC0415
 
-    content: bytes = FORMATS[format_]([read_run(run) for run in runs])
+    content: bytes = FORMATS[format_](_finished(runs))
     if out is None:
         show_bytes(content)
     else:
         write_where_asked(out, content)
+
+
+def _finished(runs: tuple[Path, ...]) -> list[RunResult]:
+    """Those that came to their end; of each other one it is said that it is left out.
+
+    Raises:
+        UserError: None did, or one is no run.
+    """
+    from scenarios.results.run_result import RunUnfinished, read_run  # noqa: PLC0415
+
+    found, unfinished = [], []
+    for run in runs:
+        try:
+            found.append(read_run(run))
+        except RunUnfinished as error:
+            unfinished.append(error)
+    if not found:
+        raise unfinished[0]
+    for each in unfinished:
+        say(f"foretell: left out: {each}", err=True)
+    return found

@@ -27,6 +27,7 @@ from scenarios.commands.asked_file import write_where_asked
 from scenarios.reports.export import COLUMNS, to_csv, to_marl_eval, to_parquet
 from scenarios.reports.report import told
 from scenarios.results.evaluation import Evaluation, TrainingEvaluations
+from scenarios.results.folder import RunFolder, held
 from scenarios.results.run_result import read_run
 
 pytestmark = pytest.mark.long
@@ -253,6 +254,31 @@ def test_exports_say_of_each_row_whether_its_run_learned_and_marl_eval_takes_no_
     with pytest.raises(UserError) as refused:
         to_marl_eval(runs)
     assert str(refused.value) == (f"marl-eval compares trainings: found {acted}, in which nobody learned. Leave it out")
+
+
+@pytest.mark.parametrize("words", [("report",), ("export", "--format", "csv")])
+def test_a_run_that_was_interrupted_is_named_and_the_others_are_shown(folders, acted, words, capsys, tmp_path):
+    from scenarios.commands.main import foretell
+
+    unfinished = []
+    for folder in (folders["as-2"], acted):
+        unfinished.append(shutil.copytree(folder, tmp_path / folder.name))
+        (unfinished[-1] / "summary.json").unlink()
+    training, evaluation = unfinished
+    foretell([*words, *map(str, (training, folders["as-1"], evaluation))], standalone_mode=False)
+    shown = capsys.readouterr()
+    assert "as-1" in shown.out
+    assert "as-2" not in shown.out
+    head = "holds no finished run"
+    evaluated = "it is an evaluation that was interrupted; `foretell evaluate` again, or leave it out"
+    assert shown.err.splitlines() == [
+        f"foretell: left out: {training} {head}: finish it with `foretell resume {training}`, or leave it out",
+        f"foretell: left out: {evaluation} {head}: {evaluated}",
+    ]
+    with held(RunFolder(training)), pytest.raises(UserError, match="it goes on; wait for its end, or leave it out"):
+        foretell([*words, str(training)], standalone_mode=False)
+    with pytest.raises(UserError, match="expected a folder that"):
+        foretell([*words, str(folders["as-1"]), str(tmp_path)], standalone_mode=False)
 
 
 def test_a_folder_without_a_finished_run_is_refused(tmp_path, folders):
