@@ -117,14 +117,15 @@ def told(algorithm: str) -> str:
 
 
 def _trouble(runs: Sequence[RunResult]) -> Table:
-    table = _table(
-        "faults and digests", "run", "faults", "missing", "rejected", "dropped", "lost", "curve", "weights", "ledger"
-    )
+    counted = ("message faults", "process faults", "missing", "rejected", "dropped", "lost")
+    table = _table("faults and digests", "run", *counted, "curve", "weights", "ledger")
     for run in runs:
         summary = run.summary
-        counts = (summary.faults_applied, summary.shares_missing, summary.rejected, summary.dropped, summary.lost)
+        faults = (summary.faults_applied, run.strikes)
+        counts = (*faults, summary.shares_missing, summary.rejected, summary.dropped, summary.lost)
         digests = (summary.curve_digest, summary.weights_digest, summary.ledger_digest)
         table.add_row(_name(run), *map(str, counts), *(digest[:_DIGITS] for digest in digests))
+    table.caption = "faults as often as they struck a message, or a process"
     return table
 
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
+
+from broker.wire.records import ProcessFaultRecord
+
+CRASHED, GONE, NONE_TO_LOSE = "killed with -9", "was gone already", "had no checkpoint to lose"
+"""What is said of a fault of a process when it strikes."""
+_NOTHING_DONE = (GONE, NONE_TO_LOSE)
+"""It came to somebody to whom it could do nothing."""
 
 
 class EpisodeRow(NamedTuple):
@@ -289,3 +297,8 @@ class StatusRow(NamedTuple):
     waits_for: str
     since: float
     seen: float
+
+
+def struck(strikes: Iterable[ProcessFaultRecord]) -> list[ProcessFaultRecord]:
+    """The faults of processes that did anything."""
+    return [strike for strike in strikes if strike.what not in _NOTHING_DONE]

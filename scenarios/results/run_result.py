@@ -16,6 +16,7 @@ from broker.text_files import read_text
 from broker.wire.records import EdgeRecord
 from scenarios.document.agent_names import AgentNames
 from scenarios.document.scenario import Scenario
+from scenarios.results.answers import struck
 from scenarios.results.document import read_document
 from scenarios.results.evaluation import NOT_EVALUATED, TrainingEvaluations, read_evaluations
 from scenarios.results.folder import RunFolder, is_held
@@ -71,6 +72,7 @@ class RunResult:
         returns: (episodes, N) float64, undiscounted, mean over parallel copies.
         steps: (episodes,) int64, environment steps of each episode over all its copies.
         traffic: What crossed the edges between agents.
+        strikes: How often a fault did anything to a process.
         evaluations: Of policies on the way, and of the best of them.
     """
 
@@ -82,6 +84,7 @@ class RunResult:
     returns: NDArray[np.float64]
     steps: NDArray[np.int64]
     traffic: EdgeTraffic
+    strikes: int
     evaluations: TrainingEvaluations = NOT_EVALUATED
 
     @property
@@ -114,11 +117,11 @@ def read_run(folder: Path) -> RunResult:
     with read_store(run.store) as store:
         rows, names = list(store.episodes()), store.agent_names()
         agents = tuple(names.by_id)
-        traffic = _traffic(store.edges(), agents, summary.rounds)
+        traffic, strikes = _traffic(store.edges(), agents, summary.rounds), len(struck(store.strikes()))
     returns = by_agent([row.value for row in rows], len(agents))
     steps = np.array([row.steps for row in rows[:: max(len(agents), 1)]], np.int64)
     evaluations = read_evaluations(run)
-    return RunResult(folder, scenario, summary, agents, names, returns, steps, traffic, evaluations)
+    return RunResult(folder, scenario, summary, agents, names, returns, steps, traffic, strikes, evaluations)
 
 
 def _way_to_its_end(run: RunFolder) -> str:

@@ -17,10 +17,6 @@ from scenarios.document.plan import Plan
 from scenarios.results.folder import RunFolder
 from scenarios.results.observer import Observer
 
-CRASHED, GONE, NONE_TO_LOSE = "killed with -9", "was gone already", "had no checkpoint to lose"
-"""What a `ProcessControl` says for the ledger."""
-NOTHING_DONE = (GONE, NONE_TO_LOSE)
-"""What it says where the fault came to somebody to whom it could do nothing."""
 THE_BROKER = "the broker"
 """Who has died when it was what stands between the participants."""
 

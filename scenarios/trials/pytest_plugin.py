@@ -114,12 +114,12 @@ class FaultRun:
 
     def fault_hit(self, fault: str, *, at_least: int = 1) -> None:
         """A fault struck so many messages or processes; one that came to somebody who was gone struck nobody."""
-        from scenarios.running.substrate import NOTHING_DONE  # noqa: PLC0415
+        from scenarios.results.answers import struck  # noqa: PLC0415
 
         with self._store() as store:
-            struck = sum(count.hits for count in store.fault_counts() if count.fault == fault)
-            struck += sum(strike.fault == fault and strike.what not in NOTHING_DONE for strike in store.strikes())
-        self._claim(struck >= at_least, f"fault {fault} to strike at least {counted(at_least, 'time')}, found {struck}")
+            hits = sum(count.hits for count in store.fault_counts() if count.fault == fault)
+            hits += sum(strike.fault == fault for strike in struck(store.strikes()))
+        self._claim(hits >= at_least, f"fault {fault} to strike at least {counted(at_least, 'time')}, found {hits}")
 
     def ledger_fits(self) -> None:
         """What the faults did is what the scenario asks for."""

@@ -13,8 +13,9 @@ from broker.errors import ParticipantDied, UserCodeDied, UserError
 from broker.participants.checkpoint import Checkpoints, Kept
 from broker.participants.link import LifeConfig
 from scenarios.document.plan import Plan
+from scenarios.results.answers import NONE_TO_LOSE
 from scenarios.results.observer import Observer
-from scenarios.running.substrate import NONE_TO_LOSE, THE_BROKER
+from scenarios.running.substrate import THE_BROKER
 
 _MANY = 1 << 30
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]+")

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from broker.own_clock import OwnClock
 from broker.participants.checkpoint import Checkpoints
 from scenarios.document.process_faults import BROKER
+from scenarios.results.answers import CRASHED, GONE
 from scenarios.running.control.recovery import lose_newest
 from scenarios.running.meeting.meeting import Meeting
 from scenarios.running.nodes import Nodes
-from scenarios.running.substrate import CRASHED, GONE
 
 _LOOK_EVERY_S = 0.05
 

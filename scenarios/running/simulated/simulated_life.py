@@ -26,10 +26,11 @@ from env_service.build import make_environment_within
 from scenarios.document.plan import Plan
 from scenarios.document.process_faults import BROKER
 from scenarios.document.wiring import Wiring
+from scenarios.results.answers import CRASHED, GONE
 from scenarios.results.observer import Observer
 from scenarios.running.control.orders import Orders
 from scenarios.running.control.recovery import lose_newest
-from scenarios.running.substrate import CRASHED, GONE, THE_BROKER, Moment
+from scenarios.running.substrate import THE_BROKER, Moment
 
 _LOG = Path("simulation")
 _STEPS_IN_A_MOMENT = 10

@@ -23,9 +23,11 @@ from runs import simulate_here
 from agent_node.algorithms.anticipation_sharing import AnticipationSharing
 from agent_node.registry import BUILT_IN, load_algorithm
 from broker.errors import UserError
+from broker.wire.records import ProcessFaultRecord
 from scenarios.commands.asked_file import write_where_asked
 from scenarios.reports.export import COLUMNS, to_csv, to_marl_eval, to_parquet
 from scenarios.reports.report import told
+from scenarios.results.answers import CRASHED, GONE, struck
 from scenarios.results.evaluation import Evaluation, TrainingEvaluations
 from scenarios.results.folder import RunFolder, held
 from scenarios.results.run_result import read_run
@@ -123,6 +125,20 @@ def test_report_shows_what_was_rejected_dropped_and_lost(folders, capsys, monkey
     text = said(capsys, "report", changed)
     assert re.search(r"rejected\W+dropped\W+lost\W", text)
     assert re.search(r"131\W+132\W+133\W", text)
+
+
+def test_report_tells_faults_of_messages_from_faults_of_processes_that_did_anything(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("COLUMNS", "200")
+    killed = 'faults=[{kind="crash",participants=["agent-1"],at_episodes=[3]}]'
+    simulate_here(tmp_path / "killed", *SMALL, "--episodes", "6", "--set", killed)
+    text = said(capsys, "report", tmp_path / "killed")
+    assert re.search(r"message faults\W+process faults\W+missing", text)
+    assert re.search(r"killed\W+0\W+1\W+0", text)
+    assert [strike.participant for strike in struck([strike_that(CRASHED), strike_that(GONE)])] == [CRASHED]
+
+
+def strike_that(what):
+    return ProcessFaultRecord("crash", "episode 3", what, what)
 
 
 def test_a_run_from_before_losses_were_counted_is_still_read(folders, capsys, tmp_path):
