@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from broker.counting import counted
+from broker.errors import UserError
 from scenarios.api.one_run import Onlooker, RunEnd, play_to_the_end, require_whole
 from scenarios.api.opened_run import OpenedRun
 from scenarios.api.progress import shown
@@ -28,8 +30,10 @@ from scenarios.running.machine import make_ready
 from scenarios.running.ways import WayName, is_processes_here, way_for, way_named
 from scenarios.telemetry.asked import NOTHING_ASKED
 
-Named = str | Path | Scenario
-"""A scenario: its name in the catalogue, the path of its file, or the document."""
+Named = str | os.PathLike[str] | Scenario | Mapping[str, Any]
+"""A scenario: its name in the catalogue, the path of its file, or the document: that of a run, or a mapping."""
+Placed = str | os.PathLike[str] | OpenedRun
+"""A run: its folder, or itself."""
 
 
 def simulate(
@@ -39,7 +43,7 @@ def simulate(
     seed: int | None = None,
     episodes: int | None = None,
     faults: Sequence[Mapping[str, Any]] | None = None,
-    out: str | Path | None = None,
+    out: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> OpenedRun:
     """Play a scenario in this process and virtual time, as `foretell simulate` does.
@@ -73,7 +77,7 @@ def run(
     seed: int | None = None,
     episodes: int | None = None,
     faults: Sequence[Mapping[str, Any]] | None = None,
-    out: str | Path | None = None,
+    out: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> OpenedRun:
     """Play a scenario as processes of this host, as `foretell run` does; arguments, result and errors of `simulate`."""
@@ -81,38 +85,38 @@ def run(
     return _begin("run", document, out, progress)
 
 
-def resume(root: str | Path, *, episodes: int | None = None, progress: bool | None = None) -> OpenedRun:
+def resume(root: Placed, *, episodes: int | None = None, progress: bool | None = None) -> OpenedRun:
     """Go on with a run that was interrupted or killed, or a complete one to more episodes.
 
     Args:
-        root: Its folder.
+        root: Its folder, or itself.
         episodes: How many there are to be; None for as many as before.
         progress: As for `simulate`.
 
     Raises:
         UserError: There is nothing to go on with; and what `simulate` raises.
     """
-    folder = open_run_folder(Path(root))
+    folder = open_run_folder(_place(root))
     way = way_named(begun_as(folder, None))
     plan, housed = make_plan(going_on(folder, episodes)), read_housing(folder)
     make_ready(plan, as_processes=is_processes_here(way, housed))
     return _lead(way, plan, folder, progress, housed)
 
 
-def load(root: str | Path) -> OpenedRun:
+def load(root: Placed) -> OpenedRun:
     """A run that was played before, or goes on.
 
     Args:
-        root: Its folder.
+        root: Its folder, or itself, to be read anew.
 
     Raises:
         UserError: It holds no run.
     """
-    return OpenedRun(Path(root))
+    return OpenedRun(_place(root))
 
 
 def evaluate(
-    policy: OpenedRun | str | Path,
+    policy: Placed,
     *,
     episodes: int | None = None,
     greedy: bool = False,
@@ -138,8 +142,7 @@ def evaluate(
     Raises:
         UserError: There is no policy; and what `simulate` raises.
     """
-    place = policy.folder if isinstance(policy, OpenedRun) else Path(policy)
-    document = scenario_of(EvaluationWish(place, episodes, greedy=greedy, seed=seed, settings=settings))
+    document = scenario_of(EvaluationWish(_place(policy), episodes, greedy=greedy, seed=seed, settings=settings))
     plan, way = make_plan(document), way_named("run" if processes else "simulate")
     make_ready(plan, as_processes=processes)
     with temporary_folder() as kept:
@@ -162,13 +165,35 @@ def document_of(scenario: Named, settings: Mapping[str, Any] | None, **instead: 
     if isinstance(scenario, Scenario):
         document = parse_scenario(scenario.to_toml(), chosen)
         return with_initial_policy(with_environment_file(document, None), None)
-    return load_scenario(str(scenario), chosen)
+    if isinstance(scenario, Mapping):
+        document = parse_scenario("", plain_settings(scenario) | chosen)
+        return with_initial_policy(with_environment_file(document, None), None)
+    if isinstance(scenario, (str, os.PathLike)):
+        return load_scenario(os.fspath(scenario), chosen)
+    wanted = "the name of a scenario, the path of its file, or a document"
+    raise UserError(f"expected {wanted}, found {scenario!r:.80} of type {type(scenario).__name__}")
 
 
-def _begin(way: WayName, scenario: Scenario, out: str | Path | None, progress: bool | None) -> OpenedRun:
+def _place(given: Placed) -> Path:
+    """The folder that somebody means.
+
+    Raises:
+        UserError: It is none.
+    """
+    if isinstance(given, OpenedRun):
+        return given.folder
+    if not isinstance(given, (str, os.PathLike)):
+        raise UserError(f"expected a folder or a run, found {given!r:.80} of type {type(given).__name__}")
+    if not os.fspath(given):
+        raise UserError("expected the path of a folder, found an empty one")
+    return Path(given)
+
+
+def _begin(way: WayName, scenario: Scenario, out: str | os.PathLike[str] | None, progress: bool | None) -> OpenedRun:
+    place = None if out is None else _place(out)
     plan = make_plan(scenario)
     make_ready(plan, as_processes=is_processes_here(way, None))
-    folder = make_run_folder(None if out is None else Path(out), scenario.name, scenario.seed)
+    folder = make_run_folder(place, scenario.name, scenario.seed)
     return _lead(way, plan, folder, progress, None)
 
 

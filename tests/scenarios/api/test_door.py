@@ -234,6 +234,33 @@ def test_what_is_wrong_is_a_sentence(tmp_path: Path) -> None:
         load(tmp_path / "nowhere")
 
 
+def test_a_document_is_given_as_a_mapping_or_as_another_run_has_it(played: OpenedRun, tmp_path: Path) -> None:
+    document = played.scenario.model_dump(mode="json", exclude_none=True) | {"episodes": np.int64(9)}
+    again = simulate(MappingProxyType(document), {"learning.rounds": 2}, episodes=4, out=tmp_path / "run")
+    assert again.summary.weights_digest == played.summary.weights_digest
+    assert document["episodes"] == 9
+    with pytest.raises(UserError, match="is required"):
+        simulate({"name": "x"})
+
+
+def test_what_is_no_scenario_and_no_folder_is_named_by_its_type(played: OpenedRun) -> None:
+    wanted = "expected the name of a scenario, the path of its file, or a document, found None of type NoneType"
+    with pytest.raises(UserError, match=re.escape(wanted)):
+        simulate(None)  # type: ignore[arg-type]
+    for call in (resume, load, evaluate):
+        with pytest.raises(UserError, match="expected a folder or a run, found 3 of type int"):
+            call(3)  # type: ignore[operator]
+        with pytest.raises(UserError, match="expected the path of a folder, found an empty one"):
+            call("")  # type: ignore[operator]
+    with pytest.raises(UserError, match="expected the path of a folder, found an empty one"):
+        simulate("exchange-quick", TINY, out="")
+
+
+def test_a_run_is_opened_and_gone_on_with_by_itself_as_by_its_folder(played: OpenedRun, tmp_path: Path) -> None:
+    assert load(played).folder == played.folder
+    assert resume(simulate("exchange-quick", TINY, episodes=1, out=tmp_path / "run"), episodes=2).summary.episodes == 2
+
+
 def test_values_of_numpy_tuples_and_paths_are_settings(played: OpenedRun, tmp_path: Path) -> None:
     given = {
         **TINY,
