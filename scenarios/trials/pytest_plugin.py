@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from broker.counting import counted
+from broker.counting import counted, listed
 from scenarios.results.folder import RunFolder
 
 if TYPE_CHECKING:  # every test session of this environment imports the plugin
@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # every test session of this environment imports the plugin
     from scenarios.results.summary import Summary
 
 Fault = Mapping[str, Any]
+_SHOWN = 8
 
 
 class FaultRun:
@@ -49,7 +50,7 @@ class FaultRun:
         self._substrate = substrate
         self._twin = twin
 
-    def returns_at_least(self, part: float, *, of: float | None = None) -> None:
+    def returns_at_least(self, part: float = 1.0, *, of: float | None = None) -> None:
         """The final team return is at least `part` of that of the twin without faults, or of the number `of`."""
         if of is None:
             has_twin = bool(self.scenario.faults) or self._substrate != "simulate"
@@ -113,10 +114,13 @@ class FaultRun:
         self._claim(not starved, f"every agent to hear {at_least:.0%} of its shares; starved: {', '.join(starved)}")
 
     def fault_hit(self, fault: str, *, at_least: int = 1) -> None:
-        """A fault struck so many messages or processes; one that came to somebody who was gone struck nobody."""
+        """A fault of the run struck so many messages or processes; one that came to somebody gone struck nobody."""
         from scenarios.results.answers import struck  # noqa: PLC0415
 
         with self._store() as store:
+            known = sorted(self.scenario.fault_names | {live.name for live in store.live_faults()})
+            named = f"the name of a fault of the run, {listed(known, _SHOWN)}" if known else "a run with faults"
+            self._claim(fault in known, f"{named}, found {fault!r}")
             hits = sum(count.hits for count in store.fault_counts() if count.fault == fault)
             hits += sum(strike.fault == fault for strike in struck(store.strikes()))
         self._claim(hits >= at_least, f"fault {fault} to strike at least {counted(at_least, 'time')}, found {hits}")

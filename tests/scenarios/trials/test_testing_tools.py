@@ -283,7 +283,8 @@ def lossy(foretell: Any) -> Any:
         ),
         (lambda run: run.no_agent_starved(at_least=0.99), "starved: agent-0"),
         (lambda run: run.fault_hit("drop", at_least=1000), "to strike at least 1000 times, found"),
-        (lambda run: run.fault_hit("delay"), "to strike at least 1 time, found 0"),
+        (lambda run: run.fault_hit("dropp"), "the name of a fault of the run, drop, found 'dropp'"),
+        (lambda run: run.returns_at_least(of=1e6), "a final team return of at least 1000000.000 (1 of 1000000.000)"),
     ],
 )
 def test_an_assertion_that_fails_says_the_seed_and_how_to_play_the_run_again(lossy: Any, claim: Any, said: str) -> None:
