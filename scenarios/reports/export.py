@@ -5,6 +5,7 @@
 | csv       | a row per run, episode and agent: its id, and what its environment calls it; `variant` has the   |
 |           | settings by which the run differs from others of its scenario and algorithm, `learns` is no      |
 |           | where agents acted with a policy they had (`foretell evaluate`)                                 |
+|           | `env_steps` are those of the episode, over all its copies, the same in each of its agents' rows |
 | parquet   | the same columns; needs pyarrow (`pip install 'foretell[parquet]'`)                             |
 | marl-eval | the raw data of InstaDeep's marl-eval: environment, task, algorithm, run, step, lists of returns |
 """
