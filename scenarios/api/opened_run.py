@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import astuple
 from functools import cached_property
 from html import escape
@@ -33,15 +34,21 @@ if TYPE_CHECKING:  # what draws is imported when something is drawn
 class OpenedRun:
     """One run, finished, interrupted or going on; its tables are read when they are first asked for.
 
+    Attributes:
+        notes: What was told on its way, such as deaths and faults that met nothing, where it was played by this
+            program and not loaded; what a command shows while it plays.
+
     Args:
         root: Its folder.
+        notes: See above.
 
     Raises:
         UserError: There is no run.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, notes: Sequence[str] = ()) -> None:
         self._folder = open_run_folder(root)
+        self.notes = tuple(notes)
 
     def __repr__(self) -> str:
         return f"OpenedRun({str(self.folder)!r})"
@@ -175,6 +182,8 @@ class OpenedRun:
                 rows["team return"] = f"{found.team_return_first:.2f} -> {found.team_return_last:.2f}"
             rows |= {"shares heard": f"{found.shares_heard} of {found.shares_heard + found.shares_missing}"}
             rows |= {"curve digest": found.curve_digest}
+        if self.notes:
+            rows |= {"notes": "; ".join(self.notes)}
         cells = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows.items())
         return f"<table>{cells}</table>"
 

@@ -147,7 +147,8 @@ def evaluate(
     make_ready(plan, as_processes=processes)
     with temporary_folder() as kept:
         folder = make_run_folder(kept / "evaluation", document.name, document.seed)
-        return evaluation_of(plan, folder, _play(way, plan, folder, progress, None, kept=False))
+        summary, _ = _play(way, plan, folder, progress, None, kept=False)
+        return evaluation_of(plan, folder, summary)
 
 
 def document_of(scenario: Named, settings: Mapping[str, Any] | None, **instead: Any) -> Scenario:
@@ -198,22 +199,31 @@ def _begin(way: WayName, scenario: Scenario, out: str | os.PathLike[str] | None,
 
 
 def _lead(way: WayName, plan: Plan, folder: RunFolder, progress: bool | None, housed: Housing | None) -> OpenedRun:
-    _play(way, plan, folder, progress, housed, kept=True)
-    return OpenedRun(folder.root)
+    _, notes = _play(way, plan, folder, progress, housed, kept=True)
+    return OpenedRun(folder.root, notes)
 
 
 def _play(
     way: WayName, plan: Plan, folder: RunFolder, progress: bool | None, housed: Housing | None, *, kept: bool
-) -> Summary:
-    """Play to the end, and look whether it was what was asked for; `kept`: whether the folder stays."""
+) -> tuple[Summary, list[str]]:
+    """Play to the end, and look whether it was what was asked for; gives what was told on the way, too.
+
+    `kept`: whether the folder stays.
+    """
     episodes, on = plan.scenario.episodes, way_for(way, housed, NOTHING_ASKED)
+    notes: list[str] = []
     with held(folder), shown(episodes, progress) as (show, tell), interruptible() as interrupted:
-        ended = play_to_the_end(plan, folder, way, on, Onlooker(show, tell, interrupted))
+
+        def note(sentence: str) -> None:
+            notes.append(sentence)
+            tell(sentence)
+
+        ended = play_to_the_end(plan, folder, way, on, Onlooker(show, note, interrupted))
     if interrupted():  # asked of a run that is whole, too: what the caller would do next is to end as well
         played = f"{ended.summary.episodes} of {counted(episodes, 'episode')}"
         raise KeyboardInterrupt(f"after {played}; {_remedy(ended, folder, kept=kept)}")
     require_whole(plan, folder, ended.summary)
-    return ended.summary
+    return ended.summary, notes
 
 
 def _remedy(ended: RunEnd, folder: RunFolder, *, kept: bool) -> str:

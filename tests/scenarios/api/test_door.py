@@ -261,6 +261,22 @@ def test_a_run_is_opened_and_gone_on_with_by_itself_as_by_its_folder(played: Ope
     assert resume(simulate("exchange-quick", TINY, episodes=1, out=tmp_path / "run"), episodes=2).summary.episodes == 2
 
 
+def test_a_script_is_told_what_a_terminal_is_told_on_the_way(played: OpenedRun, tmp_path: Path) -> None:
+    alone = TINY | {"algorithm.name": "independent"}
+    run = simulate(
+        "exchange-quick",
+        alone,
+        episodes=1,
+        faults=[{"kind": "drop", "probability": 0.5}],
+        out=tmp_path / "run",
+        progress=False,
+    )
+    note = "fault drop: met no message in the whole run: nobody sent any share"
+    assert run.notes == (note,)
+    assert note in run._repr_html_()
+    assert played.notes == load(run).notes == ()
+
+
 def test_values_of_numpy_tuples_and_paths_are_settings(played: OpenedRun, tmp_path: Path) -> None:
     given = {
         **TINY,
