@@ -107,7 +107,12 @@ def stratified(strata: Sequence[Sequence[float]], *name: str) -> Estimate:
     def together(*samples: Floats, axis: int = -1) -> Floats:
         return iqm(np.concatenate(samples, axis=axis), axis)
 
-    return _bootstrap(together, strata, name)
+    found = _bootstrap(together, strata, name)
+    if found.low is None or found.high is None:
+        return found
+    everything = [value for stratum in strata for value in stratum]
+    # Between quantiles of equal numbers lies a rounded one.
+    return _held(found.value, max(found.low, min(everything)), min(found.high, max(everything)))
 
 
 def difference(sample: Sequence[float], other: Sequence[float], *name: str) -> Estimate:
