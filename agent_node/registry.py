@@ -14,6 +14,7 @@ from typing import get_args
 from agent_node.learning.algorithm import Algorithm, Modeled
 from agent_node.learning.estimators import Estimator, Sees, Taught
 from broker.config import Model
+from broker.counting import meant
 from broker.errors import ScenarioError
 
 GROUP = "foretell.algorithms"
@@ -103,8 +104,10 @@ def _require_choices(name: str, algorithm: type[Algorithm]) -> None:
 def _load_installed(name: str) -> object:
     installed = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name not in installed:
-        known = ", ".join((*BUILT_IN, *sorted(installed)))
-        raise ScenarioError(_PATH, f"expected one of {known}, found {name!r}")
+        known = (*BUILT_IN, *sorted(installed))
+        close = meant(name, {each: each for each in known})
+        hint = f". Did you mean {close}?" if close else ""
+        raise ScenarioError(_PATH, f"expected one of {', '.join(known)}, found {name!r}{hint}")
     try:
         return installed[name].load()
     except Exception as error:

@@ -45,12 +45,13 @@ class ScenarioError(UserError):
     Args:
         path: Where in the document, dotted (`environment.grid`).
         problem: What was expected and what was found.
+        file: Which file says so, where there is one.
     """
 
-    def __init__(self, path: str, problem: str) -> None:
+    def __init__(self, path: str, problem: str, file: str = "") -> None:
         if len(path) > _LONGEST_PATH:
             path = f"{path[:_LONGEST_PATH]}..."
-        super().__init__(f"{path}: {problem}" if path else problem)
+        super().__init__(": ".join(part for part in (file, path, problem) if part))
         self.path = path
         self.problem = problem
 

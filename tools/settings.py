@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from scenarios.document.scenario import Scenario
+from scenarios.document.text.tables import kind_of, tables_of
 
 HEAD = """# Settings of a scenario
 
@@ -49,36 +49,16 @@ def rows(model: type[BaseModel], path: str = "") -> Iterator[str]:
     """One line of the table for every setting at and below `model`."""
     for name, field in model.model_fields.items():
         place = f"{path}{name}"
-        inner = models(field.annotation)
+        inner = tables_of(field.annotation)
         if not inner:
             yield f"| `{place}` | {default(field)} | {limits(field)} | {field.description or ''} |"
         listed = get_origin(field.annotation) is tuple
         for each in inner:
-            kind = tag(each)
+            kind = kind_of(each)
             within = f"{place}[]" if listed else place
-            if kind:
-                yield f"| **`{within}`, `{kind}`** | | | {(each.__doc__ or '').splitlines()[0]} |"
-            yield from (
-                row for row in rows(each, f"{within}.") if not kind or f"`{within}.{kind.split(' ')[0]}`" not in row
-            )
-
-
-def models(annotation: Any) -> list[type[BaseModel]]:
-    """The tables an annotation allows."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    if get_origin(annotation) in (Annotated, tuple, Union, UnionType):
-        return [model for part in get_args(annotation) for model in models(part)]
-    return []
-
-
-def tag(model: type[BaseModel]) -> str:
-    """`kind = "drop"` for a member of a union, else nothing."""
-    for name in ("kind", "distribution"):
-        field = model.model_fields.get(name)
-        if field is not None and get_origin(field.annotation) is Literal and len(get_args(field.annotation)) == 1:
-            return f'{name} = "{get_args(field.annotation)[0]}"'
-    return ""
+            if kind is not None:
+                yield f'| **`{within}`, `{kind[0]} = "{kind[1]}"`** | | | {(each.__doc__ or "").splitlines()[0]} |'
+            yield from (row for row in rows(each, f"{within}.") if kind is None or f"`{within}.{kind[0]}`" not in row)
 
 
 def default(field: FieldInfo) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -12,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from broker.counting import meant
 from broker.errors import ScenarioError, UserError
 from broker.text_files import read_text
 from broker.user_code import on_one_line
@@ -28,6 +30,8 @@ CATALOGUE = resources.files("scenarios") / "catalogue"
 MOST_BYTES = 1 << 26
 """A resolved document holds the delays of its trace files, up to a million of them each."""
 _LONGEST_POSITION = 9
+_OF_A_RUN = "scenario.toml"
+_POSITION = re.compile(r"\[(\d+)\]")
 
 
 def catalogue_names() -> list[str]:
@@ -45,10 +49,16 @@ def load_scenario(name_or_path: str, settings: Mapping[str, Any] | None = None) 
 
     Raises:
         UserError: There is no such scenario, or it is no TOML.
-        ScenarioError: It is not a valid scenario; names the path.
+        ScenarioError: It is not a valid scenario; names the path, and the file if it is what it says.
     """
-    scenario = parse_scenario(_read(name_or_path), settings or {}, name_or_path)
     folder = None if name_or_path in catalogue_names() else Path(name_or_path).parent
+    text, chosen = _read(name_or_path), settings or {}
+    try:
+        scenario = parse_scenario(text, chosen, name_or_path)
+    except ScenarioError as error:
+        if folder is None or _is_chosen(error.path, chosen):
+            raise
+        raise ScenarioError(error.path, error.problem, name_or_path) from None
     return with_initial_policy(with_environment_file(scenario, folder), folder)
 
 
@@ -101,7 +111,7 @@ def parse_scenario(text: str, settings: Mapping[str, Any], source: str = "the sc
         if _write_whole_numbers_as_text(document, error):
             with suppress(ValidationError):
                 return _validated(document)
-        raise explained(error) from None
+        raise explained(error, Scenario) from None
 
 
 def parse_settings(assignments: Iterable[str]) -> dict[str, Any]:
@@ -159,17 +169,34 @@ def _holder(document: Any, location: tuple[Any, ...]) -> tuple[Any, Any]:
     return (holder, key) if type(document) is int else (None, key)
 
 
+def _is_chosen(path: str, settings: Iterable[str]) -> bool:
+    """Whether a place in the document is, lies in, or holds one of the settings that were put into it."""
+    place = _POSITION.sub(r".\1", path) + "."
+    return any(place.startswith(f"{each}.") or f"{each}.".startswith(place) for each in settings)
+
+
 def _read(name_or_path: str) -> str:
     if name_or_path in catalogue_names():
         return (CATALOGUE / f"{name_or_path}.toml").read_text(encoding="utf-8")
     try:
         return read_text(Path(name_or_path), MOST_BYTES)
     except FileNotFoundError:
-        msg = f"no scenario and no file is called {name_or_path!r}. `foretell list` shows the catalogue."
-        raise UserError(msg) from None
+        raise _unknown(name_or_path) from None
     except OSError as error:
-        msg = f"cannot read {name_or_path}: {error.strerror}"
-        raise UserError(msg) from None
+        raise _unread(Path(name_or_path), error) from None
+
+
+def _unknown(name: str) -> UserError:
+    close = meant(name, {each: each for each in catalogue_names()})
+    hint = f" Did you mean {close}?" if close else ""
+    return UserError(f"no scenario and no file is called {name!r}.{hint} `foretell list` shows the catalogue.")
+
+
+def _unread(path: Path, error: OSError) -> UserError:
+    """What is there and is no file of a scenario; the folder of a run has one."""
+    own = path / _OF_A_RUN
+    hint = f". {own} plays its run again, `foretell resume {path}` goes on with it" if own.is_file() else ""
+    return UserError(f"cannot read {path}: {error.strerror}{hint}")
 
 
 def _toml_value(text: str) -> Any:

@@ -90,7 +90,7 @@ def make_algorithm(scenario: Scenario) -> Algorithm:
         try:
             algorithm = named(scenario.learning, scenario.algorithm)
         except ValidationError as error:
-            raise explained(error, "algorithm.settings") from None
+            raise explained(error, named.settings_model, "algorithm.settings") from None
     if scenario.exchange.late_shares == "reuse" and not algorithm.shares_parameters:
         raise ScenarioError(
             "exchange.late_shares", f"expected drop: {name} shares no parameters, and all else is about one round only"

@@ -179,5 +179,5 @@ def parse_fleet(text: str) -> Fleet:
     try:
         return Fleet.model_validate({"launcher": launcher, "hosts": hosts})
     except ValidationError as error:
-        found = explained(error)
-        raise ScenarioError(found.path.removeprefix("hosts."), found.problem) from None
+        found = explained(error, Fleet)
+        raise ScenarioError(found.path.removeprefix("hosts."), found.problem.replace(" hosts.", " ")) from None

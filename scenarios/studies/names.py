@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 
+from broker.counting import meant
 from broker.errors import UserError
 from scenarios.studies.study import CONTENDERS, StudyTask
 
@@ -15,8 +15,8 @@ def check_tasks(study: str, wanted: Iterable[str], tasks: Sequence[StudyTask]) -
     Raises:
         UserError: Says which task is meant, if one is, and which there are.
     """
-    meant = {name: task.key for task in tasks for name in (task.scenario, task.quick, task.label)}
-    _check(study, "--task", wanted, [task.key for task in tasks], meant)
+    others = {name: task.key for task in tasks for name in (task.scenario, task.quick, task.label)}
+    _check(study, "--task", wanted, [task.key for task in tasks], others)
 
 
 def check_algorithms(study: str, wanted: Iterable[str], algorithms: Sequence[str]) -> None:
@@ -40,18 +40,11 @@ def check_tuned(study: str, wanted: Iterable[str], algorithms: Sequence[str], wi
             raise UserError(msg)
 
 
-def _check(study: str, option: str, wanted: Iterable[str], known: Sequence[str], meant: Mapping[str, str]) -> None:
+def _check(study: str, option: str, wanted: Iterable[str], known: Sequence[str], others: Mapping[str, str]) -> None:
     for name in wanted:
         if name in known:
             continue
-        found = _meant(name, known, meant)
+        found = meant(name, {**others, **{own: own for own in known}})
         hint = f". Did you mean {option} {found}?" if found else ""
         msg = f"{option} {name}: {study} has {', '.join(known)}{hint}"
         raise UserError(msg)
-
-
-def _meant(name: str, known: Sequence[str], meant: Mapping[str, str]) -> str:
-    names = {each.lower(): own for each, own in [*meant.items(), *((own, own) for own in known)]}
-    wanted = name.lower().replace("_", "-").replace(" ", "-")
-    close = [wanted] if wanted in names else difflib.get_close_matches(wanted, names, n=1)
-    return names[close[0]] if close else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import tomllib
 from collections import Counter
@@ -12,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from broker.counting import meant
 from broker.errors import ScenarioError, UserError
 from broker.text_files import read_text
 from broker.user_code import on_one_line
@@ -189,13 +189,13 @@ def _check_labels(document: SweepDocument, labels: Mapping[Group, str]) -> None:
 def _explained(error: ValidationError, document: dict[str, Any]) -> ScenarioError:
     """What is wrong, in the words of a sweep where those of a scenario do not fit."""
     first = error.errors(include_url=False)[0]
-    said, name = explained(error), str(first["loc"][-1])
+    said, name = explained(error, SweepDocument), str(first["loc"][-1])
     if first["type"] == "extra_forbidden":
         model = SweptScenario if len(first["loc"]) > 1 else SweepDocument
         known = ", ".join(model.model_fields)
-        close = difflib.get_close_matches(name, model.model_fields, n=1)
-        meant = f". Did you mean {close[0]}?" if close else ". Settings of scenarios stand under [settings]"
-        return ScenarioError(said.path, f"there is no such key in a sweep, which has {known}{meant}")
+        close = meant(name, {each: each for each in model.model_fields})
+        hint = f". Did you mean {close}?" if close else ". Settings of scenarios stand under [settings]"
+        return ScenarioError(said.path, f"there is no such key in a sweep, which has {known}{hint}")
     if first["type"] == "missing":
         variants = document.get("variants")
         tables = {"[settings]": document.get("settings"), "[grid]": document.get("grid")}

@@ -119,7 +119,7 @@ def _parsed(values: dict[str, Any]) -> AnyFaultConfig:
     try:
         return ANY_FAULT.validate_json(json.dumps(values), strict=True)
     except ValidationError as error:
-        raise explained(error) from None
+        raise explained(error, AnyFaultConfig) from None
 
 
 def _require_future(folder: RunFolder, fault: AnyFaultConfig) -> None:

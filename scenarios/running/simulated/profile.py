@@ -39,6 +39,6 @@ def with_profile(scenario: Scenario, path: Path) -> Scenario:
     try:
         return Scenario.model_validate(own | {"faults": [*own["faults"], *faults]})
     except ValidationError as error:
-        found = explained(error)
+        found = explained(error, Scenario)
         msg = f"{found.problem} ({path})"
         raise ScenarioError(found.path, msg) from None

@@ -266,8 +266,8 @@ def test_errors_are_sentences(settings, said):
     assert str(refused(document(), settings)).startswith(said)
 
 
-def test_of_several_errors_the_first_is_told_and_the_others_counted():
-    assert str(refused(document(episodes=0, parallel_episodes=0))).endswith("found 0 (and 1 more)")
+def test_of_several_errors_the_first_is_told_and_the_others_named():
+    assert str(refused(document(episodes=0, parallel_episodes=0))).endswith("found 0 (and 1 more: parallel_episodes)")
 
 
 @pytest.mark.parametrize(

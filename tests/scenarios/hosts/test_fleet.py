@@ -68,6 +68,10 @@ def test_a_fleet_that_cannot_work_is_told_in_a_sentence(participants, said):
 def test_unknown_settings_of_a_host_are_refused_by_their_place():
     with pytest.raises(UserError, match=r"^pi1\.wat: there is no such setting"):
         parse_fleet('[pi1]\nparticipants = ["*"]\nwat = 1\n')
+    with pytest.raises(
+        UserError, match=r"^pi1\.fodler: .* Did you mean pi1\.folder\? \(and 1 more: pi2\.participants\)$"
+    ):
+        parse_fleet('[pi1]\nparticipants = ["*"]\nfodler = "x"\n[pi2]\n')
 
 
 @pytest.mark.parametrize("python", ["/opt/foretell/bin/python", "~/my tools/python", "python3; rm -rf ."])
