@@ -269,6 +269,7 @@ class InitialPolicyConfig(Model):
     digest: str | None = Field(
         default=None,
         pattern=r"^[0-9a-f]{64}$",
+        json_schema_extra={"text": "64 hexadecimal digits, small letters"},
         description="SHA-256 of its `policy.json`, which has those of all arrays; noted when the scenario is loaded.",
     )
     episodes: int | None = Field(

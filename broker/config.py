@@ -140,6 +140,7 @@ class MqttConfig(Model):
     password_variable: str = Field(
         default="",
         pattern="^[A-Za-z0-9_]*$",
+        json_schema_extra={"text": "the name of a variable: letters, digits and underscores"},
         description="Environment variable that holds the password of `username` instead, on every host of the run.",
     )
     broker: Literal["auto", "mosquitto", "amqtt"] = Field(

@@ -141,6 +141,7 @@ class PettingZooConfig(Model):
     kind: Literal["pettingzoo"] = "pettingzoo"
     env: str = Field(
         pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$",
+        json_schema_extra={"text": "the import name of a module, such as mpe2.simple_spread_v3"},
         description="Import name of the module that holds `parallel_env`, such as mpe2.simple_spread_v3: a file beside "
         "the scenario, in a folder that PYTHONPATH names, or installed; the working directory is not looked at.",
     )
@@ -152,6 +153,7 @@ class PettingZooConfig(Model):
     digest: str | None = Field(
         default=None,
         pattern=r"^[0-9a-f]{64}$",
+        json_schema_extra={"text": "64 hexadecimal digits, small letters"},
         description="SHA-256 of that file (of all Python of a package), noted when the scenario is loaded, so that no "
         "run goes on with another. A library that it imports is not part of it.",
     )
@@ -176,7 +178,11 @@ class VmasConfig(Model):
     """A scenario of VMAS with discrete actions, all parallel copies in one game; needs the extra `vmas`."""
 
     kind: Literal["vmas"] = "vmas"
-    env: str = Field(pattern=r"^[a-z]\w*$", description="What VMAS calls its scenario, such as balance or navigation.")
+    env: str = Field(
+        pattern=r"^[a-z]\w*$",
+        json_schema_extra={"text": "the name of a scenario of VMAS, such as balance"},
+        description="What VMAS calls its scenario, such as balance or navigation.",
+    )
     steps: int = Field(
         default=100, ge=1, le=1_000_000, description="Steps after which an episode is cut; 100 is what BenchMARL takes."
     )

@@ -53,7 +53,9 @@ class Scenario(Model):
     """One document that runs simulated, as processes and on other hosts."""
 
     name: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$", description="Lower-case name; the run's folder and topics carry it."
+        pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$",
+        json_schema_extra={"text": "small letters, digits, dots and hyphens, a letter or digit first, at most 64"},
+        description="Lower-case name; the run's folder and topics carry it.",
     )
     description: str = Field(default="", description="One line for `foretell list`.")
     seed: int = Field(

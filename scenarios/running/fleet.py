@@ -65,6 +65,7 @@ class HostConfig(Place):
     python_version: str = Field(
         default="",
         pattern=r"^(3\.\d{1,2})?$",
+        json_schema_extra={"text": "a version such as 3.13"},
         description="Of the Python there, such as 3.13, for the wheels of its bundle; unset: as where that is made.",
     )
     folder: str = Field(
@@ -80,6 +81,7 @@ class HostConfig(Place):
     metrics: str = Field(
         default="",
         pattern=r"^(\S+:)?\d{1,5}$|^$",
+        json_schema_extra={"text": "PORT or HOST:PORT"},
         description="Where it serves metrics of who lives there, as PORT, on loopback, or HOST:PORT; unset: nowhere.",
     )
     lease_s: float = Field(

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from agent_node.config import AgentConfig
 from broker.errors import ScenarioError, UserError
+from env_service.config import ServiceConfig
 from scenarios.document.loading import load_scenario, parse_scenario
 from scenarios.document.planning import make_plan
-from scenarios.document.scenario import ANY_FAULT, AnyFaultConfig
+from scenarios.document.scenario import ANY_FAULT, AnyFaultConfig, Scenario
 from scenarios.document.text.explained import explained
+from scenarios.running.fleet import Fleet
 
 PLAIN = 'name = "plain"\nseed = 1\nepisodes = 2\nenvironment.kind = "exchange"\ntopology.kind = "complete"\n'
 
@@ -138,3 +141,33 @@ def test_the_folder_of_a_run_is_answered_with_what_plays_it_again_and_what_goes_
         f"cannot read {run}: expected a file, found a folder. "
         f"{run}/scenario.toml plays its run again, `foretell resume {run}` goes on with it"
     )
+
+
+# Patterns
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (
+            {"name": "A"},
+            "name: expected small letters, digits, dots and hyphens, a letter or digit first, at most 64, found 'A'",
+        ),
+        (
+            {"environment": {"kind": "pettingzoo", "env": "my-env.py"}},
+            "environment.env: expected the import name of a module, such as mpe2.simple_spread_v3, found 'my-env.py'",
+        ),
+    ],
+    ids=str,
+)
+def test_text_that_does_not_fit_is_answered_in_words(settings: dict[str, Any], words: str) -> None:
+    assert said(**settings) == words
+
+
+@pytest.mark.parametrize("document", [Scenario, AgentConfig, ServiceConfig, Fleet])
+def test_every_pattern_of_a_document_has_words_for_people(document: type[BaseModel]) -> None:
+    schema = document.model_json_schema()
+    fields = [field for table in (schema, *schema["$defs"].values()) for field in table.get("properties", {}).items()]
+    with_pattern = {name: "text" in field for name, field in fields if '"pattern"' in json.dumps(field)}
+    assert with_pattern
+    assert [name for name, has_words in with_pattern.items() if not has_words] == []
