@@ -9,6 +9,8 @@ ForetellError
 |   |-- FlushToZero         a library has switched on arithmetic that no other machine does
 |   |-- WrongRun            a peer belongs to another run, document or version
 |   |-- StoreDamaged        a run's store is not what was written
+|   |-- CellDiffers         a cell of a study or sweep was run otherwise than it would be now
+|   |-- CellsDiffer         several were
 |   `-- CarrierLost         what carries the connections to all hosts is gone
 |-- CheckpointDamaged       a checkpoint is missing or not what was written (an older one is taken)
 |-- FrameRejected           bytes that are no message of ours: from outside they are counted, to be sent they are fatal

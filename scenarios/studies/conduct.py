@@ -11,6 +11,7 @@ from scenarios.document.scenario import Scenario
 from scenarios.reports.made import Made
 from scenarios.reports.references import References, references
 from scenarios.running.batch.cell import Cell, Group
+from scenarios.running.batch.differing import DifferingCells
 from scenarios.running.batch.folder import Folder
 from scenarios.running.batch.keeping import given_document
 from scenarios.running.batch.outcome import RunOutcome
@@ -36,8 +37,11 @@ def done_so_far(folder: Folder, study: Study, cells: Sequence[Cell]) -> tuple[St
     Raises:
         UserError: Nothing is, or a cell was run with other settings.
     """
-    kept = Outcomes(folder)
-    done = [cell for cell in cells if kept.is_done(cell, document(cell))]
+    kept, differing, done = Outcomes(folder), DifferingCells(), list[Cell]()
+    for cell in cells:
+        with differing.noted():
+            done += [cell] if kept.is_done(cell, document(cell)) else []
+    differing.tell()
     if not done:
         msg = f"no run of {study.name} is done in {folder.root}: run it first"
         raise UserError(msg)

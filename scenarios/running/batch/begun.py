@@ -17,8 +17,9 @@ from scenarios.results.going_on import is_complete
 from scenarios.results.reader import read_store
 from scenarios.results.run_result import read_summary
 from scenarios.running.batch.cell import Cell
+from scenarios.running.batch.differing import refuse_mixing
 from scenarios.running.batch.folder import Folder
-from scenarios.running.batch.keeping import given_document, refuse_mixing
+from scenarios.running.batch.keeping import given_document
 
 _IS_NONE = (errno.ENOENT, errno.EINVAL)
 """No file, or one that is no text."""
@@ -46,8 +47,8 @@ def begun(folder: Folder, cell: Cell, wanted: Scenario) -> Begun:
         wanted: Its document.
 
     Raises:
-        UserError: Episodes were played of other settings, with another arithmetic or another version of Foretell, it
-            cannot be read now, or somebody works on it.
+        CellDiffers: Episodes were played of other settings or with another arithmetic.
+        UserError: They were by another version of Foretell, it cannot be read now, or somebody works on it.
     """
     run = folder.run(cell)
     if not run.store.exists():
@@ -63,7 +64,7 @@ def begun(folder: Folder, cell: Cell, wanted: Scenario) -> Begun:
     if played is None or newest is None:
         return Begun.NOTHING
     found = given_document(folder, cell).model_copy(update={"episodes": played.episodes})
-    refuse_mixing(cell, played.arithmetic, found, wanted, run.root)
+    refuse_mixing(cell, played.arithmetic, found, wanted, folder)
     with _told(cell):
         own = _own_document(run)
     if own is None:

@@ -30,9 +30,19 @@ class Folder:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    @property
+    def runs(self) -> Path:
+        """All runs' folders."""
+        return self.root / "runs"
+
+    @property
+    def outcomes(self) -> Path:
+        """What is kept of all runs."""
+        return self.root / "outcomes"
+
     def run(self, cell: Cell) -> RunFolder:
         """The run's folder of a cell."""
-        return RunFolder(self.root / "runs" / cell.id)
+        return RunFolder(self.runs / cell.id)
 
     def log(self, cell: Cell) -> Path:
         """What the process of a cell said."""
@@ -44,7 +54,7 @@ class Folder:
 
     def outcome(self, cell: Cell) -> Path:
         """What is kept of a cell's run."""
-        return self.root / "outcomes" / f"{cell.id}.json"
+        return self.outcomes / f"{cell.id}.json"
 
     def write(self, files: Mapping[str, bytes]) -> list[Path]:
         """Write what the runs show beside them, each file whole or not at all.

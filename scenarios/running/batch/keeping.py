@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from broker.arithmetic.version import ARITHMETIC
 from broker.errors import UserError
 from broker.text_files import read_text
 from scenarios.document.loading import MOST_BYTES, parse_scenario
@@ -13,6 +12,7 @@ from scenarios.document.scenario import Scenario
 from scenarios.results.reader import require_version
 from scenarios.results.run_result import read_summary
 from scenarios.running.batch.cell import Cell
+from scenarios.running.batch.differing import refuse_mixing
 from scenarios.running.batch.folder import Folder
 
 
@@ -27,7 +27,8 @@ class Keeping(Protocol):
             wanted: Its document.
 
         Raises:
-            UserError: What there is of it is of other settings, another version of Foretell or another arithmetic.
+            CellDiffers: What there is of it is of other settings or another arithmetic.
+            UserError: It is of another version of Foretell, or cannot be read.
         """
 
     def keep(self, cell: Cell) -> None:
@@ -54,7 +55,8 @@ def is_whole(folder: Folder, cell: Cell, wanted: Scenario) -> bool:
         wanted: Its document.
 
     Raises:
-        UserError: It is of other settings, another version of Foretell or another arithmetic.
+        CellDiffers: It is of other settings or another arithmetic.
+        UserError: It is of another version of Foretell.
     """
     run = folder.run(cell)
     summary = read_summary(run)
@@ -64,7 +66,7 @@ def is_whole(folder: Folder, cell: Cell, wanted: Scenario) -> bool:
     found, given = _read(run.scenario), _read(folder.document(cell))
     if given is not None and found is not None:  # a run's own document says ids for names, and where its policy lies
         found = given.model_copy(update={"episodes": found.episodes})
-    refuse_mixing(cell, summary.arithmetic, found, wanted, run.root)
+    refuse_mixing(cell, summary.arithmetic, found, wanted, folder)
     return True
 
 
@@ -82,47 +84,8 @@ def given_document(folder: Folder, cell: Cell) -> Scenario:
     return found
 
 
-def refuse_mixing(cell: Cell, arithmetic: int, found: Scenario | None, wanted: Scenario, place: Path) -> None:
-    """Results of other settings, or computed otherwise, are no results of this cell.
-
-    Args:
-        cell: Which.
-        arithmetic: The version that computed them.
-        found: The document that was played; None if it cannot be read.
-        wanted: The one that is asked for.
-        place: Where they are.
-
-    Raises:
-        UserError: They are; names the first difference.
-    """
-    then = f"results would be mixed. Choose another --out, or remove {place}."
-    if arithmetic != ARITHMETIC:
-        computes = f"with arithmetic {arithmetic}, and this Foretell computes with {ARITHMETIC}"
-        msg = f"cell {cell.id} was run {computes}: {then}"
-        raise UserError(msg)
-    if found != wanted:
-        where = "its document cannot be read" if found is None else _first_difference(found, wanted)
-        msg = f"cell {cell.id} was run with other settings before ({where}): {then}"
-        raise UserError(msg)
-
-
 def _read(path: Path) -> Scenario | None:
     try:
         return parse_scenario(read_text(path, MOST_BYTES), {})
     except (OSError, UserError):
         return None
-
-
-def _first_difference(found: Scenario, wanted: Scenario) -> str:
-    """The first setting in which two documents differ, as `path: found, now wanted`."""
-    one, two = _flat(found.model_dump(mode="json")), _flat(wanted.model_dump(mode="json"))
-    path = next(path for path in [*two, *one] if one.get(path) != two.get(path))
-    return f"{path}: {one.get(path)!r} then, {two.get(path)!r} now"
-
-
-def _flat(value: object, path: str = "") -> dict[str, object]:
-    if not isinstance(value, dict):
-        return {path: value}
-    return {
-        key: leaf for name, inner in value.items() for key, leaf in _flat(inner, f"{path}.{name}".strip(".")).items()
-    }

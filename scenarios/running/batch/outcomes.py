@@ -16,8 +16,9 @@ from scenarios.document.scenario import Scenario
 from scenarios.results.folder import is_held
 from scenarios.results.run_result import EdgeTraffic, read_run
 from scenarios.running.batch.cell import Cell
+from scenarios.running.batch.differing import refuse_mixing
 from scenarios.running.batch.folder import Folder
-from scenarios.running.batch.keeping import given_document, is_whole, refuse_mixing
+from scenarios.running.batch.keeping import given_document, is_whole
 from scenarios.running.batch.outcome import RunOutcome, outcome
 
 FORMAT = 1
@@ -95,7 +96,7 @@ class Outcomes:
             return False
         kept = self.of(cell)
         found = given_document(self._folder, cell).model_copy(update={"episodes": kept.episodes})
-        refuse_mixing(cell, kept.arithmetic, found, wanted, path)
+        refuse_mixing(cell, kept.arithmetic, found, wanted, self._folder)
         return True
 
     def keep(self, cell: Cell) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from broker.counting import counted, listed
@@ -20,6 +20,7 @@ from scenarios.results.run_result import read_summary
 from scenarios.running.batch.begun import Begun, begun
 from scenarios.running.batch.cell import Cell
 from scenarios.running.batch.crew import Crew
+from scenarios.running.batch.differing import DifferingCells
 from scenarios.running.batch.folder import Folder
 from scenarios.running.batch.keeping import Keeping
 
@@ -123,11 +124,7 @@ class Runner:
             ForetellError: Cells failed; all others were run.
             KeyboardInterrupt: Asked to stop; what was under way has been ended, and goes on when it is run again.
         """
-        documents = {cell: document(cell) for cell in cells}
-        self._documents = {
-            cell: wanted for cell, wanted in documents.items() if not self._keeping.is_done(cell, wanted)
-        }
-        there = {cell: begun(self._folder, cell, wanted) for cell, wanted in self._documents.items()}
+        there = self._what_is_there({cell: document(cell) for cell in cells})
         self._begun = {cell for cell, found in there.items() if found is Begun.PART}
         whole = [cell for cell, found in there.items() if found is Begun.WHOLE]
         waiting = deque(cell for cell in there if cell not in whole)
@@ -156,6 +153,21 @@ class Runner:
         self._tell(done_before, len(cells))
         if self._failed:
             raise self._failure(len(cells))
+
+    def _what_is_there(self, documents: Mapping[Cell, Scenario]) -> dict[Cell, Begun]:
+        """What there is of the cells that are not done, whose documents are kept.
+
+        Raises:
+            UserError: Something of a cell was run otherwise, or cannot be read.
+        """
+        differing, there = DifferingCells(), dict[Cell, Begun]()
+        for cell, wanted in documents.items():
+            with differing.noted():
+                if not self._keeping.is_done(cell, wanted):
+                    there[cell] = begun(self._folder, cell, wanted)
+                    self._documents[cell] = wanted
+        differing.tell()
+        return there
 
     def _look(self, done_before: int, cells: int) -> None:
         self._tell(done_before, cells)

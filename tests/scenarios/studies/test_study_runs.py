@@ -127,7 +127,10 @@ def test_a_study_that_is_done_only_writes_its_files_again_and_other_settings_are
     assert other.returncode == 2
     [said] = [line for line in other.stderr.splitlines() if line.startswith("foretell: ")]
     assert said.startswith("foretell: cell exchange--anticipation-sharing--seed1 was run with other settings before")
-    assert "(episodes: 80 then, 81 now)" in said
+    assert "(episodes: 80 then, 81 now), and 1 more cell was run otherwise, too: results would be mixed" in said
+    assert said.endswith(
+        f"or remove {uninterrupted}/outcomes and {uninterrupted}/runs. `--list` says how each of them is removed"
+    )
     assert finished(uninterrupted) == before
 
 
@@ -236,10 +239,9 @@ def test_outcomes_and_documents_are_enough_to_make_all_files_again(uninterrupted
         assert (tmp_path / name).read_bytes() == (uninterrupted / name).read_bytes(), name
     assert not list((tmp_path / "runs").iterdir())
     assert study_here(monkeypatch, *FIG1, "--set", "episodes=81", "--out", str(tmp_path)) == 2
-    kept = tmp_path / "outcomes" / "exchange--anticipation-sharing--seed1.json"
     said = capsys.readouterr().err
-    assert "other settings before (episodes: 80 then, 81 now): results would be mixed." in said
-    assert f"or remove {kept}." in said
+    assert "other settings before (episodes: 80 then, 81 now), and 1 more cell was run otherwise, too: results" in said
+    assert f"or remove {tmp_path}/outcomes." in said
 
 
 def test_an_outcome_that_cannot_be_read_is_named_and_one_of_another_arithmetic_is_refused(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import shutil
 import signal
 from pathlib import Path
 
@@ -99,6 +101,41 @@ def test_a_sweep_whose_document_has_changed_runs_what_is_new_and_refuses_what_it
             with pytest.raises(UserError, match="cell task--anticipation-sharing--seed1 was run with other settings"):
                 command()
     assert finished(uninterrupted) == before
+
+
+@pytest.mark.parametrize("of_others", [False, True])
+def test_all_that_has_to_go_after_a_change_is_told_at_once_and_its_removal_is_enough(tmp_path, capsys, of_others):
+    file, folder = Path(write_documents(tmp_path)), Folder(tmp_path / "out")
+    file.write_text(SWEEP.replace("[1]", "[1, 2, 3, 4]"), encoding="utf-8")
+    cells = read_sweep(file).cells
+    keep(folder, cells, lambda _: 1.0)
+    folder.run(cells[0]).root.mkdir(parents=True)
+    if of_others:
+        folder.outcome(cells[0]).with_name("another.json").write_text("{}")
+    file.write_text(file.read_text(encoding="utf-8").replace("episodes = 80", "episodes = 81"), encoding="utf-8")
+    first = "cell task--anticipation-sharing--seed1 was run with other settings before (episodes: 80 then, 81 now)"
+    mixed = f"{first}, and 7 more cells were run otherwise, too: results would be mixed"
+    what = f"{folder.outcomes} and {folder.runs}"
+    if of_others:
+        what = f"{folder.outcome(cells[0])} and {folder.run(cells[0]).root}, and the same of 7 more cells"
+    told = f"{mixed}. Choose another --out, or remove {what}."
+    with pytest.raises(UserError) as refused:
+        conduct(file, 1, folder.root)
+    assert str(refused.value) == f"{told} `--list` says how each of them is removed"
+    for command in (show, write_so_far):
+        with pytest.raises(UserError) as refused:
+            command(file, folder.root)
+        assert str(refused.value) == told
+    *lines, total = capsys.readouterr().out.splitlines()
+    assert total == f"8 runs: 0 done, 8 run otherwise, 0 to run with 0 episodes, in {folder.root}"
+    assert lines[1] == f"differs {cells[1].id}   rm -r {folder.outcome(cells[1])}"
+    for line in lines:
+        remove, *places = shlex.split(line.split("   ")[1])[1:]
+        assert remove == "-r"
+        for place in map(Path, places):
+            shutil.rmtree(place) if place.is_dir() else place.unlink()
+    show(file, folder.root)
+    assert "8 runs: 0 done, 8 to run with 648 episodes" in capsys.readouterr().out
 
 
 def test_two_sweeps_never_work_in_one_folder(tmp_path):
