@@ -19,7 +19,7 @@ from broker.counting import counted
 from broker.errors import UserError
 from scenarios.commands.asked_file import require_new, write_where_asked
 from scenarios.commands.planned import hushed
-from scenarios.commands.policies.playing import Playing, RecordedWish, playing
+from scenarios.commands.policies.playing import OF_PICTURES, Playing, RecordedWish, playing
 from scenarios.commands.policies.still import still
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import say
@@ -62,7 +62,8 @@ def show_episodes(wish: PlayWish) -> None:
     """
     played = playing(wish.wish, "text", "ansi")
     if played.lack:
-        say(f"{played.lack}. What its agents do is shown; --gif FILE draws it", err=True)
+        drawn = "; --gif FILE draws it" if played.draws else ""
+        say(f"{played.lack}. What its agents do is shown{drawn}", err=True)
     screen = Screen()
     with interruptible() as interrupted, _stage(screen, wish.per_second, interrupted) as show, hushed():
         for frame in played.frames:
@@ -84,7 +85,9 @@ def draw_episodes(wish: PlayWish) -> None:
         require_new(path)
     if wish.gif == wish.strip:
         raise UserError(f"--gif and --strip are two files: expected two names, found {wish.gif} twice")
-    played = playing(wish.wish, "picture", "rgb_array")
+    _require_ending("--gif", wish.gif, ".gif")
+    _require_ending("--strip", wish.strip, ".png")
+    played = playing(wish.wish, "picture", OF_PICTURES)
     if wish.strip is not None and played.episodes > MOST_ROWS:
         found = counted(played.episodes, "episode")
         raise UserError(f"--strip shows an episode a row: expected at most {MOST_ROWS} episodes, found {found}")
@@ -105,6 +108,16 @@ def draw_episodes(wish: PlayWish) -> None:
         say("...")
     for path, _ in pictures:
         say(f"picture          {path}")
+
+
+def _require_ending(option: str, path: Path | None, ending: str) -> None:
+    """See that a file is called what is written into it: who opens it goes by that.
+
+    Raises:
+        UserError: It is not.
+    """
+    if path is not None and path.suffix.lower() != ending:
+        raise UserError(f"{option} writes a {ending[1:].upper()}: expected a name that ends in {ending}, found {path}")
 
 
 def _drawn(

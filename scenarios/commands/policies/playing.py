@@ -17,6 +17,9 @@ from scenarios.replay.recorded.episodes import recorded_frames
 from scenarios.results.document import read_document
 from scenarios.results.folder import open_run_folder
 
+OF_PICTURES = "rgb_array"
+"""The render mode that a picture is drawn from."""
+
 
 @dataclass(frozen=True)
 class RecordedWish:
@@ -41,6 +44,7 @@ class Playing:
         first: What the first one is called.
         frames: All of them, moment by moment.
         lack: That the environment shows nothing of itself in the way that is wanted; empty if it does.
+        draws: Whether there are pictures of it, if not what is wanted.
     """
 
     title: str
@@ -48,6 +52,7 @@ class Playing:
     first: int
     frames: Iterable[Frame]
     lack: str = ""
+    draws: bool = True
 
 
 def playing(wish: EvaluationWish | RecordedWish, what: str, mode: str) -> Playing:
@@ -73,7 +78,7 @@ def _new(wish: EvaluationWish, what: str, mode: str) -> Playing:
     learned = scenario.initial_policy.episodes if scenario.initial_policy is not None else None
     how = ", likeliest actions" if scenario.acts_only == "greedy" else ""
     title = f"{_called(scenario)}, {counted(learned or 0, 'episode')} learned{how}"
-    return Playing(title, scenario.episodes, 1, frames_of(plan), _lack(scenario, what, mode))
+    return Playing(title, scenario.episodes, 1, frames_of(plan), *_lack(scenario, what, mode))
 
 
 def _recorded(wish: RecordedWish, what: str, mode: str) -> Playing:
@@ -83,17 +88,19 @@ def _recorded(wish: RecordedWish, what: str, mode: str) -> Playing:
         frames = recorded_frames(folder, wish.episode, mode)
     episode = frames[0].episode
     title = f"{_called(scenario)}, episode {episode} as it was played"
-    return Playing(title, 1, episode, frames, _lack(scenario, what, mode))
+    return Playing(title, 1, episode, frames, *_lack(scenario, what, mode))
 
 
 def _called(scenario: Scenario) -> str:
     return f"{scenario.name}: {scenario.algorithm.name}"
 
 
-def _lack(scenario: Scenario, what: str, mode: str) -> str:
+def _lack(scenario: Scenario, what: str, mode: str) -> tuple[str, bool]:
+    """That it shows nothing of itself as is wanted, and whether there are pictures of it."""
     environment = scenario.environment
     if not isinstance(environment, PettingZooConfig) or environment.options.get("render_mode") == mode:
-        return ""
+        return "", True
     with hushed():
-        found = ", ".join(render_modes(environment, scenario.stream_seed)) or "none"
-    return f"{environment.env} gives no {what} of itself: expected {mode} among its render modes, found {found}"
+        modes = render_modes(environment, scenario.stream_seed)
+    wanted = f"expected {mode} among its render modes, found {', '.join(modes) or 'none'}"
+    return f"{environment.env} gives no {what} of itself: {wanted}", OF_PICTURES in modes

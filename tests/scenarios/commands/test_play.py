@@ -188,13 +188,21 @@ def test_an_environment_that_shows_nothing_is_told_of_and_its_agents_are_shown(t
     run = toy("masked_toy", tmp_path, {"by": "info"})
     shown, notes = show(run)
     without = "of itself: expected {} among its render modes, found none"
-    assert notes == (
-        f"masked_toy gives no text {without.format('ansi')}. What its agents do is shown; --gif FILE draws it\n"
-    )
+    assert notes == (f"masked_toy gives no text {without.format('ansi')}. What its agents do is shown\n")
     assert "middle (agent-1)" in shown
     with pytest.raises(UserError, match="masked_toy gives no picture " + without.format("rgb_array")):
         show(run, "--gif", str(tmp_path / "a.gif"))
     assert not (tmp_path / "a.gif").exists()
+
+
+def test_one_that_gives_pictures_alone_is_said_to_be_drawn(
+    tmp_path: Path, show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = toy("drawn_toy", tmp_path, {"steps": 2})
+    monkeypatch.setattr("scenarios.commands.policies.playing.render_modes", lambda *_: ("human", "rgb_array"))
+    monkeypatch.setattr("scenarios.play.acting.render_modes", lambda *_: ("human", "rgb_array"))
+    _, notes = show(run)
+    assert notes.endswith("found human, rgb_array. What its agents do is shown; --gif FILE draws it\n")
 
 
 def test_an_environment_that_fails_to_draw_ends_it_with_its_name(tmp_path: Path, show: Show) -> None:
@@ -228,8 +236,10 @@ def test_pictures_are_written_and_nothing_is_shown_but_what_was_earned(
         (["--gif", "nowhere/a.gif"], "cannot write nowhere/a.gif: there is no folder nowhere"),
         (["--gif", "there/a.gif"], "cannot write there/a.gif: there is no folder there"),
         (["--gif", "/proc/a.gif"], "cannot write /proc/a.gif: No such file or directory"),
+        (["--gif", "team.mp4"], "--gif writes a GIF: expected a name that ends in .gif, found team.mp4"),
+        (["--strip", "team"], "--strip writes a PNG: expected a name that ends in .png, found team"),
         (["--gif", "a", "--strip", "a"], "--gif and --strip are two files: expected two names, found a twice"),
-        (["--strip", "a", "--episodes", "9"], "expected at most 8 episodes, found 9 episodes"),
+        (["--strip", "a.png", "--episodes", "9"], "expected at most 8 episodes, found 9 episodes"),
     ],
 )
 def test_a_picture_that_cannot_be_written_is_one_sentence(
