@@ -28,10 +28,12 @@ from scenarios.document.agent_names import AgentNames
 from scenarios.document.plan import Plan
 from scenarios.document.scenario import Scenario
 from scenarios.results import observer as observing
+from scenarios.results.answers import struck
 from scenarios.results.evaluation import Evaluation, read_evaluations
 from scenarios.results.folder import RunFolder, held, make_run_folder, open_run_folder, require_text
 from scenarios.results.going_on import begun_as, going_on
 from scenarios.results.observer import Observer
+from scenarios.results.reader import read_store
 from scenarios.results.summary import Summary
 from scenarios.results.temporary import temporary_file
 from scenarios.running.control.interrupting import interruptible
@@ -144,7 +146,9 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder, housed: Housing | None
         ended = play_to_the_end(plan, folder, way, told_way, onlooker)
     summary = ended.summary
     screen = Screen()
-    screen.print(_numbers(screen, summary, plan.names))
+    with read_store(folder.store) as store:
+        strikes = len(struck(store.strikes()))
+    screen.print(_numbers(screen, summary, plan.names, strikes))
     if (best := read_evaluations(folder).best) is not None:
         say(_best(best))
     say(_digests(summary))
@@ -223,7 +227,7 @@ def _bar(episodes: int, console: Screen) -> Iterator[observing.ShowProgress]:
         yield show
 
 
-def _numbers(screen: Screen, summary: Summary, names: AgentNames) -> Table:
+def _numbers(screen: Screen, summary: Summary, names: AgentNames, strikes: int) -> Table:
     """The numbers a user asks for first."""
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
@@ -241,6 +245,8 @@ def _numbers(screen: Screen, summary: Summary, names: AgentNames) -> Table:
     table.add_row("shares", f"{shares}, {summary.shares_late} late, {summary.edge_bytes / 1e6:.1f} MB")
     trouble = f"{summary.rejected} rejected, {summary.dropped} dropped, {summary.lost} lost"
     table.add_row("messages", f"{trouble}, {counted(summary.faults_applied, 'fault')} applied")
+    if strikes:
+        table.add_row("processes", f"{counted(strikes, 'fault')} applied")
     table.add_row("speed", f"{summary.env_steps_per_s:.0f} environment steps/s, {summary.wall_s:.1f} s")
     return table
 

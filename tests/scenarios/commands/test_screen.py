@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -75,6 +76,17 @@ def test_a_fault_may_be_called_what_looks_like_markup(tmp_path, way):
     for words in (("ledger",), ("report",), ("why",), ("fault", "list")):
         shown = foretell(*words, str(out))
         assert shown.returncode == 0, shown.stderr
+
+
+@pytest.mark.processes
+def test_what_faults_did_to_processes_is_counted_beside_what_they_did_to_messages(tmp_path):
+    for faults, struck in ((crash_called("blow"), ["1 fault applied"]), ((), [])):
+        done = foretell("simulate", *RUN, *faults, "--out", str(tmp_path / str(len(faults))))
+        lines = dict(
+            re.split(r"  +", line, maxsplit=1) for line in map(str.rstrip, done.stdout.splitlines()) if "  " in line
+        )
+        assert lines["messages"] == "0 rejected, 0 dropped, 0 lost, 0 faults applied"
+        assert [lines[each] for each in lines if each == "processes"] == struck
 
 
 @pytest.mark.parametrize("cause", STRANGE)
