@@ -17,6 +17,8 @@ from pages.page import PAGES, blocks_of
 
 from scenarios.commands import exit_codes as module_of_exit_codes
 from scenarios.commands.main import foretell
+from scenarios.document.scenario import AnyFaultConfig
+from scenarios.document.text.tables import kind_of, tables_of
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -153,6 +155,21 @@ def test_the_settings_page_is_that_of_the_document() -> None:
     assert made.stdout == (ROOT / "docs" / "settings.md").read_text(encoding="utf-8"), (
         "run `.venv/bin/python tools/settings.py > docs/settings.md`"
     )
+
+
+def test_the_page_of_faults_says_what_each_kind_needs() -> None:
+    page = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in page.splitlines() if re.match(r"\| `.+ \| .+ \| .+ \|", line)]
+    said = {
+        kind: set(re.findall(r"`(\w+)`", needs.partition(":")[0]))
+        for kinds, _, needs, *_ in rows
+        for kind in re.findall(r"`([\w-]+)`", kinds)
+    }
+    needed = {}
+    for table in tables_of(AnyFaultConfig):
+        name, kind = kind_of(table) or ("", "")
+        needed[kind] = {each for each, field in table.model_fields.items() if field.is_required() and each != name}
+    assert said == needed
 
 
 def runs() -> dict[tuple[str, str, int], dict[str, float]]:
