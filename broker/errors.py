@@ -8,6 +8,7 @@ ForetellError
 |   |-- AddressInUse        another program listens there already
 |   |-- FlushToZero         a library has switched on arithmetic that no other machine does
 |   |-- WrongRun            a peer belongs to another run, document or version
+|   |-- RunUnfinished       a run has not come to its end
 |   |-- StoreDamaged        a run's store is not what was written
 |   |-- CellDiffers         a cell of a study or sweep was run otherwise than it would be now
 |   |-- CellsDiffer         several were
