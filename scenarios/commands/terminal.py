@@ -17,7 +17,7 @@ from rich.table import Table
 
 from broker.arithmetic.chosen import why_not_fast
 from broker.counting import counted
-from broker.errors import UserError
+from broker.errors import LedgerMismatch, UserError
 from broker.wire.messages import ENVIRONMENT
 from scenarios.api.one_run import Onlooker, play_to_the_end, require_whole
 from scenarios.commands.exit_codes import ExitCode
@@ -31,9 +31,11 @@ from scenarios.results import observer as observing
 from scenarios.results.answers import struck
 from scenarios.results.evaluation import Evaluation, read_evaluations
 from scenarios.results.folder import RunFolder, held, make_run_folder, open_run_folder, require_text
-from scenarios.results.going_on import begun_as, going_on
+from scenarios.results.going_on import begun_as, document_for, is_complete, nothing_left
 from scenarios.results.observer import Observer
+from scenarios.results.proof import excused_kept, mismatches_kept
 from scenarios.results.reader import read_store
+from scenarios.results.run_result import read_run
 from scenarios.results.summary import Summary
 from scenarios.results.temporary import temporary_file
 from scenarios.running.control.interrupting import interruptible
@@ -59,6 +61,8 @@ def resume(
 ) -> None:
     """Go on with a run as it was begun: one that was interrupted, however that happened, or a complete one to more.
 
+    Where nothing is left to play, it ends as the run did.
+
     Args:
         root: The run's folder.
         episodes: How many there are to be, or None for as many as before.
@@ -68,12 +72,16 @@ def resume(
         hosts: The document that names them, or None for those of before.
 
     Raises:
-        ForetellError: There is nothing to go on with, or it could not run to its end.
+        ForetellError: It holds no run, or one that could not run to its end.
+        LedgerMismatch: It did, but its faults are not those that were asked for.
     """
     folder = open_run_folder(root)
     require_text(root)
     way = way_named(begun_as(folder, only))
-    wanted = going_on(folder, episodes)
+    wanted = document_for(folder, episodes)
+    if is_complete(folder, wanted):
+        _end_again(way, folder)
+        return
     with _log_of_environment(folder) as said:
         plan = planned(wanted, said)
     housed = read_housing(folder)
@@ -141,24 +149,50 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder, housed: Housing | None
             tell,
             interrupted,
             heard=lambda name: environment_heard(name, folder),
-            left=lambda returns: _draw(plan, folder, returns, way),
+            left=lambda returns: _draw(way, folder, scenario, plan.names, returns),
         )
         ended = play_to_the_end(plan, folder, way, told_way, onlooker)
     summary = ended.summary
-    screen = Screen()
-    with read_store(folder.store) as store:
-        strikes = len(struck(store.strikes()))
-    screen.print(_numbers(screen, summary, plan.names, strikes))
-    if (best := read_evaluations(folder).best) is not None:
-        say(_best(best))
-    say(_digests(summary))
-    say(paths(folder))
+    _show_results(folder, summary, plan.names)
     if ended.stopped:
         played = f"{summary.episodes} of {counted(scenario.episodes, 'episode')}"
         console.print(f"foretell: interrupted after {played}", style="yellow")
         console.print(f"go on with: foretell resume {folder.root}", style="yellow", soft_wrap=True)
         sys.exit(ExitCode.INTERRUPTED)
     require_whole(plan, folder, summary)
+
+
+def _end_again(way: WayName, folder: RunFolder) -> None:
+    """End as a complete run did, which may have been killed when all was written but its picture, and nothing said.
+
+    The picture is always drawn: the one that is there may be of the time before the run went on to its end.
+
+    Raises:
+        UserError: It cannot be read, or somebody works on it.
+        LedgerMismatch: Its faults are not those that were asked for.
+    """
+    console = Screen(stderr=True)
+    with held(folder):
+        found = read_run(folder.root)
+        _draw(way, folder, found.scenario, found.names, found.returns)
+    for sentence in excused_kept(folder):
+        console.print(sentence, style="dim", highlight=False)
+    _show_results(folder, found.summary, found.names)
+    console.print(nothing_left(folder, found.scenario), style="dim", soft_wrap=True, highlight=False)
+    if sentences := mismatches_kept(folder):
+        raise LedgerMismatch(sentences)
+
+
+def _show_results(folder: RunFolder, summary: Summary, names: AgentNames) -> None:
+    """The screen at the end of a run."""
+    screen = Screen()
+    with read_store(folder.store) as store:
+        strikes = len(struck(store.strikes()))
+    screen.print(_numbers(screen, summary, names, strikes))
+    if (best := read_evaluations(folder).best) is not None:
+        say(_best(best))
+    say(_digests(summary))
+    say(paths(folder))
 
 
 @contextmanager
@@ -185,14 +219,13 @@ def _log_of_environment(folder: RunFolder) -> BinaryIO:
         raise UserError(msg) from None
 
 
-def _draw(plan: Plan, folder: RunFolder, returns: NDArray[np.float64], way: WayName) -> None:
+def _draw(way: WayName, folder: RunFolder, scenario: Scenario, names: AgentNames, returns: NDArray[np.float64]) -> None:
     """Draw the learning curve, if anything was learned."""
-    scenario = plan.scenario
     if len(returns):
         from scenarios.reports.learning_curve import draw_learning_curve  # noqa: PLC0415 - matplotlib takes half a second
 
         title = f"{scenario.name}, {scenario.algorithm.name}, seed {scenario.seed} ({way})"
-        told = tuple(map(plan.names.told, plan.agents))
+        told = tuple(map(names.told, names.by_id))
         evaluations = read_evaluations(folder).in_run(scenario.episodes_before)
         draw_learning_curve(folder.learning_curve, title, told, returns, evaluations)
 

@@ -45,6 +45,30 @@ def going_on(folder: RunFolder, episodes: int | None) -> Scenario:
     Raises:
         UserError: It is an evaluation, is complete, is to become shorter, or was computed with another arithmetic.
     """
+    wanted = document_for(folder, episodes)
+    if is_complete(folder, wanted):
+        raise UserError(nothing_left(folder, wanted))
+    return wanted
+
+
+def nothing_left(folder: RunFolder, wanted: Scenario) -> str:
+    """What to say of a run that is complete."""
+    return (
+        f"{folder.root} is complete: there is nothing to go on with. To go on to more than its "
+        f"{counted(wanted.episodes, 'episode')}: foretell resume {folder.root} --episodes N"
+    )
+
+
+def document_for(folder: RunFolder, episodes: int | None) -> Scenario:
+    """The document of a run with so many episodes, whether it is complete with them or not.
+
+    Args:
+        folder: Of a run that has begun.
+        episodes: How many there are to be, or None for as many as before.
+
+    Raises:
+        UserError: It is to become shorter, or was computed with another arithmetic.
+    """
     scenario = read_document(folder)
     if scenario.acts_only is not None:
         msg = (
@@ -57,12 +81,6 @@ def going_on(folder: RunFolder, episodes: int | None) -> Scenario:
     if wanted.episodes < scenario.episodes:
         begun = counted(scenario.episodes, "episode")
         msg = f"--episodes: {folder.root} is a run of {begun}; expected at least as many, found {episodes}"
-        raise UserError(msg)
-    if is_complete(folder, wanted):
-        msg = (
-            f"{folder.root} is complete: there is nothing to go on with. To go on to more than its "
-            f"{counted(wanted.episodes, 'episode')}: foretell resume {folder.root} --episodes N"
-        )
         raise UserError(msg)
     return wanted
 

@@ -107,6 +107,21 @@ def mismatches_kept(folder: RunFolder) -> list[str]:
     return [*map(names.tell, _mismatches(scenario, strikable(scenario, names.by_id), folder.store))]
 
 
+def excused_kept(folder: RunFolder) -> list[str]:
+    """What `excused` says of a run that is over, read from its folder alone; agents stand there by their names.
+
+    Args:
+        folder: Of a run that came to its end.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    scenario = read_document(folder)
+    with read_store(folder.store) as reader:
+        names = reader.agent_names()
+    return [*map(names.tell, _excused(scenario, folder.store))]
+
+
 def _mismatches(scenario: Scenario, names: tuple[str, ...], store: Path) -> list[str]:
     with read_store(store) as reader:
         whole = with_live_faults(scenario, reader.live_faults())
@@ -121,7 +136,11 @@ def excused(plan: Plan, store: Path) -> list[str]:
         plan: What ran, without what was added while it did.
         store: The run's SQLite file.
     """
-    return [f"{met.sentence}: {met.excuse}" for met in _unmet(plan.scenario, store) if met.excuse]
+    return _excused(plan.scenario, store)
+
+
+def _excused(scenario: Scenario, store: Path) -> list[str]:
+    return [f"{met.sentence}: {met.excuse}" for met in _unmet(scenario, store) if met.excuse]
 
 
 def verify_ledger(scenario: Scenario, store: Path) -> list[str]:

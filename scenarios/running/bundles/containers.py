@@ -25,7 +25,7 @@ _LAUNCHER = f"""if [ -e {_RUN}/ended-with ]; then
     echo "{_RUN} is over: it ended with $(cat {_RUN}/ended-with)"
     exit $(cat {_RUN}/ended-with)
 fi
-if [ -e {_RUN}/run.sqlite ]; then set -- resume {_RUN}; else set -- run {BUNDLE} --on socket --out {_RUN}; fi
+if [ -e {_RUN}/run.sqlite ]; then set -- run --resume {_RUN}; else set -- run {BUNDLE} --on socket --out {_RUN}; fi
 foretell "$@" &
 trap 'kill -TERM $!' TERM
 wait $!

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from runs import summary
 
 from broker.arithmetic.version import ARITHMETIC
 from scenarios.commands.main import main
 from scenarios.document.loading import load_scenario, parse_scenario
+from scenarios.reports import learning_curve
 from scenarios.results.folder import RunFolder, held
 from scenarios.results.store import Store
 from scenarios.trials.quiet_run import try_out
@@ -83,7 +85,7 @@ def test_a_simulation_given_to_run_is_refused_with_the_command_that_goes_on_with
     assert contents(folder) == before
 
 
-def test_a_complete_run_is_refused_with_the_way_to_more_episodes(
+def test_a_complete_run_ends_as_it_did_and_says_the_way_to_more_episodes(
     folder: RunFolder, foretell: Callable[..., Answer]
 ) -> None:
     before = contents(folder)
@@ -93,8 +95,47 @@ def test_a_complete_run_is_refused_with_the_way_to_more_episodes(
     )
     for more in ((), ("--episodes", 4)):
         answer = foretell("resume", folder.root, *more)
-        assert (answer.code, answer.said) == (2, f"foretell: {sentence}\n")
-    assert contents(folder) == before
+        assert (answer.code, answer.said) == (0, f"{sentence}\n")
+        assert f"curve digest   {summary(folder.root)['curve_digest']}\n" in answer.shown
+    assert contents(folder) == before | {str(folder.learning_curve): folder.learning_curve.read_bytes()}
+
+
+def test_a_run_that_was_killed_when_its_summary_was_written_gets_its_picture(
+    tmp_path: Path, foretell: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older picture, of the time when it was interrupted, is none of it."""
+    whole, killed = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "killed")
+    (tmp_path / "tiny.toml").write_text(SCENARIO.to_toml(), encoding="utf-8")
+    answer = foretell("simulate", tmp_path / "tiny.toml", "--out", whole.root)
+    assert answer.code == 0, answer.said
+
+    def dies(path: Path, *_: object) -> None:
+        path.write_text("older")
+        sys.exit(137)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(learning_curve, "draw_learning_curve", dies)
+        assert foretell("simulate", tmp_path / "tiny.toml", "--out", killed.root).code == 137
+    ended = foretell("resume", killed.root)
+    assert ended.code == 0, ended.said
+    assert killed.learning_curve.read_bytes() == whole.learning_curve.read_bytes()
+    told = [
+        line for line in answer.shown.replace(str(whole.root), str(killed.root)).splitlines() if "steps/s" not in line
+    ]
+    assert [line for line in ended.shown.splitlines() if "steps/s" not in line] == told
+
+
+def test_a_run_whose_faults_do_not_fit_ends_with_4_again_when_it_is_resumed(
+    tmp_path: Path, foretell: Callable[..., Answer]
+) -> None:
+    never = {"kind": "drop", "probability": 1.0, "name": "never", "seconds": [1e6, 2e6]}
+    document = SCENARIO.model_validate(SCENARIO.model_dump() | {"faults": [never]})
+    (tmp_path / "tiny.toml").write_text(document.to_toml(), encoding="utf-8")
+    first = foretell("simulate", tmp_path / "tiny.toml", "--out", tmp_path / "run")
+    again = foretell("resume", tmp_path / "run")
+    assert (first.code, again.code) == (4, 4), again.said
+    assert again.said.splitlines()[-1] == first.said.splitlines()[-1]
+    assert "fault never: met no message in the whole run" in again.said
 
 
 @pytest.mark.parametrize("more", [(), ("--episodes", 7)])

@@ -156,8 +156,8 @@ class Container:
 def test_the_launcher_begins_a_run_goes_on_with_it_and_ends_as_it_did_once_it_is_over(tmp_path, code):
     container = Container(tmp_path)
     assert container.said("exit 3") == (f"run /bundle --on socket --out {container.run}", 3)
-    assert container.said("kill -9 $$") == (f"resume {container.run}", 128 + 9)
-    assert container.said(f"exit {code}") == (f"resume {container.run}", code)
+    assert container.said("kill -9 $$") == (f"run --resume {container.run}", 128 + 9)
+    assert container.said(f"exit {code}") == (f"run --resume {container.run}", code)
     for _ in range(2):
         assert container.said("exit 2") == (f"{container.run} is over: it ended with {code}", code)
 
@@ -171,7 +171,7 @@ def test_a_launcher_that_is_to_end_lets_its_run_end_and_goes_on_another_time(tmp
             pass
         process.terminate()
         assert process.wait(LIMIT_S) == 130
-    assert container.said("exit 0") == (f"resume {container.run}", 0)
+    assert container.said("exit 0") == (f"run --resume {container.run}", 0)
 
 
 def test_a_run_that_is_over_is_not_begun_again_by_what_starts_containers(manifests, tmp_path):
