@@ -17,12 +17,18 @@ orders/              faults to be added or healed, until the launcher has taken 
 hosts.json           the hosts it ran on, if it did not run on this one alone
 lock                 held by who works on the run
 keys/                everybody's keys, if the run needs them and the scenario names none
+
+A run begins in this order: logs/, lock, hosts.json, initial-policy/, scenario.toml, run.sqlite, and in that the row of
+its document, with which it has begun; all else comes later. Whoever is killed before leaves no run: `make_run_folder`
+takes such a folder for another, under its lock, once it has removed what lies there. Without logs and lock beside them
+such files are a user's own.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +36,16 @@ from pathlib import Path
 
 from broker.errors import UserError
 from broker.text_files import is_text
-from scenarios.results.reader import require_version
+from scenarios.results.reader import read_store, require_version
+
+_LEFT_BY_A_BEGINNING = frozenset(
+    (
+        *("hosts.json", "hosts.json.new", "initial-policy", "initial-policy.new"),
+        *("scenario.toml", "scenario.toml.new"),
+        *("run.sqlite", "run.sqlite-wal", "run.sqlite-shm", "run.sqlite-journal"),
+    )
+)
+"""Beside the logs and the lock."""
 
 
 @dataclass(frozen=True)
@@ -182,11 +197,14 @@ def held(folder: RunFolder) -> Iterator[None]:
     Raises:
         UserError: Somebody else holds it.
     """
-    msg = f"another process works on {folder.root}: expected a run that has ended or was interrupted"
-    with locked(folder.lock, msg):
+    with locked(folder.lock, _works_on(folder)):
         for order in orders_in(folder):
             order.unlink(missing_ok=True)
         yield
+
+
+def _works_on(folder: RunFolder) -> str:
+    return f"another process works on {folder.root}: expected a run that has ended or was interrupted"
 
 
 def is_held(folder: RunFolder) -> bool:
@@ -226,11 +244,10 @@ def make_run_folder(out: Path | None, name: str, seed: int) -> RunFolder:
         if out is None:
             return RunFolder(_next_free(Path("runs"), f"{name}-seed{seed}"))
         folder = RunFolder(out)
-        if folder.store.exists() or folder.summary.exists():
-            msg = f"{out} holds a run already. Choose another --out, or remove it."
-            raise UserError(msg)
         folder.root.mkdir(parents=True, exist_ok=True)
-        _require_empty(folder)
+        if _found_in(folder):
+            with locked(folder.lock, _works_on(folder)):
+                _clear(folder)
         folder.logs.mkdir(exist_ok=True)
     except OSError as error:
         msg = f"cannot make the run's folder {out or 'runs'}: {error.strerror}"
@@ -238,16 +255,49 @@ def make_run_folder(out: Path | None, name: str, seed: int) -> RunFolder:
     return folder
 
 
-def _require_empty(folder: RunFolder) -> None:
-    """See that nothing in a folder would be overwritten, or taken for results.
+def has_begun(folder: RunFolder) -> bool:
+    """Whether there is a run in a folder: its store knows of what. One that cannot be read may be of one."""
+    if not folder.store.exists():
+        return folder.summary.exists()
+    try:
+        with read_store(folder.store) as store:
+            return store.begun() is not None
+    except UserError:
+        return True
+
+
+def _found_in(folder: RunFolder) -> list[str]:
+    """What an attempt has left in a folder that ended before its run began, beside logs and lock.
 
     Raises:
-        UserError: There is more in it than an attempt leaves that ended before its run began.
+        UserError: There is a run in it, or anything else that would be overwritten or taken for results.
         OSError: It cannot be read.
     """
-    if found := sorted(path.name for path in folder.root.iterdir() if path not in (folder.logs, folder.lock)):
-        msg = f"expected a new or empty folder for the run, found {folder.root} with {found[0]!r} in it. "
+    if has_begun(folder):
+        msg = f"{folder.root} holds a run already. Choose another --out, or remove it."
+        raise UserError(msg)
+    found = sorted(path.name for path in folder.root.iterdir() if path not in (folder.logs, folder.lock))
+    was_ours = folder.logs.is_dir() and folder.lock.is_file() and not folder.lock.stat().st_size
+    ours = _LEFT_BY_A_BEGINNING if was_ours else frozenset[str]()
+    if others := [name for name in found if name not in ours]:
+        msg = f"expected a new or empty folder for the run, found {folder.root} with {others[0]!r} in it. "
         raise UserError(f"{msg}Choose another --out.")
+    return found
+
+
+def _clear(folder: RunFolder) -> None:
+    """Remove what an attempt has left: nobody works here now, as who calls this has the lock.
+
+    Raises:
+        UserError: A run has begun in it meanwhile.
+        OSError: Something cannot be removed.
+    """
+    for name in _found_in(folder):
+        path = folder.root / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _next_free(parent: Path, stem: str) -> Path:

@@ -30,8 +30,8 @@ def begun_as(folder: RunFolder, only: str | None) -> str:
         require_substrate(folder.root, begun, only)
         return only
     if begun is None:
-        msg = f"{folder.root} was interrupted before the run had begun: run its {folder.scenario.name} into another "
-        raise UserError(msg + "folder")
+        msg = f"{folder.root} was interrupted before the run had begun: begin it anew, with --out {folder.root}"
+        raise UserError(msg)
     return begun.substrate
 
 

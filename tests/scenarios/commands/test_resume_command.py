@@ -201,7 +201,7 @@ def test_a_run_that_was_killed_before_it_had_begun_is_a_sentence(
     for path in (folder.store, folder.summary):
         path.unlink()
     folder.store.touch()
-    sentence = f"{folder.root} was interrupted before the run had begun: run its scenario.toml into another folder"
+    sentence = f"{folder.root} was interrupted before the run had begun: begin it anew, with --out {folder.root}"
     for _ in range(2):
         answer = foretell("resume", folder.root)
         assert (answer.code, answer.said) == (2, f"foretell: {sentence}\n")

@@ -36,7 +36,7 @@ def test_a_run_that_was_begun_as_another_than_is_wanted_is_refused_with_the_comm
 
 def test_a_run_that_was_killed_before_it_had_begun_goes_on_only_where_somebody_says_as_what(tmp_path):
     folder = folder_of(tmp_path, None)
-    sentence = f"{tmp_path} was interrupted before the run had begun: run its scenario.toml into another folder"
+    sentence = f"{tmp_path} was interrupted before the run had begun: begin it anew, with --out {tmp_path}"
     with pytest.raises(UserError, match=re.escape(sentence)):
         begun_as(folder, None)
     assert begun_as(folder, "run") == "run"

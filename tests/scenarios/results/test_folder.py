@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from broker.errors import UserError
+from scenarios.document.loading import load_scenario
 from scenarios.results.folder import RunFolder, held, make_run_folder
+from scenarios.results.store import Store
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +66,61 @@ def test_a_folder_that_is_empty_or_in_which_no_run_came_to_begin_is_taken():
     with held(folder):
         pass
     assert make_run_folder(Path("out"), "try", 1) == folder
+
+
+def left_by_a_beginning(folder, files):
+    """What is there when a run is killed before it has begun, file after file."""
+    for name in files:
+        path = folder.root / name
+        if name == "tables":
+            Store(folder.store, ("agent-0",)).close()
+        elif name.startswith("initial-policy"):
+            path.mkdir()
+            (path / "policy.json").write_text("of another run")
+        else:
+            path.write_text("" if name == "run.sqlite" else "of another run")
+
+
+BEGINNING = ["hosts.json", "initial-policy", "scenario.toml", "run.sqlite", "tables"]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["hosts.json.new"],
+        ["hosts.json", "initial-policy.new"],
+        ["hosts.json", "initial-policy", "scenario.toml.new"],
+        *(BEGINNING[:last] for last in range(1, len(BEGINNING) + 1)),
+    ],
+    ids="-".join,
+)
+def test_a_folder_in_which_a_run_was_killed_before_it_had_begun_is_taken_and_nothing_of_it_is_left(files):
+    folder = make_run_folder(Path("out"), "try", 1)
+    with held(folder):
+        left_by_a_beginning(folder, files)
+        assert refusal(Path("out")).startswith("another process works on out: ")
+    assert make_run_folder(Path("out"), "try", 1) == folder
+    assert sorted(path.name for path in folder.root.iterdir()) == ["lock", "logs"]
+
+
+def test_a_folder_in_which_a_run_has_begun_is_not_taken_whatever_else_is_in_it():
+    folder = make_run_folder(Path("out"), "try", 1)
+    with held(folder):
+        store = Store(folder.store, ("agent-0",))
+        store.begin(load_scenario("exchange-quick"), "run")
+        store.close()
+    assert refusal(Path("out")) == "out holds a run already. Choose another --out, or remove it."
+    assert folder.store.exists()
+
+
+@pytest.mark.parametrize("lock", [None, "the user's"])
+def test_files_that_are_called_as_those_of_a_run_stay_where_no_run_was_to_begin(lock):
+    Path("out/logs").mkdir(parents=True)
+    Path("out/scenario.toml").write_text("mine")
+    if lock is not None:
+        Path("out/lock").write_text(lock)
+    assert refusal(Path("out")).startswith("expected a new or empty folder for the run, found out with 'scenario.toml'")
+    assert Path("out/scenario.toml").read_text() == "mine"
 
 
 @pytest.mark.parametrize("file", ["run.sqlite", "summary.json"])
