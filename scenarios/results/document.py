@@ -68,23 +68,37 @@ def _begun_with(place: Path, scenario: Scenario) -> Scenario:
     )
 
 
-def let_go_on(folder: RunFolder, scenario: Scenario, substrate: str) -> None:
-    """Let a run go on: the summary it had is not that it will have, and its document may ask for more episodes.
+def begun_before(folder: RunFolder, scenario: Scenario, substrate: str) -> bool:
+    """Whether the run in a folder has begun, with a document that is to go on there; nothing is changed.
 
     Raises:
-        UserError: It was begun with another document, on another substrate or by another arithmetic, or its folder
-            cannot be written.
+        UserError: It was begun with another document, on another substrate or by another arithmetic.
     """
     with read_store(folder.store) as store:
         begun = store.begun()
     require_same_run(folder.root, begun, scenario, substrate)
+    return begun is not None
+
+
+def let_go_on(folder: RunFolder, scenario: Scenario) -> None:
+    """Let a run go on: its document may ask for more episodes, and the summary it had is not that it will have.
+
+    The document first, which may find no room: a run that is killed or fails in between is complete still, and goes on
+    to more. Only then may its store be changed.
+
+    Raises:
+        UserError: Its folder cannot be written.
+    """
+    with read_store(folder.store) as store:
+        begun = store.begun()
+    if begun is not None and begun.episodes < scenario.episodes:
+        write_document(folder, scenario)
     try:
         folder.summary.unlink(missing_ok=True)
+        sync(folder.root)
     except OSError as error:
         msg = f"cannot go on with the run in {folder.root}: {error.strerror}"
         raise UserError(msg) from None
-    if begun is not None and begun.episodes < scenario.episodes:
-        write_document(folder, scenario)
 
 
 def lengthened(scenario: Scenario, episodes: int) -> Scenario:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,16 @@ from broker.wire.records import (
     EpisodeRecord,
     EventKind,
     EventRecord,
+    FinishedRecord,
     JoinedRecord,
     ProcessFaultRecord,
     Record,
+    RoundRecord,
+    StatusRecord,
 )
 from scenarios.document.plan import Plan
 from scenarios.results.answers import LiveFault
-from scenarios.results.document import let_go_on, write_document
+from scenarios.results.document import begun_before, let_go_on, write_document
 from scenarios.results.folder import RunFolder
 from scenarios.results.sinks.curves import Curves
 from scenarios.results.sinks.scalars_log import ScalarsLog
@@ -52,10 +56,25 @@ ShowProgress = Callable[[Progress], None]
 Say = Callable[[str], None]
 _SMOOTHING = 0.05
 _LONGEST_SETTINGS = 500
+_OF_WHO_HAS_JOINED = (JoinedRecord, EpisodeRecord, RoundRecord, FinishedRecord)
+_OF_WHO_JOINS = (StatusRecord, EventRecord, ProcessFaultRecord)
+
+
+class _Joining(NamedTuple):
+    """A life of which nobody has met the others yet."""
+
+    incarnation: int
+    after_episode: int
+    why: str
 
 
 class Observer:
     """The one who watches a run.
+
+    A run that goes on is what it was until somebody of its next life has met all others: document, summary and what is
+    recorded are left alone, as that life may never come about. Then, in this order: the document, which may ask for
+    more episodes, the summary, which is removed, and the store, in which later episodes and all totals are forgotten.
+    Whoever is killed in between leaves a run that goes on from the same episode.
 
     Attributes:
         run_name: Name of the run, with the id that it has from its beginning on.
@@ -89,8 +108,11 @@ class Observer:
         self._show = show
         self._show_sentence = say
         self._clock = clock
-        self._store, self.run_name = _opened(plan, folder, substrate)
+        self._store, self._goes_on = _opened(plan, folder, substrate)
+        self._joining: _Joining | None = None
         try:
+            self.run_name = self._named()
+            self._store.introduce(plan.names)
             self._totals = self._recalled()
             curves = Curves(plan.names, plan.scenario.rounds, ScalarsLog(folder.tensorboard))
         except BaseException:
@@ -102,7 +124,12 @@ class Observer:
         self._began_at: float | None = None
 
     def take(self, records: list[Record]) -> None:
-        """Take records in."""
+        """Take records in; nothing is counted of a life that nobody has joined yet."""
+        if self._joining is not None:
+            if any(isinstance(record, _OF_WHO_HAS_JOINED) for record in records):
+                self._go_on()
+            else:
+                records = [record for record in records if isinstance(record, _OF_WHO_JOINS)]
         self._store.write(records)
         self._totals.add(records)
         for record in records:
@@ -139,8 +166,14 @@ class Observer:
         """Agents that died before this life or in it and are not replaced, in the order of their deaths."""
         return tuple(self._totals.gone)
 
+    @property
+    def is_as_it_was(self) -> bool:
+        """Whether the run was begun before, and nothing of it is changed yet."""
+        return self._goes_on
+
     def leave(self, agent: str, why: str) -> None:
         """Take note that the run goes on without an agent."""
+        self._go_on()
         self._store.leave(agent, self.played)
         self.take([EventRecord(agent, EventKind.GONE, agent, why)])
         self.flush()
@@ -160,12 +193,14 @@ class Observer:
 
     def add_fault(self, name: str, document: str) -> None:
         """Take note of a fault that is added now."""
+        self._go_on()
         self._store.add_live_fault(name, document, self.played - 1)
         settings = document if len(document) <= _LONGEST_SETTINGS else f"{document[:_LONGEST_SETTINGS]}..."
         self.tell(f"fault {name} is added after episode {self.played - 1}: {settings}")
 
     def heal_fault(self, name: str) -> None:
         """Take note of a fault that ends now."""
+        self._go_on()
         self._store.heal_fault(name, self.played - 1)
         self.tell(f"fault {name} is healed after episode {self.played - 1}")
 
@@ -174,14 +209,31 @@ class Observer:
         self._store.flush()
 
     def begin_life(self, after_episode: int, why: str) -> int:
-        """Forget what came after an episode; returns which life begins."""
+        """Let a life begin, which forgets what came after an episode; returns which it is."""
         incarnation = self._store.begin_life(after_episode, why)
+        self._joining = _Joining(incarnation, after_episode, why)
+        if self._goes_on:
+            self._totals = self._recalled(after_episode)
+        else:
+            self._go_on()
+        return incarnation
+
+    def _go_on(self) -> None:
+        """Go on with the run, in the life that begins; see above for the order."""
+        if self._joining is None:
+            return
+        incarnation, after_episode, why = self._joining
+        if self._goes_on:
+            let_go_on(self._folder, self._plan.scenario)
+            self._store.begin(self._plan.scenario, self._substrate)
+            self._goes_on = False
+        self._store.forget_after(after_episode)
+        self._joining = None
         if incarnation:
             self._totals, self._began_at = self._recalled(after_episode), None
             self.sinks.begin_life(after_episode)
             where = f"episode {after_episode + 1}" if after_episode >= 0 else "the beginning"
             self.tell(f"{why or 'the run is resumed'}; all go on from {where} (life {incarnation})")
-        return incarnation
 
     def tell(self, sentence: str) -> None:
         """Keep what the launcher has to say of a run, and show it."""
@@ -195,7 +247,7 @@ class Observer:
         return Progress(len(totals.returns), self._team_return, rounds, totals.heard, totals.missing)
 
     def finish(self) -> Summary:
-        """Write all but the picture and give the summary.
+        """Write all but the picture and give the summary; one that is as it was keeps the summary that it has.
 
         Raises:
             UserError: They cannot be written.
@@ -214,12 +266,18 @@ class Observer:
             wall_s=wall_s,
             store=self._folder.store,
         )
-        summary.write(self._folder.summary)
+        if not (self._goes_on and self._folder.summary.exists()):
+            summary.write(self._folder.summary)
         return summary
 
     def _say(self, sentence: str) -> None:
         """Show a sentence as people are told it; the store keeps ids."""
         self._show_sentence(self._plan.names.tell(sentence))
+
+    def _named(self) -> str:
+        """The run's name; one that begins has it from now on."""
+        known = self._store.reader.run_name() if self._goes_on else None
+        return known or self._store.begin(self._plan.scenario, self._substrate)
 
     def _recalled(self, after_episode: int | None = None) -> RunTotals:
         totals = RunTotals(self._plan.agents, self._plan.scenario.rounds)
@@ -232,22 +290,13 @@ class Observer:
         self._team_return = before + _SMOOTHING * (team_return - before)
 
 
-def _opened(plan: Plan, folder: RunFolder, substrate: str) -> tuple[Store, str]:
-    """The store of a run that begins, beside its document, or of one that goes on with the one it has; and its name.
+def _opened(plan: Plan, folder: RunFolder, substrate: str) -> tuple[Store, bool]:
+    """The store of a run that begins, beside its document, or of one that goes on; and whether it does.
 
     Raises:
         UserError: They cannot be written, or the run was begun with another document or on another substrate.
     """
-    scenario = plan.scenario
+    goes_on = folder.store.exists() and begun_before(folder, plan.scenario, substrate)
     if not folder.store.exists():
-        write_document(folder, scenario)
-    else:
-        let_go_on(folder, scenario, substrate)
-    store = Store(folder.store, plan.agents)
-    try:
-        name = store.begin(scenario, substrate)
-        store.introduce(plan.names)
-    except BaseException:
-        store.close()
-        raise
-    return store, name
+        write_document(folder, plan.scenario)
+    return Store(folder.store, plan.agents), goes_on

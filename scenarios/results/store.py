@@ -218,7 +218,7 @@ class Store:
             raise _unwritable(error) from None
 
     def begin_life(self, after_episode: int, why: str) -> int:
-        """Forget what was recorded of later episodes, and all totals; returns which life begins.
+        """Keep that a life begins, whose number no other has; what was recorded stays, but for where everybody was.
 
         Raises:
             UserError: The file cannot be written.
@@ -226,11 +226,7 @@ class Store:
         self.flush()
         try:
             with self._database:
-                for table in ("episodes", "rounds", "faults", "delays"):
-                    self._database.execute(f"DELETE FROM {table} WHERE episode > ?", (after_episode,))  # noqa: S608
-                self._database.execute("DELETE FROM endings WHERE episode > ? OR fate = 'expired'", (after_episode,))
-                for table in ("edges", "traffic", "fault_counts", "fates", "finished", "status"):
-                    self._database.execute(f"DELETE FROM {table}")  # noqa: S608
+                self._database.execute("DELETE FROM status")
                 incarnation = 1 + max((life.incarnation for life in self.reader.lives()), default=-1)
                 row = (incarnation, after_episode, time.time(), why, 0.0)
                 self._database.execute("INSERT INTO lives VALUES (?, ?, ?, ?, ?)", row)
@@ -239,6 +235,23 @@ class Store:
         self._newest_episode = after_episode
         self._life = (incarnation, _processor_s())
         return incarnation
+
+    def forget_after(self, episode: int) -> None:
+        """Forget what was recorded of later episodes, and all totals, which a life tells anew.
+
+        Raises:
+            UserError: The file cannot be written.
+        """
+        self.flush()
+        try:
+            with self._database:
+                for table in ("episodes", "rounds", "faults", "delays"):
+                    self._database.execute(f"DELETE FROM {table} WHERE episode > ?", (episode,))  # noqa: S608
+                self._database.execute("DELETE FROM endings WHERE episode > ? OR fate = 'expired'", (episode,))
+                for table in ("edges", "traffic", "fault_counts", "fates", "finished"):
+                    self._database.execute(f"DELETE FROM {table}")  # noqa: S608
+        except sqlite3.Error as error:
+            raise _unwritable(error) from None
 
     def close(self) -> None:
         """Flush and release the file.

@@ -139,6 +139,8 @@ class RunTotals:
         returns: defaultdict[int, dict[str, float]] = defaultdict(dict)
         counts = {}
         for row in store.episodes():
+            if after_episode is not None and row.episode > after_episode:
+                continue
             returns[row.episode][row.agent] = row.value
             counts[row.episode] = (row.steps, row.missing_actions)
         for episode in sorted(returns):
@@ -151,10 +153,12 @@ class RunTotals:
             if after_episode is None or before <= after_episode + 1
         }
         for found in store.rounds():
-            self._add_round(found.agent, found.episode, found.partners, found.heard)
+            if after_episode is None or found.episode <= after_episode:
+                self._add_round(found.agent, found.episode, found.partners, found.heard)
         for agent in self.agents:  # of one that begins another life it is known what it knew then
             self._note_through(agent, 0 if after_episode is None else after_episode + 1)
-        self.add(FinishedRecord(agent, digest) for agent, digest in store.finished().items())
+        if after_episode is None:
+            self.add(FinishedRecord(agent, digest) for agent, digest in store.finished().items())
 
     def _is_whole(self, episode: int) -> bool:
         if episode >= len(self.returns):

@@ -90,12 +90,14 @@ class _Run:
             life.rest(self._interrupted)
 
     def keep_policy(self) -> None:
-        """Write down what has been learned, as far as everybody has kept it; in an evaluation that is nothing.
+        """Write down what has been learned, as far as everybody has kept it.
+
+        That is nothing in an evaluation, and nothing new where a run that was to go on has not.
 
         Raises:
             UserError: It cannot be written.
         """
-        if self._plan.scenario.acts_only is None:
+        if self._plan.scenario.acts_only is None and not self._observer.is_as_it_was:
             keep_policy(self._plan, self._folder.policy, self._recovery.kept(), self._observer.gone)
             self._milestones.look(ended=True)
 

@@ -12,15 +12,20 @@ import pytest
 from file_sizes import files_of_at_most
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from runs import TINY, foretell_afresh, run_name, simulate_here
+from runs import TINY, foretell_afresh, run_name, simulate_here, summary
 
 from broker.errors import UserError
+from broker.wire.records import EdgeRecord, JoinedRecord, StatusRecord
 from scenarios.commands.main import main
 from scenarios.document.loading import catalogue_names, load_scenario, parse_scenario
 from scenarios.document.planning import make_plan
+from scenarios.results import document as document_of_run
 from scenarios.results.document import read_document, write_document
 from scenarios.results.folder import RunFolder
 from scenarios.results.observer import Observer
+from scenarios.results.reader import read_store
+from scenarios.results.store import Store
+from scenarios.running.control.run import _Run
 
 FAULTS = 'faults=[{kind="drop",probability=0.3,name="rain"},{kind="drop",probability=0.1,name="hail"}]'
 
@@ -36,7 +41,10 @@ def folder(tmp_path):
 
 def begin(folder, document):
     """Begin a run or go on with one, and end before the first episode."""
-    Observer(make_plan(document), folder, "simulate", lambda _: None).finish()
+    observer = Observer(make_plan(document), folder, "simulate", lambda _: None)
+    observer.begin_life(-1, "")
+    observer.take([JoinedRecord("environment")])
+    observer.finish()
 
 
 @pytest.mark.parametrize("name", catalogue_names())
@@ -130,12 +138,67 @@ def test_a_run_may_be_asked_for_more_episodes_and_from_then_on_for_no_fewer(fold
         begin(folder, scenario(episodes=6))
 
 
-def test_the_figures_of_a_run_are_no_figures_of_it_as_soon_as_it_goes_on(folder):
+def test_the_figures_of_a_run_are_no_figures_of_it_as_soon_as_it_goes_on_and_no_sooner(folder):
     begin(folder, scenario(episodes=4))
-    assert folder.summary.exists()
+    before = folder.summary.read_bytes(), folder.scenario.read_bytes()
     observer = Observer(make_plan(scenario(episodes=7)), folder, "simulate", lambda _: None)
+    observer.begin_life(-1, "")
+    observer.take([StatusRecord("agent-0", "JOINING", "HELLO"), EdgeRecord("agent-0", "observer", rejected=1)])
+    observer.flush()
+    assert (folder.summary.read_bytes(), folder.scenario.read_bytes()) == before
+    with read_store(folder.store) as store:
+        assert (store.begun().episodes, store.edges()) == (4, [])
+    observer.take([JoinedRecord("agent-0")])
     assert not folder.summary.exists(), "it may be killed before it has played anything"
+    assert read_document(folder).episodes == 7
     observer.finish()
+
+
+class Killed(BaseException):
+    """At once."""
+
+
+CHANGES = (
+    (document_of_run, "write_document"),
+    (Path, "unlink"),
+    (Store, "begin"),
+    (Store, "forget_after"),
+)
+
+
+@pytest.mark.parametrize("owner_and_name", CHANGES, ids=lambda change: change[1])
+@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
+def test_a_run_that_is_killed_while_it_is_changed_to_go_on_goes_on_to_the_same_end(
+    tmp_path, monkeypatch, owner_and_name, done
+):
+    folder = RunFolder(tmp_path / "run")
+    simulate_here(folder.root, "exchange-quick", "--episodes", "3", *TINY)
+    owner, name = owner_and_name
+    change = getattr(owner, name)
+
+    def dies(*arguments, **options):
+        if done:
+            change(*arguments, **options)
+        raise Killed
+
+    def resume(*more):
+        monkeypatch.setattr(sys, "argv", ["foretell", "resume", str(folder.root), *more])
+        main()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, dies)
+        patch.setattr(Observer, "finish", lambda self: self._store.close())
+        patch.setattr(_Run, "keep_policy", lambda _: None)
+        with pytest.raises(Killed):
+            resume("--episodes", "6")
+    resume()
+    found = summary(folder.root)
+    if found["episodes"] == 3:
+        resume("--episodes", "6")
+        found = summary(folder.root)
+    whole = simulate_here(tmp_path / "whole", "exchange-quick", "--episodes", "6", *TINY)
+    figures = ("complete", "episodes", "curve_digest", "weights_digest", "rounds", "shares_sent", "shares_heard")
+    assert {name: found[name] for name in figures} == {name: whole[name] for name in figures}
 
 
 def test_whoever_was_killed_before_the_store_was_whole_goes_on_with_the_document(folder):

@@ -212,6 +212,11 @@ def test_a_run_that_goes_on_finds_what_was_recorded_and_forgets_what_came_after(
     first.close()
     second = Store(path, AGENTS)
     assert second.begin_life(1, "power was lost") == 1
+    second.flush()
+    with closing(sqlite3.connect(path)) as reader:
+        assert reader.execute("SELECT COUNT(*) FROM episodes").fetchone() == (8,), "nobody has joined it yet"
+        assert reader.execute("SELECT COUNT(*) FROM status").fetchone() == (0,)
+    second.forget_after(1)
     second.close()
     with closing(sqlite3.connect(path)) as reader:
         assert reader.execute("SELECT DISTINCT episode FROM episodes ORDER BY episode").fetchall() == [(0,), (1,)]
