@@ -295,7 +295,8 @@ def _best(best: Evaluation) -> str:
 
 def _digests(summary: Summary) -> str:
     """What any other machine ends with too, whole, never folded or cut."""
-    return f"{'curve digest':15}{summary.curve_digest}\n{'weights digest':15}{summary.weights_digest}"
+    weights = "" if summary.weights_digest is None else f"\n{'weights digest':15}{summary.weights_digest}"
+    return f"{'curve digest':15}{summary.curve_digest}{weights}"
 
 
 def paths(folder: RunFolder) -> str:

@@ -130,7 +130,7 @@ def evaluation_of(plan: Plan, folder: RunFolder, summary: Summary) -> Evaluation
         faults_applied=summary.faults_applied,
         arithmetic=summary.arithmetic,
         curve_digest=summary.curve_digest,
-        weights_digest=summary.weights_digest,
+        weights_digest=summary.weights_digest or "",
         ledger_digest=summary.ledger_digest,
     )
 

@@ -39,7 +39,7 @@ def tables(runs: Sequence[RunResult]) -> Iterator[Table]:
 
 def same_curves(runs: Sequence[RunResult]) -> Iterator[str]:
     """A line for all runs whose whole curves, and weights, are equal bit for bit."""
-    found: dict[tuple[str, str], list[RunResult]] = {}
+    found: dict[tuple[str, str | None], list[RunResult]] = {}
     for run in runs:
         found.setdefault((run.summary.curve_digest, run.summary.weights_digest), []).append(run)
     for equal in found.values():
@@ -123,7 +123,7 @@ def _trouble(runs: Sequence[RunResult]) -> Table:
         summary = run.summary
         faults = (summary.faults_applied, run.strikes)
         counts = (*faults, summary.shares_missing, summary.rejected, summary.dropped, summary.lost)
-        digests = (summary.curve_digest, summary.weights_digest, summary.ledger_digest)
+        digests = (summary.curve_digest, summary.weights_digest or "", summary.ledger_digest)
         table.add_row(_name(run), *map(str, counts), *(digest[:_DIGITS] for digest in digests))
     table.caption = "faults as often as they struck a message, or a process"
     return table

@@ -30,7 +30,8 @@ class Summary(Model):
     of what was computed, `kernels` names what computed where they were written, which changes none of the numbers.
     `wall_s` are the seconds from the beginning of the last life to its end, and `env_steps_per_s` the steps that were
     played in it by these; `env_steps` are those of all episodes. `processor_s` are the seconds that the process which
-    led the run, and those it had waited for, computed, in all lives.
+    led the run, and those it had waited for, computed, in all lives. `weights_digest` is of what all agents had learned
+    that did not die on the way; None where one of these is not through with the run.
     """
 
     scenario: str
@@ -60,7 +61,7 @@ class Summary(Model):
     arithmetic: int = 0  # older runs did not say it
     kernels: str = ""
     curve_digest: str
-    weights_digest: str
+    weights_digest: str | None
     ledger_digest: str
 
     def write(self, path: Path) -> None:
@@ -160,6 +161,11 @@ class RunTotals:
         if after_episode is None:
             self.add(FinishedRecord(agent, digest) for agent, digest in store.finished().items())
 
+    @property
+    def _all_through(self) -> bool:
+        """Whether everybody who lives has said what it has learned in all."""
+        return {*self.weights, *self.gone}.issuperset(self.agents)
+
     def _is_whole(self, episode: int) -> bool:
         if episode >= len(self.returns):
             return False
@@ -213,7 +219,7 @@ class RunTotals:
             scenario=scenario,
             seed=seed,
             substrate=substrate,
-            complete=len(returns) == episodes and {*self.weights, *self.gone}.issuperset(self.agents),
+            complete=len(returns) == episodes and self._all_through,
             episodes=len(returns),
             env_steps=self.env_steps,
             team_return_first=float(mean(team[:tenth])) if len(returns) else None,
@@ -237,7 +243,7 @@ class RunTotals:
             arithmetic=ARITHMETIC,
             kernels=kernels.name,
             curve_digest=sha256(returns.astype("<f8").tobytes()).hexdigest(),
-            weights_digest=_joint_digest(self.weights),
+            weights_digest=_joint_digest(self.weights) if self._all_through else None,
             ledger_digest=ledger_digest,
         )
 

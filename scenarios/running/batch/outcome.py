@@ -62,5 +62,5 @@ def outcome(cell: Cell, run: RunResult) -> RunOutcome:
         env_steps=run.summary.env_steps,
         traffic=run.traffic,
         curve_digest=run.summary.curve_digest,
-        weights_digest=run.summary.weights_digest,
+        weights_digest=run.summary.weights_digest or "",
     )

@@ -13,7 +13,16 @@ import pytest
 
 from broker.arithmetic.chosen import kernels
 from broker.arithmetic.version import ARITHMETIC
-from broker.wire.records import EdgeRecord, EpisodeRecord, Fate, FaultRecord, FinishedRecord, RoundRecord
+from broker.wire.records import (
+    EdgeRecord,
+    EpisodeRecord,
+    EventKind,
+    EventRecord,
+    Fate,
+    FaultRecord,
+    FinishedRecord,
+    RoundRecord,
+)
 from scenarios.results.store import Store
 from scenarios.results.summary import RunTotals, Summary
 
@@ -146,11 +155,17 @@ def test_the_weights_digest_does_not_depend_on_who_finished_first(summarize):
     one, other = FINISHED
     digest = summarize([one, other]).weights_digest
     assert summarize([other, FinishedRecord("environment", ""), one]).weights_digest == digest
-    assert summarize([one]).weights_digest != digest
-    same_of_another = FinishedRecord("agent-1", one.weights_digest)
-    assert summarize([one]).weights_digest != summarize([same_of_another]).weights_digest
     swapped = [FinishedRecord("agent-0", other.weights_digest), FinishedRecord("agent-1", one.weights_digest)]
     assert summarize(swapped).weights_digest != digest
+
+
+def test_there_is_no_weights_digest_before_all_that_live_are_through(summarize):
+    one, other = FINISHED
+    dead = EventRecord("agent-1", EventKind.GONE, "agent-1", "exit code 1")
+    assert [summarize(records).weights_digest for records in ([], [one], [other])] == [None] * 3
+    alone = summarize([one, dead]).weights_digest
+    assert alone is not None
+    assert alone != summarize([one, other]).weights_digest
 
 
 def ledger(count):

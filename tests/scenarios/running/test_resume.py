@@ -150,6 +150,7 @@ def test_a_run_goes_on_as_what_it_was_however_it_was_ended_and_to_more_episodes_
     out = str(gate.root / "run")
     said = gate.end(ending, 8, way, str(gate.root / "gated.toml"), "--out", out)
     assert (f"go on with: foretell resume {out}" in said) == (ending == signal.SIGINT)
+    assert "weights digest" not in said
     gate.end(ending, 0, "resume", out)  # before it has played anything
     gate.foretell("resume", out)
     first, second, third = lives(Path(out))
