@@ -9,7 +9,7 @@ from broker.wire.records import ProcessFaultRecord
 
 CRASHED, GONE, NONE_TO_LOSE = "killed with -9", "was gone already", "had no checkpoint to lose"
 """What is said of a fault of a process when it strikes."""
-_NOTHING_DONE = (GONE, NONE_TO_LOSE)
+NOTHING_DONE = (GONE, NONE_TO_LOSE)
 """It came to somebody to whom it could do nothing."""
 
 
@@ -301,4 +301,4 @@ class StatusRow(NamedTuple):
 
 def struck(strikes: Iterable[ProcessFaultRecord]) -> list[ProcessFaultRecord]:
     """The faults of processes that did anything."""
-    return [strike for strike in strikes if strike.what not in _NOTHING_DONE]
+    return [strike for strike in strikes if strike.what not in NOTHING_DONE]

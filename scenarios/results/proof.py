@@ -7,7 +7,7 @@ from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from broker.counting import counted
+from broker.counting import counted, listed
 from broker.faults.chains import bad_share
 from broker.faults.config import (
     CONTENT,
@@ -38,7 +38,7 @@ from scenarios.document.process_faults import (
     second_occasion,
 )
 from scenarios.document.scenario import Scenario
-from scenarios.results.answers import EdgeFates
+from scenarios.results.answers import CRASHED, GONE, NOTHING_DONE, EdgeFates
 from scenarios.results.document import read_document
 from scenarios.results.folder import RunFolder
 from scenarios.results.played import with_live_faults
@@ -46,6 +46,7 @@ from scenarios.results.reader import read_store
 
 SIGNIFICANCE = 1e-6
 """Of a run: rates of which any would come about by chance less often than that are a fault of the injection."""
+_TOLD = 8
 _EARLY_S = 1e-6
 """Rounding of the clock; a message handed over earlier than that was not held as long as was asked for."""
 
@@ -168,7 +169,7 @@ def _verify_strikes(scenario: Scenario, names: tuple[str, ...], store: Path) -> 
     if not faults:
         return []
     with read_store(store) as reader:
-        return check_strikes(faults, reader.strikes(), names)
+        return check_strikes(faults, reader.strikes(), names, reader.deaths())
 
 
 def rate_of(fault: FaultConfig) -> float | None:
@@ -311,18 +312,32 @@ def _aimed_at_nothing(faults: Sequence[FaultConfig], used: Sequence[tuple[str, s
 
 
 def check_strikes(
-    faults: Sequence[ProcessFaultConfig], found: Sequence[ProcessFaultRecord], names: tuple[str, ...]
+    faults: Sequence[ProcessFaultConfig],
+    found: Sequence[ProcessFaultRecord],
+    names: tuple[str, ...],
+    dead: Container[str],
 ) -> list[str]:
     """What was to strike and did not, a sentence each; none when all is well.
+
+    A strike that could do nothing is none, unless it came to somebody whom a fault had killed before.
 
     Args:
         faults: As the scenario has them.
         found: Every strike in the ledger.
         names: Everybody who can be struck.
+        dead: Agents that died and were not replaced.
     """
     struck: dict[tuple[str, str], set[str]] = {}
+    idle: dict[tuple[str, str], list[str]] = {}
+    killed: set[str] = set()
     for strike in found:
-        struck.setdefault((strike.fault, strike.occasion), set()).add(strike.participant)
+        name, when = strike.participant, (strike.fault, strike.occasion)
+        if strike.what not in NOTHING_DONE or is_excused(strike, dead, killed):
+            struck.setdefault(when, set()).add(name)
+        else:
+            idle.setdefault(when, []).append(f"{name} {strike.what}")
+        if strike.what.startswith(CRASHED):
+            killed.add(name)
     sentences = []
     for fault in faults:
         name, victims = name_of_fault(fault), set(matching(fault, names))
@@ -332,12 +347,20 @@ def check_strikes(
             occasions = [*map(episode_occasion, fault.at_episodes), *map(second_occasion, fault.at_s)]
             wanted = 1 if fault.pick == "one" else len(victims)
             if not occasions and not any(of == name for of, _ in struck):
-                sentences.append(f"fault {name}: never struck; the run was over before its time")
+                why = listed([each for when, said in idle.items() if when[0] == name for each in said], _TOLD)
+                sentences.append(f"fault {name}: never struck; {why or 'the run was over before its time'}")
         for occasion in occasions:
             count = len(struck.get((name, occasion), set()) & victims)
             if count != wanted:
-                sentences.append(f"fault {name}: struck {count} of {counted(wanted, 'participant')} at {occasion}")
+                why = listed(idle.get((name, occasion), []), _TOLD)
+                told = f"fault {name}: struck {count} of {counted(wanted, 'participant')} at {occasion}"
+                sentences.append(f"{told}: {why}" if why else told)
     return sentences
+
+
+def is_excused(strike: ProcessFaultRecord, dead: Container[str], killed: Container[str]) -> bool:
+    """Whether a strike could do nothing because another had killed whom it came to, or nobody was in its place."""
+    return strike.what == GONE and (strike.participant in dead or strike.participant in killed)
 
 
 def kind_on(source: str, destination: str) -> str:

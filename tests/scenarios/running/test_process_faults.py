@@ -16,8 +16,14 @@ from broker.own_clock import OwnClock
 from broker.wire.records import ProcessFaultRecord
 from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
-from scenarios.document.process_faults import CheckpointLossConfig, CrashConfig, LateJoinConfig, StopConfig
+from scenarios.document.process_faults import (
+    CheckpointLossConfig,
+    CrashConfig,
+    LateJoinConfig,
+    StopConfig,
+)
 from scenarios.document.wiring import Wiring
+from scenarios.results.answers import CRASHED, GONE, NONE_TO_LOSE
 from scenarios.results.proof import check_strikes
 from scenarios.running.control.strikes import ProcessFaults, Strike, carry_out
 from scenarios.running.launched.node_control import NodeControl
@@ -205,7 +211,7 @@ def test_hands_do_what_the_fault_asks_for_and_every_victim_is_written_down() -> 
 def test_a_strike_that_was_asked_for_and_is_not_in_the_ledger_is_a_sentence(
     fault: Any, found: list[tuple[str, str, str]], sentence: str
 ) -> None:
-    (said,) = check_strikes([fault], [ProcessFaultRecord(*strike, "") for strike in found], NAMES)
+    (said,) = check_strikes([fault], [ProcessFaultRecord(*strike, "") for strike in found], NAMES, ())
     assert sentence in said
 
 
@@ -214,7 +220,7 @@ def test_every_strike_of_seconds_is_in_the_ledger_under_a_name_of_its_own() -> N
     struck = ProcessFaults([fault], 1, NAMES, ()).until(3e6)
     assert len({strike.occasion for strike in struck}) == 6
     found = [ProcessFaultRecord(strike.name, strike.occasion, "agent-1", "") for strike in struck]
-    assert check_strikes([fault], found, NAMES) == []
+    assert check_strikes([fault], found, NAMES, ()) == []
 
 
 def test_all_strikes_in_the_ledger_are_well() -> None:
@@ -222,7 +228,46 @@ def test_all_strikes_in_the_ledger_are_well() -> None:
     found = [
         ProcessFaultRecord(fault, "episode 4", f"agent-{number}", "") for number, fault in ((1, "crash"), (2, "one"))
     ]
-    assert check_strikes([crash(at_episodes=(4,)), picked], found, NAMES) == []
+    assert check_strikes([crash(at_episodes=(4,)), picked], found, NAMES, ()) == []
+
+
+def test_a_strike_that_could_do_nothing_is_none_and_the_sentence_says_why() -> None:
+    loss = CheckpointLossConfig(kind="checkpoint-loss", participants=("agent-1",), at_episodes=(0, 9))
+    found = [
+        ProcessFaultRecord("checkpoint-loss", "episode 0", "agent-1", NONE_TO_LOSE),
+        ProcessFaultRecord("checkpoint-loss", "episode 9", "agent-1", "lost its checkpoints of episodes 5"),
+    ]
+    assert check_strikes([loss], found, NAMES, ()) == [
+        "fault checkpoint-loss: struck 0 of 1 participant at episode 0: agent-1 had no checkpoint to lose"
+    ]
+    often = CheckpointLossConfig(kind="checkpoint-loss", participants=("agent-1",), every_s=1.0)
+    assert check_strikes([often], found[:1], NAMES, ()) == [
+        "fault checkpoint-loss: never struck; agent-1 had no checkpoint to lose"
+    ]
+
+
+def test_a_strike_on_who_was_gone_is_excused_only_where_that_was_a_death() -> None:
+    again = crash(at_episodes=(4,))
+    gone = ProcessFaultRecord("crash", "episode 4", "agent-1", GONE)
+    assert check_strikes([again], [gone], NAMES, ()) == [
+        "fault crash: struck 0 of 1 participant at episode 4: agent-1 was gone already"
+    ]
+    assert check_strikes([again], [gone], NAMES, {"agent-1": 3}) == []
+    first = ProcessFaultRecord("other", "episode 4", "agent-1", f"{CRASHED} (process 7)")
+    assert check_strikes([again], [first, gone], NAMES, ()) == []
+
+
+@pytest.mark.processes
+def test_a_loss_of_checkpoints_before_there_are_any_ends_the_run_with_4(tmp_path: Path) -> None:
+    loss = '{kind="checkpoint-loss",participants=["agent-0"],at_episodes=[0,2]}'
+    done = foretell(
+        *("simulate", "exchange-quick", "--episodes", "3", *TINY, "--out", str(tmp_path / "run")),
+        *("--set", f"faults=[{loss}]", "--set", "recovery.checkpoint_every=20"),
+    )
+    assert done.returncode == 4
+    for episode in (0, 2):
+        said = f"struck 0 of 1 participant at episode {episode}: agent-0 had no checkpoint to lose"
+        assert said in done.stderr
 
 
 def test_who_is_stopped_twice_at_once_goes_on_when_the_longer_stop_is_over() -> None:
