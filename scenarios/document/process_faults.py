@@ -93,6 +93,10 @@ def matching(fault: ProcessFaultConfig, names: Sequence[str]) -> tuple[str, ...]
     return tuple(name for name in names if any(fnmatchcase(name, pattern) for pattern in fault.participants))
 
 
+START = "start"
+"""What the ledger calls the moment at which a life begins."""
+
+
 def episode_occasion(episode: int) -> str:
     """What the ledger calls the moment before an episode."""
     return f"episode {episode}"

@@ -31,6 +31,7 @@ from broker.wire.messages import ENVIRONMENT, OBSERVER
 from broker.wire.records import EdgeRecord, FaultCount, ProcessFaultRecord
 from scenarios.document.plan import Plan, strikable
 from scenarios.document.process_faults import (
+    START,
     LateJoinConfig,
     ProcessFaultConfig,
     episode_occasion,
@@ -342,7 +343,7 @@ def check_strikes(
     for fault in faults:
         name, victims = name_of_fault(fault), set(matching(fault, names))
         if isinstance(fault, LateJoinConfig):
-            occasions, wanted = ["start"], len(victims)
+            occasions, wanted = [START], len(victims)
         else:
             occasions = [*map(episode_occasion, fault.at_episodes), *map(second_occasion, fault.at_s)]
             wanted = 1 if fault.pick == "one" else len(victims)

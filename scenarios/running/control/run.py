@@ -79,14 +79,14 @@ class _Run:
 
     def lead_lives(self) -> None:
         """Let one life follow another until the work is done."""
-        why, late = "", self._supervisor.late()
+        why = ""
         while True:
             config = self._supervisor.prepare(self._recovery.begin(why))
-            life = self._substrate.life(self._live.plan(), config, late)
+            life = self._substrate.life(self._live.plan(), config, self._supervisor.late())
             death = self._lead(life)
             if death is None:
                 return
-            why, late = self._recovery.bury(death, asked=life.control.crashed), {}
+            why = self._recovery.bury(death, asked=life.control.crashed)
             life.rest(self._interrupted)
 
     def keep_policy(self) -> None:
@@ -106,6 +106,7 @@ class _Run:
         death = None
         try:
             life.begin()
+            self._supervisor.note_late()
             while not self._interrupted() and not (moment := life.advance()).finished:
                 self._look_after(life, moment)
             life.settle()

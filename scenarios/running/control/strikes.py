@@ -15,6 +15,7 @@ from broker.faults.config import name_of_fault
 from broker.seeding import choice
 from broker.wire.records import ProcessFaultRecord
 from scenarios.document.process_faults import (
+    START,
     CheckpointLossConfig,
     CrashConfig,
     LateJoinConfig,
@@ -89,21 +90,25 @@ class ProcessFaults:
         return tuple(sorted({*left, *self._deaths.values()}))
 
     def late(self) -> dict[str, float]:
-        """By how many seconds each that is late shall start later than the others."""
+        """By how many seconds each that is late, and was not yet, shall start later than the others."""
         found: dict[str, float] = {}
-        for fault in self._late:
+        for fault in self._still_late():
             for name in matching(fault, self._names):
                 found[name] = max(found.get(name, 0.0), fault.by_s)
         return found
 
     def note_late(self) -> list[ProcessFaultRecord]:
-        """For the ledger: who started late, the first time that is asked."""
+        """For the ledger: who starts late, which is no more to come."""
+        late = self._still_late()
+        self._struck |= {(name_of_fault(fault), START) for fault in late}
         return [
-            ProcessFaultRecord(name_of_fault(fault), "start", name, f"started {fault.by_s:g} s later")
-            for fault in self._late
-            if (name_of_fault(fault), "start") not in self._struck
+            ProcessFaultRecord(name_of_fault(fault), START, name, f"started {fault.by_s:g} s later")
+            for fault in late
             for name in matching(fault, self._names)
         ]
+
+    def _still_late(self) -> list[LateJoinConfig]:
+        return [fault for fault in self._late if (name_of_fault(fault), START) not in self._struck]
 
     def before(self, episode: int) -> list[Strike]:
         """The strikes that are due before an episode, and have not been."""

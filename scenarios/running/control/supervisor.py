@@ -26,12 +26,14 @@ class Supervisor:
         self._began_at: float | None = None
 
     def late(self) -> dict[str, float]:
-        """By how many seconds each that is late starts later than the others in the first life."""
+        """By how many seconds each that is late starts later than the others, in each life until that is noted."""
+        return self._faults.late()
+
+    def note_late(self) -> None:
+        """Write down who is late in a life that has begun: whoever is killed before is late once more."""
         if noted := self._faults.note_late():
             self._observer.take([*noted])
             self._observer.flush()
-            return self._faults.late()
-        return {}
 
     def add(self, fault: StrikingConfig) -> None:
         """Let one more fault strike."""

@@ -30,6 +30,7 @@ from scenarios.running.control import live_faults
 from scenarios.running.control.run import run
 from scenarios.running.launched.launch import launched
 from scenarios.running.simulated.simulate import simulated
+from scenarios.running.simulated.simulated_life import SimulatedLife
 from scenarios.running.substrate import Way
 from scenarios.running.ways import WayName
 from scenarios.watching.page.scenes import SceneMaker
@@ -299,6 +300,35 @@ def killed_after(folder: RunFolder, episode: int) -> None:
     for path in folder.checkpoints.rglob("episode-*"):
         if int(path.name.removeprefix("episode-").partition(".")[0]) > episode:
             path.unlink()
+
+
+def test_who_was_to_start_late_when_the_run_was_killed_starts_late_when_it_is_resumed(
+    folders: Callable[[], RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        """At once."""
+
+    def dies(_: SimulatedLife) -> None:
+        raise Killed
+
+    folder, asked = folders(), list[dict[str, float]]()
+    made = SimulatedLife.__init__
+
+    def make(life: SimulatedLife, *arguments: Any, late: dict[str, float], **options: Any) -> None:
+        asked.append(dict(late))
+        made(life, *arguments, late=late, **options)
+
+    monkeypatch.setattr(SimulatedLife, "__init__", make)
+    scenario = scenario_of([{"kind": "late-join", "participants": ["agent-1"], "by_s": 0.5}])
+    with monkeypatch.context() as patch:
+        patch.setattr(SimulatedLife, "begin", dies)
+        with pytest.raises(Killed):
+            go("simulate", scenario, folder)
+    assert go("simulate", scenario, folder, until=4).complete is False
+    assert go("simulate", scenario, folder).complete
+    assert asked == [{"agent-1": 0.5}, {"agent-1": 0.5}, {}]
+    with read_store(folder.store) as store:
+        assert [(strike.participant, strike.what) for strike in store.strikes()] == [("agent-1", "started 0.5 s later")]
 
 
 @each_way

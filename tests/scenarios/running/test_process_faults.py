@@ -231,6 +231,15 @@ def test_all_strikes_in_the_ledger_are_well() -> None:
     assert check_strikes([crash(at_episodes=(4,)), picked], found, NAMES, ()) == []
 
 
+def test_who_starts_late_is_late_in_each_life_until_it_is_noted_and_in_none_after_it() -> None:
+    late = LateJoinConfig(kind="late-join", participants=("agent-1",), by_s=1.0)
+    faults = ProcessFaults([late], 1, NAMES, ())
+    assert faults.late() == faults.late() == {"agent-1": 1.0}
+    assert [record.participant for record in faults.note_late()] == ["agent-1"]
+    assert (faults.late(), faults.note_late()) == ({}, [])
+    assert ProcessFaults([late], 1, NAMES, {("late-join", "start")}).late() == {}
+
+
 def test_a_strike_that_could_do_nothing_is_none_and_the_sentence_says_why() -> None:
     loss = CheckpointLossConfig(kind="checkpoint-loss", participants=("agent-1",), at_episodes=(0, 9))
     found = [
