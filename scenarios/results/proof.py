@@ -157,8 +157,9 @@ def verify_ledger(scenario: Scenario, store: Path) -> list[str]:
         early = reader.early_deliveries(_EARLY_S)
         sentences = _more_ended_than_sent(edges, reader.fates()) if len(reader.lives()) < 2 else []
         dead = reader.deaths()
-    faults = scenario.message_faults
-    sentences = [*check(faults, counts), *_aimed_at_nothing(faults, _used(edges, dead)), *sentences]
+    faults, used = scenario.message_faults, _used(edges, dead)
+    aimed = [fault for fault in faults if not _touches_silenced(fault, used, counts)]
+    sentences = [*check(faults, counts), *_aimed_at_nothing(aimed, used), *sentences]
     if early:
         sentences.append(f"{early} delayed messages were handed over before their time")
     return sentences
@@ -266,7 +267,13 @@ def _unmet(scenario: Scenario, store: Path) -> list[_Unmet]:
     for position, fault in enumerate(with_live_faults(scenario, live).message_faults):
         name = name_of_fault(fault)
         of_fault = [count for count in counts if count.fault == name]
-        if any(count.chances for count in of_fault) or _aimed_at_nothing([fault], used):
+        if any(count.chances for count in of_fault):
+            continue
+        if aimed_at_nothing := _aimed_at_nothing([fault], used):
+            if _touches_silenced(fault, used, counts):
+                found.append(
+                    _Unmet(aimed_at_nothing[0], "who sends there heard nothing: others had lost or held it all")
+                )
             continue
         examined = sum(count.examined for count in of_fault)
         if examined:
@@ -310,6 +317,23 @@ def _aimed_at_nothing(faults: Sequence[FaultConfig], used: Sequence[tuple[str, s
                 f"fault {name}: none of the {counted(len(possible), 'edge')} that carried {kinds} is one it touches"
             )
     return sentences
+
+
+def _touches_silenced(fault: FaultConfig, used: Sequence[tuple[str, str]], counts: Sequence[FaultCount]) -> bool:
+    """Whether a fault touches an edge of somebody who had nothing to answer: faults took all that was sent there."""
+    taken = {(count.source, count.destination) for count in counts if count.chances and count.hits == count.chances}
+    incoming: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+    for edge in used:
+        if kind_on(*edge):
+            incoming[edge[1]].add(edge)
+    speakers = {source for source, _ in used}
+    silenced = [name for name, edges in incoming.items() if edges <= taken and name not in speakers]
+    return any(
+        kind in fault.messages and touches(fault, name, other, kind)
+        for name in silenced
+        for other in incoming
+        if other != name and (kind := kind_on(name, other))
+    )
 
 
 def check_strikes(

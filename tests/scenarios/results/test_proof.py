@@ -171,6 +171,10 @@ def test_a_fault_that_had_no_chance_in_the_whole_run_is_not_proven(tmp_path, fau
     assert caught.value.sentences == [said]
 
 
+SILENCED = '{kind="isolate",agents=["agent-0"],messages=["share","timestep","action"]}'
+SLOW = '{kind="slow-node",agents=["agent-0"],compute_s={distribution="constant",value_s=0.1}}'
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
@@ -184,6 +188,14 @@ def test_a_fault_that_had_no_chance_in_the_whole_run_is_not_proven(tmp_path, fau
         ),
         (
             [
+                "service.action_patience_s=0.5",
+                'service.missing_action="noop"',
+                f"faults=[{SILENCED},{SLOW}]",
+            ],
+            "is one it touches: who sends there heard nothing: others had lost or held it all",
+        ),
+        (
+            [
                 'recovery.on_crash="degrade"',
                 'service.missing_action="repeat"',
                 f"faults=[{DEATH},{{kind='drop',probability=1.0,source='agent-1',episodes=[1,2]}}]",
@@ -191,7 +203,7 @@ def test_a_fault_that_had_no_chance_in_the_whole_run_is_not_proven(tmp_path, fau
             "none came in its window of episodes [1, 2): agents died, and the others went on without them",
         ),
     ],
-    ids=["shares nothing", "lost before", "dead"],
+    ids=["shares nothing", "lost before", "silenced", "dead"],
 )
 def test_where_no_chance_has_a_good_reason_it_is_told_and_the_run_is_as_asked_for(tmp_path, capsys, settings, said):
     options = [word for setting in ("exchange.patience_s=0.5", *settings) for word in ("--set", setting)]
