@@ -21,6 +21,7 @@ from scenarios.document.text.toml_text import parse_toml
 LAUNCHER = "launcher"
 """The table that says where the launcher itself is dialled; it is no host."""
 
+_HOME = "~/"
 _MOST_BYTES = 1 << 20
 _TOLD = 8
 _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -58,7 +59,11 @@ class HostConfig(Place):
     memory_mb: int | None = Field(
         default=None, ge=1, description="MB that its participants may take, as `foretell doctor` sees it; unset: all."
     )
-    python: str = Field(default="python3", min_length=1, description="The Python there that has Foretell.")
+    python: str = Field(
+        default="python3",
+        min_length=1,
+        description="The Python there that has Foretell; a path: absolute, or in its home.",
+    )
     machine: Literal["", "aarch64", "x86_64"] = Field(
         default="", description="What computes there, for the wheels of its bundle; unset: as where that is made."
     )
@@ -96,6 +101,13 @@ class HostConfig(Place):
     @classmethod
     def _in_its_home(cls, folder: str) -> str:
         return (folder + "/").removeprefix("~/").rstrip("/") or ("/" if folder.startswith("/") else ".")
+
+    @field_validator("python")
+    @classmethod
+    def _command_or_path(cls, python: str) -> str:
+        """A relative path with its home folder: each that starts it would begin in another."""
+        is_command = "/" not in python
+        return python if is_command or python.startswith(("/", _HOME)) else f"{_HOME}{python.removeprefix('./')}"
 
     @field_validator("control")
     @classmethod

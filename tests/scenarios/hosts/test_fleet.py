@@ -10,7 +10,9 @@ import pytest
 
 from broker.errors import UserError
 from scenarios.running.bundles.containers import services
-from scenarios.running.fleet import parse_fleet
+from scenarios.running.bundles.readme import readme
+from scenarios.running.bundles.unit import unit
+from scenarios.running.fleet import HostConfig, parse_fleet
 from scenarios.running.hosts.ssh import explained, ssh_command
 
 EVERYBODY = ("environment", "agent-0", "agent-1", "agent-10")
@@ -72,6 +74,26 @@ def test_unknown_settings_of_a_host_are_refused_by_their_place():
         UserError, match=r"^pi1\.fodler: .* Did you mean pi1\.folder\? \(and 1 more: pi2\.participants\)$"
     ):
         parse_fleet('[pi1]\nparticipants = ["*"]\nfodler = "x"\n[pi2]\n')
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("python3.13", "python3.13"),
+        ("/opt/foretell/bin/python", "/opt/foretell/bin/python"),
+        ("~/foretell/bin/python", "~/foretell/bin/python"),
+        ("foretell/bin/python", "~/foretell/bin/python"),
+        ("./foretell/bin/python", "~/foretell/bin/python"),
+    ],
+)
+def test_a_relative_python_is_in_the_home_of_its_host_whoever_starts_it(said, meant):
+    host = HostConfig(participants=("*",), python=said)
+    assert host.python == meant
+    home = meant.removeprefix("~/")
+    assert ssh_command("pi1", host.python, "runs", "", "")[-1].split()[0] == meant
+    if meant.startswith("~/"):
+        assert f'ExecStart="%h/{home}" -P' in unit("box", host, "run")
+        assert f"~/{home} -P -m scenarios host ." in readme("box", host, "run", with_wheels=False)
 
 
 @pytest.mark.parametrize("python", ["/opt/foretell/bin/python", "~/my tools/python", "python3; rm -rf ."])
