@@ -29,6 +29,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,6 +47,8 @@ _LEFT_BY_A_BEGINNING = frozenset(
     )
 )
 """Beside the logs and the lock."""
+_LOOK_S, _LOOKS = 0.01, 20
+"""How long a look at a lock may last, and how many are outlasted."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,8 @@ class RunFolder:
 def locked(path: Path, otherwise: str) -> Iterator[None]:
     """Keep a file for this process alone; the system lets go when the process ends, however it ends.
 
+    Whoever only looks has it for a moment (`is_held`), so it is tried again for some tenths of a second.
+
     Raises:
         UserError: It cannot be made, or somebody else has it; the latter says `otherwise`.
     """
@@ -161,13 +166,24 @@ def locked(path: Path, otherwise: str) -> Iterator[None]:
         msg = f"cannot write {path}: {error.strerror}"
         raise UserError(msg) from None
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(otherwise) from None
+        if not _taken(lock):
+            raise UserError(otherwise)
         yield
     finally:
         os.close(lock)
+
+
+def _taken(lock: int) -> bool:
+    """Whether a file is this process's alone now."""
+    for again_in_s in (*(_LOOK_S,) * _LOOKS, None):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if again_in_s is not None:
+                time.sleep(again_in_s)
+        else:
+            return True
+    return False
 
 
 def open_run_folder(root: Path) -> RunFolder:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
 
 import pytest
 
 from broker.errors import UserError
 from scenarios.document.loading import load_scenario
-from scenarios.results.folder import RunFolder, held, make_run_folder
+from scenarios.results.folder import RunFolder, held, is_held, make_run_folder
 from scenarios.results.store import Store
 
 
@@ -66,6 +67,24 @@ def test_a_folder_that_is_empty_or_in_which_no_run_came_to_begin_is_taken():
     with held(folder):
         pass
     assert make_run_folder(Path("out"), "try", 1) == folder
+
+
+def test_whoever_looks_whether_a_run_is_worked_on_lets_it_go_on(monkeypatch):
+    """A look holds the lock for a moment, and may come just when it is taken."""
+    folder = make_run_folder(Path("out"), "try", 1)
+    folder.lock.touch()
+    looking, flock, tries = folder.lock.open(), fcntl.flock, []
+    flock(looking, fcntl.LOCK_SH)
+
+    def tried(lock, how):
+        tries.append(how)
+        if len(tries) == 3:
+            looking.close()
+        flock(lock, how)
+
+    monkeypatch.setattr(fcntl, "flock", tried)
+    with held(folder):
+        assert is_held(folder)
 
 
 def left_by_a_beginning(folder, files):
