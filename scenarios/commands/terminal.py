@@ -30,7 +30,7 @@ from scenarios.document.scenario import Scenario
 from scenarios.results import observer as observing
 from scenarios.results.answers import struck
 from scenarios.results.document import read_document
-from scenarios.results.evaluation import Evaluation, read_evaluations
+from scenarios.results.evaluation import Evaluation, forget_policies, read_evaluations
 from scenarios.results.folder import RunFolder, held, make_run_folder, open_run_folder, require_text
 from scenarios.results.going_on import begun_as, document_for, is_complete, nothing_left
 from scenarios.results.observer import Observer
@@ -167,7 +167,8 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder, housed: Housing | None
 def _end_again(way: WayName, folder: RunFolder) -> None:
     """End as a complete run did, which may have been killed when all was written but its picture, and nothing said.
 
-    The picture is always drawn: the one that is there may be of the time before the run went on to its end.
+    The picture is always drawn: the one that is there may be of the time before the run went on to its end. What is
+    left of policies on the way was being removed.
 
     Raises:
         UserError: It cannot be read, or somebody works on it.
@@ -176,6 +177,7 @@ def _end_again(way: WayName, folder: RunFolder) -> None:
     console = Screen(stderr=True)
     with held(folder):
         found = read_run(folder.root)
+        forget_policies(folder)
         _draw(way, folder, found.scenario, found.names, found.returns)
     for sentence in excused_kept(folder):
         console.print(sentence, style="dim", highlight=False)

@@ -13,7 +13,7 @@ from scenarios.document.plan import Plan
 from scenarios.document.planning import make_plan
 from scenarios.document.scenario import EvaluationConfig
 from scenarios.play.evaluate import EvaluationWish, evaluation_of, scenario_of
-from scenarios.results.evaluation import Evaluation, place_of_best, read_evaluations, waiting
+from scenarios.results.evaluation import Evaluation, forget_policies, place_of_best, read_evaluations, waiting
 from scenarios.results.folder import RunFolder, make_run_folder
 from scenarios.results.observer import Observer
 from scenarios.results.temporary import temporary_folder
@@ -72,8 +72,7 @@ def _choose(folder: RunFolder, config: EvaluationConfig, way: WayName, interrupt
         if judged is None:
             return
         judged.write(place_of_best(folder))
-    for place in waiting(folder):
-        shutil.rmtree(place, ignore_errors=True)
+    forget_policies(folder)
 
 
 def _put(policy: Path, best: Path) -> None:

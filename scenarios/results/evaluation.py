@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,6 +116,13 @@ def place_of_best(folder: RunFolder) -> Path:
 def waiting(folder: RunFolder) -> list[Path]:
     """Policies that are kept and not evaluated yet, or not compared."""
     return sorted(place for place in folder.evaluations.glob("after-*") if place.is_dir() and holds_policy(place))
+
+
+def forget_policies(folder: RunFolder) -> None:
+    """Remove the policies on the way, and what is left of one whose removal was cut."""
+    for place in folder.evaluations.glob("after-*"):
+        if place.is_dir():
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def read_evaluations(folder: RunFolder) -> TrainingEvaluations:

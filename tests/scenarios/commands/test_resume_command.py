@@ -16,6 +16,7 @@ from broker.arithmetic.version import ARITHMETIC
 from scenarios.commands.main import main
 from scenarios.document.loading import load_scenario, parse_scenario
 from scenarios.reports import learning_curve
+from scenarios.results.evaluation import place_of_evaluation
 from scenarios.results.folder import RunFolder, held
 from scenarios.results.store import Store
 from scenarios.trials.quiet_run import try_out
@@ -123,6 +124,16 @@ def test_a_run_that_was_killed_when_its_summary_was_written_gets_its_picture(
         line for line in answer.shown.replace(str(whole.root), str(killed.root)).splitlines() if "steps/s" not in line
     ]
     assert [line for line in ended.shown.splitlines() if "steps/s" not in line] == told
+
+
+def test_what_is_left_of_a_policy_on_the_way_that_was_being_removed_is_removed(
+    folder: RunFolder, foretell: Callable[..., Answer]
+) -> None:
+    left = place_of_evaluation(folder, 2).with_suffix("")
+    left.mkdir(parents=True)
+    (left / "weights-0.safetensors").touch()
+    assert foretell("resume", folder.root).code == 0
+    assert not left.exists()
 
 
 def test_a_run_whose_faults_do_not_fit_ends_with_4_again_when_it_is_resumed(
