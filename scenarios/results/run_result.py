@@ -27,7 +27,7 @@ _MOST_BYTES = 1 << 24
 
 
 class RunUnfinished(UserError):
-    """A run that has no figures of its end: it was interrupted, or goes on."""
+    """A run that has no summary of its end: it was interrupted, or goes on."""
 
 
 @dataclass(frozen=True)

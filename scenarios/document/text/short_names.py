@@ -15,6 +15,6 @@ def _shortest(path: str, others: Sequence[str]) -> str:
     parts = path.split(".")
     for count in range(1, len(parts)):
         end = ".".join(parts[-count:])
-        if sum(f".{other}".endswith(f".{end}") for other in others) == 1:
+        if len([other for other in others if f".{other}".endswith(f".{end}")]) == 1:
             return end
     return path

@@ -1156,7 +1156,7 @@ def told_by(algorithm: str, name: str, value: float, **exchange: float) -> tuple
             learners[A0].check(A1, said)
         except ProtocolViolation as violation:
             refused.append(str(violation))
-        learners[A0].close_round(opened[A0], {} if len(refused) > number else {A1: said})
+        learners[A0].close_round(opened[A0], {} if len(refused) > number else {A1: said}, {})
         learners[A1].close_round(opened[A1], {A0: opened[A0].outgoing[A1]}, {})
     return learners[A0], refused
 
@@ -1221,7 +1221,7 @@ def test_mixed_parameters_that_are_not_finite_are_laid_to_the_neighbor_with_the_
     with pytest.raises(
         UserCodeRefused, match=r"^agent-0: mix\(\) of .*: critic: expected finite .*, after critic with"
     ) as e:
-        learner.close_round(opened, said)
+        learner.close_round(opened, said, {})
     assert "see what is wrong with agent-1" in str(e.value)
 
 
