@@ -106,7 +106,8 @@ class Columns(Mapping[str, np.ndarray]):
         """The value that a column has where a user means this one."""
         if column not in _OF_PARTICIPANTS or not isinstance(value, str) or self._agents is None:
             return value
-        if value in (ENVIRONMENT, OBSERVER) or not self._agents.by_id:  # those of a run that has not begun are unknown
+        is_there = value in (ENVIRONMENT, OBSERVER) or value in self[column]
+        if is_there or not self._agents.by_id:  # those of a run that has not begun are unknown
             return value
         return only_agent(value, self._agents.by_id, self._agents)
 

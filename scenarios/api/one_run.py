@@ -14,6 +14,7 @@ from broker.errors import ForetellError, LedgerMismatch
 from scenarios.api.own_thread import without_loop
 from scenarios.document.plan import Plan
 from scenarios.play.along import evaluate_training
+from scenarios.results.document import read_document
 from scenarios.results.evaluation import waiting
 from scenarios.results.folder import RunFolder
 from scenarios.results.observer import Observer, ShowProgress
@@ -51,10 +52,12 @@ class RunEnd:
     Attributes:
         summary: What came of it.
         stopped: Whether somebody wanted the end before all was played and evaluated, so that it can be gone on with.
+        more_episodes: How many it was to have and does not know of yet, as nobody had joined when it ended; else None.
     """
 
     summary: Summary
     stopped: bool
+    more_episodes: int | None
 
 
 def play_to_the_end(
@@ -90,7 +93,9 @@ def play_to_the_end(
                     onlooker.tell(plan.names.tell(sentence))
         finally:
             onlooker.left(observer.returns)
-        return RunEnd(summary, interrupted() and (not summary.complete or bool(waiting(folder))))
+        wanted = plan.scenario.episodes
+        more = wanted if read_document(folder).episodes < wanted else None
+        return RunEnd(summary, interrupted() and (not summary.complete or bool(waiting(folder))), more)
 
     if name == "simulate":  # needs no event loop: what is the user's stays in the user's thread
         return play(onlooker.interrupted)

@@ -231,5 +231,6 @@ def _remedy(ended: RunEnd, folder: RunFolder, *, kept: bool) -> str:
     if not kept:
         return "nothing of it is kept"
     if ended.stopped:
-        return f"go on with scenarios.api.resume({str(folder.root)!r})"
+        more = "" if ended.more_episodes is None else f", episodes={ended.more_episodes}"
+        return f"go on with scenarios.api.resume({str(folder.root)!r}{more})"
     return f"nothing is left to play: scenarios.api.load({str(folder.root)!r})"

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from broker.errors import UserError
-from scenarios.results.folder import RunFolder, open_run_folder
+from scenarios.results.folder import RunFolder, has_begun, open_run_folder
 from scenarios.results.reader import read_store
 from scenarios.results.temporary import temporary_folder
 from scenarios.running.procfs import is_alive, writers_of
@@ -192,7 +192,7 @@ class _Run:
             kill = Kill(victim, _phase(folder, name if victim in (AGENT, ENVIRONMENT) else ENVIRONMENT))
             episodes = _recorded(folder)
             if victim == LAUNCHER:
-                if not _has_begun(folder):  # nothing is there to be resumed yet
+                if not has_begun(folder):  # nothing is there to be resumed yet
                     return None
                 self._kill_launcher(folder)
             else:
@@ -241,11 +241,6 @@ class _Run:
 def _read_figures(out: Path) -> Figures:
     found = json.loads(RunFolder(out).summary.read_text(encoding="utf-8"))
     return {name: found[name] for name in _FIGURES}
-
-
-def _has_begun(folder: RunFolder) -> bool:
-    with read_store(folder.store) as store:
-        return store.begun() is not None
 
 
 def _recorded(folder: RunFolder) -> int:

@@ -19,7 +19,7 @@ from statistics import median
 from broker.counting import counted
 from broker.wire.messages import ENVIRONMENT
 from scenarios.document.loading import load_scenario
-from scenarios.results.answers import EpisodeRow, FaultRow, RoundRow
+from scenarios.results.answers import CRASHED, EpisodeRow, FaultRow, RoundRow
 from scenarios.results.folder import RunFolder
 from scenarios.results.proof import verify_ledger
 from scenarios.results.reader import RunReader, read_store
@@ -90,7 +90,7 @@ def measure_soak(foretell: Sequence[str], minutes: float, kill_every_s: float, s
         _run_for(60 * minutes, [*foretell, "run"], run, faults=losses, soak=soak, show=show)
         with read_store(run.store) as store:
             soak.episodes = _whole_episodes(store)
-            soak.kills = sum(strike.what.startswith("killed with -9") for strike in store.strikes())
+            soak.kills = sum(strike.what.startswith(CRASHED) for strike in store.strikes())
             soak.lives = len(store.lives())
         soak.wrong += verify_ledger(load_scenario(str(run.scenario)), run.store)
         _start([*foretell, "simulate"], undisturbed, soak.episodes, f"faults=[{_LOSSES}]").wait()

@@ -29,7 +29,6 @@ from scenarios.document.plan import Plan
 from scenarios.document.scenario import Scenario
 from scenarios.results import observer as observing
 from scenarios.results.answers import struck
-from scenarios.results.document import read_document
 from scenarios.results.evaluation import Evaluation, forget_policies, read_evaluations
 from scenarios.results.folder import RunFolder, held, make_run_folder, open_run_folder, require_text
 from scenarios.results.going_on import begun_as, document_for, is_complete, nothing_left
@@ -158,7 +157,7 @@ def _execute(way: WayName, plan: Plan, folder: RunFolder, housed: Housing | None
     if ended.stopped:
         played = f"{summary.episodes} of {counted(scenario.episodes, 'episode')}"
         console.print(f"foretell: interrupted after {played}", style="yellow")
-        more = f" --episodes {scenario.episodes}" if read_document(folder).episodes < scenario.episodes else ""
+        more = "" if ended.more_episodes is None else f" --episodes {ended.more_episodes}"
         console.print(f"go on with: foretell resume {folder.root}{more}", style="yellow", soft_wrap=True)
         sys.exit(ExitCode.INTERRUPTED)
     require_whole(plan, folder, summary)

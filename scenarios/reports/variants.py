@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
 
 from pydantic import JsonValue
 
@@ -13,6 +14,9 @@ from scenarios.document.text.short_names import short_names
 _OTHERWISE_TOLD = frozenset(("name", "seed", "algorithm.name"))
 _PLACES = frozenset(("environment.file", "initial_policy.path"))
 """Where files lie: no part of what a run is."""
+_LONGEST = 60
+"""Characters of a value that is told whole; a trace of delays may have a million numbers."""
+_DIGITS = 8
 
 
 def variants(scenarios: Sequence[Scenario]) -> list[tuple[str, ...]]:
@@ -43,7 +47,14 @@ def _settings(scenario: Scenario) -> Iterator[tuple[str, str]]:
     document["faults"] = [fault.model_dump(mode="json", exclude_defaults=True) for fault in scenario.faults]
     for path, value in _flat(document, ""):
         if path not in _OTHERWISE_TOLD | _PLACES:
-            yield path, shown(value)
+            yield path, _told(shown(value))
+
+
+def _told(text: str) -> str:
+    """A value as a label can hold it: a long one by its beginning and a part of its SHA-256."""
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[:_LONGEST]}... ({sha256(text.encode()).hexdigest()[:_DIGITS]})"
 
 
 def _flat(table: Mapping[str, JsonValue], above: str) -> Iterator[tuple[str, JsonValue]]:

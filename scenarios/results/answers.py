@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from broker.wire.records import ProcessFaultRecord
 
@@ -299,6 +299,9 @@ class StatusRow(NamedTuple):
     seen: float
 
 
-def struck(strikes: Iterable[ProcessFaultRecord]) -> list[ProcessFaultRecord]:
+StrikeT = TypeVar("StrikeT", "ProcessFaultRecord", "StrikeRow")
+
+
+def struck(strikes: Iterable[StrikeT]) -> list[StrikeT]:
     """The faults of processes that did anything."""
     return [strike for strike in strikes if strike.what not in NOTHING_DONE]

@@ -67,7 +67,7 @@ def document_for(folder: RunFolder, episodes: int | None) -> Scenario:
         episodes: How many there are to be, or None for as many as before.
 
     Raises:
-        UserError: It is to become shorter, or was computed with another arithmetic.
+        UserError: It is an evaluation, is to become shorter, or was computed with another arithmetic.
     """
     scenario = read_document(folder)
     if scenario.acts_only is not None:

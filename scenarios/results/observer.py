@@ -110,6 +110,7 @@ class Observer:
         self._clock = clock
         self._store, self._goes_on = _opened(plan, folder, substrate)
         self._joining: _Joining | None = None
+        self._held: list[Record] = []
         try:
             self.run_name = self._named()
             self._store.introduce(plan.names)
@@ -124,11 +125,12 @@ class Observer:
         self._began_at: float | None = None
 
     def take(self, records: list[Record]) -> None:
-        """Take records in; nothing is counted of a life that nobody has joined yet."""
+        """Take records in; those of a life that nobody has joined yet are held until somebody has."""
         if self._joining is not None:
             if any(isinstance(record, _OF_WHO_HAS_JOINED) for record in records):
                 self._go_on()
             else:
+                self._held += [record for record in records if not isinstance(record, _OF_WHO_JOINS)]
                 records = [record for record in records if isinstance(record, _OF_WHO_JOINS)]
         self._store.write(records)
         self._totals.add(records)
@@ -211,7 +213,7 @@ class Observer:
     def begin_life(self, after_episode: int, why: str) -> int:
         """Let a life begin, which forgets what came after an episode; returns which it is."""
         incarnation = self._store.begin_life(after_episode, why)
-        self._joining = _Joining(incarnation, after_episode, why)
+        self._joining, self._held = _Joining(incarnation, after_episode, why), []
         if self._goes_on:
             self._totals = self._recalled(after_episode)
         else:
@@ -234,6 +236,9 @@ class Observer:
             self.sinks.begin_life(after_episode)
             where = f"episode {after_episode + 1}" if after_episode >= 0 else "the beginning"
             self.tell(f"{why or 'the run is resumed'}; all go on from {where} (life {incarnation})")
+        if self._held:
+            held, self._held = self._held, []
+            self.take(held)
 
     def tell(self, sentence: str) -> None:
         """Keep what the launcher has to say of a run, and show it."""

@@ -19,7 +19,7 @@ from scenarios.document.scenario import Scenario
 from scenarios.results.answers import struck
 from scenarios.results.document import read_document
 from scenarios.results.evaluation import NOT_EVALUATED, TrainingEvaluations, read_evaluations
-from scenarios.results.folder import RunFolder, is_held
+from scenarios.results.folder import RunFolder, has_begun, is_held
 from scenarios.results.reader import read_store, require_version
 from scenarios.results.summary import Summary
 
@@ -127,6 +127,8 @@ def read_run(folder: Path) -> RunResult:
 def _way_to_its_end(run: RunFolder) -> str:
     if is_held(run):
         return "it goes on; wait for its end, or leave it out"
+    if not has_begun(run):
+        return f"it was interrupted before it had begun; begin it anew, with --out {run.root}, or leave it out"
     if read_document(run).acts_only is not None:
         return "it is an evaluation that was interrupted; `foretell evaluate` again, or leave it out"
     return f"finish it with `foretell resume {run.root}`, or leave it out"

@@ -21,6 +21,7 @@ from broker.wire.records import (
     StatusRecord,
     TrafficRecord,
 )
+from scenarios.results.answers import struck
 from scenarios.telemetry import metrics
 from scenarios.telemetry.edge_metrics import take_edge
 from scenarios.telemetry.samples import Samples
@@ -90,7 +91,7 @@ class RunMetrics:
             case EndingRecord():
                 edge = (*run, record.source, record.destination)
                 samples.add(metrics.ENDED, (*edge, record.kind, record.fate.value))
-            case ProcessFaultRecord():
+            case ProcessFaultRecord() if struck([record]):
                 samples.add(metrics.STRIKES, (*run, record.fault, record.participant))
             case EventRecord():
                 samples.add(metrics.EVENTS, (*run, record.participant, record.kind.value))

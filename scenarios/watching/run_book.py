@@ -14,7 +14,7 @@ from scenarios.document.addressing import with_ids
 from scenarios.document.agent_names import AgentNames
 from scenarios.document.graph import Graph, graph_of
 from scenarios.document.scenario import Scenario
-from scenarios.results.answers import EpisodeRow, EventRow, LifeRow, LiveFault, RoundRow, StatusRow, StrikeRow
+from scenarios.results.answers import EpisodeRow, EventRow, LifeRow, LiveFault, RoundRow, StatusRow, StrikeRow, struck
 from scenarios.results.reader import RunReader
 from scenarios.watching.agents_seen import EPISODES_OF_MEAN, agents_seen, deaths_by_participant, participant_seen
 from scenarios.watching.edge_book import EdgeBook
@@ -127,7 +127,7 @@ class RunBook:
         """Every fault as it is now; none is in force where the run does not go on."""
         if self._read is None:
             return ()
-        strikes = Counter(row.fault for row in self._read.strikes)
+        strikes = Counter(row.fault for row in struck(self._read.strikes))
         return self._faults.seen(self._read.live, strikes, len(self.team) if goes_on else None)
 
     def happenings(self) -> tuple[Happening, ...]:

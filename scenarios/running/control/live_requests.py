@@ -19,7 +19,7 @@ from scenarios.document.planning import make_plan
 from scenarios.document.process_faults import PROCESS_FAULTS
 from scenarios.document.scenario import ANY_FAULT, AnyFaultConfig, Scenario
 from scenarios.document.text.explained import explained
-from scenarios.results.answers import LiveFault
+from scenarios.results.answers import LiveFault, struck
 from scenarios.results.document import read_document
 from scenarios.results.folder import RunFolder, is_held, open_run_folder
 from scenarios.results.played import as_played, with_live_faults
@@ -96,14 +96,14 @@ def describe_faults(root: Path) -> Iterator[str]:
     scenario, live = read_document(folder), _live(folder)
     with read_store(folder.store) as store:
         changed = store.changes_by_fault()
-        struck = Counter(strike.fault for strike in store.strikes())
+        strikes = Counter(strike.fault for strike in struck(store.strikes()))
     begun = dict.fromkeys((name_of_fault(fault) for fault in scenario.faults), "of the scenario")
     ends = {change.name: change.healed_after for change in live if change.healed_after is not None}
     for fault in with_live_faults(scenario, live).faults:
         name = name_of_fault(fault)
         state = f"healed after episode {ends[name]}" if name in ends else "in force"
         settings = fault.model_dump(mode="json", exclude_defaults=True, exclude={"name", "kind"})
-        count = struck[name] or changed.get(name)
+        count = strikes[name] or changed.get(name)
         seen = f", struck {count}" if count else ""
         yield f"{name}: {fault.kind} {json.dumps(settings)}, {begun.get(name, 'added')}, {state}{seen}"
 

@@ -27,6 +27,7 @@ import scenarios.api as door
 from scenarios.api import OpenedRun, UserError, evaluate, load, one_run, playing, resume, run, simulate
 from scenarios.api.columns import Columns
 from scenarios.api.own_thread import without_loop
+from scenarios.document.agent_names import AgentNames
 from scenarios.document.loading import load_scenario
 from scenarios.results.folder import RunFolder
 from scenarios.running.control.interrupting import interruptible
@@ -123,6 +124,12 @@ def test_rows_are_found_by_what_the_environment_calls_an_agent_as_by_its_id(side
         for column in ("source", "destination"):
             assert table.where(**{column: "left"}).rows == table.where(**{column: "agent-0"}).rows > 0
             assert table.where(**{column: "environment"}).rows > 0
+
+
+def test_a_value_that_stands_in_a_column_is_found_whoever_it_is() -> None:
+    names = AgentNames({"agent-0": "left"})
+    table = Columns({"source": np.array(["agent-0", "unknown"])}, names)
+    assert table.where(source="unknown").rows == 1
 
 
 def test_who_is_nobody_of_the_run_is_refused_where_rows_are_looked_for(sided: OpenedRun) -> None:

@@ -291,6 +291,11 @@ def test_a_run_that_was_interrupted_is_named_and_the_others_are_shown(folders, a
         f"foretell: left out: {training} {head}: finish it with `foretell resume {training}`, or leave it out",
         f"foretell: left out: {evaluation} {head}: {evaluated}",
     ]
+    with sqlite3.connect(RunFolder(training).store) as store:
+        store.execute("DELETE FROM document")
+    begun = f"it was interrupted before it had begun; begin it anew, with --out {training}, or leave it out"
+    with pytest.raises(UserError, match=f"{begun}$"):
+        foretell([*words, str(training)], standalone_mode=False)
     with held(RunFolder(training)), pytest.raises(UserError, match="it goes on; wait for its end, or leave it out"):
         foretell([*words, str(training)], standalone_mode=False)
     with pytest.raises(UserError, match="expected a folder that"):

@@ -28,6 +28,15 @@ def test_settings_are_called_by_as_few_parts_as_tell_them_apart_and_faults_by_wh
     ]
 
 
+def test_a_long_value_is_told_by_its_beginning_and_a_digest() -> None:
+    traces = [[0.001 * (number + first) for number in range(900)] for first in range(2)]
+    waits = [{"kind": "delay", "delay_s": {"distribution": "trace", "values_s": trace}} for trace in traces]
+    one, other = of(*({"faults": [each]} for each in waits))
+    assert one != other
+    assert max(len(one), len(other)) < 100
+    assert one.startswith("faults = [{kind = delay, ")
+
+
 def test_only_runs_of_one_scenario_and_algorithm_are_compared_and_what_is_missing_is_not_named() -> None:
     found = of({}, {"evaluation.every": 7}, {"algorithm.name": "independent", "learning.rounds": 1}, {"name": "other"})
     assert found == ["", "every = 7, episodes = 20, greedy = false", "", ""]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from runs import TINY, foretell_afresh, run_name, simulate_here, summary
 
 from broker.errors import UserError
-from broker.wire.records import EdgeRecord, JoinedRecord, StatusRecord
+from broker.wire.records import EdgeRecord, Fate, FaultRecord, JoinedRecord, StatusRecord
 from scenarios.commands.main import main
 from scenarios.document.loading import catalogue_names, load_scenario, parse_scenario
 from scenarios.document.planning import make_plan
@@ -72,6 +72,21 @@ def test_every_setting_but_the_number_of_episodes_makes_another_digest():
     others.append(document.model_copy(update={"description": "another"}))
     assert len({each.digest for each in (document, *others)}) == 1 + len(others)
     assert scenario(episodes=9).digest == document.digest
+
+
+def test_a_run_that_was_begun_by_an_earlier_version_has_the_digest_that_it_had():
+    """Where this fails, every run begun before is refused: name what is new in `_CAME_LATER`."""
+    pinned = """
+name = "pinned"
+seed = 3
+episodes = 20
+environment = { kind = "exchange", agents = 4 }
+topology.kind = "ring"
+faults = [{ kind = "drop", probability = 0.3 }]
+"""
+    digest = "17cd80b78eeec6dbce4211937fcbdd80acdf34e4d16315c574454a5523bdf829"
+    assert parse_scenario(pinned, {}).digest == digest
+    assert parse_scenario(pinned, {"exchange.largest_number": 1e8}).digest != digest
 
 
 def test_where_an_environment_lies_makes_no_other_digest():
@@ -152,6 +167,21 @@ def test_the_figures_of_a_run_are_no_figures_of_it_as_soon_as_it_goes_on_and_no_
     assert not folder.summary.exists(), "it may be killed before it has played anything"
     assert read_document(folder).episodes == 7
     observer.finish()
+
+
+def test_what_comes_of_a_life_before_anybody_has_joined_it_is_kept_once_somebody_has(folder):
+    begin(folder, scenario(episodes=4))
+    observer = Observer(make_plan(scenario(episodes=7)), folder, "simulate", lambda _: None)
+    fault = FaultRecord("drop", "agent-0", "agent-1", "share", 0, 0, 0, (), Fate.DROPPED)
+    for _ in range(2):
+        observer.begin_life(-1, "")
+        observer.take([fault])
+        with read_store(folder.store) as store:
+            assert store.changes_by_fault() == {}
+    observer.take([JoinedRecord("agent-1")])
+    observer.finish()
+    with read_store(folder.store) as store:
+        assert store.changes_by_fault() == {"drop": 1}
 
 
 class Killed(BaseException):

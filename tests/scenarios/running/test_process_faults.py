@@ -24,10 +24,16 @@ from scenarios.document.process_faults import (
 )
 from scenarios.document.wiring import Wiring
 from scenarios.results.answers import CRASHED, GONE, NONE_TO_LOSE
+from scenarios.results.folder import RunFolder
 from scenarios.results.proof import check_strikes
+from scenarios.running.control.live_requests import describe_faults
 from scenarios.running.control.strikes import ProcessFaults, Strike, carry_out
 from scenarios.running.launched.node_control import NodeControl
 from scenarios.running.meeting.meeting import Meeting
+from scenarios.telemetry.metrics import STRIKES
+from scenarios.telemetry.run_metrics import RunMetrics
+from scenarios.telemetry.samples import Samples
+from scenarios.watching.watched_run import WatchedRun
 
 NAMES = ("environment", "agent-0", "agent-1", "agent-2", "broker")
 SCENARIO = (
@@ -67,6 +73,22 @@ def figures(out: Path) -> dict[str, Any]:
 
 
 # When they strike
+
+
+def test_a_strike_that_could_do_nothing_is_counted_by_nobody(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    crash = 'faults=[{kind="crash", participants=["agent-1"], at_episodes=[1]}]'
+    simulate_here(folder.root, "exchange-quick", "--episodes", "2", *TINY, "--set", crash)
+    assert [line.endswith(", struck 1") for line in describe_faults(folder.root)] == [True]
+    with contextlib.closing(sqlite3.connect(folder.store)) as store, store:
+        store.execute("UPDATE process_faults SET what = ?", (GONE,))
+    assert ["struck" in line for line in describe_faults(folder.root)] == [False]
+    (seen,) = WatchedRun(folder.root).look().faults
+    assert seen.struck == 0
+    samples = Samples()
+    for what in (GONE, CRASHED):
+        RunMetrics(samples, "run", ("agent-1",)).take([ProcessFaultRecord("crash", "episode 1", "agent-1", what)])
+    assert samples.read()[0][STRIKES] == {("run", "crash", "agent-1"): 1.0}
 
 
 def test_a_fault_of_episodes_strikes_before_each_of_them_and_once() -> None:
