@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 
-from pydantic import JsonValue
-
 from scenarios.document.scenario import Scenario
 from scenarios.document.text.inline_toml import shown
-from scenarios.document.text.short_names import short_names
+from scenarios.document.text.short_names import by_path, short_names
 
 _OTHERWISE_TOLD = frozenset(("name", "seed", "algorithm.name"))
 _PLACES = frozenset(("environment.file", "initial_policy.path"))
@@ -45,8 +43,8 @@ def _settings(scenario: Scenario) -> Iterator[tuple[str, str]]:
     """Every setting by its dotted path; of faults what was set, for they are compared as a whole."""
     document = scenario.model_dump(mode="json")
     document["faults"] = [fault.model_dump(mode="json", exclude_defaults=True) for fault in scenario.faults]
-    for path, value in _flat(document, ""):
-        if path not in _OTHERWISE_TOLD | _PLACES:
+    for path, value in by_path(document).items():
+        if value is not None and path not in _OTHERWISE_TOLD | _PLACES:
             yield path, _told(shown(value))
 
 
@@ -55,12 +53,3 @@ def _told(text: str) -> str:
     if len(text) <= _LONGEST:
         return text
     return f"{text[:_LONGEST]}... ({sha256(text.encode()).hexdigest()[:_DIGITS]})"
-
-
-def _flat(table: Mapping[str, JsonValue], above: str) -> Iterator[tuple[str, JsonValue]]:
-    for name, value in table.items():
-        path = f"{above}.{name}" if above else name
-        if isinstance(value, dict):
-            yield from _flat(value, path)
-        elif value is not None:
-            yield path, value

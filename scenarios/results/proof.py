@@ -29,6 +29,7 @@ from broker.faults.delays import DelayDistribution as Delays
 from broker.faults.selector import touches
 from broker.wire.messages import ENVIRONMENT, OBSERVER
 from broker.wire.records import EdgeRecord, FaultCount, ProcessFaultRecord
+from scenarios.document.agent_names import AgentNames
 from scenarios.document.plan import Plan, strikable
 from scenarios.document.process_faults import (
     START,
@@ -103,9 +104,7 @@ def mismatches_kept(folder: RunFolder) -> list[str]:
     Raises:
         UserError: It cannot be read.
     """
-    scenario = read_document(folder)
-    with read_store(folder.store) as reader:
-        names = reader.agent_names()
+    scenario, names = _begun_with(folder)
     return [*map(names.tell, _mismatches(scenario, strikable(scenario, names.by_id), folder.store))]
 
 
@@ -118,10 +117,13 @@ def excused_kept(folder: RunFolder) -> list[str]:
     Raises:
         UserError: It cannot be read.
     """
-    scenario = read_document(folder)
-    with read_store(folder.store) as reader:
-        names = reader.agent_names()
+    scenario, names = _begun_with(folder)
     return [*map(names.tell, _excused(scenario, folder.store))]
+
+
+def _begun_with(folder: RunFolder) -> tuple[Scenario, AgentNames]:
+    with read_store(folder.store) as reader:
+        return read_document(folder), reader.agent_names()
 
 
 def _mismatches(scenario: Scenario, names: tuple[str, ...], store: Path) -> list[str]:

@@ -12,6 +12,7 @@ from mlflow.entities import Metric, Param
 from mlflow.tracking import MlflowClient
 
 from broker.errors import UserError
+from scenarios.document.text.short_names import by_path
 
 if TYPE_CHECKING:
     from scenarios.telemetry.writer import About
@@ -51,7 +52,7 @@ class MlflowCurves:
         else:
             tags = {_TAG: about.run, "foretell.scenario": about.scenario}
             self._id = self._client.create_run(experiment, run_name=about.run, tags=tags).info.run_id
-            params = [Param(key, str(value)[:_LONGEST]) for key, value in _flat(about.settings).items()]
+            params = [Param(key, str(value)[:_LONGEST]) for key, value in by_path(about.settings).items()]
             for begin in range(0, len(params), 100):
                 self._client.log_batch(self._id, params=params[begin : begin + 100])
 
@@ -65,14 +66,3 @@ class MlflowCurves:
     def close(self) -> None:
         """Say that it has ended."""
         self._client.set_terminated(self._id)
-
-
-def _flat(settings: Mapping[str, object], before: str = "") -> dict[str, object]:
-    """Settings by dotted path."""
-    found: dict[str, object] = {}
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            found |= _flat(value, f"{before}{name}.")
-        else:
-            found[f"{before}{name}"] = value
-    return found

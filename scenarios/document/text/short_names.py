@@ -3,6 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+
+def by_path(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a document, those in tables by their dotted path; lists are one value."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            found |= {f"{name}.{path}": each for path, each in by_path(value).items()}
+        else:
+            found[name] = value
+    return found
 
 
 def short_names(paths: Iterable[str]) -> Mapping[str, str]:

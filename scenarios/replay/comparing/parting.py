@@ -12,6 +12,7 @@ from typing import Any
 from agent_node.policy_folder import read_document
 from broker.counting import counted, listed
 from broker.errors import UserError
+from scenarios.document.text.short_names import by_path
 from scenarios.replay.comparing.facts import Fact, FactPlace
 from scenarios.replay.comparing.run_facts import RunFacts, has_journals
 from scenarios.results.answers import DocumentRow
@@ -149,14 +150,6 @@ def _begun_apart(begun: list[DocumentRow | None]) -> dict[str, tuple[str, ...]]:
 
 
 def _settings_apart(one: dict[str, Any], other: dict[str, Any]) -> str:
-    flat = _flat(one), _flat(other)
-    apart = [path for path in {**flat[0], **flat[1]} if flat[0].get(path) != flat[1].get(path)]
+    settings, others = by_path(one), by_path(other)
+    apart = [path for path in settings | others if settings.get(path) != others.get(path)]
     return listed(apart, _MOST_SETTINGS)
-
-
-def _flat(document: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in document.items():
-        path = f"{prefix}{name}"
-        flat |= _flat(value, f"{path}.") if isinstance(value, dict) else {path: value}
-    return flat

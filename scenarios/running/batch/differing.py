@@ -9,6 +9,7 @@ from pathlib import Path
 from broker.arithmetic.version import ARITHMETIC
 from broker.errors import UserError
 from scenarios.document.scenario import Scenario
+from scenarios.document.text.short_names import by_path
 from scenarios.running.batch.cell import Cell
 from scenarios.running.batch.folder import Folder
 
@@ -110,14 +111,6 @@ def _emptied(gone: Sequence[Path]) -> list[Path]:
 
 def _first_difference(found: Scenario, wanted: Scenario) -> str:
     """The first setting in which two documents differ, as `path: found, now wanted`."""
-    one, two = _flat(found.model_dump(mode="json")), _flat(wanted.model_dump(mode="json"))
+    one, two = by_path(found.model_dump(mode="json")), by_path(wanted.model_dump(mode="json"))
     path = next(path for path in [*two, *one] if one.get(path) != two.get(path))
     return f"{path}: {one.get(path)!r} then, {two.get(path)!r} now"
-
-
-def _flat(value: object, path: str = "") -> dict[str, object]:
-    if not isinstance(value, dict):
-        return {path: value}
-    return {
-        key: leaf for name, inner in value.items() for key, leaf in _flat(inner, f"{path}.{name}".strip(".")).items()
-    }
