@@ -98,7 +98,11 @@ class Gate:
         return done.stdout + done.stderr
 
     def end(self, ending: signal.Signals, after: int, *words: str) -> str:
-        """Start a command, and end it so when its environment is about to play one more than `after` episodes."""
+        """Start a command, and end it so when its environment is about to play one more than `after` episodes.
+
+        A launcher that is asked to end has heard it when the first of its processes has ended. The gate is opened no
+        sooner, or the environment would play on until then.
+        """
         (self.root / "closed").write_text(str(after))
         with start(*words, **self.environment) as process:
             until((self.root / "waits").exists, f"episode {after}")
@@ -106,6 +110,8 @@ class Gate:
             process.send_signal(ending)
             if ending == signal.SIGKILL:
                 process.wait()
+            elif children:
+                until(lambda: not all(map(is_alive, children)), "the end of a process that was asked to end")
             (self.root / "closed").unlink()
             said = "".join(process.communicate())
         until(lambda: not any(map(is_alive, children)), "the end of all processes")
