@@ -209,6 +209,7 @@ def test_idle_connections_fill_no_endpoint(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(bounded_server, "LONGEST_S", 0.0)
         assert {is_closed(each) for each in first} == {True}
         monkeypatch.setattr(bounded_server, "LONGEST_S", LIMIT_S)
+    until(lambda: threading.active_count() == before + 1, "their threads have made room")
     assert urllib.request.urlopen(f"{endpoint.address}/metrics").status == HTTPStatus.OK
     with socket.create_connection(place) as last:
         until(lambda: threading.active_count() > before + 1, "it is accepted")
