@@ -24,9 +24,9 @@ from broker.config import TransportConfig
 from broker.errors import UserError
 from broker.own_clock import OwnClock
 from broker.security.curve import CurveKeys, key_of
-from broker.transports.zeromq.doorkeeper import Doorkeeper, serve_with
+from broker.transports.zeromq.doorkeeper import Doorkeeper, Socket, serve_with
 from broker.transports.zeromq.forwarded import SUBSCRIBED, UNSUBSCRIBED, subscribe_address
-from broker.transports.zeromq.sockets import NOBLOCK, Socket, bind, is_readable, plain_send, set_limits
+from broker.transports.zeromq.sockets import NOBLOCK, bind, is_readable, plain_send, set_limits
 from broker.wire.known_edges import KnownEdge, KnownEdges
 from broker.wire.messages import FORWARDER, OBSERVER
 

@@ -12,9 +12,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from broker.faults.config import Patterns
 from broker.model import LONGEST_S, Model
-
-Patterns = tuple[str, ...]
 
 
 class _ProcessFault(Model):

@@ -20,8 +20,8 @@ from broker.errors import UserError
 from broker.security.curve import CurveKeys, key_of
 from broker.transports.queueing import limit_of
 from broker.transports.transport import UNKNOWN
-from broker.transports.zeromq.doorkeeper import Caller, Doorkeeper, serve_with
-from broker.transports.zeromq.sockets import Socket, SocketEdge, SocketTransport, bind
+from broker.transports.zeromq.doorkeeper import Caller, Doorkeeper, Socket, serve_with
+from broker.transports.zeromq.sockets import SocketEdge, SocketTransport, bind
 from broker.wire.codec import Codec
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from broker.addresses import IPC, parse_address
 from broker.errors import UserError
 from broker.security.curve import CurveKeys
 from broker.transports.queueing import limit_of
-from broker.transports.zeromq.sockets import NOBLOCK, Socket, SocketEdge, SocketTransport, is_readable
+from broker.transports.zeromq.doorkeeper import Socket
+from broker.transports.zeromq.sockets import NOBLOCK, SocketEdge, SocketTransport, is_readable
 from broker.wire.codec import Codec
 from broker.wire.messages import FORWARDER, OBSERVER, Envelope, Message
 

@@ -22,7 +22,7 @@ from broker.own_clock import OwnClock
 from broker.security.curve import CurveKeys
 from broker.transports.queueing import OutEdge, QueueingTransport
 from broker.transports.transport import Traffic
-from broker.transports.zeromq.doorkeeper import Caller, call_with
+from broker.transports.zeromq.doorkeeper import Caller, Socket, call_with
 from broker.wire.codec import Codec
 from broker.wire.messages import Hello, Message
 from broker.wire.records import EventKind, EventRecord, Record
@@ -38,8 +38,6 @@ _PROBES_MAX = 127  # of Linux, which else refuses the connection; TCP_MAXRT deci
 _DRAIN_WITHIN_S = 0.05  # reading what has arrived already ends, even if it arrives as fast as it is read
 _LAST_PORT = 65535
 _REFUSED_FOR_S = 3.0  # a peer that comes back with new keys at this moment is no reason to give up
-
-Socket = zmq.Socket[bytes]
 
 
 class SocketEdge(OutEdge):

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from broker.errors import ForetellError
-from scenarios.watching.page.payload import Message, changes, whole
+from scenarios.watching.page.payload import Payload, changes, whole
 from scenarios.watching.seen import RunSeen
 from scenarios.watching.watched_run import WatchedRun
 
 LOOK_EVERY_S = 0.5
-Tell = Callable[[Message], None]
+Tell = Callable[[Payload], None]
 
 
 class RunFeed:
@@ -69,14 +69,14 @@ class RunFeed:
 
     def _tell_all(self, seen: RunSeen) -> None:
         """Tell each; those who know the same are told the same."""
-        messages: dict[int, Message | None] = {}
+        payloads: dict[int, Payload | None] = {}
         for number, (tell, before) in list(self._told.items()):
             if before is seen:
                 continue
             known = id(before)
-            if known not in messages:
-                messages[known] = whole(seen) if before is None else changes(before, seen)
+            if known not in payloads:
+                payloads[known] = whole(seen) if before is None else changes(before, seen)
             self._told[number] = (tell, seen)
-            message = messages[known]
-            if message is not None:
-                tell(message)
+            payload = payloads[known]
+            if payload is not None:
+                tell(payload)

@@ -11,13 +11,13 @@ from broker.wire.messages import ENVIRONMENT
 from scenarios.document.scenario import Scenario
 from scenarios.watching.seen import AgentSeen, EdgeSeen, FaultSeen, RunSeen
 
-Message = dict[str, Any]
+Payload = dict[str, Any]
 MOST_POINTS = 8000
 """Of a learning curve; of a longer one, means over windows are told."""
 _DIGITS = 4
 
 
-def whole(seen: RunSeen) -> Message:
+def whole(seen: RunSeen) -> Payload:
     """Everything about a run."""
     parts = _parts(seen)
     window, values = _curve(seen)
@@ -25,7 +25,7 @@ def whole(seen: RunSeen) -> Message:
     return {"all": True, "fixed": _fixed(seen), **parts, "curve": {"window": window, "from": 0, "values": values}}
 
 
-def changes(before: RunSeen, seen: RunSeen) -> Message | None:
+def changes(before: RunSeen, seen: RunSeen) -> Payload | None:
     """What is new since an earlier look; None for nothing. Of agents and edges a list of [place, row].
 
     Args:
@@ -34,26 +34,26 @@ def changes(before: RunSeen, seen: RunSeen) -> Message | None:
     """
     if (before.run, before.life, before.names, before.state) != (seen.run, seen.life, seen.names, seen.state):
         return whole(seen)
-    message: Message = {}
+    payload: Payload = {}
     old, new = _parts(before), _parts(seen)
-    message |= {name: new[name] for name in new if name != "agents" and new[name] != old[name]}
+    payload |= {name: new[name] for name in new if name != "agents" and new[name] != old[name]}
     if rows := _changed(old["agents"], new["agents"]):
-        message["agents"] = rows
+        payload["agents"] = rows
     if seen.edges is not before.edges:
         rows = _changed(list(map(_edge, before.edges)), list(map(_edge, seen.edges)))
-        message |= {"edges": rows} if rows else {}
+        payload |= {"edges": rows} if rows else {}
     if len(seen.team) != len(before.team):
         (old_window, known), (window, values) = _curve(before), _curve(seen)
         first = max(0, len(known) - 1) if window == old_window else 0  # the last of them may have been of fewer
-        message["curve"] = {"window": window, "from": first, "values": values[first:]}
-    return message or None
+        payload["curve"] = {"window": window, "from": first, "values": values[first:]}
+    return payload or None
 
 
 def _changed(old: list[list[Any]], new: list[list[Any]]) -> list[list[Any]]:
     return [[place, row] for place, (row, known) in enumerate(zip(new, old, strict=True)) if row != known]
 
 
-def _fixed(seen: RunSeen) -> Message:
+def _fixed(seen: RunSeen) -> Payload:
     """What stays while a life goes on."""
     scenario, place = seen.scenario, {agent.participant: number for number, agent in enumerate(seen.agents)}
     place[ENVIRONMENT] = -1
@@ -75,7 +75,7 @@ def _fixed(seen: RunSeen) -> Message:
     }
 
 
-def _parts(seen: RunSeen) -> Message:
+def _parts(seen: RunSeen) -> Payload:
     place = {(edge.source, edge.destination): number for number, edge in enumerate(seen.edges)}
     return {
         "head": _head(seen),
@@ -89,7 +89,7 @@ def _parts(seen: RunSeen) -> Message:
     }
 
 
-def _head(seen: RunSeen) -> Message:
+def _head(seen: RunSeen) -> Payload:
     between = [edge.total for edge in seen.edges if ENVIRONMENT not in (edge.source, edge.destination)]
     return {
         "state": seen.state,
@@ -128,7 +128,7 @@ def _edge(edge: EdgeSeen) -> list[Any]:
     ]
 
 
-def _fault(fault: FaultSeen, place: Mapping[tuple[str, str], int]) -> Message:
+def _fault(fault: FaultSeen, place: Mapping[tuple[str, str], int]) -> Payload:
     return {
         "name": fault.name,
         "kind": fault.kind,

@@ -16,7 +16,7 @@ from nicegui.events import GenericEventArguments
 
 from broker.errors import ForetellError, UserError
 from scenarios.watching.page.feed import RunFeed
-from scenarios.watching.page.payload import Message
+from scenarios.watching.page.payload import Payload
 from scenarios.watching.page.scenes import SceneMaker
 from scenarios.watching.page.view import ASSETS, View
 from scenarios.watching.page.wishes import carry_out
@@ -82,8 +82,8 @@ def make_pages(site: WatchedSite) -> None:
             _follow(site, client, view, path, partial(_tell_of_one, view, place))
 
 
-def _tell_of_one(view: View, place: int, message: Message) -> None:
-    view.tell({"place": place, **message})
+def _tell_of_one(view: View, place: int, payload: Payload) -> None:
+    view.tell({"place": place, **payload})
 
 
 def _dress() -> None:
@@ -118,7 +118,7 @@ def _run_page(site: WatchedSite, client: Client, path: str) -> None:
 
 
 def _follow(
-    site: WatchedSite, client: Client, view: View, path: str, tell: Callable[[Message], None]
+    site: WatchedSite, client: Client, view: View, path: str, tell: Callable[[Payload], None]
 ) -> RunFeed | None:
     """Tell a page of a run as long as its browser is there; None where there is no such run, which is told."""
     try:
@@ -132,7 +132,7 @@ def _follow(
 
     def join() -> None:
         leave()
-        joined.append(feed.join(lambda message: tell({**message, **listed})))
+        joined.append(feed.join(lambda payload: tell({**payload, **listed})))
 
     def leave() -> None:
         while joined:
@@ -150,10 +150,10 @@ def _list_page(site: WatchedSite, client: Client) -> None:
         before: Any = None
         while True:
             lines = await asyncio.to_thread(site.runs.look)
-            message = {"root": str(site.root), "runs": list(map(_line, lines))}
-            if message != before:
-                view.tell(message)
-                before = message
+            payload = {"root": str(site.root), "runs": list(map(_line, lines))}
+            if payload != before:
+                view.tell(payload)
+                before = payload
             await asyncio.sleep(LIST_EVERY_S)
 
     def join() -> None:
@@ -182,7 +182,7 @@ def _while_there(view: View, client: Client, join: Callable[[], None], leave: Ca
     client.on_disconnect(leave)
 
 
-def _line(line: RunLine) -> Message:
+def _line(line: RunLine) -> Payload:
     seen = line.seen
     if seen is None:
         return {"path": line.path, "problem": line.problem}

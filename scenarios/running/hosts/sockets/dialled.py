@@ -13,12 +13,12 @@ import zmq
 from broker.addresses import parse_address
 from broker.own_clock import OwnClock
 from broker.security.curve import CurveKeys, read_curve_keys
-from broker.transports.zeromq.doorkeeper import call_with
+from broker.transports.zeromq.doorkeeper import Socket, call_with
 from broker.transports.zeromq.sockets import allow_ipv6
 from scenarios.running.fleet import LAUNCHER, HostConfig
 from scenarios.running.hosts.bundle import CONTROL
 from scenarios.running.hosts.carrier import Dial
-from scenarios.running.hosts.sockets.watched import FAILED, JOINED, LEFT, PIECE_BYTES, Socket, heard, opened, watched
+from scenarios.running.hosts.sockets.watched import FAILED, JOINED, LEFT, PIECE_BYTES, heard, opened, watched
 
 _CONNECTS_WITHIN_S = 10.0
 _GOES_WITHIN_S = 3.0

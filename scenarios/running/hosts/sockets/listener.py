@@ -15,12 +15,12 @@ import zmq
 from broker.own_clock import OwnClock
 from broker.security.curve import read_curve_keys
 from broker.servers.leash import end
-from broker.transports.zeromq.doorkeeper import Doorkeeper, serve_with
+from broker.transports.zeromq.doorkeeper import Doorkeeper, Socket, serve_with
 from broker.transports.zeromq.sockets import bind
 from scenarios.running.hosts.bundle import CONTROL, Bundle
 from scenarios.running.hosts.sockets.service_manager import ALIVE, READY, ServiceManager
 from scenarios.running.hosts.sockets.serving import Serving
-from scenarios.running.hosts.sockets.watched import FAILED, LEFT, PIECE_BYTES, Socket, heard, opened, watched
+from scenarios.running.hosts.sockets.watched import FAILED, LEFT, PIECE_BYTES, heard, opened, watched
 
 _LOOK_EVERY_S = 0.5
 _ENDS_WITHIN_S = 15.0

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import zmq
 
-Socket = zmq.Socket[bytes]
+from broker.transports.zeromq.doorkeeper import Socket
 
 PIECE_BYTES = 1 << 20
 """The longest message of such a socket. It carries a stream of bytes, so what is longer goes in pieces."""
