@@ -18,7 +18,7 @@ from scenarios.results.document import read_document
 from scenarios.results.evaluation import waiting
 from scenarios.results.folder import RunFolder
 from scenarios.results.observer import Observer, ShowProgress
-from scenarios.results.proof import excused, mismatches
+from scenarios.results.proof.mismatches import excused, mismatches
 from scenarios.results.summary import Summary
 from scenarios.running.control.run import Interrupted, run
 from scenarios.running.substrate import Way

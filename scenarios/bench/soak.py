@@ -21,7 +21,7 @@ from broker.wire.messages import ENVIRONMENT
 from scenarios.document.loading import load_scenario
 from scenarios.results.answers import CRASHED, EpisodeRow, FaultRow, RoundRow
 from scenarios.results.folder import RunFolder
-from scenarios.results.proof import verify_ledger
+from scenarios.results.proof.mismatches import gather, verify_ledger
 from scenarios.results.reader import RunReader, read_store
 from scenarios.results.temporary import temporary_folder
 from scenarios.running.procfs import parent_of, writers_of
@@ -92,7 +92,7 @@ def measure_soak(foretell: Sequence[str], minutes: float, kill_every_s: float, s
             soak.episodes = _whole_episodes(store)
             soak.kills = sum(strike.what.startswith(CRASHED) for strike in store.strikes())
             soak.lives = len(store.lives())
-        soak.wrong += verify_ledger(load_scenario(str(run.scenario)), run.store)
+        soak.wrong += verify_ledger(load_scenario(str(run.scenario)), gather(run.store))
         _start([*foretell, "simulate"], undisturbed, soak.episodes, f"faults=[{_LOSSES}]").wait()
         _compare(run, undisturbed, soak)
     return soak

@@ -33,7 +33,7 @@ from scenarios.results.evaluation import Evaluation, forget_policies, read_evalu
 from scenarios.results.folder import RunFolder, held, make_run_folder, open_run_folder, require_text
 from scenarios.results.going_on import begun_as, document_for, is_complete, nothing_left
 from scenarios.results.observer import Observer
-from scenarios.results.proof import excused_kept, mismatches_kept
+from scenarios.results.proof.mismatches import excused_kept, mismatches_kept
 from scenarios.results.reader import read_store
 from scenarios.results.run_result import read_run
 from scenarios.results.summary import Summary

@@ -14,7 +14,7 @@ from broker.wire.records import Fate
 from scenarios.document.agent_names import AgentNames
 from scenarios.results.answers import CauseCount, EdgeFates, EndingCount
 from scenarios.results.folder import open_run_folder
-from scenarios.results.proof import kind_on
+from scenarios.results.proof.aim import kind_on
 from scenarios.results.reader import RunReader, read_store
 from scenarios.results.run_result import read_summary
 

@@ -128,7 +128,7 @@ class FaultRun:
     def ledger_fits(self) -> None:
         """What the faults did is what the scenario asks for."""
         from scenarios.document.planning import make_plan  # noqa: PLC0415
-        from scenarios.results.proof import mismatches  # noqa: PLC0415
+        from scenarios.results.proof.mismatches import mismatches  # noqa: PLC0415
 
         plan = make_plan(self.scenario)
         sentences = [*map(plan.names.tell, mismatches(plan, self.folder.store))]

@@ -47,7 +47,7 @@ ANSWER = struct.Struct("q")
 LARGEST_REQUEST = 1 << 20
 _COMMAND = "scenarios.commands.main"
 _IMPORTED = (
-    *("agent_node.node", "env_service.service", "scenarios.commands.terminal", "scenarios.results.proof"),
+    *("agent_node.node", "env_service.service", "scenarios.commands.terminal", "scenarios.results.proof.mismatches"),
     *("broker.servers.forwarder", "broker.servers.mqtt_server", "broker.security.curve", "broker.security.mqtt_access"),
     *("scenarios.running.simulated.profile", "scenarios.telemetry.writer"),
     *("scenarios.studies.picture", "scenarios.play.picture"),

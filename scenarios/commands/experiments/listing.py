@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from broker.counting import counted
 from scenarios.commands.screen import say
 from scenarios.document.scenario import Scenario
-from scenarios.results.proof import mismatches_kept
+from scenarios.results.proof.mismatches import mismatches_kept
 from scenarios.running.batch.begun import Begun, begun
 from scenarios.running.batch.cell import Cell
 from scenarios.running.batch.differing import DifferingCells

@@ -23,7 +23,7 @@ from scenarios.reports.statistics import RESAMPLED_EPISODES
 from scenarios.results.evaluation import Evaluation, ReturnInterval
 from scenarios.results.folder import RunFolder, held, make_run_folder
 from scenarios.results.observer import ShowProgress
-from scenarios.results.proof import mismatches
+from scenarios.results.proof.mismatches import mismatches
 from scenarios.results.temporary import temporary_folder
 from scenarios.running.control.interrupting import interruptible
 from scenarios.running.fleet import load_fleet

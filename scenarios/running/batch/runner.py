@@ -14,7 +14,7 @@ from broker.files import write_whole
 from scenarios.document.delay_traces import with_traces
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.document.scenario import Scenario
-from scenarios.results.proof import mismatches_kept
+from scenarios.results.proof.mismatches import mismatches_kept
 from scenarios.results.reader import read_store
 from scenarios.results.run_result import read_summary
 from scenarios.running.batch.begun import Begun, begun

@@ -14,7 +14,7 @@ from runs import TINY, foretell, simulate_here
 from scenarios.api import load
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.reports.ledger import account_of, accounts
-from scenarios.results.proof import verify_ledger
+from scenarios.results.proof.mismatches import gather, verify_ledger
 from scenarios.results.reader import read_store
 
 EPISODES = 5
@@ -147,10 +147,10 @@ def test_skipped_rounds_are_counted_on_each_edge_and_nothing_is_sent_in_them(tmp
 def test_more_endings_than_messages_are_told_of(tmp_path):
     folder = simulated(tmp_path, "one", TROUBLE)
     scenario = load_scenario("exchange-quick", parse_settings([TROUBLE]))
-    assert verify_ledger(scenario, folder / "run.sqlite") == []
+    assert verify_ledger(scenario, gather(folder / "run.sqlite")) == []
     with closing(sqlite3.connect(folder / "run.sqlite")) as store, store:
         store.execute("UPDATE edges SET sent = sent - 5 WHERE source = 'agent-0' AND destination = 'agent-1'")
-    (said,) = verify_ledger(scenario, folder / "run.sqlite")
+    (said,) = verify_ledger(scenario, gather(folder / "run.sqlite"))
     sent = EPISODES * ROUNDS
     assert said == f"agent-0->agent-1: {sent} messages ended there, but {sent - 5} were sent: others speak in that name"
 
@@ -168,7 +168,7 @@ def test_endings_that_an_honest_run_can_have_are_not_held_against_it(tmp_path, t
     store.write_bytes((troubled / "run.sqlite").read_bytes())
     with closing(sqlite3.connect(store)) as database:
         database.executescript(why)
-    assert verify_ledger(load_scenario("exchange-quick", parse_settings([TROUBLE])), store) == []
+    assert verify_ledger(load_scenario("exchange-quick", parse_settings([TROUBLE])), gather(store)) == []
 
 
 def test_a_message_of_which_two_copies_ended_alike_counts_once_among_messages_and_twice_among_causes(tmp_path):

@@ -15,7 +15,8 @@ from broker.faults.config import FaultConfig
 from broker.wire.records import FaultCount
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.document.planning import make_plan
-from scenarios.results.proof import check, excused, mismatches, verify_ledger
+from scenarios.results.proof.mismatches import excused, gather, mismatches, verify_ledger
+from scenarios.results.proof.rates import check_rates
 
 SMALL = (
     "--set",
@@ -63,7 +64,7 @@ def counted(chances, hits, name="drop"):
     ],
 )
 def test_counts_that_chance_does_not_explain_are_told_in_a_sentence(settings, chances, hits, fits):
-    found = check([fault(**settings)], [counted(chances, hits, settings["kind"])])
+    found = check_rates([fault(**settings)], [counted(chances, hits, settings["kind"])])
     assert (found == []) == fits
     if not fits:
         assert f"fault {settings['kind']}: struck {hits} of {chances} times on agent-0->agent-1, expected" in found[0]
@@ -73,17 +74,17 @@ def test_a_run_of_many_edges_is_as_rarely_blamed_for_nothing_as_one_of_few():
     rare = (600, 600 * 3 // 10 + 60)  # met by one edge in a few million
     many = [FaultCount("drop", "agent-0", f"agent-{number}", 600, 180, 600, 180) for number in range(1, 1000)]
     lossy = fault(kind="drop", probability=0.3)
-    assert check([lossy], [counted(*rare)])
-    assert check([lossy], [counted(*rare), *many[1:]]) == []
-    (said,) = check([lossy], [counted(600, 300), *many[1:]])
+    assert check_rates([lossy], [counted(*rare)])
+    assert check_rates([lossy], [counted(*rare), *many[1:]]) == []
+    (said,) = check_rates([lossy], [counted(600, 300), *many[1:]])
     assert "on agent-0->agent-1" in said
 
 
 def test_tests_of_all_faults_share_one_significance():
     rare, others = (600, 240), [fault(kind="drop", probability=0.3, name=f"drop-{number}") for number in range(500)]
     counts = [counted(600, 180, other.name) for other in others]
-    assert check([others[0]], [counted(*rare, others[0].name)])
-    assert check(others, [counted(*rare, others[0].name), *counts[1:]]) == []
+    assert check_rates([others[0]], [counted(*rare, others[0].name)])
+    assert check_rates(others, [counted(*rare, others[0].name), *counts[1:]]) == []
 
 
 def simulated(tmp_path, name, *settings):
@@ -115,22 +116,22 @@ def test_losses_bursts_and_copies_are_the_same_simulated_twice_and_run(tmp_path)
 def test_a_ledger_that_was_tampered_with_does_not_fit(tmp_path):
     simulated(tmp_path, "one", "--set", THREE)
     store = tmp_path / "one" / "run.sqlite"
-    assert verify_ledger(scenario_of(THREE), store) == []
+    assert verify_ledger(scenario_of(THREE), gather(store)) == []
     database = sqlite3.connect(store)
     with database:
         database.execute("UPDATE fault_counts SET hits = 0 WHERE fault = 'drop'")
         database.execute("INSERT INTO delays VALUES ('a', 'b', 'share', 0, 0, 0, 0.5, 0.4)")
     database.close()
-    found = verify_ledger(scenario_of(THREE), store)
+    found = verify_ledger(scenario_of(THREE), gather(store))
     assert found[0].startswith("fault drop: struck 0 of ")
-    assert found[1:] == ["1 delayed messages were handed over before their time"]
+    assert found[1:] == ["handed over before their time: 1 delayed message"]
 
 
 @pytest.mark.long
 def test_a_fault_of_edges_that_carried_nothing_fails_the_run(tmp_path):
     simulated(tmp_path, "one")
     aimed = scenario_of('faults=[{kind="drop",probability=0.5,edges=["agent-7->agent-8"]}]')
-    said, *others = verify_ledger(aimed, tmp_path / "one" / "run.sqlite")
+    said, *others = verify_ledger(aimed, gather(tmp_path / "one" / "run.sqlite"))
     assert re.fullmatch(r"fault drop: none of the \d+ edges that carried share is one it touches", said)
     assert others == []
     assert mismatches(make_plan(scenario_of()), tmp_path / "one" / "run.sqlite") == []

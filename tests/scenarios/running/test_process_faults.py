@@ -25,7 +25,7 @@ from scenarios.document.process_faults import (
 from scenarios.document.wiring import Wiring
 from scenarios.results.answers import CRASHED, GONE, NONE_TO_LOSE
 from scenarios.results.folder import RunFolder
-from scenarios.results.proof import check_strikes
+from scenarios.results.proof.strikes import check_strikes
 from scenarios.running.control.live_requests import describe_faults
 from scenarios.running.control.strikes import ProcessFaults, Strike, carry_out
 from scenarios.running.launched.node_control import NodeControl
