@@ -23,6 +23,14 @@ sys.path.insert(0, str(ROOT))
 
 from broker.release import FORETELL  # noqa: E402
 
+SWEEP = """\
+title = "Installed"
+scenarios = ["exchange-quick"]
+seeds = [1, 2]
+[settings]
+episodes = 3
+"""
+"""Two short runs, and what is made of them."""
 CHECK = ("simulate", "exchange-quick", "--episodes", "3")
 """The command whose digests docs/first-run.md shows."""
 _LACKS = "which is not installed: pip install 'foretell[lab]'"
@@ -68,7 +76,13 @@ def _lab(python: Path, folder: Path) -> str:
     if "kernels reference" in version:
         return "it has no kernels"
     found = _digests(_run(*_foretell(python), *CHECK, folder=folder).stdout)
-    return "" if found == shown() else f"expected digests {shown()}, found {found}"
+    if found != shown():
+        return f"expected digests {shown()}, found {found}"
+    (folder / "installed.toml").write_text(SWEEP, encoding="utf-8")
+    swept = folder / python.parent.parent.name
+    _run(*_foretell(python), "sweep", "installed.toml", "--out", str(swept), folder=folder)
+    lacks = [ending for ending in ("md", "png", "json") if not (swept / f"installed.{ending}").exists()]
+    return f"a sweep made no {', '.join(lacks)}" if lacks else ""
 
 
 def _node(python: Path, folder: Path) -> str:

@@ -242,6 +242,8 @@ def _map(findings: StudyFindings) -> Figure:
 
 def _against_strength(above: Axes, below: Axes, findings: StudyFindings, task: StudyTask, contender: str) -> None:
     conditions = [each for each in findings.study.conditions if each.task == task and contender in each.contenders]
+    if not conditions:  # none of its runs is done yet
+        return
     color, marker = _COLORS[contender], _MARKERS[contender]
     groups = [Group(task.key, each.variant.key, contender) for each in conditions]
     found = [estimate(findings.finals(group), "final", *group.names) for group in groups]

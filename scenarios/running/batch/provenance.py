@@ -6,7 +6,8 @@ import json
 import os
 import platform
 from collections.abc import Sequence
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 
 from broker.release import FORETELL
 from scenarios.running.batch.cell import Cell
@@ -18,8 +19,12 @@ _COMPUTES = ("numpy", "torch", "scipy", "matplotlib")
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of what computes."""
-    return {"python": platform.python_version(), "foretell": FORETELL, **{name: version(name) for name in _COMPUTES}}
+    """Versions of Python and of what computes, as far as it is installed."""
+    found = {"python": platform.python_version(), "foretell": FORETELL}
+    for name in _COMPUTES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def provenance(folder: Folder, cells: Sequence[Cell], jobs: int | None) -> str:

@@ -7,6 +7,7 @@ import math
 import re
 import types
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 from itertools import pairwise
 
 import numpy as np
@@ -25,6 +26,7 @@ from scenarios.reports.statistics import Estimate
 from scenarios.results.run_result import EdgeTraffic
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.outcome import RunOutcome, outcome
+from scenarios.running.batch.provenance import versions
 from scenarios.running.batch.runner import document
 from scenarios.studies.bill import bill, of_the_same_variant
 from scenarios.studies.candidates import draw_candidates, episodes_of, survivors
@@ -737,6 +739,26 @@ def test_a_study_of_which_a_part_is_done_is_shown_as_far_as_it_is(name, monkeypa
     assert "not run" in text
     assert {group for _, group in findings.study.groups()} == set(findings.outcomes)
     assert len(findings.outcomes) < len({group for _, group in study.groups()})
+
+
+def test_strengths_are_drawn_while_learning_alone_is_done_in_one_task_only():
+    study, findings = half_a_study("latency")
+    first = study.tasks[0].key
+    done = {
+        group: found for group, found in findings.outcomes.items() if (group.contender, group.task) != (ALONE, first)
+    }
+    assert {group.task for group in done if group.contender == ALONE} == {task.key for task in study.tasks[1:]}
+    draw_study(StudyFindings(study.only(done, "a part"), done, findings.references))
+
+
+def test_versions_are_told_of_what_is_installed(monkeypatch):
+    def version_of(name):
+        if name == "torch":
+            raise PackageNotFoundError(name)
+        return "1"
+
+    monkeypatch.setattr("scenarios.running.batch.provenance.version", version_of)
+    assert versions().keys() == {"python", "foretell", "numpy", "scipy", "matplotlib"}
 
 
 def test_a_map_is_decided_by_the_seeds_that_all_its_cells_have():
