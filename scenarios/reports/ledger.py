@@ -36,7 +36,7 @@ class Account:
         source: Who sends.
         destination: Who receives.
         kind: What travels there: `timestep`, `action` or `share`.
-        sent: Handed over by the sender.
+        sent: Handed over by the sender; of one that died, which has told nobody, those that were heard.
         heard: Of shares, those used in their round.
         unread: Given up by the sender, because the receiver did not read; not among those sent.
         lost: On the way.
@@ -84,7 +84,7 @@ def accounts(store: RunReader) -> list[Account]:
         )
         found.append(
             Account(
-                *(*name, kind, edge.sent, edge.heard, edge.dropped, edge.lost),
+                *(*name, kind, max(edge.sent, edge.heard), edge.heard, edge.dropped, edge.lost),
                 *(met.dropped, met.expired, met.corrupted, rejected.messages, max(0, edge.rejected - rejected.lines)),
                 *(met.duplicated, met.delayed, late.messages, edge.skipped),
             )

@@ -248,8 +248,7 @@ class Observer:
     def progress(self) -> Progress:
         """How far the run is."""
         totals = self._totals
-        rounds = totals.round_records // len(totals.agents)
-        return Progress(len(totals.returns), self._team_return, rounds, totals.heard, totals.missing)
+        return Progress(len(totals.returns), self._team_return, totals.rounds, totals.heard, totals.missing)
 
     def finish(self) -> Summary:
         """Write all but the picture and give the summary; one that is as it was keeps the summary that it has.

@@ -37,7 +37,7 @@ class EdgeTraffic:
     Attributes:
         edges: Directed edges over which anything was sent.
         rounds: Communication rounds of the run.
-        sent: Shares handed to the transport.
+        sent: Shares handed to the transport, as their senders told; an agent that died has told nothing.
         sent_bytes: Their frames' bytes.
         heard: Shares heard in their round.
         missing: Shares that were not there when their round closed.
@@ -117,7 +117,7 @@ def read_run(folder: Path) -> RunResult:
     with read_store(run.store) as store:
         rows, names = list(store.episodes()), store.agent_names()
         agents = tuple(names.by_id)
-        traffic, strikes = _traffic(store.edges(), agents, summary.rounds), len(struck(store.strikes()))
+        traffic, strikes = _traffic(store.edges(), agents, summary), len(struck(store.strikes()))
     returns = by_agent([row.value for row in rows], len(agents))
     steps = np.array([row.steps for row in rows[:: max(len(agents), 1)]], np.int64)
     evaluations = read_evaluations(run)
@@ -158,7 +158,8 @@ def by_agent(values: Sequence[float] | NDArray[np.float64], agents: int) -> NDAr
     return np.asarray(values, np.float64).reshape(len(values) // max(agents, 1), agents)
 
 
-def _traffic(edges: Sequence[EdgeRecord], among: tuple[str, ...], rounds: int) -> EdgeTraffic:
+def _traffic(edges: Sequence[EdgeRecord], among: tuple[str, ...], summary: Summary) -> EdgeTraffic:
     used = [edge for edge in edges if {edge.source, edge.destination} <= {*among} and edge.sent + edge.missing > 0]
-    names = ("sent", "sent_bytes", "heard", "missing", "late")
-    return EdgeTraffic(len(used), rounds, *(sum(getattr(edge, name) for edge in used) for name in names))
+    sent, sent_bytes, late = (sum(getattr(edge, name) for edge in used) for name in ("sent", "sent_bytes", "late"))
+    heard, missing = summary.shares_heard, summary.shares_missing  # of agents that died, too
+    return EdgeTraffic(len(used), summary.rounds, sent, sent_bytes, heard, missing, late)

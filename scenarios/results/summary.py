@@ -26,12 +26,14 @@ class Summary(Model):
 
     First and last are means over the first and last tenth of the episodes; team is the sum over agents. Agents stand
     here by their ids; `agent_names` has what the environment calls them, their ids where it has no names. Shares and
-    what was dropped are those between agents; rejected and lost are counted on all edges. `arithmetic` is the version
-    of what was computed, `kernels` names what computed where they were written, which changes none of the numbers.
-    `wall_s` are the seconds from the beginning of the last life to its end, and `env_steps_per_s` the steps that were
-    played in it by these; `env_steps` are those of all episodes. `processor_s` are the seconds that the process which
-    led the run, and those it had waited for, computed, in all lives. `weights_digest` is of what all agents had learned
-    that did not die on the way; None where one of these is not through with the run.
+    what was dropped are those between agents; rejected and lost are counted on all edges. Rounds are those that anybody
+    closed. Of what an agent sent that died on the way there are only the shares that others heard, and none of its
+    bytes in `edge_bytes`. `arithmetic` is the version of what was computed, `kernels` names what computed where they
+    were written, which changes none of the numbers. `wall_s` are the seconds from the beginning of the last life to its
+    end, and `env_steps_per_s` the steps that were played in it by these; `env_steps` are those of all episodes.
+    `processor_s` are the seconds that the process which led the run, and those it had waited for, computed, in all
+    lives. `weights_digest` is of what all agents had learned that did not die on the way; None where one of these is
+    not through with the run.
     """
 
     scenario: str
@@ -82,6 +84,7 @@ class RunTotals:
 
     Attributes:
         recorded: Number of episodes, from the first, of which all is recorded.
+        rounds: Number of communication rounds that anybody has closed.
         gone: Agents that died and are not replaced.
 
     Args:
@@ -94,8 +97,10 @@ class RunTotals:
         self.returns: list[tuple[float, ...]] = []
         self.env_steps = self._steps_before = 0
         self.missing_actions = 0
-        self.round_records = 0
+        self.rounds = 0
         self.edges: Counter[str] = Counter()
+        self._sent_by: Counter[str] = Counter()
+        self._heard_from: Counter[str] = Counter()
         self.rejected = self.lost = 0
         self.heard = self.missing = 0
         self.weights: dict[str, str] = {}
@@ -103,6 +108,7 @@ class RunTotals:
         self._known = frozenset(agents)
         self._rounds = rounds
         self._rounds_of: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        self._closed_in: dict[int, int] = {}
         self._next: dict[str, int] = {}
         self._through: set[str] = set()
         self.gone: dict[str, None] = {}
@@ -182,10 +188,12 @@ class RunTotals:
             self._through.add(agent)
 
     def _add_round(self, agent: str, episode: int, partners: int, heard: int) -> None:
-        self.round_records += 1
         self._rounds_of[episode][agent] += 1
-        whole = self._rounds_of[episode][agent] == self._rounds
-        self._note_through(agent, episode + whole)  # it may have missed the end of episodes before
+        closed = self._rounds_of[episode][agent]
+        if closed > self._closed_in.get(episode, 0):
+            self._closed_in[episode] = closed
+            self.rounds += 1
+        self._note_through(agent, episode + (closed == self._rounds))  # it may have missed the end of episodes before
         self.heard += heard
         self.missing += partners - heard
 
@@ -195,6 +203,14 @@ class RunTotals:
         if record.source in self._known and record.destination in self._known:
             for name in ("sent", "sent_bytes", "dropped", "late"):
                 self.edges[name] += getattr(record, name)
+            self._sent_by[record.source] += record.sent
+            self._heard_from[record.source] += record.heard
+
+    @property
+    def _shares_sent(self) -> int:
+        """Who died has told nobody what it sent: what others have heard of it is the least."""
+        untold = (max(0, self._heard_from[agent] - self._sent_by[agent]) for agent in self.gone)
+        return self.edges["sent"] + sum(untold)
 
     def summary(
         self, scenario: str, seed: int, episodes: int, *, substrate: str, wall_s: float, store: Path
@@ -226,8 +242,8 @@ class RunTotals:
             team_return_last=float(mean(team[-tenth:])) if len(returns) else None,
             per_agent_return_last=dict(zip(self.agents, last, strict=False)),
             agent_names=names,
-            rounds=self.round_records // len(self.agents),
-            shares_sent=self.edges["sent"],
+            rounds=self.rounds,
+            shares_sent=self._shares_sent,
             shares_heard=self.heard,
             shares_late=self.edges["late"],
             shares_missing=self.missing,

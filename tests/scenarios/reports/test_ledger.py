@@ -16,6 +16,7 @@ from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.reports.ledger import account_of, accounts
 from scenarios.results.proof.mismatches import gather, verify_ledger
 from scenarios.results.reader import read_store
+from scenarios.results.run_result import read_run
 
 EPISODES = 5
 ROUNDS = 3
@@ -50,6 +51,18 @@ def shares_of(folder):
 def lines_of(folder):
     with closing(sqlite3.connect(folder / "run.sqlite")) as store:
         return store.execute("SELECT * FROM ledger ORDER BY 1, 2, 3, 4, 5, 6, 7, 8").fetchall()
+
+
+def test_of_an_agent_that_died_what_was_heard_was_sent_and_the_report_knows_as_much_as_the_summary(tmp_path):
+    degrade = ("recovery.on_crash='degrade'", "service.missing_action='noop'")
+    crash = "faults=[{kind='crash',participants=['agent-1'],at_episodes=[2]}]"
+    run = read_run(simulated(tmp_path, "died", *degrade, crash))
+    summary, shares = run.summary, shares_of(run.folder)
+    assert all(edge.sent >= edge.heard for edge in shares)
+    assert [edge.heard > 0 for edge in shares if edge.source == "agent-1"] == [True, True]
+    assert summary.rounds == run.scenario.episodes * run.scenario.rounds
+    assert summary.shares_sent >= summary.shares_heard
+    assert run.traffic.heard_share == summary.shares_heard / (summary.shares_heard + summary.shares_missing)
 
 
 @pytest.mark.parametrize("which", ["troubled", "late"])

@@ -232,6 +232,23 @@ def test_an_episode_is_recorded_although_an_agent_has_missed_its_end():
     assert totals.recorded == 3
 
 
+def test_of_an_agent_that_died_rounds_count_and_what_others_heard_of_it_was_sent(summarize):
+    one, other = AGENTS
+    summary = summarize(
+        [
+            *episodes(4),
+            *(RoundRecord(one, 0, number, 1, 1, {}) for number in range(3)),
+            *(RoundRecord(one, episode, number, 1, 0, {}) for episode in range(1, 4) for number in range(3)),
+            *(RoundRecord(other, 0, number, 1, 1, {}) for number in range(3)),
+            EventRecord(other, EventKind.GONE, other, "killed"),
+            EdgeRecord(one, other, sent=3, sent_bytes=300),
+            EdgeRecord(other, one, heard=3, missing=9),
+        ]
+    )
+    assert summary.rounds == 12
+    assert (summary.shares_sent, summary.shares_heard, summary.shares_missing) == (6, 6, 9)
+
+
 def test_what_came_of_a_run_is_its_summary_for_figures_are_pictures():
     scenarios = Path(__file__).parents[3] / "scenarios"
     rooms = ("api", "commands", "document", "results", "running", "trials", "watching")
