@@ -57,6 +57,11 @@ class LearnedAgent(Model):
     estimators: dict[str, NetworkLayout] = Field(default={}, description="Networks of the algorithm's own, by name.")
     weights_digest: str | None = Field(description="SHA-256 over all its parameters, as it tells it when it is done.")
 
+    @property
+    def has_learned(self) -> bool:
+        """Whether there is a policy of it."""
+        return self.after_episode is not None
+
 
 class PolicyDocument(Model):
     """The whole of `policy.json`."""
@@ -84,6 +89,20 @@ class PolicyDocument(Model):
     @property
     def learned_from(self) -> int:
         """Training episodes that all agents but those that are gone have learned from, in this run and those before."""
+        return self._episodes_before + self.last_episode + 1
+
+    @property
+    def died_after(self) -> dict[str, int]:
+        """Agents that died in the run and have a policy, and the training episodes that each has learned from."""
+        return {name: self.learned_by(name) for name, agent in self.agents.items() if agent.gone and agent.has_learned}
+
+    def learned_by(self, agent: str) -> int:
+        """Training episodes that one agent has learned from, in this run and those before."""
+        last = self.agents[agent].after_episode
+        return self._episodes_before + (0 if last is None else last + 1)
+
+    @property
+    def _episodes_before(self) -> int:
         begun_with = self.document.get("initial_policy")
         before = begun_with.get("episodes") if isinstance(begun_with, dict) else None
-        return self.last_episode + 1 + (before if isinstance(before, int) else 0)
+        return before if isinstance(before, int) else 0

@@ -18,7 +18,7 @@ from pydantic import JsonValue
 from agent_node.policy_files import place_of_policy
 from agent_node.policy_folder import read_document
 from broker.arithmetic.sums import added
-from broker.errors import UserError
+from broker.errors import ScenarioError, UserError
 from scenarios.document.environment_file import with_environment_file
 from scenarios.document.loading import parse_scenario, with_initial_policy
 from scenarios.document.plan import Plan
@@ -35,6 +35,9 @@ EPISODES = 100
 
 _LEFT_BEHIND = ("faults", "initial_policy", "acts_only", "evaluation")
 """What of a training's document says nothing about the policy."""
+
+_OF_TRAINING = ("algorithm", "learning", "initial_policy")
+"""Settings of how a policy is learned, which nobody can set afterwards."""
 
 _READY = "service.ready_patience_s"
 """Nobody learns after an episode, so nobody needs more time there than for an action."""
@@ -66,7 +69,7 @@ def scenario_of(wish: EvaluationWish) -> Scenario:
 
     Raises:
         UserError: There is no policy, or it does not say where it comes from.
-        ScenarioError: A setting cannot be.
+        ScenarioError: A setting cannot be, or is about learning.
     """
     folder = place_of_policy(wish.place)
     document, _ = read_document(folder)
@@ -81,7 +84,13 @@ def scenario_of(wish: EvaluationWish) -> Scenario:
         "acts_only": "drawn",
     }
     wished = {"episodes": wish.episodes, "seed": wish.seed, "acts_only": "greedy" if wish.greedy else None}
-    settings = unless_set | plain_settings(wish.settings or {})
+    wished_for = plain_settings(wish.settings or {})
+    for path in wished_for:
+        if path.partition(".")[0] in _OF_TRAINING:
+            raise ScenarioError(
+                path, f"expected no such setting: the policy in {folder} has been learned, and acts as it is"
+            )
+    settings = unless_set | wished_for
     settings |= {name: value for name, value in wished.items() if value is not None}
     scenario = parse_scenario(tomli_w.dumps(trained), settings)
     if _READY not in settings:
@@ -101,6 +110,7 @@ def evaluation_of(plan: Plan, folder: RunFolder, summary: Summary) -> Evaluation
     scenario = plan.scenario
     policy = scenario.initial_policy
     assert policy is not None  # noqa: S101 - no evaluation without one
+    learned, _ = read_document(place_of_policy(policy.path))
     returns: defaultdict[str, list[float]] = defaultdict(list)
     team: defaultdict[int, list[float]] = defaultdict(list)
     with read_store(folder.store) as store:
@@ -113,7 +123,8 @@ def evaluation_of(plan: Plan, folder: RunFolder, summary: Summary) -> Evaluation
         policy=str(place_of_policy(policy.path)),
         policy_digest=policy.digest or "",
         learned_from=policy.episodes or 0,
-        algorithm=scenario.algorithm.name,
+        died_after=learned.died_after,
+        algorithm=learned.algorithm,
         episodes=summary.episodes,
         parallel_episodes=scenario.parallel_episodes,
         greedy=scenario.acts_only == "greedy",

@@ -36,7 +36,8 @@ class PolicyFacts(TypedDict):
         agent: Its id.
         scenario: What it has learned in.
         algorithm: By what.
-        learned_from: Training episodes.
+        learned_from: Training episodes that it has learned from, in its run and those before.
+        died: Whether it died in its run, which went on without it.
         layers: Length of an observation, widths of the hidden layers, number of actions.
         actions: What they are called, in order; empty where the environment has numbers alone.
         masks: Whether the environment may say of actions that they are impossible.
@@ -48,6 +49,7 @@ class PolicyFacts(TypedDict):
     scenario: str
     algorithm: str
     learned_from: int
+    died: bool
     layers: list[int]
     actions: list[str]
     masks: bool
@@ -82,7 +84,7 @@ def policies_of(place: Path) -> tuple[list[ExportedPolicy], list[str]]:
     folder = place_of_policy(place)
     _, digest = read_document(folder)
     document, arrays = read_policy(folder)
-    there = [agent for agent, learned in document.agents.items() if learned.after_episode is not None]
+    there = [agent for agent, learned in document.agents.items() if learned.has_learned]
     found = [_exported(document, digest, agent, arrays) for agent in there]
     return found, [agent for agent in document.agents if agent not in there]
 
@@ -133,7 +135,8 @@ def _exported(document: PolicyDocument, digest: str, agent: str, arrays: Mapping
         agent=agent,
         scenario=document.scenario,
         algorithm=document.algorithm,
-        learned_from=document.learned_from,
+        learned_from=document.learned_by(agent),
+        died=learned.gone,
         layers=[learned.actor.inputs, *learned.actor.hidden, actions],
         actions=_names_of_actions(document),
         masks=_may_mask(document),

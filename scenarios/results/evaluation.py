@@ -34,13 +34,15 @@ class ReturnInterval(Model):
 class Evaluation(Model):
     """What came of an evaluation. Agents stand here by their ids; `agent_names` has what the environment calls them.
 
-    `team_returns` has the sum over agents for each episode, from which `team` is made.
+    `team_returns` has the sum over agents for each episode, from which `team` is made. `died_after` has the agents that
+    died in training and act with what they knew then, with the episodes that they had learned from.
     """
 
     scenario: str
     policy: str
     policy_digest: str
     learned_from: int
+    died_after: dict[str, int] = {}  # older ones did not say it
     algorithm: str
     episodes: int
     parallel_episodes: int

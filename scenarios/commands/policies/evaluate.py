@@ -124,10 +124,12 @@ def _show(plan: Plan, found: Evaluation) -> None:
     kind = "bootstrap" if found.episodes >= RESAMPLED_EPISODES else "t"
     intervals = f"with 95% {kind} intervals" if found.team.low is not None else "too few for intervals"
     say(f"means of {counted(found.episodes, 'episode')}{copies}, {intervals}")
+    for agent, episodes in found.died_after.items():
+        knew = counted(episodes, "episode")
+        say(f"{plan.names.told(agent)} died in training, and acts with what it had learned from {knew}")
     if plan.scenario.faults:
-        struck = (
-            f"{counted(found.faults_applied, 'fault')} applied, {counted(found.missing_actions, 'action')} filled in"
-        )
+        faults = f"{counted(found.faults_applied, 'fault')} of messages applied"
+        struck = f"{faults}, {counted(found.missing_actions, 'action')} filled in"
         say(f"{struck}, {counted(found.rejected, 'message')} rejected, {found.lost} lost")
     say(f"{'curve digest':15}{found.curve_digest}\n{'weights digest':15}{found.weights_digest}")
 

@@ -40,6 +40,10 @@ def export(place: Path, format_: str, out: Path) -> None:
     write_folder(out, files)
     for agent in without:
         say(f"{agent} died before it kept anything, so there is no policy of it", err=True)
+    for policy in policies:
+        if policy.facts["died"]:
+            learned = counted(policy.facts["learned_from"], "episode")
+            say(f"{policy.facts['agent']} died in its run: its policy is of {learned}", err=True)
     kinds = sorted({_kind(policy) for policy in policies})
     say(f"{counted(len(files), 'policy', 'policies')}, from {' and '.join(kinds)}")
     say(f"probabilities differ by at most {greatest:.1e} from those that agents act with here (allowed: {TOLERANCE:g})")

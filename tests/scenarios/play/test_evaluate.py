@@ -21,6 +21,7 @@ from scenarios.document.agent_names import AgentNames
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.document.planning import make_plan
 from scenarios.play.evaluate import EvaluationWish, scenario_of
+from scenarios.policies.exported import policies_of
 from scenarios.results.folder import RunFolder
 from scenarios.results.reader import read_store
 from scenarios.trials.quiet_run import try_out
@@ -108,6 +109,42 @@ def test_what_is_wished_goes_before_settings_as_an_option_goes_before_set(
     found = scenario_of(EvaluationWish(trained, **wish, settings={"episodes": 3, "seed": 5, "acts_only": "drawn"}))
     assert (found.episodes, found.seed, found.acts_only) == expected
     assert scenario_of(EvaluationWish(trained, None)).episodes == 100
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("algorithm.name", "independent"), ("learning", {"rounds": 9}), ("initial_policy", "runs/another")],
+)
+def test_how_a_policy_was_learned_cannot_be_set_afterwards(trained: Path, path: str, value: object) -> None:
+    with pytest.raises(ScenarioError, match=rf"^{path}.*: expected no such setting: the policy in .* has been learned"):
+        scenario_of(EvaluationWish(trained, 2, settings={path: value}))
+
+
+DEATH = {
+    "recovery.on_crash": "degrade",
+    "recovery.checkpoint_every": 1,
+    "service.missing_action": "noop",
+    "faults": [{"kind": "crash", "participants": ["agent-1"], "at_episodes": [2]}],
+}
+
+
+def test_an_agent_that_died_in_training_is_told_with_what_it_knew(
+    tmp_path: Path, evaluated: Callable[..., dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    try_out(load_scenario("navigation-quick", TINY | DEATH), tmp_path / "run")
+    found = evaluated(tmp_path / "run")
+    assert (found["learned_from"], found["died_after"]) == (3, {"agent-1": 2})
+    commands(["evaluate", str(tmp_path / "run"), "--episodes", "2"], standalone_mode=False)
+    assert "agent-1 died in training, and acts with what it had learned from 2 episodes" in capsys.readouterr().out
+    commands(
+        ["policy", "export", str(tmp_path / "run"), "--format", "torch", "--out", str(tmp_path / "out")],
+        standalone_mode=False,
+    )
+    assert "agent-1 died in its run: its policy is of 2 episodes" in capsys.readouterr().err
+    policies, without = policies_of(tmp_path / "run")
+    told = {each.facts["agent"]: (each.facts["learned_from"], each.facts["died"]) for each in policies}
+    assert told == {"agent-0": (3, False), "agent-1": (2, True), "agent-2": (3, False)}
+    assert without == []
 
 
 def test_a_policy_is_evaluated_without_its_run(
@@ -317,7 +354,9 @@ def test_the_page_of_an_evaluation_draws_the_graph_that_it_has(trained: Path) ->
 
 @pytest.mark.parametrize("topology", ["complete", "proximity"])
 def test_no_time_is_needed_for_rounds_that_no_evaluation_has(trained: Path, topology: str) -> None:
-    settings: dict[str, Any] = {"service.give_up_s": 5.0, "learning.rounds": 10}
+    settings: dict[str, Any] = {"service.give_up_s": 5.0, "exchange.patience_s": 4.0}
+    with pytest.raises(ScenarioError, match=r"service\.give_up_s"):
+        make_plan(load_scenario("navigation-quick", TINY | settings))
     if topology == "proximity":
         settings |= {"topology": {"kind": "proximity", "distance": 2.0}}
     plan = make_plan(scenario_of(EvaluationWish(trained, 2, settings=settings)))

@@ -100,6 +100,7 @@ def test_a_file_says_what_it_is(trained: Path, tmp_path: Path) -> None:
         "scenario": "navigation-quick",
         "algorithm": "anticipation-sharing",
         "learned_from": 2,
+        "died": False,
         "layers": [12, 7, 5, 5],
         "actions": ["up", "down", "left", "right", "stay"],
         "masks": False,
