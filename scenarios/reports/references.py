@@ -20,7 +20,9 @@ from env_service.config import (
 )
 from env_service.environments import make_task
 
-_COPIES = 4096
+_MOST_GAMES, _FEWEST_GAMES = 4096, 64
+_NUMBERS_AT_ONCE = 1 << 20
+"""Of games that are played at once, a number for each pair of agents and each cell: some 200 MB at most."""
 
 
 @dataclass(frozen=True)
@@ -109,13 +111,22 @@ def _above_random_policies(config: NavigationConfig | SimpleSpreadConfig) -> Ref
 
 @cache
 def _random_policies(config: NavigationConfig | SimpleSpreadConfig) -> float:
-    """Mean team return of agents that act uniformly at random, played out."""
-    task = make_task(config, _COPIES, seed=0)
-    task.reset(generator(0, "references", "reset"))
-    actions = generator(0, "references", "actions")
+    """Mean team return of agents that act uniformly at random, played out; of fewer games where a game is large."""
+    at_once = games_at_once(config)
+    batches = -(-_FEWEST_GAMES // at_once)
+    resets, actions = generator(0, "references", "reset"), generator(0, "references", "actions")
     total = 0.0
-    for _ in range(config.steps):
-        outcome = task.step(actions.integers(task.action_counts[0], size=(_COPIES, config.agents)))
-        total += float(outcome.rewards.sum(dtype=np.float64))
-    task.close()
-    return total / _COPIES
+    for _ in range(batches):
+        task = make_task(config, at_once, seed=0)
+        task.reset(resets)
+        for _ in range(config.steps):
+            outcome = task.step(actions.integers(task.action_counts[0], size=(at_once, config.agents)))
+            total += float(outcome.rewards.sum(dtype=np.float64))
+        task.close()
+    return total / (at_once * batches)
+
+
+def games_at_once(config: NavigationConfig | SimpleSpreadConfig) -> int:
+    """How many games are played side by side, so that their memory has a bound."""
+    cells = config.grid**2 if isinstance(config, NavigationConfig) else 0
+    return max(1, min(_MOST_GAMES, _NUMBERS_AT_ONCE // max(config.agents**2, cells)))

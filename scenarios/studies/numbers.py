@@ -40,12 +40,15 @@ def numbers(findings: StudyFindings, billed: Iterable[BillLine], made: Made) -> 
 
 
 def reference_numbers(findings: StudyFindings) -> dict[str, Any]:
-    """What returns are normalized by, for JSON, by key of the task."""
+    """What returns are normalized by, for JSON, by key of the task; for any number of agents only if a claim asks."""
+    compared = [each for claim in findings.study.claims for each in claim.comparisons]
+    of_any_number = any(isinstance(each, Comparison) and each.any_number for each in compared)
     return {
         task: {
             "lines": {line.label: line.value for line in scale.lines},
             "zero": scale.zero,
             "one": scale.one,
+            **({"one_of_any_number": scale.one_of_any_number} if of_any_number else {}),
             "formula": scale.formula,
         }
         for task, scale in findings.references.items()
@@ -117,4 +120,5 @@ def _compared(comparison: Comparison | MapComparison) -> dict[str, Any]:
         "group": comparison.group.names,
         "other": comparison.other.names,
         "other_at_start": comparison.from_start,
+        **({"any_number": True} if comparison.any_number else {}),
     }

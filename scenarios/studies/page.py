@@ -153,7 +153,8 @@ def _difference(study: Study, comparison: Comparison | MapComparison) -> str:
         return f"deviation along {comparison.one} minus along {comparison.other} ({task})"
     other = group_label(study, comparison.other)
     start = " at the start" if comparison.from_start else ""
-    return f"{group_label(study, comparison.group)} minus {other}{start}"
+    scale = ", on the scale for any number of agents" if comparison.any_number else ""
+    return f"{group_label(study, comparison.group)} minus {other}{start}{scale}"
 
 
 def _measured(decided: tuple[Decided, ...]) -> str:

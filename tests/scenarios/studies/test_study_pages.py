@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
+import tracemalloc
 import types
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError
 from itertools import pairwise
 
@@ -21,8 +22,8 @@ from env_service.config import ExchangeTaskConfig, NavigationConfig, PredationCo
 from scenarios.commands.experiments.study import PAGES, make_study
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.reports.made import Made
-from scenarios.reports.references import references
-from scenarios.reports.statistics import Estimate
+from scenarios.reports.references import games_at_once, references
+from scenarios.reports.statistics import Estimate, difference
 from scenarios.results.run_result import EdgeTraffic
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.outcome import RunOutcome, outcome
@@ -796,20 +797,61 @@ def test_the_same_behavior_counts_the_same_with_6_and_with_12_agents_where_these
         assert scale.normalized(each_earns * agents * 30, any_number=True) == normalized
 
 
-def test_agents_that_all_engage_are_as_robust_with_12_as_with_6():
+def engaging_more_and_more(better_by):
+    """AS in Predation with 6 and 12 agents; all engage, and earn so much more in each next run."""
     choice = Choice(quick=False, seeds=3, tasks=("predation-6", "predation-12"), algorithms=(AS,))
     study, outcomes, scales = make_study("fig1", choice), {}, {}
     for cell in study_cells(study, choice):
         environment = document(cell).environment
-        all_engage = -float(environment.agents * environment.steps)
+        last = -float(environment.agents * environment.steps) + better_by * cell.seed
         traffic, points = EdgeTraffic(6, 50, 100, 100_000, 80, 20, 5), np.linspace(0, 1, 10)
-        run = RunOutcome(cell, 0.0, all_engage, points, points, 1000, traffic, "c", "w")
+        run = RunOutcome(cell, 0.0, last, points, points, 1000, traffic, "c", "w")
         outcomes.setdefault(cell.group, []).append(run)
         scales[cell.group.task] = references(environment)
-    findings = StudyFindings(study, {group: tuple(found) for group, found in outcomes.items()}, scales)
-    [robust] = [claim for claim in study.claims if claim.text.startswith("AS remains robust")]
+    return StudyFindings(study, {group: tuple(found) for group, found in outcomes.items()}, scales)
+
+
+def test_agents_that_all_engage_are_as_robust_with_12_as_with_6():
+    findings = engaging_more_and_more(0.0)
+    [robust] = [claim for claim in findings.study.claims if claim.text.startswith("AS remains robust")]
     [decided] = findings.decide(robust)
     assert (decided.estimate, decided.verdict) == (Estimate(0.0, 0.0, 0.0), Verdict.HOLDS)
+
+
+def test_what_is_compared_on_a_scale_for_any_number_follows_from_the_numbers_and_the_page_says_so():
+    findings = engaging_more_and_more(7.0)
+    written = json.loads(made_numbers(findings))
+    runs = {
+        (each["task"], each["variant"], each["contender"]): [run["final"] for run in each["runs"]]
+        for each in written["groups"]
+    }
+    scales = written["references"]
+    [found] = [
+        each
+        for claim in written["claims"]
+        for each in claim["comparisons"]
+        if each.get("any_number") and each["difference"] is not None
+    ]
+
+    def normalized(group):
+        scale = scales[group[0]]
+        return [(run - scale["zero"]) / (scale["one_of_any_number"] - scale["zero"]) for run in runs[tuple(group)]]
+
+    expected = difference(
+        normalized(found["group"]), normalized(found["other"]), "difference", *found["group"], *found["other"]
+    )
+    assert found["difference"] == asdict(expected)
+    assert "minus AS (Pred. N=6), on the scale for any number of agents" in made_page(findings)
+
+
+def test_references_of_many_agents_are_played_few_at_a_time():
+    few, many = NavigationConfig(agents=3), NavigationConfig(agents=400, grid=20, steps=1)
+    assert games_at_once(few) == 4096
+    tracemalloc.start()
+    references(many)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 200e6
 
 
 def test_settings_are_marked_the_paper_s_or_ours():
