@@ -15,7 +15,7 @@ import numpy as np
 
 from agent_node.learning.fields import Arrays, ShareShape
 from agent_node.learning.network_sizes import Networks
-from agent_node.learning.round import Draws, Mixed
+from agent_node.learning.round import TAKEN_NAMES, Draws, Loss, Mixed
 from agent_node.learning.shares import ShareFormat, check_form, largest_size
 from broker.errors import ProtocolViolation, UserCodeRefused
 from broker.wire.arrays import all_finite
@@ -47,6 +47,17 @@ class Taking:
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, ProtocolViolation):
             raise UserCodeRefused(self._now.agent, f"{self._call} in {_where(self._now)}: {error}") from None
+
+
+def require_parts(loss: Loss) -> None:
+    """See that the parts of a loss have names of their own in the record of a round.
+
+    Raises:
+        ProtocolViolation: Says which has not.
+    """
+    if taken := TAKEN_NAMES & loss.parts.keys():
+        known = ", ".join(sorted(TAKEN_NAMES))
+        raise ProtocolViolation(f"parts: expected other names than {known}, found {min(taken)!r}")
 
 
 def require_kept(agent: str, algorithm: str, kept: object) -> None:

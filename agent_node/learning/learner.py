@@ -27,7 +27,7 @@ from agent_node.learning.algorithm import KEPT, Algorithm, is_kept
 from agent_node.learning.critic import Critic
 from agent_node.learning.estimators import Estimators
 from agent_node.learning.fields import Arrays, ShareShape
-from agent_node.learning.given import Finite, Taking, require_kept
+from agent_node.learning.given import Finite, Taking, require_kept, require_parts
 from agent_node.learning.network_sizes import Networks, networks_of
 from agent_node.learning.networks import Stack, initial_parameters, widened
 from agent_node.learning.open_round import OpenRound, outgoing_shares
@@ -201,6 +201,7 @@ class Learner:
             loss = self._algorithm.loss(now, heard)
             with Taking(now.draws, f"loss() of {self._algorithm.name}"):
                 check_form("gradient", loss.gradient, now.log_probabilities.shape)
+                require_parts(loss)
             losses = {name: float(part) for name, part in loss.parts.items()}
             self._finite.require_losses(now.draws, losses | {"loss": float(loss.total)})
             updated = [self._rows[agent] for agent in (self._name, *now.heard(heard)) if agent in self._rows]

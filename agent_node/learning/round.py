@@ -159,6 +159,12 @@ class Mixed:
     estimators: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
+TAKEN_NAMES = frozenset(
+    ("agent", "agent_name", "critic_loss", "episode", "heard", "loss", "partners", "round", "stale")
+)
+"""What else is recorded of a round, or said of it beside the parts of its loss."""
+
+
 @dataclass(frozen=True)
 class Loss:
     """What is minimized, its gradient, and its parts for the record.
@@ -167,7 +173,7 @@ class Loss:
         total: Its value.
         gradient: (R, B, A) float32, by the round's `log_probabilities`; in rows of partners not heard it is not looked
             at.
-        parts: By name.
+        parts: By name; `TAKEN_NAMES` stand for something else there.
     """
 
     total: float

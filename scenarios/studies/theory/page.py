@@ -19,7 +19,7 @@ from scenarios.studies.theory.bounds import (
     theorem_3,
     theorem_3_mended,
 )
-from scenarios.studies.theory.cases import SEARCH_STEPS
+from scenarios.studies.theory.cases import INSTANCES, SEARCH_STEPS
 from scenarios.studies.theory.findings import Checked, TheoryFindings, tally
 from scenarios.studies.theory.worked import WORKED
 
@@ -27,7 +27,7 @@ _INTRODUCTION = """\
 # Theorems 1 to 3 on random tabular MMDPs
 
 Both sides of every bound are computed exactly (values and discounted visits by linear solves, no sampling) on
-{instances} random multi-agent MDPs with private rewards, seed {seed}. Made by `foretell study theory`; equal seeds give
+{instances} random multi-agent MDPs with private rewards, seed {seed}. Made by `{command}`; equal seeds give
 an equal page and equal numbers (`theory.json`).
 
 {verdict}
@@ -37,7 +37,7 @@ care" below.
 
 ![Histograms of the slack of the three theorems](theory.png)
 
-Cases go through {shapes} shapes (N agents, S states, A actions of each agent, gamma) and {recipes} recipes in turn.
+Cases go through {shapes} (N agents, S states, A actions of each agent, gamma) and {recipes} in turn.
 Rewards are normal, transitions between nearly even and nearly certain. Policies are random, near (logarithms moved by
 0.001 to 0.3), equal or deterministic; anticipations equal to the true policies, near, random or deterministic. The
 searched recipes make {steps} random changes of policies, anticipations, rewards and transitions, and keep those that
@@ -135,12 +135,14 @@ def _introduction(findings: TheoryFindings) -> str:
         if findings.violated(claim)
     ]
     verdict = f"**Violated: {', '.join(false)}.**" if false else "**None of the three theorems is violated.**"
+    wished = "" if len(cases) == INSTANCES else f" --instances {len(cases)}"
     return _INTRODUCTION.format(
         instances=len(cases),
         seed=findings.seed,
         verdict=verdict,
-        shapes=len({each.shape for each in cases}),
-        recipes=len({each.recipe for each in cases}),
+        command=f"foretell study theory{wished}",
+        shapes=counted(len({each.shape for each in cases}), "shape"),
+        recipes=counted(len({each.recipe for each in cases}), "recipe"),
         steps=SEARCH_STEPS,
     )
 

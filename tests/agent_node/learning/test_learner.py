@@ -1265,6 +1265,10 @@ def mixing(**arrays: Any) -> dict[str, Any]:
     return {"mix": lambda _, now, __: Mixed(**{name: make(now) for name, make in arrays.items()})}
 
 
+def parted(now: Round, name: str) -> Loss:
+    return Loss(0.0, np.zeros(now.log_probabilities.shape, np.float32), {name: 1.0})
+
+
 def gradient_of(now: Round) -> Loss:
     return Loss(0.0, np.zeros(now.log_probabilities.shape, np.float64), {})
 
@@ -1290,6 +1294,10 @@ def gradient_of(now: Round) -> Loss:
         (
             {"loss": lambda _, now, __: gradient_of(now)},
             r"loss\(\) of .*: gradient: expected \(1, 8, \d+\) float32, found \(1, 8, \d+\) float64",
+        ),
+        (
+            {"loss": lambda _, now, __: parted(now, "round")},
+            r"loss\(\) of .*: parts: expected other names than agent, .*, found 'round'",
         ),
     ],
 )

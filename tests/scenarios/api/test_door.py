@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 from runs import command, need_mosquitto, until
 
 import scenarios.api as door
+from agent_node.learning.round import TAKEN_NAMES
 from scenarios.api import OpenedRun, UserError, evaluate, load, one_run, playing, resume, run, simulate
 from scenarios.api.columns import Columns
 from scenarios.api.own_thread import without_loop
@@ -60,6 +61,7 @@ def test_episodes_rounds_edges_and_ledger_are_columns_that_agree_with_the_figure
     assert last.sum() == pytest.approx(sum(played.summary.per_agent_return_last.values()))
     assert rounds["heard"].sum() == played.summary.shares_heard
     assert np.isfinite(rounds["gain"]).all()
+    assert {*rounds} == {"gain", "penalty"} | (TAKEN_NAMES & {*rounds})
     between_agents = ledger.where(kind="share")
     assert between_agents["dropped"].sum() == played.summary.faults_applied == played.faults.rows > 0
     assert edges.rows == 12

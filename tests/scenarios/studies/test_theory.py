@@ -17,7 +17,17 @@ from broker.errors import UserError
 from broker.seeding import generator
 from scenarios.studies.theory import bounds, worked
 from scenarios.studies.theory.bounds import CLAIMS, Bound, BoundKind, Instance, Reading, Sides, divergence, terms
-from scenarios.studies.theory.cases import RECIPES, SHAPES, Shape, draw_case, random_mmdp, recipe_of, search, shape_of
+from scenarios.studies.theory.cases import (
+    INSTANCES,
+    RECIPES,
+    SHAPES,
+    Shape,
+    draw_case,
+    random_mmdp,
+    recipe_of,
+    search,
+    shape_of,
+)
 from scenarios.studies.theory.findings import TheoryFindings, check, tally
 from scenarios.studies.theory.mmdp import Mmdp, evaluate, joint, stationary, visitation
 from scenarios.studies.theory.numbers import numbers
@@ -356,6 +366,15 @@ def test_each_panel_shows_the_finite_slacks_and_counts_the_rest(monkeypatch) -> 
         assert max(patch.get_y() + patch.get_height() for patch in axes.patches) <= shown
         assert sum(patch.get_height() for patch in axes.patches) == shown
         assert f"slack 0: {slacks.count(0.0)}\nbound infinite: {slacks.count(math.inf)}" in axes.texts[0].get_text()
+
+
+def test_the_page_names_the_command_that_makes_it() -> None:
+    few = page(TheoryFindings(1, CLAIMS, tuple(check(index, draw_case(1, index), CLAIMS) for index in range(3))))
+    assert "Made by `foretell study theory --instances 3`;" in few
+    assert "and 1 recipe in turn" in few
+    committed = (RESULTS / "theory.md").read_text(encoding="utf-8")
+    whole = f"{INSTANCES} random multi-agent MDPs with private rewards, seed 1. Made by `foretell study theory`;"
+    assert whole in committed
 
 
 def test_a_violated_theorem_is_reported_with_tables_from_which_it_can_be_recomputed() -> None:
