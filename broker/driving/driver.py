@@ -16,7 +16,7 @@ from broker.participants.life import FIRST_LIFE, ParticipantLife
 from broker.participants.participant import Command, Forget, Participant, Refit, Report, Save, Send
 from broker.transports.transport import Transport
 from broker.wire.counters import Counters, summed_edges
-from broker.wire.messages import Envelope
+from broker.wire.messages import Envelope, Faults
 from broker.wire.records import EventKind, EventRecord, Record, StatusRecord
 
 Observe = Callable[[list[Record]], None]
@@ -71,16 +71,9 @@ class Driver:
 
     def deliver(self, now: float) -> None:
         """Take in what has arrived by `now`."""
-        participant, transport = self.participant, self.transport
-        for envelope in transport.poll(now):
-            try:
-                commands = participant.receive(envelope.source, envelope.message, now)
-            except ProtocolViolation as violation:
-                transport.reject(envelope.source, str(violation), envelope.message)
-                continue
-            if commands:
-                self._carry_out(commands)
-        if self._records or transport.noticed:
+        while self._read(now):
+            pass
+        if self._records or self.transport.noticed:
             self._hand_over()
 
     def expire(self, now: float) -> None:
@@ -116,6 +109,20 @@ class Driver:
         self._records += self._edges.changed(totals)
         self._hand_over()
         self._show_counters(totals)
+
+    def _read(self, now: float) -> bool:
+        """Take in what one poll gives; whether there may be more, behind a change of faults."""
+        participant, transport = self.participant, self.transport
+        envelopes = transport.poll(now)
+        for envelope in envelopes:
+            try:
+                commands = participant.receive(envelope.source, envelope.message, now)
+            except ProtocolViolation as violation:
+                transport.reject(envelope.source, str(violation), envelope.message)
+                continue
+            if commands:
+                self._carry_out(commands)
+        return bool(envelopes) and type(envelopes[-1].message) is Faults
 
     def _carry_out(self, commands: Sequence[Command]) -> None:
         sequences, run, name = self._sequences, self._run, self._name

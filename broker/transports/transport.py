@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from broker.errors import FrameRejected
 from broker.wire.codec import Codec
-from broker.wire.messages import LAST_WILL, Envelope, Hello, Message, Metrics, first_number, name_of
+from broker.wire.messages import LAST_WILL, Envelope, Faults, Hello, Message, Metrics, first_number, name_of
 from broker.wire.records import EdgeRecord, EndingRecord, EventKind, EventRecord, Fate, Record
 
 if TYPE_CHECKING:
@@ -84,7 +84,10 @@ class Transport(ABC):
 
     @abstractmethod
     def poll(self, now: float) -> list[Envelope]:
-        """What has arrived by `now`; what is no message is counted as rejected."""
+        """What has arrived by `now`, as far as the first `Faults`; what is no message is counted as rejected.
+
+        What came behind a `Faults` meets those faults: ask again once it has been carried out.
+        """
 
     @abstractmethod
     def wait(self, timeout_s: float | None, awaited: int = 1) -> None:
@@ -162,6 +165,7 @@ class FrameTransport(Transport):
         super().__init__(name)
         self.codec = codec
         self.arrived: list[Envelope] = []
+        self._changes = 0  # of faults, among what has arrived
         self._heard: defaultdict[str, _Heard] = defaultdict(partial(_Heard, codec.incarnation))
 
     def take(self, frame: bytes) -> None:
@@ -178,6 +182,8 @@ class FrameTransport(Transport):
             self.reject(edge[0] if edge else UNKNOWN, str(error))
         else:
             self.arrived.append(envelope)
+            if type(envelope.message) is Faults:
+                self._changes += 1
 
     def take_again(self, frame: bytes) -> None:
         """Read a frame that may have come before, as the wire itself says; if it has, nothing happens."""
@@ -188,8 +194,12 @@ class FrameTransport(Transport):
         self.take(frame)
 
     def poll(self, now: float) -> list[Envelope]:  # noqa: ARG002 - what has arrived is due at once
-        """What has arrived."""
+        """What has arrived, as far as the first `Faults`."""
         arrived, self.arrived = self.arrived, []
+        if self._changes:
+            self._changes -= 1
+            end = 1 + next(place for place, envelope in enumerate(arrived) if type(envelope.message) is Faults)
+            arrived, self.arrived = arrived[:end], arrived[end:]
         return arrived
 
     def _catch_up(self, heard: _Heard, envelope: Envelope) -> None:

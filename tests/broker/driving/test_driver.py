@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from broker_toys import RUN, Toy, envelope, share
+from broker_toys import RUN, Toy, envelope, make_codec, share
 
 from broker.driving.driver import Driver
 from broker.errors import PeerLost, ProtocolViolation
-from broker.participants.participant import Report, Send
+from broker.faults import Judge
+from broker.faults.config import DropConfig
+from broker.participants.participant import Refit, Report, Send
+from broker.transports.faulty import FaultyTransport
+from broker.transports.memory import MemoryNetwork, MemoryTransport
 from broker.transports.transport import Transport
-from broker.wire.messages import Hello, Stop
+from broker.wire.messages import Faults, Hello, Share, Stop
 from broker.wire.records import EdgeRecord, EndingRecord, EventRecord, JoinedRecord
 
 JOINED = Report(JoinedRecord("a"))
@@ -82,6 +86,41 @@ def test_a_violation_is_counted_against_its_source_and_the_rest_is_still_heard()
     assert batches == [[EventRecord("a", "rejected", "b", "round 1 is over"), ending]]
     driver.finish()
     assert batches[1:] == [[EdgeRecord("b", "a", rejected=1)]]
+
+
+@pytest.mark.parametrize("before", [[], [DropConfig(kind="drop", probability=0.0)]], ids=["none before", "others"])
+def test_what_comes_behind_a_change_of_faults_meets_it_although_one_poll_brings_both(before):
+    def answer(_source, message, _now):
+        return [Refit("[]")] if isinstance(message, Faults) else []
+
+    def refit(transport, _faults):
+        judge = Judge([DropConfig(kind="drop", probability=1.0)], 0)
+        if isinstance(transport, FaultyTransport):
+            transport.refit(judge)
+            return transport
+        return FaultyTransport(transport, judge)
+
+    network, toy = MemoryNetwork(), Toy("a", answer=answer)
+    peer = MemoryTransport("b", network, make_codec("b", []))
+    transport = MemoryTransport("a", network, make_codec("a", ["b"]))
+    driver = Driver(RUN, toy, FaultyTransport(transport, Judge(before, 0)) if before else transport, list, refit=refit)
+    peer.send_all([envelope("b", "a", message, n) for n, message in enumerate([share(0), Faults(""), share(2)])])
+    driver.wake(0.0)
+    assert [type(message) for _, _, message in toy.heard] == [Share, Faults]
+
+
+def test_what_comes_behind_faults_that_nobody_may_tell_is_heard_at_once():
+    def answer(_source, message, _now):
+        if isinstance(message, Faults):
+            raise ProtocolViolation("which never sends one here")
+        return []
+
+    toy = Toy("a", answer=answer)
+    transport = MemoryTransport("a", MemoryNetwork(), make_codec("a", ["b"]))
+    for number, message in enumerate([Faults(""), share(1)]):
+        transport.take(make_codec("b", []).encode(envelope("b", "a", message, number)))
+    Driver(RUN, toy, transport, list).wake(0.0)
+    assert [message.round for _, _, message in toy.heard] == [1]
 
 
 def test_a_lost_peer_ends_the_drive():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from broker.transports.memory import MemoryNetwork, MemoryTransport
 from broker.transports.transport import Traffic
 from broker.wire.identity import Identity
-from broker.wire.messages import LAST_WILL, Hello, Metrics
+from broker.wire.messages import LAST_WILL, Faults, Hello, Metrics
 from broker.wire.records import EdgeRecord
 
 FIRST_LIFE = Hello(0, wants_reply=True)
@@ -28,12 +28,12 @@ class Door:
     def take(self, *numbers, source="a"):
         """Deliver messages with these numbers; returns the numbers of those that were heard."""
         for number in numbers:
-            self._deliver(source, share(number), number)
+            self.deliver(source, share(number), number)
         return self._heard()
 
     def greet(self, hello, number, source="a"):
         """Deliver a HELLO; returns whether it was heard."""
-        self._deliver(source, hello, number)
+        self.deliver(source, hello, number)
         return [one.message for one in self.transport.poll(0.0)] == [hello]
 
     def counted(self, source="a"):
@@ -44,7 +44,7 @@ class Door:
     def reasons(self):
         return [event.text for event in noticed(self.transport)]
 
-    def _deliver(self, source, message, number):
+    def deliver(self, source, message, number):
         self.transport.take(make_codec(source, []).encode(envelope(source, "b", message, number)))
 
     def _heard(self):
@@ -179,6 +179,16 @@ def test_whatever_the_network_does_every_number_is_heard_once_lost_once_or_still
     still_to_come = last - max(numbers, default=-1)
     assert len(heard) + lost + still_to_come == last + 1
     assert len(heard) + rejected == len(numbers)
+
+
+def test_a_poll_ends_at_a_change_of_faults_and_the_next_goes_on_behind_it(door):
+    messages = [share(0), Faults("[]"), Faults("[]"), share(3), Faults("[]"), share(5)]
+    for number, message in enumerate(messages):
+        door.deliver("a", message, number)
+    polled = [[one.sequence for one in door.transport.poll(0.0)] for _ in range(5)]
+    assert polled == [[0, 1], [2], [3, 4], [5], []]
+    assert door.take(6, 7) == [6, 7]
+    assert door.counted() == (0, 0)
 
 
 @property_test

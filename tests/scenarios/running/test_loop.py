@@ -149,6 +149,31 @@ def test_a_simulation_with_changes_is_played_again_from_its_record_bit_for_bit(p
     assert again.ask(asked) == found.ask(asked) == [("killed", "episode 8", "agent-1", "killed with -9")]
 
 
+STOPPED = {"kind": "stop", "participants": ["agent-1"], "at_episodes": [4, 7], "for_s": 1.2}
+
+
+@pytest.mark.parametrize("faults", [[], [STOPPED]], ids=["all there", "stopped at the pauses"])
+def test_a_change_meets_the_first_message_of_the_episode_before_which_a_simulation_takes_it(
+    play: Any, faults: list[dict[str, Any]]
+) -> None:
+    first_timesteps = {"messages": ["timestep"], "agents": ["agent-1"], "direction": "in", "steps": [0, 1]}
+    orders = {3: [{"add": {"kind": "isolate", "name": "storm"} | first_timesteps}], 6: [{"heal": "storm"}]}
+    crash = {"kind": "crash", "participants": ["agent-0"], "at_episodes": [6]}
+    settings = {"service__action_patience_s": 0.5, "service__missing_action": "noop", "exchange__patience_s": 0.5}
+
+    live = play("simulated", scenario_of(faults, **settings), orders)
+    crashing = play("simulated", scenario_of([*faults, crash], recovery__checkpoint_every=5, **settings), orders)
+    again = play("simulated", as_played(scenario_of(faults, **settings), live.live))
+
+    struck = "SELECT episode, attempt, kind, destination FROM faults ORDER BY rowid"
+    expected = [(episode, attempt, "timestep", "agent-1") for episode in (4, 5, 6) for attempt in (0, 1)]
+    assert live.ask(struck) == crashing.ask(struck) == again.ask(struck) == expected
+    assert crashing.ask("SELECT after_episode FROM lives ORDER BY incarnation") == [(-1,), (4,)]
+    assert live.figures == again.figures
+    digests = ("curve_digest", "weights_digest", "ledger_digest")
+    assert {name: crashing.figures[name] for name in digests} == {name: live.figures[name] for name in digests}
+
+
 @each_way
 def test_what_was_added_strikes_at_the_same_place_when_a_crash_makes_all_go_back_behind_it(play: Any, way: str) -> None:
     added = {"add": LOSSES | {"name": "added"}}
