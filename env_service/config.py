@@ -227,7 +227,7 @@ class BarrierConfig(Model):
         default=300.0,
         gt=0,
         le=LONGEST_S,
-        description="Seconds of silence after which environment or agent ends the run.",
+        description="Seconds of silence after which environment or agent gives up: a death, see `recovery.on_crash`.",
     )
 
 

@@ -21,6 +21,10 @@ from broker.transports.memory import MemoryNetwork
 class VirtualTime:
     """Runs drivers on one memory network.
 
+    Attributes:
+        now: In seconds.
+        turn_of: Who was called last; where a participant raised, it is this one.
+
     Args:
         drivers: All participants of the run, each with a transport on `network`.
         network: Tells who has mail.
@@ -35,6 +39,7 @@ class VirtualTime:
         self._order = {name: number for number, name in enumerate(self._drivers)}
         self._timers, self._timers_of_done = Timers(), Timers()
         self.now = now
+        self.turn_of = ""
 
     def take_away(self, name: str, for_s: float = inf) -> None:
         """Let a participant do nothing: stopped, late, or for good. What comes meanwhile waits for it.
@@ -80,12 +85,17 @@ class VirtualTime:
 
     def _begin(self, name: str) -> None:
         self._begun.add(name)
-        self._drivers[name].start(self.now)
+        self._called(name).start(self.now)
         self._note_timer(name)
 
     def _deliver(self, name: str) -> None:
-        self._drivers[name].deliver(self.now)
+        self._called(name).deliver(self.now)
         self._note_timer(name)
+
+    def _called(self, name: str) -> Driver:
+        """Somebody's driver, which is called now."""
+        self.turn_of = name
+        return self._drivers[name]
 
     def _note_timer(self, name: str) -> None:
         """Take down when somebody, who has just done something, has to do something next."""
@@ -109,7 +119,7 @@ class VirtualTime:
         """All mail of this instant has been read: expire what has become due; whether anything had."""
         due = self._timers.due(self.now) | self._timers_of_done.due(self.now)
         for name in self._in_order(due):
-            self._drivers[name].wake(self.now)
+            self._called(name).wake(self.now)
             self._note_timer(name)
         return bool(due)
 

@@ -12,8 +12,18 @@ from agent_node.build import make_agent
 from broker.driving.connect import connect, make_codec, refitted
 from broker.driving.driver import Driver
 from broker.driving.journaled_participant import journaled
+from broker.driving.process import GAVE_UP
 from broker.driving.virtual_time import VirtualTime
-from broker.errors import ForetellError, ParticipantDied, UserCodeDied, UserCodeFailed, UserCodeRefused
+from broker.errors import (
+    Deadlock,
+    ForetellError,
+    ParticipantDied,
+    PeerLost,
+    UserCodeDied,
+    UserCodeFailed,
+    UserCodeRefused,
+    UserError,
+)
 from broker.participants.checkpoint import Checkpoints, State
 from broker.participants.life import ParticipantLife, begin_life
 from broker.participants.link import LinkConfig
@@ -83,6 +93,7 @@ class SimulatedLife:
         self._records: list[Record] = []
         self._deaths: list[ParticipantDied] = []
         self._killed: set[str] = set()
+        self._given_up: set[str] = set()
         self._down_s = 0.0
         self._lives: dict[str, ParticipantLife] = {}
         network = MemoryNetwork()
@@ -121,8 +132,10 @@ class SimulatedLife:
                 goes_on = step()
                 if not goes_on or self._paused is not None or time.now != looked_at:
                     break
-        except UserCodeFailed as failure:
-            self._deaths.append(self._died_of(failure))
+        except (Deadlock, UserError):
+            raise
+        except ForetellError as failure:
+            self._give_up(time.turn_of, failure)
         finally:
             self._show_status()
             self._hand_over()
@@ -130,7 +143,7 @@ class SimulatedLife:
         return Moment(time.now, self._paused, finished=not goes_on)
 
     def deaths(self) -> list[ParticipantDied]:
-        """Whom faults, or code that somebody brought, have killed since the last look."""
+        """Whom faults have killed, and who gave up or ended by code that somebody brought, since the last look."""
         deaths, self._deaths = self._deaths, []
         return deaths
 
@@ -164,7 +177,8 @@ class SimulatedLife:
         """Take in the totals of those that live, and what they know where it counts."""
         with self._beside:
             for name in self._names:
-                self._drivers[name].finish()
+                if name not in self._given_up:
+                    self._drivers[name].finish()
                 if not at_once and self._is_settled(name):
                     self._keep_last(name)
             self._hand_over()
@@ -214,7 +228,7 @@ class SimulatedLife:
             return
         self._shown_at = monotonic()
         for name in self._names:
-            if name not in self._killed and not self._drivers[name].participant.done:
+            if name not in self._killed | self._given_up and not self._drivers[name].participant.done:
                 self._drivers[name].show_status()
 
     def _is_settled(self, name: str) -> bool:
@@ -228,12 +242,21 @@ class SimulatedLife:
             why = f"no checkpoint of the last episodes: {error.strerror or error}"
             self._take([EventRecord(name, EventKind.CHECKPOINT, "", why)])
 
-    def _died_of(self, failure: UserCodeFailed) -> UserCodeDied:
-        log = self._log(failure.participant)
+    def _give_up(self, name: str, failure: ForetellError) -> None:
+        """Let somebody end as its process would: it tells what it has counted, and says why it ends."""
+        self._given_up.add(name)
+        self._drivers[name].finish()
+        if isinstance(failure, PeerLost):  # any other may have come between what it learned and the keeping of it
+            self._keep_last(name)
+        self._deaths.append(self._died_of(name, failure))
+
+    def _died_of(self, name: str, failure: ForetellError) -> ParticipantDied:
+        log, raised = self._log(name), traceback_of(failure) if isinstance(failure, UserCodeFailed) else ""
         with suppress(OSError), log.open("a", encoding="utf-8") as file:
-            file.write(f"{traceback_of(failure)}\n{failure}\n".lstrip())
-        final = isinstance(failure, UserCodeRefused)
-        return UserCodeDied(failure.participant, failure.problem, log, final=final)
+            file.write(f"{raised}\n{failure}\n".lstrip())
+        if isinstance(failure, UserCodeFailed):
+            return UserCodeDied(name, failure.problem, log, final=isinstance(failure, UserCodeRefused))
+        return ParticipantDied(name, f"exit code {GAVE_UP} ({failure})", log)
 
     def _take(self, records: list[Record]) -> None:
         for record in records:

@@ -162,6 +162,21 @@ def test_a_peer_that_never_comes_ends_the_run_at_the_limit():
     assert 2.0 <= time.now <= 2.03
 
 
+@pytest.mark.parametrize("call", ["start", "receive", "expire"])
+def test_whoever_raises_is_the_one_who_was_called_last(call):
+    ear, other = Toy("ear", enough=1, deadlines=[1.0]), Toy("other", enough=1, deadlines=[1.0, 2.0])
+    stage = Stage(Toy("a", says=[Send("ear", share())] if call == "receive" else []), ear, other)
+
+    def give_up(*_):
+        raise PeerLost("nobody is there")
+
+    setattr(ear, call, give_up)
+    time = VirtualTime(stage.drivers, stage.network)
+    with pytest.raises(PeerLost):
+        time.run()
+    assert time.turn_of == "ear"
+
+
 def test_who_is_taken_away_hears_nothing_until_it_comes_back():
     ear = Toy("ear", enough=1)
     stage = Stage(Toy("a", says=[Send("ear", share())]), ear)

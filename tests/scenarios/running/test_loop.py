@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +14,11 @@ from typing import Any
 import pytest
 from thread_nodes import in_threads
 
-from broker.errors import ParticipantDied
+from agent_node.policy_folder import read_policy
+from broker.driving.driver import Driver
+from broker.driving.virtual_time import VirtualTime
+from broker.errors import Deadlock, FrameRejected, ParticipantDied
+from broker.transports.memory import MemoryTransport
 from broker.wire.messages import ENVIRONMENT
 from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
@@ -232,6 +238,90 @@ def test_where_nobody_may_go_on_the_death_ends_the_run(play: Any, way: str) -> N
                 service__missing_action="repeat",
             ),
         )
+
+
+def giving_up(on_crash: str) -> Scenario:
+    """Agent-1 hears no timestep from episode 3 on, and gives up while others act for it."""
+    timesteps = {"agents": ["agent-1"], "direction": "in", "messages": ["timestep"]}
+    return scenario_of(
+        [{"kind": "isolate", "episodes": [3, 12]} | timesteps],
+        recovery__on_crash=on_crash,
+        service__missing_action="noop",
+        service__action_patience_s=1.0,
+        service__ready_patience_s=2.0,
+        service__give_up_s=5.0,
+        exchange__patience_s=1.0,
+    )
+
+
+WAITED = "agent-1 in ACTING (episode 2) waits for a timestep after 2 from environment"
+WHY = f"{WAITED}, silent for 5.0 s (service.give_up_s)"
+EDGES = """
+    SELECT source, destination, sent, heard, missing FROM edges WHERE 'observer' NOT IN (source, destination)
+    ORDER BY source, destination
+"""
+
+
+def test_who_gives_up_in_a_simulation_has_died_and_its_log_says_why(play: Any) -> None:
+    found = play("simulated", giving_up("degrade"))
+    assert found.figures["complete"]
+    assert found.ask("SELECT * FROM gone") == [("agent-1", 3)]
+    assert found.ask("SELECT text FROM events WHERE kind = 'gone'") == [(f"exit code 1 ({WHY})",)]
+    assert found.folder.log("agent-1").read_text(encoding="utf-8") == f"{WHY}\n"
+
+
+@pytest.mark.parametrize(
+    ("on_crash", "end", "lives"), [("fail", ". Its log: ", 1), ("restart", ", for the 6th time after ", 6)]
+)
+def test_where_nobody_goes_on_without_who_gives_up_in_a_simulation_its_death_ends_the_run(
+    play: Any, monkeypatch: pytest.MonkeyPatch, on_crash: str, end: str, lives: int
+) -> None:
+    finished: Counter[str] = Counter()
+
+    def finish(self: Driver, *, really: Any = Driver.finish) -> None:
+        finished[self.participant.name] += 1
+        really(self)
+
+    monkeypatch.setattr(Driver, "finish", finish)
+    with pytest.raises(ParticipantDied, match=re.escape(f"agent-1 died: exit code 1 ({WHY}){end}")):
+        play("simulated", giving_up(on_crash))
+    assert finished == dict.fromkeys((ENVIRONMENT, "agent-0", "agent-1", "agent-2"), lives), "totals are told once"
+
+
+@pytest.mark.long
+@each_way
+def test_who_gives_up_leaves_the_same_on_every_substrate(play: Any, way: str) -> None:
+    expected, found = play("simulated", giving_up("degrade")), play(way, giving_up("degrade"))
+    assert found.figures == expected.figures
+    gone = ("SELECT * FROM gone", "SELECT text FROM events WHERE kind = 'gone'")
+    for question in (*gone, "SELECT max(episode) FROM episodes", EDGES):
+        assert found.ask(question) == expected.ask(question)
+    kept = {agent: learned.after_episode for agent, learned in read_policy(found.folder.policy)[0].agents.items()}
+    assert kept == {"agent-0": 11, "agent-1": 2, "agent-2": 11}, "agent-1 writes what it knew, though that was not due"
+
+
+def test_who_cannot_send_what_it_has_to_say_has_died_in_a_simulation_too(
+    play: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def send_all(self: MemoryTransport, envelopes: Any, *, really: Any = MemoryTransport.send_all) -> None:
+        if self.name == "agent-2" and any(getattr(each.message, "episode", 0) == 4 for each in envelopes):
+            raise FrameRejected("a message of 9 bytes, expected at most 8")
+        really(self, envelopes)
+
+    monkeypatch.setattr(MemoryTransport, "send_all", send_all)
+    settings = {"service__missing_action": "noop", "exchange__patience_s": 0.2}
+    found = play("simulated", scenario_of(recovery__on_crash="degrade", **settings))
+    assert found.figures["complete"]
+    assert found.ask("SELECT * FROM gone") == [("agent-2", 4)]
+
+
+def test_a_deadlock_is_nobodys_death(play: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def step(_: VirtualTime) -> bool:
+        raise Deadlock(["agent-0 waits"])
+
+    monkeypatch.setattr(VirtualTime, "step", step)
+    with pytest.raises(Deadlock, match="agent-0 waits"):
+        play("simulated", scenario_of())
 
 
 def test_who_is_stopped_for_too_long_is_taken_for_hung(play: Any) -> None:
