@@ -7,7 +7,16 @@ import msgspec
 from broker.driving.connect import make_codec, open_transport
 from broker.own_clock import OwnClock
 from broker.wire.messages import Metrics
-from broker.wire.records import EventKind, EventRecord, FinishedRecord, PausedRecord, Record, unpack
+from broker.wire.records import (
+    EventKind,
+    EventRecord,
+    FinishedRecord,
+    JoinedRecord,
+    PausedRecord,
+    Record,
+    StatusRecord,
+    unpack,
+)
 from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
 from scenarios.results.observer import Observer
@@ -45,6 +54,9 @@ class Inbox:
         # Who is only coming gives no signs; joining has a limit of its own.
         self._seen = dict.fromkeys(present, clock() + plan.scenario.joining.give_up_s)
         self._participants = present
+        self._not_heard_yet = set(present)
+        self._in_force: str | None = None
+        self._gone: list[str] = []
         self._observer = observer
         self._speakers = Speakers(plan, wiring.life.after_episode)
         self._unfinished = set(present)
@@ -64,6 +76,8 @@ class Inbox:
             if type(record) is PausedRecord and record.episode != self._paused:
                 self._paused = record.episode
                 self._settled_at = self._clock() + _RECORDS_WITHIN_S
+            elif isinstance(record, StatusRecord | JoinedRecord):
+                self._tell_again(record.participant)
         self._release({record.participant for record in records if type(record) is FinishedRecord})
         records += self._transport.noticed
         self._transport.noticed.clear()
@@ -95,12 +109,14 @@ class Inbox:
         return paused
 
     def put_in_force(self, faults: str) -> None:
-        """Tell everybody which faults of messages are in force from now on."""
+        """Tell everybody which faults of messages are in force from now on; who comes later is told then."""
+        self._in_force = faults
         self.orders.faults(faults, self._participants)
 
     def leave(self, name: str) -> None:
         """Go on without somebody who died, and say so to the others."""
         self._participants.remove(name)
+        self._gone.append(name)
         self._seen.pop(name, None)
         self.orders.gone(name, self._participants)
         if name in self._unfinished:
@@ -125,6 +141,19 @@ class Inbox:
             else:
                 self._transport.reject(source, f"{source} cannot report {record}")
         return allowed
+
+    def _tell_again(self, name: str) -> None:
+        """Tell somebody, at the first sign that it hears, what was told before: not all transports kept that for it.
+
+        Twice is once: faults are all that are in force, and who is gone stays so.
+        """
+        if name not in self._not_heard_yet or name not in self._participants:
+            return
+        self._not_heard_yet.remove(name)
+        if self._in_force is not None:
+            self.orders.faults(self._in_force, [name])
+        for gone in self._gone:
+            self.orders.gone(gone, [name])
 
     def _release(self, finished: set[str]) -> None:
         """Say Stop to all, once the last of them has finished."""

@@ -6,8 +6,11 @@ import signal
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from pydantic import TypeAdapter
+
 from broker.driving.process import DONE, RAISED, REFUSED, WRONG
 from broker.errors import ParticipantDied, Unreachable, UserCodeDied, UserError
+from broker.faults.config import FaultConfig
 from broker.own_clock import OwnClock
 from broker.wire.messages import ENVIRONMENT
 from scenarios.document.plan import Plan
@@ -23,6 +26,7 @@ _LOOK_EVERY_S = 0.1
 _CONNECT_WITHIN_S = 5.0
 _INCIDENT_S = 10.0
 """Connections that break so soon after each other break for one reason."""
+_FAULTS: TypeAdapter[tuple[FaultConfig, ...]] = TypeAdapter(tuple[FaultConfig, ...])
 
 
 class LaunchedLife:
@@ -62,6 +66,7 @@ class LaunchedLife:
         self._inbox: Inbox | None = None
         self._names = [name for name in plan.participants if name not in wiring.life.gone]
         self._starts_at: dict[str, float] = {}
+        self._in_force: tuple[FaultConfig, ...] | None = None
         self._hung: dict[str, float] = {}
         self._lost_at = -_INCIDENT_S
 
@@ -104,10 +109,14 @@ class LaunchedLife:
     def leave(self, name: str) -> None:
         """Look no more after somebody, and let the others go on without."""
         self._names.remove(name)
+        life = self._wiring.life
+        gone = (*life.gone, name)
+        self._wiring = replace(self._wiring, life=life.model_copy(update={"gone": gone}))
         self._taking.leave(name)
 
     def put_in_force(self, faults: str) -> None:
-        """Tell everybody of the faults."""
+        """Tell everybody of the faults, and those that start later as they start."""
+        self._in_force = _FAULTS.validate_json(faults)
         self._taking.put_in_force(faults)
 
     def go_on(self, episode: int) -> None:
@@ -154,8 +163,17 @@ class LaunchedLife:
         there = self._site.there(self._wiring)
         for name in [name for name, starts_at in self._starts_at.items() if starts_at <= now]:
             del self._starts_at[name]
-            told = self._plan.environment(there) if name == ENVIRONMENT else self._plan.agent(name, there)
-            self._nodes.start(name, told.model_dump_json())
+            self._nodes.start(name, self._slice(name, there))
+
+    def _slice(self, name: str, there: Wiring) -> str:
+        """What somebody is told at its start, with the faults that are in force by then.
+
+        Its document stays that of the others, with which it is compared.
+        """
+        told = self._plan.environment(there) if name == ENVIRONMENT else self._plan.agent(name, there)
+        if self._in_force is not None:
+            told = told.model_copy(update={"link": told.link.model_copy(update={"faults": self._in_force})})
+        return told.model_dump_json()
 
     def _kill_hung(self, silent: Mapping[str, float]) -> None:
         """Kill those that have given no sign for too long; they may be stopped, so that nothing less would help."""

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from thread_nodes import in_threads
+from runs import need_mosquitto
+from thread_nodes import ThreadNodes, in_threads
 
 from agent_node.policy_folder import read_policy
 from broker.driving.driver import Driver
@@ -359,3 +360,69 @@ def test_what_is_asked_for_from_when_a_run_is_held_is_carried_out_and_what_was_a
         run(plan, folder, observer, WAYS["simulated"], lambda: False)
         assert [change.name for change in observer.live_faults()] == ["carried-out"]
         observer.finish()
+
+
+# Who was not there yet
+
+
+OVER: dict[str, dict[str, Any]] = {
+    "zeromq": {},
+    "forwarder": {"transport__zeromq__mode": "forwarder"},
+    "mqtt": {"transport__kind": "mqtt", "transport__mqtt__broker": "mosquitto"},
+}
+over_each_transport = pytest.mark.parametrize("transport", OVER)
+LATE = {"kind": "late-join", "participants": ["agent-1"], "by_s": 0.5}
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The link of everybody's slice, as it was started with it."""
+    links: dict[str, Any] = {}
+    start = ThreadNodes.start
+
+    def started(nodes: ThreadNodes, name: str, slice_json: str) -> None:
+        links[name] = json.loads(slice_json)["link"]
+        start(nodes, name, slice_json)
+
+    monkeypatch.setattr(ThreadNodes, "start", started)
+    return links
+
+
+@pytest.mark.processes
+@over_each_transport
+def test_what_was_added_before_they_could_hear_is_in_force_for_all_and_from_the_start_for_who_starts_later(
+    play: Any, told: dict[str, Any], transport: str
+) -> None:
+    if transport == "mqtt":
+        need_mosquitto()
+    storm = {"kind": "byzantine", "name": "storm", "lie": "uniform", "probability": 1.0}
+    # All wait once before episode 6: by then everybody has been heard, and told.
+    gate = {"kind": "checkpoint-loss", "participants": ["agent-0"], "at_episodes": [6]}
+    found = play("launched", scenario_of([LATE, gate], **OVER[transport]), {0: [{"add": storm}]})
+    (change,) = found.live
+    assert change.added_after == -1
+    assert {name: [fault["name"] for fault in told[name]["faults"]] for name in ("agent-0", "agent-1")} == {
+        "agent-0": [],
+        "agent-1": ["storm"],
+    }
+    struck = dict(found.ask("SELECT destination, sum(applied) FROM fault_counts GROUP BY destination"))
+    shares_of_all_episodes = TINY["episodes"] * 2
+    assert struck.keys() == {"agent-0", "agent-1", "agent-2"}
+    assert struck["agent-1"] == shares_of_all_episodes
+    assert min(struck.values()) >= shares_of_all_episodes // 4
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("transport", ["zeromq", "mqtt"])
+def test_nobody_waits_for_an_agent_that_died_before_they_could_hear_of_it(
+    play: Any, told: dict[str, Any], transport: str
+) -> None:
+    if transport == "mqtt":
+        need_mosquitto()
+    crash = {"kind": "crash", "participants": ["agent-2"], "at_s": [0.0]}
+    degrade = {"recovery__on_crash": "degrade", "service__missing_action": "repeat", "joining__give_up_s": 10.0}
+    found = play("launched", scenario_of([LATE, crash], **degrade, **OVER[transport]))
+    assert found.figures["complete"]
+    assert found.ask("SELECT agent FROM gone") == [("agent-2",)]
+    assert (told["agent-0"]["life"]["gone"], told["agent-1"]["life"]["gone"]) == ([], ["agent-2"])
+    assert found.ask("SELECT DISTINCT agent FROM rounds ORDER BY agent") == [("agent-0",), ("agent-1",)]
