@@ -186,13 +186,15 @@ class ParticipantDied(ForetellError):
         participant: Its name, such as `agent-1`.
         cause: How it ended (`exit code 1`, `signal SIGKILL`) and the last line it said, if any.
         log: Its log file; `Path()` where it is somebody else's.
+        before_episode: The first episode that was played without it, where some were before its death was seen.
     """
 
-    def __init__(self, participant: str, cause: str, log: Path) -> None:
+    def __init__(self, participant: str, cause: str, log: Path, *, before_episode: int | None = None) -> None:
         super().__init__(f"{participant} died: {cause}" + (f". Its log: {log}" if log != Path() else ""))
         self.participant = participant
         self.cause = cause
         self.log = log
+        self.before_episode = before_episode
 
 
 class UserCodeDied(ParticipantDied):

@@ -173,10 +173,10 @@ class Observer:
         """Whether the run was begun before, and nothing of it is changed yet."""
         return self._goes_on
 
-    def leave(self, agent: str, why: str) -> None:
-        """Take note that the run goes on without an agent."""
+    def leave(self, agent: str, why: str, before_episode: int) -> None:
+        """Take note that the run goes on without an agent, from an episode on."""
         self._go_on()
-        self._store.leave(agent, self.played)
+        self._store.leave(agent, before_episode)
         self.take([EventRecord(agent, EventKind.GONE, agent, why)])
         self.flush()
         self.tell(f"{agent} died: {why}; the others go on without it")

@@ -61,7 +61,8 @@ class Recovery:
         left = [agent for agent in self._agents if agent not in (*self._observer.gone, death.participant)]
         if self._settings.on_crash != "degrade" or death.participant not in self._agents or not left:
             raise death
-        self._observer.leave(death.participant, death.cause)
+        before = self._observer.played if death.before_episode is None else death.before_episode
+        self._observer.leave(death.participant, death.cause, before)
         return True
 
     def begin(self, why: str) -> LifeConfig:

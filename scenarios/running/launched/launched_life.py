@@ -55,7 +55,7 @@ class LaunchedLife:
         late: Mapping[str, float],
         clock: OwnClock,
     ) -> None:
-        self.control = NodeControl(site.nodes, found, site.checkpoints, clock)
+        self.control = NodeControl(site.nodes, found, site.checkpoints, clock, lambda: observer.played)
         self._clock = clock
         self._plan = plan
         self._wiring = wiring
@@ -67,7 +67,7 @@ class LaunchedLife:
         self._names = [name for name in plan.participants if name not in wiring.life.gone]
         self._starts_at: dict[str, float] = {}
         self._in_force: tuple[FaultConfig, ...] | None = None
-        self._hung: dict[str, float] = {}
+        self._hung: dict[str, tuple[float, int | None]] = {}
         self._lost_at = -_INCIDENT_S
 
     def begin(self) -> None:
@@ -177,10 +177,10 @@ class LaunchedLife:
 
     def _kill_hung(self, silent: Mapping[str, float]) -> None:
         """Kill those that have given no sign for too long; they may be stopped, so that nothing less would help."""
-        limit_s = self._plan.scenario.recovery.hung_after_s
-        for name in [name for name, silent_s in silent.items() if silent_s > limit_s]:
-            if self._nodes.kill([name]):
-                self._hung[name] = silent[name]
+        limit_s, stopped = self._plan.scenario.recovery.hung_after_s, self.control.stopped
+        for name, silent_s in silent.items():
+            if silent_s > limit_s and self._nodes.kill([name]):
+                self._hung[name] = silent_s, stopped[name].before_episode if name in stopped else None
 
     def _death(self, name: str, end: NodeEnd) -> ParticipantDied:
         """How somebody died.
@@ -193,8 +193,9 @@ class LaunchedLife:
         if end.code in (RAISED, REFUSED) and end.said:
             return UserCodeDied(name, end.said.removeprefix(f"{name}: "), end.log, final=end.code == REFUSED)
         if name in self._hung:
-            how = f"it hung: no sign of its working loop for {self._hung[name]:.0f} s"
-            return ParticipantDied(name, how, end.log)
+            silent_s, before_episode = self._hung[name]
+            how = f"it hung: no sign of its working loop for {silent_s:.0f} s"
+            return ParticipantDied(name, how, end.log, before_episode=before_episode)
         how = f"signal {signal.Signals(-end.code).name}" if end.code < 0 else f"exit code {end.code}"
         return ParticipantDied(name, f"{how} ({end.said})" if end.said else how, end.log)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from broker.own_clock import OwnClock
 from broker.participants.checkpoint import Checkpoints
@@ -16,27 +17,51 @@ from scenarios.running.nodes import Nodes
 _LOOK_EVERY_S = 0.05
 
 
+class Stopped(NamedTuple):
+    """Somebody who is stopped.
+
+    Attributes:
+        since_s: From when on, in seconds of the launcher's clock.
+        until_s: When it goes on.
+        before_episode: The first episode that was not over by then.
+    """
+
+    since_s: float
+    until_s: float
+    before_episode: int
+
+
 class NodeControl:
     """Does to nodes, in one life, what `scenarios.running.substrate.ProcessControl` says.
 
     Attributes:
         crashed: Whether it has killed anybody.
+        stopped: Who is stopped now.
 
     Args:
         nodes: The participants' processes.
         found: What stands between them.
         checkpoints: What each participant kept.
         clock: The launcher's own.
+        played: How many episodes are over.
     """
 
-    def __init__(self, nodes: Nodes, found: Meeting, checkpoints: Mapping[str, Checkpoints], clock: OwnClock) -> None:
+    def __init__(
+        self,
+        nodes: Nodes,
+        found: Meeting,
+        checkpoints: Mapping[str, Checkpoints],
+        clock: OwnClock,
+        played: Callable[[], int],
+    ) -> None:
         self.crashed = False
+        self.stopped: dict[str, Stopped] = {}
         self._nodes = nodes
         self._found = found
         self._checkpoints = checkpoints
         self._clock = clock
+        self._played = played
         self._up_at = 0.0
-        self._stopped_until: dict[str, float] = {}
 
     def crash(self, victims: tuple[str, ...], down_s: float) -> list[str]:
         """Kill all of them at once."""
@@ -52,7 +77,9 @@ class NodeControl:
         pid = self._found.stop() if victim == BROKER else self._nodes.stop(victim)
         if pid is None:
             return GONE
-        self._stopped_until[victim] = max(self._stopped_until.get(victim, 0.0), self._clock() + for_s)
+        now = self._clock()
+        before = self.stopped.get(victim) or Stopped(now, now, self._played())
+        self.stopped[victim] = before._replace(until_s=max(before.until_s, now + for_s))
         return f"stopped for {for_s:g} s (process {pid})"
 
     def lose_checkpoints(self, victim: str, newest: int) -> str:
@@ -61,8 +88,8 @@ class NodeControl:
 
     def let_go_on(self, until: float) -> None:
         """Let those go on whose time has come by `until`, in seconds of the launcher's clock."""
-        for name in [name for name, due in self._stopped_until.items() if due <= until]:
-            del self._stopped_until[name]
+        for name in [name for name, stopped in self.stopped.items() if stopped.until_s <= until]:
+            del self.stopped[name]
             if name == BROKER:
                 self._found.go_on()
             else:

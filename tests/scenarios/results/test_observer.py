@@ -96,7 +96,7 @@ def test_a_round_counts_once_however_many_agents_close_it(watch):
 def test_who_lost_its_connection_is_not_taken_for_dead(watch):
     watch.observer.begin_life(-1, "")
     watch.observer.take([EventRecord("agent-0", EventKind.CONNECTION_LOST, "", "its connection ended without goodbye")])
-    watch.observer.leave("agent-1", "exit code 1")
+    watch.observer.leave("agent-1", "exit code 1", watch.observer.played)
     assert watch.observer.gone == ("agent-1",)
     assert watch.observer.begin_life(-1, "somebody died") == 1
     assert watch.observer.gone == ("agent-1",)

@@ -364,6 +364,31 @@ def test_an_agent_that_the_others_went_on_without_dies_again_where_it_died_when_
         assert store.deaths() == {"agent-1": 4}
 
 
+@pytest.mark.long
+@each_way
+def test_an_agent_that_was_stopped_into_a_hang_is_dead_from_where_it_was_stopped_and_not_from_where_that_was_seen(
+    folders: Callable[[], RunFolder], way: WayName
+) -> None:
+    stop = {"kind": "stop", "participants": ["agent-1"], "at_episodes": [3], "for_s": 600.0}
+    # All wait before episode 5 until all of the episodes before has come, which takes a death to be seen.
+    gate = {"kind": "checkpoint-loss", "participants": ["agent-0"], "at_episodes": [5]}
+    quick = {"recovery.hung_after_s": 3.0, "service.action_patience_s": 0.1, "service.ready_patience_s": 0.1}
+    scenario = scenario_of([stop, gate], **DEGRADE | quick)
+    folder, notes = folders(), list[str]()
+
+    def is_as_it_shall_be() -> bool:
+        with read_store(folder.store) as store:
+            assert store.deaths() == {"agent-1": 3}
+            return all(found.episode < 3 for found in store.rounds() if found.agent == "agent-1")
+
+    go(way, scenario, folder)
+    assert is_as_it_shall_be()
+    killed_after(folder, 1)
+    go(way, scenario, folder, notes=notes)
+    assert is_as_it_shall_be()
+    assert "death at episode 3 again: agent-1" in notes
+
+
 def test_who_was_stopped_is_stopped_again_where_a_run_goes_back_behind_it(folders: Callable[[], RunFolder]) -> None:
     stop = {"kind": "stop", "participants": ["agent-0"], "at_episodes": [4], "for_s": 20.0}
     settings = {"service.missing_action": "repeat", "recovery.checkpoint_every": 3, "parallel_episodes": 16}

@@ -312,7 +312,8 @@ def test_who_is_stopped_twice_at_once_goes_on_when_the_longer_stop_is_over() -> 
             self.went_on += (name,)
 
     nodes, seconds = OneNode(), 10.0
-    control = NodeControl(nodes, Meeting(Wiring("run"), None, print), {}, OwnClock(lambda: seconds, lambda: seconds))
+    clock = OwnClock(lambda: seconds, lambda: seconds)
+    control = NodeControl(nodes, Meeting(Wiring("run"), None, print), {}, clock, lambda: 0)
     for for_s in (1.0, 5.0, 2.0):
         control.stop("agent-0", for_s)
     control.let_go_on(14.9)

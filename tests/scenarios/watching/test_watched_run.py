@@ -197,7 +197,7 @@ def test_a_live_fault_is_in_force_on_the_edges_it_touches_until_it_is_healed(wat
 def test_strikes_deaths_and_connections_stand_behind_the_episode_in_which_they_came(watch):
     watch.take(episode(0), episode(1))
     watch.observer.take([ProcessFaultRecord("crash", "second 3", "agent-1", "killed")])
-    watch.observer.leave("agent-2", "its host is gone")
+    watch.observer.leave("agent-2", "its host is gone", watch.observer.played)
     seen = watch.take(EventRecord("agent-0", EventKind.DISCONNECTED, "", "the broker is gone"))
     found = {each.kind: (each.after_episode, each.who) for each in seen.happenings}
     assert found[HappeningKind.STRIKE] == (1, ("agent-1",))
