@@ -59,7 +59,9 @@ class StopConfig(_Striking):
 
     kind: Literal["stop"]
     for_s: float = Field(
-        gt=0, le=LONGEST_S, description="For how long; above `recovery.hung_after_s` it is taken for hung."
+        gt=0,
+        le=LONGEST_S,
+        description="For how long; above `recovery.hung_after_s` it is taken for hung, unless it is the broker.",
     )
 
 

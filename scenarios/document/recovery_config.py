@@ -32,5 +32,5 @@ class RecoveryConfig(Model):
         le=LONGEST_S,
         description="Seconds without a sign of a participant's working loop, which gives one a second, after which it "
         "is taken for hung and killed; larger than its longest update. Time in which the launcher did not run either "
-        "counts for nothing.",
+        "counts for nothing, nor does that in which a fault stops the broker.",
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from broker.driving.connect import make_codec, open_transport
@@ -96,6 +98,12 @@ class Inbox:
         """Seconds since the last sign of each participant that has work to do."""
         now = self._clock()
         return {name: now - seen for name, seen in self._seen.items()}
+
+    def excuse(self, names: Iterable[str], silent_s: float) -> None:
+        """Count so many seconds less of the silence of some: none of their signs could come."""
+        now = self._clock()
+        for name in self._seen.keys() & names:
+            self._seen[name] = max(self._seen[name], min(now, self._seen[name] + silent_s))
 
     def take_breakpoint(self) -> int | None:
         """The episode before which the environment waits, once all records of those before have come.

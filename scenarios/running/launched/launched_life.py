@@ -14,6 +14,7 @@ from broker.faults.config import FaultConfig
 from broker.own_clock import OwnClock
 from broker.wire.messages import ENVIRONMENT
 from scenarios.document.plan import Plan
+from scenarios.document.process_faults import BROKER
 from scenarios.document.wiring import Wiring
 from scenarios.results.observer import Observer
 from scenarios.running.launched.inbox import Inbox
@@ -88,8 +89,9 @@ class LaunchedLife:
         inbox = self._taking
         inbox.take(_LOOK_EVERY_S)
         self._start_who_is_due()
-        self.control.let_go_on(self._clock())
-        self._kill_hung(inbox.silent())
+        self._kill_hung()  # before anybody goes on who is stopped for so long
+        for name, stopped_s in self.control.let_go_on(self._clock()).items():
+            inbox.excuse(self._names if name == BROKER else [name], stopped_s)
         return Moment(self._clock(), inbox.take_breakpoint())
 
     def deaths(self) -> list[ParticipantDied]:
@@ -175,12 +177,22 @@ class LaunchedLife:
             told = told.model_copy(update={"link": told.link.model_copy(update={"faults": self._in_force})})
         return told.model_dump_json()
 
-    def _kill_hung(self, silent: Mapping[str, float]) -> None:
+    def _kill_hung(self) -> None:
         """Kill those that have given no sign for too long; they may be stopped, so that nothing less would help."""
         limit_s, stopped = self._plan.scenario.recovery.hung_after_s, self.control.stopped
-        for name, silent_s in silent.items():
+        for name, silent_s in self._silent().items():
             if silent_s > limit_s and self._nodes.kill([name]):
                 self._hung[name] = silent_s, stopped[name].before_episode if name in stopped else None
+
+    def _silent(self) -> dict[str, float]:
+        """Seconds without a sign of each that has work to do.
+
+        Of who is stopped none can come; and of nobody, while the broker is: that is no silence of theirs.
+        """
+        now, stopped = self._clock(), self.control.stopped
+        found = self._taking.silent()
+        own = {name: stopped[name].had_s(now) for name in found if name in stopped}
+        return own if BROKER in stopped else found | own
 
     def _death(self, name: str, end: NodeEnd) -> ParticipantDied:
         """How somebody died.

@@ -30,6 +30,10 @@ class Stopped(NamedTuple):
     until_s: float
     before_episode: int
 
+    def had_s(self, now: float) -> float:
+        """For how long it has been stopped, in seconds; never longer than it shall be."""
+        return min(now, self.until_s) - self.since_s
+
 
 class NodeControl:
     """Does to nodes, in one life, what `scenarios.running.substrate.ProcessControl` says.
@@ -69,6 +73,7 @@ class NodeControl:
         killed = self._nodes.kill([victim for victim in victims if victim != BROKER])
         if BROKER in victims and (pid := self._found.kill()) is not None:
             killed[BROKER] = pid
+            self.stopped.pop(BROKER, None)  # another comes in its place
         self._up_at = max(self._up_at, self._clock() + down_s)
         return [f"{CRASHED} (process {killed[victim]})" if victim in killed else GONE for victim in victims]
 
@@ -86,14 +91,20 @@ class NodeControl:
         """Delete the newest of its checkpoints."""
         return lose_newest(self._checkpoints[victim], newest)
 
-    def let_go_on(self, until: float) -> None:
-        """Let those go on whose time has come by `until`, in seconds of the launcher's clock."""
-        for name in [name for name, stopped in self.stopped.items() if stopped.until_s <= until]:
+    def let_go_on(self, until: float) -> dict[str, float]:
+        """Let those go on whose time has come by `until`, in seconds of the launcher's clock.
+
+        Returns:
+            For how many seconds each was to be stopped.
+        """
+        due = {name: stopped for name, stopped in self.stopped.items() if stopped.until_s <= until}
+        for name in due:
             del self.stopped[name]
             if name == BROKER:
                 self._found.go_on()
             else:
                 self._nodes.go_on(name)
+        return {name: stopped.had_s(until) for name, stopped in due.items()}
 
     def rest(self, interrupted: Callable[[], bool]) -> None:
         """Stay down for as long as the scenario says."""

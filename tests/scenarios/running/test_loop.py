@@ -362,6 +362,21 @@ def test_what_is_asked_for_from_when_a_run_is_held_is_carried_out_and_what_was_a
         observer.finish()
 
 
+@pytest.mark.processes
+@pytest.mark.long
+@pytest.mark.parametrize("on_crash", ["fail", "restart"])
+@each_way
+def test_silence_while_the_broker_is_stopped_is_nobodys_hang_however_long_it_lasts(
+    play: Any, way: str, on_crash: str
+) -> None:
+    stop = {"kind": "stop", "participants": ["broker"], "at_episodes": [3], "for_s": 5.0}
+    settings = {"transport__zeromq__mode": "forwarder", "recovery__on_crash": on_crash, "recovery__hung_after_s": 3.0}
+    found, calm = play(way, scenario_of([stop], **settings)), play("simulated", scenario_of())
+    names = ("curve_digest", "weights_digest", "complete")
+    assert {name: found.figures[name] for name in names} == {name: calm.figures[name] for name in names}
+    assert found.ask("SELECT count(*) FROM lives") == [(1,)]
+
+
 # Who was not there yet
 
 

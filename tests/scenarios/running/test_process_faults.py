@@ -316,9 +316,10 @@ def test_who_is_stopped_twice_at_once_goes_on_when_the_longer_stop_is_over() -> 
     control = NodeControl(nodes, Meeting(Wiring("run"), None, print), {}, clock, lambda: 0)
     for for_s in (1.0, 5.0, 2.0):
         control.stop("agent-0", for_s)
-    control.let_go_on(14.9)
+    assert [control.stopped["agent-0"].had_s(now) for now in (12.0, 99.0)] == [2.0, 5.0]
+    assert control.let_go_on(14.9) == {}
     assert nodes.went_on == ()
-    control.let_go_on(15.0)
+    assert control.let_go_on(15.0) == {"agent-0": 5.0}
     assert nodes.went_on == ("agent-0",)
 
 

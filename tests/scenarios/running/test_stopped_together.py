@@ -206,6 +206,14 @@ def test_silence_while_the_launcher_is_busy_is_silence(watched: Watched) -> None
     assert min(watched.silent().values()) == pytest.approx(100.0)
 
 
+def test_of_silence_counts_all_but_the_seconds_in_which_no_sign_could_come(watched: Watched) -> None:
+    watched.pass_(watched.joining_s + 10.0)
+    watched.inbox.excuse(["agent-0", "nobody"], 4.0)
+    watched.inbox.excuse(["agent-1"], 400.0)
+    silent = watched.inbox.silent()
+    assert [round(silent[name], 3) for name in ("environment", "agent-0", "agent-1")] == [10.0, 6.0, 0.0]
+
+
 @pytest.mark.processes
 @pytest.mark.parametrize(
     ("on_crash", "deaths", "ends"), [("restart", 4, False), ("restart", 999, True), ("fail", 4, True)]
