@@ -13,8 +13,10 @@ from typing import NamedTuple
 
 from broker.faults.config import name_of_fault
 from broker.seeding import choice
+from broker.wire.messages import ENVIRONMENT
 from broker.wire.records import ProcessFaultRecord
 from scenarios.document.process_faults import (
+    BROKER,
     START,
     CheckpointLossConfig,
     CrashConfig,
@@ -139,21 +141,32 @@ class ProcessFaults:
         """Let one more strike from now on."""
         self._faults.append(fault)
 
-    def go_back(self, after_episode: int, hung_after_s: float) -> None:
+    def go_back(self, after_episode: int, hung_after_s: float, spared: Collection[str]) -> None:
         """Let strike again what changes episodes that are played again: stops that are not taken for a hang.
+
+        One that is, strikes again where an agent lives whom it was to kill: the run was killed before that was seen.
 
         Args:
             after_episode: The last that is not played again.
             hung_after_s: How long a stop may last at most.
+            spared: Agents that live, of whom some may die: the others go on.
         """
         self._deaths.clear()
         self._again = {
             (name_of_fault(fault), episode_occasion(episode))
             for fault in self._faults
-            if isinstance(fault, StopConfig) and fault.for_s <= hung_after_s
+            if isinstance(fault, StopConfig) and self._strikes_again(fault, hung_after_s, spared)
             for episode in fault.at_episodes
             if episode > after_episode
         } & self._struck
+
+    def _strikes_again(self, stop: StopConfig, hung_after_s: float, spared: Collection[str]) -> bool:
+        met = set(matching(stop, self._names))
+        if stop.for_s <= hung_after_s or met == {BROKER}:
+            return True
+        dying = met.intersection(spared)
+        deaths = min(len(dying), 1) if stop.pick == "one" else len(dying)
+        return ENVIRONMENT not in met and 0 < deaths < len(spared)
 
     def let_die_again(self, agent: str, before_episode: int) -> None:
         """Let an agent die, before an episode, that the others went on without from there on."""

@@ -21,6 +21,7 @@ class Supervisor:
     def __init__(self, plan: Plan, observer: Observer) -> None:
         scenario = plan.scenario
         self._hung_after_s = scenario.recovery.hung_after_s
+        self._spared = plan.agents if scenario.recovery.on_crash == "degrade" else ()
         self._observer = observer
         self._faults = ProcessFaults(scenario.process_faults, scenario.stream_seed, plan.strikable, observer.strikes())
         self._began_at: float | None = None
@@ -41,9 +42,9 @@ class Supervisor:
 
     def prepare(self, life: LifeConfig) -> LifeConfig:
         """A life that waits where something is still to happen, or happens again."""
-        after, gone = life.after_episode, self._observer.gone
-        self._faults.go_back(after, self._hung_after_s)
-        for agent, before in self._observer.deaths().items():
+        after, gone, deaths = life.after_episode, self._observer.gone, self._observer.deaths()
+        self._faults.go_back(after, self._hung_after_s, {*self._spared} - deaths.keys())
+        for agent, before in deaths.items():
             if agent not in gone:
                 self._faults.let_die_again(agent, before)
         return life.model_copy(update={"breakpoints": self._faults.breakpoints()})

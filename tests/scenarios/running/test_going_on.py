@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -387,6 +389,13 @@ def test_an_agent_that_was_stopped_into_a_hang_is_dead_from_where_it_was_stopped
     go(way, scenario, folder, notes=notes)
     assert is_as_it_shall_be()
     assert "death at episode 3 again: agent-1" in notes
+    assert "stop at episode 3 again: agent-1" not in notes
+    killed_after(folder, 1)
+    with closing(sqlite3.connect(folder.store)) as store, store:
+        store.execute("DELETE FROM gone")  # as if it had been killed before the death was seen
+    go(way, scenario, folder, notes=notes)
+    assert is_as_it_shall_be()
+    assert "stop at episode 3 again: agent-1" in notes
 
 
 def test_who_was_stopped_is_stopped_again_where_a_run_goes_back_behind_it(folders: Callable[[], RunFolder]) -> None:

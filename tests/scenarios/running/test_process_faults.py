@@ -137,7 +137,7 @@ def test_what_is_played_again_meets_stops_and_deaths_again_and_no_crash_that_all
     assert [(strike.name, strike.again) for episode in range(7) for strike in found.before(episode)] == [
         *(("stop", False), ("stop", False), ("hang", False), ("crash", False), ("stop", False)),
     ]
-    found.go_back(3, hung_after_s=30.0)
+    found.go_back(3, hung_after_s=30.0, spared=())
     found.let_die_again("agent-2", 5)
     assert found.breakpoints() == (4, 5, 6, 8)
     again = [strike for episode in range(4, 9) for strike in found.before(episode)]
@@ -148,6 +148,28 @@ def test_what_is_played_again_meets_stops_and_deaths_again_and_no_crash_that_all
         ("episode 8", "crash", ("agent-1",), False),
     ]
     assert found.breakpoints() == ()
+
+
+@pytest.mark.parametrize(
+    ("participants", "pick", "spared", "strikes_again"),
+    [
+        (["broker"], "all", (), True),
+        (["agent-*"], "all", (), False),
+        (["agent-0"], "all", ("agent-0", "agent-1"), True),
+        (["agent-0"], "all", ("agent-1", "agent-2"), False),
+        (["agent-*"], "all", ("agent-1", "agent-2"), False),
+        (["agent-*"], "one", ("agent-1", "agent-2"), True),
+        (["agent-*"], "one", ("agent-1",), False),
+        (["*"], "all", ("agent-0", "agent-1"), False),
+    ],
+)
+def test_a_stop_for_so_long_meets_again_the_broker_and_who_was_to_die_of_it_and_lives(
+    participants: Any, pick: Any, spared: Any, strikes_again: bool
+) -> None:
+    stop = StopConfig(kind="stop", participants=tuple(participants), pick=pick, at_episodes=(4,), for_s=50.0)
+    found = ProcessFaults([stop], 1, NAMES, {("stop", "episode 4")})
+    found.go_back(3, 30.0, spared)
+    assert [strike.again for strike in found.before(4)] == [True] * strikes_again
 
 
 def test_one_is_picked_anew_each_time_the_same_with_the_same_seed_and_never_who_is_gone() -> None:
