@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from broker.faults.config import StaleConfig, name_of_fault
-from scenarios.document.process_faults import PROCESS_FAULTS
+from scenarios.document.process_faults import PROCESS_FAULTS, LateJoinConfig, StrikingConfig
 from scenarios.document.scenario import ANY_FAULT, AnyFaultConfig, Scenario
 from scenarios.results.answers import LiveFault
 
@@ -38,8 +38,10 @@ def as_played(scenario: Scenario, live: Sequence[LiveFault]) -> Scenario:
 
 def _in_its_episodes(fault: AnyFaultConfig, change: LiveFault | None, episodes: int) -> AnyFaultConfig | None:
     """A fault with the window in which it was in force; None if that holds no episode."""
-    if change is None or isinstance(fault, PROCESS_FAULTS):
+    if change is None or isinstance(fault, LateJoinConfig):
         return fault
+    if isinstance(fault, PROCESS_FAULTS):
+        return fault if change.added_after is None else _before_its_episode(fault, change.added_after + 1, episodes)
     first, end = fault.episodes or (0, episodes)
     if change.added_after is not None:
         first = max(first, change.added_after + 1)
@@ -49,3 +51,13 @@ def _in_its_episodes(fault: AnyFaultConfig, change: LiveFault | None, episodes: 
     if isinstance(fault, StaleConfig) and change.added_after is not None:
         update["from_episode"] = max(fault.from_episode, change.added_after + 1)
     return fault.model_copy(update=update) if first < end else None
+
+
+def _before_its_episode(fault: StrikingConfig, episode: int, episodes: int) -> StrikingConfig | None:
+    """A fault of processes that was added, before the episode that it struck; None if there is none.
+
+    A run of an earlier version of Foretell has kept that it struck at second 0, whenever it did.
+    """
+    if fault.at_s:
+        fault = fault.model_copy(update={"at_s": (), "at_episodes": (episode,)})
+    return fault if all(each < episodes for each in fault.at_episodes) else None

@@ -4,6 +4,7 @@ Whoever wants a change leaves an order, a file in the run's folder (`scenarios.r
 of the run takes it, writes it into the store and tells all participants which faults are in force. What was added or
 healed after an episode is a fault whose window begins or ends behind that episode, so it strikes the same messages when
 episodes are played again: after a crash, when the run is resumed, or in a run of `scenarios.results.played.as_played`.
+A fault of processes strikes at once, and is one before the episode under way.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ class LiveFaults:
         self._observer = observer
         self._supervisor = supervisor
         for change in observer.live_faults():
-            if change.document is not None:  # it strikes now if the run was killed before it did
-                self._let_strike(ANY_FAULT.validate_json(change.document))
+            if change.document is not None:  # it is still to strike if the run was killed before it did
+                self._let_strike(ANY_FAULT.validate_json(change.document), at_once=False)
 
     def plan(self) -> Plan:
         """What runs, with the faults that are in force."""
@@ -85,14 +86,19 @@ class LiveFaults:
         if name in with_live_faults(self._plan.scenario, self._observer.live_faults()).fault_names:
             self._observer.tell(f"a second fault called {name} was not added")
             return False
-        strikes = isinstance(fault, PROCESS_FAULTS) and not isinstance(fault, LateJoinConfig)
-        if strikes and paused is not None:
-            fault = fault.model_copy(update={"at_s": (), "at_episodes": (paused,)})
+        if isinstance(fault, PROCESS_FAULTS) and not isinstance(fault, LateJoinConfig):
+            before = self._observer.played if paused is None else paused
+            if before >= self._plan.scenario.episodes:
+                self._observer.tell(
+                    f"{name} was not added: the last of all episodes is over, and nothing would meet it"
+                )
+                return False
+            fault = fault.model_copy(update={"at_s": (), "every_s": None, "at_episodes": (before,)})
         document = fault.model_dump_json(exclude_defaults=True)
         if not self._fits(name, LiveFault(name, document, self._observer.played - 1, None)):
             return False
         self._observer.add_fault(name, document)
-        self._let_strike(fault)
+        self._let_strike(fault, at_once=True)
         return not isinstance(fault, PROCESS_FAULTS)
 
     def _fits(self, name: str, change: LiveFault) -> bool:
@@ -108,9 +114,9 @@ class LiveFaults:
         )
         return False
 
-    def _let_strike(self, fault: AnyFaultConfig) -> None:
+    def _let_strike(self, fault: AnyFaultConfig, *, at_once: bool) -> None:
         if isinstance(fault, PROCESS_FAULTS) and not isinstance(fault, LateJoinConfig):
-            self._supervisor.add(fault)
+            self._supervisor.add(fault, at_once=at_once)
 
     def _in_force(self) -> tuple[FaultConfig, ...]:
         return as_played(self._plan.scenario, self._observer.live_faults()).message_faults

@@ -70,6 +70,7 @@ class ProcessFaults:
         self._names = names
         self._struck = set(struck)
         self._again: set[tuple[str, str]] = set()
+        self._added: list[StrikingConfig] = []
         self._deaths: dict[str, int] = {}
         self._gone: set[str] = set()
         self._periods: Counter[str] = Counter()
@@ -137,9 +138,17 @@ class ProcessFaults:
             found += [strike for strike in due if strike is not None]
         return found
 
-    def add(self, fault: StrikingConfig) -> None:
-        """Let one more strike from now on."""
+    def add(self, fault: StrikingConfig, *, at_once: bool) -> None:
+        """Let one more strike from now on, or at once, whether there is a pause before its episodes or not."""
         self._faults.append(fault)
+        if at_once:
+            self._added.append(fault)
+
+    def added(self) -> list[Strike]:
+        """The strikes of those that were added to strike at once, and have not."""
+        added, self._added = self._added, []
+        found = [self._strike(fault, episode_occasion(episode)) for fault in added for episode in fault.at_episodes]
+        return [strike for strike in found if strike is not None]
 
     def go_back(self, after_episode: int, hung_after_s: float, spared: Collection[str]) -> None:
         """Let strike again what changes episodes that are played again: stops that are not taken for a hang.

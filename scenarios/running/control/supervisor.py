@@ -36,9 +36,9 @@ class Supervisor:
             self._observer.take([*noted])
             self._observer.flush()
 
-    def add(self, fault: StrikingConfig) -> None:
-        """Let one more fault strike."""
-        self._faults.add(fault)
+    def add(self, fault: StrikingConfig, *, at_once: bool) -> None:
+        """Let one more fault strike when it is due, or at once."""
+        self._faults.add(fault, at_once=at_once)
 
     def prepare(self, life: LifeConfig) -> LifeConfig:
         """A life that waits where something is still to happen, or happens again."""
@@ -63,7 +63,7 @@ class Supervisor:
             return
         for gone in self._observer.gone:
             self._faults.forget(gone)
-        due = self._faults.until(now - self._began_at)
+        due = [*self._faults.added(), *self._faults.until(now - self._began_at)]
         if paused is not None:
             due += self._faults.before(paused)
         for strike in due:

@@ -21,14 +21,19 @@ from broker.driving.virtual_time import VirtualTime
 from broker.errors import Deadlock, FrameRejected, ParticipantDied
 from broker.transports.memory import MemoryTransport
 from broker.wire.messages import ENVIRONMENT
+from broker.wire.records import EpisodeRecord
 from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
+from scenarios.document.process_faults import CrashConfig
 from scenarios.document.scenario import Scenario
+from scenarios.results.answers import LiveFault
 from scenarios.results.folder import RunFolder, held, make_run_folder
 from scenarios.results.observer import Observer
 from scenarios.results.played import as_played
 from scenarios.results.summary import Summary
+from scenarios.running.control.live_faults import LiveFaults
 from scenarios.running.control.run import run
+from scenarios.running.control.supervisor import Supervisor
 from scenarios.running.launched.launch import launched
 from scenarios.running.simulated.simulate import simulated
 from scenarios.running.substrate import Way
@@ -63,8 +68,6 @@ class Played:
 
 
 def live_faults_of(folder: RunFolder) -> Any:
-    from scenarios.results.answers import LiveFault
-
     with closing(sqlite3.connect(folder.store)) as store:
         question = "SELECT name, document, added_after, healed_after FROM live_faults ORDER BY rowid"
         return [LiveFault(*row) for row in store.execute(question)]
@@ -223,6 +226,54 @@ def test_where_the_scenario_says_so_the_others_go_on_without_the_dead(play: Any,
     assert found.figures["complete"]
     assert found.ask("SELECT count(*) FROM lives") == [(1,)]
     assert found.ask("SELECT max(episode) FROM rounds WHERE agent = 'agent-2'") == [(4,)]
+
+
+@each_way
+def test_a_death_that_was_added_comes_at_its_place_in_the_scenario_that_was_played(play: Any, way: str) -> None:
+    # All wait once before episode 55: so the order is there before the run can come to its end.
+    gate = {"kind": "checkpoint-loss", "participants": ["agent-0"], "at_episodes": [55]}
+    scenario = scenario_of(
+        [gate],
+        episodes=60,
+        recovery__on_crash="degrade",
+        service__missing_action="repeat",
+        exchange__patience_s=0.05,
+    )
+    added = {"kind": "crash", "participants": ["agent-*"], "pick": "one", "at_s": [0.0], "name": "killed"}
+    found = play(way, scenario, {3: [{"add": added}]})
+    assert found.figures["complete"]
+    again = play("simulated", as_played(scenario, found.live))
+    for asked in (
+        "SELECT * FROM gone",
+        "SELECT fault, occasion, participant FROM process_faults ORDER BY occasion",
+    ):
+        assert again.ask(asked) == found.ask(asked)
+    ((_, before),) = found.ask("SELECT * FROM gone")
+    assert ("killed", f"episode {before}") in found.ask("SELECT fault, occasion FROM process_faults")
+
+
+def test_a_death_that_a_run_of_an_earlier_version_took_comes_at_its_place_in_the_scenario_that_was_played() -> None:
+    document = json.dumps({"kind": "crash", "participants": ["agent-1"], "at_s": [0.0]})
+    scenario = scenario_of()
+    (played,) = as_played(scenario, [LiveFault("crash", document, 7, None)]).process_faults
+    assert isinstance(played, CrashConfig)
+    assert (played.at_s, played.at_episodes) == ((), (8,))
+    assert as_played(scenario, [LiveFault("crash", document, 11, None)]).faults == (), "all episodes were over"
+
+
+def test_a_death_that_no_episode_would_meet_is_not_added_and_told_of(tmp_path: Path) -> None:
+    plan, folder = make_plan(scenario_of(episodes=1)), make_run_folder(tmp_path, "tiny", 1)
+    told: list[str] = []
+    observer = Observer(plan, folder, "run", lambda _: None, told.append)
+    observer.take([EpisodeRecord(0, (0.0,) * len(plan.agents), 2, 0)])
+    faults = LiveFaults(plan, folder, observer, Supervisor(plan, observer))
+    folder.orders.mkdir()
+    order = {"add": {"kind": "crash", "participants": ["agent-1"], "at_s": [0.0]}}
+    (folder.orders / "1.json").write_text(json.dumps(order))
+    faults.changed(None)
+    assert told == ["crash was not added: the last of all episodes is over, and nothing would meet it"]
+    assert observer.live_faults() == []
+    observer.finish()
 
 
 @each_way
