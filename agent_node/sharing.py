@@ -127,14 +127,14 @@ class Sharing:
             ProtocolViolation: `source` cannot have sent it; nothing was changed.
         """
         is_open = self._open and name == self.current
-        if name <= self.current and not is_open:
-            return self._hear_late(source, name, arrays)
         if source not in (self._partners if is_open else self.partners(name)):
             raise ProtocolViolation(f"{source} shares in a round in which the two do not exchange")
         self._check_share(source, arrays)
         if is_open:
             self._hear_now(source, arrays)
             return Arrival.HEARD
+        if name <= self.current:
+            return self._hear_late(source, name, arrays)
         self._kept[name].setdefault(source, arrays)
         return Arrival.KEPT
 
@@ -197,9 +197,8 @@ class Sharing:
                 self.edges[source].keep_newest(self.current, arrays)
 
     def _hear_late(self, source: str, name: RoundName, arrays: Arrays) -> Arrival:
-        """Count it, and keep it if the scenario reuses such and it is of a round in which the two exchanged."""
-        if self.reuses and source in self.partners(name):
-            self._check_share(source, arrays)
+        """Count it, and keep it if the scenario reuses such."""
+        if self.reuses:
             self.edges[source].keep_newest(name, arrays)
         return Arrival.LATE if self.edges[source].note_late(name) else Arrival.PAST
 

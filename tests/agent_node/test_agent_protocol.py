@@ -522,13 +522,15 @@ def test_parameters_of_an_earlier_episode_stand_in_too() -> None:
     assert bench.learner.stale == [{}, {}, {A1: [1, 0, 0, 1], A2: [2, 0, 0, 1]}]
 
 
-def test_a_late_share_that_is_bad_is_refused_and_never_reused() -> None:
-    bench = Bench(exchange={"late_shares": "reuse"}).join()
+@pytest.mark.parametrize("late_shares", ["drop", "reuse"])
+def test_a_late_share_that_is_bad_is_refused_and_neither_late_nor_reused(late_shares: str) -> None:
+    bench = Bench(exchange={"late_shares": late_shares}).join()
     bench.play()
     bench.agent.expire(2.0)
     assert "share from agent-1: stamp: expected a stamp" in bench.refuses(A1, Share.of(0, 0, bad()), 2.0)
     bench.agent.expire(4.0)
     assert bench.learner.stale == [{}, {}]
+    assert bench.counted()[A1] == (0, 0, 2, 0)
 
 
 def test_a_share_of_a_round_without_exchange_is_never_reused() -> None:
@@ -536,7 +538,8 @@ def test_a_share_of_a_round_without_exchange_is_never_reused() -> None:
     bench.play()
     bench.agent.expire(2.0)
     assert stranger in bench.agent.waits_for()
-    bench.hear(stranger, share(stranger, 0), 2.0)
+    refused = bench.refuses(stranger, share(stranger, 0), 2.0)
+    assert f"{stranger} shares in a round in which the two do not exchange" in refused
     bench.agent.expire(4.0)
     assert bench.learner.stale == [{}, {}]
 
