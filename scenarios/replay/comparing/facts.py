@@ -1,17 +1,23 @@
 """What happened in a run, in the order in which one thing follows from another, so that two runs can be compared.
 
 In an episode: each timestep, the answers to it, and what became of them; round by round the shares, what became of
-them, and what each agent made of the round; then the returns. Time is no part of it: it is never twice the same.
+them, and what each agent made of the round; then the returns. Time is no part of it: it is never twice the same. So
+whether a message that nobody heard in time came late, or its receiver was done before, makes no difference.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from broker.wire.messages import Envelope, Timestep
+from broker.wire.messages import Envelope, Share, Timestep
+from broker.wire.records import Fate
 from scenarios.replay.differences import called, called_by_name, difference
 from scenarios.results.answers import EpisodeRow, FateRow, RoundRow
+
+_NOT_IN_TIME = (Fate.LATE, Fate.EXPIRED)
+_HEARD = "1"
 
 
 class FactPlace(NamedTuple):
@@ -89,7 +95,7 @@ class Fates:
     def apart(self, other: Fact, names: tuple[str, str]) -> str:
         """What became of it here and there."""
         assert isinstance(other, Fates)  # noqa: S101 - it stands at the same place
-        if self.rows == other.rows:
+        if self.but(_NOT_IN_TIME) == other.but(_NOT_IN_TIME) and self.has(_NOT_IN_TIME) == other.has(_NOT_IN_TIME):
             return ""
         here, there = self.told, other.told
         if here == there:
@@ -100,6 +106,14 @@ class Fates:
     def _name(self) -> str:
         first = self.rows[0]
         return called_by_name(first.source, first.destination, first.kind, first.episode, first.number)
+
+    def but(self, fates: Container[str]) -> frozenset[FateRow]:
+        """All that became of it but these; what several copies met, once."""
+        return frozenset(row for row in self.rows if row.fate not in fates)
+
+    def has(self, fates: Container[str]) -> bool:
+        """Whether any of these became of it."""
+        return any(row.fate in fates for row in self.rows)
 
     @property
     def told(self) -> str:
@@ -146,8 +160,8 @@ def fates(rows: tuple[FateRow, ...]) -> tuple[FactPlace, Fact]:
 
 def counts_of_round(row: RoundRow, losses: dict[str, float]) -> list[tuple[FactPlace, Fact]]:
     """What an agent made of a round."""
-    numbers: dict[str, float] = {"0": row.partners, "1": row.heard} | losses
-    names = {"0": "partners", "1": "shares heard in time"}
+    numbers: dict[str, float] = {"0": row.partners, _HEARD: row.heard} | losses
+    names = {"0": "partners", _HEARD: "shares heard in time"}
     where = f"of {row.agent} in round {row.round} of episode {row.episode}"
     return [
         (FactPlace(1, row.round, 2, row.agent, key), Counted(f"{names.get(key, key)} {where}", value))
@@ -162,6 +176,25 @@ def counts_of_episode(row: EpisodeRow) -> list[tuple[FactPlace, Fact]]:
         (FactPlace(2, 0, 0, row.agent, name), Counted(f"{name} of {row.agent} in episode {row.episode}", value))
         for name, value in numbers.items()
     ]
+
+
+def was_heard_by_nobody(place: FactPlace, one: Mapping[FactPlace, Fact], other: Mapping[FactPlace, Fact]) -> bool:
+    """Whether all that differs at a place is how a share ended of which both runs tell that it was not heard in time.
+
+    Args:
+        place: Where something differs.
+        one: What happened in an episode of one run.
+        other: The same of the other.
+    """
+    found = [facts[place] for facts in (one, other) if place in facts]
+    told = [fact for fact in found if isinstance(fact, Fates)]
+    if len(told) < len(found) or told[0].rows[0].kind != Share.kind:
+        return False
+    heard = place._replace(part=2, who=place.what, what=_HEARD)
+    looked_at = not any(fact.has((Fate.EXPIRED,)) for fact in told)
+    of_the_clock = _NOT_IN_TIME if looked_at else (*_NOT_IN_TIME, Fate.REJECTED)
+    decided = {fact.but(of_the_clock) for fact in told} | {frozenset[FateRow]() for _ in range(2 - len(told))}
+    return len(decided) == 1 and one.get(heard) == other.get(heard)
 
 
 def _number(envelope: Envelope) -> int:

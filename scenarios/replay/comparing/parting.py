@@ -13,7 +13,7 @@ from agent_node.policy_folder import read_document
 from broker.counting import counted, listed
 from broker.errors import UserError
 from scenarios.document.text.short_names import by_path
-from scenarios.replay.comparing.facts import Fact, FactPlace
+from scenarios.replay.comparing.facts import Fact, FactPlace, was_heard_by_nobody
 from scenarios.replay.comparing.run_facts import RunFacts, has_journals
 from scenarios.results.answers import DocumentRow
 from scenarios.results.folder import RunFolder, open_run_folder
@@ -84,6 +84,8 @@ class _Comparison:
     def _first_apart(self, one: Mapping[FactPlace, Fact], other: Mapping[FactPlace, Fact]) -> str:
         for place in sorted({*one, *other}):
             here, there = one.get(place), other.get(place)
+            if was_heard_by_nobody(place, one, other):
+                continue
             if here is None or there is None:
                 present, (having, lacking) = (there, self._names[::-1]) if here is None else (here, self._names)
                 assert present is not None  # noqa: S101 - the place is of one of them

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +81,47 @@ def test_one_share_that_was_dropped_is_named_whichever_run_comes_first(tmp_path,
         )
         missing = () if journals else (f"no journals in {whole}: arrays were not compared (transport.journal = true)",)
         assert found.notes == ("their documents differ in faults", *missing)
+
+
+def changed(run, out, *statements):
+    """A copy of a run with another store."""
+    shutil.copytree(run, out)
+    with closing(sqlite3.connect(out / "run.sqlite")) as store, store:
+        for statement in statements:
+            assert store.execute(statement).rowcount > 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def held(tmp_path_factory):
+    """A run whose shares of the last round are held beyond it, beyond the end in the last episode."""
+    delay = 'faults=[{kind="delay",delay_s={distribution="constant",value_s=1.7},rounds=[2,3]}]'
+    return journaled(tmp_path_factory.mktemp("held") / "run", delay, "exchange.patience_s=0.5")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE endings SET fate = 'late' WHERE fate = 'expired'",
+        "UPDATE endings SET fate = 'expired' WHERE fate = 'late'",
+        "UPDATE endings SET fate = 'rejected' WHERE fate = 'expired'",
+        "DELETE FROM endings WHERE fate IN ('late', 'expired')",
+    ],
+)
+def test_how_a_share_ended_that_nobody_heard_in_time_is_left_to_the_clock(tmp_path, held, change):
+    other = changed(held, tmp_path / "other", change)
+    for pair in ((held, other), (other, held)):
+        assert not compare(*pair).parts
+
+
+def test_a_share_that_was_heard_in_one_run_alone_is_named(tmp_path, plain):
+    late = "INSERT INTO endings VALUES ('agent-0', 'agent-1', 'share', 1, 2, 0, 'late', '')"
+    heard = "UPDATE rounds SET heard = 1 WHERE agent = 'agent-1' AND episode = 1 AND round = 2"
+    other = changed(plain, tmp_path / "other", late, heard)
+    for pair in ((plain, other), (other, plain)):
+        assert compare(*pair).sentence == (
+            f"The share of round 2 of episode 1 from agent-0 to agent-1 was late in {other}, and not in {plain}."
+        )
 
 
 def test_other_arithmetic_is_found_in_the_first_array_that_shows_it(tmp_path, plain, monkeypatch):
