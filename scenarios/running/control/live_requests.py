@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from broker.counting import listed
 from broker.errors import ScenarioError, UserError
 from broker.faults.config import name_of_fault
 from broker.own_clock import OwnClock
@@ -28,6 +29,7 @@ from scenarios.results.reader import read_store
 ALL = "all"
 _TAKEN_WITHIN_S = 60.0
 _LOOK_EVERY_S = 0.05
+_TOLD = 8
 _TIMES = ("at_episodes", "at_s", "every_s")
 
 
@@ -52,8 +54,7 @@ def add(root: Path, settings: Sequence[str]) -> str:
     fault = make_plan(whole.model_copy(update={"faults": (*whole.faults, fault)})).scenario.faults[-1]
     _order(folder, {"add": fault.model_dump(mode="json", exclude_defaults=True)})
     if name not in {change.name for change in _live(folder)}:
-        msg = f"the run in {root} began anew just then, and did not take the order: give it again"
-        raise UserError(msg)
+        raise _not_done(root, f"{name} was not added")
     return f"fault {name} is in force in {root}"
 
 
@@ -64,7 +65,7 @@ def heal(root: Path, name: str) -> str:
         UserError: The run has ended, or has no such fault.
     """
     folder, scenario, live = _running(root)
-    healed = {change.name for change in live if change.healed_after is not None}
+    healed = _healed(live)
     names = [name_of_fault(one) for one in with_live_faults(scenario, live).message_faults]
     ill = [one for one in names if one not in healed]
     if name != ALL and name not in ill:
@@ -73,6 +74,9 @@ def heal(root: Path, name: str) -> str:
     chosen = ill if name == ALL else [name]
     for one in chosen:
         _order(folder, {"heal": one})
+    healed = _healed(_live(folder))
+    if still := [one for one in chosen if one not in healed]:
+        raise _not_done(root, f"not healed: {listed(still, _TOLD)}")
     return f"healed in {root}: {', '.join(chosen) or 'nothing was in force'}"
 
 
@@ -144,6 +148,18 @@ def _running(root: Path) -> tuple[RunFolder, Scenario, list[LiveFault]]:
 def _live(folder: RunFolder) -> list[LiveFault]:
     with read_store(folder.store) as store:
         return store.live_faults()
+
+
+def _healed(live: Sequence[LiveFault]) -> set[str]:
+    return {change.name for change in live if change.healed_after is not None}
+
+
+def _not_done(root: Path, what: str) -> UserError:
+    msg = (
+        f"{what} in {root}: the run says why where it runs (kept in the table events of {root / 'run.sqlite'}), unless "
+        "it began anew just then, and the order was forgotten. If so, give it again"
+    )
+    return UserError(msg)
 
 
 def _order(folder: RunFolder, content: dict[str, Any]) -> None:

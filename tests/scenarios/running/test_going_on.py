@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -23,12 +25,13 @@ from scenarios.document.loading import load_scenario
 from scenarios.document.planning import make_plan
 from scenarios.document.scenario import Scenario
 from scenarios.results.evaluation import waiting
-from scenarios.results.folder import RunFolder, held, make_run_folder
+from scenarios.results.folder import RunFolder, held, make_run_folder, orders_in
 from scenarios.results.observer import Observer
 from scenarios.results.played import as_played
 from scenarios.results.reader import read_store
 from scenarios.results.summary import Summary
 from scenarios.running.control import live_faults
+from scenarios.running.control.live_requests import add, heal
 from scenarios.running.control.run import run
 from scenarios.running.launched.launch import launched
 from scenarios.running.simulated.simulate import simulated
@@ -566,6 +569,39 @@ def test_an_order_that_is_taken_back_before_it_is_read_is_no_word_to_anybody(
     notes: list[str] = []
     assert go("simulate", scenario_of(), folders(), until=3, order={"add": LOSSES}, notes=notes).complete
     assert notes == []
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda root: add(root, ["kind=drop", "name=storm", "probability=0.5"]), "storm was not added in "),
+        (lambda root: heal(root, "losses"), "not healed: losses in "),
+        (lambda root: heal(root, "all"), "not healed: losses, more in "),
+    ],
+    ids=["add", "heal", "heal-all"],
+)
+def test_an_order_that_the_run_forgot_or_did_not_carry_out_is_not_called_done(
+    folders: Callable[[], RunFolder], ask: Callable[[Path], str], said: str
+) -> None:
+    folder = folders()
+    go("simulate", scenario_of([LOSSES, LOSSES | {"name": "more"}]), folder, until=3)
+    answered = threading.Event()
+
+    def forget() -> None:
+        while not answered.wait(0.001):
+            for order in orders_in(folder):
+                order.unlink()
+
+    with held(folder), ThreadPoolExecutor(1) as beside:
+        forgetting = beside.submit(forget)
+        try:
+            with pytest.raises(UserError, match=f"^{said}.*: the run says why where it runs .* give it again$"):
+                ask(folder.root)
+        finally:
+            answered.set()
+        forgetting.result()
+    with read_store(folder.store) as store:
+        assert store.live_faults() == []
 
 
 def test_a_run_that_is_resumed_again_and_again_ends_as_one_that_was_never_interrupted(
