@@ -1,8 +1,9 @@
 """What an algorithm gives is looked at where it is taken: what nobody can use ends the agent.
 
 A share that is not what the algorithm says would be refused by all who hear it, and the agent would learn as one alone.
-What an agent learns from has to be finite: a loss or gradient that is not would spoil its networks. Where it has heard
-numbers far larger than its own, these are the likely cause, and not how it learns.
+What an agent learns from has to be finite: a loss or gradient that is not would spoil its networks. Where it has seen
+numbers that no network learns from, or heard some far larger than its own, these are the likely cause, and not how it
+learns.
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ from typing import NamedTuple
 
 import numpy as np
 
+from agent_node.experience.rollout import Batch
 from agent_node.learning.fields import Arrays, ShareShape
 from agent_node.learning.network_sizes import Networks
 from agent_node.learning.round import TAKEN_NAMES, Draws, Loss, Mixed
 from agent_node.learning.shares import ShareFormat, check_form, largest_size
 from broker.errors import ProtocolViolation, UserCodeRefused
-from broker.wire.arrays import all_finite
+from broker.wire.arrays import all_finite, all_within
 
 _WIDEST_BYTES = 8
 _FAR_LARGER = 1000
 """Times the agent's own, or 1 if these are smaller: neighbors that learn alike do not come to be so far apart."""
+_MOST_LEARNED = 1e9
+"""No network comes to terms with observations or rewards beyond it: squares of their products leave float32."""
 _ADVICE = (
     "try lower learning rates (learning.actor_learning_rate, learning.critic_learning_rate), smaller weights (such as "
     "algorithm.anticipation_sharing.rho or learning.entropy_bonus) or smaller rewards"
@@ -101,6 +105,20 @@ class _Heard(NamedTuple):
     where: str
 
 
+class _Seen(NamedTuple):
+    """Numbers of the environment beyond all that networks learn from.
+
+    Attributes:
+        size: Of the largest.
+        name: Of the array.
+        episode: In which it was.
+    """
+
+    size: float
+    name: str
+    episode: int
+
+
 class Finite:
     """See that what one agent learns from is finite, and where it is not, say what to do.
 
@@ -111,6 +129,20 @@ class Finite:
     def __init__(self, share_format: ShareFormat) -> None:
         self._format, self._algorithm = share_format, share_format.algorithm.name
         self._heard: _Heard | None = None
+        self._seen: _Seen | None = None
+
+    def see(self, episode: int, batch: Batch) -> None:
+        """Remember the largest numbers of the environment so far, if no network could learn from them.
+
+        Args:
+            episode: From 0.
+            batch: What was seen in it.
+        """
+        for name, array in (("rewards", batch.own_rewards), ("observations", batch.observations)):
+            if not all_within(array.reshape(-1), _MOST_LEARNED):
+                size = largest_size(array)
+                if self._seen is None or size > self._seen.size:
+                    self._seen = _Seen(size, name, episode)
 
     def hear(
         self, now: Draws, shares: Mapping[str, Arrays], own: Mapping[str, Arrays], edges: Mapping[str, ShareShape]
@@ -187,7 +219,14 @@ class Finite:
         return UserCodeRefused(now.agent, problem + (self._after() or f": {_ADVICE}"))
 
     def _after(self) -> str:
-        """What was heard before, and what to do about it; empty where nothing of it was far larger than the own."""
+        """What was seen or heard before, and what to do about it; empty where nothing of it was far too large."""
+        if self._seen is not None:
+            size, name, episode = self._seen
+            return (
+                f", after {name} with numbers of a size up to {size:.3g} came from the environment in episode "
+                f"{episode}: see what is wrong with the environment or on the way from there, or let it give numbers "
+                f"far below {_MOST_LEARNED:.0e}"
+            )
         if self._heard is None:
             return ""
         size, own, name, source, where = self._heard

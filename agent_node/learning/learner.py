@@ -105,6 +105,7 @@ class Learner:
         """Turn what was seen and done into samples."""
         learning = self._config.learning
         batch = self._acting.close(learning.gamma, learning.bootstrap_at_time_limit)
+        self._finite.see(self._acting.number, batch)
         behaves = learning.ratio_reference == "behaviour"
         return Episode(
             self._acting.number,

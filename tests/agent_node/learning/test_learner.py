@@ -1235,8 +1235,35 @@ def test_where_neighbors_have_numbers_like_the_own_ones_they_are_not_blamed(rewa
     opened = learner.open_round(play(learner, toy).episode, 0, (A1,))
     said = opened.outgoing[A1] | {"rewards": np.full(8, rewards, np.float32)}
     learner.check(A1, said)
-    with pytest.raises(UserCodeRefused, match=r"critic_loss is inf .*: try lower learning rates"):
+    with pytest.raises(UserCodeRefused, match=r"critic_loss is inf ") as refused:
         learner.close_round(opened, {A1: said}, {})
+    assert "agent-1" not in str(refused.value)
+
+
+@pytest.mark.parametrize("array", ["rewards", "observations"])
+@pytest.mark.parametrize("later", [0, 1])
+def test_numbers_that_are_not_finite_after_the_environments_are_far_too_large_are_laid_to_them(
+    array: str, later: int
+) -> None:
+    """As one flipped bit of a timestep makes them, in this episode or in one before it."""
+    config = agent_config(algorithm="independent")
+    learner = make_learner(config)
+
+    def learned(episode: int, size: float) -> None:
+        toy = toy_episode(config, episode)
+        getattr(toy, array)[:] = size
+        learner.close_round(learner.open_round(play(learner, toy, episode).episode, 0, ()), {}, {})
+
+    if later:
+        learned(0, 1.1e9)
+    with pytest.raises(UserCodeRefused) as refused:
+        learned(1, 3e38)
+    assert re.fullmatch(
+        rf"agent-0: .* with independent in round 0 of episode 1, after {array} with numbers of a size up to 3e\+38 "
+        "came from the environment in episode 1: see what is wrong with the environment or on the way from there, "
+        r"or let it give numbers far below 1e\+09",
+        str(refused.value),
+    )
 
 
 def test_a_part_of_a_loss_that_is_not_finite_is_refused_by_name() -> None:
