@@ -89,6 +89,21 @@ def by_agent(given: object, what: str, step: int) -> Mapping[str, Any]:
     return given
 
 
+def of_agents(given: object, what: str, possible: Collection[str], step: int) -> Mapping[str, Any]:
+    """What must be a dict with the names of `possible` agents alone as keys; they may have ended, or not have come yet.
+
+    Raises:
+        UserCodeRefused: It is none, or is about somebody else: an agent with its name misspelled would get nothing, and
+            an episode that ends for "__all__" would go on.
+    """
+    known = by_agent(given, what, step)
+    for name in known:
+        if name not in possible:
+            problem = f'{what} at step {step} are about "{name_of(name)}", which is {_none_of(possible)}'
+            raise refused(f"{problem}: each agent has its own")
+    return known
+
+
 def live_agents(given: Collection[str], possible: Collection[str], step: int) -> Collection[str]:
     """The agents that are there now.
 
@@ -97,9 +112,13 @@ def live_agents(given: Collection[str], possible: Collection[str], step: int) ->
     """
     for agent in given:
         if agent not in possible:
-            known = on_one_line(", ".join(map(name_of, possible)))
-            raise refused(f'agent "{name_of(agent)}" at step {step} is none of possible_agents ({known})')
+            raise refused(f'agent "{name_of(agent)}" at step {step} is {_none_of(possible)}')
     return given
+
+
+def _none_of(possible: Collection[str]) -> str:
+    known = on_one_line(", ".join(map(name_of, possible)))
+    return f"none of possible_agents ({known})"
 
 
 def reward_of(agent: str, given: object, step: int) -> float:

@@ -20,10 +20,10 @@ from env_service.environments.action_masks import ActionMasks, masks_in, refuse_
 from env_service.environments.builder import find_builder, open_environment
 from env_service.environments.foreign import ForeignEnvironment, OwnView, StateView, calling, numbered_actions
 from env_service.environments.given import (
-    by_agent,
     flag_of,
     live_agents,
     name_of,
+    of_agents,
     parts_of,
     refused,
     rendering_of,
@@ -102,6 +102,7 @@ class PettingZooTask(Task):
     def _look_at(self, config: PettingZooConfig) -> None:
         """Take down who there is, and what they can do and see."""
         self._agents = tuple(self._environments[0].possible_agents)
+        self._possible = dict.fromkeys(self._agents)
         with calling(config, "possible_agents"):
             self.agent_names = tuple(map(name_of, self._agents))
         self._actions = tuple(numbered_actions(config, self._environments[0]))
@@ -232,9 +233,9 @@ class PettingZooTask(Task):
         chosen = {agent: numbered.decode(action) for agent, numbered, action, is_there in acting if is_there}
         with self._stepping:
             given = environment.step(chosen)
-        observations, *of_agents, infos = parts_of(given, "step()", _PARTS)
+        observations, *parts, infos = parts_of(given, "step()", _PARTS)
         gained, terminated, truncated = (
-            by_agent(part, name, time) for part, name in zip(of_agents, _PARTS[1:-1], strict=True)
+            of_agents(part, name, self._possible, time) for part, name in zip(parts, _PARTS[1:-1], strict=True)
         )
         rewards = [0.0] * len(ended)
         for index, agent in enumerate(self._agents):

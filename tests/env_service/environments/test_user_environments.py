@@ -49,7 +49,7 @@ class Plain(ParallelEnv):
 
     def step(self, actions):
         self.time += 1
-        return self.look(), self.rewards(), self.flags(), {}, {}
+        return self.look(), self.rewards(), self.flags(), self.cut(), {}
 
     def look(self):
         return {agent: self.seen(agent) for agent in self.agents}
@@ -61,6 +61,9 @@ class Plain(ParallelEnv):
         return dict.fromkeys(self.agents, 1.0)
 
     def flags(self):
+        return {}
+
+    def cut(self):
         return {}
 
     def state(self):
@@ -302,6 +305,36 @@ def test_an_agent_that_joins_although_nobody_knew_it_is_refused(monkeypatch):
 
     text = refusal(monkeypatch, giving(flags=flags))
     assert text == 'environment: agent "c" at step 1 is none of possible_agents (a, b)'
+
+
+@pytest.mark.parametrize(
+    ("broken", "what", "name"),
+    [
+        ({"flags": lambda self: {"__all__": self.time >= 2}}, "terminations at step 1", "__all__"),
+        ({"flags": lambda self: {"a": False, "bb": True} if self.time == 3 else {}}, "terminations at step 3", "bb"),
+        ({"cut": lambda self: {"__all__": self.time >= 2}}, "truncations at step 1", "__all__"),
+        ({"rewards": lambda self: {"a": 1.0, "b": 1.0, "boss": 5.0}}, "rewards at step 1", "boss"),
+    ],
+)
+def test_a_flag_or_reward_of_nobody_is_refused_by_its_name_and_step(monkeypatch, broken, what, name):
+    said = f'environment: {what} are about "{name}", which is none of possible_agents (a, b): each agent has its own'
+    assert refusal(monkeypatch, giving(**broken)) == said
+
+
+def test_flags_and_rewards_of_agents_that_have_ended_are_no_mistake(monkeypatch):
+    def flags(self):
+        self.agents = ["b"]
+        return {"a": True, "b": False}
+
+    outcomes = play(serve(monkeypatch, giving(flags=flags, rewards=lambda _: {"a": 7.0, "b": 1.0})))
+    assert [outcome.rewards[0].tolist() for outcome in outcomes] == [[7, 1], [0, 1], [0, 1]]
+    assert all(outcome.ended.tolist() == [[TERMINATED, RUNNING]] for outcome in outcomes)
+
+
+def test_infos_may_be_about_anybody(monkeypatch):
+    infos = {"a": {}, "__common__": {"seen": 3}}
+    build = giving(step=lambda self, actions: (*Plain.step(self, actions)[:-1], infos))
+    assert len(play(serve(monkeypatch, build))) == 3
 
 
 @pytest.mark.parametrize(
