@@ -133,11 +133,8 @@ class StateView:
             state = self._environments[copy].state()
         numbers = numbers_of(f"state at step {step}", state)
         if numbers.size != self.size:
-            problem = (
-                f"state() of {self._config.env} must keep its size, found {counted(self.size, 'number')}, "
-                f"then {numbers.size}"
-            )
-            raise ScenarioError("environment.observation", problem)
+            found = counted(numbers.size, "number")
+            raise refused(f"state at step {step} has {found}, expected {self.size} as at first")
         self.seen[copy] = numbers.ravel()
 
     def _first_state(self, environment: ForeignEnvironment) -> Float:

@@ -270,6 +270,14 @@ def test_a_state_that_cannot_be_sent_is_refused(monkeypatch):
     assert "environment: state at step 1 is inf in place 1 of 2" in refusal(monkeypatch, build, observation="state")
 
 
+@pytest.mark.parametrize("shape", [3, (1, 3), 0])
+def test_a_state_that_changes_its_size_while_it_is_played_is_refused_by_step(monkeypatch, shape):
+    build = giving(state=lambda self: np.zeros(shape if self.time == 2 else 2))
+    found = f"{np.zeros(shape).size} numbers"
+    said = refusal(monkeypatch, build, observation="state")
+    assert said == f"environment: state at step 2 has {found}, expected 2 as at first"
+
+
 def test_an_agent_that_is_there_from_the_beginning_without_an_observation_is_refused(monkeypatch):
     assert 'observation of "a" at step 0 is missing' in refusal(monkeypatch, giving(look=lambda _: {}))
 
