@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -34,6 +35,20 @@ class OutPath(click.Path):
         if value == "":
             self.fail("expected a path, found an empty one", param, ctx)
         return super().convert(value, param, ctx)
+
+
+class Number(click.FloatRange):
+    """A number within a range: none that is no number, which no range keeps out, and so none that is not finite."""
+
+    def __init__(self, low: float, high: float) -> None:
+        super().__init__(min=low, max=high)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number of a word."""
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"expected a number, found {shortened(str(value))}", param, ctx)
+        return number
 
 
 def _scenarios(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from broker.counting import counted
 from scenarios.commands.bench.showing import figures_table, live_bar
+from scenarios.commands.options import Number
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import say
 
@@ -52,7 +53,7 @@ def overhead(episodes: int) -> None:
 @click.option(
     "--scenario", "names", multiple=True, default=_EPISODES_OF, show_default=True, help="Catalogue name or file."
 )
-@click.option("--seconds", type=click.FloatRange(min=0.1), default=10.0, show_default=True, help="Of each, about.")
+@click.option("--seconds", type=Number(0.1, 86_400), default=10.0, show_default=True, help="Of each, about.")
 def episode(names: tuple[str, ...], seconds: float) -> None:
     """Processor time of a simulated episode, by part, as one learns in `simulate`."""
     from scenarios.bench.overhead import measure_profile  # noqa: PLC0415

@@ -13,6 +13,7 @@ from broker.counting import counted
 from broker.errors import UserError
 from scenarios.bench.trip_names import CURVE, FORWARDER, QOS_1
 from scenarios.commands.bench.showing import figures_table
+from scenarios.commands.options import Number
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import say
 from scenarios.results.temporary import temporary_folder
@@ -34,7 +35,7 @@ _TRIPS = 300
 
 @click.command()
 @click.option("--blocks", type=click.IntRange(min=1), default=5, show_default=True, help="Pairs of blocks.")
-@click.option("--seconds", type=click.FloatRange(min=0.01), default=1.0, show_default=True, help="Length of a block.")
+@click.option("--seconds", type=Number(0.01, 86_400), default=1.0, show_default=True, help="Length of a block.")
 def messages(blocks: int, seconds: float) -> None:
     """Step barriers per second beside bare loops that send the same bytes, over ZeroMQ and MQTT, and round trips."""
     from scenarios.bench import messages as bench  # noqa: PLC0415

@@ -13,6 +13,7 @@ from rich.table import Table
 from broker.counting import counted
 from scenarios.commands.bench.showing import figures_table, live_bar
 from scenarios.commands.command_line import FORETELL
+from scenarios.commands.options import Number
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import say
 
@@ -113,8 +114,8 @@ def recovery(kills: int, episodes: int, seed: int) -> None:
 
 
 @click.command()
-@click.option("--minutes", type=click.FloatRange(min=0.5), default=30.0, show_default=True, help="How long it runs.")
-@click.option("--kill-every", type=click.FloatRange(min=10), default=60.0, show_default=True, help="Seconds.")
+@click.option("--minutes", type=Number(0.5, 100_000), default=30.0, show_default=True, help="How long it runs.")
+@click.option("--kill-every", type=Number(10, 86_400), default=60.0, show_default=True, help="Seconds.")
 def soak(minutes: float, kill_every: float) -> None:
     """20 agents, 10% loss, 20 ms delays and a kill a minute: memory of all processes, and an exact ledger."""
     from scenarios.bench.soak import measure_soak  # noqa: PLC0415

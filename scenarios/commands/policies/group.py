@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import click
 
-from scenarios.commands.options import HOSTS, ON, OutPath, housed_on, number_in, shortened
+from scenarios.commands.options import HOSTS, ON, Number, OutPath, housed_on, number_in, shortened
 
 _PLACE = click.argument("place", metavar="RUN|POLICY", type=click.Path(path_type=Path))
 _FORMATS = ("torch", "onnx")
@@ -69,7 +69,7 @@ def evaluate(
 )
 @click.option(
     "--fps",
-    type=click.FloatRange(min=0.1, max=50),
+    type=Number(0.1, 50),
     default=4.0,
     show_default=True,
     help="Frames in a second, on a terminal and in a GIF.",

@@ -8,10 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from limits import LIMIT_S
 from runs import TINY, command, foretell, need_mosquitto, simulate_here, summary
 
+from scenarios.commands.main import foretell as foretell_group
 from scenarios.commands.main import main
 from scenarios.commands.rich_screen import Screen
 from scenarios.commands.screen import guests, plain, say
@@ -134,6 +136,33 @@ def test_a_number_of_an_episode_that_none_can_have_is_a_sentence(ends, words, nu
     assert "Traceback" not in err
     assert max(map(len, err.splitlines())) < 200
     assert re.search(r"Invalid value: --(until|recorded): expected (EPISODE or .*|the number .* newest), found '", err)
+
+
+def options_of_numbers(group=foretell_group, *above):
+    """Every option of every command that takes a number with a fraction, behind the words that lead to it."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        each = group.get_command(context, name)
+        if isinstance(each, click.Group):
+            yield from options_of_numbers(each, *above, name)
+        for option in each.params:
+            if option.type.name.startswith("float"):
+                yield pytest.param((*above, name), option.opts[0], id=" ".join((*above, name, option.opts[0])))
+
+
+NUMBERS = list(options_of_numbers())
+
+
+def test_the_options_that_take_numbers_are_found():
+    assert {(words.values[0][0], words.values[1]) for words in NUMBERS} >= {("play", "--fps"), ("bench", "--seconds")}
+
+
+@pytest.mark.parametrize("found", ["nan", "-nan", "inf", "-inf", "1e999", "1e308"])
+@pytest.mark.parametrize(("words", "option"), NUMBERS)
+def test_an_option_takes_no_number_that_none_can_use(ends, words, option, found):
+    code, out, err = ends(*words, option, found, *(["run"] if words == ("play",) else []))
+    assert (code, out) == (2, "")
+    assert f"Error: Invalid value for '{option}': " in err
 
 
 @pytest.mark.processes
