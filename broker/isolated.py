@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 _SAFE_PATH = "PYTHONSAFEPATH"
 _OURS = "foretell"
@@ -42,5 +42,7 @@ def leave_programs_of_others_alone() -> None:
 
 def leave_working_directory() -> None:
     """Look no more for modules in the working directory, where `-m` without `-P` has put it in front of all."""
-    if not sys.flags.safe_path and sys.path and sys.path[0] == os.getcwd():  # noqa: PTH109 - pathlib takes 10 ms
-        del sys.path[0]
+    if not sys.flags.safe_path and sys.path:
+        with suppress(FileNotFoundError):  # where it has been removed nothing is looked for in it
+            if sys.path[0] == os.getcwd():  # noqa: PTH109 - pathlib takes 10 ms
+                del sys.path[0]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
+from broker.errors import UserError
 from broker.isolated import leave_working_directory
 from broker.threads import limit_threads
 from scenarios.commands.experiments.group import bench, shrink, study, sweep, twin
@@ -38,6 +41,20 @@ def _tell_version(context: click.Context, _option: click.Parameter, asked: bool)
 )
 def foretell() -> None:
     """Networked agents with private rewards that learn to cooperate by telling their neighbors what they would like."""
+    _require_working_directory()
+
+
+def _require_working_directory() -> None:
+    """See, before a command, that relative paths lead anywhere.
+
+    Raises:
+        UserError: Somebody removed the folder that the shell is in.
+    """
+    try:
+        os.getcwd()  # noqa: PTH109 - pathlib takes 10 ms
+    except FileNotFoundError:
+        msg = "the working directory is gone: change into one that is there"
+        raise UserError(msg) from None
 
 
 for _command in (

@@ -138,6 +138,52 @@ def test_a_number_of_an_episode_that_none_can_have_is_a_sentence(ends, words, nu
     assert re.search(r"Invalid value: --(until|recorded): expected (EPISODE or .*|the number .* newest), found '", err)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("list",),
+        ("simulate", *RUN),
+        ("run", *RUN),
+        ("watch", "."),
+        ("host", "x"),
+        ("bundle", "exchange-quick", "--out", "b"),
+        ("bench", "episode"),
+    ],
+    ids=" ".join,
+)
+def test_a_working_directory_that_somebody_removed_is_a_sentence(ends, tmp_path, monkeypatch, words):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    code, out, err = ends(*words)
+    monkeypatch.undo()
+    assert (code, out) == (2, "")
+    assert err == "foretell: the working directory is gone: change into one that is there\n"
+
+
+@pytest.mark.parametrize("asked", [("--version",), ("--help",)])
+def test_neither_help_nor_version_needs_a_working_directory(ends, tmp_path, monkeypatch, asked):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    code, out, err = ends(*asked)
+    monkeypatch.undo()
+    assert (code, bool(out), err) == (0, True, "")
+
+
+@pytest.mark.processes
+def test_a_fresh_command_in_a_folder_that_was_removed_says_so(tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    starting = 'cd "$1"; rmdir "$1"; shift; exec "$@"'
+    words = ["sh", "-c", starting, "sh", str(gone), *command("simulate", *RUN)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "foretell: the working directory is gone: change into one that is there\n"
+
+
 def options_of_numbers(group=foretell_group, *above):
     """Every option of every command that takes a number with a fraction, behind the words that lead to it."""
     context = click.Context(group)
