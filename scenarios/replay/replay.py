@@ -21,7 +21,7 @@ from scenarios.replay.journals import LifeJournal, journals_of
 from scenarios.replay.replayed_life import ReplayedLife
 from scenarios.replay.watched_learner import Goal, Reached, Watch
 from scenarios.results.folder import RunFolder, open_run_folder
-from scenarios.results.reader import read_store
+from scenarios.results.reader import never_begun, read_store
 
 _FROM_THE_BEGINNING = -1
 
@@ -192,6 +192,8 @@ def _agent(folder: RunFolder, name: str) -> str:
     for agent, other in names.items():
         if name in (agent, other):
             return agent
+    if not names:
+        raise never_begun(folder.root)
     msg = f"expected an agent of {folder.root}, one of {', '.join(names)}; found {name!r}"
     raise UserError(msg)
 

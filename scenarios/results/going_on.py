@@ -9,7 +9,7 @@ from scenarios.document.scenario import Scenario
 from scenarios.results.document import lengthened, read_document
 from scenarios.results.evaluation import waiting
 from scenarios.results.folder import RunFolder
-from scenarios.results.reader import read_store
+from scenarios.results.reader import never_begun, read_store
 from scenarios.results.run_result import read_summary
 from scenarios.results.same_run import require_arithmetic, require_substrate
 
@@ -30,8 +30,7 @@ def begun_as(folder: RunFolder, only: str | None) -> str:
         require_substrate(folder.root, begun, only)
         return only
     if begun is None:
-        msg = f"{folder.root} was interrupted before the run had begun: begin it anew, with --out {folder.root}"
-        raise UserError(msg)
+        raise never_begun(folder.root)
     return begun.substrate
 
 

@@ -38,6 +38,7 @@ from scenarios.results.schema import VERSION
 _Row = TypeVar("_Row")
 _FATES = EdgeFates._fields[2:]
 _OF_AN_EDGE = ", ".join(EdgeRecord.__struct_fields__)
+_COUNT_TABLES = "SELECT count(*) FROM sqlite_master"
 _PRIMARY = 0xFF
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 """Of SQLite's codes those that say what the file is; SQLITE_ERROR is that a table or column is not there."""
@@ -79,7 +80,7 @@ def require_version(path: Path) -> None:
 class RunReader:
     """Answers what is asked of a run's store; see `read_store`.
 
-    Each method may raise UserError: the file is damaged, or its tables are not there yet.
+    Each method may raise UserError: the file is damaged, or its run was killed before any table was there.
 
     Args:
         database: The open store.
@@ -106,7 +107,7 @@ class RunReader:
 
     def is_empty(self) -> bool:
         """Whether no table is there yet."""
-        return int(self._row("SELECT count(*) FROM sqlite_master")[0]) == 0
+        return int(self._row(_COUNT_TABLES)[0]) == 0
 
     def begun(self) -> DocumentRow | None:
         """With which document the run was begun, and on what; None if it was killed before it could say so."""
@@ -331,10 +332,20 @@ class RunReader:
             for row in self._database.execute(question, values):  # noqa: UP028
                 yield row
         except sqlite3.Error as error:
+            if _code_of(error) == sqlite3.SQLITE_ERROR and question != _COUNT_TABLES and self.is_empty():
+                raise never_begun(self._path.parent) from None
             raise _unreadable(self._path, error) from None
 
 
+def never_begun(root: Path) -> UserError:
+    """What to say of a run that was killed before there was anything to read of it, or to go on with."""
+    return UserError(f"{root} was interrupted before the run had begun: begin it anew, with --out {root}")
+
+
+def _code_of(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY
+
+
 def _unreadable(path: Path, error: sqlite3.Error) -> UserError:
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY
-    kind = StoreDamaged if code in _DAMAGED else UserError
+    kind = StoreDamaged if _code_of(error) in _DAMAGED else UserError
     return kind(f"cannot read the run's store {path}: {error}")

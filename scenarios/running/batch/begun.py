@@ -58,7 +58,8 @@ def begun(folder: Folder, cell: Cell, wanted: Scenario) -> Begun:
         raise UserError(msg)
     try:
         with _told(cell), read_store(run.store) as store:
-            played, newest = store.begun(), store.newest_episode()
+            played = store.begun()
+            newest = None if played is None else store.newest_episode()
     except StoreDamaged:
         return Begun.NOTHING
     if played is None or newest is None:

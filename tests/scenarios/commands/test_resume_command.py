@@ -218,6 +218,31 @@ def test_a_run_that_was_killed_before_it_had_begun_is_a_sentence(
         Store(folder.store, ("agent-0",)).close()  # killed a moment later: there are tables, and nothing in them
 
 
+@pytest.mark.parametrize(
+    "asked",
+    ["why RUN", "ledger RUN", "ledger --edges RUN", "fault list RUN", "diff RUN RUN", "replay RUN agent-0"],
+)
+def test_every_command_that_reads_a_run_that_was_killed_before_it_had_begun_says_so(
+    folder: RunFolder, foretell: Callable[..., Answer], asked: str
+) -> None:
+    for path in (folder.store, folder.summary):
+        path.unlink()
+    folder.store.touch()
+    answer = foretell(*(folder.root if word == "RUN" else word for word in asked.split()))
+    sentence = f"{folder.root} was interrupted before the run had begun: begin it anew, with --out {folder.root}"
+    assert (answer.code, answer.said) == (2, f"foretell: {sentence}\n")
+
+
+def test_a_run_that_was_killed_before_it_knew_its_agents_cannot_be_replayed(
+    folder: RunFolder, foretell: Callable[..., Answer]
+) -> None:
+    folder.store.unlink()
+    Store(folder.store, ()).close()
+    answer = foretell("replay", folder.root, "agent-0")
+    assert answer.code == 2
+    assert f"{folder.root} was interrupted before the run had begun: " in answer.said
+
+
 def test_a_folder_without_a_run_is_a_sentence(tmp_path: Path, foretell: Callable[..., Answer]) -> None:
     answer = foretell("resume", tmp_path)
     assert answer.code == 2
