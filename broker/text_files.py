@@ -27,7 +27,7 @@ def is_text(path: Path) -> bool:
 
 
 def read_text(path: Path, most_bytes: int) -> str:
-    """The text in a file.
+    """The text in a file, without the mark that editors of Windows put in front of it.
 
     Args:
         path: A regular file; what is none may never end, or wait for somebody.
@@ -38,9 +38,9 @@ def read_text(path: Path, most_bytes: int) -> str:
     """
     content = read_file(path, most_bytes)
     try:
-        text = content.decode()
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise _refusal(path, f"expected text in UTF-8, found byte 0x{content[error.start]:02x}") from None
+        raise _refusal(path, f"expected text in UTF-8, found byte 0x{error.object[error.start]:02x}") from None
     if "\0" in text:
         raise _refusal(path, "expected text, found a NUL character")
     return text

@@ -94,6 +94,13 @@ def test_bytes_that_are_no_text_are_refused(place, content, said):
     assert refusal(place) == said
 
 
+def test_a_mark_of_the_byte_order_is_no_part_of_the_text(place):
+    place.write_bytes(b"\xef\xbb\xbfa = 1\r\n\xef\xbb\xbf")
+    assert read_text(place, 100) == "a = 1\r\n\ufeff"
+    place.write_bytes(b"\xef\xbb\xbfab\xfe")
+    assert refusal(place) == "expected text in UTF-8, found byte 0xfe"
+
+
 def test_a_file_that_is_not_there_is_called_so(place):
     with pytest.raises(FileNotFoundError):
         read_text(place, 100)

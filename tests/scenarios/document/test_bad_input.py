@@ -24,7 +24,9 @@ from scenarios.results.folder import RunFolder
 from scenarios.results.observer import Observer
 from scenarios.running.control.live_faults import LiveFaults
 from scenarios.running.control.supervisor import Supervisor
+from scenarios.running.fleet import load_fleet
 from scenarios.studies.search import read_tuned
+from scenarios.sweeps.reading import read_sweep
 from scenarios.trials.condition import Condition
 
 BASE = 'name = "base"\nseed = 3\nepisodes = 1\n[environment]\nkind = "exchange"\n[topology]\nkind = "complete"\n'
@@ -146,6 +148,24 @@ def test_settings_of_a_fault_are_looked_at_too():
 
 
 # Files
+
+
+@pytest.mark.parametrize(
+    ("read", "text"),
+    [
+        (lambda path: load_scenario(str(path)), BASE),
+        (lambda path: read_sweep(path).cells, 'title = "swept"\nscenarios = ["exchange-quick"]\nseeds = [1, 2]\n'),
+        (load_fleet, '[pi1]\ndial = "10.0.0.1"\nparticipants = ["*"]\n'),
+    ],
+    ids=["scenario", "sweep", "hosts"],
+)
+def test_a_document_is_the_same_as_an_editor_of_windows_writes_it(tmp_path, read, text):
+    found = []
+    for mark, end in ((b"", b"\n"), (b"\xef\xbb\xbf", b"\r\n")):
+        path = tmp_path / "document.toml"
+        path.write_bytes(mark + text.encode().replace(b"\n", end))
+        found.append(read(path))
+    assert found[0] == found[1]
 
 
 def make_odd(path, kind):
