@@ -124,7 +124,7 @@ def take_part(
         return _exit_code(error)
     except (Interrupted, KeyboardInterrupt):
         _keep_last(life)
-        _log.info("interrupted: %s", participant.waits_for() if participant is not None else link.name)
+        _log.warning("interrupted: %s", participant.waits_for() if participant is not None else link.name)
         return INTERRUPTED
     finally:
         if transport is not None:

@@ -17,8 +17,13 @@ _ENDED, _STOPPED = "Z", "T"
 _STOP_WITHIN_S = 10.0
 _END_BYTES = 1 << 20
 _KNOWING = (WRONG, RAISED, REFUSED)
-_OWN_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (.*)")
-"""A line of a log as `logging` writes it; an environment may have printed something without an end before it."""
+LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
+"""Of what a process says into its log."""
+_DATE = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}"
+_OWN_LINE = re.compile(rf"{_DATE} (?:WARNING|ERROR|CRITICAL) (.*)")
+"""One that may say why its process ends; an environment may have printed something without an end before it."""
+_NOTE = re.compile(rf"{_DATE} (?:DEBUG|INFO) .*")
+"""One that tells how things are, and so never why they end."""
 
 
 def writers_of(log: Path) -> Iterator[int]:
@@ -69,15 +74,18 @@ def is_alive(pid: int) -> bool:
 def last_line(log: Path, code: int) -> str:
     """What it said last: where it knew why it ends, the last line of its own, whatever was printed in it since.
 
+    Notes are passed over: what an environment noted at its beginning is not why it died without a word.
+
     The end of the log is read, however long it is: whoever asks has others to look after.
     """
     try:
         with log.open("rb") as opened:
             opened.seek(max(0, opened.seek(0, SEEK_END) - _END_BYTES))
-            text = opened.read(_END_BYTES).decode("utf-8", errors="replace")
+            text = _NOTE.sub("", opened.read(_END_BYTES).decode("utf-8", errors="replace"))
     except OSError:
         return ""
     if code in _KNOWING and (own := _OWN_LINE.findall(text)):
         return str(own[-1])
     said = next((line for line in reversed(text.split("\n")) if line.strip()), "")
-    return said.split(" ", 2)[-1] if said[:4].isdigit() else said
+    own_line = _OWN_LINE.fullmatch(said)
+    return said if own_line is None else own_line[1]

@@ -19,6 +19,7 @@ from broker.driving.process import WRONG
 from broker.release import lacking
 from broker.servers import leash
 from broker.wire.messages import ENVIRONMENT
+from scenarios.running.procfs import LOG_FORMAT
 
 if TYPE_CHECKING:
     from broker.participants.link import LinkConfig
@@ -98,7 +99,7 @@ def _write_to(log: Path) -> None:
     os.close(file)
     for said in (sys.stdout, sys.stderr):  # in the order in which it is said, or the last line would not be why
         said.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # they are those of the interpreter
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr, force=True)
+    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr, force=True)
 
 
 def end_with_parent() -> None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import tracemalloc
 
 import pytest
 
 from broker.driving.process import RAISED
-from scenarios.running.procfs import last_line
+from scenarios.running.procfs import LOG_FORMAT, last_line
 
-OWN = "2026-01-01 00:00:00,000 the environment raised ValueError"
+
+def logged(level, said):
+    return logging.Formatter(LOG_FORMAT).format(logging.LogRecord("foretell", level, "", 0, said, (), None))
+
+
+OWN = logged(logging.ERROR, "the environment raised ValueError")
+NOTE = logged(logging.INFO, "agents: agent-0 is left")
 OTHER = 9
 """An exit code of a process that did not know why it ends."""
 
@@ -23,12 +30,25 @@ OTHER = 9
         (f"{OWN}\n", OTHER, "the environment raised ValueError"),
         ("printed, and nothing else\n", RAISED, "printed, and nothing else"),
         ("", RAISED, ""),
+        (f"{NOTE}\n", OTHER, ""),
+        (f"{NOTE}\n", RAISED, ""),
+        (f"{OWN}\n{NOTE}\n", RAISED, "the environment raised ValueError"),
+        (f"{OWN}\n{NOTE}\n", OTHER, "the environment raised ValueError"),
+        (f"Traceback\nMemoryError\n{NOTE}\n", OTHER, "MemoryError"),
+        (f"half a line {NOTE}\n", OTHER, "half a line "),
+        ("2024 steps\n", OTHER, "2024 steps"),
     ],
 )
 def test_the_last_line_of_a_log_is_its_own_where_it_knew_why_it_ends(tmp_path, said, code, told):
     log = tmp_path / "agent-0.log"
     log.write_text(said)
     assert last_line(log, code) == told
+
+
+def test_a_warning_may_be_why_it_ends(tmp_path):
+    log = tmp_path / "agent-0.log"
+    log.write_text(logged(logging.WARNING, "interrupted: round 3") + "\n")
+    assert last_line(log, OTHER) == "interrupted: round 3"
 
 
 def test_of_a_log_that_is_not_there_nothing_is_told(tmp_path):
