@@ -26,6 +26,11 @@ def is_text(path: Path) -> bool:
     return True
 
 
+def as_text(said: object) -> str:
+    r"""A path, or a sentence with one, as UTF-8 can hold it: bytes that are none are written out, `\udcff`."""
+    return str(said).encode(errors="backslashreplace").decode()
+
+
 def read_text(path: Path, most_bytes: int) -> str:
     """The text in a file, without the mark that editors of Windows put in front of it.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from broker.errors import UserError
+from broker.text_files import as_text
 from scenarios.results.folder import RunFolder
 from scenarios.watching.seen import RunSeen, RunState
 from scenarios.watching.watched_run import WatchedRun
@@ -16,7 +17,7 @@ class RunLine:
     """What is to be seen of one of many runs.
 
     Attributes:
-        path: Its folder, below the one that holds all.
+        path: Its folder, below the one that holds all, as text.
         problem: Why it cannot be read, a sentence; empty where it can.
         seen: What is to be seen of it; None where it cannot be read.
         changed_s: When its store was last written, in seconds since 1970.
@@ -50,16 +51,19 @@ class RunList:
         return tuple(sorted(lines, key=lambda line: (not line.goes_on, -line.changed_s, line.path)))
 
     def run(self, path: str) -> WatchedRun:
-        """One of them, by its path below the folder.
+        """One of them, by its path below the folder, as its line has it.
 
         Raises:
             UserError: There is none, or it cannot be read.
         """
-        root = self.root / path
-        if root not in find_runs(self.root):
+        found = {self._path(root): root for root in find_runs(self.root)}
+        if path not in found:
             msg = f"{self.root} holds no run {path!r}"
             raise UserError(msg)
-        return self._watched(root)
+        return self._watched(found[path])
+
+    def _path(self, root: Path) -> str:
+        return as_text(root.relative_to(self.root).as_posix())
 
     def _watched(self, root: Path) -> WatchedRun:
         if root not in self._runs:
@@ -67,14 +71,14 @@ class RunList:
         return self._runs[root]
 
     def _line(self, root: Path) -> RunLine:
-        path = root.relative_to(self.root).as_posix()
+        path = self._path(root)
         try:
             changed_s = RunFolder(root).store.stat().st_mtime
             return RunLine(path, "", self._watched(root).look(), changed_s)
         except OSError as error:
             return RunLine(path, f"cannot read it: {error.strerror}", None, 0.0)
         except UserError as error:
-            return RunLine(path, str(error), None, 0.0)
+            return RunLine(path, as_text(error), None, 0.0)
 
 
 def is_run(root: Path) -> bool:

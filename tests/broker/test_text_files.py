@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.text_files import read_file, read_text
+from broker.text_files import as_text, read_file, read_text
 
 
 @pytest.fixture
@@ -99,6 +99,10 @@ def test_a_mark_of_the_byte_order_is_no_part_of_the_text(place):
     assert read_text(place, 100) == "a = 1\r\n\ufeff"
     place.write_bytes(b"\xef\xbb\xbfab\xfe")
     assert refusal(place) == "expected text in UTF-8, found byte 0xfe"
+
+
+def test_a_path_that_is_no_text_is_told_with_its_bytes_written_out():
+    assert as_text(Path("caf\u00e9/bytes\udcff\udc80")) == "caf\u00e9/bytes\\udcff\\udc80"
 
 
 def test_a_file_that_is_not_there_is_called_so(place):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from broker.errors import ForetellError
+from broker.text_files import as_text
 from scenarios.watching.page.payload import Payload, changes, whole
 from scenarios.watching.seen import RunSeen
 from scenarios.watching.watched_run import WatchedRun
@@ -63,7 +64,7 @@ class RunFeed:
                 self._tell_all(seen)
             except ForetellError as error:
                 for tell, _ in self._told.values():
-                    tell({"problem": str(error)})
+                    tell({"problem": as_text(error)})
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._look_now.wait(), LOOK_EVERY_S)
 

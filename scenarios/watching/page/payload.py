@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from broker.text_files import as_text
 from broker.wire.messages import ENVIRONMENT
 from scenarios.document.scenario import Scenario
 from scenarios.watching.seen import AgentSeen, EdgeSeen, FaultSeen, RunSeen
@@ -59,7 +60,7 @@ def _fixed(seen: RunSeen) -> Payload:
     place[ENVIRONMENT] = -1
     found = seen.references
     return {
-        "root": str(seen.root),
+        "root": as_text(seen.root),
         "name": scenario.name,
         "task": scenario.environment.kind,
         "algorithm": scenario.algorithm.name,

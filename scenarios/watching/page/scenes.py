@@ -13,6 +13,7 @@ from typing import Any
 
 from broker.errors import CheckpointDamaged, ForetellError
 from broker.participants.checkpoint import FileCheckpoints, Kept
+from broker.text_files import as_text
 from env_service.environments.scene import Pixels, Rendering, Scene
 from scenarios.document.plan import Plan
 from scenarios.document.planning import make_plan
@@ -54,7 +55,7 @@ class SceneMaker:
         try:
             shown = self._recorded(wish.get("number")) if wish.get("played") else self._played()
         except (ForetellError, OSError, MemoryError) as error:
-            shown = {"problem": f"It cannot be drawn: {error}"}
+            shown = {"problem": as_text(f"It cannot be drawn: {error}")}
         return {**shown, "journal": journal}
 
     def _recorded(self, number: object) -> dict[str, Any]:

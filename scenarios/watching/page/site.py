@@ -15,6 +15,7 @@ from nicegui.dependencies import esm_modules
 from nicegui.events import GenericEventArguments
 
 from broker.errors import ForetellError, UserError
+from broker.text_files import as_text
 from scenarios.watching.page.feed import RunFeed
 from scenarios.watching.page.payload import Payload
 from scenarios.watching.page.scenes import SceneMaker
@@ -106,7 +107,7 @@ def _run_page(site: WatchedSite, client: Client, path: str) -> None:
         try:
             said, failed = await asyncio.to_thread(carry_out, feed.run.folder.root, event.args, names), False
         except ForetellError as error:
-            said, failed = str(error), True
+            said, failed = as_text(error), True
         feed.hurry()
         view.tell({"answer": {"said": said, "failed": failed}})
 
@@ -124,7 +125,7 @@ def _follow(
     try:
         feed = site.feed(path)
     except UserError as error:
-        problem = str(error)
+        problem = as_text(error)
         view.on("ready", lambda: tell({"problem": problem}))
         return None
     joined: list[int] = []
@@ -150,7 +151,7 @@ def _list_page(site: WatchedSite, client: Client) -> None:
         before: Any = None
         while True:
             lines = await asyncio.to_thread(site.runs.look)
-            payload = {"root": str(site.root), "runs": list(map(_line, lines))}
+            payload = {"root": as_text(site.root), "runs": list(map(_line, lines))}
             if payload != before:
                 view.tell(payload)
                 before = payload

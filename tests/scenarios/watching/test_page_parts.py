@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import shutil
 import socket
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -15,11 +17,12 @@ from runs import TINY, simulate_here
 
 from broker.errors import UserError
 from scenarios.watching.page import feed as feeding
-from scenarios.watching.page import patient_protocol, wishes
+from scenarios.watching.page import patient_protocol, site, wishes
 from scenarios.watching.page.door import Door
 from scenarios.watching.page.feed import RunFeed
 from scenarios.watching.page.patient_protocol import PatientProtocol
 from scenarios.watching.page.payload import MOST_POINTS, changes, whole
+from scenarios.watching.run_list import RunList
 from scenarios.watching.seen import RunState
 from scenarios.watching.watched_run import WatchedRun
 
@@ -57,6 +60,46 @@ def test_who_has_the_token_is_led_to_this_page_and_to_no_other_host(path, led_to
     scope = {"type": "http", "headers": [(b"host", b"127.0.0.1:8000")], "query_string": b"token=secret", "path": path}
     asyncio.run(Door(send, "secret", 8000)(scope, send, send))
     assert dict(sent[0]["headers"])[b"location"] == led_to.encode()
+
+
+NOT_UTF_8 = "bytes\udcff\udc80"
+
+
+def as_json(payload):
+    return json.loads(json.dumps(payload, ensure_ascii=False).encode())
+
+
+@pytest.mark.parametrize("below", ["", NOT_UTF_8])
+def test_a_browser_can_be_told_of_runs_whose_folders_have_names_that_are_no_text(run, tmp_path, below):
+    above = tmp_path / NOT_UTF_8
+    shutil.copytree(run.folder.root, above / below / NOT_UTF_8)
+    (above / "none").mkdir()
+    for name in ("run.sqlite", "scenario.toml"):
+        (above / "none" / name).write_text("no store" * 100)
+    listed = as_json([site._line(line) for line in RunList(above).look()])
+    path = next(line["path"] for line in listed if line["path"] != "none")
+    assert path == "/".join(["bytes\\udcff\\udc80"] * (2 if below else 1))
+    assert all(line["problem"] for line in listed if line["path"] == "none")
+    found = RunList(above).run(path)
+    assert found.folder.root == above / below / NOT_UTF_8
+    told = as_json(whole(found.look()))
+    assert told["fixed"]["root"].endswith(f"/{path}")
+
+
+def test_a_problem_with_a_run_whose_name_is_no_text_reaches_the_browser(run, tmp_path):
+    root = shutil.copytree(run.folder.root, tmp_path / NOT_UTF_8)
+    feed = RunFeed(WatchedRun(root))
+    (root / "run.sqlite").write_text("no store" * 100)
+
+    async def look():
+        told = asyncio.get_running_loop().create_future()
+        number = feed.join(told.set_result)
+        try:
+            return await asyncio.wait_for(told, LIMIT_S)
+        finally:
+            feed.leave(number)
+
+    assert "bytes\\udcff\\udc80" in as_json(asyncio.run(look()))["problem"]
 
 
 def test_only_what_has_changed_is_told(run):
