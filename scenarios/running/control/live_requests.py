@@ -25,6 +25,7 @@ from scenarios.results.document import read_document
 from scenarios.results.folder import RunFolder, is_held, open_run_folder
 from scenarios.results.played import as_played, with_live_faults
 from scenarios.results.reader import read_store
+from scenarios.results.run_result import read_summary
 
 ALL = "all"
 _TAKEN_WITHIN_S = 60.0
@@ -55,7 +56,7 @@ def add(root: Path, settings: Sequence[str]) -> str:
     _order(folder, {"add": fault.model_dump(mode="json", exclude_defaults=True)})
     if name not in {change.name for change in _live(folder)}:
         raise _not_done(root, f"{name} was not added")
-    return f"fault {name} is in force in {root}"
+    return f"fault {name} is {_when(fault, _newest(folder))} in {root}"
 
 
 def heal(root: Path, name: str) -> str:
@@ -100,12 +101,13 @@ def describe_faults(root: Path) -> Iterator[str]:
     scenario, live = read_document(folder), _live(folder)
     with read_store(folder.store) as store:
         changed = store.changes_by_fault()
-        strikes = Counter(strike.fault for strike in struck(store.strikes()))
+        strikes, newest = Counter(strike.fault for strike in struck(store.strikes())), store.newest_episode()
+    ended = "" if read_summary(folder) is None else "over with its run"
     begun = dict.fromkeys((name_of_fault(fault) for fault in scenario.faults), "of the scenario")
     ends = {change.name: change.healed_after for change in live if change.healed_after is not None}
     for fault in with_live_faults(scenario, live).faults:
         name = name_of_fault(fault)
-        state = f"healed after episode {ends[name]}" if name in ends else "in force"
+        state = f"healed after episode {ends[name]}" if name in ends else ended or _when(fault, newest)
         settings = fault.model_dump(mode="json", exclude_defaults=True, exclude={"name", "kind"})
         count = strikes[name] or changed.get(name)
         seen = f", struck {count}" if count else ""
@@ -126,12 +128,25 @@ def _parsed(values: dict[str, Any]) -> AnyFaultConfig:
         raise explained(error, AnyFaultConfig) from None
 
 
+def _when(fault: AnyFaultConfig, newest: int | None) -> str:
+    """Whether a fault is in force in the episode after the newest one, as an adjective; seconds play no part."""
+    window = None if isinstance(fault, PROCESS_FAULTS) else fault.episodes
+    now = 0 if newest is None else newest + 1
+    if window is not None and now < window[0]:
+        return f"waiting for episode {window[0]}"
+    return "over" if window is not None and window[1] <= now else "in force"
+
+
+def _newest(folder: RunFolder) -> int | None:
+    with read_store(folder.store) as store:
+        return store.newest_episode()
+
+
 def _require_future(folder: RunFolder, fault: AnyFaultConfig) -> None:
     """Refuse a window that is over already."""
     if isinstance(fault, PROCESS_FAULTS) or fault.episodes is None:
         return
-    with read_store(folder.store) as store:
-        newest = store.newest_episode()
+    newest = _newest(folder)
     if newest is not None and fault.episodes[1] <= newest + 1:
         found = list(fault.episodes)
         raise ScenarioError("episodes", f"expected a window that ends behind episode {newest}, the last, found {found}")

@@ -14,6 +14,10 @@ import pytest
 from limits import LIMIT_S
 from runs import TINY, foretell, start, summary, until
 
+from scenarios.document.loading import load_scenario
+from scenarios.running.control.live_requests import describe_faults
+from scenarios.trials.quiet_run import try_out
+
 pytestmark = pytest.mark.processes
 
 SCENARIO = (
@@ -67,8 +71,11 @@ def test_a_fault_is_added_strikes_and_is_healed_and_what_was_added_survives_a_cr
     (last,) = ask(out, "SELECT max(episode) FROM faults WHERE fault = 'storm'")[0]
     assert last >= before
 
+    later = foretell("fault", "add", str(out), "kind=drop", "name=later", "probability=1.0", "episodes=[90000,90001]")
+    assert f"fault later is waiting for episode 90000 in {out}" in later.stdout
+    assert foretell("fault", "heal", str(out), "later").returncode == 0
     listed = foretell("fault", "list", str(out)).stdout.splitlines()
-    assert [line.split(":")[0] for line in listed] == ["old", "storm", "crash"]
+    assert [line.split(":")[0] for line in listed] == ["old", "storm", "crash", "later"]
     assert "of the scenario, in force" in listed[0]
     assert "added, in force" in listed[1]
     assert "struck 1" in listed[2]
@@ -87,6 +94,22 @@ def test_a_fault_is_added_strikes_and_is_healed_and_what_was_added_survives_a_cr
     late = foretell("fault", "add", str(out), "kind=drop", "name=b", "probability=1.0")
     assert late.returncode == 2
     assert "does not go on" in late.stderr
+
+
+def test_a_fault_of_which_the_window_or_the_run_is_over_is_not_called_in_force(tmp_path: Path) -> None:
+    windows = (("early", 0, 1), ("late", 3, 4))
+    faults = [{"kind": "drop", "name": name, "probability": 0.5, "episodes": window} for name, *window in windows]
+    root = tmp_path / "run"
+    try_out(load_scenario("exchange-quick", {"faults": faults, "episodes": 4, "learning.rounds": 1}), root)
+
+    def states() -> list[str]:
+        return [line.partition(", struck")[0].split(", ")[-1] for line in describe_faults(root)]
+
+    assert states() == ["over with its run", "over with its run"]
+    (root / "summary.json").unlink()
+    with contextlib.closing(sqlite3.connect(root / "run.sqlite")) as store, store:
+        store.execute("DELETE FROM episodes WHERE episode > 1")  # as if it had been interrupted there
+    assert states() == ["over", "waiting for episode 3"]
 
 
 def test_what_makes_no_sense_is_refused_and_the_run_goes_on(going_on: Any) -> None:
