@@ -202,6 +202,16 @@ def test_two_runs_are_compared(phone, tmp_path):
     assert (phone.errors, phone.asked) == ([], {"127.0.0.1"})
 
 
+def test_why_a_run_cannot_be_shown_stays_while_the_other_goes_on(browser, url):
+    parts = urlsplit(url)
+    opened = Window(browser, url)
+    opened.page.goto(f"{parts.scheme}://{parts.netloc}/compare?a=none&b=live")
+    expect(opened.page.locator(".figures tbody")).to_contain_text("goes on")
+    expect(opened.page.get_by_role("alert")).to_contain_text("Run A: ")
+    expect(opened.page.get_by_role("alert")).to_contain_text("no run 'none'")
+    opened.close()
+
+
 def test_on_a_phone_nothing_sticks_out_and_dark_is_dark(phone, url, tmp_path):
     page = phone.page
     page.goto(url)

@@ -33,8 +33,7 @@ export class ComparePage {
   take({ place, ...message }) {
     const state = this.states[place];
     const changed = state.take(message);
-    this.problem.hidden = !state.problem;
-    this.problem.textContent = state.problem ?? "";
+    this.#problems();
     if (!state.ready) return;
     this.networks[place].take(state, changed);
     if (["all", "curve", "evaluations"].some((name) => changed.has(name))) this.curve.take(...this.states);
@@ -45,6 +44,13 @@ export class ComparePage {
   close() {
     this.#unlisten();
     this.curve.close();
+  }
+
+  /** Why a run cannot be shown stays there while the other one goes on. */
+  #problems() {
+    const said = this.states.flatMap(({ problem }, place) => (problem ? [`Run ${"AB"[place]}: ${problem}`] : []));
+    this.problem.hidden = !said.length;
+    this.problem.textContent = said.join("; ");
   }
 
   #figures() {
