@@ -1,4 +1,4 @@
-"""Prints docs/settings.md: every setting of a scenario, from the typed document itself."""
+"""Prints docs/settings.md: every setting of a scenario, and of hosts, from the typed documents themselves."""
 
 from __future__ import annotations
 
@@ -11,17 +11,24 @@ from pydantic.fields import FieldInfo
 
 from scenarios.document.scenario import Scenario
 from scenarios.document.text.tables import kind_of, tables_of
+from scenarios.running.fleet import LAUNCHER, HostConfig, Place
 
 HEAD = """# Settings of a scenario
 
 Every setting with its default, its range and the reason for it. `foretell check SCENARIO` prints the same settings
-with the values of one scenario; `--set PATH=VALUE` changes any of them for one run. This page is made from the typed
-document (`.venv/bin/python tools/settings.py > docs/settings.md`).
+with the values of one scenario; `--set PATH=VALUE` changes any of them for one run. Those of [hosts](#hosts) are at the
+end. This page is made from the typed documents (`.venv/bin/python tools/settings.py > docs/settings.md`).
+"""
+HOSTS_HEAD = """
+## Hosts
+
+Of the document that `--hosts` names ([on other hosts](hosts.md)): a table for each host, by its name.
 """
 TABLE = """
 | setting | default | range | meaning |
 |---|---|---|---|
 """
+EMPTY = '""'
 SIGNS = {Ge: ">=", Gt: ">", Le: "<=", Lt: "<"}
 
 
@@ -39,6 +46,13 @@ def sections() -> Iterator[str]:
         elif place != begun:
             yield f"{row}\n" if begun == part else f"\n## `{begun}`\n{TABLE}{row}\n"
         part = begun
+
+
+def hosts_section() -> Iterator[str]:
+    """The settings of a host, and of the launcher."""
+    yield HOSTS_HEAD
+    for model, path in ((Place, f"{LAUNCHER}."), (HostConfig, "NAME.")):
+        yield TABLE + "".join(f"{row}\n" for row in rows(model, path))
 
 
 def _place(row: str) -> str:
@@ -76,7 +90,7 @@ def default(field: FieldInfo) -> str:
 def limits(field: FieldInfo) -> str:
     """The range, or the choices."""
     if get_origin(field.annotation) is Literal:
-        return ", ".join(f"`{choice}`" for choice in get_args(field.annotation))
+        return ", ".join(f"`{EMPTY if choice == '' else choice}`" for choice in get_args(field.annotation))
     each = [part.metadata for part in _parts(field.annotation) if isinstance(part, FieldInfo)]
     return ", ".join([*_signs(field.metadata), *(f"each {sign}" for metadata in each for sign in _signs(metadata))])
 
@@ -95,4 +109,4 @@ def _signs(metadata: list[Any]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    print(HEAD + "".join(sections()), end="")  # noqa: T201
+    print(HEAD + "".join([*sections(), *hosts_section()]), end="")  # noqa: T201

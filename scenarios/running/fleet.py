@@ -17,6 +17,7 @@ from broker.model import LONGEST_S, Model
 from broker.text_files import read_text
 from scenarios.document.text.explained import explained
 from scenarios.document.text.toml_text import parse_toml
+from scenarios.document.text.unusable import refuse_unusable
 
 LAUNCHER = "launcher"
 """The table that says where the launcher itself is dialled; it is no host."""
@@ -85,8 +86,6 @@ class HostConfig(Place):
     )
     metrics: str = Field(
         default="",
-        pattern=r"^(\S+:)?\d{1,5}$|^$",
-        json_schema_extra={"text": "PORT or HOST:PORT"},
         description="Where it serves metrics of who lives there, as PORT, on loopback, or HOST:PORT; unset: nowhere.",
     )
     lease_s: float = Field(
@@ -114,6 +113,15 @@ class HostConfig(Place):
     def _launcher_can_dial(cls, address: str) -> str:
         return str(parse_address(address, "tcp")) if address else ""
 
+    @field_validator("metrics")
+    @classmethod
+    def _endpoint_can_listen(cls, place: str) -> str:
+        if place:
+            from scenarios.telemetry.endpoint import parse_metrics_address  # noqa: PLC0415 - few ask for it
+
+            parse_metrics_address(place)
+        return place
+
     @field_validator("participants")
     @classmethod
     def _patterns_say_who(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
@@ -125,6 +133,9 @@ class HostConfig(Place):
                 )
                 raise ValueError(msg)
         return patterns
+
+
+_HINT = f"A host has {', '.join(HostConfig.model_fields)}; [{LAUNCHER}] has {', '.join(Place.model_fields)}"
 
 
 class Fleet(Model):
@@ -185,6 +196,7 @@ def parse_fleet(text: str) -> Fleet:
     except tomllib.TOMLDecodeError as error:
         msg = f"expected TOML: {error}"
         raise UserError(msg) from None
+    refuse_unusable(tables)
     for name in tables:
         if not _HOST_NAME.fullmatch(name):
             msg = f"expected a host's name of letters, digits, -, _ and ., found {name!r}"
@@ -193,5 +205,5 @@ def parse_fleet(text: str) -> Fleet:
     try:
         return Fleet.model_validate({"launcher": launcher, "hosts": hosts})
     except ValidationError as error:
-        found = explained(error, Fleet)
+        found = explained(error, Fleet, hint=_HINT)
         raise ScenarioError(found.path.removeprefix("hosts."), found.problem.replace(" hosts.", " ")) from None

@@ -21,17 +21,30 @@ _SCHEME = "http"
 
 
 def metrics_address(text: str) -> Address:
-    """Where an endpoint shall listen, from `PORT`, on loopback, or `HOST:PORT`; port 0 is any that is free.
+    """Where an endpoint shall listen, as the command line says it; see `parse_metrics_address`.
 
     Raises:
         UserError: It makes no sense.
+    """
+    try:
+        return parse_metrics_address(text)
+    except ValueError as error:
+        msg = f"--metrics: {error}"
+        raise UserError(msg) from None
+
+
+def parse_metrics_address(text: str) -> Address:
+    """Where an endpoint shall listen, from `PORT`, on loopback, or `HOST:PORT`; port 0 is any that is free.
+
+    Raises:
+        ValueError: It makes no sense.
     """
     place = f"{_LOOPBACK}:{text}" if text.isdecimal() else text
     try:
         return parse_address(f"{_SCHEME}://{place}", _SCHEME, least_port=0)
     except ValueError:
-        msg = f"--metrics: expected PORT or HOST:PORT, such as 9464 or 0.0.0.0:9464, found {text!r}"
-        raise UserError(msg) from None
+        msg = f"expected PORT or HOST:PORT, such as 9464 or 0.0.0.0:9464, found {text!r}"
+        raise ValueError(msg) from None
 
 
 class Endpoint:

@@ -12,22 +12,24 @@ from broker.counting import listed, meant
 from broker.errors import ScenarioError
 from scenarios.document.text.tables import Location, example_of, said_of, settings_below, tables_at, without_kinds
 
+_SCENARIOS_HINT = "`foretell check` prints all settings of a scenario"
 _MOST_NAMED = 8
 _MOST_MEANT = 3
 
 
-def explained(error: ValidationError, document: Any, table: str = "") -> ScenarioError:
+def explained(error: ValidationError, document: Any, table: str = "", *, hint: str = _SCENARIOS_HINT) -> ScenarioError:
     """The first thing wrong with a document, as path, expectation and finding, and where the others are.
 
     Args:
         error: What pydantic found.
         document: The type that was checked.
         table: Where in the document, if it was a part of it that was checked.
+        hint: Which settings there are, for somebody who wrote one that is near none of them.
     """
     errors = error.errors(include_url=False)
     places = list(dict.fromkeys(_place(each, document, table) for each in errors))
     others = "" if len(places) == 1 else f" (and {len(places) - 1} more: {listed(places[1:], _MOST_NAMED)})"
-    return ScenarioError(places[0], _problem(errors[0], document, table) + others)
+    return ScenarioError(places[0], _problem(errors[0], document, table, hint) + others)
 
 
 def _place(error: ErrorDetails, document: Any, table: str) -> str:
@@ -35,13 +37,12 @@ def _place(error: ErrorDetails, document: Any, table: str) -> str:
     return ".".join(filter(None, (path, _discriminator(error)))) if error["type"].startswith("union_tag") else path
 
 
-def _problem(error: ErrorDetails, document: Any, table: str) -> str:
+def _problem(error: ErrorDetails, document: Any, table: str, hint: str) -> str:
     """What was expected and what was found, in the words of a TOML document."""
     context, found = error.get("ctx", {}), error["input"]
     match error["type"]:
         case "extra_forbidden":
-            hint = _meant(error["loc"], document, table) or "`foretell check` prints all settings of a scenario"
-            return f"there is no such setting. {hint}"
+            return f"there is no such setting. {_meant(error['loc'], document, table) or hint}"
         case "missing" | "union_tag_not_found":
             return "is required"
         case "union_tag_invalid":

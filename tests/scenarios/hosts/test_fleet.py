@@ -14,6 +14,7 @@ from scenarios.running.bundles.readme import readme
 from scenarios.running.bundles.unit import unit
 from scenarios.running.fleet import HostConfig, parse_fleet
 from scenarios.running.hosts.ssh import explained, ssh_command
+from scenarios.telemetry.endpoint import metrics_address
 
 EVERYBODY = ("environment", "agent-0", "agent-1", "agent-10")
 
@@ -74,6 +75,41 @@ def test_unknown_settings_of_a_host_are_refused_by_their_place():
         UserError, match=r"^pi1\.fodler: .* Did you mean pi1\.folder\? \(and 1 more: pi2\.participants\)$"
     ):
         parse_fleet('[pi1]\nparticipants = ["*"]\nfodler = "x"\n[pi2]\n')
+
+
+def test_who_writes_a_setting_that_hosts_have_not_is_told_those_that_they_have():
+    with pytest.raises(UserError) as raised:
+        parse_fleet('[pi1]\nparticipants = ["*"]\nfoo = 0\n')
+    assert str(raised.value).startswith("pi1.foo: there is no such setting. A host has dial, listen, ssh, control,")
+    assert str(raised.value).endswith("lease_s; [launcher] has dial, listen")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (r'folder = "a\u0000b"', "pi1.folder: expected text, found a NUL character in it"),
+        (r'python = "a\u0000b"', "pi1.python: expected text, found a NUL character in it"),
+        ("lease_s = inf", "pi1.lease_s: expected a finite number, found inf"),
+        ('metrics = "99999"', "pi1.metrics: expected PORT or HOST:PORT, such as 9464 or 0.0.0.0:9464, found '99999'"),
+        ('metrics = "a b:9464"', "pi1.metrics: expected PORT or HOST:PORT, such as 9464 or 0.0.0.0:9464, found"),
+    ],
+)
+def test_values_that_no_host_can_take_are_refused_by_their_place(line, said):
+    with pytest.raises(UserError) as raised:
+        parse_fleet(f'[pi1]\ndial = "10.0.0.1"\nparticipants = ["*"]\n{line}\n')
+    assert str(raised.value).startswith(said)
+
+
+@pytest.mark.parametrize("place", ["9464", "0.0.0.0:9464", "[::1]:9464", ":9464"])
+def test_a_host_serves_metrics_where_the_command_line_would(place):
+    said = f'[pi1]\ndial = "10.0.0.1"\nparticipants = ["*"]\nmetrics = "{place}"\n'
+    try:
+        metrics_address(place)
+    except UserError:
+        with pytest.raises(UserError, match=r"^pi1\.metrics: "):
+            parse_fleet(said)
+    else:
+        assert parse_fleet(said).hosts["pi1"].metrics == place
 
 
 @pytest.mark.parametrize(
