@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError, field_validator
 
-from broker.addresses import parse_address, parse_host
+from broker.addresses import Address, parse_address, parse_host
 from broker.counting import listed
 from broker.errors import ScenarioError, UserError
 from broker.model import LONGEST_S, Model
@@ -23,6 +23,7 @@ LAUNCHER = "launcher"
 """The table that says where the launcher itself is dialled; it is no host."""
 
 _HOME = "~/"
+_LOOPBACK = "127.0.0.1"
 _MOST_BYTES = 1 << 20
 _TOLD = 8
 _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -40,6 +41,11 @@ class Place(Model):
     @classmethod
     def _host_can_be_meant(cls, host: str) -> str:
         return parse_host(host) if host else ""
+
+    @property
+    def is_on_loopback(self) -> bool:
+        """Whether others of its own host alone can dial it."""
+        return bool(self.dial) and not Address("tcp", self.dial).is_beyond_this_host
 
 
 class HostConfig(Place):
@@ -117,9 +123,7 @@ class HostConfig(Place):
     @classmethod
     def _endpoint_can_listen(cls, place: str) -> str:
         if place:
-            from scenarios.telemetry.endpoint import parse_metrics_address  # noqa: PLC0415 - few ask for it
-
-            parse_metrics_address(place)
+            _endpoint(place)
         return place
 
     @field_validator("participants")
@@ -167,6 +171,25 @@ class Fleet(Model):
             msg = f"no host has {listed(tuple(homeless), _TOLD)}; expected everybody exactly once"
             raise UserError(msg)
         return {each: found[each] for each in participants}
+
+    def on_this_host(self) -> Fleet:
+        """As it is where all hosts are folders of this one: none has an address that another host would dial."""
+        launcher = self.launcher if self.launcher.is_on_loopback else Place()
+        return Fleet(launcher=launcher, hosts={name: _on_this_host(host) for name, host in self.hosts.items()})
+
+
+def _on_this_host(host: HostConfig) -> HostConfig:
+    met = {} if host.is_on_loopback else {"dial": _LOOPBACK, "listen": ""}
+    if host.metrics:
+        at = _endpoint(host.metrics)
+        met |= {"metrics": str(at.port)} if at.is_beyond_this_host else {}
+    return host.model_copy(update=met)
+
+
+def _endpoint(place: str) -> Address:
+    from scenarios.telemetry.endpoint import parse_metrics_address  # noqa: PLC0415 - few ask for it
+
+    return parse_metrics_address(place)
 
 
 def load_fleet(path: Path) -> Fleet:

@@ -42,6 +42,11 @@ class Housing(Model):
         """Whether a Ray cluster carries them."""
         return self.carrier.startswith(RAY)
 
+    @property
+    def reached(self) -> Fleet:
+        """The hosts at the addresses that they have for each other, so reached; on a cluster, those of its nodes."""
+        return self.fleet.on_this_host() if self.carrier == "here" else self.fleet
+
 
 def is_carrier(text: str) -> bool:
     """Whether hosts can be reached so; see `CARRIERS`."""

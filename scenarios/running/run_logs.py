@@ -119,7 +119,7 @@ def logs_of(folder: RunFolder, unreached: Callable[[str], None]) -> Iterator[lis
 
 def _clients(housed: Housing, run: str, said: Path) -> Iterator[HostClient]:
     dial, _ = dial_of(housed)
-    for name, host in housed.fleet.hosts.items():
+    for name, host in housed.reached.hosts.items():
         log = said / f"{name}.log"
         yield HostClient(name, partial(dial, name, host, log), LookInto(run), log, try_for_s=0.0)
 

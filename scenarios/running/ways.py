@@ -47,9 +47,9 @@ def way_over(housed: Housing, trace: TraceConfig | None = None) -> Way:
     dial, held = dial_of(housed)
     return launched(
         lambda plan, folder, observer: fleet_site(
-            housed.fleet, plan, folder, observer.run_name, dial, held=held, look=lambda: None
+            housed.reached, plan, folder, observer.run_name, dial, held=held, look=lambda: None
         ),
-        partial(fleet_plan, housed.fleet),
+        partial(fleet_plan, housed.reached),
         trace,
     )
 
@@ -96,7 +96,7 @@ def hosts_of(housed: Housing) -> Iterator[DialledHosts]:
         return
     from scenarios.running.hosts.dialling import dial_of  # noqa: PLC0415
 
-    yield DialledHosts(housed.fleet, *dial_of(housed))
+    yield DialledHosts(housed.reached, *dial_of(housed))
 
 
 def way_named(name: str) -> WayName:

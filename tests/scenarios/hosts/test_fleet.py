@@ -7,6 +7,8 @@ import shlex
 from pathlib import Path
 
 import pytest
+from ports import free_port, free_ports
+from runs import TINY, foretell, simulate_here, summary
 
 from broker.errors import UserError
 from scenarios.running.bundles.containers import services
@@ -14,6 +16,7 @@ from scenarios.running.bundles.readme import readme
 from scenarios.running.bundles.unit import unit
 from scenarios.running.fleet import HostConfig, parse_fleet
 from scenarios.running.hosts.ssh import explained, ssh_command
+from scenarios.running.housing import Housing
 from scenarios.telemetry.endpoint import metrics_address
 
 EVERYBODY = ("environment", "agent-0", "agent-1", "agent-10")
@@ -110,6 +113,47 @@ def test_a_host_serves_metrics_where_the_command_line_would(place):
             parse_fleet(said)
     else:
         assert parse_fleet(said).hosts["pi1"].metrics == place
+
+
+def document_of_the_page() -> str:
+    page = (Path(__file__).parents[3] / "docs" / "hosts.md").read_text(encoding="utf-8")
+    return re.findall(r"^```toml\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)[0]
+
+
+@pytest.mark.processes
+def test_here_takes_hosts_that_are_elsewhere(tmp_path):
+    text = re.sub(
+        r"^(\[pi1\])$", f'\\1\nmetrics = "10.77.0.2:{free_port()}"', document_of_the_page(), flags=re.MULTILINE
+    )
+    (tmp_path / "hosts.toml").write_text(
+        re.sub(r"^\[(pi\d|server)\]$", f'\\g<0>\nfolder = "{tmp_path}/there"', text, flags=re.MULTILINE)
+    )
+    words = (*TINY, "--set", f"transport.zeromq.base_port={free_ports(5)}", "--on", "here")
+    hosts = ("--hosts", str(tmp_path / "hosts.toml"))
+    assert "FAIL" not in foretell("doctor", "exchange-quick", *words, *hosts).stdout
+    done = foretell("run", "exchange-quick", "--episodes", "2", *words, *hosts, "--out", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr
+    simulated = simulate_here(tmp_path / "simulated", "exchange-quick", "--episodes", "2", *TINY)
+    assert summary(tmp_path / "run")["weights_digest"] == simulated["weights_digest"]
+
+
+@pytest.mark.parametrize(
+    ("place", "dial", "listen"),
+    [
+        ('dial = "10.0.0.1"\nlisten = "0.0.0.0"', "127.0.0.1", ""),
+        ('dial = "pi1.local"', "127.0.0.1", ""),
+        ("", "127.0.0.1", ""),
+        ('dial = "::1"', "::1", ""),
+        ('dial = "127.0.0.3"\nlisten = "127.0.0.4"', "127.0.0.3", "127.0.0.4"),
+    ],
+)
+def test_only_addresses_of_this_host_alone_are_taken_by_hosts_that_are_folders_of_it(place, dial, listen):
+    fleet = parse_fleet(f'[launcher]\n{place}\n[pi1]\nparticipants = ["*"]\nmetrics = "10.0.0.1:9464"\n{place}\n')
+    (host,) = fleet.on_this_host().hosts.values()
+    assert (host.dial, host.listen, host.metrics) == (dial, listen, "9464")
+    assert not fleet.on_this_host().launcher.listen or fleet.launcher.is_on_loopback
+    assert Housing(carrier="here", fleet=fleet).reached == fleet.on_this_host()
+    assert Housing(carrier="ssh", fleet=fleet).reached == fleet
 
 
 @pytest.mark.parametrize(
