@@ -261,7 +261,7 @@ class SocketTransport(QueueingTransport[SocketEdgeT]):
 
 
 def bind(socket: Socket, name: str, address: str, setting: str) -> None:
-    """Listen on an address, which comes from `setting`.
+    """Listen on an address, which comes from `setting` or, as to its host, from what stands beside that.
 
     Raises:
         AddressInUse: Another program listens there.
@@ -287,12 +287,25 @@ def bind(socket: Socket, name: str, address: str, setting: str) -> None:
     except zmq.ZMQError as error:
         if error.errno == zmq.EADDRINUSE:
             raise AddressInUse(name, address, setting) from None
-        if error.errno == errno.ENAMETOOLONG:
-            why = "the path of a local socket may have 107 characters. Set TMPDIR to a shorter folder"
-        else:
-            why = f"{error.strerror or error}. Check transport.zeromq in the scenario"
-        msg = f"{name} cannot listen on {address}: {why}."
+        msg = f"{name} cannot listen on {address}: {_why_not(error, address, setting.rpartition('.')[0] or setting)}."
         raise UserError(msg) from None
+
+
+def _why_not(error: zmq.ZMQError, address: str, place: str) -> str:
+    """Why an address cannot be listened on, which stands in `place`, and what to do about it."""
+    if error.errno == errno.ENAMETOOLONG:
+        return "the path of a local socket may have 107 characters. Set TMPDIR to a shorter folder"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return (
+            "this host has no such address. Say under `listen` which of its own is meant, such as 0.0.0.0, "
+            f"or mend {place}"
+        )
+    if error.errno == errno.ENOENT and address.startswith("ipc://"):
+        return (
+            "its folder is not on this host. Who meets at sockets of a folder is on one host: "
+            f"give {place} addresses of a network, or make the folder"
+        )
+    return f"{error.strerror or error}. Check {place}"
 
 
 def _resolved(address: str) -> str:

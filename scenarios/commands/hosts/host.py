@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
+from shlex import quote
 
 from broker.addresses import parse_address
 from broker.errors import UserError
 from scenarios.commands.screen import say
+from scenarios.running.fleet import LAUNCHER
 from scenarios.running.hosts.bundle import RUNS, open_bundle
 
 _OVER_SSH = Path("foretell-runs")
@@ -60,6 +62,12 @@ def be_host(
 
 def _wait(bundle: Path, folder: Path | None, listen: str, metrics: str | None, counters: Path | None) -> None:
     opened = open_bundle(bundle.absolute())
+    if opened.manifest.host == LAUNCHER:
+        msg = (
+            f"{bundle} is the launcher's bundle, and nobody waits with that: expected a host's. With this one the run "
+            f"begins: foretell run {quote(str(bundle))} --on socket"
+        )
+        raise UserError(msg)
     opened.require_whole()
     from scenarios.running.hosts.sockets.waiting import wait_for_launcher  # noqa: PLC0415
     from scenarios.telemetry.host_metrics import host_metrics  # noqa: PLC0415

@@ -30,7 +30,7 @@ from scenarios.running.hosts.frames import OpenRun
 from scenarios.running.hosts.piped import Piped
 from scenarios.running.hosts.remote_checkpoints import RemoteCheckpoints
 from scenarios.running.hosts.remote_nodes import RemoteNodes
-from scenarios.running.hosts.ssh import explained, local_command, ssh_command
+from scenarios.running.hosts.ssh import explained, last_words, local_command, ssh_command
 from scenarios.running.nodes import Nodes
 
 _JOURNALS, _CHECKPOINTS, _SPANS = "journal", "checkpoints", "spans"
@@ -126,10 +126,15 @@ def _place(fleet: Fleet, homes: Mapping[str, str], name: str) -> Place:
 
 def _own_address(fleet: Fleet) -> str:
     """The address of this host on the way to another one."""
-    for host in fleet.hosts.values():
-        if host.dial and (address := _source_address(host.dial)) is not None:
-            return address
-    msg = "cannot find this host's own address: expected `dial` in the table [launcher] of the hosts"
+    whys = []
+    for name, host in fleet.hosts.items():
+        if host.dial:
+            try:
+                return _source_address(host.dial)
+            except OSError as error:
+                whys.append(f"no way leads to {host.dial}, the `dial` of {name} ({error.strerror or error})")
+    why = f": {whys[0]}. Mend that, or say" if whys else ": expected"
+    msg = f"cannot find this host's own address{why} `dial` in the table [launcher] of the hosts"
     raise UserError(msg)
 
 
@@ -218,15 +223,16 @@ def over_ssh(_name: str, host: HostConfig, log: Path) -> Piped:
 def right_here(name: str, host: HostConfig, log: Path) -> Piped:
     """To a process of this host, with a folder of its own."""
     command = local_command(str(Path(host.folder) / name), host.act, host.metrics)
-    return Piped(command, log, partial(explained, ssh=name))
+    return Piped(command, log, partial(last_words, who=f"{name}'s `foretell host`"))
 
 
-def _source_address(host: str) -> str | None:
-    """The address from which this host would reach another; nothing is sent."""
-    try:
-        family, kind, protocol, _, to = socket.getaddrinfo(host, _SOME_PORT, type=socket.SOCK_DGRAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.connect(to)
-            return str(probe.getsockname()[0])
-    except OSError:
-        return None
+def _source_address(host: str) -> str:
+    """The address from which this host would reach another; nothing is sent.
+
+    Raises:
+        OSError: Its name does not resolve, or nothing leads there.
+    """
+    family, kind, protocol, _, to = socket.getaddrinfo(host, _SOME_PORT, type=socket.SOCK_DGRAM)[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.connect(to)
+        return str(probe.getsockname()[0])

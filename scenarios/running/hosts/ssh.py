@@ -9,6 +9,7 @@ from broker.isolated import isolated_module
 _OPTIONS = ("-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=10")
 COMMAND = "scenarios"
 """The module that is the command `foretell`."""
+_OURS = "foretell: "
 _SHOWN = 300
 _KNOWN = (
     ("IDENTIFICATION HAS CHANGED", "its key is not the one known here. Find out why, then: ssh-keygen -R HOST"),
@@ -55,11 +56,26 @@ def _host(folder: str, act: str, metrics: str) -> tuple[str, ...]:
 
 
 def explained(said: str, ssh: str) -> str:
-    """A sentence from what `ssh`, or the shell there, said; empty if it said nothing."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    if not lines:
-        return ""
-    for mark, sentence in _KNOWN:
+    """A sentence from what `ssh`, the shell there, or Foretell there, said; empty if it said nothing."""
+    lines = _lines(said)
+    for mark, sentence in () if _ours(lines) else _KNOWN:
         if any(mark in line for line in lines):
             return f"{sentence.format(ssh=ssh)} ({lines[-1][:_SHOWN]})"
-    return f"`ssh {ssh}` said: {lines[-1][:_SHOWN]}"
+    return last_words(said, f"`ssh {ssh}`")
+
+
+def last_words(said: str, who: str) -> str:
+    """What Foretell itself said, or else the last words, which are those of `who`; empty if nothing was said."""
+    lines = _lines(said)
+    if ours := _ours(lines):
+        return ours[-1][:_SHOWN]
+    return f"{who} said: {lines[-1][:_SHOWN]}" if lines else ""
+
+
+def _ours(lines: list[str]) -> list[str]:
+    """What Foretell said, which was then reached."""
+    return [line.removeprefix(_OURS) for line in lines if line.startswith(_OURS)]
+
+
+def _lines(said: str) -> list[str]:
+    return [line.strip() for line in said.splitlines() if line.strip()]

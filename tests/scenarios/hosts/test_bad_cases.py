@@ -19,10 +19,12 @@ from scenarios.document.plan import Plan
 from scenarios.document.planning import make_plan
 from scenarios.results.folder import RunFolder
 from scenarios.running.fleet import HostConfig, parse_fleet
+from scenarios.running.hosts.dialling import dial_of
+from scenarios.running.hosts.fleet_site import fleet_plan
 from scenarios.running.hosts.health.doctor import Check, clock_check, look_over
 from scenarios.running.hosts.piped import Piped
 from scenarios.running.hosts.ssh import explained, local_command, ssh_command
-from scenarios.running.housing import housing
+from scenarios.running.housing import Housing, housing
 
 PAGE = Path(__file__).parents[3] / "docs" / "hosts.md"
 EVERYBODY = ("environment", "agent-0")
@@ -136,6 +138,51 @@ def fleet_error(text: str) -> str:
     return str(raised.value)
 
 
+def no_such_address(ground: Ground) -> str:
+    bundles = made_bundles(ground)
+    return foretell("host", str(bundles / "pi1"), "--listen", f"tcp://192.0.2.1:{ground.port}").stderr
+
+
+def launchers_own_bundle(ground: Ground) -> str:
+    return foretell("host", str(made_bundles(ground) / "launcher")).stderr
+
+
+def made_bundles(ground: Ground) -> Path:
+    (ground.root / "hosts.toml").write_text(f'{PI}control = "tcp://127.0.0.1:{ground.port}"\n')
+    out = ground.root / "bundles"
+    done = foretell("bundle", "exchange-quick", "--hosts", str(ground.root / "hosts.toml"), "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def bundles_moved(ground: Ground) -> str:
+    housed = Housing(carrier="socket", fleet=parse_fleet(PI), bundle=ground.root / "bundles" / "launcher")
+    with pytest.raises(UserError) as raised:
+        dial_of(housed)
+    return str(raised.value)
+
+
+def key_of_bundle_missing(ground: Ground) -> str:
+    bundles = made_bundles(ground)
+    (bundles / "launcher" / "control" / "curve.secret").unlink()
+    with pytest.raises(UserError) as raised:
+        dial_of(Housing(carrier="socket", fleet=parse_fleet(PI), bundle=bundles / "launcher"))
+    return str(raised.value)
+
+
+def name_unknown_to_the_launcher(ground: Ground) -> str:
+    with pytest.raises(UserError) as raised:
+        fleet_plan(parse_fleet(PI.replace("127.0.0.1", "pi1.invalid")), ground.plan())
+    return str(raised.value)
+
+
+def no_policy_here(ground: Ground) -> str:
+    (ground.root / "hosts.toml").write_text(f'{PI}act = "{ground.root}/team"\nfolder = "{ground.root}/there"\n')
+    said = foretell("doctor", "exchange-quick", "--on", "here", "--hosts", str(ground.root / "hosts.toml")).stdout
+    assert "ssh" not in said
+    return said
+
+
 CASES: dict[str, Callable[[Ground], str]] = {
     "nothing there takes ssh": ssh_refused,
     "its key is not known here. Look at it once: ssh pi1": unknown_host_key,
@@ -148,6 +195,12 @@ CASES: dict[str, Callable[[Ground], str]] = {
     "Is it running, do the addresses agree": port_closed,
     "600.0 s behind this one: set it there (timedatectl set-ntp true)": clock_off,
     "1800000000.0 s behind this one: set it there (timedatectl set-ntp true)": clock_at_1970,
+    "this host has no such address. Say under `listen` which of its own is meant": no_such_address,
+    "is the launcher's bundle, and nobody waits with that": launchers_own_bundle,
+    "the launcher's bundle is not where this run began with it": bundles_moved,
+    "control/curve.secret: No such file or directory. Copy the bundle there anew": key_of_bundle_missing,
+    "no way leads to pi1.invalid, the `dial` of pi1": name_unknown_to_the_launcher,
+    "holds no policy: expected policy.json in it. Copy a run's folder `policy` to this host": no_policy_here,
     "Cannot declare ('pi1',) twice": lambda _: fleet_error(PI + PI),
     "pi1 and pi2 are one host": lambda _: fleet_error(
         PI.replace("*", "agent-0") + PI.replace("*", "environment").replace("[pi1]", "[pi2]")

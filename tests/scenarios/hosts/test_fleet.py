@@ -212,6 +212,10 @@ def test_the_shell_of_a_host_takes_its_python_for_one_word(python):
             "kex_exchange_identification: Connection closed by remote host",
             "`ssh pi1` said: kex_exchange_identification: Connection",
         ),
+        (
+            "no such identity: /k: No such file or directory\nforetell: /team holds no policy: expected policy.json",
+            "/team holds no policy: expected policy.json",
+        ),
         ("", ""),
     ],
 )
