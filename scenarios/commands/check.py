@@ -25,6 +25,7 @@ from scenarios.running.apart import call_apart
 from scenarios.running.machine import memory_sentence, missing, this_machine
 from scenarios.running.meeting.addresses import make_addresses
 from scenarios.running.meeting.keys import needs_keys, run_of_keys
+from scenarios.running.meeting.meeting import find_given_keys
 from scenarios.running.meeting.running_broker import given_addresses
 from scenarios.running.scale import Scale, scale_of
 
@@ -40,7 +41,7 @@ def plan_of(scenario: Scenario, *, play: bool) -> tuple[Plan, str]:
 
     Raises:
         EnvironmentMissing: It is not on this host.
-        UserError: It cannot be served, or the scenario cannot work.
+        UserError: It cannot be served, or the scenario cannot work, or `foretell run` would refuse its keys.
         ForetellError: It raised, or gave what nobody can use.
     """
     game, unlike = partial(play_once, scenario.environment, scenario.seed), ""
@@ -50,6 +51,7 @@ def plan_of(scenario: Scenario, *, play: bool) -> tuple[Plan, str]:
     plan = planned(scenario)
     if play and not brought:
         game()
+    find_given_keys(plan)
     return plan, unlike
 
 

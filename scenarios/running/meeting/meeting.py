@@ -191,15 +191,29 @@ def find_keys(plan: Plan, own: Path, name: str) -> Path | None:
         UserError: What stands between the participants runs already and cannot know keys made now, or the keys cannot
             be used.
     """
+    if not needs_keys(plan.scenario.transport):
+        return None
+    return find_given_keys(plan) or own_keys(plan, own, name)
+
+
+def find_given_keys(plan: Plan) -> Path | None:
+    """The folder of keys that a run is given, or None where it needs none or makes its own.
+
+    Raises:
+        UserError: What stands between the participants runs already and cannot know keys made now, or the keys cannot
+            be used.
+    """
     transport = plan.scenario.transport
     if not needs_keys(transport):
         return None
     if transport.security.keys is not None:
-        return given_keys(transport.security.keys)
+        folder = given_keys(transport.security.keys)
+        run_of_keys(folder)
+        return folder
     if given := given_addresses(plan):
         msg = (
             f"{given[0]} is there already, so keys made now would be strange to it. Make them with `foretell keys`, "
             "give it its part, and set transport.security.keys; or set transport.security.mode to off."
         )
         raise UserError(msg)
-    return own_keys(plan, own, name)
+    return None

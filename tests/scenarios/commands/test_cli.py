@@ -212,6 +212,17 @@ def test_check_writes_each_participants_slice(foretell, tmp_path):
             assert slices[who].link.addresses[who] == address
 
 
+@pytest.mark.parametrize("mode", ["on", "auto"])
+def test_check_refuses_keys_as_run_does(foretell, tmp_path, mode):
+    beyond = ["--set", "transport.zeromq.scheme=tcp", "--set", "transport.zeromq.host=192.0.2.1"]
+    words = [*TINY, "--set", f"transport.security.mode={mode}", "--set", "transport.security.keys=nokeys", *beyond]
+    said = refusal(foretell("check", *words))
+    assert said.startswith("expected keys of one `foretell keys` in nokeys, found none that say for which run")
+    assert foretell("run", *words, "--episodes", "1").stderr.endswith(f"{said}\n")
+    assert foretell("keys", *words, "--out", "nokeys").returncode == 0
+    assert foretell("check", *words).returncode == 0
+
+
 def test_what_check_prints_stays_a_document_with_slices(foretell):
     result = foretell("check", "exchange-quick", "--slices", "slices")
     tomllib.loads(result.stdout)
