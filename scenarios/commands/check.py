@@ -30,6 +30,10 @@ from scenarios.running.meeting.running_broker import given_addresses
 from scenarios.running.scale import Scale, scale_of
 
 _NEIGHBORS_SHOWN = 10
+_ALONE = (
+    "# they meet at sockets of this host, so no other host can take part: for others, set transport.zeromq.addresses, "
+    "or let `foretell bundle` make what each needs"
+)
 
 
 def plan_of(scenario: Scenario, *, play: bool) -> tuple[Plan, str]:
@@ -149,7 +153,7 @@ def write_slices(plan: Plan, folder: Path) -> str:
     """Write each participant's slice to `folder` as JSON, wired to each other but to no observer.
 
     Returns:
-        Name of the run that they are of.
+        What the user is told of them, as remarks of the document.
 
     Raises:
         UserError: The folder cannot be written, or it is not said where the participants meet, or
@@ -180,4 +184,5 @@ def write_slices(plan: Plan, folder: Path) -> str:
     except OSError as error:
         msg = f"cannot write slices to {folder}: {error.strerror}"
         raise UserError(msg) from None
-    return run
+    alone = any(address.startswith("ipc://") for address in addresses.values()) and not between
+    return f"# slices of {run}: {folder}/" + (f"\n{_ALONE}" if alone else "")

@@ -58,8 +58,7 @@ def check(
         return
     say(describe(plan, unlike))
     if slices is not None:
-        run = write_slices(plan, slices)
-        say(f"# slices of {run}: {slices}/")
+        say(write_slices(plan, slices))
 
 
 @click.command()

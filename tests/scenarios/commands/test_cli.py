@@ -223,6 +223,13 @@ def test_check_refuses_keys_as_run_does(foretell, tmp_path, mode):
     assert foretell("check", *words).returncode == 0
 
 
+def test_check_says_of_slices_that_meet_at_sockets_of_this_host_that_no_other_can_take_part(foretell):
+    alone = "# they meet at sockets of this host, so no other host can take part"
+    assert alone in foretell("check", "exchange-quick", "--slices", "slices").stdout
+    network = ("--set", "transport.zeromq.scheme=tcp", "--slices", "others")
+    assert alone not in foretell("check", "exchange-quick", *network).stdout
+
+
 def test_what_check_prints_stays_a_document_with_slices(foretell):
     result = foretell("check", "exchange-quick", "--slices", "slices")
     tomllib.loads(result.stdout)
