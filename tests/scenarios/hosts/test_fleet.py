@@ -11,6 +11,7 @@ from ports import free_port, free_ports
 from runs import TINY, foretell, simulate_here, summary
 
 from broker.errors import UserError
+from scenarios.commands.policies.group import evaluate
 from scenarios.running.bundles.containers import services
 from scenarios.running.bundles.readme import readme
 from scenarios.running.bundles.unit import unit
@@ -19,6 +20,7 @@ from scenarios.running.hosts.ssh import explained, ssh_command
 from scenarios.running.housing import Housing
 from scenarios.telemetry.endpoint import metrics_address
 
+PAGE = Path(__file__).parents[3] / "docs" / "hosts.md"
 EVERYBODY = ("environment", "agent-0", "agent-1", "agent-10")
 
 
@@ -116,8 +118,15 @@ def test_a_host_serves_metrics_where_the_command_line_would(place):
 
 
 def document_of_the_page() -> str:
-    page = (Path(__file__).parents[3] / "docs" / "hosts.md").read_text(encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
     return re.findall(r"^```toml\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)[0]
+
+
+def test_the_page_says_which_hosts_an_evaluation_takes():
+    section = PAGE.read_text(encoding="utf-8").split("## Boards that only act")[1].split("```")[0]
+    (said,) = re.findall(r"`foretell evaluate` takes (.+?)\.\s", section, re.DOTALL)
+    (on,) = (each for each in evaluate.params if each.name == "carrier")
+    assert re.findall(r"`--on (\w+)`", said) == list(on.type.choices)
 
 
 @pytest.mark.processes
