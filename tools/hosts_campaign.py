@@ -203,9 +203,10 @@ def main() -> int:
 TOLD = """
 ## {page} between two boards
 
-Its {lines} lines behind the installation, executed as they stand but for fewer episodes, on two such hosts whose Python
-has what `requirements-node.lock` names and nothing else ({took_s:.0f} s): the digests of curve, weights and ledger of
-the run on the boards are those of its simulation, and those of the evaluation there are those of the laptop's."""
+Its {lines} lines behind the installation, executed as they stand but for fewer episodes, bundles without wheels, and
+services whose commands are started without systemd, on two such hosts whose Python has what `requirements-node.lock`
+names and nothing else ({took_s:.0f} s): the digests of curve, weights and ledger of both runs on the boards are those
+of the simulation, and those of the evaluation there are those of the laptop's."""
 
 
 if __name__ == "__main__":
