@@ -11,7 +11,7 @@ from scenarios.commands.terminal import execute
 from scenarios.document.loading import load_scenario
 from scenarios.document.scenario import Scenario
 from scenarios.running.fleet import LAUNCHER
-from scenarios.running.hosts.bundle import DOCUMENT, HOSTS, KEYS, open_bundle
+from scenarios.running.hosts.bundle import DOCUMENT, HOSTS, KEYS, MANIFEST, open_bundle
 from scenarios.running.housing import Housing
 from scenarios.telemetry.wish import TelemetryWish
 
@@ -38,8 +38,11 @@ def bundled(folder: Path) -> tuple[Scenario, Housing]:
         folder: Of all bundles, or the launcher's alone.
 
     Raises:
-        UserError: The launcher's bundle is damaged.
+        UserError: The launcher's bundle is damaged, or it is a host's.
     """
+    if (folder / MANIFEST).exists() and (host := open_bundle(folder).manifest.host) != LAUNCHER:
+        msg = f"{folder} is the bundle of {host}, which waits with it: "
+        raise UserError(f"{msg}expected the folder of all bundles, or the launcher's")
     own = folder.absolute() if (folder / DOCUMENT).exists() else folder.absolute() / LAUNCHER
     bundle = open_bundle(own)
     bundle.require_whole()

@@ -147,6 +147,10 @@ def launchers_own_bundle(ground: Ground) -> str:
     return foretell("host", str(made_bundles(ground) / "launcher")).stderr
 
 
+def bundle_of_a_host(ground: Ground) -> str:
+    return foretell("run", str(made_bundles(ground) / "pi1"), "--on", "socket").stderr
+
+
 def made_bundles(ground: Ground) -> Path:
     (ground.root / "hosts.toml").write_text(f'{PI}control = "tcp://127.0.0.1:{ground.port}"\n')
     out = ground.root / "bundles"
@@ -197,6 +201,7 @@ CASES: dict[str, Callable[[Ground], str]] = {
     "1800000000.0 s behind this one: set it there (timedatectl set-ntp true)": clock_at_1970,
     "this host has no such address. Say under `listen` which of its own is meant": no_such_address,
     "is the launcher's bundle, and nobody waits with that": launchers_own_bundle,
+    "is the bundle of pi1, which waits with it": bundle_of_a_host,
     "the launcher's bundle is not where this run began with it": bundles_moved,
     "control/curve.secret: No such file or directory. Copy the bundle there anew": key_of_bundle_missing,
     "no way leads to pi1.invalid, the `dial` of pi1": name_unknown_to_the_launcher,
