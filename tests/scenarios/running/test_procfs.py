@@ -12,7 +12,10 @@ from scenarios.running.procfs import LOG_FORMAT, last_line
 
 
 def logged(level, said):
-    return logging.Formatter(LOG_FORMAT).format(logging.LogRecord("foretell", level, "", 0, said, (), None))
+    record = logging.makeLogRecord(
+        {"levelno": level, "levelname": logging.getLevelName(level), "msg": said, "created": 0.0, "msecs": 0.0}
+    )
+    return logging.Formatter(LOG_FORMAT).format(record)
 
 
 OWN = logged(logging.ERROR, "the environment raised ValueError")
