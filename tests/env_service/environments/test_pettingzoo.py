@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from task_cases import step
 
 from broker.arithmetic.draws import integers
-from broker.errors import ScenarioError
+from broker.errors import ScenarioError, UserCodeRefused
 from broker.seeding import generator
 from broker.wire.messages import Ended
 from env_service.config import PettingZooConfig
@@ -310,7 +310,8 @@ def test_a_state_that_changes_its_size_is_refused(serve):
     task = serve(observation="state", state_size=3, first=5)
     task.reset(generator(0))
     step(task, 0, 0)
-    assert "found 3 numbers, then 1" in refusal(step, task, 0, 0)[1]
+    with pytest.raises(UserCodeRefused, match="state at step 2 has 1 number, expected 3 as at first"):
+        step(task, 0, 0)
 
 
 def test_own_observations_of_different_sizes_are_refused_with_both():

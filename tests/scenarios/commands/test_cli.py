@@ -347,7 +347,8 @@ def test_a_run_that_gives_up_says_who_waits_and_keeps_what_it_had(foretell, tmp_
     result = foretell("simulate", *TINY, "--set", deaf, "--out", out)
     said = refusal(result, code=3)
     assert said.startswith(
-        "environment in STEPPING (episode 0) waits for the action of step 0 from agent-1, silent for"
+        "environment died: exit code 1 (environment in STEPPING (episode 0) waits for the action of step 0 from "
+        "agent-1, silent for"
     )
     summary = json.loads((out / "summary.json").read_text())
     assert (summary["complete"], summary["episodes"]) == (False, 0)
