@@ -185,9 +185,12 @@ class Observer:
         """Agents that died in any life, and the first episode that the others played without each."""
         return self._store.reader.deaths()
 
-    def strikes(self) -> set[tuple[str, str]]:
-        """Fault and occasion of everything that has been done to processes."""
-        return {(strike.fault, strike.occasion) for strike in self._store.reader.strikes()}
+    def strikes(self) -> dict[tuple[str, str], tuple[str, ...]]:
+        """By fault and occasion, whom everything has struck that has been done to processes."""
+        found: dict[tuple[str, str], tuple[str, ...]] = {}
+        for strike in self._store.reader.strikes():
+            found[strike.fault, strike.occasion] = (*found.get((strike.fault, strike.occasion), ()), strike.participant)
+        return found
 
     def live_faults(self) -> list[LiveFault]:
         """Faults that were added, or ended, while the run went on, in that order."""

@@ -1,14 +1,14 @@
 """Which fault strikes which process when; a `ProcessControl` does it.
 
 A strike that the store knows of is not repeated when a run goes back to an earlier episode or is resumed, unless what
-is played again depends on it: who was stopped for a while is stopped again, and where the others went on without an
-agent that died, it dies again before the same episode. Neither is written down a second time.
+is played again depends on it: who was stopped for a while is stopped again, nobody else, and where the others went on
+without an agent that died, it dies again before the same episode. Neither is written down a second time.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from broker.faults.config import name_of_fault
@@ -29,6 +29,9 @@ from scenarios.document.process_faults import (
     second_occasion,
 )
 from scenarios.running.substrate import ProcessControl
+
+Struck = Mapping[tuple[str, str], tuple[str, ...]]
+"""By fault and occasion, whom it has struck."""
 
 
 class Strike(NamedTuple):
@@ -56,7 +59,7 @@ class ProcessFaults:
         faults: As the scenario has them, in the order in which they apply.
         seed: The scenario's.
         names: Everybody who can be struck.
-        struck: Names and occasions of the strikes that have been.
+        struck: The strikes that have been.
     """
 
     def __init__(
@@ -64,12 +67,12 @@ class ProcessFaults:
         faults: Sequence[ProcessFaultConfig],
         seed: int,
         names: tuple[str, ...],
-        struck: Collection[tuple[str, str]],
+        struck: Struck,
     ) -> None:
         self._seed = seed
         self._names = names
-        self._struck = set(struck)
-        self._again: set[tuple[str, str]] = set()
+        self._struck = dict(struck)
+        self._again: dict[tuple[str, str], tuple[str, ...]] = {}
         self._added: list[StrikingConfig] = []
         self._deaths: dict[str, int] = {}
         self._gone: set[str] = set()
@@ -103,7 +106,7 @@ class ProcessFaults:
     def note_late(self) -> list[ProcessFaultRecord]:
         """For the ledger: who starts late, which is no more to come."""
         late = self._still_late()
-        self._struck |= {(name_of_fault(fault), START) for fault in late}
+        self._struck |= {(name_of_fault(fault), START): matching(fault, self._names) for fault in late}
         return [
             ProcessFaultRecord(name_of_fault(fault), START, name, f"started {fault.by_s:g} s later")
             for fault in late
@@ -153,7 +156,7 @@ class ProcessFaults:
     def go_back(self, after_episode: int, hung_after_s: float, spared: Collection[str]) -> None:
         """Let strike again what changes episodes that are played again: stops that are not taken for a hang.
 
-        One that is, strikes again where an agent lives whom it was to kill: the run was killed before that was seen.
+        One that is, strikes again those whom it was to kill and who live: the run was killed before that was seen.
 
         Args:
             after_episode: The last that is not played again.
@@ -161,21 +164,16 @@ class ProcessFaults:
             spared: Agents that live, of whom some may die: the others go on.
         """
         self._deaths.clear()
-        self._again = {
-            (name_of_fault(fault), episode_occasion(episode))
-            for fault in self._faults
-            if isinstance(fault, StopConfig) and self._strikes_again(fault, hung_after_s, spared)
-            for episode in fault.at_episodes
-            if episode > after_episode
-        } & self._struck
-
-    def _strikes_again(self, stop: StopConfig, hung_after_s: float, spared: Collection[str]) -> bool:
-        met = set(matching(stop, self._names))
-        if stop.for_s <= hung_after_s or met == {BROKER}:
-            return True
-        dying = met.intersection(spared)
-        deaths = min(len(dying), 1) if stop.pick == "one" else len(dying)
-        return ENVIRONMENT not in met and 0 < deaths < len(spared)
+        self._again.clear()
+        for fault in self._faults:
+            if isinstance(fault, StopConfig):
+                for episode in fault.at_episodes:
+                    stopped = (name_of_fault(fault), episode_occasion(episode))
+                    victims = self._struck.get(stopped, ()) if episode > after_episode else ()
+                    if fault.for_s > hung_after_s:
+                        victims = _dying(victims, spared)
+                    if victims:
+                        self._again[stopped] = victims
 
     def let_die_again(self, agent: str, before_episode: int) -> None:
         """Let an agent die, before an episode, that the others went on without from there on."""
@@ -189,11 +187,12 @@ class ProcessFaults:
         name = name_of_fault(fault)
         if not self._is_due(name, occasion):
             return None
-        again = (name, occasion) in self._again
-        self._again.discard((name, occasion))
-        self._struck.add((name, occasion))
+        again = self._again.pop((name, occasion), None)
+        if again is not None:
+            return Strike(name, fault, occasion, again, again=True)
         strike = self._aimed(fault, occasion)
-        return strike if strike is None or not again else strike._replace(again=True)
+        self._struck[name, occasion] = () if strike is None else strike.victims
+        return strike
 
     def _is_due(self, name: str, occasion: str) -> bool:
         return (name, occasion) not in self._struck or (name, occasion) in self._again
@@ -207,6 +206,16 @@ class ProcessFaults:
                 return None
             victims = (victims[choice(len(victims), self._seed, "process-fault", name, occasion)],)
         return Strike(name, fault, occasion, victims)
+
+
+def _dying(stopped: tuple[str, ...], spared: Collection[str]) -> tuple[str, ...]:
+    """Whom a stop that is taken for a hang stops again; what stands between is never taken for hung."""
+    if stopped == (BROKER,):
+        return stopped
+    dying = {name for name in stopped if name in spared}
+    if ENVIRONMENT in stopped or not 0 < len(dying) < len(spared):  # then all go back, or the run ends
+        return ()
+    return tuple(name for name in stopped if name in dying or name == BROKER)
 
 
 def carry_out(strike: Strike, control: ProcessControl) -> list[ProcessFaultRecord]:

@@ -401,6 +401,20 @@ def test_an_agent_that_was_stopped_into_a_hang_is_dead_from_where_it_was_stopped
     assert "stop at episode 3 again: agent-1" in notes
 
 
+def test_of_a_stop_that_picked_one_to_hang_nobody_else_dies_when_a_run_goes_back(
+    folders: Callable[[], RunFolder],
+) -> None:
+    stop = {"kind": "stop", "participants": ["agent-*"], "pick": "one", "at_episodes": [4], "for_s": 600.0}
+    scenario = scenario_of([stop], **{"recovery.checkpoint_every": 4} | DEGRADE)
+    folder, expected = folders(), go("simulate", scenario, folders())
+    go("simulate", scenario, folder, until=6)
+    killed_after(folder, 3)
+    assert figures(go("simulate", scenario, folder)) == figures(expected)
+    with read_store(folder.store) as store:
+        [strike] = store.strikes()
+        assert store.deaths() == {strike.participant: 4}
+
+
 def test_who_was_stopped_is_stopped_again_where_a_run_goes_back_behind_it(folders: Callable[[], RunFolder]) -> None:
     stop = {"kind": "stop", "participants": ["agent-0"], "at_episodes": [4], "for_s": 20.0}
     settings = {"service.missing_action": "repeat", "recovery.checkpoint_every": 3, "parallel_episodes": 16}

@@ -92,7 +92,7 @@ def test_a_strike_that_could_do_nothing_is_counted_by_nobody(tmp_path: Path) -> 
 
 
 def test_a_fault_of_episodes_strikes_before_each_of_them_and_once() -> None:
-    found = ProcessFaults([crash(at_episodes=(4, 9))], 1, NAMES, ())
+    found = ProcessFaults([crash(at_episodes=(4, 9))], 1, NAMES, {})
     assert found.breakpoints() == (4, 9)
     assert [found.before(episode) for episode in (3, 5, 10)] == [[], [], []]
     (first,) = found.before(4)
@@ -103,14 +103,14 @@ def test_a_fault_of_episodes_strikes_before_each_of_them_and_once() -> None:
 
 def test_what_the_store_knows_of_does_not_strike_again() -> None:
     found = ProcessFaults(
-        [crash(at_episodes=(4, 9)), crash(name="b", at_episodes=(4,))], 1, NAMES, {("crash", "episode 4")}
+        [crash(at_episodes=(4, 9)), crash(name="b", at_episodes=(4,))], 1, NAMES, {("crash", "episode 4"): ("agent-1",)}
     )
     assert [strike.name for strike in found.before(4)] == ["b"]
     assert found.breakpoints() == (9,)
 
 
 def test_a_fault_of_seconds_strikes_at_the_first_look_after_its_time() -> None:
-    found = ProcessFaults([crash(at_s=(2.0, 5.0))], 1, NAMES, ())
+    found = ProcessFaults([crash(at_s=(2.0, 5.0))], 1, NAMES, {})
     assert [[strike.occasion for strike in found.until(at_s)] for at_s in (1.9, 2.1, 3.0, 7.0)] == [
         [],
         ["second 2"],
@@ -120,12 +120,12 @@ def test_a_fault_of_seconds_strikes_at_the_first_look_after_its_time() -> None:
 
 
 def test_a_repeated_fault_strikes_once_in_every_period_and_not_at_its_beginning() -> None:
-    found = ProcessFaults([crash(every_s=10.0)], 1, NAMES, ())
+    found = ProcessFaults([crash(every_s=10.0)], 1, NAMES, {})
     assert [len(found.until(at_s)) for at_s in (0.0, 9.9, 10.0, 11.0, 20.5, 45.0, 45.1)] == [0, 0, 1, 0, 1, 1, 0]
 
 
 def test_a_repeated_fault_goes_on_repeating_in_a_run_that_is_resumed_and_one_of_a_moment_does_not() -> None:
-    struck = {("often", "second 10"), ("once", "second 10")}
+    struck = {("often", "second 10"): ("agent-0",), ("once", "second 10"): ("agent-0",)}
     found = ProcessFaults([crash(name="often", every_s=10.0), crash(name="once", at_s=(10.0,))], 1, NAMES, struck)
     assert [strike.name for strike in found.until(10.0)] == ["often"]
 
@@ -133,7 +133,7 @@ def test_a_repeated_fault_goes_on_repeating_in_a_run_that_is_resumed_and_one_of_
 def test_what_is_played_again_meets_stops_and_deaths_again_and_no_crash_that_all_went_back_from() -> None:
     stop = StopConfig(kind="stop", participants=("agent-0",), at_episodes=(2, 4, 6), for_s=5.0)
     hang = StopConfig(kind="stop", name="hang", participants=("agent-0",), at_episodes=(4,), for_s=50.0)
-    found = ProcessFaults([stop, hang, crash(at_episodes=(4, 8))], 1, NAMES, ())
+    found = ProcessFaults([stop, hang, crash(at_episodes=(4, 8))], 1, NAMES, {})
     assert [(strike.name, strike.again) for episode in range(7) for strike in found.before(episode)] == [
         *(("stop", False), ("stop", False), ("hang", False), ("crash", False), ("stop", False)),
     ]
@@ -151,25 +151,37 @@ def test_what_is_played_again_meets_stops_and_deaths_again_and_no_crash_that_all
 
 
 @pytest.mark.parametrize(
-    ("participants", "pick", "spared", "strikes_again"),
+    ("stopped", "spared", "again"),
     [
-        (["broker"], "all", (), True),
-        (["agent-*"], "all", (), False),
-        (["agent-0"], "all", ("agent-0", "agent-1"), True),
-        (["agent-0"], "all", ("agent-1", "agent-2"), False),
-        (["agent-*"], "all", ("agent-1", "agent-2"), False),
-        (["agent-*"], "one", ("agent-1", "agent-2"), True),
-        (["agent-*"], "one", ("agent-1",), False),
-        (["*"], "all", ("agent-0", "agent-1"), False),
+        (("broker",), (), ("broker",)),
+        (("agent-0", "agent-1", "agent-2"), (), ()),
+        (("agent-0",), ("agent-0", "agent-1"), ("agent-0",)),
+        (("agent-0",), ("agent-1", "agent-2"), ()),
+        (("agent-0", "agent-1"), ("agent-1", "agent-2"), ("agent-1",)),
+        (("agent-1", "broker"), ("agent-1", "agent-2"), ("agent-1", "broker")),
+        (("agent-0", "agent-1", "agent-2"), ("agent-1", "agent-2"), ()),
+        (("environment", "agent-0"), ("agent-0", "agent-1"), ()),
     ],
 )
-def test_a_stop_for_so_long_meets_again_the_broker_and_who_was_to_die_of_it_and_lives(
-    participants: Any, pick: Any, spared: Any, strikes_again: bool
+@pytest.mark.parametrize("pick", ["all", "one"])
+def test_a_stop_for_so_long_meets_again_the_broker_and_who_was_to_die_of_it_and_lives_and_nobody_else(
+    stopped: tuple[str, ...], spared: tuple[str, ...], again: tuple[str, ...], pick: Any
 ) -> None:
-    stop = StopConfig(kind="stop", participants=tuple(participants), pick=pick, at_episodes=(4,), for_s=50.0)
-    found = ProcessFaults([stop], 1, NAMES, {("stop", "episode 4")})
+    stop = StopConfig(kind="stop", participants=("*",), pick=pick, at_episodes=(4,), for_s=50.0)
+    found = ProcessFaults([stop], 1, NAMES, {("stop", "episode 4"): stopped})
     found.go_back(3, 30.0, spared)
-    assert [strike.again for strike in found.before(4)] == [True] * strikes_again
+    assert [(strike.victims, strike.again) for strike in found.before(4)] == [(again, True)] * bool(again)
+
+
+@pytest.mark.parametrize("gone", ["", "agent-0", "agent-1", "agent-2"])
+def test_a_stop_that_picked_one_meets_the_same_one_again_whoever_is_gone_by_then(gone: str) -> None:
+    stop = StopConfig(kind="stop", participants=("agent-*",), pick="one", at_episodes=(4,), for_s=5.0)
+    found = ProcessFaults([stop], 1, NAMES, {})
+    [first] = found.before(4)
+    found.forget(gone)
+    found.go_back(3, 30.0, ())
+    [again] = found.before(4)
+    assert (again.victims, again.again) == (first.victims, True)
 
 
 def test_one_is_picked_anew_each_time_the_same_with_the_same_seed_and_never_who_is_gone() -> None:
@@ -193,7 +205,7 @@ def test_patterns_choose_the_whole_host_but_what_stands_between_keeps_no_checkpo
         ],
         1,
         NAMES,
-        (),
+        {},
     )
     assert [strike.victims for strike in found.before(1)] == [NAMES, NAMES[:-1]]
 
@@ -255,16 +267,16 @@ def test_hands_do_what_the_fault_asks_for_and_every_victim_is_written_down() -> 
 def test_a_strike_that_was_asked_for_and_is_not_in_the_ledger_is_a_sentence(
     fault: Any, found: list[tuple[str, str, str]], sentence: str
 ) -> None:
-    (said,) = check_strikes([fault], [ProcessFaultRecord(*strike, "") for strike in found], NAMES, ())
+    (said,) = check_strikes([fault], [ProcessFaultRecord(*strike, "") for strike in found], NAMES, {})
     assert sentence in said
 
 
 def test_every_strike_of_seconds_is_in_the_ledger_under_a_name_of_its_own() -> None:
     fault = crash(at_s=(0.1, 3, 100_000.1, 100_000.2, 2e6, 2e6 + 1))
-    struck = ProcessFaults([fault], 1, NAMES, ()).until(3e6)
+    struck = ProcessFaults([fault], 1, NAMES, {}).until(3e6)
     assert len({strike.occasion for strike in struck}) == 6
     found = [ProcessFaultRecord(strike.name, strike.occasion, "agent-1", "") for strike in struck]
-    assert check_strikes([fault], found, NAMES, ()) == []
+    assert check_strikes([fault], found, NAMES, {}) == []
 
 
 def test_all_strikes_in_the_ledger_are_well() -> None:
@@ -272,16 +284,16 @@ def test_all_strikes_in_the_ledger_are_well() -> None:
     found = [
         ProcessFaultRecord(fault, "episode 4", f"agent-{number}", "") for number, fault in ((1, "crash"), (2, "one"))
     ]
-    assert check_strikes([crash(at_episodes=(4,)), picked], found, NAMES, ()) == []
+    assert check_strikes([crash(at_episodes=(4,)), picked], found, NAMES, {}) == []
 
 
 def test_who_starts_late_is_late_in_each_life_until_it_is_noted_and_in_none_after_it() -> None:
     late = LateJoinConfig(kind="late-join", participants=("agent-1",), by_s=1.0)
-    faults = ProcessFaults([late], 1, NAMES, ())
+    faults = ProcessFaults([late], 1, NAMES, {})
     assert faults.late() == faults.late() == {"agent-1": 1.0}
     assert [record.participant for record in faults.note_late()] == ["agent-1"]
     assert (faults.late(), faults.note_late()) == ({}, [])
-    assert ProcessFaults([late], 1, NAMES, {("late-join", "start")}).late() == {}
+    assert ProcessFaults([late], 1, NAMES, {("late-join", "start"): ("agent-0",)}).late() == {}
 
 
 def test_a_strike_that_could_do_nothing_is_none_and_the_sentence_says_why() -> None:
@@ -290,11 +302,11 @@ def test_a_strike_that_could_do_nothing_is_none_and_the_sentence_says_why() -> N
         ProcessFaultRecord("checkpoint-loss", "episode 0", "agent-1", NONE_TO_LOSE),
         ProcessFaultRecord("checkpoint-loss", "episode 9", "agent-1", "lost its checkpoints of episodes 5"),
     ]
-    assert check_strikes([loss], found, NAMES, ()) == [
+    assert check_strikes([loss], found, NAMES, {}) == [
         "fault checkpoint-loss: struck 0 of 1 participant at episode 0: agent-1 had no checkpoint to lose"
     ]
     often = CheckpointLossConfig(kind="checkpoint-loss", participants=("agent-1",), every_s=1.0)
-    assert check_strikes([often], found[:1], NAMES, ()) == [
+    assert check_strikes([often], found[:1], NAMES, {}) == [
         "fault checkpoint-loss: never struck; agent-1 had no checkpoint to lose"
     ]
 
@@ -302,12 +314,12 @@ def test_a_strike_that_could_do_nothing_is_none_and_the_sentence_says_why() -> N
 def test_a_strike_on_who_was_gone_is_excused_only_where_that_was_a_death() -> None:
     again = crash(at_episodes=(4,))
     gone = ProcessFaultRecord("crash", "episode 4", "agent-1", GONE)
-    assert check_strikes([again], [gone], NAMES, ()) == [
+    assert check_strikes([again], [gone], NAMES, {}) == [
         "fault crash: struck 0 of 1 participant at episode 4: agent-1 was gone already"
     ]
     assert check_strikes([again], [gone], NAMES, {"agent-1": 3}) == []
     first = ProcessFaultRecord("other", "episode 4", "agent-1", f"{CRASHED} (process 7)")
-    assert check_strikes([again], [first, gone], NAMES, ()) == []
+    assert check_strikes([again], [first, gone], NAMES, {}) == []
 
 
 @pytest.mark.processes
