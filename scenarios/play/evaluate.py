@@ -110,7 +110,7 @@ def evaluation_of(plan: Plan, folder: RunFolder, summary: Summary) -> Evaluation
     scenario = plan.scenario
     policy = scenario.initial_policy
     assert policy is not None  # noqa: S101 - no evaluation without one
-    learned, _ = read_document(place_of_policy(policy.path))
+    learned, _ = read_document(folder.initial_policy)
     returns: defaultdict[str, list[float]] = defaultdict(list)
     team: defaultdict[int, list[float]] = defaultdict(list)
     with read_store(folder.store) as store:

@@ -37,7 +37,7 @@ class Account:
         destination: Who receives.
         kind: What travels there: `timestep`, `action` or `share`.
         sent: Handed over by the sender; of one that died, which has told nobody, those that were heard.
-        heard: Of shares, those used in their round.
+        heard: Of shares, those used in their round, as their receiver told; one that died has told nothing.
         unread: Given up by the sender, because the receiver did not read; not among those sent.
         lost: On the way.
         dropped: By a fault.

@@ -333,7 +333,8 @@ class RunReader:
                 yield row
         except sqlite3.Error as error:
             if _code_of(error) == sqlite3.SQLITE_ERROR and question != _COUNT_TABLES and self.is_empty():
-                raise never_begun(self._path.parent) from None
+                msg = f"{never_begun(self._path.parent)}. Where it is just beginning, ask again"
+                raise UserError(msg) from None
             raise _unreadable(self._path, error) from None
 
 

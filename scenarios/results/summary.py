@@ -208,9 +208,10 @@ class RunTotals:
 
     @property
     def _shares_sent(self) -> int:
-        """Who died has told nobody what it sent: what others have heard of it is the least."""
+        """Who died has told nobody what it sent: what others have heard of it, the dead among them, is the least."""
         untold = (max(0, self._heard_from[agent] - self._sent_by[agent]) for agent in self.gone)
-        return self.edges["sent"] + sum(untold)
+        sent = self.edges["sent"] + sum(untold)
+        return max(sent, self.heard) if self.gone else sent
 
     def summary(
         self, scenario: str, seed: int, episodes: int, *, substrate: str, wall_s: float, store: Path

@@ -71,16 +71,28 @@ def is_alive(pid: int) -> bool:
     return _state(pid) != _ENDED
 
 
-def last_line(log: Path, code: int) -> str:
+def size_of(log: Path) -> int:
+    """Bytes that there are of a log, which a process goes on with; 0 where there is none."""
+    with suppress(OSError):
+        return log.stat().st_size
+    return 0
+
+
+def last_line(log: Path, code: int, begin: int) -> str:
     """What it said last: where it knew why it ends, the last line of its own, whatever was printed in it since.
 
     Notes are passed over: what an environment noted at its beginning is not why it died without a word.
 
     The end of the log is read, however long it is: whoever asks has others to look after.
+
+    Args:
+        log: Its log, and that of those who had its name in earlier lives.
+        code: The exit code that it ended with.
+        begin: Bytes of the log that those have left.
     """
     try:
         with log.open("rb") as opened:
-            opened.seek(max(0, opened.seek(0, SEEK_END) - _END_BYTES))
+            opened.seek(max(begin, opened.seek(0, SEEK_END) - _END_BYTES))
             text = _NOTE.sub("", opened.read(_END_BYTES).decode("utf-8", errors="replace"))
     except OSError:
         return ""

@@ -179,7 +179,10 @@ def counts_of_episode(row: EpisodeRow) -> list[tuple[FactPlace, Fact]]:
 
 
 def was_heard_by_nobody(place: FactPlace, one: Mapping[FactPlace, Fact], other: Mapping[FactPlace, Fact]) -> bool:
-    """Whether all that differs at a place is how a share ended of which both runs tell that it was not heard in time.
+    """Whether all that differs at a place is how a share ended that was heard in time in neither run.
+
+    Of a share of which one run alone tells anything, this is known where that run tells of all that the other tells of,
+    to this receiver in this round, and the same number was heard.
 
     Args:
         place: Where something differs.
@@ -194,7 +197,15 @@ def was_heard_by_nobody(place: FactPlace, one: Mapping[FactPlace, Fact], other: 
     looked_at = not any(fact.has((Fate.EXPIRED,)) for fact in told)
     of_the_clock = _NOT_IN_TIME if looked_at else (*_NOT_IN_TIME, Fate.REJECTED)
     decided = {fact.but(of_the_clock) for fact in told} | {frozenset[FateRow]() for _ in range(2 - len(told))}
-    return len(decided) == 1 and one.get(heard) == other.get(heard)
+    if len(decided) > 1 or one.get(heard) != other.get(heard):
+        return False
+    of_one, of_other = (_senders_told_of(facts, place) for facts in (one, other))
+    return of_one <= of_other or of_other <= of_one  # as many were heard: so the same ones
+
+
+def _senders_told_of(facts: Mapping[FactPlace, Fact], place: FactPlace) -> set[str]:
+    """Whose shares to a receiver in a round became something that is told."""
+    return {each.who for each in facts if each == place._replace(who=each.who)}
 
 
 def _number(envelope: Envelope) -> int:

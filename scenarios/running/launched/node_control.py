@@ -73,7 +73,7 @@ class NodeControl:
         killed = self._nodes.kill([victim for victim in victims if victim != BROKER])
         if BROKER in victims and (pid := self._found.kill()) is not None:
             killed[BROKER] = pid
-            self.stopped.pop(BROKER, None)  # another comes in its place
+            self._end_stop(BROKER)  # another comes in its place
         self._up_at = max(self._up_at, self._clock() + down_s)
         return [f"{CRASHED} (process {killed[victim]})" if victim in killed else GONE for victim in victims]
 
@@ -105,6 +105,11 @@ class NodeControl:
             else:
                 self._nodes.go_on(name)
         return {name: stopped.had_s(until) for name, stopped in due.items()}
+
+    def _end_stop(self, name: str) -> None:
+        """Let the stop of somebody end by now, if there is one; who goes on is told of it as of all others."""
+        if (stopped := self.stopped.get(name)) is not None:
+            self.stopped[name] = stopped._replace(until_s=min(stopped.until_s, self._clock()))
 
     def rest(self, interrupted: Callable[[], bool]) -> None:
         """Stay down for as long as the scenario says."""

@@ -18,7 +18,7 @@ from scenarios.running.machine import memory_kills, this_machine
 from scenarios.running.nodes import NodeEnd
 from scenarios.running.processes.child import be_participant
 from scenarios.running.processes.fork_server_start import forking, start_fork_server
-from scenarios.running.procfs import await_stopped, last_line
+from scenarios.running.procfs import await_stopped, last_line, size_of
 
 _END_WITHIN_S = 3.0
 _NOT_STARTED = 255
@@ -37,6 +37,7 @@ class ForkedNodes:
         self._folder, self._counters = folder, counters
         self._processes: dict[str, ForkServerProcess] = {}
         self._ended: dict[str, NodeEnd] = {}
+        self._begins: dict[str, int] = {}
         self._memory_kills = memory_kills()
 
     def start(self, name: str, slice_json: str) -> None:
@@ -48,6 +49,7 @@ class ForkedNodes:
         log = self._folder.log(name).absolute()
         try:
             log.open("ab").close()  # the process could tell nobody
+            self._begins[name] = size_of(log)
             server = start_fork_server()
         except OSError as error:
             msg = f"cannot start {name}: {error.strerror}: {error.filename or log}"
@@ -97,15 +99,15 @@ class ForkedNodes:
             code = process.exitcode
             if code is not None and name not in self._ended:
                 log = self._folder.log(name)
-                self._ended[name] = NodeEnd(code, self._why(log, code), log)
+                self._ended[name] = NodeEnd(code, self._why(name, log, code), log)
         return self._ended
 
-    def _why(self, log: Path, code: int) -> str:
+    def _why(self, name: str, log: Path, code: int) -> str:
         if code == -signal.SIGKILL and (kills := memory_kills()) > self._memory_kills:
             self._memory_kills = kills
             allowed = shown_bytes(this_machine().memory_bytes)
             return f"the kernel has just killed for want of memory here, where {allowed} are allowed"
-        return last_line(log, code) if code > DONE else ""
+        return last_line(log, code, self._begins[name]) if code > DONE else ""
 
     def end(self) -> None:
         """End whoever still runs."""

@@ -14,7 +14,7 @@ from broker.own_clock import OwnClock
 from broker.servers.leash import end_of_input, leashed
 from scenarios.results.folder import RunFolder
 from scenarios.running.nodes import NodeEnd
-from scenarios.running.procfs import await_stopped, last_line
+from scenarios.running.procfs import await_stopped, last_line, size_of
 
 _END_WITHIN_S = 3.0
 
@@ -30,6 +30,7 @@ class ProgramNodes:
     def __init__(self, folder: RunFolder, command: Callable[[Path], Sequence[str]]) -> None:
         self._folder, self._command = folder, command
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._begins: dict[str, int] = {}
 
     def start(self, name: str, slice_json: str) -> None:
         """Start the process of a participant.
@@ -40,6 +41,7 @@ class ProgramNodes:
         log, place = self._folder.log(name).absolute(), (self._folder.root / f"{name}.json").absolute()
         try:
             write_whole(place, slice_json.encode())
+            self._begins[name] = size_of(log)
             with log.open("ab") as said:
                 self._processes[name] = subprocess.Popen(  # noqa: S603 - our own command line
                     leashed(self._command(place), "inherit"),
@@ -80,7 +82,7 @@ class ProgramNodes:
         for name, process in self._processes.items():
             if (code := process.poll()) is not None:
                 log = self._folder.log(name)
-                found[name] = NodeEnd(code, last_line(log, code) if code > DONE else "", log)
+                found[name] = NodeEnd(code, last_line(log, code, self._begins[name]) if code > DONE else "", log)
         return found
 
     def end(self) -> None:

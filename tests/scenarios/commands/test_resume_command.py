@@ -230,7 +230,7 @@ def test_every_command_that_reads_a_run_that_was_killed_before_it_had_begun_says
     folder.store.touch()
     answer = foretell(*(folder.root if word == "RUN" else word for word in asked.split()))
     sentence = f"{folder.root} was interrupted before the run had begun: begin it anew, with --out {folder.root}"
-    assert (answer.code, answer.said) == (2, f"foretell: {sentence}\n")
+    assert (answer.code, answer.said) == (2, f"foretell: {sentence}. Where it is just beginning, ask again\n")
 
 
 def test_a_run_that_was_killed_before_it_knew_its_agents_cannot_be_replayed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from scenarios.commands.main import foretell as commands
 from scenarios.document.agent_names import AgentNames
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.document.planning import make_plan
-from scenarios.play.evaluate import EvaluationWish, scenario_of
+from scenarios.play.evaluate import EvaluationWish, evaluation_of, scenario_of
 from scenarios.policies.exported import policies_of
 from scenarios.results.folder import RunFolder
 from scenarios.results.reader import read_store
@@ -145,6 +146,17 @@ def test_an_agent_that_died_in_training_is_told_with_what_it_knew(
     told = {each.facts["agent"]: (each.facts["learned_from"], each.facts["died"]) for each in policies}
     assert told == {"agent-0": (3, False), "agent-1": (2, True), "agent-2": (3, False)}
     assert without == []
+
+
+def test_what_was_played_is_told_of_the_policy_that_was_played_whatever_became_of_its_place(
+    trained: Path, tmp_path: Path
+) -> None:
+    copied = shutil.copytree(trained / "policy", tmp_path / "elsewhere")
+    scenario, folder = scenario_of(EvaluationWish(copied, 2)), RunFolder(tmp_path / "out")
+    plan, summary = make_plan(scenario), try_out(scenario, folder.root)
+    shutil.rmtree(copied)
+    found = evaluation_of(plan, folder, summary)
+    assert (found.learned_from, found.algorithm, found.policy) == (3, "anticipation-sharing", str(copied))
 
 
 def test_a_policy_is_evaluated_without_its_run(

@@ -124,6 +124,17 @@ def test_a_share_that_was_heard_in_one_run_alone_is_named(tmp_path, plain):
         )
 
 
+def test_where_as_many_were_heard_of_others_the_share_is_named(tmp_path, plain):
+    heard = "UPDATE rounds SET heard = 1 WHERE agent = 'agent-0' AND episode = 1 AND round = 2"
+    of_1, of_2 = (
+        f"INSERT INTO endings VALUES ('agent-{number}', 'agent-0', 'share', 1, 2, 0, 'late', '')" for number in (1, 2)
+    )
+    one, other = changed(plain, tmp_path / "one", of_1, heard), changed(plain, tmp_path / "other", of_2, heard)
+    assert compare(one, other).sentence == (
+        f"The share of round 2 of episode 1 from agent-1 to agent-0 was late in {one}, and not in {other}."
+    )
+
+
 def test_other_arithmetic_is_found_in_the_first_array_that_shows_it(tmp_path, plain, monkeypatch):
     descend = Stack.descend
 

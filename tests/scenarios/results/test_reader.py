@@ -185,7 +185,9 @@ def test_no_store_and_one_without_tables_are_of_no_other_version(path):
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA journal_mode = WAL")
     require_version(path)
-    with pytest.raises(UserError, match="was interrupted before the run had begun: begin it anew, with --out "):
+    with pytest.raises(
+        UserError, match=r"was interrupted before the run had begun: begin it anew, with --out .* ask again$"
+    ):
         asked(path, RunReader.lives)
 
 

@@ -249,6 +249,17 @@ def test_of_an_agent_that_died_rounds_count_and_what_others_heard_of_it_was_sent
     assert (summary.shares_sent, summary.shares_heard, summary.shares_missing) == (6, 6, 9)
 
 
+def test_no_more_was_heard_than_sent_where_the_dead_have_heard_each_other(summarize):
+    summary = summarize(
+        [
+            *episodes(1),
+            *(RoundRecord(agent, 0, 0, 1, 1, {}) for agent in AGENTS),
+            *(EventRecord(agent, EventKind.GONE, agent, "killed") for agent in AGENTS),
+        ]
+    )
+    assert (summary.shares_sent, summary.shares_heard) == (2, 2)
+
+
 def test_what_came_of_a_run_is_its_summary_for_figures_are_pictures():
     scenarios = Path(__file__).parents[3] / "scenarios"
     rooms = ("api", "commands", "document", "results", "running", "trials", "watching")

@@ -357,6 +357,31 @@ def test_who_is_stopped_twice_at_once_goes_on_when_the_longer_stop_is_over() -> 
     assert nodes.went_on == ("agent-0",)
 
 
+def test_what_stands_between_and_is_killed_while_it_is_stopped_was_stopped_until_then() -> None:
+    class Between:
+        def stop(self) -> int:
+            return 7
+
+        def kill(self) -> int:
+            return 7
+
+        def go_on(self) -> None: ...
+
+    class Nobody:
+        def kill(self, _names: list[str]) -> dict[str, int]:
+            return {}
+
+    seconds = 10.0
+    clock = OwnClock(lambda: seconds, lambda: seconds)
+    control = NodeControl(Nobody(), Between(), {}, clock, lambda: 0)
+    control.stop("broker", 100.0)
+    seconds = 70.0
+    control.crash(("broker",), 0.0)
+    assert "broker" in control.stopped, "nobody's silence counts until it has been told"
+    assert control.let_go_on(70.1) == {"broker": 60.0}
+    assert control.stopped == {}
+
+
 # The document
 
 

@@ -8,7 +8,7 @@ import tracemalloc
 import pytest
 
 from broker.driving.process import RAISED
-from scenarios.running.procfs import LOG_FORMAT, last_line
+from scenarios.running.procfs import LOG_FORMAT, last_line, size_of
 
 
 def logged(level, said):
@@ -45,17 +45,27 @@ OTHER = 9
 def test_the_last_line_of_a_log_is_its_own_where_it_knew_why_it_ends(tmp_path, said, code, told):
     log = tmp_path / "agent-0.log"
     log.write_text(said)
-    assert last_line(log, code) == told
+    assert last_line(log, code, 0) == told
 
 
 def test_a_warning_may_be_why_it_ends(tmp_path):
     log = tmp_path / "agent-0.log"
     log.write_text(logged(logging.WARNING, "interrupted: round 3") + "\n")
-    assert last_line(log, OTHER) == "interrupted: round 3"
+    assert last_line(log, OTHER, 0) == "interrupted: round 3"
+
+
+def test_what_was_said_in_an_earlier_life_is_no_reason_for_this_end(tmp_path):
+    log = tmp_path / "agent-0.log"
+    assert size_of(log) == 0
+    log.write_text(f"{OWN}\n")
+    begin = size_of(log)
+    with log.open("a") as going_on:
+        going_on.write(f"{NOTE}\n")
+    assert last_line(log, OTHER, begin) == last_line(log, RAISED, begin) == ""
 
 
 def test_of_a_log_that_is_not_there_nothing_is_told(tmp_path):
-    assert last_line(tmp_path / "none.log", RAISED) == ""
+    assert last_line(tmp_path / "none.log", RAISED, 0) == ""
 
 
 def test_the_end_of_a_long_log_alone_is_read(tmp_path):
@@ -66,7 +76,7 @@ def test_the_end_of_a_long_log_alone_is_read(tmp_path):
         opened.write(f"\n{OWN}\nprinted later\n".encode())
     tracemalloc.start()
     try:
-        assert last_line(log, RAISED) == "the environment raised ValueError"
+        assert last_line(log, RAISED, 0) == "the environment raised ValueError"
         assert tracemalloc.get_traced_memory()[1] < 32 << 20
     finally:
         tracemalloc.stop()
