@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from broker.text_files import read_text
 from scenarios.document.scenario import Scenario
 from scenarios.document.text.explained import explained
 from scenarios.document.text.toml_text import parse_toml
+from scenarios.document.text.unusable import refuse_unusable
 
 _MOST_BYTES = 1 << 20
 
@@ -35,10 +37,13 @@ def with_profile(scenario: Scenario, path: Path) -> Scenario:
     if profile or not isinstance(faults, list):
         msg = f"{path}: expected [[faults]] and nothing else, as `foretell doctor --profile` writes them"
         raise UserError(msg)
-    own = scenario.model_dump()
+    own = scenario.model_dump(mode="json")
     try:
-        return Scenario.model_validate(own | {"faults": [*own["faults"], *faults]})
+        refuse_unusable(faults, "faults")
+        whole = json.dumps(own | {"faults": [*own["faults"], *faults]})
+        return Scenario.model_validate_json(whole, strict=True)
     except ValidationError as error:
         found = explained(error, Scenario)
-        msg = f"{found.problem} ({path})"
-        raise ScenarioError(found.path, msg) from None
+    except ScenarioError as error:
+        found = error
+    raise ScenarioError(found.path, f"{found.problem} ({path})")

@@ -91,6 +91,9 @@ def test_a_simulation_with_a_profile_decides_the_same_and_takes_the_time(tmp_pat
         ("seed = 1", UserError, r"profile\.toml: expected \[\[faults\]\] and nothing else"),
         ("[[faults", UserError, r"profile\.toml: expected TOML"),
         (PROFILE.replace("0.25", "-1"), ScenarioError, r"^faults\[0\].*profile\.toml"),
+        (PROFILE.replace("0.25", "true"), ScenarioError, r"^faults\[0\].*profile\.toml"),
+        (PROFILE.replace("0.25", "nan"), ScenarioError, r"^faults\[0\].*profile\.toml"),
+        (PROFILE.replace("pi-share", "a\\u0000b"), ScenarioError, r"^faults\[\d\].*profile\.toml"),
     ],
 )
 def test_a_profile_that_is_none_is_refused_in_a_sentence(tmp_path, text, error, said):
