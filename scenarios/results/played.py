@@ -21,6 +21,11 @@ def with_live_faults(scenario: Scenario, live: Iterable[LiveFault]) -> Scenario:
     return scenario.model_copy(update={"faults": (*scenario.faults, *added)})
 
 
+def window_of(fault: AnyFaultConfig) -> tuple[int, int] | None:
+    """The episodes in which a fault may strike, [first, end); None for all. Seconds are those of each receiver."""
+    return None if isinstance(fault, PROCESS_FAULTS) else fault.episodes
+
+
 def as_played(scenario: Scenario, live: Sequence[LiveFault]) -> Scenario:
     """The scenario that was really played: what was added or healed strikes in its episodes alone.
 

@@ -9,10 +9,10 @@ from broker.faults.config import FaultConfig, name_of_fault
 from broker.faults.selector import touches
 from broker.wire.messages import ENVIRONMENT
 from scenarios.document.agent_names import AgentNames
-from scenarios.document.process_faults import BROKER, PROCESS_FAULTS, ProcessFaultConfig, matching
+from scenarios.document.process_faults import BROKER, PROCESS_FAULTS, matching
 from scenarios.document.scenario import AnyFaultConfig, Scenario
 from scenarios.results.answers import EdgeChanges, LiveFault
-from scenarios.results.played import with_live_faults
+from scenarios.results.played import window_of, with_live_faults
 from scenarios.watching.seen import FaultSeen
 
 _Edge = tuple[str, str]
@@ -91,7 +91,7 @@ def _touches(fault: FaultConfig, edge: _Edge) -> bool:
     return touches(fault, source, destination, kind)
 
 
-def _in_window(fault: FaultConfig | ProcessFaultConfig, episode: int) -> bool:
-    """Whether it may strike in an episode; seconds are those of each receiver, which nobody here knows."""
-    window = None if isinstance(fault, PROCESS_FAULTS) else fault.episodes
+def _in_window(fault: AnyFaultConfig, episode: int) -> bool:
+    """Whether it may strike in an episode."""
+    window = window_of(fault)
     return window is None or window[0] <= episode < window[1]

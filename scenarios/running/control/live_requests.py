@@ -23,7 +23,7 @@ from scenarios.document.text.explained import explained
 from scenarios.results.answers import LiveFault, struck
 from scenarios.results.document import read_document
 from scenarios.results.folder import RunFolder, is_held, open_run_folder
-from scenarios.results.played import as_played, with_live_faults
+from scenarios.results.played import as_played, window_of, with_live_faults
 from scenarios.results.reader import read_store
 from scenarios.results.run_result import read_summary
 
@@ -130,7 +130,7 @@ def _parsed(values: dict[str, Any]) -> AnyFaultConfig:
 
 def _when(fault: AnyFaultConfig, newest: int | None) -> str:
     """Whether a fault is in force in the episode after the newest one, as an adjective; seconds play no part."""
-    window = None if isinstance(fault, PROCESS_FAULTS) else fault.episodes
+    window = window_of(fault)
     now = 0 if newest is None else newest + 1
     if window is not None and now < window[0]:
         return f"waiting for episode {window[0]}"
@@ -144,11 +144,9 @@ def _newest(folder: RunFolder) -> int | None:
 
 def _require_future(folder: RunFolder, fault: AnyFaultConfig) -> None:
     """Refuse a window that is over already."""
-    if isinstance(fault, PROCESS_FAULTS) or fault.episodes is None:
-        return
-    newest = _newest(folder)
-    if newest is not None and fault.episodes[1] <= newest + 1:
-        found = list(fault.episodes)
+    window, newest = window_of(fault), _newest(folder)
+    if window is not None and newest is not None and window[1] <= newest + 1:
+        found = list(window)
         raise ScenarioError("episodes", f"expected a window that ends behind episode {newest}, the last, found {found}")
 
 
