@@ -17,7 +17,7 @@ from broker.participants.participant import Command, Forget, Participant, Refit,
 from broker.transports.transport import Transport
 from broker.wire.counters import Counters, summed_edges
 from broker.wire.messages import Envelope, Faults
-from broker.wire.records import EventKind, EventRecord, Record, StatusRecord
+from broker.wire.records import ClosedRecord, EventKind, EventRecord, Record, StatusRecord
 
 Observe = Callable[[list[Record]], None]
 TellCounters = Callable[[Counters], None]
@@ -90,14 +90,14 @@ class Driver:
         return deadline if due is None else due if deadline is None else min(deadline, due)
 
     def finish(self) -> None:
-        """Hand over the totals, once the work is done or given up.
+        """Hand over the totals and the last word, once the work is done or given up.
 
         Raises:
             UserError: The journal finds no room.
         """
         totals = self._totals()
         self._records += totals
-        self._hand_over()
+        self._hand_over(ClosedRecord(self._name))
         self._show_counters(totals)
         self._flush_journal()
 
@@ -175,8 +175,8 @@ class Driver:
             edges = summed_edges(totals)
             self._tell_counters(Counters(self._run, self._name, edges, self.transport.queued(), barriers))
 
-    def _hand_over(self) -> None:
-        records, self._records = self._records + self.transport.noticed, []
+    def _hand_over(self, *last: Record) -> None:
+        records, self._records = [*self._records, *self.transport.noticed, *last], []
         self.transport.noticed.clear()
         if records:
             self._observe(records)

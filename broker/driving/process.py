@@ -13,19 +13,18 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from itertools import count
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, TypeVar
 
 from broker.driving.connect import connect, refitted
 from broker.driving.counters_teller import CountersTeller
 from broker.driving.driver import Driver, Observe, TellCounters
+from broker.driving.interruption import Interrupted, Interruption
 from broker.driving.journaled_participant import journaled
 from broker.driving.real_time import run_in_real_time
 from broker.errors import ForetellError, UserCodeFailed, UserCodeRefused, UserError
@@ -40,7 +39,7 @@ from broker.threads import schedule
 from broker.transports.transport import Transport
 from broker.user_code import traceback_of
 from broker.wire.messages import OBSERVER, Envelope, Metrics, Stop, first_number
-from broker.wire.records import Record, StatusRecord, TrafficRecord, pack
+from broker.wire.records import ClosedRecord, Record, StatusRecord, TrafficRecord, pack
 
 if TYPE_CHECKING:
     from broker.participants.link import LinkConfig
@@ -53,20 +52,13 @@ LINGER_S = 5.0
 RELEASE_WITHIN_S = 30.0
 """How long it waits for the observer to say that all records have come."""
 GIVING_UP_LINGER_S = 0.5
-"""The same for one that gave up: its last records may still reach the observer."""
+"""The same for one that gave up or was interrupted: its last records may still reach the observer."""
 
 _MOST_BYTES = 1 << 28
 _RECORDS_BYTES = 8192
 """Records that are sent in one message: not all that stands between participants takes long ones."""
 
 _log = logging.getLogger("foretell")
-
-
-class Interrupted(SystemExit):
-    """SIGTERM, SIGHUP or SIGINT asked the process to end.
-
-    An event loop lets this kind pass; any other exception would be one callback's own trouble, and the loop go on.
-    """
 
 
 def serve(make: Callable[[State | None], Participant], link: LinkConfig) -> int:
@@ -76,14 +68,16 @@ def serve(make: Callable[[State | None], Participant], link: LinkConfig) -> int:
         make: Makes the participant, from the state of an earlier life if there is one.
         link: Its way to its peers.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, _interrupt)
-    return take_part(make, link, connect)
+    interruption = Interruption()
+    interruption.listen()
+    return take_part(make, link, connect, interruption.held)
 
 
 def take_part(
-    make: Callable[[State | None], Participant], link: LinkConfig, connect_to: Callable[[LinkConfig], Transport]
+    make: Callable[[State | None], Participant],
+    link: LinkConfig,
+    connect_to: Callable[[LinkConfig], Transport],
+    undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> int:
     """Run a participant over real sockets until it is done; returns what its process would exit with.
 
@@ -91,6 +85,7 @@ def take_part(
         make: As for `serve`.
         link: As for `serve`.
         connect_to: Opens its transport.
+        undisturbed: As for `run_in_real_time`.
     """
     participant, transport, life, linger_s = None, None, FIRST_LIFE, 0.0
     beside = ExitStack()
@@ -111,7 +106,7 @@ def take_part(
             refit=partial(refitted, link),
             tell_counters=tell_counters,
         )
-        run_in_real_time(driver, OwnClock())
+        run_in_real_time(driver, OwnClock(), undisturbed)
         if link.observed:
             _await_release(transport)
         linger_s = LINGER_S
@@ -123,6 +118,7 @@ def take_part(
         _log.error("%s", error)
         return _exit_code(error)
     except (Interrupted, KeyboardInterrupt):
+        linger_s = GIVING_UP_LINGER_S
         _keep_last(life)
         _log.warning("interrupted: %s", participant.waits_for() if participant is not None else link.name)
         return INTERRUPTED
@@ -220,11 +216,7 @@ def _observe(link: LinkConfig, transport: Transport) -> Observe:
 
     def write(records: list[Record]) -> None:
         for record in records:
-            if type(record) not in (StatusRecord, TrafficRecord):
+            if type(record) not in (ClosedRecord, StatusRecord, TrafficRecord):
                 _log.info("%s", record)
 
     return send if link.observed else write
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise Interrupted

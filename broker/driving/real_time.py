@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
 from broker.driving.driver import Driver
 from broker.own_clock import LONGEST_WAIT_S, OwnClock
 
@@ -10,13 +13,16 @@ _BURST = 256
 """Messages that are read at once where a deadline has passed."""
 
 
-def run_in_real_time(driver: Driver, clock: OwnClock) -> None:
+def run_in_real_time(
+    driver: Driver, clock: OwnClock, undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext
+) -> None:
     """Drive a participant until it is done.
 
     Args:
         driver: Of the participant.
         clock: Its time: patience and delays do not pass while its process does not run. Signs of life go by the time
             of the others, who count it.
+        undisturbed: Keeps away what may else end it at any moment, while it hands over its totals.
 
     Raises:
         PeerLost: It gave up on a peer.
@@ -45,4 +51,5 @@ def run_in_real_time(driver: Driver, clock: OwnClock) -> None:
                 driver.show_status()
                 shown_at = clock.seen_at
     finally:
-        driver.finish()
+        with undisturbed():
+            driver.finish()

@@ -329,6 +329,16 @@ class FinishedRecord(msgspec.Struct, frozen=True, tag="finished"):
     weights_digest: Text
 
 
+class ClosedRecord(msgspec.Struct, frozen=True, tag="closed"):
+    """The last that a participant says: its totals are before this, and nothing comes after.
+
+    Attributes:
+        participant: Who.
+    """
+
+    participant: Text
+
+
 class StatusRecord(msgspec.Struct, frozen=True, tag="status"):
     """A participant's working loop is at work.
 
@@ -359,6 +369,7 @@ Record = (
     | PausedRecord
     | ProcessFaultRecord
     | FinishedRecord
+    | ClosedRecord
 )
 
 _ENCODER = msgspec.msgpack.Encoder()

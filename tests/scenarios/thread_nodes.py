@@ -13,7 +13,8 @@ from typing import Any
 from agent_node.build import make_agent
 from agent_node.config import AgentConfig
 from broker.driving.connect import make_codec, open_transport, refitted
-from broker.driving.process import DONE, Interrupted, take_part
+from broker.driving.interruption import Interrupted
+from broker.driving.process import DONE, take_part
 from broker.participants.link import LinkConfig
 from broker.transports.transport import Transport
 from broker.transports.wrapped import WrappedTransport

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 
@@ -10,9 +10,9 @@ from broker.driving.connect import make_codec, open_transport
 from broker.own_clock import OwnClock
 from broker.wire.messages import Metrics
 from broker.wire.records import (
+    ClosedRecord,
     EventKind,
     EventRecord,
-    FinishedRecord,
     JoinedRecord,
     PausedRecord,
     Record,
@@ -26,10 +26,11 @@ from scenarios.running.control.orders import Orders
 from scenarios.running.launched.speakers import Speakers
 
 _RECORDS_WITHIN_S = 5.0  # an agent that missed an episode has none of it
+_LAST_WORDS_WITHIN_S = 2.0  # what stands between may be as slow as this host is busy
 
 
 class Inbox:
-    """Takes the records of one life, and lets participants go when all have finished.
+    """Takes the records of one life, and lets participants go when all have said their last word.
 
     Attributes:
         orders: What participants are told.
@@ -62,6 +63,7 @@ class Inbox:
         self._observer = observer
         self._speakers = Speakers(plan, wiring.life.after_episode)
         self._unfinished = set(present)
+        self._speaking: set[str] = set()
 
     def take(self, timeout_s: float) -> None:
         """Wait for records and hand them to the observer."""
@@ -72,6 +74,7 @@ class Inbox:
                 if type(envelope.message) is Metrics:
                     if envelope.source in self._unfinished:
                         self._seen[envelope.source] = self._clock()
+                    self._speaking.add(envelope.source)
                     records += self._checked(envelope.source, envelope.message)
             self._transport.wait(0.0)
         for record in records:
@@ -80,7 +83,9 @@ class Inbox:
                 self._settled_at = self._clock() + _RECORDS_WITHIN_S
             elif isinstance(record, StatusRecord | JoinedRecord):
                 self._tell_again(record.participant)
-        self._release({record.participant for record in records if type(record) is FinishedRecord})
+        closed = {record.participant for record in records if type(record) is ClosedRecord}
+        self._speaking -= closed
+        self._release(closed)
         records += self._transport.noticed
         self._transport.noticed.clear()
         for record in records:
@@ -88,6 +93,13 @@ class Inbox:
                 self._lost = record.text
         if records:
             self._observer.take(records)
+
+    def take_last_words(self, of: Collection[str]) -> None:
+        """Take what those still say whose processes have ended: it may be under way."""
+        give_up_at = self._clock() + _LAST_WORDS_WITHIN_S
+        self.take(0.0)
+        while self._speaking & set(of) and (left_s := self._clock.left_s(give_up_at)) > 0:
+            self.take(left_s)
 
     def take_lost(self) -> str:
         """What somebody said of messages that may have been lost between participants; empty if nobody did."""
@@ -163,12 +175,12 @@ class Inbox:
         for gone in self._gone:
             self.orders.gone(gone, [name])
 
-    def _release(self, finished: set[str]) -> None:
-        """Say Stop to all, once the last of them has finished."""
-        if not finished:
+    def _release(self, closed: set[str]) -> None:
+        """Say Stop to all, once the last of them has said its last word."""
+        if not closed:
             return
-        self._unfinished -= finished
-        for name in finished:
+        self._unfinished -= closed
+        for name in closed:
             self._seen.pop(name, None)
         if not self._unfinished:
             self.orders.stop(self._participants)

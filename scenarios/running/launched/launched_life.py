@@ -132,11 +132,13 @@ class LaunchedLife:
         """End whoever still runs, and take in the last records."""
         if self._inbox is None:
             return
+        killed = {name for name, end in self._nodes.ended().items() if end.code < 0}
         if at_once:
             self._nodes.kill(self._names)  # what they would still say is of a life that is over
+            killed.update(self._names)
         self.control.let_go_on(float("inf"))
         self._nodes.end()
-        self._inbox.take(0)
+        self._inbox.take_last_words([name for name in self._names if name not in killed])
         self._inbox.close()
 
     def rest(self, interrupted: Callable[[], bool]) -> None:

@@ -11,6 +11,7 @@ from math import isfinite
 from broker.transports.transport import UNKNOWN
 from broker.wire.messages import ENVIRONMENT, OBSERVER
 from broker.wire.records import (
+    ClosedRecord,
     DelayRecord,
     EdgeRecord,
     EndingRecord,
@@ -65,7 +66,7 @@ class Speakers:
                 return speaker == record.participant and len(record.weights_digest) == digits
             case EventRecord():
                 return speaker == record.participant and record.kind not in _LAUNCHERS and self._is_name(record.peer)
-            case JoinedRecord() | StatusRecord():
+            case JoinedRecord() | StatusRecord() | ClosedRecord():
                 return speaker == record.participant
             case EdgeRecord():
                 return self._is_end_of(speaker, record)

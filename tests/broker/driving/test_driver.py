@@ -14,7 +14,7 @@ from broker.transports.faulty import FaultyTransport
 from broker.transports.memory import MemoryNetwork, MemoryTransport
 from broker.transports.transport import Transport
 from broker.wire.messages import Faults, Hello, Share, Stop
-from broker.wire.records import EdgeRecord, EndingRecord, EventRecord, JoinedRecord
+from broker.wire.records import ClosedRecord, EdgeRecord, EndingRecord, EventRecord, JoinedRecord
 
 JOINED = Report(JoinedRecord("a"))
 
@@ -85,7 +85,7 @@ def test_a_violation_is_counted_against_its_source_and_the_rest_is_still_heard()
     ending = EndingRecord("b", "a", "share", 0, 1, 0, "rejected", "round 1 is over")
     assert batches == [[EventRecord("a", "rejected", "b", "round 1 is over"), ending]]
     driver.finish()
-    assert batches[1:] == [[EdgeRecord("b", "a", rejected=1)]]
+    assert batches[1:] == [[EdgeRecord("b", "a", rejected=1), ClosedRecord("a")]]
 
 
 @pytest.mark.parametrize("before", [[], [DropConfig(kind="drop", probability=0.0)]], ids=["none before", "others"])
@@ -188,7 +188,7 @@ def test_records_are_handed_over_once_and_at_most_once_a_wake():
     assert batches[1:] == [[JOINED.record] * 4]
 
 
-def test_finish_hands_over_the_totals_of_the_participant_and_of_the_transport():
+def test_finish_hands_over_the_totals_of_the_participant_and_of_the_transport_and_then_the_last_word():
     toy = Toy("a")
     toy.totals = lambda: [EdgeRecord("b", "a", heard=3)]
     driver, transport, batches = drive(toy)
@@ -201,5 +201,6 @@ def test_finish_hands_over_the_totals_of_the_participant_and_of_the_transport():
             EdgeRecord("a", "b", sent=1, sent_bytes=10),
             EdgeRecord("b", "a", rejected=1),
             EventRecord("a", "rejected", "b", "no"),
+            ClosedRecord("a"),
         ]
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import shutil
 import signal
 import subprocess
@@ -22,7 +23,8 @@ from ports import free_port
 from broker.config import Model, TransportConfig
 from broker.driving.connect import connect
 from broker.driving.driver import Driver
-from broker.driving.process import main, take_part
+from broker.driving.interruption import Interrupted, Interruption
+from broker.driving.process import INTERRUPTED, main, take_part
 from broker.driving.real_time import run_in_real_time
 from broker.driving.slices import reader_of
 from broker.errors import PeerLost, UserError
@@ -35,6 +37,7 @@ from broker.transports.transport import Transport
 from broker.transports.zeromq.direct import ZeroMQTransport
 from broker.wire.messages import OBSERVER, Envelope, Metrics, Stop
 from broker.wire.records import (
+    ClosedRecord,
     EdgeRecord,
     EventKind,
     EventRecord,
@@ -449,7 +452,51 @@ class Listening(Transport):
         pass
 
     def close(self, linger_s):
-        pass
+        self.linger_s = linger_s
+
+
+class Asked(Listening):
+    """A signal asks its participant to end as it waits, and again as it tells what it has counted."""
+
+    def wait(self, timeout_s, awaited=1):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def totals(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return super().totals()
+
+
+@pytest.fixture
+def interruption():
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    found = Interruption()
+    found.listen()
+    yield found
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_who_is_asked_to_end_tells_first_what_it_has_counted_and_lets_that_leave(folder, interruption):
+    transport = Asked()
+    transport.traffic["b"].sent = 3
+    told = link("a", "b", folder, observed=True)
+    assert take_part(lambda _: Toy("a"), told, lambda _: transport, interruption.held) == INTERRUPTED
+    said = [record for one in transport.sent for record in unpack(one.message.records)]
+    assert said == [EdgeRecord("a", "b", sent=3), ClosedRecord("a")]
+    assert transport.linger_s > 0
+
+
+def test_who_is_asked_to_end_while_it_tells_what_it_has_counted_ends_after_that(interruption):
+    told = []
+
+    def tell():
+        with interruption.held():
+            os.kill(os.getpid(), signal.SIGTERM)
+            told.append("all of it")
+
+    with pytest.raises(Interrupted):
+        tell()
+    assert told == ["all of it"]
 
 
 @pytest.mark.parametrize("max_bytes", [4096, 16 << 20])
@@ -459,6 +506,6 @@ def test_many_records_go_to_the_observer_some_at_a_time_for_who_takes_no_long_me
     told = link("a", "b", folder, observed=True, transport=TransportConfig(max_message_bytes=max_bytes))
     assert take_part(lambda _: toy, told, lambda _: transport) == 0
     metrics = [one for one in transport.sent if type(one.message) is Metrics]
-    assert [record for one in metrics for record in unpack(one.message.records)] == records
+    assert [record for one in metrics for record in unpack(one.message.records)] == [*records, ClosedRecord("a")]
     assert [one.sequence for one in metrics] == list(range(len(metrics)))
     assert max(len(one.message.records) for one in metrics) <= min(8192, max_bytes // 2)

@@ -16,8 +16,9 @@ from broker.driving.connect import make_codec, open_transport
 from broker.own_clock import OwnClock
 from broker.participants.link import LifeConfig
 from broker.transports.transport import UNKNOWN, Transport
-from broker.wire.messages import ENVIRONMENT, OBSERVER, Envelope, Hello, Metrics
+from broker.wire.messages import ENVIRONMENT, OBSERVER, Envelope, Hello, Metrics, Stop
 from broker.wire.records import (
+    ClosedRecord,
     DelayRecord,
     EdgeRecord,
     EndingRecord,
@@ -58,6 +59,7 @@ TRUE: list[tuple[str, Record]] = [
     (ENVIRONMENT, EpisodeRecord(0, RETURNS, PLAN.steps, 0)),
     (ENVIRONMENT, PausedRecord(3)),
     (ENVIRONMENT, FinishedRecord(ENVIRONMENT, "")),
+    (ENVIRONMENT, ClosedRecord(ENVIRONMENT)),
     (ONE, RoundRecord(ONE, 0, 0, 2, 1, {"gain": NAN, "loss": INFINITY})),
     (ONE, FinishedRecord(ONE, DIGEST)),
     (ONE, JoinedRecord(ONE)),
@@ -92,6 +94,7 @@ FORGED: list[tuple[str, Record]] = [
     (ONE, RoundRecord(ONE, 0, 0, 3, 1, {})),
     (ONE, RoundRecord(ONE, 0, 0, 1, 2, {})),
     (ONE, FinishedRecord(OTHER, DIGEST)),
+    (ONE, ClosedRecord(OTHER)),
     (ONE, FinishedRecord(ONE, "")),
     (ENVIRONMENT, FinishedRecord(ENVIRONMENT, DIGEST)),
     (ONE, JoinedRecord(OTHER)),
@@ -146,6 +149,12 @@ class Meeting:
         transport, number = self._open.get(speaker) or (self._opened(speaker), 0)
         self._open[speaker] = (transport, number + 1)
         transport.send(Envelope("r", speaker, OBSERVER, number, Metrics(body)))
+
+    def stopped(self, name: str) -> bool:
+        """Whether it has been told that it may go."""
+        transport, _ = self._open[name]
+        transport.wait(0.01)
+        return any(type(envelope.message) is Stop for envelope in transport.poll(0.0))
 
     def rejected(self) -> int:
         for transport, _ in self._open.values():
@@ -226,9 +235,20 @@ def test_a_good_record_is_taken_beside_a_forged_one(meeting: Meeting) -> None:
     assert meeting.observer.progress().episode == 1
 
 
-def test_who_has_finished_is_watched_no_more_whatever_it_still_says(meeting: Meeting) -> None:
-    meeting.say(ONE, pack([FinishedRecord(ONE, DIGEST), JoinedRecord(OTHER)]))
-    until(lambda: meeting.rejected() == 1, "hearing that it has finished")
-    meeting.say(ONE, pack([EdgeRecord(ONE, OTHER, sent=3), JoinedRecord(OTHER)]))
-    until(lambda: meeting.rejected() == 2, "hearing its totals")
+def test_who_has_finished_is_let_go_when_all_have_said_their_last_word_and_not_before(meeting: Meeting) -> None:
+    for name in PLAN.participants:
+        digest = "" if name == ENVIRONMENT else DIGEST
+        meeting.say(name, pack([FinishedRecord(name, digest), JoinedRecord("nobody")]))
+    until(lambda: meeting.rejected() == len(PLAN.participants), "hearing that all have finished")
+    assert not meeting.stopped(ONE)
+    for name in PLAN.participants:
+        meeting.say(name, pack([ClosedRecord(name)]))
+    until(lambda: meeting.rejected() and meeting.stopped(ONE), "letting them go")
+
+
+def test_who_has_said_its_last_word_is_watched_no_more_whatever_it_still_says(meeting: Meeting) -> None:
+    meeting.say(ONE, pack([FinishedRecord(ONE, DIGEST), ClosedRecord(ONE), JoinedRecord(OTHER)]))
+    until(lambda: meeting.rejected() == 1, "hearing its last word")
+    meeting.say(ONE, pack([StatusRecord(ONE, "ACTING", ""), JoinedRecord(OTHER)]))
+    until(lambda: meeting.rejected() == 2, "hearing more of it")
     assert meeting.inbox.silent().keys() == {*PLAN.participants} - {ONE}
