@@ -11,7 +11,8 @@ agent that still shares finishes its rounds, no more. Of episodes whose end it h
 Loss, duplication and reordering are normal inputs. A timestep seen twice gets the same answer again, unless its mask
 says that this is impossible: then the mask seen first was damaged on its way. A timestep that came too early is kept. A
 share of an older round is late, and kept only if the scenario reuses such; a share of a round to come is kept. Only
-what no correct peer can say is a `ProtocolViolation`.
+what no correct peer can say is a `ProtocolViolation`. It names the phase only where that is what is wrong: the ledger
+says the same of a message whenever it was read.
 
 Round k of an episode closes at the latest `k * patience_s` after the episode's end, counted from 1. All agents count
 from the same event, so one that waits in vain for a lost share is not itself given up by those who did hear it.
@@ -279,10 +280,7 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
 
     def _take_timestep(self, message: Timestep, now: float) -> list[Command]:
         acts = self.phase is AgentPhase.ACTING
-        try:
-            seen = self._timesteps.take(message, acts=acts)
-        except ProtocolViolation as violation:
-            raise ProtocolViolation(f"{self._where()}: {violation}") from None
+        seen = self._timesteps.take(message, acts=acts)
         if acts or self.phase is AgentPhase.LEAVING:
             self.deadline = now + self._config.give_up_s
         if seen is Seen.PLAY:
@@ -354,10 +352,7 @@ class AgentProtocol(Generic[EpisodeT, OpenedT]):
             raise ProtocolViolation(
                 f"{self._where()}: share of round {name.number} of episode {name.episode} from {source}"
             )
-        try:
-            arrival = self._sharing.hear(source, name, message.arrays)
-        except ProtocolViolation as violation:
-            raise ProtocolViolation(f"{self._where()}: {violation}") from None
+        arrival = self._sharing.hear(source, name, message.arrays)
         if arrival is Arrival.LATE:
             return [Report(self._ending(source, name, Fate.LATE, "it came after its round had closed"))]
         return self._go_on(now) if arrival is Arrival.HEARD and self._sharing.complete else []

@@ -112,11 +112,7 @@ def take_part(
         linger_s = LINGER_S
     except ForetellError as error:
         linger_s = GIVING_UP_LINGER_S
-        if isinstance(error, UserCodeFailed) and (raised := traceback_of(error)):
-            _log.error("%s", raised)
-        _keep_last(life)
-        _log.error("%s", error)
-        return _exit_code(error)
+        return _give_up(error, life)
     except (Interrupted, KeyboardInterrupt):
         linger_s = GIVING_UP_LINGER_S
         _keep_last(life)
@@ -158,7 +154,12 @@ def _keep_last(life: ParticipantLife) -> None:
         _log.error("no checkpoint of the last episodes: %s", error.strerror or error)
 
 
-def _exit_code(error: ForetellError) -> int:
+def _give_up(error: ForetellError, life: ParticipantLife) -> int:
+    """Say why, and keep what is known; the exit code."""
+    if isinstance(error, UserCodeFailed) and (raised := traceback_of(error)):
+        _log.error("%s", raised)
+    _keep_last(life)
+    _log.error("%s", error)
     if isinstance(error, UserCodeFailed):
         return REFUSED if isinstance(error, UserCodeRefused) else RAISED
     return WRONG if isinstance(error, UserError) else GAVE_UP

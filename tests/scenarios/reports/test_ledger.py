@@ -107,6 +107,16 @@ def test_a_rejected_message_stands_there_by_name_with_what_was_wrong_about_it(tm
     assert all(line[7].endswith("changed by a fault: an array holds NaN or infinity") for line in rejected)
 
 
+def test_a_message_is_refused_for_the_same_reason_whenever_it_is_read(twice):
+    """Its first copy is read while its round is open, the second afterwards."""
+    reasons = {}
+    for *name, _, why in (line for line in lines_of(twice) if line[6] == "rejected"):
+        reasons.setdefault(tuple(name), []).append(why)
+    refused_twice = [each for each in reasons.values() if len(each) == 2]
+    assert len(refused_twice) > 5
+    assert all(len(set(each)) == 1 for each in refused_twice)
+
+
 def test_late_shares_stand_there_by_name_as_often_as_they_are_counted(late):
     lines = [line for line in lines_of(late) if line[6] == "late"]
     assert len(lines) == len(set(lines)) == sum(row.late for row in shares_of(late)) > 0
