@@ -42,6 +42,7 @@ from scenarios.running.control.interrupting import interruptible
 from scenarios.running.fleet import load_fleet
 from scenarios.running.housing import Housing, housing, moved, read_housing, write_housing
 from scenarios.running.machine import make_ready
+from scenarios.running.meeting.meeting import find_given_keys
 from scenarios.running.substrate import Substrate
 from scenarios.running.ways import WayName, is_processes_here, way_for, way_named
 from scenarios.telemetry.telemetry import Telemetry, telemetry
@@ -116,7 +117,10 @@ def execute(
         said = stack.enter_context(temporary_file())
         plan = planned(scenario, said)  # first: a wrong scenario leaves no folder behind
         housed = housing(hosts[0], load_fleet(hosts[1]), plan.participants) if isinstance(hosts, tuple) else hosts
-        make_ready(plan, as_processes=is_processes_here(way, housed))
+        processes = is_processes_here(way, housed)
+        make_ready(plan, as_processes=processes)
+        if processes:
+            find_given_keys(plan)  # as a wrong scenario, wrong keys leave no folder behind
         told = stack.enter_context(telemetry(wish))
         folder = make_run_folder(out, scenario.name, scenario.seed)
         said.seek(0)

@@ -218,7 +218,8 @@ def test_check_refuses_keys_as_run_does(foretell, tmp_path, mode):
     words = [*TINY, "--set", f"transport.security.mode={mode}", "--set", "transport.security.keys=nokeys", *beyond]
     said = refusal(foretell("check", *words))
     assert said.startswith("expected keys of one `foretell keys` in nokeys, found none that say for which run")
-    assert foretell("run", *words, "--episodes", "1").stderr.endswith(f"{said}\n")
+    assert foretell("run", *words, "--episodes", "1", "--out", str(tmp_path / "out")).stderr.endswith(f"{said}\n")
+    assert not (tmp_path / "out").exists()
     assert foretell("keys", *words, "--out", "nokeys").returncode == 0
     assert foretell("check", *words).returncode == 0
 
