@@ -58,7 +58,7 @@ PHASES: PhaseTable[EnvironmentPhase] = PhaseTable(
         JOINING: "an answer to its HELLO from every agent",
         STEPPING: "every agent's answer to the timestep",
         PAUSED: "GoOn from the observer",
-        DONE: "nothing: every agent got Stop",
+        DONE: "nothing: every agent is told to stop",
     },
     transitions=(
         Transition(JOINING, "all have answered", STEPPING),

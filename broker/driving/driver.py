@@ -16,8 +16,8 @@ from broker.participants.life import FIRST_LIFE, ParticipantLife
 from broker.participants.participant import Command, Forget, Participant, Refit, Report, Save, Send
 from broker.transports.transport import Transport
 from broker.wire.counters import Counters, summed_edges
-from broker.wire.messages import Envelope, Faults
-from broker.wire.records import ClosedRecord, EventKind, EventRecord, Record, StatusRecord
+from broker.wire.messages import Envelope, Faults, Stop
+from broker.wire.records import ClosedRecord, ClosingRecord, EventKind, EventRecord, Record, StatusRecord
 
 Observe = Callable[[list[Record]], None]
 TellCounters = Callable[[Counters], None]
@@ -57,6 +57,8 @@ class Driver:
         self._sequences = life.numbers.copy()
         self._records: list[Record] = []
         self._edges = EdgeTotals()
+        self._account: list[Record] = []
+        self._newest: Sequence[Command] = ()
 
     def start(self, now: float) -> None:
         """Begin the participant's work."""
@@ -90,16 +92,21 @@ class Driver:
         return deadline if due is None else due if deadline is None else min(deadline, due)
 
     def finish(self) -> None:
-        """Hand over the totals and the last word, once the work is done or given up.
+        """Hand over the last account, once the work is done or given up.
 
         Raises:
             UserError: The journal finds no room.
         """
-        totals = self._totals()
-        self._records += totals
-        self._hand_over(ClosedRecord(self._name))
+        totals, name = self._totals(), self._name
+        self._account = [ClosingRecord(name), *self._take_records(), *totals, *self._take_noticed(), ClosedRecord(name)]
+        self._observe(self._account)
         self._show_counters(totals)
         self._flush_journal()
+
+    def finish_again(self) -> None:
+        """Say once more what ends the work: it may have been lost with what stands between."""
+        self._observe(self._account)
+        self._carry_out([each for each in self._newest if isinstance(each, Send) and type(each.message) is Stop])
 
     def show_status(self) -> None:
         """Report whom it waits for, and what it has counted on its edges: a sign that it works, too."""
@@ -125,6 +132,7 @@ class Driver:
         return bool(envelopes) and type(envelopes[-1].message) is Faults
 
     def _carry_out(self, commands: Sequence[Command]) -> None:
+        self._newest = commands
         sequences, run, name = self._sequences, self._run, self._name
         envelopes: list[Envelope] = []
         for command in commands:
@@ -175,8 +183,16 @@ class Driver:
             edges = summed_edges(totals)
             self._tell_counters(Counters(self._run, self._name, edges, self.transport.queued(), barriers))
 
-    def _hand_over(self, *last: Record) -> None:
-        records, self._records = [*self._records, *self.transport.noticed, *last], []
+    def _hand_over(self) -> None:
+        """Let the observer know what is new; what the end of the work brings is said with the account."""
+        if not self.participant.done:
+            self._observe([*self._take_records(), *self._take_noticed()])
+
+    def _take_records(self) -> list[Record]:
+        records, self._records = self._records, []
+        return records
+
+    def _take_noticed(self) -> list[Record]:
+        noticed = [*self.transport.noticed]
         self.transport.noticed.clear()
-        if records:
-            self._observe(records)
+        return noticed

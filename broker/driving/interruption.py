@@ -1,4 +1,4 @@
-"""How a signal asks a participant's process to end, and what it may not cut off."""
+"""How signals ask a participant's process to end, and what they may not cut off."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Interrupted(SystemExit):
@@ -16,29 +18,37 @@ class Interrupted(SystemExit):
 
 
 class Interruption:
-    """Raises `Interrupted` at the first signal, wherever the process is; the others change nothing."""
+    """Raises `Interrupted` at each signal, wherever the process is, but where that would cut something off.
+
+    Attributes:
+        asked: Whether a signal has come; user code may have swallowed what it raised.
+    """
 
     def __init__(self) -> None:
-        self._asked = self._held = False
+        self.asked = self._held = False
 
     def listen(self) -> None:
-        """Hear SIGTERM, and SIGHUP but under `nohup`, from now on."""
-        signal.signal(signal.SIGTERM, self._ask)
-        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-            signal.signal(signal.SIGHUP, self._ask)
+        """Hear signals from now on, but those that the process was started to ignore, as `nohup` does."""
+        for number in _SIGNALS:
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._ask)
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Let what is done meanwhile come to its end first."""
-        asked_before, self._held = self._asked, True
+        asked_before, self._held = self.asked, True
         try:
             yield
         finally:
             self._held = False
-        if self._asked and not asked_before:
+        if self.asked and not asked_before:
             raise Interrupted
 
+    def end(self) -> None:
+        """Raise nothing any more: the process ends already."""
+        self._held = True
+
     def _ask(self, _signal: int, _frame: FrameType | None) -> None:
-        asked_before, self._asked = self._asked, True
-        if not (asked_before or self._held):
+        self.asked = True
+        if not self._held:
             raise Interrupted

@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -39,7 +39,7 @@ from broker.threads import schedule
 from broker.transports.transport import Transport
 from broker.user_code import traceback_of
 from broker.wire.messages import OBSERVER, Envelope, Metrics, Stop, first_number
-from broker.wire.records import ClosedRecord, Record, StatusRecord, TrafficRecord, pack
+from broker.wire.records import ClosedRecord, ClosingRecord, Record, StatusRecord, TrafficRecord, pack
 
 if TYPE_CHECKING:
     from broker.participants.link import LinkConfig
@@ -51,12 +51,16 @@ LINGER_S = 5.0
 """How long a finished participant keeps sending what is under way."""
 RELEASE_WITHIN_S = 30.0
 """How long it waits for the observer to say that all records have come."""
+_SAY_AGAIN_EVERY_S = 1.0
 GIVING_UP_LINGER_S = 0.5
 """The same for one that gave up or was interrupted: its last records may still reach the observer."""
 
 _MOST_BYTES = 1 << 28
 _RECORDS_BYTES = 8192
 """Records that are sent in one message: not all that stands between participants takes long ones."""
+
+_SIGNS = (StatusRecord, TrafficRecord, ClosingRecord, ClosedRecord)
+"""Records that are for the observer alone."""
 
 _log = logging.getLogger("foretell")
 
@@ -70,14 +74,17 @@ def serve(make: Callable[[State | None], Participant], link: LinkConfig) -> int:
     """
     interruption = Interruption()
     interruption.listen()
-    return take_part(make, link, connect, interruption.held)
+    try:
+        return take_part(make, link, connect, interruption)
+    except Interrupted:  # as it closed
+        return INTERRUPTED
 
 
 def take_part(
     make: Callable[[State | None], Participant],
     link: LinkConfig,
     connect_to: Callable[[LinkConfig], Transport],
-    undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext,
+    interruption: Interruption,
 ) -> int:
     """Run a participant over real sockets until it is done; returns what its process would exit with.
 
@@ -85,7 +92,7 @@ def take_part(
         make: As for `serve`.
         link: As for `serve`.
         connect_to: Opens its transport.
-        undisturbed: As for `run_in_real_time`.
+        interruption: As for `run_in_real_time`.
     """
     participant, transport, life, linger_s = None, None, FIRST_LIFE, 0.0
     beside = ExitStack()
@@ -96,32 +103,29 @@ def take_part(
         participant = make(state)
         participant, tell_counters = _watched(participant, link, beside)
         transport = connect_to(link)
-        observe = _observe(link, transport)
         driver = Driver(
             link.run,
             journaled(participant, transport),
             transport,
-            observe,
+            _observe(link, transport),
             life,
             refit=partial(refitted, link),
             tell_counters=tell_counters,
         )
-        run_in_real_time(driver, OwnClock(), undisturbed)
+        run_in_real_time(driver, OwnClock(), interruption)
         if link.observed:
-            _await_release(transport)
+            _await_release(transport, driver.finish_again)
         linger_s = LINGER_S
-    except ForetellError as error:
+    except (ForetellError, Interrupted) as error:
+        interruption.end()
         linger_s = GIVING_UP_LINGER_S
-        return _give_up(error, life)
-    except (Interrupted, KeyboardInterrupt):
-        linger_s = GIVING_UP_LINGER_S
-        _keep_last(life)
-        _log.warning("interrupted: %s", participant.waits_for() if participant is not None else link.name)
-        return INTERRUPTED
+        waited_for = participant.waits_for() if participant is not None else link.name
+        return _give_up(error, life) if isinstance(error, ForetellError) else _interrupted(waited_for, life)
     finally:
-        if transport is not None:
-            transport.close(linger_s)
-        beside.close()
+        interruption.end()
+        with beside:
+            if transport is not None:
+                transport.close(linger_s)
     return DONE
 
 
@@ -146,6 +150,13 @@ def _watched(participant: Participant, link: LinkConfig, beside: ExitStack) -> t
     return participant, tell_counters
 
 
+def _interrupted(waited_for: str, life: ParticipantLife) -> int:
+    """Keep what is known, and say what was being done; the exit code."""
+    _keep_last(life)
+    _log.warning("interrupted: %s", waited_for)
+    return INTERRUPTED
+
+
 def _keep_last(life: ParticipantLife) -> None:
     """Let the run go on from the last episode, and not from the one that was last due."""
     try:
@@ -165,15 +176,20 @@ def _give_up(error: ForetellError, life: ParticipantLife) -> int:
     return WRONG if isinstance(error, UserError) else GAVE_UP
 
 
-def _await_release(transport: Transport) -> None:
+def _await_release(transport: Transport, say_again: Callable[[], None]) -> None:
     """Stay until the observer has all records: what a closing socket still holds is not sure to arrive."""
     clock = OwnClock()
     give_up_at = clock() + RELEASE_WITHIN_S
+    again_at = clock() + _SAY_AGAIN_EVERY_S
     while (left_s := clock.left_s(give_up_at)) > 0:
         transport.wait(left_s)
-        for envelope in transport.poll(clock()):
+        now = clock()
+        for envelope in transport.poll(now):
             if envelope.source == OBSERVER and type(envelope.message) is Stop:
                 return
+        if now >= again_at:
+            say_again()
+            again_at = now + _SAY_AGAIN_EVERY_S
 
 
 def main(program: str, read: Callable[[str], Slice], run: Callable[[Slice], int]) -> int:
@@ -217,7 +233,7 @@ def _observe(link: LinkConfig, transport: Transport) -> Observe:
 
     def write(records: list[Record]) -> None:
         for record in records:
-            if type(record) not in (ClosedRecord, StatusRecord, TrafficRecord):
+            if type(record) not in _SIGNS:
                 _log.info("%s", record)
 
     return send if link.observed else write

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-
 from broker.driving.driver import Driver
+from broker.driving.interruption import Interrupted, Interruption
 from broker.own_clock import LONGEST_WAIT_S, OwnClock
 
 _SHOW_EVERY_S = 1.0
@@ -13,18 +11,17 @@ _BURST = 256
 """Messages that are read at once where a deadline has passed."""
 
 
-def run_in_real_time(
-    driver: Driver, clock: OwnClock, undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext
-) -> None:
+def run_in_real_time(driver: Driver, clock: OwnClock, interruption: Interruption) -> None:
     """Drive a participant until it is done.
 
     Args:
         driver: Of the participant.
         clock: Its time: patience and delays do not pass while its process does not run. Signs of life go by the time
             of the others, who count it.
-        undisturbed: Keeps away what may else end it at any moment, while it hands over its totals.
+        interruption: What may end it at any moment, but not while it hands over its totals.
 
     Raises:
+        Interrupted: A signal asked for its end.
         PeerLost: It gave up on a peer.
     """
     participant = driver.participant
@@ -47,9 +44,11 @@ def run_in_real_time(
                 driver.transport.wait(clock.left_s(timer))
             now = clock()
             driver.deliver(now)
+            if interruption.asked:  # and somebody's code went on all the same
+                raise Interrupted
             if clock.seen_at - shown_at >= _SHOW_EVERY_S:
                 driver.show_status()
                 shown_at = clock.seen_at
     finally:
-        with undisturbed():
+        with interruption.held():
             driver.finish()

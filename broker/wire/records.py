@@ -329,8 +329,20 @@ class FinishedRecord(msgspec.Struct, frozen=True, tag="finished"):
     weights_digest: Text
 
 
+class ClosingRecord(msgspec.Struct, frozen=True, tag="closing"):
+    """A participant begins its last account: its totals, and what its end brought, up to a `ClosedRecord`.
+
+    The whole account may be said again, until the observer lets the participant go: it counts once.
+
+    Attributes:
+        participant: Who.
+    """
+
+    participant: Text
+
+
 class ClosedRecord(msgspec.Struct, frozen=True, tag="closed"):
-    """The last that a participant says: its totals are before this, and nothing comes after.
+    """The last word of a participant: its account is whole.
 
     Attributes:
         participant: Who.
@@ -369,6 +381,7 @@ Record = (
     | PausedRecord
     | ProcessFaultRecord
     | FinishedRecord
+    | ClosingRecord
     | ClosedRecord
 )
 

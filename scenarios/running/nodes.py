@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from broker.driving.process import DONE, INTERRUPTED
 from broker.participants.checkpoint import Checkpoints
 
 if TYPE_CHECKING:
@@ -26,6 +27,11 @@ class NodeEnd(NamedTuple):
     log: Path
 
 
+def ended_in_order(code: int) -> bool:
+    """Whether a process that ended so came to its own end: it has said its last word."""
+    return DONE <= code <= INTERRUPTED
+
+
 class Nodes(Protocol):
     """One process for each participant; a name can be started anew once its process has ended."""
 
@@ -44,8 +50,8 @@ class Nodes(Protocol):
     def ended(self) -> Mapping[str, NodeEnd]:
         """Those that have ended, by participant."""
 
-    def end(self) -> None:
-        """End whoever still runs: ask, then insist. Nobody is left afterwards."""
+    def end(self) -> Collection[str]:
+        """End whoever still runs: ask, then insist; who ended in order, now or before. Nobody is left afterwards."""
 
 
 class Site(Protocol):

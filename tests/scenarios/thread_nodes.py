@@ -13,7 +13,7 @@ from typing import Any
 from agent_node.build import make_agent
 from agent_node.config import AgentConfig
 from broker.driving.connect import make_codec, open_transport, refitted
-from broker.driving.interruption import Interrupted
+from broker.driving.interruption import Interrupted, Interruption
 from broker.driving.process import DONE, take_part
 from broker.participants.link import LinkConfig
 from broker.transports.transport import Transport
@@ -24,7 +24,7 @@ from env_service.config import ServiceConfig
 from scenarios.document.plan import Plan
 from scenarios.results.folder import RunFolder
 from scenarios.results.observer import Observer
-from scenarios.running.nodes import NodeEnd
+from scenarios.running.nodes import NodeEnd, ended_in_order
 from scenarios.running.processes.this_host import ThisHost
 
 KILLED, BROKE = -9, 1
@@ -134,7 +134,7 @@ class _Node:
             else:
                 agent = AgentConfig.model_validate_json(self._slice_json)
                 make, link = partial(make_agent, agent), agent.link
-            return take_part(make, link, self._connect)
+            return take_part(make, link, self._connect, Interruption())
 
     def _connect(self, link: LinkConfig) -> Transport:
         gated = GatedTransport(open_transport(link, make_codec(link)), self.gate)
@@ -194,13 +194,15 @@ class ThreadNodes:
             if node.code is not None
         }
 
-    def end(self) -> None:
+    def end(self) -> Collection[str]:
         for node in self._nodes.values():
             node.gate.asked_to_end = True
             node.gate.go_on()
         for node in self._nodes.values():
             node.thread.join()
+        codes = {name: node.code for name, node in self._nodes.items()}
         self._nodes.clear()
+        return [name for name, code in codes.items() if code is not None and ended_in_order(code)]
 
 
 @contextmanager

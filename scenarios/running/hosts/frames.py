@@ -72,7 +72,7 @@ class KillNodes(_Tagged, frozen=True):
 
 
 class EndNodes(_Tagged, frozen=True):
-    """End whoever still runs: ask, then insist."""
+    """End whoever still runs: ask, then insist; the answer is who ended in order."""
 
 
 class IntactKept(_Tagged, frozen=True):

@@ -74,14 +74,16 @@ class RemoteNodes:
             found |= host.ended()
         return found
 
-    def end(self) -> None:
-        """End whoever still runs, on all hosts that can be reached."""
+    def end(self) -> Collection[str]:
+        """End whoever still runs, on all hosts that can be reached; who ended in order."""
+        in_order: list[str] = []
         for host in self._hosts:
             if not host.is_lost:
                 with suppress(HostLost, UserError):
-                    host.ask(EndNodes())
+                    in_order += host.ask(EndNodes())
             host.forget()
         self._unreached.clear()
+        return in_order
 
 
 def _process_id(home: HostClient, request: StopNode | ContinueNode) -> int | None:

@@ -190,8 +190,9 @@ class Host:
                 self._tell_ends()  # before the answer: then nobody takes it for the end of a process started anew
                 return killed
             case EndNodes():
-                nodes.end()
-                return self._told.clear()
+                in_order = list(nodes.end())
+                self._told.clear()
+                return in_order
             case _:
                 return _of_checkpoints(request)
 

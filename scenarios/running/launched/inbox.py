@@ -23,10 +23,11 @@ from scenarios.document.plan import Plan
 from scenarios.document.wiring import Wiring
 from scenarios.results.observer import Observer
 from scenarios.running.control.orders import Orders
+from scenarios.running.launched.accounts import Accounts
 from scenarios.running.launched.speakers import Speakers
 
 _RECORDS_WITHIN_S = 5.0  # an agent that missed an episode has none of it
-_LAST_WORDS_WITHIN_S = 2.0  # what stands between may be as slow as this host is busy
+LAST_WORDS_WITHIN_S = 2.0  # what stands between may be as slow as this host is busy
 
 
 class Inbox:
@@ -63,7 +64,8 @@ class Inbox:
         self._observer = observer
         self._speakers = Speakers(plan, wiring.life.after_episode)
         self._unfinished = set(present)
-        self._speaking: set[str] = set()
+        self._accounts = Accounts()
+        self._released_at: float | None = None
 
     def take(self, timeout_s: float) -> None:
         """Wait for records and hand them to the observer."""
@@ -74,8 +76,7 @@ class Inbox:
                 if type(envelope.message) is Metrics:
                     if envelope.source in self._unfinished:
                         self._seen[envelope.source] = self._clock()
-                    self._speaking.add(envelope.source)
-                    records += self._checked(envelope.source, envelope.message)
+                    records += self._read(envelope.source, envelope.message)
             self._transport.wait(0.0)
         for record in records:
             if type(record) is PausedRecord and record.episode != self._paused:
@@ -83,9 +84,7 @@ class Inbox:
                 self._settled_at = self._clock() + _RECORDS_WITHIN_S
             elif isinstance(record, StatusRecord | JoinedRecord):
                 self._tell_again(record.participant)
-        closed = {record.participant for record in records if type(record) is ClosedRecord}
-        self._speaking -= closed
-        self._release(closed)
+        self._release({record.participant for record in records if type(record) is ClosedRecord})
         records += self._transport.noticed
         self._transport.noticed.clear()
         for record in records:
@@ -96,10 +95,21 @@ class Inbox:
 
     def take_last_words(self, of: Collection[str]) -> None:
         """Take what those still say whose processes have ended: it may be under way."""
-        give_up_at = self._clock() + _LAST_WORDS_WITHIN_S
+        clock = OwnClock()
+        give_up_at = clock() + LAST_WORDS_WITHIN_S
         self.take(0.0)
-        while self._speaking & set(of) and (left_s := self._clock.left_s(give_up_at)) > 0:
+        while self._accounts.speaking & set(of) and (left_s := clock.left_s(give_up_at)) > 0:
             self.take(left_s)
+        for source, records in self._accounts.take_cut().items():
+            self._observer.take(self._allowed(source, records))
+
+    def has_closed(self, name: str) -> bool:
+        """Whether somebody has said its last word."""
+        return name in self._accounts.whole
+
+    def released_s(self) -> float:
+        """Seconds since all were let go; 0 before."""
+        return 0.0 if self._released_at is None else self._clock() - self._released_at
 
     def take_lost(self) -> str:
         """What somebody said of messages that may have been lost between participants; empty if nobody did."""
@@ -147,13 +157,17 @@ class Inbox:
         self._transport.close(0.0)
         self._observer.take(self._transport.totals())
 
-    def _checked(self, source: str, message: Metrics) -> list[Record]:
-        """The records that their sender may send; others are refused and counted."""
+    def _read(self, source: str, message: Metrics) -> list[Record]:
+        """The records of a message that count now."""
         try:
             records = unpack(message.records)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self._transport.reject(source, f"expected records, found {error}")
             return []
+        return self._allowed(source, self._accounts.take(source, records))
+
+    def _allowed(self, source: str, records: Iterable[Record]) -> list[Record]:
+        """Those that their sender may send; others are refused and counted."""
         allowed = []
         for record in records:
             if self._speakers.may_say(source, record):
@@ -183,4 +197,5 @@ class Inbox:
         for name in closed:
             self._seen.pop(name, None)
         if not self._unfinished:
+            self._released_at = self._clock()
             self.orders.stop(self._participants)

@@ -17,7 +17,7 @@ from scenarios.document.plan import Plan
 from scenarios.document.process_faults import BROKER
 from scenarios.document.wiring import Wiring
 from scenarios.results.observer import Observer
-from scenarios.running.launched.inbox import Inbox
+from scenarios.running.launched.inbox import LAST_WORDS_WITHIN_S, Inbox
 from scenarios.running.launched.node_control import NodeControl
 from scenarios.running.meeting.meeting import Meeting
 from scenarios.running.nodes import NodeEnd, Site
@@ -25,6 +25,7 @@ from scenarios.running.substrate import THE_BROKER, Moment
 
 _LOOK_EVERY_S = 0.1
 _CONNECT_WITHIN_S = 5.0
+_EXIT_WITHIN_S = 10.0
 _INCIDENT_S = 10.0
 """Connections that break so soon after each other break for one reason."""
 _FAULTS: TypeAdapter[tuple[FaultConfig, ...]] = TypeAdapter(tuple[FaultConfig, ...])
@@ -69,6 +70,7 @@ class LaunchedLife:
         self._starts_at: dict[str, float] = {}
         self._in_force: tuple[FaultConfig, ...] | None = None
         self._hung: dict[str, tuple[float, int | None]] = {}
+        self._ended_at: dict[str, float] = {}
         self._lost_at = -_INCIDENT_S
 
     def begin(self) -> None:
@@ -99,7 +101,7 @@ class LaunchedLife:
         deaths = [
             self._death(name, end)
             for name, end in self._nodes.ended().items()
-            if name in self._names and end.code != DONE
+            if name in self._names and self._is_dead(name, end)
         ]
         if self._found.look():
             deaths.append(ParticipantDied(THE_BROKER, "it was started again", self._found.log))
@@ -132,14 +134,14 @@ class LaunchedLife:
         """End whoever still runs, and take in the last records."""
         if self._inbox is None:
             return
-        killed = {name for name, end in self._nodes.ended().items() if end.code < 0}
-        if at_once:
-            self._nodes.kill(self._names)  # what they would still say is of a life that is over
-            killed.update(self._names)
-        self.control.let_go_on(float("inf"))
-        self._nodes.end()
-        self._inbox.take_last_words([name for name in self._names if name not in killed])
-        self._inbox.close()
+        try:
+            if at_once:
+                self._nodes.kill(self._names)  # what they would still say is of a life that is over
+            self.control.let_go_on(float("inf"))
+            in_order = self._nodes.end()
+            self._inbox.take_last_words(() if at_once else in_order)
+        finally:
+            self._inbox.close()
 
     def rest(self, interrupted: Callable[[], bool]) -> None:
         """Stay down for as long as the scenario says."""
@@ -158,9 +160,24 @@ class LaunchedLife:
         self._lost_at = now
 
     def _finished(self) -> bool:
-        """Whether every process has ended with its work done."""
-        ended = self._nodes.ended()
-        return not self._starts_at and all(name in ended and ended[name].code == DONE for name in self._names)
+        """Whether every process has ended with its work done, or has had long enough to do so."""
+        ended, closed = self._nodes.ended(), self._taking.has_closed
+        if self._starts_at or not all(map(closed, self._names)):
+            return False
+        left = [name for name in self._names if name not in ended]
+        if left and self._taking.released_s() > _EXIT_WITHIN_S:
+            self._observer.tell(
+                f"did not end within {_EXIT_WITHIN_S:g} s after their work was done, and are ended: {', '.join(left)}"
+            )
+            return True
+        return not left and all(ended[name].code == DONE for name in self._names)
+
+    def _is_dead(self, name: str, end: NodeEnd) -> bool:
+        """Whether somebody who has ended had work to do: its last word may be under way."""
+        if end.code != DONE:
+            return True
+        silent_s = self._clock() - self._ended_at.setdefault(name, self._clock())
+        return silent_s > LAST_WORDS_WITHIN_S and not self._taking.has_closed(name)
 
     def _start_who_is_due(self) -> None:
         now = self._clock()
@@ -210,6 +227,9 @@ class LaunchedLife:
             silent_s, before_episode = self._hung[name]
             how = f"it hung: no sign of its working loop for {silent_s:.0f} s"
             return ParticipantDied(name, how, end.log, before_episode=before_episode)
+        if end.code == DONE:
+            how = f"it ended with exit code {DONE} before its work was done"
+            return ParticipantDied(name, how, end.log)
         how = f"signal {signal.Signals(-end.code).name}" if end.code < 0 else f"exit code {end.code}"
         return ParticipantDied(name, f"{how} ({end.said})" if end.said else how, end.log)
 

@@ -12,6 +12,7 @@ from broker.transports.transport import UNKNOWN
 from broker.wire.messages import ENVIRONMENT, OBSERVER
 from broker.wire.records import (
     ClosedRecord,
+    ClosingRecord,
     DelayRecord,
     EdgeRecord,
     EndingRecord,
@@ -66,7 +67,7 @@ class Speakers:
                 return speaker == record.participant and len(record.weights_digest) == digits
             case EventRecord():
                 return speaker == record.participant and record.kind not in _LAUNCHERS and self._is_name(record.peer)
-            case JoinedRecord() | StatusRecord() | ClosedRecord():
+            case JoinedRecord() | StatusRecord() | ClosingRecord() | ClosedRecord():
                 return speaker == record.participant
             case EdgeRecord():
                 return self._is_end_of(speaker, record)

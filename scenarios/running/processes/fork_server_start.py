@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext
@@ -16,6 +17,8 @@ from broker.isolated import isolated_interpreters
 from broker.threads import limit_threads
 from scenarios.running.processes.child import FOR_THE_LAUNCHER, PRELOADED
 
+_STARTER = ThreadPoolExecutor(1, "foretell.fork-server")
+"""A thread that lives as long as this process: with the thread that started it the server ends, and all share it."""
 _ALLOCATOR = {
     "MALLOC_TRIM_THRESHOLD_": "131072",
     "MALLOC_MMAP_THRESHOLD_": "131072",
@@ -33,9 +36,13 @@ def start_fork_server(preloaded: list[str] = PRELOADED) -> ForkServerContext:
     limit_threads()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(preloaded)
+    _STARTER.submit(_ensure_running).result()
+    return context
+
+
+def _ensure_running() -> None:
     with forking():
         forkserver.ensure_running()
-    return context
 
 
 @contextmanager

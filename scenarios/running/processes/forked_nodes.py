@@ -15,7 +15,7 @@ from broker.errors import UserError
 from broker.own_clock import OwnClock
 from scenarios.results.folder import RunFolder
 from scenarios.running.machine import memory_kills, this_machine
-from scenarios.running.nodes import NodeEnd
+from scenarios.running.nodes import NodeEnd, ended_in_order
 from scenarios.running.processes.child import be_participant
 from scenarios.running.processes.fork_server_start import forking, start_fork_server
 from scenarios.running.procfs import await_stopped, last_line, size_of
@@ -72,9 +72,10 @@ class ForkedNodes:
         process = self._processes.get(name)
         if process is None or process.pid is None or not process.is_alive():
             return None
-        os.kill(process.pid, signal.SIGSTOP)
-        await_stopped(process.pid)
-        return process.pid
+        with suppress(ProcessLookupError):  # it has just ended
+            os.kill(process.pid, signal.SIGSTOP)
+            return process.pid if await_stopped(process.pid) else None
+        return None
 
     def go_on(self, name: str) -> None:
         """Let it go on."""
@@ -109,8 +110,8 @@ class ForkedNodes:
             return f"the kernel has just killed for want of memory here, where {allowed} are allowed"
         return last_line(log, code, self._begins[name]) if code > DONE else ""
 
-    def end(self) -> None:
-        """End whoever still runs."""
+    def end(self) -> Collection[str]:
+        """End whoever still runs; who ended in order."""
         running = [process for process in self._processes.values() if process.is_alive()]
         for process in running:
             process.terminate()
@@ -122,5 +123,7 @@ class ForkedNodes:
             if process.is_alive():
                 process.kill()
                 process.join()
+        codes = {name: process.exitcode for name, process in self._processes.items()}
         self._processes.clear()
         self._ended.clear()
+        return [name for name, code in codes.items() if code is not None and ended_in_order(code)]

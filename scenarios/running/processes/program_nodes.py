@@ -13,7 +13,7 @@ from broker.files import write_whole
 from broker.own_clock import OwnClock
 from broker.servers.leash import end_of_input, leashed
 from scenarios.results.folder import RunFolder
-from scenarios.running.nodes import NodeEnd
+from scenarios.running.nodes import NodeEnd, ended_in_order
 from scenarios.running.procfs import await_stopped, last_line, size_of
 
 _END_WITHIN_S = 3.0
@@ -85,16 +85,18 @@ class ProgramNodes:
                 found[name] = NodeEnd(code, last_line(log, code, self._begins[name]) if code > DONE else "", log)
         return found
 
-    def end(self) -> None:
-        """End whoever still runs."""
+    def end(self) -> Collection[str]:
+        """End whoever still runs; who ended in order."""
         running = [process for name in self._processes if (process := self._running(name)) is not None]
         for process in running:
             process.terminate()
         clock = OwnClock()
         give_up_at = clock() + _END_WITHIN_S
         for process in running:
-            end_of_input(process, clock.left_s(give_up_at))
+            end_of_input(process, max(0.0, give_up_at - clock()))
+        codes = {name: process.poll() for name, process in self._processes.items()}
         self._processes.clear()
+        return [name for name, code in codes.items() if code is not None and ended_in_order(code)]
 
     def _running(self, name: str) -> subprocess.Popen[bytes] | None:
         process = self._processes.get(name)

@@ -14,7 +14,7 @@ from broker.transports.faulty import FaultyTransport
 from broker.transports.memory import MemoryNetwork, MemoryTransport
 from broker.transports.transport import Transport
 from broker.wire.messages import Faults, Hello, Share, Stop
-from broker.wire.records import ClosedRecord, EdgeRecord, EndingRecord, EventRecord, JoinedRecord
+from broker.wire.records import ClosedRecord, ClosingRecord, EdgeRecord, EndingRecord, EventRecord, JoinedRecord
 
 JOINED = Report(JoinedRecord("a"))
 
@@ -77,7 +77,7 @@ def test_a_violation_is_counted_against_its_source_and_the_rest_is_still_heard()
             raise ProtocolViolation("round 1 is over")
         return []
 
-    toy = Toy("a", answer=answer)
+    toy = Toy("a", answer=answer, enough=9)
     driver, transport, batches = drive(toy)
     transport.inbox = [envelope("b", "a", share(number)) for number in range(3)]
     driver.wake(0.0)
@@ -85,7 +85,7 @@ def test_a_violation_is_counted_against_its_source_and_the_rest_is_still_heard()
     ending = EndingRecord("b", "a", "share", 0, 1, 0, "rejected", "round 1 is over")
     assert batches == [[EventRecord("a", "rejected", "b", "round 1 is over"), ending]]
     driver.finish()
-    assert batches[1:] == [[EdgeRecord("b", "a", rejected=1), ClosedRecord("a")]]
+    assert batches[1:] == [[ClosingRecord("a"), EdgeRecord("b", "a", rejected=1), ClosedRecord("a")]]
 
 
 @pytest.mark.parametrize("before", [[], [DropConfig(kind="drop", probability=0.0)]], ids=["none before", "others"])
@@ -177,7 +177,7 @@ def test_what_arrives_is_heard_before_a_deadline_that_has_passed():
 
 
 def test_records_are_handed_over_once_and_at_most_once_a_wake():
-    toy = Toy("a", says=[JOINED], answer=lambda *_: [JOINED, JOINED])
+    toy = Toy("a", says=[JOINED], answer=lambda *_: [JOINED, JOINED], enough=9)
     driver, transport, batches = drive(toy)
     driver.start(0.0)
     assert batches == [[JOINED.record]]
@@ -186,6 +186,19 @@ def test_records_are_handed_over_once_and_at_most_once_a_wake():
     transport.inbox = [envelope("b", "a", share())] * 2
     driver.wake(0.0)
     assert batches[1:] == [[JOINED.record] * 4]
+
+
+def test_what_the_end_of_the_work_brings_is_said_with_the_account_and_again_as_often_as_asked():
+    toy = Toy("a", answer=lambda *_: [JOINED, Send("b", Stop(""))], enough=1)
+    driver, transport, batches = drive(toy)
+    transport.inbox = [envelope("b", "a", share())]
+    driver.wake(0.0)
+    assert batches == []
+    driver.finish()
+    driver.finish_again()
+    assert batches == [[ClosingRecord("a"), JOINED.record, ClosedRecord("a")]] * 2
+    stops = [each for each in transport.sent if type(each.message) is Stop]
+    assert [(each.destination, each.sequence) for each in stops] == [("b", 0), ("b", 1)]
 
 
 def test_finish_hands_over_the_totals_of_the_participant_and_of_the_transport_and_then_the_last_word():
@@ -197,6 +210,7 @@ def test_finish_hands_over_the_totals_of_the_participant_and_of_the_transport_an
     driver.finish()
     assert batches == [
         [
+            ClosingRecord("a"),
             EdgeRecord("b", "a", heard=3),
             EdgeRecord("a", "b", sent=1, sent_bytes=10),
             EdgeRecord("b", "a", rejected=1),

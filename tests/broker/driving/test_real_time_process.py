@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -24,7 +24,7 @@ from broker.config import Model, TransportConfig
 from broker.driving.connect import connect
 from broker.driving.driver import Driver
 from broker.driving.interruption import Interrupted, Interruption
-from broker.driving.process import INTERRUPTED, main, take_part
+from broker.driving.process import GAVE_UP, INTERRUPTED, main, take_part
 from broker.driving.real_time import run_in_real_time
 from broker.driving.slices import reader_of
 from broker.errors import PeerLost, UserError
@@ -38,6 +38,7 @@ from broker.transports.zeromq.direct import ZeroMQTransport
 from broker.wire.messages import OBSERVER, Envelope, Metrics, Stop
 from broker.wire.records import (
     ClosedRecord,
+    ClosingRecord,
     EdgeRecord,
     EventKind,
     EventRecord,
@@ -97,7 +98,7 @@ def test_two_participants_in_two_threads_finish_their_conversation_under_faults(
         try:
             transport = connect(link(name, peer, folder, faults=(JITTER,), journal=folder / f"{name}.journal"))
             pongs[name] = Pong(name, peer, ROUNDS, quick_joining())
-            run_in_real_time(Driver(RUN, pongs[name], transport, records[name].extend), OwnClock())
+            run_in_real_time(Driver(RUN, pongs[name], transport, records[name].extend), OwnClock(), Interruption())
         except BaseException as error:
             errors.append(error)
         finally:
@@ -242,7 +243,7 @@ class Quitter:
 def test_a_participant_that_gives_up_still_hands_over_its_totals(folder):
     records = []
     with listening("a", folder, "b") as ear, pytest.raises(PeerLost):
-        run_in_real_time(Driver(RUN, Quitter(), ear.transport, records.extend), OwnClock())
+        run_in_real_time(Driver(RUN, Quitter(), ear.transport, records.extend), OwnClock(), Interruption())
     assert records[0] == JoinedRecord("a")
     assert EdgeRecord("b", "a", missing=3) in records
 
@@ -279,7 +280,9 @@ def test_it_waits_until_the_timer_and_looks_at_the_clock_often(folder):
 
     with listening("a", folder, "b") as ear:
         waits = Waits(ear.transport, clock)
-        run_in_real_time(Driver(RUN, Sleeper(), waits, lambda _: None), OwnClock(lambda: clock[0], lambda: 0.0))
+        run_in_real_time(
+            Driver(RUN, Sleeper(), waits, lambda _: None), OwnClock(lambda: clock[0], lambda: 0.0), Interruption()
+        )
     whole = LONGEST_WAIT_S
     assert waits.waits == pytest.approx([whole, whole, whole / 2, 0.0])
     assert expired == pytest.approx([100.0 + 2.5 * whole])
@@ -310,7 +313,7 @@ def test_what_came_in_time_is_heard_before_a_deadline_expires_even_if_the_proces
     clock, toy = [100.0], Toy("a", enough=4, deadlines=[101.0])
     toy.expire = lambda now: toy.expired.append((now, len(toy.heard))) or toy.heard.append(None) or []
     computing = OwnClock(lambda: clock[0], lambda: clock[0])
-    run_in_real_time(Driver(RUN, toy, Late(clock), lambda _: None), computing)
+    run_in_real_time(Driver(RUN, toy, Late(clock), lambda _: None), computing, Interruption())
     assert toy.expired == [(200.0, 3)]
 
 
@@ -344,7 +347,7 @@ class StoppedHost:
 def test_a_participant_that_was_stopped_has_as_much_patience_left_as_before_and_gives_a_sign_at_once():
     host, toy, records = StoppedHost(), Toy("a", enough=1, deadlines=[0.3]), []
     clock = OwnClock(lambda: host.passed_s, lambda: 0.0)
-    run_in_real_time(Driver(RUN, toy, Stopped(host), records.extend), clock)
+    run_in_real_time(Driver(RUN, toy, Stopped(host), records.extend), clock, Interruption())
     assert toy.expired == []
     assert len(toy.heard) == 1
     assert isinstance(records[0], StatusRecord)
@@ -355,7 +358,9 @@ def test_a_deadline_that_a_stop_did_not_use_up_expires_all_the_same_when_nobody_
     toy.expire = lambda now: toy.expired.append(host.passed_s) or toy.heard.append(None) or []
     transport = Stopped(host)
     transport.poll = lambda _now: []
-    run_in_real_time(Driver(RUN, toy, transport, lambda _: None), OwnClock(lambda: host.passed_s, lambda: 0.0))
+    run_in_real_time(
+        Driver(RUN, toy, transport, lambda _: None), OwnClock(lambda: host.passed_s, lambda: 0.0), Interruption()
+    )
     (expired_at,) = toy.expired
     assert 3601.0 < expired_at < 3605.0
 
@@ -456,19 +461,38 @@ class Listening(Transport):
 
 
 class Asked(Listening):
-    """A signal asks its participant to end as it waits, and again as it tells what it has counted."""
+    """A signal asks its participant to end as it waits, again as it tells what it has counted, and as it closes."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.number = number
 
     def wait(self, timeout_s, awaited=1):
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), self.number)
 
     def totals(self):
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), self.number)
         return super().totals()
+
+    def close(self, linger_s):
+        os.kill(os.getpid(), self.number)
+        super().close(linger_s)
+
+
+class Deaf(Asked):
+    """Somebody's code swallows what the signal raises."""
+
+    def wait(self, timeout_s, awaited=1):
+        with suppress(Interrupted):
+            super().wait(timeout_s, awaited)
+
+    def poll(self, now):
+        return []
 
 
 @pytest.fixture
 def interruption():
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
     found = Interruption()
     found.listen()
     yield found
@@ -476,14 +500,33 @@ def interruption():
         signal.signal(number, handler)
 
 
-def test_who_is_asked_to_end_tells_first_what_it_has_counted_and_lets_that_leave(folder, interruption):
-    transport = Asked()
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_who_is_asked_to_end_tells_first_what_it_has_counted_and_lets_that_leave(folder, interruption, number):
+    transport = Asked(number)
     transport.traffic["b"].sent = 3
     told = link("a", "b", folder, observed=True)
-    assert take_part(lambda _: Toy("a"), told, lambda _: transport, interruption.held) == INTERRUPTED
+    assert take_part(lambda _: Toy("a"), told, lambda _: transport, interruption) == INTERRUPTED
     said = [record for one in transport.sent for record in unpack(one.message.records)]
-    assert said == [EdgeRecord("a", "b", sent=3), ClosedRecord("a")]
+    assert said == [ClosingRecord("a"), EdgeRecord("a", "b", sent=3), ClosedRecord("a")]
     assert transport.linger_s > 0
+
+
+def test_who_is_asked_to_end_ends_although_somebodys_code_swallows_it(folder, interruption):
+    transport = Deaf(signal.SIGTERM)
+    told = link("a", "b", folder, observed=True)
+    assert take_part(lambda _: Toy("a", enough=1), told, lambda _: transport, interruption) == INTERRUPTED
+    assert type(unpack(transport.sent[-1].message.records)[-1]) is ClosedRecord
+
+
+def test_who_gave_up_and_is_asked_to_end_has_given_up(folder, interruption):
+    def give_up(*_):
+        raise PeerLost("b is silent")
+
+    transport, toy = Asked(signal.SIGTERM), Toy("a", enough=1, deadlines=[0.0])
+    toy.expire = give_up
+    transport.wait = lambda *_: None
+    transport.totals = list
+    assert take_part(lambda _: toy, link("a", "b", folder), lambda _: transport, interruption) == GAVE_UP
 
 
 def test_who_is_asked_to_end_while_it_tells_what_it_has_counted_ends_after_that(interruption):
@@ -504,8 +547,12 @@ def test_many_records_go_to_the_observer_some_at_a_time_for_who_takes_no_long_me
     records = [EventRecord("a", EventKind.NOTE, "", f"{number}: {'x' * 100}") for number in range(500)]
     toy, transport = Toy("a", says=[Report(record) for record in records]), Listening()
     told = link("a", "b", folder, observed=True, transport=TransportConfig(max_message_bytes=max_bytes))
-    assert take_part(lambda _: toy, told, lambda _: transport) == 0
+    assert take_part(lambda _: toy, told, lambda _: transport, Interruption()) == 0
     metrics = [one for one in transport.sent if type(one.message) is Metrics]
-    assert [record for one in metrics for record in unpack(one.message.records)] == [*records, ClosedRecord("a")]
+    assert [record for one in metrics for record in unpack(one.message.records)] == [
+        ClosingRecord("a"),
+        *records,
+        ClosedRecord("a"),
+    ]
     assert [one.sequence for one in metrics] == list(range(len(metrics)))
     assert max(len(one.message.records) for one in metrics) <= min(8192, max_bytes // 2)

@@ -32,6 +32,7 @@ from scenarios.results.folder import RunFolder
 from scenarios.running.hosts.process import serve_stdio
 from scenarios.running.meeting.addresses import make_addresses
 from scenarios.running.processes.acting_nodes import ActingNodes
+from scenarios.running.processes.program_nodes import ProgramNodes
 from scenarios.trials.quiet_run import try_out
 
 TINY: dict[str, Any] = {"episodes": 3, "parallel_episodes": 2, "environment.steps": 6, "learning.hidden": [5]}
@@ -232,6 +233,24 @@ def test_they_are_stopped_killed_and_ended_like_any_other(trained: Path, tmp_pat
     assert nodes.ended() == {}
     with pytest.raises(ProcessLookupError):
         os.kill(stopped, 0)
+
+
+SLOW = """\
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.6), sys.exit(3)))
+print("up", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.processes
+def test_a_program_has_time_to_end_in_order(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.logs.mkdir()
+    nodes = ProgramNodes(folder, lambda _: [sys.executable, "-c", SLOW])
+    nodes.start("agent-0", "{}")
+    until(lambda: "up" in folder.log("agent-0").read_text(), "its first word")
+    assert [*nodes.end()] == ["agent-0"]
 
 
 @pytest.mark.processes

@@ -53,3 +53,33 @@ def test_a_script_that_starts_processes_is_not_executed_again_in_each_of_them(tm
     script.write_text(SCRIPT)
     said = subprocess.run([sys.executable, script, made], capture_output=True, text=True, check=False)
     assert (said.stdout.count("executed"), said.stderr, made.is_dir()) == (1, "", True)
+
+
+THREADS = """
+import os, threading, time
+from multiprocessing import forkserver
+from scenarios.running.processes.fork_server_start import forking, start_fork_server
+
+def fork():
+    server = start_fork_server(["scenarios.running.processes.fork_server"])
+    with forking():
+        process = server.Process(target=os.getpid)
+        process.start()
+    process.join()
+    servers.append(forkserver._forkserver._forkserver_pid)
+
+servers = []
+for _ in range(2):
+    thread = threading.Thread(target=fork)
+    thread.start()
+    thread.join()
+    time.sleep(0.2)
+print(len(set(servers)))
+"""
+
+
+def test_runs_in_threads_share_a_server_that_outlives_the_thread_that_started_it(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(THREADS)
+    said = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert (said.stdout, said.stderr) == ("1\n", "")

@@ -157,6 +157,7 @@ def test_the_soft_limit_of_open_files_is_raised_to_what_is_needed(few_files):
 @pytest.mark.parametrize("peers", [3, 100])
 def test_a_participant_that_is_started_by_hand_may_open_files_for_its_peers(few_files, peers):
     from broker.config import JoiningConfig, TransportConfig
+    from broker.driving.interruption import Interruption
     from broker.driving.process import WRONG, take_part
     from broker.participants.link import LinkConfig
 
@@ -165,7 +166,7 @@ def test_a_participant_that_is_started_by_hand_may_open_files_for_its_peers(few_
 
     names = tuple(f"agent-{number}" for number in range(peers))
     link = LinkConfig(run="r", name="me", peers=names, seed=1, transport=TransportConfig(), joining=JoiningConfig())
-    assert take_part(make, link, lambda _: None) == WRONG
+    assert take_part(make, link, lambda _: None, Interruption()) == WRONG
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 64 + 8 * (peers + 1)
 
 

@@ -155,6 +155,13 @@ def test_at_the_end_nobody_is_left(stage: Stage) -> None:
     assert set(stage.until_ended(*plan.participants).values()) == {DONE}
 
 
+def test_at_the_end_it_is_said_who_ended_in_order(stage: Stage) -> None:
+    stage.start(stage.plan(episodes=1_000_000), "agent-0", "agent-1")
+    until(lambda: all(stage.folder.joinpath(name).exists() for name in ("agent-0", "agent-1")), "their sockets")
+    stage.nodes.kill(["agent-1"])
+    assert [*stage.nodes.end()] == ["agent-0"]
+
+
 def test_who_is_asked_to_end_does_so_in_order(stage: Stage) -> None:
     stage.start(stage.plan(episodes=1_000_000), "agent-0")
     until(lambda: stage.folder.joinpath("agent-0").exists(), "the socket of agent-0")

@@ -19,6 +19,7 @@ from broker.transports.transport import UNKNOWN, Transport
 from broker.wire.messages import ENVIRONMENT, OBSERVER, Envelope, Hello, Metrics, Stop
 from broker.wire.records import (
     ClosedRecord,
+    ClosingRecord,
     DelayRecord,
     EdgeRecord,
     EndingRecord,
@@ -59,6 +60,7 @@ TRUE: list[tuple[str, Record]] = [
     (ENVIRONMENT, EpisodeRecord(0, RETURNS, PLAN.steps, 0)),
     (ENVIRONMENT, PausedRecord(3)),
     (ENVIRONMENT, FinishedRecord(ENVIRONMENT, "")),
+    (ENVIRONMENT, ClosingRecord(ENVIRONMENT)),
     (ENVIRONMENT, ClosedRecord(ENVIRONMENT)),
     (ONE, RoundRecord(ONE, 0, 0, 2, 1, {"gain": NAN, "loss": INFINITY})),
     (ONE, FinishedRecord(ONE, DIGEST)),
@@ -94,6 +96,7 @@ FORGED: list[tuple[str, Record]] = [
     (ONE, RoundRecord(ONE, 0, 0, 3, 1, {})),
     (ONE, RoundRecord(ONE, 0, 0, 1, 2, {})),
     (ONE, FinishedRecord(OTHER, DIGEST)),
+    (ONE, ClosingRecord(OTHER)),
     (ONE, ClosedRecord(OTHER)),
     (ONE, FinishedRecord(ONE, "")),
     (ENVIRONMENT, FinishedRecord(ENVIRONMENT, DIGEST)),
@@ -247,8 +250,9 @@ def test_who_has_finished_is_let_go_when_all_have_said_their_last_word_and_not_b
 
 
 def test_who_has_said_its_last_word_is_watched_no_more_whatever_it_still_says(meeting: Meeting) -> None:
-    meeting.say(ONE, pack([FinishedRecord(ONE, DIGEST), ClosedRecord(ONE), JoinedRecord(OTHER)]))
+    meeting.say(ONE, pack([FinishedRecord(ONE, DIGEST), JoinedRecord(OTHER), ClosedRecord(ONE)]))
     until(lambda: meeting.rejected() == 1, "hearing its last word")
     meeting.say(ONE, pack([StatusRecord(ONE, "ACTING", ""), JoinedRecord(OTHER)]))
-    until(lambda: meeting.rejected() == 2, "hearing more of it")
+    meeting.say(OTHER, pack([JoinedRecord(ONE)]))
+    until(lambda: meeting.rejected() == 2, "hearing another one after it")
     assert meeting.inbox.silent().keys() == {*PLAN.participants} - {ONE}
