@@ -1,7 +1,9 @@
 """Faults with memory: a chain of states along the steps or rounds of an edge.
 
 The state of message number n follows from that of message n - 1 and from a draw named by n, and a chain begins anew
-in every episode. So a state depends on no message that did or did not arrive, and an episode played again is the same.
+in every episode. A message that is asked for again is one more message: from its first attempt, a chain of its own
+goes on along the others. So a state depends on no message that did or did not arrive, and an episode played again is
+the same.
 """
 
 from __future__ import annotations
@@ -21,9 +23,12 @@ Chain = tuple[str, str, str, str]
 LONGEST_EPISODE = 100_000
 """Messages of a kind on an edge, where nobody says how many there are."""
 
+REPEATS = 1000
+"""After so many a chain along the repeats of a message begins anew: nobody counts further to a forged attempt."""
+
 
 class Chains:
-    """The states of all chains of a run; remembers those of one episode each.
+    """The states of all chains of a run; remembers those of one episode and of the repeats of one message each.
 
     Args:
         seed: The scenario's.
@@ -34,7 +39,7 @@ class Chains:
     def __init__(self, seed: int, longest_episode: int) -> None:
         self._seed = seed
         self._last = longest_episode - 1
-        self._states: dict[Chain, tuple[int, list[float]]] = {}
+        self._walks: dict[tuple[Chain, int], tuple[tuple[int, ...], list[float]]] = {}
 
     def score(self, config: Correlated, chain: Chain, message: MessageName) -> float:
         """The state of a stationary Gaussian AR(1) at a message: standard normal, correlated with the one before."""
@@ -59,14 +64,32 @@ class Chains:
         step: Callable[[float, float], float],
     ) -> float:
         episode, number = message.episode, min(max(message.number, 0), self._last)
-        of, states = self._states.get(chain, (episode, []))
-        if of != episode:
+        if message.attempt <= 0:
+            return self._walked(chain, (episode,), number, first, step)
+        begun_anew, repeat = divmod(message.attempt, REPEATS)
+        begin = first if begun_anew else lambda _: self._walked(chain, (episode,), number, first, step)
+        return self._walked(chain, (episode, number, begun_anew), repeat, begin, step)
+
+    def _walked(
+        self,
+        chain: Chain,
+        walk: tuple[int, ...],
+        steps: int,
+        first: Callable[[float], float],
+        step: Callable[[float, float], float],
+    ) -> float:
+        """The state of a chain after so many steps of a walk along messages, or along the repeats of one.
+
+        The numbers that a walk is named by are two kinds: of each, the chain remembers the last walk.
+        """
+        of, states = self._walks.get((chain, len(walk)), (walk, []))
+        if of != walk:
             states = []
-        self._states[chain] = (episode, states)
-        while len(states) <= number:
-            draw = uniform(self._seed, "fault", *chain, episode, len(states), "chain")
+        self._walks[chain, len(walk)] = (walk, states)
+        while len(states) <= steps:
+            draw = uniform(self._seed, "fault", *chain, *walk, len(states), "chain")
             states.append(step(states[-1], draw) if states else first(draw))
-        return states[number]
+        return states[steps]
 
 
 def bad_share(config: GilbertElliottConfig) -> float:

@@ -94,7 +94,12 @@ class GilbertElliottConfig(_Fault):
 
     kind: Literal["gilbert-elliott"]
     to_bad: Probability = Field(description="Probability, from one message to the next, that a good link turns bad.")
-    to_good: float = Field(gt=0, le=1, description="The same from bad to good; bursts last 1 / to_good messages.")
+    to_good: float = Field(
+        gt=0,
+        le=1,
+        description="The same from bad to good; bursts last 1 / to_good messages. One that is asked for again is one "
+        "more.",
+    )
     drop_in_good: Probability = Field(default=0.0, description="Probability that a message is lost on a good link.")
     drop_in_bad: Probability = Field(default=1.0, description="Probability that a message is lost on a bad link.")
 

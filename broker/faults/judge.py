@@ -149,8 +149,8 @@ class Judge:
 def _tested(config: FaultConfig, case: Case, before: Verdict, after: Verdict) -> tuple[int, int]:
     """How many copies a fault could strike, and how many of them were lost, held back or added.
 
-    What comes again of one message, and its copies, meet a link with bursts in one state, and it comes again because it
-    was lost: they tell nothing of how often that state is. What is held for longer anyway cannot be held back.
+    The copies of a message meet a link with bursts in one state, and it comes again because it was lost: they tell
+    nothing of how often that state is. What is held for longer anyway cannot be held back.
     """
     if isinstance(config, GilbertElliottConfig):
         if case.message.attempt or not before:

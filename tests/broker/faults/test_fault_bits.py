@@ -42,3 +42,6 @@ def test_a_chain_of_correlated_delays_has_these_bits():
     )
     chains, edge = Chains(5, LONGEST_EPISODE), ("late", "agent-0", "agent-1", "share")
     assert digest([chains.score(config, edge, MessageName("share", 3, n, 0)) for n in range(500)]) == "c0de568d8245f603"
+    assert (
+        digest([chains.score(config, edge, MessageName("share", 3, 9, n)) for n in range(3000)]) == "f2cf452278d33315"
+    )

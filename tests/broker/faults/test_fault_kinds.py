@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from broker_toys import property_test
@@ -13,9 +15,12 @@ from scipy import stats
 
 from broker.faults import chains
 from broker.faults.verdicts import LOST, UNTOUCHED
+from broker.seeding import uniform
 from broker.wire.messages import MessageName
 
 N = 4000
+MOST = 100
+"""Attempts of one message, which no burst of these tests outlasts."""
 SHAPES = {
     "constant": None,
     "uniform": stats.uniform(0.1, 0.4),
@@ -75,6 +80,40 @@ def test_bursts_lose_as_many_and_last_as_long_as_asked():
     assert stats.binomtest(int((edges == -1).sum()), int(lost[:-1].sum()), 0.4).pvalue > 0.01
     first = verdicts(fault("gilbert-elliott"), shares(N, 1))
     assert stats.binomtest(first.count(LOST), N, 0.2).pvalue > 0.01
+
+
+def repeats_lost(judge, names):
+    """How many attempts of each message were lost in a row."""
+    for episode, number in names:
+        attempts = (MessageName("timestep", episode, number, attempt) for attempt in range(MOST))
+        yield next((n for n, name in enumerate(attempts) if judge.judge("environment", "a", name)[0] != LOST), MOST)
+
+
+def test_a_burst_goes_on_with_each_repeat_of_a_message_and_ends_as_between_two_messages():
+    judge = Judge([fault("gilbert-elliott", messages=["timestep"])], 5)
+    lost = Counter(repeats_lost(judge, ((episode, number) for episode in range(N // 10) for number in range(40))))
+    assert lost.total() == 4 * N
+    last_s = [sum(lost[n] for n in lost if n >= at_least) for at_least in range(1, 6)]
+    for still, before in zip(last_s[1:], last_s[:-1], strict=True):
+        assert stats.binomtest(still, before, 0.6).pvalue > 0.01
+
+
+def test_the_first_attempts_of_messages_meet_the_link_as_if_none_was_repeated():
+    firsts = [MessageName("timestep", 0, number, 0) for number in range(200)]
+    link = fault("gilbert-elliott", messages=["timestep"])
+    alone, repeated = Judge([link], 5), Judge([link], 5)
+    found = []
+    for name in firsts:
+        list(repeats_lost(repeated, [(0, name.number)]))
+        found.append(repeated.judge("environment", "a", name))
+    assert found == [alone.judge("environment", "a", name) for name in firsts]
+
+
+def test_correlated_delays_go_on_with_each_repeat_of_a_message():
+    judge = Judge([fault("delay", delay_s=CORRELATED, messages=["action"])], 5)
+    drawn = [judge.judge("a", "environment", MessageName("action", 0, 3, attempt))[0][0] for attempt in range(900)]
+    scores = stats.norm.ppf(stats.expon(scale=0.05).cdf(drawn))
+    assert np.corrcoef(scores[1:], scores[:-1])[0, 1] == pytest.approx(0.8, abs=0.08)
 
 
 def test_each_state_of_a_link_loses_with_its_own_probability():
@@ -221,15 +260,19 @@ NAMED = [kind for kind in VERDICTS if kind != "rate-limit"]
 @property_test
 @given(
     st.lists(st.sampled_from(NAMED), min_size=1, max_size=4, unique=True),
-    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 8), st.booleans()), min_size=1, max_size=20, unique=True),
+    st.lists(
+        st.tuples(st.integers(0, 2), st.integers(0, 8), st.sampled_from([0, 0, 1, 2, 7]), st.booleans()),
+        min_size=1,
+        max_size=20,
+        unique=True,
+    ),
     st.randoms(use_true_random=False),
     st.integers(0, 9),
 )
 def test_the_same_messages_have_the_same_fates_in_whatever_order_they_come(kinds, names, random, seed):
     faults = [fault(kind) for kind in kinds if kind != "delay"] + [fault("delay", delay_s=CORRELATED)]
     one, other = Judge(faults, seed), Judge(faults, seed)
-    numbered = shares(9 * 3, 9)
-    messages = [(f"agent-{back:d}", f"agent-{1 - back:d}", numbered[9 * episode + n]) for episode, n, back in names]
+    messages = [(f"agent-{back:d}", f"agent-{1 - back:d}", MessageName("share", *numbers)) for *numbers, back in names]
     fates = {message: one.judge(*message) for message in messages}
     random.shuffle(messages)
     assert {message: other.judge(*message) for message in messages} == fates
@@ -246,6 +289,22 @@ def test_a_forged_number_does_not_make_anybody_count_beyond_the_longest_episode(
         for number in (2**40, -3, 20, 19):
             judge.judge("a", "b", MessageName("share", episode, number, 0))
     assert len(drawn) == 3 * 20
+
+
+@pytest.mark.parametrize(
+    "config", [fault("delay", delay_s=CORRELATED), fault("gilbert-elliott")], ids=["correlated", "bursts"]
+)
+def test_a_forged_attempt_does_not_make_anybody_count_for_long_and_the_chain_still_goes_on_behind_it(
+    monkeypatch, config
+):
+    drawn = []
+    monkeypatch.setattr(chains, "uniform", lambda *name: drawn.append(name) or uniform(*name))
+    judge = Judge([config], 1)
+    for attempt in (-3, 2**40, 2**40 + 1, 2**47):
+        judge.judge("a", "b", MessageName("share", 0, 4, attempt))
+    assert len(drawn) <= 5 + 2 * chains.REPEATS
+    far = [judge.judge("a", "b", MessageName("share", 0, 4, 2**40 + n))[0] for n in range(2000)]
+    assert len(set(far)) > 1
 
 
 @pytest.mark.parametrize(

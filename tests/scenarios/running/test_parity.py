@@ -156,8 +156,9 @@ def test_losses_and_decisions_are_the_same_whichever_way_messages_travel(
     assert agree(lossy, found, *DIGESTS, *COUNTS, "lost", "rejected", "dropped")
 
 
-def test_lost_timesteps_and_actions_are_asked_for_again(tmp_path: Path) -> None:
-    faults = 'faults=[{kind="drop",probability=0.1,messages=["timestep","action"]}]'
+@pytest.mark.parametrize("losses", ['kind="drop",probability=0.1', 'kind="gilbert-elliott",to_bad=0.05,to_good=0.5'])
+def test_lost_timesteps_and_actions_are_asked_for_again(tmp_path: Path, losses: str) -> None:
+    faults = f'faults=[{{{losses},messages=["timestep","action"]}}]'
     patience = ("--set", "service.action_patience_s=0.1", "--set", "service.ready_patience_s=0.5")
     arguments = ["exchange-quick", "--episodes", "2", *patience]
     faultless = simulated(tmp_path / "faultless", *arguments)
