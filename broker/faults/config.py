@@ -147,7 +147,8 @@ class DutyCycleConfig(_Fault):
         default=0.0,
         ge=0,
         le=LONGEST_S,
-        description="When the first slot begins, in seconds of the receiver's clock, counted from when it began.",
+        description="When a slot begins, in seconds of the receiver's clock, counted from when it began; others begin "
+        "whole periods before and after it. Different offsets shift the slots of nodes against each other.",
     )
 
     @model_validator(mode="after")

@@ -164,6 +164,14 @@ def test_a_radio_lets_through_in_its_slots_and_makes_the_others_wait_for_the_nex
     assert found == pytest.approx(waits_s)
 
 
+@pytest.mark.parametrize("periods", [1, 2, 1000])
+@pytest.mark.parametrize("at_s", [0.0, 4.5, 5.5, 17.0, 24.0, 25.5, 31.0])
+def test_a_radio_has_its_slots_whole_periods_before_its_offset_as_well_as_behind_it(at_s, periods):
+    within, beyond = fault("duty-cycle", offset_s=5.0), fault("duty-cycle", offset_s=5.0 + 10.0 * periods)
+    found = [Judge([radio], 0).judge("a", "b", shares(1)[0], at_s) for radio in (within, beyond)]
+    assert found[0] == found[1]
+
+
 def test_what_comes_to_a_slow_link_later_keeps_nobody_waiting_before():
     five = {"distribution": "constant", "value_s": 5.0}
     faults = [
