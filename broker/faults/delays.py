@@ -82,7 +82,8 @@ class Trace(Model):
     distribution: Literal["trace"]
     file: Path | None = Field(
         default=None,
-        description="One delay in seconds a line, or first column of a CSV file; read when a run is planned.",
+        description="One delay in seconds a line, or first column of a CSV file, whose first line is a heading where "
+        "it is no number; read when a run is planned.",
     )
     values_s: tuple[Annotated[float, Field(ge=0, le=LONGEST_S)], ...] = Field(
         default=(), max_length=1_000_000, description="The delays themselves, in seconds; filled from the file."

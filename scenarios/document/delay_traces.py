@@ -53,23 +53,24 @@ def read_trace(file: Path, path: str) -> tuple[float, ...]:
         raise ScenarioError(path, f"cannot read {file}: {error.strerror}") from None
     values: list[float] = []
     for number, line in enumerate(lines, 1):
-        if not (text := line.split(",")[0].strip()):
+        text, *others = (column.strip() for column in line.split(","))
+        if not text and not any(others):
             continue
-        value = _delay(text)
-        if value is not None:
-            values.append(value)
-        elif number > 1:
+        seconds = _number(text)
+        if seconds is None and number == 1:
+            continue
+        if seconds is None or not 0 <= seconds <= LONGEST_S:
             raise ScenarioError(
                 path, f"{file}, line {number}: expected seconds from 0 to {LONGEST_S:g}, found {text!r:.80}"
             )
+        values.append(seconds)
     if not 0 < len(values) <= MOST:
         raise ScenarioError(path, f"{file}: expected 1 to {MOST} delays, found {len(values)}")
     return tuple(values)
 
 
-def _delay(text: str) -> float | None:
+def _number(text: str) -> float | None:
     try:
-        value = float(text)
+        return float(text)
     except ValueError:
         return None
-    return value if 0 <= value <= LONGEST_S else None

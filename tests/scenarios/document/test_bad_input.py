@@ -17,6 +17,7 @@ from broker.errors import UserError
 from broker.model import Model
 from broker.security.curve import read_curve_keys
 from scenarios.commands.main import main
+from scenarios.document.delay_traces import read_trace
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.document.planning import make_plan
 from scenarios.document.text.toml_text import MOST_DEEP, parse_toml
@@ -326,3 +327,30 @@ def test_a_delay_in_a_trace_that_no_clock_resolves_is_refused(refused, tmp_path)
     path = tmp_path / "trace.csv"
     path.write_text("0.1\n1e300\n")
     assert "line 2: expected seconds from 0 to 1e+09" in refused("check", "exchange-quick", "--set", TRACE.format(path))
+
+
+@pytest.mark.parametrize("text", ["-0.5", "nan", "1e12", "inf", "-1"])
+@pytest.mark.parametrize("line", [1, 2])
+def test_a_number_that_is_no_delay_is_refused_on_the_first_line_of_a_trace_as_on_any_other(
+    refused, tmp_path, text, line
+):
+    path, lines = tmp_path / "trace.csv", ["0.1", "0.2"]
+    lines.insert(line - 1, text)
+    path.write_text("\n".join(lines))
+    found = refused("check", "exchange-quick", "--set", TRACE.format(path))
+    said = f"{path}, line {line}: expected seconds from 0 to 1e+09, found {text!r}"
+    assert found == f"faults[0].delay_s.file: {said}"
+
+
+def test_a_line_of_a_trace_without_a_delay_before_its_other_columns_is_refused(refused, tmp_path):
+    path = tmp_path / "trace.csv"
+    path.write_text("delay,to\n0.1,a\n,b\n")
+    found = refused("check", "exchange-quick", "--set", TRACE.format(path))
+    assert found == f"faults[0].delay_s.file: {path}, line 3: expected seconds from 0 to 1e+09, found ''"
+
+
+@pytest.mark.parametrize("heading", ["", "delay_s\n", "delay_s,to\n", ",to\n", "\n"])
+def test_a_first_line_that_is_no_number_is_the_heading_of_a_trace_and_empty_lines_are_none(tmp_path, heading):
+    path = tmp_path / "trace.csv"
+    path.write_text(f"{heading}0.1,a\n\n ,,\n0.2\n")
+    assert read_trace(path, "faults[0]") == (0.1, 0.2)
