@@ -134,7 +134,11 @@ class RateLimitConfig(_Fault):
 
     kind: Literal["rate-limit"]
     bytes_per_s: float = Field(ge=1, description="Bytes of arrays that an edge carries a second.")
-    queue_bytes: int = Field(ge=0, description="Bytes that may wait on an edge; a message always enters an idle link.")
+    queue_bytes: int = Field(
+        ge=0,
+        description="Bytes that may wait on an edge; a message always enters an idle link. Where a fault in front of "
+        "this one held back what was sent before it, it pauses while that goes through.",
+    )
 
 
 class DutyCycleConfig(_Fault):

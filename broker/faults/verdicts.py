@@ -28,36 +28,42 @@ LOST: Verdict = ()
 
 
 class Link:
-    """A slow link on one edge: when it is busy, also with copies that other faults bring to it later."""
+    """A slow link on one edge: when it is busy, also with copies that other faults bring to it later.
+
+    A gap of `least_s` is none: what seconds round off lets nobody slip in between two who follow on each other.
+    """
 
     __slots__ = ("_busy",)
 
     def __init__(self) -> None:
         self._busy: list[tuple[float, float]] = []
 
-    def free_at(self, now_s: float, arrives_s: float, takes_s: float) -> float:
-        """When a copy can begin to go through.
+    def idle_at(self, now_s: float, arrives_s: float, least_s: float) -> float:
+        """When it can begin with a copy.
 
         Args:
             now_s: Nobody asks about an earlier time any more.
-            arrives_s: When it comes to the link.
-            takes_s: For how long the link will be busy with it.
+            arrives_s: When the copy comes to the link.
+            least_s: What takes no longer does not count.
         """
         self._busy = [each for each in self._busy if each[1] > now_s]
-        begins_s = arrives_s
-        for busy_s, free_s in self._busy:
-            if begins_s + takes_s <= busy_s:
-                break
-            begins_s = max(begins_s, free_s)
-        return begins_s
+        runs = (free_s for busy_s, free_s in self._busy if busy_s - least_s <= arrives_s < free_s)
+        return next(runs, arrives_s)
 
-    def take(self, begins_s: float, ends_s: float) -> None:
-        """Be busy from then until then."""
-        before = [each for each in self._busy if each[0] < begins_s]
-        behind = self._busy[len(before) :]
-        if before and before[-1][1] == begins_s:
-            begins_s = before.pop()[0]
-        self._busy = [*before, (begins_s, ends_s), *behind]
+    def carry(self, begins_s: float, takes_s: float, least_s: float) -> float:
+        """Take a copy through in the time that those leave who were promised to go through; returns when it is."""
+        ends_s = begins_s + takes_s
+        for busy_s, free_s in self._busy:
+            if begins_s <= busy_s < ends_s - least_s:
+                ends_s += free_s - busy_s
+        runs: list[tuple[float, float]] = []
+        for busy_s, free_s in sorted([*self._busy, (begins_s, ends_s)]):
+            if runs and busy_s - runs[-1][1] <= least_s:
+                runs[-1] = (runs[-1][0], max(runs[-1][1], free_s))
+            else:
+                runs.append((busy_s, free_s))
+        self._busy = runs
+        return ends_s
 
 
 def changed(verdict: Verdict, config: VerdictConfig, case: Case, link: Link) -> Verdict:
@@ -124,17 +130,17 @@ def reorder(verdict: Verdict, config: ReorderConfig, draw: Draw, strength: Draw)
 def limit_rate(verdict: Verdict, config: RateLimitConfig, case: Case, link: Link) -> Verdict:
     """Put each copy into the link's queue, or lose it when it does not fit.
 
-    Whole bytes wait: what seconds of any size round off decides over no message.
+    A verdict stands. So a copy that comes to the link before one that was promised to go through later, because a fault
+    held that back, pauses for it. Whole bytes wait: what seconds of any size round off decides over no message.
     """
-    kept, takes_s = [], case.size_bytes / config.bytes_per_s
+    kept, takes_s, least_s = [], case.size_bytes / config.bytes_per_s, 0.5 / config.bytes_per_s
     for before in verdict:
         arrives_s = case.at_s + before
-        begins_s = link.free_at(case.at_s, arrives_s, takes_s)
+        begins_s = link.idle_at(case.at_s, arrives_s, least_s)
         waiting_bytes = round((begins_s - arrives_s) * config.bytes_per_s)
         if waiting_bytes and waiting_bytes + case.size_bytes > config.queue_bytes:
             continue
-        link.take(begins_s, begins_s + takes_s)
-        kept.append(begins_s + takes_s - case.at_s)
+        kept.append(link.carry(begins_s, takes_s, least_s) - case.at_s)
     return tuple(kept)
 
 

@@ -187,6 +187,65 @@ def test_what_comes_to_a_slow_link_later_keeps_nobody_waiting_before():
     assert {0.001, 5.001} <= waits <= {0.001, 0.002, 5.001, 5.002}  # one that was held may meet another there
 
 
+RATE = 100.0
+"""Bytes a second of the links below."""
+
+
+def carried(coming, queue_bytes):
+    """When each message comes to a slow link and when it is through, None if it was lost.
+
+    Args:
+        coming: For how long after the one before it is sent, how long it is held back, and its bytes.
+        queue_bytes: Of the link.
+    """
+    trace = {"distribution": "trace", "order": "index", "values_s": [held_s for _, held_s, _ in coming]}
+    link = fault("rate-limit", bytes_per_s=RATE, queue_bytes=queue_bytes)
+    judge, found, sent_s = Judge([fault("delay", delay_s=trace), link], 1), [], 0.0
+    for name, (pause_s, held_s, size_bytes) in zip(shares(len(coming)), coming, strict=True):
+        sent_s += pause_s
+        verdict, _ = judge.judge("a", "b", name, sent_s, size_bytes)
+        found.append((sent_s + held_s, sent_s + verdict[0] if verdict else None))
+    return found
+
+
+@pytest.mark.parametrize("queue_bytes", [0, 100, 1000])
+def test_what_comes_to_an_idle_link_enters_it_and_pauses_while_one_sent_before_it_goes_through(queue_bytes):
+    assert carried([(0.0, 0.5, 100), (0.0, 0.0, 100)], queue_bytes) == [(0.5, 1.5), (0.0, 2.0)]
+
+
+def test_seconds_that_are_rounded_off_make_no_gap_between_two_and_let_nobody_pause():
+    assert 0.7 + 0.1 < 0.8
+    assert 0.2 + 0.1 > 0.3
+    held_s = [0.7, 0.8, 0.3, 0.2, 0.75]
+    found = carried([(0.0, seconds, 10) for seconds in held_s], queue_bytes=20)
+    *ends_s, last_s = (ends_s for _, ends_s in found)
+    assert ends_s == pytest.approx([0.8, 0.9, 0.4, 0.3])
+    assert last_s is None, "two are in front of it"
+
+
+COMING = st.lists(
+    st.tuples(st.integers(0, 8).map(lambda n: n / 8), st.integers(0, 24).map(lambda n: n / 8), st.integers(1, 120)),
+    min_size=1,
+    max_size=20,
+)
+
+
+@property_test
+@given(COMING, st.integers(0, 400))
+def test_a_slow_link_loses_nobody_who_comes_when_it_is_idle_and_never_carries_more_than_it_can(coming, queue_bytes):
+    found = carried(coming, queue_bytes)
+    through = [(comes_s, ends_s, size / RATE) for (comes_s, ends_s), (*_, size) in zip(found, coming, strict=True)]
+    kept = [each for each in through if each[1] is not None]
+    for place, (comes_s, ends_s, _) in enumerate(through):
+        before = [each for each in through[:place] if each[1] is not None]
+        if not any(came_s < comes_s + 0.01 and done_s > comes_s - 0.01 for came_s, done_s, _ in before):
+            assert ends_s is not None, place
+    for from_s, _, _ in kept:
+        for _, until_s, _ in kept:
+            work_s = sum(takes_s for came_s, done_s, takes_s in kept if came_s >= from_s and done_s <= until_s)
+            assert work_s <= max(until_s - from_s, 0.0) + 0.01 * len(kept)
+
+
 def test_a_radio_that_is_always_on_changes_nothing():
     always = fault("duty-cycle", period_s=1.0, on_s=1.0)
     judge = Judge([fault("delay", delay_s={"distribution": "constant", "value_s": 0.1}), always], 1)
