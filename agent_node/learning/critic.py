@@ -102,5 +102,5 @@ class Critic:
         loss, gradient = squared_error(passed.outputs, targets)
         losses = {"critic_loss": loss}
         self._finite.require_losses(now, losses)
-        self._finite.require_gradient(now, self.stack.descend(passed, [0], gradient))
+        self._finite.require_moved(now, self.stack.descend(passed, [0], gradient))
         return losses

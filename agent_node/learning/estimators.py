@@ -98,15 +98,15 @@ class Estimators:
         }
 
     def learn(self, batch: Batch) -> tuple[dict[str, float], bool]:
-        """One step of each toward its targets; losses by name, and whether all gradients were finite."""
-        losses, all_finite = {}, True
+        """One step of each toward its targets; losses by name, and whether all could take it."""
+        losses, all_moved = {}, True
         for each in self._named:
             stack = self._stacks[each.name]
             passed = stack.evaluate([0], each.inputs(batch))
             loss, gradient = squared_error(passed.outputs, each.targets(batch))
             losses[f"{each.name}_loss"] = loss
-            all_finite = stack.descend(passed, [0], gradient) and all_finite
-        return losses, all_finite
+            all_moved = stack.descend(passed, [0], gradient) and all_moved
+        return losses, all_moved
 
     def in_round(self, batch: Batch) -> dict[str, Estimated]:
         """Each as it is now, by name."""

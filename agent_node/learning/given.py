@@ -209,10 +209,10 @@ class Finite:
         if found:
             raise self._refused(now, ", ".join(f"{name} is {value}" for name, value in found.items()))
 
-    def require_gradient(self, now: Draws, finite: bool) -> None:
-        """The same of a gradient, once `Stack.descend` has said whether it was, and else has moved nothing."""
-        if not finite:
-            raise self._refused(now, "the gradient is not finite")
+    def require_moved(self, now: Draws, moved: bool) -> None:
+        """The same of a gradient, once `Stack.descend` has said whether it could take a step down it."""
+        if not moved:
+            raise self._refused(now, "the gradient or its square is not finite")
 
     def _refused(self, now: Draws, what: str) -> UserCodeRefused:
         problem = f"{what} with {self._algorithm} in {_where(now)}"

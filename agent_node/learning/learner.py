@@ -207,8 +207,8 @@ class Learner:
             self._finite.require_losses(now.draws, losses | {"loss": float(loss.total)})
             updated = [self._rows[agent] for agent in (self._name, *now.heard(heard)) if agent in self._rows]
             positions = [opened.rows.index(row) for row in updated]
-            finite = self._actor.descend(opened.passed, positions, opened.gradient(now, loss))
-        self._finite.require_gradient(now.draws, finite)
+            moved = self._actor.descend(opened.passed, positions, opened.gradient(now, loss))
+        self._finite.require_moved(now.draws, moved)
         if mixed.policies is not None:
             self._actor.parameters += mixed.policies
         return {**known, **losses}
@@ -258,9 +258,9 @@ class Learner:
         if batch.samples == 0:
             return np.zeros(0, np.float32), {}
         advantages, losses = self._critic.value(batch, now, MappingProxyType(self._kept))
-        of_estimators, finite = self._estimators.learn(batch)
+        of_estimators, moved = self._estimators.learn(batch)
         self._finite.require_losses(now, of_estimators)
-        self._finite.require_gradient(now, finite)
+        self._finite.require_moved(now, moved)
         return advantages, losses | of_estimators
 
     def _log_old(

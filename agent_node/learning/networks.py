@@ -63,12 +63,15 @@ class Stack:
         return kernels.evaluate(self.sizes, self.parameters, rows, inputs)
 
     def descend(self, passed: Pass, positions: Sequence[int], output_gradient: np.ndarray) -> bool:
-        """Move networks one Adam step down the gradient of a scalar; says whether it was finite, else nothing moves.
+        """Move networks one Adam step down the gradient of a scalar, if all squares of it are finite; else none moves.
 
         Args:
             passed: What `evaluate` gave; parameters have not changed since.
             positions: Of those to move, among the R networks evaluated.
             output_gradient: (R, B, O), of the scalar by all outputs.
+
+        Returns:
+            Whether they moved.
         """
         return kernels.descend(passed, self._adam, positions, output_gradient)
 

@@ -144,11 +144,11 @@ class Kernels(Protocol):
         ...
 
     def move(self, adam: Adam, rows: Sequence[int], gradient: Array) -> None:
-        """One step of the networks `rows` down their `gradient` (n, P), in place."""
+        """One step of the networks `rows` down their `gradient` (n, P), whose squares are finite, in place."""
         ...
 
     def descend(self, passed: Pass, adam: Adam, positions: Sequence[int], output_gradient: Array) -> bool:
-        """`gradient`, then `move`, if all of the gradient is finite; says whether it was."""
+        """`gradient`, then `move`, if the square of each of its numbers is finite; says whether that was so."""
         ...
 
     def act(self, acting: Acting, step: int) -> np.ndarray:

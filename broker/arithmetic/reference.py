@@ -165,7 +165,7 @@ class Reference:
     def descend(self, passed: Pass, adam: Adam, positions: Sequence[int], output_gradient: Array) -> bool:
         """See `Kernels`."""
         gradient = self.gradient(passed, adam.parameters, positions, output_gradient)
-        if not np.isfinite(gradient).all():
+        if not np.isfinite(gradient * gradient).all():
             return False
         self.move(adam, [passed.rows[position] for position in positions], gradient)
         return True

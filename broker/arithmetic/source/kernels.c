@@ -343,7 +343,7 @@ EXPORT int descend(object widths, object parameters, object rows, object inputs,
     for (ptrdiff_t i = 0; i < networks; i++) {
         float *result = room.rest + i * size;
         gradient_at(&passed, parameters, integers(positions)[i], result, &room);
-        if (!all_finite(result, size)) return NOT_FINITE;
+        if (!squares_are_finite(result, size)) return NOT_FINITE;
     }
     for (ptrdiff_t i = 0; i < networks; i++)
         move_row(&adam, integers(rows)[integers(positions)[i]], room.rest + i * size);

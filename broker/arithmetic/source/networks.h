@@ -126,13 +126,6 @@ static void backward(struct network net, const float *parameters, const float *i
     }
 }
 
-static int all_finite(const float *x, ptrdiff_t n)
-{
-    int32_t strange = 0;
-    for (ptrdiff_t i = 0; i < n; i++) strange |= !(x[i] - x[i] == 0);
-    return !strange;
-}
-
 /* By squaring, as the reference does. */
 static double power(double base, int64_t exponent)
 {
@@ -144,6 +137,15 @@ static double power(double base, int64_t exponent)
 
 static const double BETA1 = 0.9, BETA2 = 0.999;
 static const float SMALLEST_MOMENT = 0x1p-100f;
+
+/* Whether the square of each number is finite. If one were not, its moment would be infinite for ever, and the parameter
+ * would never move again. */
+static int squares_are_finite(const float *gradient, ptrdiff_t n)
+{
+    int32_t strange = 0;
+    for (ptrdiff_t i = 0; i < n; i++) strange |= !(gradient[i] * gradient[i] < INFINITY);
+    return !strange;
+}
 
 /* Step number `steps`, from 1, of `n` parameters with their moments. */
 static void step_of_adam(float *restrict parameters, float *restrict first, float *restrict second,

@@ -1106,15 +1106,26 @@ class KinkedToo(Differentiated, Independent):
         return (log_probabilities * 0).abs().sum().sqrt(), {}
 
 
-@pytest.mark.parametrize("algorithm", [Kinked, KinkedToo])
-def test_a_gradient_that_is_not_finite_is_refused_before_it_spoils_the_policy(algorithm: type[Algorithm]) -> None:
+class Steep(Independent):
+    """A gradient that is finite, and whose square is not."""
+
+    def loss(self, now: Round, shares: Any) -> Loss:
+        loss = super().loss(now, shares)
+        return replace(loss, gradient=loss.gradient * np.float32(1e25))
+
+
+@pytest.mark.parametrize("algorithm", [Kinked, KinkedToo, Steep])
+def test_a_gradient_that_no_step_can_be_taken_of_is_refused_before_it_spoils_the_policy(
+    algorithm: type[Algorithm],
+) -> None:
     config = agent_config(algorithm="independent")
     learner = Learner(config, algorithm(config.learning, config.algorithm))
     episode = play(learner, toy_episode(config, 4), 4).episode
     opened = learner.open_round(episode, 2, ())
     before = {name: array.copy() for name, array in learner.state().items()}
     with pytest.raises(
-        UserCodeRefused, match="agent-0: the gradient is not finite with independent in round 2 of episode 4"
+        UserCodeRefused,
+        match="agent-0: the gradient or its square is not finite with independent in round 2 of episode 4",
     ):
         learner.close_round(opened, {}, {})
     for name, array in learner.state().items():

@@ -268,6 +268,39 @@ def test_a_gradient_that_is_not_finite_moves_nothing(kernels: Kernels) -> None:
     assert adam.steps.tolist() == [1, 0]
 
 
+@pytest.mark.parametrize("steep", [2.0**64, -(2.0**64), 3e38])
+def test_a_gradient_whose_square_is_infinite_moves_nothing_wherever_it_stands(kernels: Kernels, steep: float) -> None:
+    for place in range(40):
+        adam, descend = line_of_40(kernels, place)
+        assert not descend(steep), place
+        for array in (adam.parameters, adam.first, adam.second, adam.steps):
+            assert not array.any(), place
+
+
+@pytest.mark.parametrize("steep", [1.0, -1.0])
+def test_a_parameter_moves_on_after_the_steepest_gradient_that_is_taken(kernels: Kernels, steep: float) -> None:
+    adam, descend = line_of_40(kernels, 7)
+    assert descend(np.nextafter(np.float32(steep * 2.0**64), np.float32(0)))
+    assert np.isfinite(adam.second).all()
+    before = adam.parameters[0, 7]
+    assert descend(steep)
+    assert adam.parameters[0, 7] != before
+
+
+def line_of_40(kernels: Kernels, place: int) -> tuple[Adam, Callable[[float], bool]]:
+    """A network without hidden layers, and what descends along its weight at `place` alone."""
+    sizes, inputs = Sizes(40, (), 1), np.zeros((2, 40), np.float32)
+    inputs[0, place] = 1
+    none = np.zeros((1, sizes.size), np.float32)
+    adam = Adam(none, none.copy(), none.copy(), np.zeros(1, np.int64), learning_rate=1e-3, epsilon=1e-8)
+    passed = kernels.evaluate(sizes, none, (0,), inputs)
+
+    def descend(gradient: float) -> bool:
+        return kernels.descend(passed, adam, (0,), np.array([[[gradient], [-gradient]]], np.float32))
+
+    return adam, descend
+
+
 # What a library refuses
 
 
