@@ -18,9 +18,9 @@ _REMEMBERED_STEPS = 1024
 class StepBarrier:
     """Who is waited for at a timestep, what the others answered, and for whom somebody else acted.
 
-    What an agent did stays until its next action or the end of the episode: to repeat an action is to leave it as it
-    is. Before its first action of an episode that is to do nothing. Where somebody acts for an agent and that action is
-    impossible now, it is the first possible one.
+    What an agent did stays until its next action or the end of the episode, and is what it repeats. Before its first
+    action of an episode that is to do nothing. Where somebody acts for an agent and that action is impossible now, it
+    is the first possible one, at this timestep alone.
 
     Args:
         agents: In agent order.
@@ -45,15 +45,16 @@ class StepBarrier:
         self._acting, self._ready = action_layout(copies), action_layout(0)
         self._last = False
         self._masks: Flags | None = None
-        self._actions = np.zeros((len(self.rows), copies), np.int32)
-        self._said = [row.data.cast("B") for row in self._actions]
+        self._done = np.zeros((len(self.rows), copies), np.int32)
+        self._bytes = [row.data.cast("B") for row in self._done]
+        self._acted_for: dict[int, NDArray[np.int32]] = {}
         self._overdue: dict[str, deque[tuple[int, int]]] = {
             agent: deque(maxlen=_REMEMBERED_STEPS) for agent in self.rows
         }
 
     def begin_episode(self) -> None:
         """Forget what the agents did last."""
-        self._actions[:] = self._noop
+        self._done[:] = self._noop
 
     def open(self, *, last: bool, masks: Flags | None) -> None:
         """Wait for all agents: for their actions, or after the `last` step for their readiness.
@@ -64,6 +65,7 @@ class StepBarrier:
         """
         self.waiting = self.rows.copy()
         self._last, self._masks = last, masks
+        self._acted_for = {}
 
     def hear(self, source: str, answer: Action) -> str:
         """Take the answer of an agent that is waited for to the timestep that is out.
@@ -82,18 +84,18 @@ class StepBarrier:
                 return f"acts outside 0 to {count - 1}"
             if self._masks is not None and (problem := _forbidden(self._masks[:, row], data)):
                 return problem
-            self._said[row][:] = data
+            self._bytes[row][:] = data
         del self.waiting[source]
         return ""
 
     def leave_out(self, agent: str) -> None:
         """Wait no more for an agent, and act for it."""
-        del self.waiting[agent]
-        if not self._repeats:
-            self._actions[self.rows[agent]] = self._noop
+        row = self.waiting.pop(agent)
+        actions = self._done[row] if self._repeats else np.full_like(self._done[row], self._noop)
         if self._masks is not None:
-            row, mask = self._actions[self.rows[agent]], self._masks[:, self.rows[agent]]
-            row[:] = np.where(_at(mask, row), row, mask.argmax(axis=1))
+            mask = self._masks[:, row]
+            actions = np.where(_at(mask, actions), actions, mask.argmax(axis=1))
+        self._acted_for[row] = actions
 
     def expect_late(self, agent: str, episode: int, step: int) -> None:
         """Remember that this answer was waited for in vain: it may still come."""
@@ -109,7 +111,10 @@ class StepBarrier:
 
     def actions(self) -> Integer:
         """What all do, (E, N) int64."""
-        return self._actions.T.astype(np.int64)
+        actions = self._done.T.astype(np.int64)
+        for row, instead in self._acted_for.items():
+            actions[:, row] = instead
+        return actions
 
 
 def _forbidden(mask: Flags, data: memoryview) -> str:

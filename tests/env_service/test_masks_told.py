@@ -94,6 +94,24 @@ def test_who_repeats_an_action_that_became_impossible_does_the_first_possible_on
     assert task.stepped[1] == [[1, 2, 2], [2, 2, 2]]
 
 
+@pytest.mark.parametrize("dies", [False, True])
+def test_what_stands_in_for_a_masked_action_is_not_repeated_once_the_action_is_possible_again(dies):
+    task = FakeTask(lengths=((4, 4, 4), (4, 4, 4)), masks=np.ones((2, 3, 5), np.uint8))
+    protocol, _ = stepping(task, missing_action="repeat")
+    task.masks[0, 0] = [0, 1, 0, 0, 0]
+    all_act(protocol, step=0, action=2)
+    if dies:
+        protocol.receive(OBSERVER, Gone("agent-0"), 0.0)
+    for step in (1, 2):
+        task.masks = np.ones((2, 3, 5), np.uint8)
+        act(protocol, "agent-1", 2, 2, step=step)
+        act(protocol, "agent-2", 2, 2, step=step)
+        if not dies:
+            for _ in range(2):
+                protocol.expire(protocol.deadline)
+    assert task.stepped == [[[2, 2, 2]] * 2, [[1, 2, 2], [2, 2, 2]], [[2, 2, 2]] * 2]
+
+
 def test_a_dead_agent_does_only_what_is_possible():
     task = masked(noop=2)
     protocol = joining(task, missing_action="noop")
