@@ -61,7 +61,10 @@ def log1p(x: float) -> float:
 
 
 def power(base: float, exponent: float) -> float:
-    """`base` >= 0 to any power: e^(exponent log(base)), off by at most 1 + 2 |exponent log(base)| ulp."""
+    """`base` >= 0 to any power: e^y with y = exponent log(base), off by at most (3 + 7 |y|) 2^-53 of itself.
+
+    Of these 3 are of exp (1.5 ulp), 6 |y| of log (3 ulp) and |y| of the product. Below 2^-1022 it is rounded once more.
+    """
     if exponent == 0 or base == 1:
         return 1.0
     return exp(exponent * log(base))
