@@ -13,7 +13,7 @@ from broker.errors import EnvironmentMissing, ScenarioError
 from broker.user_code import described, is_failure
 from env_service.config import PettingZooConfig
 from env_service.environments.foreign import ForeignEnvironment, calling
-from env_service.environments.given import name_of
+from env_service.environments.given import gone_once_seen, name_of
 from env_service.own_module import digest_of, load_module
 
 Build = Callable[..., ForeignEnvironment]
@@ -57,7 +57,10 @@ def open_environment(config: PettingZooConfig, build: Build) -> ForeignEnvironme
         problem = f"{config.env}.parallel_env refused {config.options}: {described(error, config.env)}"
         raise ScenarioError(path, problem) from error
     with calling(config, "possible_agents"):
-        agents = list(getattr(environment, "possible_agents", None) or ())
+        named = getattr(environment, "possible_agents", None) or ()
+        if problem := gone_once_seen(named, f"possible_agents of {config.env}"):
+            raise ScenarioError("environment.env", problem)
+        agents = list(named)
         different = len(set(agents))
     if not agents:
         problem = f"expected possible_agents to name the agents, {config.env} has none"
@@ -65,8 +68,8 @@ def open_environment(config: PettingZooConfig, build: Build) -> ForeignEnvironme
             problem += ": it looks like an environment of gymnasium, for a single agent"
         raise ScenarioError("environment.env", problem)
     if different < len(agents):
-        named = ", ".join(map(name_of, agents))
-        raise ScenarioError("environment.env", f"expected possible_agents to name each agent once, found {named}")
+        found = ", ".join(map(name_of, agents))
+        raise ScenarioError("environment.env", f"expected possible_agents to name each agent once, found {found}")
     return environment
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -104,12 +104,23 @@ def of_agents(given: object, what: str, possible: Collection[str], step: int) ->
     return known
 
 
+def gone_once_seen(given: object, what: str) -> str:
+    """What is wrong with `what` names the agents, as a clause, if it names nobody a second time; else empty."""
+    if not isinstance(given, Iterator):
+        return ""
+    found = f"found a {type(given).__name__}, which can be looked through only once"
+    return f"expected {what} to be a list, {found}: make a list of it"
+
+
 def live_agents(given: Collection[str], possible: Collection[str], step: int) -> Collection[str]:
     """The agents that are there now.
 
     Raises:
-        UserCodeRefused: One of them is new: networks and neighbors are made for `possible_agents`.
+        UserCodeRefused: One of them is new: networks and neighbors are made for `possible_agents`; or it is no list,
+            nor anything else that can be looked through again.
     """
+    if problem := gone_once_seen(given, f"`agents` at step {step}"):
+        raise refused(problem)
     for agent in given:
         if agent not in possible:
             raise refused(f'agent "{name_of(agent)}" at step {step} is {_none_of(possible)}')

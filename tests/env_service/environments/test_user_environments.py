@@ -446,6 +446,36 @@ def test_a_reset_that_brings_nobody_back_is_refused_in_the_second_episode(monkey
         play(task)
 
 
+ONCE = "expected {}, found a generator, which can be looked through only once: make a list of it"
+
+
+@pytest.mark.parametrize("observation", ["own", "state"])
+def test_agents_that_can_be_looked_through_only_once_are_refused_as_what_they_are(monkeypatch, observation):
+    def flags(self):
+        self.agents = (agent for agent in ("a", "b"))
+        return {}
+
+    always = property(lambda self: (agent for agent in self.possible_agents), lambda *_: None)
+    expected = ONCE.format("`agents` at step {} to be a list")
+    said = refusal(monkeypatch, giving(agents=always), observation=observation)
+    assert said == f"environment: {expected.format(0)}"
+    assert refusal(monkeypatch, giving(flags=flags), observation=observation) == f"environment: {expected.format(1)}"
+
+
+def test_possible_agents_that_can_be_looked_through_only_once_are_refused(monkeypatch):
+    with pytest.raises(ScenarioError) as caught:
+        serve(monkeypatch, giving(possible_agents=(agent for agent in "ab")))
+    assert caught.value.path == "environment.env"
+    assert ONCE.format("possible_agents of toy to be a list") in str(caught.value)
+
+
+def test_agents_may_be_a_tuple_a_set_or_the_keys_of_a_dict(monkeypatch):
+    for kind in (tuple, set, dict.fromkeys, lambda names: dict.fromkeys(names).keys()):
+        agents = property(lambda self, kind=kind: kind(self.possible_agents), lambda *_: None)
+        (outcome,) = play(serve(monkeypatch, giving(agents=agents)), steps=1)
+        assert outcome.rewards.tolist() == [[1.0, 1.0]]
+
+
 def test_one_that_a_later_reset_does_not_bring_back_is_said_once(monkeypatch):
     def flags(self):
         self.agents, dead = [agent for agent in self.agents if agent == "b" or self.time < 2], self.time >= 2
