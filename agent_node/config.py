@@ -248,7 +248,9 @@ class LearningConfig(Model):
         "1, literally) or as they acted.",
     )
     normalize_advantages: bool = Field(
-        default=True, description="Shift and scale each agent's advantages to mean 0 and deviation 1 (ours)."
+        default=True,
+        description="Shift and scale each agent's advantages to mean 0 and deviation 1 (ours); that of an episode's "
+        "only sample stays as it is.",
     )
     entropy_bonus: float = Field(
         default=0.0, ge=0, description="Weight of the own policy's entropy in nats (ours: none)."

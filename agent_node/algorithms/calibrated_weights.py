@@ -55,7 +55,7 @@ class SlopeEstimate(NamedTuple):
 
         Args:
             x: x_ij (rows,) at the samples that both hold, at least one.
-            advantages: A_i (rows,), normalized.
+            advantages: A_i (rows,), in units of `usual_size`.
             memory: Weight of the estimate so far; the episode has the rest of 1.
             first_slope: Where it begins, with the first episode in which a gap is seen: agents that start from the same
                 networks have none before they have learned.
@@ -111,12 +111,13 @@ class CalibratedWeights(AnticipationSharing):
         if now.draws.round > 0:
             return
         settings = self.settings.anticipation_sharing
-        first_slope = 2 * settings.rho * mean_size(now.advantages)  # where pi_ij pushes and rho holds it
+        own = now.advantages / usual_size(now.advantages)
+        first_slope = 2 * settings.rho * mean_size(own)  # where pi_ij pushes and rho holds it
         for neighbor in now.heard(shares):
             a_j = shares[neighbor]["actions"].astype(np.int64)
             pi_ij, pi_jj = now.select(now.probabilities(neighbor), neighbor), shares[neighbor]["policy"]
             x = wished_more(pi_ij, pi_jj, a_j, baseline=settings.calibration.baseline)
-            kept, advantages = now.kept[neighbor], now.select(now.advantages, neighbor)
+            kept, advantages = now.kept[neighbor], now.select(own, neighbor)
             memory = settings.calibration.remembered(len(x))
             kept[:] = SlopeEstimate(*kept.tolist()).after(x, advantages, memory, first_slope)
 
@@ -134,8 +135,14 @@ class CalibratedWeights(AnticipationSharing):
         told = np.stack([shares[neighbor]["slope"] for neighbor in pairs.heard])  # (m, 1)
         w_ij = np.float32(settings.rho * kappa) * pushes_apart(pairs.log_ratio_ij, now.advantages)
         most = np.float32(settings.calibration.cap * settings.rho * kappa)
-        w_ji = np.minimum(np.float32(settings.calibration.pull / 2) * told, most) * pairs.in_range
+        pull = np.float32(settings.calibration.pull / 2 * usual_size(now.advantages))
+        w_ji = np.minimum(pull * told, most) * pairs.in_range
         return w_ij, w_ji
+
+
+def usual_size(advantages: np.ndarray) -> float:
+    """What slopes of A_i (B,) are told in units of: 1, its deviation; of one sample alone, which has none, its size."""
+    return (mean_size(advantages) or 1.0) if len(advantages) == 1 else 1.0
 
 
 def wished_more(pi_ij: np.ndarray, pi_jj: np.ndarray, a_j: np.ndarray, *, baseline: bool) -> np.ndarray:

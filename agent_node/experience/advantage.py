@@ -64,5 +64,8 @@ def n_step_returns(
 
 
 def normalized(advantages: np.ndarray) -> np.ndarray:
-    """The advantages (B,) shifted and scaled to mean 0 and standard deviation 1; all equal ones become 0."""
-    return kernels.normalized(advantages, 1e-8)
+    """The advantages (B,) shifted and scaled to mean 0 and standard deviation 1; all equal ones become 0.
+
+    One alone has no spread to be scaled by, and would always be 0: it stays as it is.
+    """
+    return kernels.normalized(advantages, 1e-8) if len(advantages) > 1 else advantages

@@ -137,7 +137,7 @@ class BareTrial:
         deltas = episode.rewards - grid
         deltas[:-1] += np.float32(gamma) * grid[1:]
         sums = discounted(deltas, episode.valid, gamma * gae_lambda)
-        if self.learning.normalize_advantages:
+        if self.learning.normalize_advantages and sums.shape[1] > 1:
             sums = (sums - sums.mean(axis=1, keepdims=True)) / (sums.std(axis=1, keepdims=True) + np.float32(1e-8))
         return torch.from_numpy(sums)
 

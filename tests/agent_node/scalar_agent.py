@@ -58,7 +58,7 @@ class ScalarAgent:
         return total + self.gamma**steps * self.value(parameters, t + steps, e)
 
     def shifted_and_scaled(self, found: Mapping[Sample, float]) -> dict[Sample, float]:
-        if not self.learning.normalize_advantages:
+        if not self.learning.normalize_advantages or len(found) == 1:
             return dict(found)
         mean = sum(found.values()) / len(found)
         deviation = math.sqrt(sum((a - mean) ** 2 for a in found.values()) / len(found))

@@ -369,6 +369,35 @@ def test_what_is_taken_in_with_a_baseline_is_the_one_computed_by_hand() -> None:
     assert kept[K].tolist() == pytest.approx([0.95 * 1.5 * 0.0303125 - 0.05 * 0.0125, 0.0303125, spread])
 
 
+def one_sample(advantage: float, slopes: Mapping[str, float]) -> tuple[Round, dict[str, Arrays]]:
+    """The first step of the table of `Hand`, alone, and what is heard about it."""
+    now = hand_round(advantages=(advantage,))
+    logs, old = (np.ascontiguousarray(each[:, :1]) for each in (now.log_probabilities, now.log_old))
+    now = replace(now, actions=now.actions[:1], log_probabilities=logs, log_old=old)
+    said = as_shares(Hand.heard, slopes)
+    return now, {
+        j: {name: array if name == "slope" else array[:1] for name, array in arrays.items()}
+        for j, arrays in said.items()
+    }
+
+
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e3])
+def test_what_is_told_of_one_sample_alone_does_not_show_how_large_its_advantage_is(size: float) -> None:
+    """Its advantage is not normalized: it counts as -1. x = .25, begun at 2 * .5 * 1 = 1."""
+    now, shares = one_sample(-size, {J: 0.0, K: 0.0})
+    kept = page().keeps((J, K), np.zeros(0, np.float32))
+    page().remember(replace(now, kept=kept), shares)
+    assert kept[J].tolist() == pytest.approx([0.95 * 0.0625 - 0.05 * 0.25, 0.0625, 0.05 / 1.95])
+
+
+@pytest.mark.parametrize("size", [1e-3, 1e3])
+def test_of_one_sample_alone_penalties_keep_up_with_the_gain(size: float) -> None:
+    (unit, shares), (now, _) = (one_sample(each, {J: 0.1, K: 0.2}) for each in (1.0, size))
+    expected, found = page().loss(unit, shares), page().loss(now, shares)
+    assert found.parts["gain"] == pytest.approx(size * expected.parts["gain"], rel=1e-5)
+    assert found.parts["penalty"] == pytest.approx(size * expected.parts["penalty"], rel=1e-5)
+
+
 @given(st.integers(0, 2**32), st.integers(2, 6))
 def test_with_a_baseline_x_is_0_in_the_mean_over_what_j_does(seed: int, count: int) -> None:
     """Also where j can do only some of the actions."""

@@ -120,8 +120,9 @@ def test_normalized_advantages_have_mean_0_and_deviation_1(drawn: list[int]) -> 
     np.testing.assert_allclose(found, [(x / 8 - mean) / deviation for x in drawn], rtol=1e-3, atol=1e-4)
 
 
-def test_one_advantage_alone_becomes_0() -> None:
-    assert normalized(np.array([3.7], np.float32)).tolist() == [0.0]
+@pytest.mark.parametrize("drawn", [[], [0.0], [3.5], [-1e-30]])
+def test_one_advantage_alone_has_no_spread_and_stays_as_it_is(drawn: list[float]) -> None:
+    assert normalized(np.array(drawn, np.float32)).tolist() == np.array(drawn, np.float32).tolist()
 
 
 @pytest.mark.parametrize(("value", "count"), [(0.1, 7), (12.34567, 50), (1000.1, 3)])

@@ -476,7 +476,7 @@ class ScalarLearner:
             behind[-1] = [self.value(self.critic, steps, e) for e in copies]
         grid = scalar_advantages(self.rewards, here, behind, self.continues, learning.gamma, learning.gae_lambda)
         flat = [grid[t][e] for t, e in self.places]
-        if not learning.normalize_advantages:
+        if not learning.normalize_advantages or len(flat) == 1:
             return flat
         mean = sum(flat) / len(flat)
         deviation = math.sqrt(sum((a - mean) ** 2 for a in flat) / len(flat))
@@ -947,6 +947,33 @@ def test_the_behaviour_of_an_episode_is_forgotten_in_the_next() -> None:
             ratio = np.exp(opened.round.log_own() - opened.round.log_own_old)
             assert bool((ratio == 1).all()) == (k == 0)
             learner.close_round(opened, {}, {})
+
+
+@pytest.mark.parametrize("limit", [1, 4])
+@pytest.mark.parametrize("normalize", [True, False])
+def test_a_game_of_one_step_is_learned_from_one_copy(limit: int, *, normalize: bool) -> None:
+    """Action 1 of 0 and 1 pays; the game is over after a step, whatever the time `limit`."""
+    config = agent_config(
+        algorithm="independent",
+        agents=2,
+        actions=2,
+        steps=limit,
+        copies=1,
+        normalize_advantages=normalize,
+        critic_learning_rate=0.01,
+    )
+    learner, chosen = make_learner(config), []
+    for episode in range(120):
+        learner.begin_episode(episode)
+        one, none = np.ones((1, 3), np.float32), np.zeros(1, np.float32)
+        (action,) = learner.act(0, seen_of(one, none, np.zeros(1, np.uint8))[1])
+        paid = np.full(1, action, np.float32)
+        learner.see(1, seen_of(one, paid, np.full(1, TERMINATED, np.uint8))[1])
+        over = learner.end_episode()
+        for number in range(3):
+            learner.close_round(learner.open_round(over, number, ()), {}, {})
+        chosen.append(int(action))
+    assert sum(chosen[-20:]) >= 18, chosen
 
 
 def test_the_critic_learns_once_a_round_and_nothing_of_what_was_heard() -> None:
