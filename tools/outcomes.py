@@ -23,6 +23,7 @@ from broker.arithmetic.version import ARITHMETIC
 from broker.release import FORETELL
 from scenarios.commands.experiments.group import study
 from scenarios.commands.experiments.study import Wish, make_choice, make_study
+from scenarios.results.run_result import EdgeTraffic
 from scenarios.running.batch.cell import Cell
 from scenarios.running.batch.folder import Folder
 from scenarios.running.batch.outcomes import FORMAT, KeptRun
@@ -79,7 +80,7 @@ def _kept(run: dict[str, Any], hours: float, episodes: int, provenance: dict[str
         played=run["played"],
         curve=run["curve"],
         env_steps=run["env_steps"],
-        traffic={name: run[counted.get(name, f"shares_{name}")] for name in counts},
+        traffic=EdgeTraffic(**{name: run[counted.get(name, f"shares_{name}")] for name in counts}),
         curve_digest=run["curve_digest"],
         weights_digest=run["weights_digest"],
     )

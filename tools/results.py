@@ -65,7 +65,8 @@ def _row(summary: Path) -> str:
     scenario = figures["scenario"]
     algorithm = summary.stem.removeprefix(f"{scenario}-").rsplit("-", 1)[0]
     returns = f"{figures['team_return_first']:.2f} | {figures['team_return_last']:.2f}"
-    cost = f"{figures['wall_s']:.0f} | {figures['shares_sent']} | {figures['edge_bytes'] / 1e6:.0f}"
+    size = "" if figures["edge_bytes"] is None else f"{figures['edge_bytes'] / 1e6:.0f}"
+    cost = f"{figures['wall_s']:.0f} | {figures['shares_sent']} | {size}"
     arithmetic = figures.get("arithmetic", "")
     return f"| {scenario} | {algorithm} | {figures['seed']} | {arithmetic} | {returns} | {cost} |"
 

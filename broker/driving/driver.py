@@ -17,7 +17,7 @@ from broker.participants.participant import Command, Forget, Participant, Refit,
 from broker.transports.transport import Transport
 from broker.wire.counters import Counters, summed_edges
 from broker.wire.messages import Envelope, Faults, Stop
-from broker.wire.records import ClosedRecord, ClosingRecord, EventKind, EventRecord, Record, StatusRecord
+from broker.wire.records import ClosedRecord, ClosingRecord, EventKind, EventRecord, Record, RoundRecord, StatusRecord
 
 Observe = Callable[[list[Record]], None]
 TellCounters = Callable[[Counters], None]
@@ -34,6 +34,7 @@ class Driver:
         life: Which one it is, and where its states are kept.
         refit: Gives a transport other faults, as JSON.
         tell_counters: Takes what it has counted up to now, with each status and at the end; None: nobody asks.
+        tells_at_once: Whether it tells its edges' totals with every round that is closed, too: it may die unreplaced.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Driver:
         *,
         refit: Callable[[Transport, str], Transport] = lambda transport, _: transport,
         tell_counters: TellCounters | None = None,
+        tells_at_once: bool = False,
     ) -> None:
         self.participant = participant
         self.transport = transport
@@ -54,6 +56,7 @@ class Driver:
         self._life = life
         self._refit = refit
         self._tell_counters = tell_counters
+        self._tells_at_once = tells_at_once
         self._sequences = life.numbers.copy()
         self._records: list[Record] = []
         self._edges = EdgeTotals()
@@ -185,8 +188,11 @@ class Driver:
 
     def _hand_over(self) -> None:
         """Let the observer know what is new; what the end of the work brings is said with the account."""
-        if not self.participant.done:
-            self._observe([*self._take_records(), *self._take_noticed()])
+        if self.participant.done:
+            return
+        if self._tells_at_once and any(type(record) is RoundRecord for record in self._records):
+            self._records += self._edges.changed(self._totals(), most=None)
+        self._observe([*self._take_records(), *self._take_noticed()])
 
     def _take_records(self) -> list[Record]:
         records, self._records = self._records, []

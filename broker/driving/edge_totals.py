@@ -23,19 +23,20 @@ class EdgeTotals:
     def __init__(self) -> None:
         self._told: dict[_Edge, _Counts] = {}
 
-    def changed(self, totals: Iterable[Record]) -> list[TrafficRecord]:
-        """What is new to tell; at most `MOST_EDGES` edges.
+    def changed(self, totals: Iterable[Record], most: int | None = MOST_EDGES) -> list[TrafficRecord]:
+        """What is new to tell.
 
         Args:
             totals: All that was counted so far. Several records of one edge are added up.
+            most: Edges at most; None for all.
         """
         sums = _added(totals)
         told_first = {edge: sums.get(edge, ()) for edge in (*(sums.keys() - self._told.keys()), *self._told)}
         changed = [edge for edge, counts in told_first.items() if counts and self._told.get(edge) != counts]
-        for edge in changed[:MOST_EDGES]:
+        for edge in changed[:most]:
             self._told.pop(edge, None)  # so that it stands last
             self._told[edge] = sums[edge]
-        return [TrafficRecord(EdgeRecord(*edge, *sums[edge])) for edge in changed[:MOST_EDGES]]
+        return [TrafficRecord(EdgeRecord(*edge, *sums[edge])) for edge in changed[:most]]
 
 
 def _added(totals: Iterable[Record]) -> dict[_Edge, _Counts]:

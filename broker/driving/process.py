@@ -111,6 +111,7 @@ def take_part(
             life,
             refit=partial(refitted, link),
             tell_counters=tell_counters,
+            tells_at_once=link.life.spared,
         )
         run_in_real_time(driver, OwnClock(), interruption)
         if link.observed:

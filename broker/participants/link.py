@@ -35,6 +35,11 @@ class LifeConfig(Model):
         default=(), description="Episodes that the environment begins only when it is told to."
     )
     pauses: bool = Field(default=False, description="Whether that holds for every episode.")
+    spared: bool = Field(
+        default=False,
+        description="Whether the others go on without an agent that dies: each tells what it has counted with every "
+        "round that it closes, for nobody else could.",
+    )
 
 
 class TraceConfig(Model):

@@ -223,6 +223,9 @@ class EdgeRecord(msgspec.Struct, frozen=True, tag="edge"):
 
 EDGE_COUNTS = EdgeRecord.__struct_fields__[2:]
 """What is counted on an edge; the store has a column for each."""
+SENDERS_COUNTS = ("sent", "sent_bytes", "dropped")
+"""Those that only the sender can know; the receiver knows the others."""
+RECEIVERS_COUNTS = tuple(name for name in EDGE_COUNTS if name not in SENDERS_COUNTS)
 
 
 class TrafficRecord(msgspec.Struct, frozen=True, tag="traffic"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
@@ -61,14 +61,14 @@ class Columns(Mapping[str, np.ndarray]):
 
         Args:
             names: Of the columns; as a mapping, with the type of each, which it has without a row, too.
-            rows: A value for each name.
+            rows: A value for each name; None is NaN, and makes its column one of floats.
             agents: As for `Columns`.
         """
         types = names if isinstance(names, Mapping) else {}
         names, found = tuple(names), list(rows)
         values = zip(*found, strict=True) if found else ([] for _ in names)
         columns = zip(names, values, strict=True)
-        return cls({name: np.array(list(column), types.get(name)) for name, column in columns}, agents)
+        return cls({name: _array(list(column), types.get(name)) for name, column in columns}, agents)
 
     def __getitem__(self, name: str) -> np.ndarray:
         try:
@@ -126,6 +126,12 @@ class Columns(Mapping[str, np.ndarray]):
             UserError: polars is not installed.
         """
         return _library("polars").DataFrame(self._arrays)
+
+
+def _array(column: list[Any], kind: Any) -> np.ndarray:
+    """A column of a type, such as `int`, or `int | None`."""
+    is_there, *_ = [each for each in get_args(kind) if each is not type(None)] or [kind]
+    return np.array(column, float if is_there is not str and None in column else is_there)
 
 
 def _library(name: str) -> Any:

@@ -10,17 +10,15 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, get_type_hints
 
-from msgspec.structs import astuple as values_of
-
 from agent_node.trained_policy import TrainedPolicy, load_policies
 from broker.errors import UserError
-from broker.wire.records import EdgeRecord
 from scenarios.api.columns import Columns, only_agent
 from scenarios.document.agent_names import AgentNames
 from scenarios.document.scenario import Scenario
 from scenarios.reports.ledger import Account, accounts
 from scenarios.results.answers import EpisodeRow, FaultRow, RoundRow
 from scenarios.results.document import read_document
+from scenarios.results.edge_account import EdgeAccount, account_edges
 from scenarios.results.evaluation import TrainingEvaluations, read_evaluations
 from scenarios.results.folder import open_run_folder
 from scenarios.results.reader import read_store
@@ -117,13 +115,19 @@ class OpenedRun:
 
     @cached_property
     def edges(self) -> Columns:
-        """Columns `source`, `destination` and the totals of `EdgeRecord` so far, a row for each directed edge."""
+        """Columns `source`, `destination` and the totals of `EdgeRecord` so far, a row for each directed edge.
+
+        What nobody can know, as an agent died before it had told it, is NaN; its column is of floats then.
+        """
         with read_store(self._folder.store) as store:
-            return Columns.of(_types(EdgeRecord), map(values_of, store.edges_so_far()), self.names)
+            return Columns.of(_types(EdgeAccount), account_edges(store).edges, self.names)
 
     @cached_property
     def ledger(self) -> Columns:
-        """What became of all messages so far, a row for each edge of agents and environment (`foretell ledger`)."""
+        """What became of all messages so far, a row for each edge of agents and environment (`foretell ledger`).
+
+        NaN stands there as in `edges`.
+        """
         with read_store(self._folder.store) as store:
             return Columns.of(_types(Account), map(astuple, accounts(store)), self.names)
 

@@ -282,7 +282,8 @@ def _numbers(screen: Screen, summary: Summary, names: AgentNames, strikes: int) 
         agents = ", ".join(f"{names.told(agent)} {value:.2f}" for agent, value in own[:_AGENTS_SHOWN])
         table.add_row("per agent, last", agents + (" ..." if len(own) > _AGENTS_SHOWN else ""))
     shares = f"{summary.shares_sent} sent, {summary.shares_heard} heard, {summary.shares_missing} missing"
-    table.add_row("shares", f"{shares}, {summary.shares_late} late, {summary.edge_bytes / 1e6:.1f} MB")
+    size = "bytes unknown" if summary.edge_bytes is None else f"{summary.edge_bytes / 1e6:.1f} MB"
+    table.add_row("shares", f"{shares}, {summary.shares_late} late, {size}")
     trouble = f"{summary.rejected} rejected, {summary.dropped} dropped, {summary.lost} lost"
     table.add_row("messages", f"{trouble}, {counted(summary.faults_applied, 'fault')} applied")
     if strikes:

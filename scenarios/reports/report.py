@@ -8,9 +8,10 @@ from rich.table import Table
 
 from agent_node.registry import load_algorithm
 from broker.errors import ScenarioError
+from scenarios.reports.markdown import number
 from scenarios.reports.statistics import Estimate, estimate, mean_of
 from scenarios.reports.variants import variants
-from scenarios.results.run_result import RunResult
+from scenarios.results.run_result import UNTOLD, RunResult
 
 _DIGITS = 16
 """Of a digest, as at the end of a run."""
@@ -83,18 +84,20 @@ def _communication(runs: Sequence[RunResult]) -> Table:
     )
     for run in runs:
         traffic = run.traffic
-        slots = traffic.edges * traffic.rounds
         table.add_row(
             _name(run),
             str(traffic.edges),
             str(traffic.sent),
-            f"{traffic.sent_bytes / traffic.sent:.0f}" if traffic.sent else "",
-            f"{traffic.sent_bytes / slots:.0f}" if slots else "",
-            f"{traffic.sent_bytes / 1e6:.2f}",
+            number(traffic.bytes_per(traffic.sent), 0),
+            number(traffic.bytes_per(traffic.edges * traffic.rounds), 0),
+            number(traffic.bytes_per(1e6), 2),
             "" if traffic.heard_share is None else f"{traffic.heard_share:.1%}",
             str(traffic.late),
         )
-    table.caption = "directed edges over which anything was sent; bytes of whole frames, as counted by the senders"
+    untold = f"; {UNTOLD}" if any(run.traffic.sent_bytes is None for run in runs) else ""
+    table.caption = (
+        f"directed edges over which anything was sent; bytes of whole frames, as counted by the senders{untold}"
+    )
     return table
 
 

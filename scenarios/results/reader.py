@@ -145,6 +145,11 @@ class RunReader:
         columns = "episode, round, agent, partners, heard, losses"
         return self._rows(RoundRow, f"SELECT {columns} FROM rounds ORDER BY episode, round, agent")  # noqa: S608
 
+    def rounds_by_agent(self) -> dict[str, tuple[int, int]]:
+        """Of all rounds that each agent has closed, how many shares it expected, and how many it heard in time."""
+        query = "SELECT agent, SUM(partners), SUM(heard) FROM rounds GROUP BY agent"
+        return {agent: (partners, heard) for agent, partners, heard in self._ask(query)}
+
     def fates_in_order(self) -> Iterator[FateRow]:
         """What faults did to each message, and how it ended otherwise than heard in time, by episode."""
         name = "episode, kind, number, attempt, source, destination, fate"

@@ -13,16 +13,18 @@ from pydantic import ValidationError
 from broker.arithmetic.sums import total
 from broker.errors import UserError
 from broker.text_files import read_text
-from broker.wire.records import EdgeRecord
 from scenarios.document.agent_names import AgentNames
 from scenarios.document.scenario import Scenario
 from scenarios.results.answers import struck
 from scenarios.results.document import read_document
+from scenarios.results.edge_account import account_edges
 from scenarios.results.evaluation import NOT_EVALUATED, TrainingEvaluations, read_evaluations
 from scenarios.results.folder import RunFolder, has_begun, is_held
-from scenarios.results.reader import read_store, require_version
+from scenarios.results.reader import RunReader, read_store, require_version
 from scenarios.results.summary import Summary
 
+UNTOLD = "no bytes stand where an agent died before it had told those of all its shares"
+"""Of an empty place in a table."""
 _MOST_BYTES = 1 << 24
 
 
@@ -37,8 +39,8 @@ class EdgeTraffic:
     Attributes:
         edges: Directed edges over which anything was sent.
         rounds: Communication rounds of the run.
-        sent: Shares handed to the transport, as their senders told; an agent that died has told nothing.
-        sent_bytes: Their frames' bytes.
+        sent: Shares handed to the transport, those of agents that died among them, as far as anybody knows.
+        sent_bytes: Their frames' bytes; None where an agent died before it had told those of all its shares.
         heard: Shares heard in their round.
         missing: Shares that were not there when their round closed.
         late: Of these, shares that came afterwards.
@@ -47,7 +49,7 @@ class EdgeTraffic:
     edges: int
     rounds: int
     sent: int
-    sent_bytes: int
+    sent_bytes: int | None
     heard: int
     missing: int
     late: int
@@ -57,6 +59,10 @@ class EdgeTraffic:
         """Part of the expected shares that was heard in time; None where none was expected."""
         expected = self.heard + self.missing
         return self.heard / expected if expected else None
+
+    def bytes_per(self, units: float) -> float | None:
+        """The bytes that were sent for each of so many units; None where nobody knows, or there are none."""
+        return None if self.sent_bytes is None or not units else self.sent_bytes / units
 
 
 @dataclass(frozen=True)
@@ -117,7 +123,7 @@ def read_run(folder: Path) -> RunResult:
     with read_store(run.store) as store:
         rows, names = list(store.episodes()), store.agent_names()
         agents = tuple(names.by_id)
-        traffic, strikes = _traffic(store.edges(), agents, summary), len(struck(store.strikes()))
+        traffic, strikes = _traffic(store, summary), len(struck(store.strikes()))
     returns = by_agent([row.value for row in rows], len(agents))
     steps = np.array([row.steps for row in rows[:: max(len(agents), 1)]], np.int64)
     evaluations = read_evaluations(run)
@@ -158,8 +164,8 @@ def by_agent(values: Sequence[float] | NDArray[np.float64], agents: int) -> NDAr
     return np.asarray(values, np.float64).reshape(len(values) // max(agents, 1), agents)
 
 
-def _traffic(edges: Sequence[EdgeRecord], among: tuple[str, ...], summary: Summary) -> EdgeTraffic:
-    used = [edge for edge in edges if {edge.source, edge.destination} <= {*among} and edge.sent + edge.missing > 0]
-    sent, sent_bytes, late = (sum(getattr(edge, name) for edge in used) for name in ("sent", "sent_bytes", "late"))
-    heard, missing = summary.shares_heard, summary.shares_missing  # of agents that died, too
-    return EdgeTraffic(len(used), summary.rounds, sent, sent_bytes, heard, missing, late)
+def _traffic(store: RunReader, summary: Summary) -> EdgeTraffic:
+    shares = account_edges(store).shares
+    return EdgeTraffic(
+        shares.edges, summary.rounds, shares.sent, shares.sent_bytes, shares.heard, shares.missing, shares.late
+    )

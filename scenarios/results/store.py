@@ -6,7 +6,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from broker.errors import UserError
 from broker.run_name import new_run_name
 from broker.wire.records import (
     EDGE_COUNTS,
+    RECEIVERS_COUNTS,
+    SENDERS_COUNTS,
     DelayRecord,
     EdgeRecord,
     EndingRecord,
@@ -237,12 +239,14 @@ class Store:
         return incarnation
 
     def forget_after(self, episode: int) -> None:
-        """Forget what was recorded of later episodes, and all totals, which a life tells anew.
+        """Forget what was recorded of later episodes, and all totals, which all who live tell anew.
 
         Raises:
             UserError: The file cannot be written.
         """
         self.flush()
+        dead = {agent for agent, before in self.reader.deaths().items() if before <= episode + 1}
+        kept = [_of_the_dead(edge, dead) for edge in self.reader.edges_so_far() if dead & {*astuple(edge)[:2]}]
         try:
             with self._database:
                 for table in ("episodes", "rounds", "faults", "delays"):
@@ -250,6 +254,7 @@ class Store:
                 self._database.execute("DELETE FROM endings WHERE episode > ? OR fate = 'expired'", (episode,))
                 for table in ("edges", "traffic", "fault_counts", "fates", "finished"):
                     self._database.execute(f"DELETE FROM {table}")  # noqa: S608
+                self._database.executemany(_ADD_TRAFFIC, map(astuple, kept))
         except sqlite3.Error as error:
             raise _unwritable(error) from None
 
@@ -263,6 +268,14 @@ class Store:
             self.flush()
         finally:
             self._database.close()
+
+
+def _of_the_dead(edge: EdgeRecord, dead: Container[str]) -> EdgeRecord:
+    """What was told of an edge by those of its ends that are dead."""
+    counts: dict[str, int] = {}
+    for end, names in ((edge.source, SENDERS_COUNTS), (edge.destination, RECEIVERS_COUNTS)):
+        counts |= {name: getattr(edge, name) for name in names if end in dead}
+    return EdgeRecord(edge.source, edge.destination, **counts)
 
 
 def _processor_s() -> float:

@@ -17,7 +17,8 @@ from broker.arithmetic.version import ARITHMETIC
 from broker.config import Model
 from broker.errors import UserError
 from broker.files import write_whole
-from broker.wire.records import EdgeRecord, EpisodeRecord, EventKind, EventRecord, FinishedRecord, Record, RoundRecord
+from broker.wire.records import EpisodeRecord, EventKind, EventRecord, FinishedRecord, Record, RoundRecord
+from scenarios.results.edge_account import account_edges
 from scenarios.results.reader import RunReader, read_store
 
 
@@ -27,13 +28,13 @@ class Summary(Model):
     First and last are means over the first and last tenth of the episodes; team is the sum over agents. Agents stand
     here by their ids; `agent_names` has what the environment calls them, their ids where it has no names. Shares and
     what was dropped are those between agents; rejected and lost are counted on all edges. Rounds are those that anybody
-    closed. Of what an agent sent that died on the way there are only the shares that others heard, and none of its
-    bytes in `edge_bytes`. `arithmetic` is the version of what was computed, `kernels` names what computed where they
-    were written, which changes none of the numbers. `wall_s` are the seconds from the beginning of the last life to its
-    end, and `env_steps_per_s` the steps that were played in it by these; `env_steps` are those of all episodes.
-    `processor_s` are the seconds that the process which led the run, and those it had waited for, computed, in all
-    lives. `weights_digest` is of what all agents had learned that did not die on the way; None where one of these is
-    not through with the run.
+    closed. Of an agent that died on the way `shares_sent` has what it had told, or what became of its shares where that
+    is more; `edge_bytes` is None where it had not told the bytes of all of them. `arithmetic` is the version of what
+    was computed, `kernels` names what computed where they were written, which changes none of the numbers. `wall_s` are
+    the seconds from the beginning of the last life to its end, and `env_steps_per_s` the steps that were played in it
+    by these; `env_steps` are those of all episodes. `processor_s` are the seconds that the process which led the run,
+    and those it had waited for, computed, in all lives. `weights_digest` is of what all agents had learned that did not
+    die on the way; None where one of these is not through with the run.
     """
 
     scenario: str
@@ -56,7 +57,7 @@ class Summary(Model):
     lost: int = 0  # older runs did not count it
     missing_actions: int
     faults_applied: int
-    edge_bytes: int
+    edge_bytes: int | None
     env_steps_per_s: float
     wall_s: float
     processor_s: float = 0.0  # older runs did not count it
@@ -98,14 +99,9 @@ class RunTotals:
         self.env_steps = self._steps_before = 0
         self.missing_actions = 0
         self.rounds = 0
-        self.edges: Counter[str] = Counter()
-        self._sent_by: Counter[str] = Counter()
-        self._heard_from: Counter[str] = Counter()
-        self.rejected = self.lost = 0
         self.heard = self.missing = 0
         self.weights: dict[str, str] = {}
         self.recorded = 0
-        self._known = frozenset(agents)
         self._rounds = rounds
         self._rounds_of: defaultdict[int, Counter[str]] = defaultdict(Counter)
         self._closed_in: dict[int, int] = {}
@@ -123,8 +119,6 @@ class RunTotals:
                     self.missing_actions += record.missing_actions
                 case RoundRecord():
                     self._add_round(record.agent, record.episode, record.partners, record.heard)
-                case EdgeRecord():
-                    self._add_edge(record)
                 case FinishedRecord() if record.weights_digest:
                     self.weights[record.participant] = record.weights_digest
                     self._note_through(record.participant, sys.maxsize)
@@ -197,22 +191,6 @@ class RunTotals:
         self.heard += heard
         self.missing += partners - heard
 
-    def _add_edge(self, record: EdgeRecord) -> None:
-        self.rejected += record.rejected
-        self.lost += record.lost
-        if record.source in self._known and record.destination in self._known:
-            for name in ("sent", "sent_bytes", "dropped", "late"):
-                self.edges[name] += getattr(record, name)
-            self._sent_by[record.source] += record.sent
-            self._heard_from[record.source] += record.heard
-
-    @property
-    def _shares_sent(self) -> int:
-        """Who died has told nobody what it sent: what others have heard of it, the dead among them, is the least."""
-        untold = (max(0, self._heard_from[agent] - self._sent_by[agent]) for agent in self.gone)
-        sent = self.edges["sent"] + sum(untold)
-        return max(sent, self.heard) if self.gone else sent
-
     def summary(
         self, scenario: str, seed: int, episodes: int, *, substrate: str, wall_s: float, store: Path
     ) -> Summary:
@@ -224,13 +202,13 @@ class RunTotals:
             episodes: How many there were to be.
             substrate: `simulate` or `run`.
             wall_s: Seconds that the last life took; what was recalled was played before it.
-            store: The run's store, for the ledger and what agents are called.
+            store: The run's store, for the ledger, the account of the edges and what agents are called.
         """
         returns = np.array(self.returns, np.float64).reshape(len(self.returns), len(self.agents))
-        tenth = max(1, len(returns) // 10)
-        team = total(returns, axis=1)
+        tenth, team = max(1, len(returns) // 10), total(returns, axis=1)
         with read_store(store) as reader:
-            names, lives, (faults, ledger_digest) = dict(reader.agent_names().by_id), reader.lives(), _ledger(reader)
+            names, lives, account = dict(reader.agent_names().by_id), reader.lives(), account_edges(reader)
+            faults, ledger_digest = _ledger(reader)
         last = mean(returns[-tenth:]).tolist() if len(returns) else []
         return Summary(
             scenario=scenario,
@@ -244,16 +222,16 @@ class RunTotals:
             per_agent_return_last=dict(zip(self.agents, last, strict=False)),
             agent_names=names,
             rounds=self.rounds,
-            shares_sent=self._shares_sent,
+            shares_sent=account.shares.sent,
             shares_heard=self.heard,
-            shares_late=self.edges["late"],
+            shares_late=account.shares.late,
             shares_missing=self.missing,
-            rejected=self.rejected,
-            dropped=self.edges["dropped"],
-            lost=self.lost,
+            rejected=account.rejected,
+            dropped=account.shares.dropped,
+            lost=account.lost,
             missing_actions=self.missing_actions,
             faults_applied=faults,
-            edge_bytes=self.edges["sent_bytes"],
+            edge_bytes=account.shares.sent_bytes,
             env_steps_per_s=(self.env_steps - self._steps_before) / wall_s if wall_s > 0 else 0.0,
             wall_s=wall_s,
             processor_s=sum(life.processor_s for life in lives),

@@ -14,6 +14,7 @@ import numpy as np
 
 from scenarios.reports.markdown import interval, markdown_table, number
 from scenarios.reports.statistics import Estimate, difference
+from scenarios.results.run_result import UNTOLD
 from scenarios.running.batch.cell import Group
 from scenarios.running.batch.outcome import RunOutcome
 from scenarios.studies.findings import StudyFindings
@@ -36,10 +37,11 @@ class BillLine:
     Attributes:
         group: Whose.
         arrays: What one share holds.
-        share_bytes: Bytes of one share on the wire, mean over all shares; None where nothing was sent.
+        share_bytes: Bytes of one share on the wire, mean over all shares; None where nothing was sent. This and the
+            numbers made of bytes below are None, too, where an agent died before it had told those of all its shares.
         edge_round_bytes: Bytes per directed edge and communication round, skipped rounds and absent partners included.
         shares: Shares sent in a run.
-        megabytes: Sent in a run, in 10^6 bytes.
+        megabytes: Sent in a run, in 10^6 bytes; None where nobody knows.
         heard_share: Part of the expected shares that was heard in time; None where none was expected.
         gain: Final team return over that of the group's baseline; None where it has none.
         gain_per_megabyte: The gain's value over the megabytes; None where nothing was sent.
@@ -50,7 +52,7 @@ class BillLine:
     share_bytes: float | None
     edge_round_bytes: float | None
     shares: float
-    megabytes: float
+    megabytes: float | None
     heard_share: float | None
     gain: Estimate | None
     gain_per_megabyte: float | None
@@ -102,7 +104,7 @@ def bill_table(lines: Sequence[BillLine], label: Callable[[Group], str], conditi
             ", ".join(map(str, line.arrays)) or "nothing",
             number(line.share_bytes, 0),
             number(line.edge_round_bytes, 0),
-            f"{line.megabytes:.2f}",
+            number(line.megabytes, 2),
             "" if line.heard_share is None else f"{line.heard_share:.1%}",
             "" if line.gain is None else interval(line.gain),
             number(line.gain_per_megabyte, 3),
@@ -110,7 +112,9 @@ def bill_table(lines: Sequence[BillLine], label: Callable[[Group], str], conditi
         for line in lines
     ]
     head = ("", "one share", "bytes a share", "bytes an edge and round", "MB a run", "heard", "gain", "gain per MB")
-    return f"{markdown_table(head, rows)}\n\n{_BILLED.format(condition=condition)}" if rows else "Nothing was shared."
+    untold = f" {UNTOLD[0].upper()}{UNTOLD[1:]}." if any(line.megabytes is None for line in lines) else ""
+    billed = f"{_BILLED.format(condition=condition)}{untold}"
+    return f"{markdown_table(head, rows)}\n\n{billed}" if rows else "Nothing was shared."
 
 
 def bill_numbers(line: BillLine) -> dict[str, Any]:
@@ -131,22 +135,28 @@ def bill_numbers(line: BillLine) -> dict[str, Any]:
 def _line(findings: StudyFindings, group: Group, arrays: tuple[SharedArray, ...], baseline: Group | None) -> BillLine:
     outcomes = findings.outcomes[group]
     shares = float(np.mean([each.traffic.sent for each in outcomes]))
-    sent_bytes = float(np.mean([each.traffic.sent_bytes for each in outcomes]))
     slots = float(np.mean([each.traffic.edges * each.traffic.rounds for each in outcomes]))
+    told = [each.traffic.sent_bytes for each in outcomes]
+    sent_bytes = None if None in told else float(np.mean([each or 0 for each in told]))
+    megabytes = None if sent_bytes is None else sent_bytes / 1e6
     gain = None
     if baseline is not None:
         gain = difference(findings.finals(group), findings.finals(baseline), "gain", *group.names)
     return BillLine(
         group,
         arrays,
-        share_bytes=sent_bytes / shares if shares else None,
-        edge_round_bytes=sent_bytes / slots if slots else None,
+        share_bytes=_per(sent_bytes, shares),
+        edge_round_bytes=_per(sent_bytes, slots),
         shares=shares,
-        megabytes=sent_bytes / 1e6,
+        megabytes=megabytes,
         heard_share=_heard_share(outcomes),
         gain=gain,
-        gain_per_megabyte=gain.value / (sent_bytes / 1e6) if gain is not None and sent_bytes else None,
+        gain_per_megabyte=None if gain is None else _per(gain.value, megabytes),
     )
+
+
+def _per(amount: float | None, units: float | None) -> float | None:
+    return None if amount is None or not units else amount / units
 
 
 def _heard_share(outcomes: tuple[RunOutcome, ...]) -> float | None:

@@ -7,13 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 import numpy as np
-from msgspec.structs import astuple
 from numpy.typing import NDArray
 
 from broker.wire.messages import ENVIRONMENT
-from broker.wire.records import EdgeRecord
 from scenarios.document.graph import Graph
 from scenarios.results.answers import EdgeDelays
+from scenarios.results.edge_account import EdgeAccount
 from scenarios.watching.seen import Counts, EdgeSeen, Health
 
 _COUNTS = tuple(field.name for field in fields(Counts))
@@ -46,21 +45,25 @@ class EdgeBook:
         )
         self._place = {edge: place for place, edge in enumerate(self.edges)}
         self._totals = np.zeros((len(self.edges), len(_COUNTS)), np.int64)
+        self._untold = np.zeros((len(self.edges), len(_COUNTS)), np.bool_)
         self._delays = np.zeros((len(self.edges), 3))
         self._signs: deque[_Sign] = deque(maxlen=_SIGNS_KEPT + 1)
 
-    def count(self, told: Iterable[EdgeRecord], at_s: float) -> None:
+    def count(self, known: Iterable[EdgeAccount], at_s: float) -> None:
         """Take in what was counted until now.
 
         Args:
-            told: Totals of any edges.
+            known: Of any edges.
             at_s: When, in seconds of any clock.
         """
         totals = np.zeros_like(self._totals)
-        for record in told:
-            place = self._place.get((record.source, record.destination))
+        untold = np.zeros_like(self._untold)
+        for source, destination, *counts in known:
+            place = self._place.get((source, destination))
             if place is not None:
-                totals[place] = astuple(record)[2:]
+                totals[place] = [count or 0 for count in counts]
+                untold[place] = [count is None for count in counts]
+        self._untold = untold
         if not self._signs or not np.array_equal(totals, self._signs[-1].totals):
             self._signs.append(_Sign(at_s, totals))
             self._totals = totals
@@ -82,7 +85,9 @@ class EdgeBook:
         first = self._signs[0] if goes_on and len(self._signs) > 1 else None
         recent = self._totals if first is None else self._totals - first.totals
         recent_s = 0.0 if first is None else self._signs[-1].at_s - first.at_s
-        rows = zip(self.edges, self._totals.tolist(), recent.tolist(), self._delays.tolist(), strict=True)
+        totals = self._totals.astype(object)
+        totals[self._untold] = None
+        rows = zip(self.edges, totals.tolist(), recent.tolist(), self._delays.tolist(), strict=True)
         return tuple(
             EdgeSeen(
                 *edge,

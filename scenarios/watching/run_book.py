@@ -15,6 +15,7 @@ from scenarios.document.agent_names import AgentNames
 from scenarios.document.graph import Graph, graph_of
 from scenarios.document.scenario import Scenario
 from scenarios.results.answers import EpisodeRow, EventRow, LifeRow, LiveFault, RoundRow, StatusRow, StrikeRow, struck
+from scenarios.results.edge_account import NO_SHARES, account_edges
 from scenarios.results.reader import RunReader
 from scenarios.watching.agents_seen import EPISODES_OF_MEAN, agents_seen, deaths_by_participant, participant_seen
 from scenarios.watching.edge_book import EdgeBook
@@ -45,6 +46,7 @@ class RunBook:
         run: Name of the run, which no other has, not even in the same folder; empty before it has begun.
         life: Number of the life; a book serves no other, for then rows are taken back. -1 before the first.
         team: (episodes,) float64, team return of every recorded episode.
+        shares: What is known of all shares between agents.
 
     Args:
         scenario: The document.
@@ -59,6 +61,7 @@ class RunBook:
         self.names = names
         self.run, self.life = run, life
         self.team: NDArray[np.float64] = np.zeros(0)
+        self.shares = NO_SHARES
         agents = len(names.by_id)
         graph = graph_of(self.scenario, agents) if agents else Graph({})
         self._homes = homes
@@ -80,7 +83,9 @@ class RunBook:
             self._rows["episodes"] = max(row.row for row in returns)
             self.team = np.concatenate((self.team, [row.value for row in returns]))
         self._events += reader.events(tuple(KINDS), self._events[-1].row if self._events else 0)
-        self._edges.count(reader.edges_so_far(), at_s)
+        known = account_edges(reader)
+        self.shares = known.shares
+        self._edges.count(known.edges, at_s)
         self._edges.hold(reader.delays_by_edge(self._rows["delays"]))
         self._faults.count(reader.changes_by_edge(self._rows["faults"]))
         self._rows |= {"delays": reader.last_row("delays"), "faults": reader.last_row("faults")}

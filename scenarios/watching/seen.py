@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scenarios.document.agent_names import AgentNames
 from scenarios.document.scenario import Scenario
 from scenarios.reports.references import References
+from scenarios.results.edge_account import SharesAccount
 from scenarios.results.evaluation import TrainingEvaluations
 from scenarios.results.summary import Summary
 
@@ -135,14 +136,14 @@ class AgentSeen(ParticipantSeen):
 
 @dataclass(frozen=True)
 class Counts:
-    """What was counted on an edge; see `EdgeRecord`."""
+    """What was counted on an edge; see `EdgeAccount`."""
 
     sent: int
-    sent_bytes: int
+    sent_bytes: int | None
     dropped: int
-    heard: int
+    heard: int | None
     late: int
-    missing: int
+    missing: int | None
     rejected: int
     lost: int
     skipped: int
@@ -224,6 +225,7 @@ class RunSeen:
         environment: The environment.
         agents: In agent order.
         edges: All edges that can be used, sorted by source and destination.
+        shares: What is known of all shares between agents.
         team: (episodes,) float64, team return of every recorded episode.
         evaluations: Of policies on the way.
         references: What team returns of the task are measured by; None where nothing is known.
@@ -243,6 +245,7 @@ class RunSeen:
     environment: ParticipantSeen
     agents: tuple[AgentSeen, ...]
     edges: tuple[EdgeSeen, ...]
+    shares: SharesAccount
     team: NDArray[np.float64]
     evaluations: TrainingEvaluations
     references: References | None

@@ -101,6 +101,7 @@ class WatchedRun:
             environment=environment,
             agents=agents,
             edges=book.edges(goes_on=goes_on),
+            shares=book.shares,
             team=book.team,
             evaluations=self._read_evaluations(),
             references=references(book.scenario.environment),

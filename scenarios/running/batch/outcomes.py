@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict
 from datetime import UTC, datetime
 
 import msgspec
@@ -40,7 +39,7 @@ class KeptRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         played: The same, a number a point.
         curve: The same.
         env_steps: The same.
-        traffic: Counts of `EdgeTraffic`, by name.
+        traffic: The same.
         curve_digest: As in `RunOutcome`.
         weights_digest: The same.
         processor_s: Seconds that its process computed, in all its lives; 0 where an earlier version ran it.
@@ -57,7 +56,7 @@ class KeptRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     played: list[float]
     curve: list[float]
     env_steps: int
-    traffic: dict[str, int]
+    traffic: EdgeTraffic
     curve_digest: str
     weights_digest: str
     processor_s: float = 0.0
@@ -71,7 +70,7 @@ class KeptRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             np.array(self.played),
             np.array(self.curve),
             self.env_steps,
-            EdgeTraffic(**self.traffic),
+            self.traffic,
             self.curve_digest,
             self.weights_digest,
         )
@@ -157,7 +156,7 @@ class Outcomes:
             played=found.played.tolist(),
             curve=found.curve.tolist(),
             env_steps=found.env_steps,
-            traffic=asdict(found.traffic),
+            traffic=found.traffic,
             curve_digest=found.curve_digest,
             weights_digest=found.weights_digest,
             processor_s=run.summary.processor_s,

@@ -82,6 +82,7 @@ class Recovery:
             checkpoint_every=self._settings.checkpoint_every,
             kept_every=self._kept_every,
             gone=self._observer.gone,
+            spared=self._settings.on_crash == "degrade",
         )
 
     def bury(self, death: ParticipantDied, *, asked: bool = False) -> str:

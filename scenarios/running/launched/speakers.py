@@ -11,6 +11,8 @@ from math import isfinite
 from broker.transports.transport import UNKNOWN
 from broker.wire.messages import ENVIRONMENT, OBSERVER
 from broker.wire.records import (
+    RECEIVERS_COUNTS,
+    SENDERS_COUNTS,
     ClosedRecord,
     ClosingRecord,
     DelayRecord,
@@ -33,8 +35,6 @@ from broker.wire.records import (
 from scenarios.document.plan import Plan
 
 _LAUNCHERS = (EventKind.GONE, EventKind.JOINED, EventKind.NOTE)
-_SENDERS = ("sent", "sent_bytes", "dropped")
-_RECEIVERS = ("heard", "late", "missing", "rejected", "lost", "skipped")
 _DIGEST_LENGTH = 64
 
 
@@ -105,9 +105,11 @@ class Speakers:
     def _is_end_of(self, speaker: str, record: EdgeRecord) -> bool:
         """Whether it is at one end of an edge, and counts nothing that only the other end can see."""
         if speaker == record.source:
-            return self._hears(speaker, record.destination) and not any(getattr(record, each) for each in _RECEIVERS)
+            return self._hears(speaker, record.destination) and not any(
+                getattr(record, each) for each in RECEIVERS_COUNTS
+            )
         heard = speaker == record.destination and self._is_name(record.source)
-        return heard and not any(getattr(record, each) for each in _SENDERS)
+        return heard and not any(getattr(record, each) for each in SENDERS_COUNTS)
 
     def _hears(self, speaker: str, peer: str) -> bool:
         if speaker == ENVIRONMENT:

@@ -283,4 +283,5 @@ class SimulatedLife:
         self._lives[name] = life
         transport = connect(link, network)
         participant = journaled(make(state), transport)
-        return Driver(link.run, participant, transport, self._take, life, refit=partial(refitted, link))
+        refit, spared = partial(refitted, link), link.life.spared
+        return Driver(link.run, participant, transport, self._take, life, refit=refit, tells_at_once=spared)

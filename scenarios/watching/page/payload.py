@@ -91,19 +91,19 @@ def _parts(seen: RunSeen) -> Payload:
 
 
 def _head(seen: RunSeen) -> Payload:
-    between = [edge.total for edge in seen.edges if ENVIRONMENT not in (edge.source, edge.destination)]
+    shares = seen.shares
     return {
         "state": seen.state,
         "life": seen.life,
         "episode": len(seen.team),
         "episodes": seen.scenario.episodes,
         "environment": [seen.environment.phase, seen.names.tell(seen.environment.waits_for)],
-        "sent": sum(counts.sent for counts in between),
-        "bytes": sum(counts.sent_bytes for counts in between),
-        "heard": sum(counts.heard for counts in between),
-        "missing": sum(counts.missing for counts in between),
-        "late": sum(counts.late for counts in between),
-        "rejected": sum(counts.rejected for counts in between),
+        "sent": shares.sent,
+        "bytes": shares.sent_bytes,
+        "heard": shares.heard,
+        "missing": shares.missing,
+        "late": shares.late,
+        "rejected": shares.rejected,
         "ledger": sum(fault.struck for fault in seen.faults),
     }
 
@@ -121,8 +121,8 @@ def _agent(agent: AgentSeen) -> list[Any]:
 
 def _edge(edge: EdgeSeen) -> list[Any]:
     """As `EDGE` in `assets/state.js` has it."""
-    total = edge.total
-    speed = round(edge.recent.sent_bytes / edge.recent_s) if edge.recent_s else None
+    total, lately = edge.total, edge.recent.sent_bytes
+    speed = round(lately / edge.recent_s) if edge.recent_s and lately is not None else None
     return [
         *(edge.health, total.sent, total.sent_bytes, total.heard, total.late, total.missing, total.rejected),
         *(total.dropped, speed, edge.held, _milliseconds(edge.delay_s), _milliseconds(edge.longest_delay_s)),

@@ -83,9 +83,9 @@ def edge_columns(names: AgentNames, struck: Callable[[EdgeSeen], int]) -> tuple[
         _end("from", lambda row: row.source, names),
         _end("to", lambda row: row.destination, names),
         Column("lately", 8, lambda row: row.health.value, lambda row: HEALTHS.index(row.health), right=False),
-        Column("heard", 7, lambda row: _count(row.total.heard), lambda row: row.total.heard),
+        Column("heard", 7, lambda row: _count(row.total.heard), lambda row: row.total.heard or 0),
         Column("late", 5, lambda row: _count(row.total.late), lambda row: row.total.late),
-        Column("missing", 8, lambda row: _count(row.total.missing), lambda row: row.total.missing),
+        Column("missing", 8, lambda row: _count(row.total.missing), lambda row: row.total.missing or 0),
         Column("rejected", 8, lambda row: _count(row.total.rejected), lambda row: row.total.rejected),
         Column("delay", 7, lambda row: "-" if row.delay_s is None else f"{row.delay_s:.2f} s", _delay),
         Column("faults", 6, lambda row: _count(struck(row)), struck),
@@ -159,7 +159,9 @@ def _float(value: float) -> str:
     return "-" if value != value else f"{value:.2f}"  # noqa: PLR0124 - not a number
 
 
-def _count(value: int) -> str:
+def _count(value: int | None) -> str:
+    if value is None:
+        return "-"
     for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
         if value >= 100 * size:
             return f"{value / size:.0f}{unit}"

@@ -14,7 +14,16 @@ from broker.transports.faulty import FaultyTransport
 from broker.transports.memory import MemoryNetwork, MemoryTransport
 from broker.transports.transport import Transport
 from broker.wire.messages import Faults, Hello, Share, Stop
-from broker.wire.records import ClosedRecord, ClosingRecord, EdgeRecord, EndingRecord, EventRecord, JoinedRecord
+from broker.wire.records import (
+    ClosedRecord,
+    ClosingRecord,
+    EdgeRecord,
+    EndingRecord,
+    EventRecord,
+    JoinedRecord,
+    RoundRecord,
+    TrafficRecord,
+)
 
 JOINED = Report(JoinedRecord("a"))
 
@@ -218,3 +227,13 @@ def test_finish_hands_over_the_totals_of_the_participant_and_of_the_transport_an
             ClosedRecord("a"),
         ]
     ]
+
+
+def test_who_may_die_unreplaced_tells_with_every_round_what_it_has_counted_on_its_edges():
+    closed, sent = RoundRecord("a", 0, 0, 1, 1, {}), EdgeRecord("a", "b", sent=3, sent_bytes=30)
+    for tells, told in ((True, [TrafficRecord(sent)]), (False, [])):
+        batches, transport = [], Script()
+        transport.traffic["b"].sent, transport.traffic["b"].sent_bytes = 3, 30
+        toy = Toy("a", says=[Report(closed)], enough=1)
+        Driver(RUN, toy, transport, batches.append, tells_at_once=tells).start(0.0)
+        assert batches == [[closed, *told]]

@@ -23,6 +23,7 @@ from broker.wire.records import (
     FinishedRecord,
     RoundRecord,
 )
+from scenarios.document.agent_names import AgentNames
 from scenarios.results.store import Store
 from scenarios.results.summary import RunTotals, Summary
 
@@ -42,7 +43,11 @@ def summarize(tmp_path):
     def make(records, ledger=(), *, expected=None, wall_s=2.0):
         path = tmp_path / f"{next(stores)}.sqlite"
         store = Store(path, AGENTS)
-        store.write(ledger)
+        store.introduce(AgentNames.of(2, ()))
+        store.write([*ledger, *records])
+        for record in records:
+            if isinstance(record, EventRecord) and record.kind is EventKind.GONE:
+                store.leave(record.peer, 0)
         store.close()
         totals = RunTotals(AGENTS, 3)
         for record in records:
@@ -247,6 +252,7 @@ def test_of_an_agent_that_died_rounds_count_and_what_others_heard_of_it_was_sent
     )
     assert summary.rounds == 12
     assert (summary.shares_sent, summary.shares_heard, summary.shares_missing) == (6, 6, 9)
+    assert summary.edge_bytes is None, "it died before it had told how many bytes its shares had"
 
 
 def test_no_more_was_heard_than_sent_where_the_dead_have_heard_each_other(summarize):

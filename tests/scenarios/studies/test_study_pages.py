@@ -595,6 +595,19 @@ def made_page(findings):
     return page(findings, billed(findings), {"Exc. N=3": load_scenario("exchange-quick")}, MADE)
 
 
+def test_a_bill_has_no_bytes_of_a_group_in_which_an_agent_died_before_it_told_them_and_says_why():
+    findings = made_findings({AS: (10.0, 11.0), ALONE: (1.0, 1.0)})
+    [group] = [group for group in findings.outcomes if group.contender == AS]
+    one, other = findings.outcomes[group]
+    findings.outcomes[group] = one, replace(other, traffic=replace(other.traffic, sent_bytes=None))
+    [line] = billed(findings)
+    assert (line.share_bytes, line.edge_round_bytes, line.megabytes, line.gain_per_megabyte) == (None,) * 4
+    assert (line.shares, line.heard_share) == (100, 0.8)
+    assert "an agent died before it had told those of all its shares" in made_page(findings)
+    assert json.loads(made_numbers(findings))["bill"][0]["megabytes"] is None
+    assert "died" not in made_page(made_findings({AS: (10.0, 11.0), ALONE: (1.0, 1.0)}))
+
+
 def made_numbers(findings):
     return numbers(findings, billed(findings), MADE)
 

@@ -2,6 +2,7 @@
 import { bytes, count, h, put, share } from "./dom.js";
 import { themeButton } from "./theme.js";
 
+const UNTOLD = "An agent died before it had told the bytes of all its shares";
 const STATES = { "goes on": "live", complete: "done", stopped: "stopped" };
 
 /** The heading of a run's page. */
@@ -36,11 +37,11 @@ export class Heading {
     put(this.progress, `${head.episode} / ${head.episodes} episodes`);
     this.bar.firstChild.style.width = `${(100 * head.episode) / head.episodes}%`;
     const figures = [["heard in time", share(head.heard, head.heard + head.missing)], ["missing", count(head.missing)], ["late", count(head.late)],
-      ["rejected", count(head.rejected)], ["over edges", bytes(head.bytes)], ["faults struck", count(head.ledger)]];
+      ["rejected", count(head.rejected)], ["over edges", bytes(head.bytes), head.bytes == null ? UNTOLD : ""], ["faults struck", count(head.ledger)]];
     const shown = figures.map(([name, value]) => `${name}${value}`).join();
     if (shown !== this.shown) {
       this.shown = shown;
-      this.figures.replaceChildren(...figures.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", { "data-figure": name }, value))));
+      this.figures.replaceChildren(...figures.map(([name, value, why]) => h("div", why ? { title: why } : {}, h("dt", {}, name), h("dd", { "data-figure": name }, value))));
     }
   }
 }
