@@ -24,6 +24,16 @@ def fate_of(verdict: Verdict, *, corrupted: bool) -> Fate:
     return Fate.DELAYED if verdict[0] else Fate.DELIVERED
 
 
+def deed_of(before: Verdict, after: Verdict) -> Fate:
+    """What a fault that changed this verdict into that one did to the message, whatever others had done before.
+
+    Where it took one of several copies, that one was dropped.
+    """
+    if len(after) < len(before):
+        return Fate.DROPPED
+    return Fate.DUPLICATED if len(after) > len(before) else Fate.DELAYED
+
+
 class _Met:
     """The messages of one episode of an edge that a fault could strike already."""
 

@@ -11,7 +11,7 @@ from broker.faults import UNTOUCHED, Judge, Look
 from broker.faults.config import ContentConfig
 from broker.faults.content import Body, can_strike, corrupted, refusal
 from broker.faults.earlier import Earlier
-from broker.faults.tally import Tally, fate_of
+from broker.faults.tally import Tally, deed_of, fate_of
 from broker.transports.delivery import DeliveryQueue
 from broker.transports.transport import Transport
 from broker.transports.wrapped import WrappedTransport
@@ -169,5 +169,5 @@ class FaultyTransport(WrappedTransport):
 
     def _note(self, look: Look, source: str, name: MessageName) -> None:
         if look.after != look.before:
-            fate = fate_of(look.after, corrupted=False)
-            self.noticed.append(FaultRecord(look.fault, source, self.name, *name, look.after, fate))
+            deed = deed_of(look.before, look.after)
+            self.noticed.append(FaultRecord(look.fault, source, self.name, *name, look.after, deed))

@@ -113,7 +113,7 @@ class FaultRecord(msgspec.Struct, frozen=True, tag="fault"):
         number: Step or round of the message.
         attempt: Of the message.
         delays_s: The verdict: a delay per delivered copy, empty when the message was lost.
-        fate: What the message has become so far: dropped, delayed, duplicated, corrupted or delivered again.
+        fate: What this fault did to it: dropped it or a copy of it, delayed, duplicated or corrupted it.
     """
 
     fault: Text

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from broker.wire.records import Fate
 from scenarios.document.agent_names import AgentNames
-from scenarios.results.answers import CauseCount, EdgeFates, EndingCount
+from scenarios.results.answers import CauseCount, EdgeDeeds, EndingCount
 from scenarios.results.edge_account import SharesAccount, account_edges
 from scenarios.results.folder import open_run_folder
 from scenarios.results.proof.aim import kind_on
@@ -28,7 +28,8 @@ _WHY_UNTOLD = (
 _SO_FAR = "so far: the run has not come to its end, and what is sent and heard is told about once a second\n"
 _TOLD_BELOW = (
     "sent shares are heard, lost, dropped, expired, rejected or late, or came when their receiver was done or dead;\n"
-    "corrupted, duplicated and delayed ones stand in one of these columns, too;\n"
+    "corrupted, duplicated and delayed is what faults did to messages: each of these ended in one of the ways before,\n"
+    "and to one message several may have been done;\n"
     "of timesteps and actions that were sent only what went wrong is counted: all others were taken;\n"
     "a column in which nothing was counted is left out"
 )
@@ -48,11 +49,12 @@ class Account:
         lost: On the way.
         dropped: By a fault.
         expired: Still held by a fault when the receiver was done.
-        corrupted: By a fault; most of these are rejected, too.
+        corrupted: By a fault, however they ended; most are rejected, too. Of one message several things may be true
+            that faults did.
         rejected: Not used, because they failed a check.
         refused: Frames that were no message of the edge: garbage, repeated, forged; not among those sent.
-        duplicated: By a fault.
-        delayed: By a fault.
+        duplicated: By a fault, however they ended.
+        delayed: The same.
         late: Came after the receiver had gone on.
         skipped: Rounds without an exchange, in which nothing was sent.
     """
@@ -77,22 +79,23 @@ class Account:
 
 def accounts(store: RunReader) -> list[Account]:
     """The account of every edge between agents and environment so far, by name."""
-    fates = {(row.source, row.destination): row for row in store.fates_so_far()}
+    deeds = {(row.source, row.destination): row for row in store.deeds()}
     endings = {(row.source, row.destination, row.fate): row for row in store.endings()}
     found = []
     for edge in account_edges(store).edges:
         kind, name = kind_on(edge.source, edge.destination), (edge.source, edge.destination)
         if not kind:
             continue
-        met = fates.get(name, EdgeFates(*name, *[0] * 7))
-        rejected, late = (
-            endings.get((*name, fate), EndingCount(*name, fate, 0, 0)) for fate in (Fate.REJECTED, Fate.LATE)
+        met = deeds.get(name, EdgeDeeds(*name, 0, 0, 0, 0))
+        expired, rejected, late = (
+            endings.get((*name, fate), EndingCount(*name, fate, 0, 0))
+            for fate in (Fate.EXPIRED, Fate.REJECTED, Fate.LATE)
         )
         found.append(
             Account(
                 *(*name, kind, max(edge.sent, edge.heard or 0), edge.heard, edge.dropped, edge.lost),
-                *(met.dropped, met.expired, met.corrupted, rejected.messages, max(0, edge.rejected - rejected.lines)),
-                *(met.duplicated, met.delayed, late.messages, edge.skipped),
+                *(met.dropped, expired.lines, met.corrupted, rejected.messages),
+                *(max(0, edge.rejected - rejected.lines), met.duplicated, met.delayed, late.messages, edge.skipped),
             )
         )
     return found

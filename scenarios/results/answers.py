@@ -105,6 +105,26 @@ class EdgeFates(NamedTuple):
     expired: int
 
 
+class EdgeDeeds(NamedTuple):
+    """What faults did to the messages of an edge; to one of them they may have done several things.
+
+    Attributes:
+        source: Their sender.
+        destination: Their receiver.
+        dropped: Messages that were lost in all their copies.
+        corrupted: Messages whose content was changed.
+        duplicated: Messages of which there was more than one copy.
+        delayed: Messages of which the first copy was held back.
+    """
+
+    source: str
+    destination: str
+    dropped: int
+    corrupted: int
+    duplicated: int
+    delayed: int
+
+
 class EndingCount(NamedTuple):
     """How often messages of an edge ended in one way.
 

@@ -127,10 +127,10 @@ def _at_a_loss(told: Iterable[EdgeRecord], rounds: Mapping[str, tuple[int, int]]
 def _ended(store: RunReader) -> Counter[tuple[str, str]]:
     """By edge, messages that came and ended otherwise than heard or late."""
     ended = Counter[tuple[str, str]]()
-    for met in store.fates_so_far():
-        ended[met.source, met.destination] += met.dropped + met.expired
+    for met in store.deeds():
+        ended[met.source, met.destination] += met.dropped
     for found in store.endings():
-        if found.fate == Fate.REJECTED:
+        if found.fate in (Fate.REJECTED, Fate.EXPIRED):
             ended[found.source, found.destination] += found.messages
     return ended
 

@@ -19,6 +19,7 @@ from scenarios.results.answers import (
     CauseCount,
     DocumentRow,
     EdgeChanges,
+    EdgeDeeds,
     EdgeDelays,
     EdgeFates,
     EndingCount,
@@ -200,22 +201,27 @@ class RunReader:
         query = f"SELECT source, destination, {sums} FROM fates GROUP BY source, destination"  # noqa: S608
         return list(self._rows(EdgeFates, query))
 
-    def fates_so_far(self) -> list[EdgeFates]:
-        """The same of a run that goes on or was killed, too.
+    def deeds(self) -> list[EdgeDeeds]:
+        """What faults have done to the messages of each edge so far, by their lines: the delays that each left.
 
-        Receivers tell their counts when they are done. Of others there is what faults did to each message: those that
-        they changed, where one that was corrupted into no message counts as corrupted.
+        A message that came again under its name met the same faults again, and counts again.
         """
-        ranks = {Fate.DROPPED: 0, Fate.CORRUPTED: 1, Fate.DUPLICATED: 2, Fate.DELAYED: 3}
-        rank = " ".join(f"WHEN '{fate}' THEN {rank}" for fate, rank in ranks.items())
-        counts = ", ".join(f"SUM(rank IS {ranks.get(Fate(name), -1)})" for name in _FATES)
+        message = "source, destination, kind, episode, number, attempt"
+        found = {
+            "dropped": "delays_s = '[]'",
+            "corrupted": f"fate = '{Fate.CORRUPTED}'",
+            "duplicated": "delays_s LIKE '%,%'",
+            "delayed": "CAST(substr(delays_s, 2) AS REAL) > 0",
+        }
+        by_fault = ", ".join(f"SUM({is_so}) AS {deed}" for deed, is_so in found.items())
+        by_message = ", ".join(f"{'SUM' if deed == 'dropped' else 'MAX'}({deed}) AS {deed}" for deed in found)
         query = (
-            f"SELECT source, destination, {counts} FROM (SELECT source, destination, MIN(CASE fate {rank} END) AS rank "  # noqa: S608
-            "FROM faults GROUP BY source, destination, kind, episode, number, attempt) GROUP BY source, destination"
+            f"SELECT source, destination, {', '.join(f'SUM({deed})' for deed in found)} FROM "  # noqa: S608
+            f"(SELECT source, destination, {by_message} FROM "
+            f"(SELECT {message}, {by_fault} FROM faults GROUP BY {message}, fault) GROUP BY {message}) "
+            "GROUP BY source, destination"
         )
-        told = self.fates()
-        edges = {(each.source, each.destination) for each in told}
-        return told + [each for each in self._rows(EdgeFates, query) if (each.source, each.destination) not in edges]
+        return list(self._rows(EdgeDeeds, query))
 
     def endings(self) -> list[EndingCount]:
         """How often messages ended late, rejected or expired, by edge."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -140,13 +139,11 @@ def killed(request, troubled, tmp_path):
 
 
 def test_the_ledger_of_a_run_that_goes_on_or_was_killed_is_what_was_told_so_far(killed, troubled):
-    for row, other in zip(shares_of(killed), shares_of(troubled), strict=True):
-        assert row.corrupted >= other.corrupted, "which of them were no messages any more is told at the end"
-        assert replace(row, corrupted=other.corrupted) == other
+    assert shares_of(killed) == shares_of(troubled)
     found, whole = load(killed), load(troubled)
     for name in ("sent", "heard", "missing"):
         assert (found.edges[name] == whole.edges[name]).all()
-    for name in ("sent", "heard", "dropped", "rejected", "duplicated"):
+    for name in ("sent", "heard", "dropped", "rejected", "duplicated", "corrupted"):
         assert (found.ledger[name] == whole.ledger[name]).all()
 
 
@@ -156,6 +153,40 @@ def test_a_ledger_says_whether_its_run_came_to_its_end(killed, troubled, capsys)
         printed = capsys.readouterr().out
         assert ("so far: the run has not come to its end" in printed) is (folder == killed)
         assert "share" in printed
+
+
+def test_what_faults_did_to_a_message_is_counted_apart_from_how_it_ended_and_each_line_says_what_its_own_fault_did(
+    tmp_path,
+):
+    every = (
+        'faults=[{kind="duplicate",probability=1.0,messages=["share"]},{kind="nan",probability=0.5},'
+        '{kind="delay",messages=["share"],delay_s={distribution="constant",value_s=0.1}},'
+        '{kind="drop",probability=0.3,messages=["share"],episodes=[2,5]}]'
+    )
+    folder = simulated(tmp_path, "one", every)
+    rows, lines = shares_of(folder), lines_of(folder)
+    assert {(line[7], line[6]) for line in lines if line[6] != "rejected"} == {
+        *(("duplicate", "duplicated"), ("nan", "corrupted"), ("delay", "delayed"), ("drop", "dropped"))
+    }
+    for row in rows:
+        assert row.sent == row.duplicated == row.delayed == row.heard + row.rejected + row.dropped
+        struck = {line[3:5] for line in lines if line[:2] == (row.source, row.destination) and line[6] == "corrupted"}
+        assert row.corrupted == len(struck) >= row.rejected
+    assert sum(row.corrupted for row in rows) > sum(row.rejected for row in rows) > 0, "some were dropped, too"
+    assert load(folder).ledger["corrupted"].sum() == sum(row.corrupted for row in rows)
+
+
+def test_what_faults_did_is_counted_in_stores_whose_lines_say_what_a_message_had_become(tmp_path):
+    both = (
+        'faults=[{kind="duplicate",probability=0.5,messages=["share"]},'
+        '{kind="delay",messages=["share"],delay_s={distribution="constant",value_s=0.1}}]'
+    )
+    folder = simulated(tmp_path, "one", both)
+    rows = shares_of(folder)
+    with closing(sqlite3.connect(folder / "run.sqlite")) as store, store:
+        store.execute("UPDATE faults SET fate = 'duplicated' WHERE delays_s LIKE '%,%'")
+    assert shares_of(folder) == rows
+    assert {row.delayed for row in rows} == {EPISODES * ROUNDS}
 
 
 def test_what_is_still_held_at_the_end_has_expired_and_the_fault_that_held_it_is_named(tmp_path):

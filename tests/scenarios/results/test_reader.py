@@ -25,7 +25,7 @@ from broker.wire.records import (
     StatusRecord,
     TrafficRecord,
 )
-from scenarios.results.answers import EdgeFates, EndingCount, EpisodeRow, FaultRow, LiveFault
+from scenarios.results.answers import EdgeDeeds, EdgeFates, EndingCount, EpisodeRow, FaultRow, LiveFault
 from scenarios.results.reader import RunReader, read_store, require_version
 from scenarios.results.schema import VERSION
 from scenarios.results.store import Store
@@ -256,6 +256,22 @@ def test_counts_of_several_senders_of_one_edge_are_added_up(store, path):
     store.flush()
     assert asked(path, RunReader.fault_counts) == [FaultCount("rain", "a", "b", 11, 22, 33, 44)]
     assert asked(path, RunReader.fates) == [EdgeFates("a", "b", *range(11, 18))]
+
+
+def test_what_faults_did_to_a_message_counts_once_however_many_did_it_and_again_where_it_came_again(store, path):
+    def line(fault, delays_s, fate, number=0):
+        return FaultRecord(fault, "a", "b", "share", 0, number, 0, delays_s, fate)
+
+    store.write(
+        [
+            *(line("nan", (0.0,), "corrupted"), line("noise", (0.0,), "corrupted"), line("lag", (1e-5,), "delayed")),
+            *[line("twice", (0.0, 0.7), "duplicated", 1), line("lag", (0.1, 0.8), "duplicated", 1)] * 2,
+            *[line("rain", (), "dropped", 2)] * 3,
+            line("rain", (0.7,), "dropped", 3),
+        ]
+    )
+    store.flush()
+    assert asked(path, RunReader.deeds) == [EdgeDeeds("a", "b", 3, 1, 2, 4)]
 
 
 def test_an_ending_that_was_noticed_twice_is_one_message(store, path):
