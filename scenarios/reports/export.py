@@ -2,9 +2,10 @@
 
 | format    | what it is                                                                                      |
 |-----------|-------------------------------------------------------------------------------------------------|
-| csv       | a row per run, episode and agent: its id, and what its environment calls it; `variant` has the   |
-|           | settings by which the run differs from others of its scenario and algorithm, `learns` is no      |
-|           | where agents acted with a policy they had (`foretell evaluate`)                                 |
+| csv       | a row per run, episode and agent: its id, and what its environment calls it; `variant` has the  |
+|           | settings by which the run differs from others of its scenario and algorithm, faults that were   |
+|           | added or healed while it went on among them; `learns` is no where agents acted with a policy    |
+|           | they had (`foretell evaluate`)                                                                  |
 |           | `env_steps` are those of the episode, over all its copies, the same in each of its agents' rows |
 | parquet   | the same columns; needs pyarrow (`pip install 'foretell[parquet]'`)                             |
 | marl-eval | the raw data of InstaDeep's marl-eval: environment, task, algorithm, run, step, lists of returns |
@@ -122,8 +123,8 @@ def _rows(runs: Sequence[RunResult]) -> Iterator[Row]:
 
 def _variants(runs: Sequence[RunResult]) -> list[str]:
     """The settings by which each is told from others of its kind, those that learn or those that act."""
-    trained = iter(variants([run.scenario for run in runs if not run.is_evaluation]))
-    acted = iter(variants([run.scenario for run in runs if run.is_evaluation]))
+    trained = iter(variants([run.played for run in runs if not run.is_evaluation]))
+    acted = iter(variants([run.played for run in runs if run.is_evaluation]))
     return [", ".join(next(acted if run.is_evaluation else trained)) for run in runs]
 
 

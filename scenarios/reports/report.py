@@ -175,7 +175,7 @@ def _acting(runs: Sequence[RunResult]) -> Table:
 
 def _statistics(groups: Sequence[Sequence[RunResult]]) -> Table:
     table = _table("final team return over seeds", "group", "seeds", "IQM", "interval")
-    for group, settings in zip(groups, variants([group[0].scenario for group in groups]), strict=True):
+    for group, settings in zip(groups, variants([group[0].played for group in groups]), strict=True):
         scenario = group[0].scenario
         finals = [float(run.team[-max(1, len(run.team) // 10) :].mean()) for run in group]
         found = estimate(finals, "report", scenario.name, scenario.algorithm.name)
@@ -190,10 +190,10 @@ def _statistics(groups: Sequence[Sequence[RunResult]]) -> Table:
 
 
 def _groups(runs: Sequence[RunResult]) -> list[list[RunResult]]:
-    """Runs whose documents differ in nothing but the seed, and where files lie."""
+    """Runs that have played documents which differ in nothing but the seed, and where files lie."""
     groups: dict[tuple[str, int], list[RunResult]] = {}
     for run in runs:
-        of_any_seed = run.scenario.model_copy(update={"seed": 0})
+        of_any_seed = run.played.model_copy(update={"seed": 0})
         groups.setdefault((of_any_seed.digest, of_any_seed.episodes), []).append(run)
     return list(groups.values())
 

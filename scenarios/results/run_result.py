@@ -15,11 +15,12 @@ from broker.errors import UserError
 from broker.text_files import read_text
 from scenarios.document.agent_names import AgentNames
 from scenarios.document.scenario import Scenario
-from scenarios.results.answers import struck
+from scenarios.results.answers import LiveFault, struck
 from scenarios.results.document import read_document
 from scenarios.results.edge_account import account_edges
 from scenarios.results.evaluation import NOT_EVALUATED, TrainingEvaluations, read_evaluations
 from scenarios.results.folder import RunFolder, has_begun, is_held
+from scenarios.results.played import as_played
 from scenarios.results.reader import RunReader, read_store, require_version
 from scenarios.results.summary import Summary
 
@@ -80,6 +81,7 @@ class RunResult:
         traffic: What crossed the edges between agents.
         strikes: How often a fault did anything to a process.
         evaluations: Of policies on the way, and of the best of them.
+        live: Faults that were added, or ended, while it went on.
     """
 
     folder: Path
@@ -92,6 +94,12 @@ class RunResult:
     traffic: EdgeTraffic
     strikes: int
     evaluations: TrainingEvaluations = NOT_EVALUATED
+    live: tuple[LiveFault, ...] = ()
+
+    @property
+    def played(self) -> Scenario:
+        """The document that it played, which tells it from others: with what was added or healed while it went on."""
+        return as_played(self.scenario, self.live)
 
     @property
     def is_evaluation(self) -> bool:
@@ -124,10 +132,11 @@ def read_run(folder: Path) -> RunResult:
         rows, names = list(store.episodes()), store.agent_names()
         agents = tuple(names.by_id)
         traffic, strikes = _traffic(store, summary), len(struck(store.strikes()))
+        live = tuple(store.live_faults())
     returns = by_agent([row.value for row in rows], len(agents))
     steps = np.array([row.steps for row in rows[:: max(len(agents), 1)]], np.int64)
     evaluations = read_evaluations(run)
-    return RunResult(folder, scenario, summary, agents, names, returns, steps, traffic, strikes, evaluations)
+    return RunResult(folder, scenario, summary, agents, names, returns, steps, traffic, strikes, evaluations, live)
 
 
 def _way_to_its_end(run: RunFolder) -> str:

@@ -16,6 +16,7 @@ from scenarios.document.graph import Graph, graph_of
 from scenarios.document.scenario import Scenario
 from scenarios.results.answers import EpisodeRow, EventRow, LifeRow, LiveFault, RoundRow, StatusRow, StrikeRow, struck
 from scenarios.results.edge_account import NO_SHARES, account_edges
+from scenarios.results.played import as_played
 from scenarios.results.reader import RunReader
 from scenarios.watching.agents_seen import EPISODES_OF_MEAN, agents_seen, deaths_by_participant, participant_seen
 from scenarios.watching.edge_book import EdgeBook
@@ -134,6 +135,11 @@ class RunBook:
             return ()
         strikes = Counter(row.fault for row in struck(self._read.strikes))
         return self._faults.seen(self._read.live, strikes, len(self.team) if goes_on else None)
+
+    @property
+    def played(self) -> Scenario:
+        """The document as it was played so far, with what was added or healed."""
+        return self.scenario if self._read is None else as_played(self.scenario, self._read.live)
 
     def happenings(self) -> tuple[Happening, ...]:
         """All that happened."""

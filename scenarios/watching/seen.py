@@ -216,6 +216,7 @@ class RunSeen:
     Attributes:
         root: Its folder.
         scenario: Its document, as it was begun.
+        played: The same as it was played so far: with what was added or healed while it went on.
         names: What the environment calls the agents.
         substrate: On what it runs: `simulate` or `run`; empty before it has begun.
         state: Whether it goes on.
@@ -236,6 +237,7 @@ class RunSeen:
 
     root: Path
     scenario: Scenario
+    played: Scenario
     names: AgentNames
     substrate: str
     state: RunState

@@ -92,6 +92,7 @@ class WatchedRun:
         return RunSeen(
             root=self.folder.root,
             scenario=book.scenario,
+            played=book.played,
             names=book.names,
             substrate="" if begun is None else begun.substrate,
             state=state,

@@ -23,7 +23,8 @@ def whole(seen: RunSeen) -> Payload:
     parts = _parts(seen)
     window, values = _curve(seen)
     parts["edges"] = [_edge(edge) for edge in seen.edges]
-    return {"all": True, "fixed": _fixed(seen), **parts, "curve": {"window": window, "from": 0, "values": values}}
+    curve = {"window": window, "from": 0, "values": values}
+    return {"all": True, "fixed": _fixed(seen), "settings": settings_of(seen.played), **parts, "curve": curve}
 
 
 def changes(before: RunSeen, seen: RunSeen) -> Payload | None:
@@ -38,6 +39,8 @@ def changes(before: RunSeen, seen: RunSeen) -> Payload | None:
     payload: Payload = {}
     old, new = _parts(before), _parts(seen)
     payload |= {name: new[name] for name in new if name != "agents" and new[name] != old[name]}
+    if before.played != seen.played:
+        payload["settings"] = settings_of(seen.played)
     if rows := _changed(old["agents"], new["agents"]):
         payload["agents"] = rows
     if seen.edges is not before.edges:
@@ -72,7 +75,6 @@ def _fixed(seen: RunSeen) -> Payload:
         "names": [agent.name for agent in seen.agents],
         "pairs": [[place[edge.source], place[edge.destination]] for edge in seen.edges],
         "references": [] if found is None else [[line.label, line.value] for line in found.lines],
-        "settings": settings_of(scenario),
     }
 
 

@@ -232,6 +232,37 @@ def test_exports_tell_apart_the_settings_in_which_runs_differ(swept, folders):
     }
 
 
+@pytest.fixture
+def disturbed(swept, tmp_path):
+    """The second seed again, in which a fault was added while the run went on, and healed."""
+    folder = tmp_path / "disturbed"
+    shutil.copytree(swept[1], folder)
+    storm = json.dumps({"kind": "drop", "name": "storm", "probability": 0.5})
+    with contextlib.closing(sqlite3.connect(folder / "run.sqlite")) as store, store:
+        store.execute("INSERT INTO live_faults VALUES ('storm', ?, -1, 0)", (storm,))
+    return folder
+
+
+def test_a_run_that_was_given_faults_while_it_went_on_is_no_seed_of_the_group_of_undisturbed_ones(
+    swept, disturbed, capsys, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = said(capsys, "report", *swept[:2], disturbed).partition("final team return over seeds")[2]
+    rows = [line for line in shown.splitlines() if line.startswith("│")]
+    cells = [[cell.strip() for cell in row.strip("│").split("│")] for row in rows]
+    assert [row[1] for row in cells if row[1]] == ["1, 2", "2"]
+    assert "storm" in " ".join(row[0] for row in cells)
+
+
+def test_exports_tell_a_run_that_was_given_faults_while_it_went_on_from_an_undisturbed_one(swept, disturbed):
+    runs = [read_run(folder) for folder in (*swept[:2], disturbed)]
+    rows = list(csv.DictReader(io.StringIO(to_csv(runs).decode())))
+    assert len({row["variant"] for row in rows}) == 2
+    assert {row["run"] for row in rows if "storm" in row["variant"]} == {str(disturbed)}
+    algorithms = json.loads(to_marl_eval(runs))["exchange"]["exchange-quick"]
+    assert sorted(map(list, algorithms.values())) == [["seed_1", "seed_2"], ["seed_2"]]
+
+
 @pytest.fixture(scope="module")
 def acted(folders, tmp_path_factory):
     """An evaluation of a run, kept beside it."""

@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 import socket
+import sqlite3
 from contextlib import closing, suppress
 from dataclasses import replace
 
@@ -112,6 +113,20 @@ def test_only_what_has_changed_is_told(run):
     assert told.keys() == {"head", "agents", "curve"}
     assert [place for place, _ in told["agents"]] == [1]
     assert told["curve"] == {"window": 1, "from": 2, "values": [round(float(seen.team[2]), 4), 7.0]}
+
+
+def test_settings_are_those_that_were_played_and_told_again_where_a_fault_was_added_while_the_run_went_on(
+    run, tmp_path
+):
+    root = shutil.copytree(run.folder.root, tmp_path / "copy")
+    before, storm = WatchedRun(root).look(), '{"kind": "drop", "name": "storm", "probability": 0.5}'
+    with closing(sqlite3.connect(root / "run.sqlite")) as store, store:
+        store.execute("INSERT INTO live_faults VALUES ('storm', ?, -1, 0)", (storm,))
+    after = WatchedRun(root).look()
+    told = changes(before, after)
+    assert told is not None
+    assert told["settings"] == whole(after)["settings"] != whole(before)["settings"]
+    assert "storm" in told["settings"]["faults"]
 
 
 def test_all_is_told_again_where_another_life_began_or_the_run_ended(run):

@@ -38,7 +38,7 @@ export class ComparePage {
     this.networks[place].take(state, changed);
     if (["all", "curve", "evaluations"].some((name) => changed.has(name))) this.curve.take(...this.states);
     this.#figures();
-    if (changed.has("all")) this.#differences();
+    if (changed.has("settings")) this.#differences();
   }
 
   close() {
@@ -71,10 +71,10 @@ export class ComparePage {
   #differences() {
     const [one, other] = this.states;
     if (!one.ready || !other.ready) return;
-    const [a, b] = [one.fixed.settings, other.fixed.settings];
+    const [a, b] = [one.settings, other.settings];
     const names = [...new Set([...Object.keys(a), ...Object.keys(b)])].filter((name) => !LOOSE.has(name) && a[name] !== b[name]).sort();
     this.differences.body.replaceChildren(names.length ? table(names.map((name) => [name, a[name] ?? "–", b[name] ?? "–"]))
-      : h("p", { class: "dim" }, "None: the same document."));
+      : h("p", { class: "dim" }, "None: the same document, and the same faults while it was played."));
   }
 }
 

@@ -36,7 +36,7 @@ export class RunState {
     }
     if (message.all) this.#begin(message);
     else this.#change(message);
-    for (const name of ["head", "evaluations", "faults", "happenings"]) {
+    for (const name of ["head", "settings", "evaluations", "faults", "happenings"]) {
       if (name in message) this[name] = message[name];
     }
     if (message.curve) {
