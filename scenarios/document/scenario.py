@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import reduce
 from hashlib import sha256
-from typing import Annotated
+from typing import Annotated, Any
 
 import tomli_w
 from pydantic import Field, JsonValue, TypeAdapter, field_validator, model_validator
@@ -25,8 +25,10 @@ ANY_FAULT: TypeAdapter[AnyFaultConfig] = TypeAdapter(AnyFaultConfig)
 _CAME_LATER = {("exchange", "largest_number"): 1e9}
 """Settings, with their first defaults, that runs were begun without which this version goes on with: where they are at
 that, the digest leaves them out, so that such a run is what it was."""
+PLACES = ("environment.file", "initial_policy.path")
+"""Where files lie, by dotted path: no part of what a run is. What is in them has its digest beside it."""
 _OF_EACH_HOST = (
-    *("description", "environment.file", "initial_policy.path", "transport.mqtt.address", "transport.mqtt.broker"),
+    *("description", *PLACES, "transport.mqtt.address", "transport.mqtt.broker"),
     *("transport.mqtt.username", "transport.mqtt.password_file", "transport.mqtt.password_variable"),
     *("transport.zeromq.scheme", "transport.zeromq.host", "transport.zeromq.base_port"),
     *("transport.zeromq.addresses", "transport.zeromq.forwarder"),
@@ -144,11 +146,7 @@ class Scenario(Model):
     @property
     def digest(self) -> str:
         """SHA-256 of every setting that says what a run is: not how long it goes on, and not where its code lies."""
-        settings = self.model_dump(
-            mode="json",
-            exclude={"episodes": True, "environment": {"file"}, "initial_policy": {"path"}},
-            exclude_none=True,
-        )
+        settings = self._without("episodes", *PLACES)
         for (table, name), default in _CAME_LATER.items():
             if settings[table][name] == default:
                 del settings[table][name]
@@ -157,11 +155,28 @@ class Scenario(Model):
     @property
     def shared_digest(self) -> str:
         """SHA-256 of every setting that participants must have in common: all but what is each host's own matter."""
+        return sha256(json.dumps(self._without(*_OF_EACH_HOST), sort_keys=True).encode()).hexdigest()
+
+    def placed_as(self, other: Scenario) -> Scenario:
+        """This scenario with its files where those of another lie; what is beside its own document stays there.
+
+        Args:
+            other: Of the same settings, but for places.
+        """
+        placed: dict[str, Any] = {}
+        for table, entry in (path.split(".") for path in PLACES):
+            own, its = (getattr(getattr(scenario, table), entry, None) for scenario in (self, other))
+            if own is not None and own.is_absolute() and its is not None:
+                placed[table] = getattr(self, table).model_copy(update={entry: its})
+        return self.model_copy(update=placed)
+
+    def _without(self, *paths: str) -> dict[str, Any]:
+        """Every setting but some."""
         settings = self.model_dump(mode="json", exclude_none=True)
-        for path in _OF_EACH_HOST:
+        for path in paths:
             *tables, name = path.split(".")
             reduce(lambda found, table: found.get(table, {}), tables, settings).pop(name, None)
-        return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+        return settings
 
     def to_toml(self) -> str:
         """The resolved document, every setting spelled out."""

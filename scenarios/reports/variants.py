@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 
-from scenarios.document.scenario import Scenario
+from scenarios.document.scenario import PLACES, Scenario
 from scenarios.document.text.inline_toml import shown
 from scenarios.document.text.short_names import by_path, short_names
 
-_OTHERWISE_TOLD = frozenset(("name", "seed", "algorithm.name"))
-_PLACES = frozenset(("environment.file", "initial_policy.path"))
-"""Where files lie: no part of what a run is."""
+_OTHERWISE_TOLD = ("name", "seed", "algorithm.name")
 _LONGEST = 60
 """Characters of a value that is told whole; a trace of delays may have a million numbers."""
 _DIGITS = 8
@@ -44,7 +42,7 @@ def _settings(scenario: Scenario) -> Iterator[tuple[str, str]]:
     document = scenario.model_dump(mode="json")
     document["faults"] = [fault.model_dump(mode="json", exclude_defaults=True) for fault in scenario.faults]
     for path, value in by_path(document).items():
-        if value is not None and path not in _OTHERWISE_TOLD | _PLACES:
+        if value is not None and path not in (*_OTHERWISE_TOLD, *PLACES):
             yield path, _told(shown(value))
 
 

@@ -13,7 +13,7 @@ from scenarios.reports.references import References, references
 from scenarios.running.batch.cell import Cell, Group
 from scenarios.running.batch.differing import DifferingCells
 from scenarios.running.batch.folder import Folder
-from scenarios.running.batch.keeping import given_document
+from scenarios.running.batch.keeping import given_document, place_here
 from scenarios.running.batch.outcome import RunOutcome
 from scenarios.running.batch.outcomes import Outcomes
 from scenarios.running.batch.provenance import PROVENANCE, provenance, versions
@@ -35,13 +35,16 @@ def done_so_far(folder: Folder, study: Study, cells: Sequence[Cell]) -> tuple[St
         cells: All of it.
 
     Raises:
-        UserError: Nothing is, or a cell was run with other settings.
+        UserError: Nothing is, a cell was run with other settings, or its document cannot be written.
     """
     kept, differing, done = Outcomes(folder), DifferingCells(), list[Cell]()
-    for cell in cells:
+    documents = {cell: document(cell) for cell in cells}
+    for cell, wanted in documents.items():
         with differing.noted():
-            done += [cell] if kept.is_done(cell, document(cell)) else []
+            done += [cell] if kept.is_done(cell, wanted) else []
     differing.tell()
+    for cell in done:
+        place_here(folder, cell, documents[cell])
     if not done:
         msg = f"no run of {study.name} is done in {folder.root}: run it first"
         raise UserError(msg)

@@ -12,6 +12,7 @@ from typing import Any
 from agent_node.policy_folder import read_document
 from broker.counting import counted, listed
 from broker.errors import UserError
+from scenarios.document.scenario import PLACES
 from scenarios.document.text.short_names import by_path
 from scenarios.replay.comparing.facts import Fact, FactPlace, was_heard_by_nobody
 from scenarios.replay.comparing.run_facts import RunFacts, has_journals
@@ -153,5 +154,5 @@ def _begun_apart(begun: list[DocumentRow | None]) -> dict[str, tuple[str, ...]]:
 
 def _settings_apart(one: dict[str, Any], other: dict[str, Any]) -> str:
     settings, others = by_path(one), by_path(other)
-    apart = [path for path in settings | others if settings.get(path) != others.get(path)]
+    apart = [path for path in settings | others if path not in PLACES and settings.get(path) != others.get(path)]
     return listed(apart, _MOST_SETTINGS)

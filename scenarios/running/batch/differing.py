@@ -8,7 +8,7 @@ from pathlib import Path
 
 from broker.arithmetic.version import ARITHMETIC
 from broker.errors import UserError
-from scenarios.document.scenario import Scenario
+from scenarios.document.scenario import PLACES, Scenario
 from scenarios.document.text.short_names import by_path
 from scenarios.running.batch.cell import Cell
 from scenarios.running.batch.folder import Folder
@@ -84,8 +84,8 @@ def refuse_mixing(cell: Cell, arithmetic: int, found: Scenario | None, wanted: S
     if arithmetic != ARITHMETIC:
         computes = f"with arithmetic {arithmetic}, and this Foretell computes with {ARITHMETIC}"
         raise CellDiffers(cell, f"was run {computes}", folder)
-    if found != wanted:
-        where = "its document cannot be read" if found is None else _first_difference(found, wanted)
+    where = "its document cannot be read" if found is None else _first_difference(found, wanted)
+    if where:
         raise CellDiffers(cell, f"was run with other settings before ({where})", folder)
 
 
@@ -110,7 +110,8 @@ def _emptied(gone: Sequence[Path]) -> list[Path]:
 
 
 def _first_difference(found: Scenario, wanted: Scenario) -> str:
-    """The first setting in which two documents differ, as `path: found, now wanted`."""
+    """The first setting in which two documents differ, as `path: found, now wanted`; empty: in none but places."""
     one, two = by_path(found.model_dump(mode="json")), by_path(wanted.model_dump(mode="json"))
-    path = next(path for path in [*two, *one] if one.get(path) != two.get(path))
-    return f"{path}: {one.get(path)!r} then, {two.get(path)!r} now"
+    apart = (path for path in [*two, *one] if path not in PLACES and one.get(path) != two.get(path))
+    path = next(apart, None)
+    return "" if path is None else f"{path}: {one.get(path)!r} then, {two.get(path)!r} now"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from broker.errors import UserError
+from broker.files import write_whole
 from broker.text_files import read_text
 from scenarios.document.loading import MOST_BYTES, parse_scenario
 from scenarios.document.scenario import Scenario
@@ -82,6 +83,29 @@ def given_document(folder: Folder, cell: Cell) -> Scenario:
         msg = f"cannot read {path}, the document of cell {cell.id}: expected what was written before it was run"
         raise UserError(msg)
     return found
+
+
+def place_here(folder: Folder, cell: Cell, wanted: Scenario) -> None:
+    """Let the documents of a cell name files where they lie now: the folder may have been begun elsewhere.
+
+    Args:
+        folder: Of the study, sweep or twin.
+        cell: Of which there is something that counts.
+        wanted: Its document, with the places of today.
+
+    Raises:
+        UserError: A document cannot be written.
+    """
+    for path in (folder.document(cell), folder.run(cell).scenario):
+        found = _read(path)
+        here = None if found is None else found.placed_as(wanted)
+        if here is None or here == found:
+            continue
+        try:
+            write_whole(path, here.to_toml().encode())
+        except OSError as error:
+            msg = f"cannot write {path}, which names files where they are no more: {error.strerror}"
+            raise UserError(msg) from None
 
 
 def _read(path: Path) -> Scenario | None:

@@ -22,7 +22,7 @@ from scenarios.running.batch.cell import Cell
 from scenarios.running.batch.crew import Crew
 from scenarios.running.batch.differing import DifferingCells
 from scenarios.running.batch.folder import Folder
-from scenarios.running.batch.keeping import Keeping
+from scenarios.running.batch.keeping import Keeping, place_here
 
 _LOOK_EVERY_S = 0.1
 _COUNT_EVERY_S = 2.0
@@ -119,12 +119,16 @@ class Runner:
         """Run what is not done yet.
 
         Raises:
-            UserError: A document cannot work, or a cell was run with other settings before; nothing was started. Or
-                an outcome cannot be kept, and nothing worse has happened; all others were run.
+            UserError: A document cannot work or be written, or a cell was run with other settings before; nothing was
+                started. Or an outcome cannot be kept, and nothing worse has happened; all others were run.
             ForetellError: Cells failed; all others were run.
             KeyboardInterrupt: Asked to stop; what was under way has been ended, and goes on when it is run again.
         """
-        there = self._what_is_there({cell: document(cell) for cell in cells})
+        documents = {cell: document(cell) for cell in cells}
+        there = self._what_is_there(documents)
+        for cell, wanted in documents.items():
+            if there.get(cell) is not Begun.NOTHING:
+                place_here(self._folder, cell, wanted)
         self._begun = {cell for cell, found in there.items() if found is Begun.PART}
         whole = [cell for cell, found in there.items() if found is Begun.WHOLE]
         waiting = deque(cell for cell in there if cell not in whole)

@@ -163,6 +163,14 @@ def test_runs_of_other_lengths_are_the_same_as_far_as_both_go(tmp_path, plain):
     assert found.notes == ("their documents differ in episodes",)
 
 
+def test_where_files_lie_is_no_difference_of_documents(tmp_path, plain):
+    for name in ("here", "there"):
+        shutil.copytree(plain, tmp_path / name)
+        with (tmp_path / name / "scenario.toml").open("a", encoding="utf-8") as document:
+            document.write(f'[initial_policy]\npath = "{tmp_path / name}"\n')
+    assert compare(tmp_path / "here", tmp_path / "there").notes == ()
+
+
 def test_a_sentence_that_begins_with_a_folder_leaves_its_name_as_it_is(tmp_path, plain, monkeypatch):
     journaled(tmp_path / "short", episodes=2)
     monkeypatch.chdir(tmp_path)

@@ -26,6 +26,7 @@ from scenarios.studies.conduct import gather
 from scenarios.sweeps.reading import read_sweep
 
 EXAMPLE = Path(__file__).parent.parent.parent.parent / "docs" / "examples" / "interests.toml"
+RELAY = EXAMPLE.parent / "relay"
 SWEEP = f"""
 scenarios = ["task.toml"]
 seeds = [1]
@@ -69,6 +70,34 @@ def test_a_killed_sweep_goes_on_and_gives_the_same_files_byte_for_byte(uninterru
     assert first.items() <= finished(out).items()  # what was done was not run again
     for name in MADE:
         assert (out / name).read_bytes() == (uninterrupted / name).read_bytes(), name
+
+
+@pytest.mark.processes
+def test_a_sweep_of_an_environment_and_a_policy_of_one_s_own_goes_on_in_another_folder_to_the_same_files(tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    for name in ("relay.toml", "relay_game.py"):
+        shutil.copy(RELAY / name, here)
+    simulate_here(here / "before", str(here / "relay.toml"), "--episodes", "1", "--set", "algorithm.name=independent")
+    settings = f'[settings]\nepisodes = 3\ninitial_policy = "before"\n{SMALL}'.replace("[8]", "[16]")
+    text = f'scenarios = ["relay.toml"]\nalgorithms = ["independent", "value-sharing"]\nseeds = [1, 2]\n{settings}'
+    (here / "mine.toml").write_text(text, encoding="utf-8")
+    result = foretell_forking("sweep", str(here / "mine.toml"), "--out", str(here / "out"))
+    assert result.returncode == 0, result.stderr
+    here.rename(there)
+    made = {name: (there / "out" / name).read_bytes() for name in MADE}
+    sweep = "sweep", str(there / "mine.toml"), "--out", str(there / "out")
+    folder, cells = Folder(there / "out"), read_sweep(there / "mine.toml").cells
+    for cell in cells[:2]:
+        folder.outcome(cell).unlink()
+    folder.run(cells[0]).summary.unlink()  # its run is not at its end, the other one's is
+    for words in ((), ("--so-far",)):
+        result = foretell_forking(*sweep, *words)
+        assert result.returncode == 0, result.stderr
+        assert {name: (there / "out" / name).read_bytes() for name in MADE} == made
+    assert str(here) not in "".join(path.read_text() for path in (there / "out").glob("*/**/*.toml"))
+    (there / "relay_game.py").write_text(f"{(there / 'relay_game.py').read_text()}\n", encoding="utf-8")
+    assert "was run with other settings before (environment.digest: " in foretell_forking(*sweep).stderr
 
 
 @pytest.mark.processes
