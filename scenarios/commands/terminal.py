@@ -295,8 +295,9 @@ def _numbers(screen: Screen, summary: Summary, names: AgentNames, strikes: int) 
 def _best(best: Evaluation) -> str:
     """What the best of the policies on the way is worth."""
     team = best.team
-    interval = "" if team.low is None or team.high is None else f" ({team.low:.2f} to {team.high:.2f})"
-    return f"best policy    after {counted(best.learned_from, 'episode')}: team return {team.mean:.2f}{interval}"
+    interval = best.interval(team)
+    told = f"best policy    after {counted(best.learned_from, 'episode')}: team return {team.mean:.2f}"
+    return f"{told} ({interval})" if interval else told
 
 
 def _digests(summary: Summary) -> str:

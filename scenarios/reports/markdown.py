@@ -19,6 +19,8 @@ def number(value: float | None, digits: int) -> str:
 
 
 def interval(found: Estimate, digits: int = 2) -> str:
-    """An estimate as `value [low, high]`."""
+    """An estimate as `value [low, high]`, or, of equal numbers, as `value (all 5 equal)`."""
     value, low, high = (number(each, digits) for each in (found.value, found.low, found.high))
-    return f"{value} [{low}, {high}]" if low else value
+    if low:
+        return f"{value} [{low}, {high}]"
+    return f"{value} ({found.equal})" if found.equal else value

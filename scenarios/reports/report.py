@@ -146,7 +146,7 @@ def _evaluations(runs: Sequence[RunResult]) -> Table:
             f"{found[-1].team.mean:.2f}",
             str(best.learned_from),
             f"{team.mean:.2f}",
-            "" if team.low is None else f"{team.low:.2f} to {team.high:.2f}",
+            best.interval(team),
         )
     table.caption = "policies on the way, acting without learning; the best one in episodes that did not choose it"
     return table
@@ -167,7 +167,7 @@ def _acting(runs: Sequence[RunResult]) -> Table:
             str(scenario.initial_policy.episodes),
             str(run.summary.episodes),
             f"{found.value:.2f}",
-            "" if found.low is None else f"{found.low:.2f} to {found.high:.2f}",
+            found.equal if found.low is None else f"{found.low:.2f} to {found.high:.2f}",
         )
     table.caption = "after: episodes that the policy had learned from; mean of all episodes"
     return table
@@ -204,7 +204,7 @@ def _one_a_seed(group: Sequence[RunResult]) -> list[RunResult]:
 
 
 def _ends(found: Estimate) -> str:
-    return "none: one seed" if found.low is None else f"{found.low:.2f} to {found.high:.2f}"
+    return f"none: {found.equal or 'one seed'}" if found.low is None else f"{found.low:.2f} to {found.high:.2f}"
 
 
 def _name(run: RunResult) -> str:

@@ -8,6 +8,10 @@ different, of three runs one in five, of four and five one in fifteen (normal ru
 than `RESAMPLED` runs is their range, which is not called more, and that of a difference is a t interval (Welch's, or
 Student's for differences run by run): of equal groups of two runs it calls one pair in fifty different, of three one in
 thirty.
+
+Of numbers that are all equal neither says anything: an interval without width would call certain what two episodes that
+ended alike only suggest. So there is none, be they ever so many, and `Estimate` says that they were equal. The range of
+a few runs stays: it is what they were.
 """
 
 from __future__ import annotations
@@ -31,6 +35,8 @@ RESAMPLED_EPISODES = 10
 """Fewest episodes whose interval is a bootstrap's: of 2 it holds the mean in one case of two, of 10 in nine of ten."""
 _SEED = 0
 _TRIMMED = 0.25
+_ROUNDED = 2.0**-20
+"""Numbers are equal that differ by no more of their size: returns are sums of rewards that are float32."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +45,19 @@ class Estimate:
 
     Attributes:
         value: The estimate.
-        low: Lower end of the interval; None where the sample is too small for one (a single run).
+        low: Lower end of the interval; None where the sample has none: a single number, or numbers that are all equal.
         high: Upper end.
+        equal: Which numbers were all equal, as `all 5 equal`; empty where none were, or there is only one.
     """
 
     value: float
     low: float | None
     high: float | None
+    equal: str = ""
+
+    def numbers(self) -> dict[str, float | None]:
+        """The estimate and its ends by name, as files have them."""
+        return {"value": self.value, "low": self.low, "high": self.high}
 
 
 def iqm(values: Sequence[float] | Floats, axis: int = -1) -> Floats:
@@ -71,8 +83,6 @@ def estimate(sample: Sequence[float], *name: str) -> Estimate:
         sample: One number a run.
         name: Names the bootstrap's random stream.
     """
-    if 1 < len(sample) < RESAMPLED:
-        return _held(float(iqm(sample)), min(sample), max(sample))
     return stratified([sample], *name)
 
 
@@ -85,8 +95,8 @@ def mean_of(sample: Sequence[float], *name: str) -> Estimate:
     """
     data = np.asarray(sample, np.float64)
     value = float(data.mean())
-    if len(data) < 2:
-        return Estimate(value, None, None)
+    if len(data) < 2 or _are_equal(data):
+        return _without(value, len(data))
     if len(data) < RESAMPLED_EPISODES:
         return _t_interval(value, float(data.std(ddof=1)) / sqrt(len(data)), len(data) - 1)
     draw = generator(_SEED, "bootstrap", *name)
@@ -97,7 +107,7 @@ def mean_of(sample: Sequence[float], *name: str) -> Estimate:
 
 
 def stratified(strata: Sequence[Sequence[float]], *name: str) -> Estimate:
-    """IQM of all runs of several groups together; runs are resampled within their group.
+    """IQM of all runs of several groups together; runs are resampled within their group. Of one group see `estimate`.
 
     Args:
         strata: For each group, one number a run.
@@ -107,6 +117,11 @@ def stratified(strata: Sequence[Sequence[float]], *name: str) -> Estimate:
     def together(*samples: Floats, axis: int = -1) -> Floats:
         return iqm(np.concatenate(samples, axis=axis), axis)
 
+    if len(strata) == 1 and 1 < len(strata[0]) < RESAMPLED:
+        return _held(float(iqm(strata[0])), min(strata[0]), max(strata[0]))
+    if all(len(stratum) > 1 and _are_equal(stratum) for stratum in strata):
+        value = float(together(*(np.asarray(stratum, np.float64) for stratum in strata)))
+        return _without(value, len(strata[0])) if len(strata) == 1 else Estimate(value, None, None, "all equal in each")
     found = _bootstrap(together, strata, name)
     if found.low is None or found.high is None:
         return found
@@ -126,6 +141,8 @@ def difference(sample: Sequence[float], other: Sequence[float], *name: str) -> E
         other: The same.
         name: Names the bootstrap's random stream.
     """
+    if min(len(sample), len(other)) > 1 and _are_equal(sample) and _are_equal(other):
+        return Estimate(float(iqm(sample) - iqm(other)), None, None, "all equal in both groups")
     if 1 < min(len(sample), len(other)) < RESAMPLED:
         return _welch(np.asarray(sample, np.float64), np.asarray(other, np.float64))
 
@@ -146,6 +163,8 @@ def paired(after: Sequence[float], before: Sequence[float], *name: str) -> Estim
         name: Names the bootstrap's random stream.
     """
     apart = np.asarray(after, np.float64) - np.asarray(before, np.float64)
+    if len(apart) > 1 and _are_equal(apart, [*after, *before]):
+        return _without(float(iqm(apart)), len(apart))
     if 1 < len(apart) < RESAMPLED:
         return _t_interval(float(apart.mean()), float(apart.std(ddof=1)) / sqrt(len(apart)), len(apart) - 1)
     return estimate(apart.tolist(), *name)
@@ -172,10 +191,20 @@ def _welch(sample: Floats, other: Floats) -> Estimate:
     """Mean of `sample` minus that of `other`, with the interval of runs that may vary differently."""
     variances = [each.var(ddof=1) / len(each) for each in (sample, other)]
     apart, together = float(sample.mean() - other.mean()), float(sum(variances))
-    if not together:
-        return Estimate(apart, apart, apart)
     weights = [variance**2 / (len(each) - 1) for variance, each in zip(variances, (sample, other), strict=True)]
     return _t_interval(apart, sqrt(together), together**2 / float(sum(weights)))
+
+
+def _are_equal(sample: Sequence[float] | Floats, made_of: Sequence[float] | Floats | None = None) -> bool:
+    """Whether numbers are all equal but for the rounding of what they were made of, if that is not themselves."""
+    values = np.asarray(sample, np.float64)
+    size = np.abs(sample if made_of is None else made_of).max()
+    return bool(np.ptp(values) <= _ROUNDED * size)
+
+
+def _without(value: float, count: int) -> Estimate:
+    """The estimate of one number, or of equal ones."""
+    return Estimate(value, None, None, f"all {count} equal" if count > 1 else "")
 
 
 def _t_interval(value: float, error: float, freedom: float) -> Estimate:

@@ -23,7 +23,7 @@ _BEST = "best.json"
 class ReturnInterval(Model):
     """A mean return per episode, undiscounted, with its 95% interval over episodes: a bootstrap's, of few a t interval.
 
-    One episode has no interval.
+    One episode has no interval, and neither have episodes whose returns are all equal.
     """
 
     mean: float
@@ -62,6 +62,16 @@ class Evaluation(Model):
     curve_digest: str
     weights_digest: str
     ledger_digest: str
+
+    def interval(self, of: ReturnInterval) -> str:
+        """The ends of the team's interval, or an agent's, in words; of equal returns how many they were.
+
+        Args:
+            of: One of this evaluation.
+        """
+        if of.low is not None and of.high is not None:
+            return f"{of.low:.2f} to {of.high:.2f}"
+        return f"all {self.episodes} equal" if self.episodes > 1 else ""
 
     def as_json(self) -> str:
         """The text of the file."""

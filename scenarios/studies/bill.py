@@ -7,7 +7,7 @@ independent learning in the same condition, which sends nothing: what a run woul
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -127,7 +127,7 @@ def bill_numbers(line: BillLine) -> dict[str, Any]:
         "shares": line.shares,
         "megabytes": line.megabytes,
         "heard_share": line.heard_share,
-        "gain": None if line.gain is None else asdict(line.gain),
+        "gain": None if line.gain is None else line.gain.numbers(),
         "gain_per_megabyte": line.gain_per_megabyte,
     }
 

@@ -11,7 +11,8 @@ difference of their normalized final returns and by nothing else:
 | near        | it lies within [-m, m]         | it lies wholly outside         |
 
 m is the comparison's margin, ours: `MARGIN` unless it says otherwise. In between a comparison is undecided, and so it
-is without an interval (one run). A claim holds when all its comparisons hold and fails as soon as one fails.
+is without an interval (one run, or runs that are all equal). A claim holds when all its comparisons hold and fails as
+soon as one fails.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterable
-from dataclasses import asdict
 from typing import Any
 
 from scenarios.reports.made import Made
@@ -63,8 +62,8 @@ def group_numbers(findings: StudyFindings, group: Group) -> dict[str, Any]:
         "variant": group.variant,
         "contender": group.contender,
         "algorithm": CONTENDERS[group.contender].algorithm if group.contender in CONTENDERS else group.contender,
-        "final": asdict(findings.final(group)),
-        "final_normalized": asdict(findings.final_normalized(group)) if known else None,
+        "final": findings.final(group).numbers(),
+        "final_normalized": findings.final_normalized(group).numbers() if known else None,
         "runs": [_run_numbers(each) for each in findings.outcomes[group]],
     }
 
@@ -104,7 +103,7 @@ def _claim_numbers(findings: StudyFindings, claim: Claim) -> dict[str, Any]:
                 **_compared(each.comparison),
                 "expected": each.comparison.expectation.value,
                 "margin": each.comparison.margin,
-                "difference": None if each.estimate is None else asdict(each.estimate),
+                "difference": None if each.estimate is None else each.estimate.numbers(),
                 "verdict": each.verdict.value,
             }
             for each in decided

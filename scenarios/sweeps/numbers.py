@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from typing import Any
 
 from scenarios.reports.made import Made
@@ -55,6 +54,6 @@ def _groups(sweep: Sweep, findings: StudyFindings) -> Iterator[dict[str, Any]]:
             "scenario": condition.task.scenario,
             "settings": dict(condition.variant.settings),
             "baseline": None if baseline is None else sweep.labels[baseline],
-            "minus_baseline": None if apart is None else asdict(apart),
+            "minus_baseline": None if apart is None else apart.numbers(),
             **group_numbers(findings, group),
         }

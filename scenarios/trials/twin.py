@@ -123,7 +123,8 @@ def twin_table(pairs: Sequence[Pair]) -> Table:
 def sentence(pairs: Sequence[Pair]) -> str:
     """The outcome in one line."""
     found = difference(pairs)
-    interval = "" if found.low is None else f" (95% interval {found.low:+.2f} to {found.high:+.2f})"
+    of_equal = f" ({found.equal}: no interval)" if found.equal else ""
+    interval = of_equal if found.low is None else f" (95% interval {found.low:+.2f} to {found.high:+.2f})"
     seeds = counted(len(pairs), "seed")
     return f"the faults changed the final team return by {found.value:+.2f}{interval}, over {seeds}"
 

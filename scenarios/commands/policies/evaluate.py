@@ -20,7 +20,7 @@ from scenarios.document.plan import Plan
 from scenarios.document.scenario import Scenario
 from scenarios.play.evaluate import EvaluationWish, evaluation_of, scenario_of
 from scenarios.reports.statistics import RESAMPLED_EPISODES
-from scenarios.results.evaluation import Evaluation, ReturnInterval
+from scenarios.results.evaluation import Evaluation
 from scenarios.results.folder import RunFolder, held, make_run_folder
 from scenarios.results.observer import ShowProgress
 from scenarios.results.proof.mismatches import mismatches
@@ -114,16 +114,14 @@ def _show(plan: Plan, found: Evaluation) -> None:
     table = Table.grid(padding=(0, 2))
     for _ in range(3):
         table.add_column(no_wrap=True)
-    table.add_row("team return", screen.bold("", f"{found.team.mean:.2f}", ""), _interval(found.team))
+    table.add_row("team return", screen.bold("", f"{found.team.mean:.2f}", ""), found.interval(found.team))
     for agent, own in list(found.agents.items())[:_AGENTS_SHOWN]:
-        table.add_row(plan.names.told(agent), f"{own.mean:.2f}", _interval(own))
+        table.add_row(plan.names.told(agent), f"{own.mean:.2f}", found.interval(own))
     screen.print(table)
     if len(found.agents) > _AGENTS_SHOWN:
         say("...")
     copies = f" of {counted(found.parallel_episodes, 'copy', 'copies')} each" if found.parallel_episodes > 1 else ""
-    kind = "bootstrap" if found.episodes >= RESAMPLED_EPISODES else "t"
-    intervals = f"with 95% {kind} intervals" if found.team.low is not None else "too few for intervals"
-    say(f"means of {counted(found.episodes, 'episode')}{copies}, {intervals}")
+    say(f"means of {counted(found.episodes, 'episode')}{copies}, {_intervals(found)}")
     for agent, episodes in found.died_after.items():
         knew = counted(episodes, "episode")
         say(f"{plan.names.told(agent)} died in training, and acts with what it had learned from {knew}")
@@ -134,5 +132,10 @@ def _show(plan: Plan, found: Evaluation) -> None:
     say(f"{'curve digest':15}{found.curve_digest}\n{'weights digest':15}{found.weights_digest}")
 
 
-def _interval(of: ReturnInterval) -> str:
-    return "" if of.low is None or of.high is None else f"{of.low:.2f} to {of.high:.2f}"
+def _intervals(found: Evaluation) -> str:
+    """What the intervals are."""
+    if found.episodes < 2:
+        return "too few for intervals"
+    kind = "bootstrap" if found.episodes >= RESAMPLED_EPISODES else "t"
+    without = any(each.low is None for each in (found.team, *found.agents.values()))
+    return f"with 95% {kind} intervals" + (", none of equal returns" if without else "")

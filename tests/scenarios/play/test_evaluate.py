@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -76,6 +77,16 @@ def test_it_prints_returns_with_intervals_and_learns_nothing(
     assert found["curve_digest"] != before["curve_digest"]
     assert not (out / "policy").exists()
     assert sum(found["agents"][agent]["mean"] for agent in found["agents"]) == pytest.approx(found["team"]["mean"])
+
+
+def test_equal_returns_are_told_to_be_equal_and_nothing_is_said_to_be_sure_of_them(
+    trained: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scenarios.play.evaluate.added", lambda _: 4.4)
+    commands(["evaluate", str(trained), "--episodes", "2"], standalone_mode=False)
+    shown = capsys.readouterr().out
+    assert re.search(r"^team return +4\.40 +all 2 equal *$", shown, re.MULTILINE)
+    assert "means of 2 episodes, with 95% t intervals, none of equal returns" in shown
 
 
 @pytest.mark.parametrize("algorithm", sorted(BUILT_IN))

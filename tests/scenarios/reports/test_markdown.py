@@ -23,6 +23,7 @@ def test_a_number_is_rounded_and_nothing_is_below_zero_by_rounding(value, digits
 def test_an_estimate_without_an_interval_is_a_number():
     assert interval(Estimate(1.0, 0.5, 1.5)) == "1.00 [0.50, 1.50]"
     assert interval(Estimate(1.0, None, None), 1) == "1.0"
+    assert interval(Estimate(1.0, None, None, "all 5 equal"), 1) == "1.0 (all 5 equal)"
 
 
 def test_how_a_page_was_made_is_a_command_and_versions():

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import trim_mean, ttest_ind, ttest_rel
 
 from scenarios.reports.statistics import (
+    RESAMPLED,
     RESAMPLED_EPISODES,
     Estimate,
     band,
@@ -57,8 +58,11 @@ def test_the_iqm_of_up_to_three_values_is_their_mean_and_of_four_leaves_two_out(
 @example([2.219743623369902e-296] * 7)
 def test_an_interval_holds_its_estimate_and_stays_within_the_sample(sample):
     found = estimate(sample, "test")
-    assert min(sample) <= found.low <= found.value <= found.high <= max(sample)
     assert found.value == iqm(sample)
+    if found.equal:
+        assert (found.low, found.high) == (None, None)
+    else:
+        assert min(sample) <= found.low <= found.value <= found.high <= max(sample)
 
 
 @settings(deadline=None, max_examples=5)
@@ -67,7 +71,7 @@ def test_the_interval_of_a_mean_holds_it_and_stays_within_the_sample(sample):
     sample = sample * RESAMPLED_EPISODES
     found = mean_of(sample, "test")
     assert found.value == np.mean(sample)
-    assert min(sample) - 1e-6 <= found.low <= found.value <= found.high <= max(sample) + 1e-6
+    assert found.equal or min(sample) - 1e-6 <= found.low <= found.value <= found.high <= max(sample) + 1e-6
     assert found == mean_of(sample, "test")
     assert mean_of(sample[:1], "test") == Estimate(sample[0], None, None)
 
@@ -90,7 +94,8 @@ def test_the_interval_of_a_mean_is_as_wide_as_its_standard_error_says():
 def test_a_difference_and_its_interval_change_sign_with_the_order(one, other):
     forth, back = difference(one, other, "test"), difference(other, one, "test")
     assert forth.value == -back.value
-    assert forth.low <= forth.value <= forth.high
+    assert forth.equal == back.equal
+    assert forth.equal or forth.low <= forth.value <= forth.high
 
 
 def test_equal_names_give_equal_intervals_and_other_names_others():
@@ -106,8 +111,32 @@ def test_one_run_has_no_interval():
 
 
 def test_runs_of_one_group_never_stand_in_for_those_of_another():
-    found = stratified([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]], "test")
-    assert (found.low, found.value, found.high) == (0.5, 0.5, 0.5)
+    found = stratified([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0 + 1e-5]], "test")
+    assert (found.low, found.value, found.high) == pytest.approx((0.5, 0.5, 0.5), abs=1e-5)
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 10, 30])
+def test_numbers_that_are_all_equal_have_no_interval_however_many_they_are(count):
+    equal, told = [4.4] * count, f"all {count} equal"
+    assert mean_of(equal, "test") == Estimate(pytest.approx(4.4), None, None, told)
+    assert paired(equal, [1.4] * count, "test") == Estimate(pytest.approx(3.0), None, None, told)
+    assert difference(equal, [1.4, 1.4], "test") == Estimate(pytest.approx(3.0), None, None, "all equal in both groups")
+    assert stratified([equal, equal], "test") == Estimate(4.4, None, None, "all equal in each")
+    if count >= RESAMPLED:
+        assert estimate(equal, "test") == Estimate(4.4, None, None, told)
+
+
+def test_what_rounding_tells_apart_is_equal():
+    sums = [9.399999096989632, 9.399999326094985, 9.399999555200338]  # of float32 rewards, in another order each
+    assert mean_of(sums, "test").equal == "all 3 equal"
+    assert paired(sums, sums[::-1], "test").equal == "all 3 equal"
+    assert not mean_of([9.4, 9.401], "test").equal
+
+
+def test_one_group_that_varies_is_enough_for_an_interval_of_a_difference():
+    found = difference([1.0, 1.0], [2.0, 2.5], "test")
+    half = 12.7062 * 0.25  # Student's t of one degree of freedom
+    assert (found.low, found.high) == (pytest.approx(-1.25 - half, abs=1e-3), pytest.approx(-1.25 + half, abs=1e-3))
 
 
 def test_nineteen_of_twenty_intervals_of_normal_samples_hold_the_true_mean():
@@ -137,7 +166,10 @@ def test_the_difference_of_a_group_of_few_runs_has_welch_s_interval(sample, othe
     for one, two in ((sample, other), (other, sample)):
         found = difference(one, two, "test")
         assert found.value == pytest.approx(np.mean(one) - np.mean(two), abs=1e-9)
-        if np.std(one) and np.std(two):
+        if found.equal:
+            assert not np.std(one)
+            assert not np.std(two)
+        elif np.std(one) and np.std(two):
             low, high = ttest_ind(one, two, equal_var=False).confidence_interval(0.95)
             assert (found.low, found.high) == (pytest.approx(low, rel=1e-6), pytest.approx(high, rel=1e-6))
 
@@ -158,10 +190,6 @@ def test_equal_groups_of_few_runs_are_seldom_called_different(runs):
     draws = np.random.default_rng(1).normal(size=(400, 2, runs))
     found = [difference(one.tolist(), two.tolist(), "coverage") for one, two in draws]
     assert np.mean([each.low > 0 or each.high < 0 for each in found]) < 0.07
-
-
-def test_equal_runs_differ_by_exactly_what_they_differ():
-    assert difference([2.0, 2.0], [0.5, 0.5, 0.5], "test") == Estimate(1.5, 1.5, 1.5)
 
 
 def test_a_band_goes_around_the_mean_and_is_the_curve_itself_for_one_run():

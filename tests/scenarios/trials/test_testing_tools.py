@@ -21,7 +21,9 @@ from broker.errors import UserError
 from scenarios.commands.experiments import trials
 from scenarios.document.loading import load_scenario, parse_settings
 from scenarios.document.scenario import Scenario
+from scenarios.reports.statistics import Estimate
 from scenarios.running.batch.folder import Folder
+from scenarios.trials import twin
 from scenarios.trials.condition import Condition
 from scenarios.trials.quiet_run import try_out
 from scenarios.trials.shrink import Shrunk, shrink
@@ -228,8 +230,22 @@ def test_twins_are_equal_until_a_fault_strikes_and_the_difference_is_told(tmp_pa
         faulty, fault_free, change = (float(cell) for cell in row[1:4])
         assert change == pytest.approx(faulty - fault_free, abs=0.011)
         assert row[5].strip() == "4"  # its shares are lost, and what is learned without them differs at once
-    assert re.search(r"changed the final team return by [+-][\d.]+ \(95% interval .* over 2 seeds", done.stdout)
+    assert re.search(r"changed the final team return by [+-][\d.]+ \(.*\), over 2 seeds", done.stdout)
     assert command(*words, COLUMNS="120").stdout == done.stdout  # nothing is run again
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (Estimate(-1.0, -2.5, 0.5), "-1.00 (95% interval -2.50 to +0.50), over 3 seeds"),
+        (Estimate(0.0, None, None, "all 3 equal"), "+0.00 (all 3 equal: no interval), over 3 seeds"),
+    ],
+)
+def test_how_sure_the_difference_of_twins_is_follows_from_how_they_vary(
+    found: Estimate, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(twin, "difference", lambda _: found)
+    assert twin.sentence([None] * 3) == f"the faults changed the final team return by {told}"  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize(
