@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from broker.counting import counted
+from scenarios.results.answers import StatusRow
 from scenarios.results.folder import is_held, open_run_folder
 from scenarios.results.reader import read_store
+from scenarios.results.run_result import read_summary
 
 _FEW = 20
 
 
 def explain(root: Path) -> str:
-    """What each participant of a run last said it waits for, the longest wait first, and what went wrong before.
+    """What each participant of a run waits for, the longest wait first, and what went wrong before.
+
+    Of a run that was stopped what each last waited for; of one that is complete nothing, and nothing of who died and
+    was not replaced.
 
     Raises:
         UserError: The folder holds no run, or its store cannot be read.
@@ -21,22 +27,35 @@ def explain(root: Path) -> str:
     folder = open_run_folder(root)
     with read_store(folder.store) as store:
         waits, episodes, lives, names = store.status(), store.count_episodes(), store.lives(), store.agent_names()
-    goes_on = is_held(folder)
-    state = "goes on" if goes_on else "has ended"
+        gone = store.deaths()
+    here = [wait for wait in waits if wait.participant not in gone]
     lines = [
         f"life {life.incarnation}: {life.why or 'resumed'}; went on after episode {life.after_episode}"
         for life in lives[1:][-_FEW:]
     ]
-    now = time.monotonic() if goes_on else max((wait.seen for wait in waits), default=0.0)
-    lines += [
-        f"{wait.waits_for}, since {max(0.0, now - wait.since):.1f} s" + _silence(now - wait.seen) for wait in waits
-    ]
-    if goes_on:
-        silent = {log.stem for log in folder.logs.glob("*.log")} - {wait.participant for wait in waits}
+    if is_held(folder):
+        state = "goes on"
+        lines += _told(here, time.monotonic(), "waits", "since")
+        silent = {log.stem for log in folder.logs.glob("*.log")} - {wait.participant for wait in waits} - {*gone}
         lines += [f"{name} has given no sign yet" for name in sorted(silent)]
-    played = f"{counted(episodes, 'episode')} recorded, in {counted(len(lives), 'life', 'lives')}"
-    beginning = f"{root} {state}; {played}"
+    elif read_summary(folder) is not None:
+        state = "is complete"
+        lines.append("nobody waits")
+    else:
+        state = "has stopped"
+        lines += _told(here, max((wait.seen for wait in waits), default=0.0), "last waited", "for")
+    beginning = f"{root} {state}; {counted(episodes, 'episode')} recorded, in {counted(len(lives), 'life', 'lives')}"
     return "\n".join([beginning, *map(names.tell, lines)])
+
+
+def _told(waits: Sequence[StatusRow], now: float, verb: str, since: str) -> list[str]:
+    """Each wait in a line, of a moment that is now or was that of the last sign."""
+    return [
+        wait.waits_for.replace(" waits ", f" {verb} ", 1)
+        + f", {since} {max(0.0, now - wait.since):.1f} s"
+        + _silence(now - wait.seen)
+        for wait in waits
+    ]
 
 
 def _silence(seconds: float) -> str:

@@ -188,4 +188,4 @@ def test_why_names_who_waits_for_whom(tmp_path: Path, launched: list[Started]) -
     assert "agent-0" in found.split("environment in STEPPING")[1].split("\n")[0]
     process.kill()
     process.communicate()
-    assert "has ended" in foretell(*asked).stdout
+    assert "has stopped" in foretell(*asked).stdout
