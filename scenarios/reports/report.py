@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from rich.table import Table
 
 from agent_node.registry import load_algorithm
 from broker.errors import ScenarioError
+from scenarios.document.text.short_names import short_names
 from scenarios.reports.markdown import number
 from scenarios.reports.statistics import Estimate, estimate, mean_of
 from scenarios.reports.variants import variants
@@ -17,6 +20,7 @@ _DIGITS = 16
 """Of a digest, as at the end of a run."""
 _AGENTS_SHOWN = 8
 _FOLDED = ("group", "seeds")
+_Names = Mapping[Path, str]
 
 
 def tables(runs: Sequence[RunResult]) -> Iterator[Table]:
@@ -26,13 +30,15 @@ def tables(runs: Sequence[RunResult]) -> Iterator[Table]:
     """
     trained = [run for run in runs if not run.is_evaluation]
     acted = [run for run in runs if run.is_evaluation]
+    names = _names(runs)
     if trained:
-        yield from (_returns(trained), _agents(trained), _communication(trained), _privacy(trained))
-    yield _trouble(runs)
+        yield from (each(trained, names) for each in (_returns, _agents, _communication))
+        yield _privacy(trained)
+    yield _trouble(runs, names)
     if any(run.evaluations.best is not None for run in trained):
-        yield _evaluations(trained)
+        yield _evaluations(trained, names)
     if acted:
-        yield _acting(acted)
+        yield _acting(acted, names)
     groups = [_one_a_seed(group) for group in _groups(trained)]
     if any(len(group) > 1 for group in groups):
         yield _statistics(groups)
@@ -41,21 +47,22 @@ def tables(runs: Sequence[RunResult]) -> Iterator[Table]:
 def same_curves(runs: Sequence[RunResult]) -> Iterator[str]:
     """A line for all runs whose whole curves, and weights, are equal bit for bit."""
     found: dict[tuple[str, str | None], list[RunResult]] = {}
+    names = _names(runs)
     for run in runs:
         found.setdefault((run.summary.curve_digest, run.summary.weights_digest), []).append(run)
     for equal in found.values():
         if len(equal) > 1:
-            yield f"equal curves and weights, bit for bit: {', '.join(_name(run) for run in equal)}"
+            yield f"equal curves and weights, bit for bit: {', '.join(names[run.folder] for run in equal)}"
 
 
-def _returns(runs: Sequence[RunResult]) -> Table:
+def _returns(runs: Sequence[RunResult], names: _Names) -> Table:
     table = _table(
         "team return (sum over agents)", "run", "algorithm", "seed", "episodes", "first", "last", "substrate"
     )
     for run in runs:
         summary = run.summary
         table.add_row(
-            _name(run),
+            names[run.folder],
             run.scenario.algorithm.name,
             str(summary.seed),
             str(summary.episodes),
@@ -67,25 +74,25 @@ def _returns(runs: Sequence[RunResult]) -> Table:
     return table
 
 
-def _agents(runs: Sequence[RunResult]) -> Table:
+def _agents(runs: Sequence[RunResult], names: _Names) -> Table:
     table = _table("returns of single agents", "run")
     table.add_column("last", overflow="fold")
     for run in runs:
         own = list(run.summary.per_agent_return_last.items())
         said = [f"{run.names.told(agent)} {value:.2f}" for agent, value in own[:_AGENTS_SHOWN]]
-        table.add_row(_name(run), ", ".join([*said, *(["..."] if len(own) > _AGENTS_SHOWN else [])]))
+        table.add_row(names[run.folder], ", ".join([*said, *(["..."] if len(own) > _AGENTS_SHOWN else [])]))
     table.caption = "last tenth of the training episodes"
     return table
 
 
-def _communication(runs: Sequence[RunResult]) -> Table:
+def _communication(runs: Sequence[RunResult], names: _Names) -> Table:
     table = _table(
         "communication", "run", "edges", "shares", "bytes a share", "bytes an edge and round", "MB", "heard", "late"
     )
     for run in runs:
         traffic = run.traffic
         table.add_row(
-            _name(run),
+            names[run.folder],
             str(traffic.edges),
             str(traffic.sent),
             number(traffic.bytes_per(traffic.sent), 0),
@@ -119,7 +126,7 @@ def told(algorithm: str) -> str:
         return "unknown: it is not installed here"
 
 
-def _trouble(runs: Sequence[RunResult]) -> Table:
+def _trouble(runs: Sequence[RunResult], names: _Names) -> Table:
     counted = ("message faults", "process faults", "missing", "rejected", "dropped", "lost")
     table = _table("faults and digests", "run", *counted, "curve", "weights", "ledger")
     for run in runs:
@@ -127,12 +134,12 @@ def _trouble(runs: Sequence[RunResult]) -> Table:
         faults = (summary.faults_applied, run.strikes)
         counts = (*faults, summary.shares_missing, summary.rejected, summary.dropped, summary.lost)
         digests = (summary.curve_digest, summary.weights_digest or "", summary.ledger_digest)
-        table.add_row(_name(run), *map(str, counts), *(digest[:_DIGITS] for digest in digests))
+        table.add_row(names[run.folder], *map(str, counts), *(digest[:_DIGITS] for digest in digests))
     table.caption = "faults as often as they struck a message, or a process"
     return table
 
 
-def _evaluations(runs: Sequence[RunResult]) -> Table:
+def _evaluations(runs: Sequence[RunResult], names: _Names) -> Table:
     table = _table("evaluated team return", "run", "policies", "first", "last", "best after", "best", "95% interval")
     for run in runs:
         found, best = run.evaluations.on_the_way, run.evaluations.best
@@ -140,7 +147,7 @@ def _evaluations(runs: Sequence[RunResult]) -> Table:
             continue
         team = best.team
         table.add_row(
-            _name(run),
+            names[run.folder],
             str(len(found)),
             f"{found[0].team.mean:.2f}",
             f"{found[-1].team.mean:.2f}",
@@ -152,7 +159,7 @@ def _evaluations(runs: Sequence[RunResult]) -> Table:
     return table
 
 
-def _acting(runs: Sequence[RunResult]) -> Table:
+def _acting(runs: Sequence[RunResult], names: _Names) -> Table:
     titles = ("run", "algorithm", "seed", "actions", "after", "episodes", "team return", "95% interval")
     table = _table("team return of agents that act and do not learn (`foretell evaluate`)", *titles)
     for run in runs:
@@ -160,7 +167,7 @@ def _acting(runs: Sequence[RunResult]) -> Table:
         assert scenario.initial_policy is not None  # noqa: S101 - nobody acts without one
         found = mean_of(run.team.tolist(), "evaluation", "team")
         table.add_row(
-            _name(run),
+            names[run.folder],
             scenario.algorithm.name,
             str(run.summary.seed),
             str(scenario.acts_only),
@@ -207,8 +214,11 @@ def _ends(found: Estimate) -> str:
     return f"none: {found.equal or 'one seed'}" if found.low is None else f"{found.low:.2f} to {found.high:.2f}"
 
 
-def _name(run: RunResult) -> str:
-    return run.folder.name or str(run.folder.resolve())
+def _names(runs: Sequence[RunResult]) -> _Names:
+    """What runs are called: their folders, with as many of those that hold them as tell one from the other."""
+    places = {run.folder: os.path.abspath(run.folder) for run in runs}  # noqa: PTH100 - a link keeps its name
+    short = short_names(places.values(), os.sep)
+    return {folder: short[place] for folder, place in places.items()}
 
 
 def _table(title: str, first: str, *others: str) -> Table:

@@ -17,16 +17,22 @@ def by_path(settings: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def short_names(paths: Iterable[str]) -> Mapping[str, str]:
-    """For each dotted path, as few of its last parts as tell it from the others."""
+def short_names(paths: Iterable[str], between: str = ".") -> Mapping[str, str]:
+    """For each path, as few of its last parts as tell it from the others.
+
+    Args:
+        paths: Of settings, dotted, or of files.
+        between: What stands between the parts.
+    """
     known = tuple(dict.fromkeys(paths))
-    return {path: _shortest(path, known) for path in known}
+    return {path: _shortest(path, known, between) for path in known}
 
 
-def _shortest(path: str, others: Sequence[str]) -> str:
-    parts = path.split(".")
+def _shortest(path: str, others: Sequence[str], between: str) -> str:
+    parts = path.split(between)
     for count in range(1, len(parts)):
-        end = ".".join(parts[-count:])
-        if len([other for other in others if f".{other}".endswith(f".{end}")]) == 1:
+        end = between.join(parts[-count:])
+        ending = between + end
+        if end and len([other for other in others if (between + other).endswith(ending)]) == 1:
             return end
     return path

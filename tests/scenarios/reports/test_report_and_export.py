@@ -84,6 +84,18 @@ def test_report_shows_returns_bill_faults_and_equal_digests(folders, capsys, mon
     assert summary.curve_digest[:8] in text
 
 
+def test_runs_are_called_by_as_much_of_their_folders_as_tells_them_apart(folders, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("COLUMNS", "200")
+    places = [tmp_path / "one" / "run", tmp_path / "two" / "run", tmp_path / "two" / "other"]
+    for place in places:
+        shutil.copytree(folders["as-1"], place)
+    shown = said(capsys, "report", *map(str, places))
+    assert re.findall(r"^│ (\S+) +│ anticipation", shown, re.MULTILINE) == ["one/run", "two/run", "other"]
+    assert "bit for bit: one/run, two/run, other\n" in shown
+    monkeypatch.chdir(places[0])
+    assert re.findall(r"^│ (\S+) +│ anticipation", said(capsys, "report", "."), re.MULTILINE) == ["run"]
+
+
 def test_report_says_what_a_neighbor_is_told_by_each_algorithm_once(folders, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "300")
     shown = said(capsys, "report", *folders.values())
