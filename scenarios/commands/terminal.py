@@ -254,12 +254,11 @@ def _bar(episodes: int, console: Screen) -> Iterator[observing.ShowProgress]:
         task = progress.add_task("", total=episodes, team="-", rate="-", heard=0, missing=0)
 
         def show(now: observing.Progress) -> None:
-            elapsed = progress.tasks[0].elapsed or 0.0
             progress.update(
                 task,
                 completed=now.episode,
                 team="-" if now.team_return is None else f"{now.team_return:.2f}",
-                rate=f"{now.rounds / elapsed:.0f}" if elapsed > 0 else "-",
+                rate="-" if now.rounds_per_s is None else f"{now.rounds_per_s:.0f}",
                 heard=now.heard,
                 missing=now.missing,
             )

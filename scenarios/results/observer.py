@@ -43,6 +43,7 @@ class Progress:
         rounds: Communication rounds done.
         heard: Shares heard in time.
         missing: Shares that were not.
+        rounds_per_s: Rounds of this life a second of it; None before anybody has joined it.
     """
 
     episode: int
@@ -50,6 +51,7 @@ class Progress:
     rounds: int
     heard: int
     missing: int
+    rounds_per_s: float | None = None
 
 
 ShowProgress = Callable[[Progress], None]
@@ -123,6 +125,7 @@ class Observer:
         self.sinks.add("TensorBoard", curves)
         self._team_return: float | None = None
         self._began_at: float | None = None
+        self._rounds_before = 0
 
     def take(self, records: list[Record]) -> None:
         """Take records in; those of a life that nobody has joined yet are held until somebody has."""
@@ -236,6 +239,7 @@ class Observer:
         self._joining = None
         if incarnation:
             self._totals, self._began_at = self._recalled(after_episode), None
+            self._rounds_before = self._totals.rounds
             self.sinks.begin_life(after_episode)
             where = f"episode {after_episode + 1}" if after_episode >= 0 else "the beginning"
             self.tell(f"{why or 'the run is resumed'}; all go on from {where} (life {incarnation})")
@@ -250,8 +254,9 @@ class Observer:
 
     def progress(self) -> Progress:
         """How far the run is."""
-        totals = self._totals
-        return Progress(len(totals.returns), self._team_return, totals.rounds, totals.heard, totals.missing)
+        totals, lasted_s = self._totals, self._lasted_s
+        rate = (totals.rounds - self._rounds_before) / lasted_s if lasted_s > 0 else None
+        return Progress(len(totals.returns), self._team_return, totals.rounds, totals.heard, totals.missing, rate)
 
     def finish(self) -> Summary:
         """Write all but the picture and give the summary; one that is as it was keeps the summary that it has.
@@ -259,7 +264,7 @@ class Observer:
         Raises:
             UserError: They cannot be written.
         """
-        wall_s = 0.0 if self._began_at is None else self._clock() - self._began_at
+        wall_s = self._lasted_s
         try:
             self._store.close()
         finally:
@@ -276,6 +281,11 @@ class Observer:
         if not (self._goes_on and self._folder.summary.exists()):
             summary.write(self._folder.summary)
         return summary
+
+    @property
+    def _lasted_s(self) -> float:
+        """Seconds since the first participant had joined this life."""
+        return 0.0 if self._began_at is None else self._clock() - self._began_at
 
     def _say(self, sentence: str) -> None:
         """Show a sentence as people are told it; the store keeps ids."""

@@ -167,6 +167,26 @@ def test_what_an_earlier_process_has_played_does_not_count_for_the_speed_of_this
     assert resumed.finish().env_steps_per_s == 10.0
 
 
+def test_the_rounds_a_second_are_those_of_this_life_in_this_process_and_the_next(watch):
+    def one_more_round(observer):
+        observer.begin_life(0, "somebody died")
+        observer.take([JoinedRecord("environment"), *rounds(1, 0)])
+        watch.now += 1.0
+        return observer.progress().rounds, observer.progress().rounds_per_s
+
+    watch.observer.begin_life(-1, "")
+    played = [*rounds(0, 0), *rounds(0, 1), EpisodeRecord(0, (1.0, 0.5), 20, 0)]
+    watch.observer.take([JoinedRecord("environment"), *played])
+    assert watch.observer.progress().rounds_per_s is None
+    watch.now += 4.0
+    assert watch.observer.progress().rounds_per_s == 0.5
+    assert one_more_round(watch.observer) == (3, 1.0)
+    watch.observer.finish()
+    resumed = Observer(watch.plan, watch.folder, "run", lambda _: None, clock=lambda: watch.now)
+    assert one_more_round(resumed) == (3, 1.0)
+    resumed.finish()
+
+
 def test_tensorboard_gets_every_return_and_the_mean_losses_of_each_episode(watch):
     finished_run(watch)
     assert scalars(watch.folder.tensorboard) == pytest.approx(
