@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from broker.errors import UserError
 from scenarios.commands.experiments.group import STUDIES
-from scenarios.commands.experiments.study import PAGES, make_study
+from scenarios.commands.experiments.study import PAGES, Wish, make_study
 from scenarios.commands.main import foretell
 from scenarios.studies.search import TASKS as SEARCH_TASKS
 from scenarios.studies.search import contests
@@ -28,6 +30,15 @@ def test_the_help_of_studies_lists_every_task_and_every_algorithm_of_each() -> N
     algorithms = " ".join(help_.split("Their algorithms:")[1].split())
     assert all(algorithm in algorithms for algorithm in (*COMPARED, *SEARCHED))
     assert "fig4 anticipation-sharing" in algorithms
+
+
+def test_help_and_page_name_the_folder_that_a_study_has_by_default() -> None:
+    help_ = CliRunner().invoke(foretell, ["study", "--help"], terminal_width=200).output
+    page = (Path(__file__).parents[3] / "docs" / "studies.md").read_text(encoding="utf-8")
+    for quick in (False, True):
+        folder = str(Wish("NAME", quick=quick).folder)
+        assert re.search(rf"{folder.replace('NAME', 'STUDY')}(?!-)", help_)
+        assert f"`{folder}`" in page
 
 
 @pytest.mark.parametrize(
