@@ -109,7 +109,7 @@ def _what_ran(findings: StudyFindings) -> str:
     who = [CONTENDERS[key].about for key in study.contenders if CONTENDERS[key].about]
     about = " ".join(who) if len(who) > 1 else ""
     so_far = f"**{study.so_far}**" if study.so_far else ""
-    parts = (ran, so_far, about, RETURNS, seeds_told(*findings.runs).intervals, _OURS, *study.notes)
+    parts = (ran, so_far, about, RETURNS, seeds_told(*findings.runs).intervals, _OURS, *study.said)
     return "\n\n".join(part for part in parts if part)
 
 

@@ -148,6 +148,19 @@ class StudyCondition:
 
 
 @dataclass(frozen=True)
+class Note:
+    """What a reader has to know.
+
+    Attributes:
+        text: A line of Markdown.
+        of: Keys of tasks or contenders, of which one has to be there for it to be said; empty: it is said always.
+    """
+
+    text: str
+    of: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Study:
     """One study, at one size.
 
@@ -163,7 +176,7 @@ class Study:
         seeds: Seeds of every group; some may have fewer.
         strength_label: Below the axis, where there is a strength.
         map_labels: At the horizontal and the vertical axis, where there are places.
-        notes: What a reader has to know, a line each.
+        notes: What a reader has to know, of all that there may be; `said` is what is said of what there is.
         so_far: How much of it was done when it was written down, a sentence; empty where all was.
         quiet: Key of the variant in which independent learning ran for all variants, as what they change touches
             nothing of it; None where it has no such variant.
@@ -178,7 +191,7 @@ class Study:
     seeds: tuple[int, ...]
     strength_label: str = ""
     map_labels: tuple[str, str] = ("", "")
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     so_far: str = ""
     quiet: str | None = None
 
@@ -196,6 +209,12 @@ class Study:
     def contenders(self) -> tuple[str, ...]:
         """Its contenders, in the house's order."""
         return tuple(key for key in CONTENDERS if any(key in each.contenders for each in self.conditions))
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """The notes on what is compared here."""
+        there = {*(task.key for task in self.tasks), *self.contenders}
+        return tuple(note.text for note in self.notes if not note.of or there.intersection(note.of))
 
     def groups(self) -> Iterator[tuple[StudyCondition, Group]]:
         """Every group with its condition."""

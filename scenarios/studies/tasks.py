@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from scenarios.running.batch.cell import Group
 from scenarios.studies.claims import Comparison, Expectation
-from scenarios.studies.study import AS, COMPARED, PS, VPS, VS, Choice, StudyCondition, StudyTask, Variant
+from scenarios.studies.study import AS, COMPARED, PS, VPS, VS, Choice, Note, StudyCondition, StudyTask, Variant
 
 EXCHANGE = StudyTask("exchange", "Exc. N=3", "exchange", "exchange-quick")
 EXCHANGE_NEAR = StudyTask("exchange-near", "Exc. N=3, near", "exchange", "exchange-near-quick")
@@ -57,6 +57,6 @@ def against_baselines(
     return tuple(Comparison(mine, Group(task.key, variant.key, name), expectation) for name in BASELINES)
 
 
-def full_notes(choice: Choice) -> tuple[str, ...]:
+def full_notes(choice: Choice) -> tuple[Note, ...]:
     """What a reader of a figure at full size has to know of its settings."""
-    return (_OURS,) if choice.tuned is not None else ()
+    return (Note(_OURS),) if choice.tuned is not None else ()

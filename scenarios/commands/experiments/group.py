@@ -46,9 +46,7 @@ class _Study(click.Command):
 @click.option("--set", "assignments", multiple=True, metavar="PATH=VALUE", help="Any setting, in all runs; repeatable.")
 @click.option("--tuned", type=click.Path(path_type=Path), help="fig1, and fig5 at full size: settings from a search.")
 @click.option("--instances", type=click.IntRange(min=1), help="theory: how many random problems.")
-@click.option(
-    "--out", type=OutPath(), help="The study's folder; default studies/STUDY, or studies/STUDY-quick."
-)
+@click.option("--out", type=OutPath(), help="The study's folder; default studies/STUDY, or studies/STUDY-quick.")
 @DISCARD_RUNS
 @ONLY_SHOWN
 @SO_FAR

@@ -15,6 +15,7 @@ from scenarios.studies.study import (
     PS,
     VS,
     Choice,
+    Note,
     Study,
     StudyTask,
     Variant,
@@ -78,7 +79,7 @@ def make(choice: Choice) -> Study:
         claims=(*(_part(key) for key in _PARTS), *_keeps_up(trials)),
         arrangement="points",
         seeds=choice.first_seeds(QUICK_SEEDS, FULL_SEEDS),
-        notes=(_SETTINGS,),
+        notes=(Note(_SETTINGS),),
     )
 
 

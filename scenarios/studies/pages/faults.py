@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 
 from scenarios.running.batch.cell import Group, Settings
 from scenarios.studies.claims import Claim, Comparison, Expectation
-from scenarios.studies.study import ALONE, AS, COMPARED, CONTENDERS, Choice, StudyCondition, Variant
+from scenarios.studies.study import ALONE, AS, COMPARED, CONTENDERS, Choice, Note, StudyCondition, Variant
 from scenarios.studies.tasks import EXCHANGE, PREDATION_6, conditions
 
 TASKS = (EXCHANGE, PREDATION_6)
-NOTES = (
-    "Independent learning shares nothing, so no such fault touches it: it ran without, and is drawn as a level line.",
+_LEVEL = (
+    "Independent learning shares nothing, so no such fault touches it: it ran without, and is drawn as a level line."
 )
+NOTES = (Note(_LEVEL, (ALONE,)),)
 
 
 def strengths(what: str, values: Sequence[float], settings: Callable[[float], Settings]) -> tuple[Variant, ...]:

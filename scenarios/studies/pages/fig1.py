@@ -16,6 +16,7 @@ from scenarios.studies.study import (
     VPS,
     VS,
     Choice,
+    Note,
     Study,
     StudyTask,
 )
@@ -63,7 +64,7 @@ _OTHER_LENGTH = "Not comparable: by the rule for full size N=6 and N=12 play dif
 def make(choice: Choice) -> Study:
     """The study at the chosen size."""
     tasks = (EXCHANGE, EXCHANGE_NEAR, *_TASKS[1:]) if choice.quick else _TASKS
-    tuned = (_TUNED,) if choice.tuned is not None else ()
+    tuned = (Note(_TUNED),) if choice.tuned is not None else ()
     return Study(
         name="fig1",
         title="Figure 1: training curves and normalized final total return",
@@ -80,7 +81,7 @@ def make(choice: Choice) -> Study:
         ),
         arrangement="finals",
         seeds=choice.first_seeds(QUICK_SEEDS, FULL_SEEDS),
-        notes=(*tuned, _NEAR) if choice.quick else full_notes(choice),
+        notes=(*tuned, Note(_NEAR, (EXCHANGE_NEAR.key,))) if choice.quick else full_notes(choice),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from scenarios.running.batch.cell import Group
 from scenarios.studies.claims import Claim, Comparison, Expectation
 from scenarios.studies.sizes import FULL_SEEDS, QUICK_SEEDS
-from scenarios.studies.study import PS, VPS, VS, Choice, Study, StudyTask, Variant
+from scenarios.studies.study import PS, VPS, VS, Choice, Note, Study, StudyTask, Variant
 from scenarios.studies.tasks import EXCHANGE, NAVIGATION, PREDATION_6, against_baselines, conditions
 
 _LINE_LENGTH = 30
@@ -39,7 +39,7 @@ def make(choice: Choice) -> Study:
         claims=_claims(),
         arrangement="grid",
         seeds=choice.first_seeds(QUICK_SEEDS, FULL_SEEDS),
-        notes=(_NOTE,),
+        notes=(Note(_NOTE),),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from scenarios.running.batch.cell import Group
 from scenarios.studies.claims import Claim, Comparison, Expectation, MapComparison
 from scenarios.studies.sizes import FULL_SEEDS, MAP_SEEDS
-from scenarios.studies.study import AS, Choice, Study, StudyTask, Variant
+from scenarios.studies.study import AS, Choice, Note, Study, StudyTask, Variant
 from scenarios.studies.tasks import EXCHANGE, NAVIGATION, PREDATION, PREDATION_6, conditions
 
 _SMALL, _PAPER, _LARGE = 0.03, 0.1, 0.3
@@ -41,7 +41,7 @@ def make(choice: Choice) -> Study:
         arrangement="map",
         seeds=choice.first_seeds(MAP_SEEDS, FULL_SEEDS),
         map_labels=("rho", "rho' / rho"),
-        notes=(_ROW,),
+        notes=(Note(_ROW, tuple(task.key for task in PREDATION)),),
     )
 
 

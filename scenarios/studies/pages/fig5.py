@@ -5,7 +5,7 @@ from __future__ import annotations
 from scenarios.running.batch.cell import Group
 from scenarios.studies.claims import Claim, Comparison, Expectation
 from scenarios.studies.sizes import FULL_SEEDS, QUICK_SEEDS
-from scenarios.studies.study import ALONE, AS, PS, VPS, VS, Choice, Study
+from scenarios.studies.study import ALONE, AS, PS, VPS, VS, Choice, Note, Study
 from scenarios.studies.tasks import RANDOM_PARTNER, RANDOM_SKIP, conditions, full_notes
 
 _TASKS = (RANDOM_PARTNER, RANDOM_SKIP)
@@ -28,7 +28,7 @@ def make(choice: Choice) -> Study:
         claims=_claims(),
         arrangement="finals",
         seeds=choice.first_seeds(QUICK_SEEDS, FULL_SEEDS),
-        notes=(_QUICK,) if choice.quick else full_notes(choice),
+        notes=(Note(_QUICK),) if choice.quick else full_notes(choice),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from scenarios.running.batch.cell import Settings
 from scenarios.studies.pages.faults import fault_claims, fault_conditions, quiet_of, strengths
 from scenarios.studies.sizes import FULL_SEEDS, QUICK_SEEDS
-from scenarios.studies.study import ALONE, AS, AS_CALIBRATED, Choice, Study
+from scenarios.studies.study import ALONE, AS, AS_CALIBRATED, Choice, Note, Study
 
 _NOISES = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
 _ABOUT = """\
@@ -25,7 +25,7 @@ def make(choice: Choice) -> Study:
         arrangement="strength",
         seeds=choice.first_seeds(QUICK_SEEDS, FULL_SEEDS),
         strength_label="part of the shared anticipation that is random",
-        notes=("Learning alone shares nothing: it ran once, and is drawn as a level line.",),
+        notes=(Note("Learning alone shares nothing: it ran once, and is drawn as a level line.", (ALONE,)),),
         quiet=quiet_of(variants).key,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from scenarios.running.batch.cell import Settings
 from scenarios.studies.pages.faults import NOTES, fault_claims, fault_conditions, quiet_of, strengths
 from scenarios.studies.sizes import FULL_SEEDS, QUICK_SEEDS
-from scenarios.studies.study import AS, AS_CALIBRATED, NAC, PS, VPS, VS, Choice, Study
+from scenarios.studies.study import AS, AS_CALIBRATED, NAC, PS, VPS, VS, Choice, Note, Study
 
 _PATIENCE_S = 2.0
 _MEANS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0)
@@ -27,7 +27,7 @@ def make(choice: Choice) -> Study:
         arrangement="strength",
         seeds=choice.first_seeds(QUICK_SEEDS, FULL_SEEDS),
         strength_label="mean delay / patience",
-        notes=(*NOTES, f"The patience is {_PATIENCE_S:g} s of virtual time."),
+        notes=(*NOTES, Note(f"The patience is {_PATIENCE_S:g} s of virtual time.")),
         quiet=quiet_of(variants).key,
     )
 

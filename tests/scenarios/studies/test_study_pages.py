@@ -271,8 +271,8 @@ def test_only_scenarios_that_differ_in_the_number_of_agents_alone_decide_claims_
 
 
 def test_quick_figure_5_says_that_partners_are_drawn_from_four_neighbors():
-    assert make_study("fig5", FULL).notes == ()
-    [note] = make_study("fig5", QUICK).notes
+    assert make_study("fig5", FULL).said == ()
+    [note] = make_study("fig5", QUICK).said
     assert "one of these four, not one of all nineteen others" in note
     for task in make_study("fig5", QUICK).tasks:
         quick = load_scenario(task.quick)
@@ -786,6 +786,34 @@ def test_a_map_is_decided_by_the_seeds_that_all_its_cells_have():
     assert decided.estimate == alone.estimate
     none = {group: found[:1] if group == first else found[1:] for group, found in findings.outcomes.items()}
     assert replace(findings, outcomes=none).decide(claim)[0].verdict is Verdict.NOT_RUN
+
+
+@pytest.mark.parametrize(
+    ("name", "choice", "there"),
+    [
+        ("fig1", Choice(quick=True), True),
+        ("fig1", Choice(quick=True, tasks=("exchange-near",)), True),
+        ("fig1", Choice(quick=True, tasks=("exchange", "navigation")), False),
+        ("fig4", Choice(quick=True), True),
+        ("fig4", Choice(quick=True, tasks=("predation-8", "exchange")), True),
+        ("fig4", Choice(quick=True, tasks=("exchange",)), False),
+        ("loss", Choice(quick=True), True),
+        ("loss", Choice(quick=True, algorithms=(AS,)), False),
+        ("inaccurate", Choice(quick=True, algorithms=(AS,)), False),
+    ],
+)
+def test_a_note_is_taken_with_the_task_or_the_algorithm_that_it_is_about(name, choice, there):
+    study = make_study(name, choice)
+    [note] = [note for note in study.notes if note.of]
+    assert (note.text in study.said) is there
+    assert all(always.text in study.said for always in study.notes if not always.of)
+
+
+def test_a_page_of_a_part_has_no_note_on_what_is_not_in_it_yet():
+    study = make_study("fig1", QUICK)
+    exchange = [group for _, group in study.groups() if group.task == "exchange"]
+    assert "near* is Exchange" in "".join(study.said)
+    assert "near* is Exchange" not in "".join(study.only(exchange, "so far").said)
 
 
 def test_page_and_numbers_are_the_same_every_time():
