@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from typing import Any
 
@@ -15,6 +16,8 @@ mpl.use("Agg")
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.textpath import TextPath
+from matplotlib.ticker import AutoLocator, MaxNLocator
 
 from scenarios.reports.references import References
 from scenarios.reports.statistics import band
@@ -22,6 +25,8 @@ from scenarios.reports.statistics import band
 GREY = "#777777"
 LETTER = 0.053
 """Inches that a letter of a foot is wide."""
+_TICK_POINTS, _BETWEEN_POINTS, _POINTS_AN_INCH = 8, 4, 72
+"""Of the numbers on an axis: how large they are, and how much there is at least between two."""
 Dashes = str | tuple[int, tuple[float, ...]]
 """The style of a line, as matplotlib has it."""
 
@@ -87,11 +92,49 @@ def reference_lines(axes: Axes, scale: References) -> None:
         )
 
 
+@cache
+def _width(number: str) -> float:
+    """Points that a number on an axis is wide."""
+    return float(TextPath((0, 0), number, size=_TICK_POINTS).get_extents().width) if number else 0.0
+
+
+class RoomyTicks(AutoLocator):
+    """Matplotlib's ticks of a horizontal axis, or, where their numbers would run into each other, fewer of them.
+
+    Args:
+        axes: Whose axis it is.
+    """
+
+    def __init__(self, axes: Axes) -> None:
+        super().__init__()
+        self._axes = axes
+
+    def tick_values(self, vmin: float, vmax: float) -> list[float]:
+        """The ticks between two ends of the axis."""
+        ticks = np.asarray(super().tick_values(vmin, vmax), np.float64)
+        for bins in range(len(ticks) - 1, 0, -1):
+            if self._fit(ticks, vmin, vmax):
+                break
+            ticks = np.asarray(MaxNLocator(bins, steps=[1, 2, 2.5, 5, 10]).tick_values(vmin, vmax), np.float64)
+        found: list[float] = ticks.tolist()
+        return found
+
+    def _fit(self, ticks: NDArray[np.float64], vmin: float, vmax: float) -> bool:
+        seen = ticks[(ticks >= vmin) & (ticks <= vmax)]
+        if len(seen) < 2:
+            return True
+        labels = self._axes.xaxis.get_major_formatter().format_ticks(ticks.tolist())
+        widest = max(map(_width, labels))
+        width = self._axes.get_window_extent().width * _POINTS_AN_INCH / self._axes.figure.dpi
+        return bool(widest + _BETWEEN_POINTS <= width * (seen[1] - seen[0]) / (vmax - vmin))
+
+
 def dress(axes: Axes) -> None:
     """Give a panel the look of all of them."""
+    axes.xaxis.set_major_locator(RoomyTicks(axes))
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=8)
+    axes.tick_params(labelsize=_TICK_POINTS)
     axes.xaxis.label.set_fontsize(8)
     axes.yaxis.label.set_fontsize(9)
 

@@ -137,6 +137,20 @@ def test_nothing_of_a_figure_lies_outside_or_on_something_else(case):
     assert len(labeled) == -(-len(sweep.study.tasks) // 4)  # four scenarios beside each other have one row of labels
 
 
+@pytest.mark.parametrize("apart", [0.07, 0.0123, 1e-4, 3.0, 4567.0])
+@pytest.mark.parametrize("around", [-28.25, 0.0, -12345.6])
+def test_the_numbers_on_an_axis_never_run_into_each_other(around, apart):
+    sweep = made(f"{TWO_SCENARIOS}{THREE}")
+    figure = sweep_figure(sweep, findings(sweep, lambda cell: around + apart * cell.seed))
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        first, last = axes.get_xlim()
+        shown = [tick for tick in axes.xaxis.get_major_ticks() if first <= tick.get_loc() <= last]
+        assert len(shown) > 1
+        boxes = [tick.label1.get_window_extent() for tick in shown]
+        assert all(one.x1 < other.x0 for one, other in pairwise(boxes))
+
+
 def test_lines_differ_in_color_or_style_and_each_begins_its_own_row():
     sweep = made(MANY_LINES)
     above, below = sweep_figure(sweep, findings(sweep, lambda cell: float(cell.seed))).axes
