@@ -29,6 +29,7 @@ class _Life(_Part, frozen=True):
     checkpoint_every: int
     kept_every: int | None
     gone: tuple[str, ...]
+    spared: bool
 
 
 class _Joining(_Part, frozen=True):

@@ -6,19 +6,19 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext
+from queue import SimpleQueue
 from types import ModuleType
 
 from broker.isolated import isolated_interpreters
 from broker.threads import limit_threads
 from scenarios.running.processes.child import FOR_THE_LAUNCHER, PRELOADED
 
-_STARTER = ThreadPoolExecutor(1, "foretell.fork-server")
-"""A thread that lives as long as this process: with the thread that started it the server ends, and all share it."""
 _ALLOCATOR = {
     "MALLOC_TRIM_THRESHOLD_": "131072",
     "MALLOC_MMAP_THRESHOLD_": "131072",
@@ -36,13 +36,48 @@ def start_fork_server(preloaded: list[str] = PRELOADED) -> ForkServerContext:
     limit_threads()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(preloaded)
-    _STARTER.submit(_ensure_running).result()
+    _starter().start_server()
     return context
 
 
-def _ensure_running() -> None:
-    with forking():
-        forkserver.ensure_running()
+class _Starter(threading.Thread):
+    """A thread that lives as long as this process, which all runs of it share: the server ends with who started it."""
+
+    def __init__(self) -> None:
+        super().__init__(name="foretell.fork-server", daemon=True)
+        self._asked: SimpleQueue[Future[None]] = SimpleQueue()
+
+    def start_server(self) -> None:
+        """Start the server, if it does not run; returns when it does."""
+        started: Future[None] = Future()
+        self._asked.put(started)
+        started.result()
+
+    def run(self) -> None:
+        """Do so whenever asked."""
+        while True:
+            started = self._asked.get()
+            try:
+                with forking():
+                    forkserver.ensure_running()
+            except BaseException as error:  # for who asked
+                started.set_exception(error)
+            else:
+                started.set_result(None)
+
+
+_the_starter: _Starter | None = None
+_one_at_a_time = threading.Lock()
+
+
+def _starter() -> _Starter:
+    """The one of this process; another where that was forked, as threads are not."""
+    global _the_starter  # noqa: PLW0603 - as the server, one for the process
+    with _one_at_a_time:
+        if _the_starter is None or not _the_starter.is_alive():
+            _the_starter = _Starter()
+            _the_starter.start()
+        return _the_starter
 
 
 @contextmanager
