@@ -7,7 +7,8 @@ Resamples of two or three numbers say little: of equal groups of two runs a boot
 different, of three runs one in five, of four and five one in fifteen (normal runs). So the interval of a group of fewer
 than `RESAMPLED` runs is their range, which is not called more, and that of a difference is a t interval (Welch's, or
 Student's for differences run by run): of equal groups of two runs it calls one pair in fifty different, of three one in
-thirty.
+thirty. Differences run by run are a single sample: of runs that do not differ Student's interval calls one group in
+twenty different, of two runs and of three, a bootstrap one in eight of four runs and one in ten of five.
 
 Of numbers that are all equal neither says anything: an interval without width would call certain what two episodes that
 ended alike only suggest. So there is none, be they ever so many, and `Estimate` says that they were equal. The range of

@@ -115,6 +115,13 @@ def test_runs_of_one_group_never_stand_in_for_those_of_another():
     assert (found.low, found.value, found.high) == pytest.approx((0.5, 0.5, 0.5), abs=1e-5)
 
 
+@pytest.mark.parametrize(("runs", "one_in"), [(2, 20), (3, 20), (4, 8), (5, 10)])
+def test_runs_that_have_not_changed_are_called_changed_as_often_as_the_page_says(runs, one_in):
+    draws = np.random.default_rng(1).normal(size=(1000, 2, runs))
+    found = [paired(after.tolist(), before.tolist(), "coverage") for after, before in draws]
+    assert np.mean([each.low > 0 or each.high < 0 for each in found]) == pytest.approx(1 / one_in, rel=0.25)
+
+
 @pytest.mark.parametrize("count", [2, 3, 5, 10, 30])
 def test_numbers_that_are_all_equal_have_no_interval_however_many_they_are(count):
     equal, told = [4.4] * count, f"all {count} equal"
