@@ -192,9 +192,9 @@ def _welch(sample: Floats, other: Floats) -> Estimate:
     """Mean of `sample` minus that of `other`, with the interval of runs that may vary differently."""
     variances = [each.var(ddof=1) / len(each) for each in (sample, other)]
     apart, together = float(sample.mean() - other.mean()), float(sum(variances))
-    parts = [variance / together if together else 0.5 for variance in variances]  # no square of a tiny one is 0
-    weights = [part**2 / (len(each) - 1) for part, each in zip(parts, (sample, other), strict=True)]
-    return _t_interval(apart, sqrt(together), 1.0 / float(sum(weights)))
+    weights = [variance**2 / (len(each) - 1) for variance, each in zip(variances, (sample, other), strict=True)]
+    spread = float(sum(weights))
+    return _t_interval(apart, sqrt(together), together**2 / spread if spread else 1.0)  # the square of a tiny one is 0
 
 
 def _are_equal(sample: Sequence[float] | Floats, made_of: Sequence[float] | Floats | None = None) -> bool:
