@@ -101,7 +101,8 @@ class Driver:
             UserError: The journal finds no room.
         """
         totals, name = self._totals(), self._name
-        self._account = [ClosingRecord(name), *self._take_records(), *totals, *self._take_noticed(), ClosedRecord(name)]
+        account = [*self._take_records(), *totals, *self._take_noticed()]
+        self._account = [ClosingRecord(name), *account, ClosedRecord(name, len(account))]
         self._observe(self._account)
         self._show_counters(totals)
         self._flush_journal()

@@ -25,7 +25,7 @@ class Interruption:
     """
 
     def __init__(self) -> None:
-        self.asked = self._held = False
+        self.asked = self._held = self._ending = False
 
     def listen(self) -> None:
         """Hear signals from now on, but those that the process was started to ignore, as `nohup` does."""
@@ -45,10 +45,10 @@ class Interruption:
             raise Interrupted
 
     def end(self) -> None:
-        """Raise nothing any more: the process ends already."""
-        self._held = True
+        """Let the process end, as it does already; who asks again will not wait for that."""
+        self._ending = True
 
     def _ask(self, _signal: int, _frame: FrameType | None) -> None:
-        self.asked = True
-        if not self._held:
+        asked_before, self.asked = self.asked, True
+        if not self._held and (asked_before or not self._ending):
             raise Interrupted

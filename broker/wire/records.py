@@ -349,9 +349,11 @@ class ClosedRecord(msgspec.Struct, frozen=True, tag="closed"):
 
     Attributes:
         participant: Who.
+        records: How many records its account has, this one and the first not counted.
     """
 
     participant: Text
+    records: Count
 
 
 class StatusRecord(msgspec.Struct, frozen=True, tag="status"):

@@ -93,8 +93,9 @@ def account_edges(store: RunReader) -> RunAccount:
     dead = dead_now(store)
     rounds = {agent: counts for agent, counts in store.rounds_by_agent().items() if agent in dead} if dead else {}
     at_a_loss = _at_a_loss(told, rounds)
-    ended = _ended(store) if dead else Counter()
+    ended, late = (_ended(store), _late(store)) if dead else (Counter(), Counter())
     edges = [EdgeAccount(*astuple(edge)) for edge in told]
+    edges = [edge._replace(late=max(edge.late, late[edge[:2]])) if edge.destination in dead else edge for edge in edges]
     edges = [_with_what_came_of_it(edge, ended) if edge.source in dead else edge for edge in edges]
     among = [edge for edge in edges if edge.source in agents and edge.destination in agents]
     shares = _shares(among, rounds)
@@ -133,6 +134,15 @@ def _ended(store: RunReader) -> Counter[tuple[str, str]]:
         if found.fate in (Fate.REJECTED, Fate.EXPIRED):
             ended[found.source, found.destination] += found.messages
     return ended
+
+
+def _late(store: RunReader) -> Counter[tuple[str, str]]:
+    """By edge, late messages that their receiver told of by name: it may have died before it told how many."""
+    late = Counter[tuple[str, str]]()
+    for found in store.endings():
+        if found.fate == Fate.LATE:
+            late[found.source, found.destination] += found.messages
+    return late
 
 
 def _with_what_came_of_it(edge: EdgeAccount, ended: Mapping[tuple[str, str], int]) -> EdgeAccount:

@@ -27,6 +27,7 @@ _SIGNS_KEPT = 3
 class _Sign:
     at_s: float
     totals: NDArray[np.int64]
+    untold: NDArray[np.bool_]
 
 
 class EdgeBook:
@@ -65,7 +66,7 @@ class EdgeBook:
                 untold[place] = [count is None for count in counts]
         self._untold = untold
         if not self._signs or not np.array_equal(totals, self._signs[-1].totals):
-            self._signs.append(_Sign(at_s, totals))
+            self._signs.append(_Sign(at_s, totals, untold))
             self._totals = totals
 
     def hold(self, delays: Iterable[EdgeDelays]) -> None:
@@ -83,23 +84,24 @@ class EdgeBook:
             goes_on: Whether the run does; else all is recent.
         """
         first = self._signs[0] if goes_on and len(self._signs) > 1 else None
-        recent = self._totals if first is None else self._totals - first.totals
+        known = ~self._untold if first is None else ~(self._untold | first.untold)
+        lately = (self._totals if first is None else self._totals - first.totals) * known
         recent_s = 0.0 if first is None else self._signs[-1].at_s - first.at_s
-        totals = self._totals.astype(object)
-        totals[self._untold] = None
-        rows = zip(self.edges, totals.tolist(), recent.tolist(), self._delays.tolist(), strict=True)
+        totals, recent = self._totals.astype(object), lately.astype(object)
+        totals[self._untold], recent[~known] = None, None
+        rows = zip(self.edges, totals.tolist(), recent.tolist(), lately.tolist(), self._delays.tolist(), strict=True)
         return tuple(
             EdgeSeen(
                 *edge,
                 total=Counts(*total),
-                recent=Counts(*lately),
+                recent=Counts(*newest),
                 recent_s=recent_s,
-                health=_health(lately),
+                health=_health(counted),
                 held=int(copies),
                 delay_s=sum_s / copies if copies else None,
                 longest_delay_s=longest_s if copies else None,
             )
-            for edge, total, lately, (copies, sum_s, longest_s) in rows
+            for edge, total, newest, counted, (copies, sum_s, longest_s) in rows
         )
 
 

@@ -64,7 +64,7 @@ class Inbox:
         self._observer = observer
         self._speakers = Speakers(plan, wiring.life.after_episode)
         self._unfinished = set(present)
-        self._accounts = Accounts()
+        self._accounts = Accounts(self._speakers.may_say)
         self._released_at: float | None = None
 
     def take(self, timeout_s: float) -> None:

@@ -94,7 +94,7 @@ def test_a_violation_is_counted_against_its_source_and_the_rest_is_still_heard()
     ending = EndingRecord("b", "a", "share", 0, 1, 0, "rejected", "round 1 is over")
     assert batches == [[EventRecord("a", "rejected", "b", "round 1 is over"), ending]]
     driver.finish()
-    assert batches[1:] == [[ClosingRecord("a"), EdgeRecord("b", "a", rejected=1), ClosedRecord("a")]]
+    assert batches[1:] == [[ClosingRecord("a"), EdgeRecord("b", "a", rejected=1), ClosedRecord("a", 1)]]
 
 
 @pytest.mark.parametrize("before", [[], [DropConfig(kind="drop", probability=0.0)]], ids=["none before", "others"])
@@ -205,7 +205,7 @@ def test_what_the_end_of_the_work_brings_is_said_with_the_account_and_again_as_o
     assert batches == []
     driver.finish()
     driver.finish_again()
-    assert batches == [[ClosingRecord("a"), JOINED.record, ClosedRecord("a")]] * 2
+    assert batches == [[ClosingRecord("a"), JOINED.record, ClosedRecord("a", 1)]] * 2
     stops = [each for each in transport.sent if type(each.message) is Stop]
     assert [(each.destination, each.sequence) for each in stops] == [("b", 0), ("b", 1)]
 
@@ -224,7 +224,7 @@ def test_finish_hands_over_the_totals_of_the_participant_and_of_the_transport_an
             EdgeRecord("a", "b", sent=1, sent_bytes=10),
             EdgeRecord("b", "a", rejected=1),
             EventRecord("a", "rejected", "b", "no"),
-            ClosedRecord("a"),
+            ClosedRecord("a", 4),
         ]
     ]
 

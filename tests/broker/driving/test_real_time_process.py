@@ -461,7 +461,7 @@ class Listening(Transport):
 
 
 class Asked(Listening):
-    """A signal asks its participant to end as it waits, again as it tells what it has counted, and as it closes."""
+    """A signal asks its participant to end as it waits, and again as it tells what it has counted."""
 
     def __init__(self, number):
         super().__init__()
@@ -473,10 +473,6 @@ class Asked(Listening):
     def totals(self):
         os.kill(os.getpid(), self.number)
         return super().totals()
-
-    def close(self, linger_s):
-        os.kill(os.getpid(), self.number)
-        super().close(linger_s)
 
 
 class Deaf(Asked):
@@ -507,7 +503,7 @@ def test_who_is_asked_to_end_tells_first_what_it_has_counted_and_lets_that_leave
     told = link("a", "b", folder, observed=True)
     assert take_part(lambda _: Toy("a"), told, lambda _: transport, interruption) == INTERRUPTED
     said = [record for one in transport.sent for record in unpack(one.message.records)]
-    assert said == [ClosingRecord("a"), EdgeRecord("a", "b", sent=3), ClosedRecord("a")]
+    assert said == [ClosingRecord("a"), EdgeRecord("a", "b", sent=3), ClosedRecord("a", 1)]
     assert transport.linger_s > 0
 
 
@@ -522,11 +518,17 @@ def test_who_gave_up_and_is_asked_to_end_has_given_up(folder, interruption):
     def give_up(*_):
         raise PeerLost("b is silent")
 
-    transport, toy = Asked(signal.SIGTERM), Toy("a", enough=1, deadlines=[0.0])
+    transport, toy = Listening(), Toy("a", enough=1, deadlines=[0.0])
     toy.expire = give_up
-    transport.wait = lambda *_: None
-    transport.totals = list
+    transport.close = lambda _: os.kill(os.getpid(), signal.SIGTERM)
     assert take_part(lambda _: toy, link("a", "b", folder), lambda _: transport, interruption) == GAVE_UP
+
+
+def test_who_hangs_as_it_ends_is_ended_by_asking_again(folder, interruption):
+    transport = Asked(signal.SIGTERM)
+    transport.close = lambda _: os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(Interrupted):
+        take_part(lambda _: Toy("a", enough=1), link("a", "b", folder), lambda _: transport, interruption)
 
 
 def test_who_is_asked_to_end_while_it_tells_what_it_has_counted_ends_after_that(interruption):
@@ -552,7 +554,7 @@ def test_many_records_go_to_the_observer_some_at_a_time_for_who_takes_no_long_me
     assert [record for one in metrics for record in unpack(one.message.records)] == [
         ClosingRecord("a"),
         *records,
-        ClosedRecord("a"),
+        ClosedRecord("a", len(records)),
     ]
     assert [one.sequence for one in metrics] == list(range(len(metrics)))
     assert max(len(one.message.records) for one in metrics) <= min(8192, max_bytes // 2)

@@ -7,17 +7,22 @@ from contextlib import closing
 
 import numpy as np
 import pytest
+from msgspec.structs import astuple
 from rich.console import Console
 from runs import TINY, foretell, simulate_here
 
-from broker.wire.records import EdgeRecord, TrafficRecord
+from broker.wire.records import EdgeRecord, Fate, TrafficRecord
 from scenarios.api import load
+from scenarios.document.loading import load_scenario
+from scenarios.document.planning import make_plan
 from scenarios.reports.ledger import account_of, accounts
 from scenarios.reports.report import tables
-from scenarios.results.edge_account import account_edges
+from scenarios.results.edge_account import EdgeAccount, account_edges
 from scenarios.results.reader import read_store
 from scenarios.results.run_result import UNTOLD, read_run
 from scenarios.results.store import Store
+from scenarios.watching.edge_book import EdgeBook
+from scenarios.watching.seen import Health
 from scenarios.watching.watched_run import WatchedRun
 
 SETTINGS = (
@@ -108,6 +113,26 @@ def test_a_life_tells_all_totals_anew_but_those_of_who_died_before_it(tmp_path):
         EdgeRecord("b", "a", sent=5, sent_bytes=50),
     ]
     store.close()
+
+
+def test_a_count_that_nobody_knows_any_more_has_no_recent_part_and_makes_no_edge_sick():
+    book = EdgeBook(make_plan(load_scenario("exchange-quick")).graph)
+    known = EdgeAccount(*astuple(EdgeRecord("agent-0", "agent-1", sent=9, sent_bytes=90, heard=8, missing=1)))
+    book.count([known], 1.0)
+    book.count([known._replace(sent=10, sent_bytes=None, heard=None, missing=None)], 2.0)
+    (edge,) = [each for each in book.seen(goes_on=True) if each.total.sent]
+    assert (edge.recent.sent, edge.recent.sent_bytes, edge.recent.heard, edge.recent.missing) == (1, None, None, None)
+    assert edge.health is not Health.CUT
+
+
+def test_late_messages_that_a_dead_agent_told_of_by_name_count_although_it_told_no_total(tmp_path):
+    run = died(tmp_path / "run")
+    endings = [("agent-0", "agent-1", "share", 2, number, 0, Fate.LATE, "") for number in range(3)]
+    with closing(sqlite3.connect(run.folder / "run.sqlite")) as store, store:
+        store.executemany("INSERT INTO endings VALUES (?, ?, ?, ?, ?, ?, ?, ?)", endings)
+    with read_store(run.folder / "run.sqlite") as store:
+        account, rows = account_edges(store), accounts(store)
+    assert account.shares.late == sum(row.late for row in rows if row.kind == "share") == len(endings)
 
 
 def turned(edge):

@@ -43,11 +43,11 @@ FORWARDED = TINY | {"transport.zeromq.mode": "forwarder"}
 BUSY_S = 0.5
 ONE, OTHER = "agent-0", "agent-1"
 SENT, HEARD = EdgeRecord(ONE, OTHER, sent=3), EdgeRecord(OTHER, ONE, heard=2)
-ACCOUNT = [ClosingRecord(ONE), SENT, HEARD, ClosedRecord(ONE)]
+ACCOUNT = [ClosingRecord(ONE), SENT, HEARD, ClosedRecord(ONE, 2)]
 
 
 def test_an_account_counts_once_however_often_and_in_how_many_parts_it_is_said():
-    accounts = Accounts()
+    accounts = Accounts(lambda *_: True)
     assert [*accounts.take(ONE, ACCOUNT[:2])] == []
     assert [*accounts.take(ONE, ACCOUNT)] == ACCOUNT[1:]
     assert [*accounts.take(ONE, ACCOUNT)] == []
@@ -55,8 +55,16 @@ def test_an_account_counts_once_however_often_and_in_how_many_parts_it_is_said()
     assert (accounts.speaking, accounts.whole) == (set(), {ONE})
 
 
+@pytest.mark.parametrize("lost", range(4))
+def test_an_account_of_which_a_part_was_lost_counts_when_all_of_it_has_come(lost):
+    accounts = Accounts(lambda *_: True)
+    assert [*accounts.take(ONE, [*ACCOUNT[:lost], *ACCOUNT[lost + 1 :]])] == []
+    assert accounts.whole == set()
+    assert [*accounts.take(ONE, ACCOUNT)] == ACCOUNT[1:]
+
+
 def test_of_an_account_that_was_cut_off_counts_what_came():
-    accounts = Accounts()
+    accounts = Accounts(lambda *_: True)
     assert [*accounts.take(ONE, [JoinedRecord(ONE), *ACCOUNT[:3]])] == [JoinedRecord(ONE)]
     assert accounts.speaking == {ONE}
     assert accounts.take_cut() == {ONE: [SENT, HEARD]}
@@ -64,8 +72,8 @@ def test_of_an_account_that_was_cut_off_counts_what_came():
 
 
 def test_nobody_begins_or_ends_the_account_of_another():
-    accounts = Accounts()
-    forged = [ClosingRecord(OTHER), SENT, ClosedRecord(OTHER)]
+    accounts = Accounts(lambda *_: True)
+    forged = [ClosingRecord(OTHER), JoinedRecord(ONE), ClosedRecord(OTHER, 1)]
     assert [*accounts.take(ONE, forged)] == forged
     assert accounts.whole == set()
 

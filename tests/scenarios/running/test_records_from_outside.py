@@ -61,7 +61,7 @@ TRUE: list[tuple[str, Record]] = [
     (ENVIRONMENT, PausedRecord(3)),
     (ENVIRONMENT, FinishedRecord(ENVIRONMENT, "")),
     (ENVIRONMENT, ClosingRecord(ENVIRONMENT)),
-    (ENVIRONMENT, ClosedRecord(ENVIRONMENT)),
+    (ENVIRONMENT, ClosedRecord(ENVIRONMENT, 0)),
     (ONE, RoundRecord(ONE, 0, 0, 2, 1, {"gain": NAN, "loss": INFINITY})),
     (ONE, FinishedRecord(ONE, DIGEST)),
     (ONE, JoinedRecord(ONE)),
@@ -97,7 +97,7 @@ FORGED: list[tuple[str, Record]] = [
     (ONE, RoundRecord(ONE, 0, 0, 1, 2, {})),
     (ONE, FinishedRecord(OTHER, DIGEST)),
     (ONE, ClosingRecord(OTHER)),
-    (ONE, ClosedRecord(OTHER)),
+    (ONE, ClosedRecord(OTHER, 0)),
     (ONE, FinishedRecord(ONE, "")),
     (ENVIRONMENT, FinishedRecord(ENVIRONMENT, DIGEST)),
     (ONE, JoinedRecord(OTHER)),
@@ -245,12 +245,12 @@ def test_who_has_finished_is_let_go_when_all_have_said_their_last_word_and_not_b
     until(lambda: meeting.rejected() == len(PLAN.participants), "hearing that all have finished")
     assert not meeting.stopped(ONE)
     for name in PLAN.participants:
-        meeting.say(name, pack([ClosedRecord(name)]))
+        meeting.say(name, pack([ClosingRecord(name), ClosedRecord(name, 0)]))
     until(lambda: meeting.rejected() and meeting.stopped(ONE), "letting them go")
 
 
 def test_who_has_said_its_last_word_is_watched_no_more_whatever_it_still_says(meeting: Meeting) -> None:
-    meeting.say(ONE, pack([FinishedRecord(ONE, DIGEST), JoinedRecord(OTHER), ClosedRecord(ONE)]))
+    meeting.say(ONE, pack([ClosingRecord(ONE), FinishedRecord(ONE, DIGEST), JoinedRecord(OTHER), ClosedRecord(ONE, 2)]))
     until(lambda: meeting.rejected() == 1, "hearing its last word")
     meeting.say(ONE, pack([StatusRecord(ONE, "ACTING", ""), JoinedRecord(OTHER)]))
     meeting.say(OTHER, pack([JoinedRecord(ONE)]))
