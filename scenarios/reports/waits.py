@@ -8,6 +8,7 @@ from pathlib import Path
 
 from broker.counting import counted
 from scenarios.results.answers import StatusRow
+from scenarios.results.edge_account import dead_now
 from scenarios.results.folder import is_held, open_run_folder
 from scenarios.results.reader import read_store
 from scenarios.results.run_result import read_summary
@@ -27,7 +28,7 @@ def explain(root: Path) -> str:
     folder = open_run_folder(root)
     with read_store(folder.store) as store:
         waits, episodes, lives, names = store.status(), store.count_episodes(), store.lives(), store.agent_names()
-        gone = store.deaths()
+        gone = dead_now(store)
     here = [wait for wait in waits if wait.participant not in gone]
     lines = [
         f"life {life.incarnation}: {life.why or 'resumed'}; went on after episode {life.after_episode}"

@@ -93,7 +93,7 @@ def account_edges(store: RunReader) -> RunAccount:
     dead = dead_now(store)
     rounds = {agent: counts for agent, counts in store.rounds_by_agent().items() if agent in dead} if dead else {}
     at_a_loss = _at_a_loss(told, rounds)
-    ended, late = (_ended(store), _late(store)) if dead else (Counter(), Counter())
+    ended, late = (_ended_unused(store), _ended(store, Fate.LATE)) if dead else (Counter(), Counter())
     edges = [EdgeAccount(*astuple(edge)) for edge in told]
     edges = [edge._replace(late=max(edge.late, late[edge[:2]])) if edge.destination in dead else edge for edge in edges]
     edges = [_with_what_came_of_it(edge, ended) if edge.source in dead else edge for edge in edges]
@@ -125,24 +125,21 @@ def _at_a_loss(told: Iterable[EdgeRecord], rounds: Mapping[str, tuple[int, int]]
     }
 
 
-def _ended(store: RunReader) -> Counter[tuple[str, str]]:
+def _ended_unused(store: RunReader) -> Counter[tuple[str, str]]:
     """By edge, messages that came and ended otherwise than heard or late."""
-    ended = Counter[tuple[str, str]]()
+    ended = _ended(store, Fate.REJECTED, Fate.EXPIRED)
     for met in store.deeds():
         ended[met.source, met.destination] += met.dropped
-    for found in store.endings():
-        if found.fate in (Fate.REJECTED, Fate.EXPIRED):
-            ended[found.source, found.destination] += found.messages
     return ended
 
 
-def _late(store: RunReader) -> Counter[tuple[str, str]]:
-    """By edge, late messages that their receiver told of by name: it may have died before it told how many."""
-    late = Counter[tuple[str, str]]()
+def _ended(store: RunReader, *fates: Fate) -> Counter[tuple[str, str]]:
+    """By edge, messages that ended so by what their receiver told of each: it may have died before it told how many."""
+    ended = Counter[tuple[str, str]]()
     for found in store.endings():
-        if found.fate == Fate.LATE:
-            late[found.source, found.destination] += found.messages
-    return late
+        if found.fate in fates:
+            ended[found.source, found.destination] += found.messages
+    return ended
 
 
 def _with_what_came_of_it(edge: EdgeAccount, ended: Mapping[tuple[str, str], int]) -> EdgeAccount:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,9 @@ from broker.wire.messages import ENVIRONMENT
 from scenarios.document.graph import Graph
 from scenarios.results.answers import EdgeDelays
 from scenarios.results.edge_account import EdgeAccount
-from scenarios.watching.seen import Counts, EdgeSeen, Health
+from scenarios.watching.seen import EdgeSeen, Health
 
-_COUNTS = tuple(field.name for field in fields(Counts))
+_COUNTS = EdgeAccount._fields[2:]
 _HEARD, _LATE, _MISSING, _REJECTED = map(_COUNTS.index, ("heard", "late", "missing", "rejected"))
 _RARELY = 100
 """A share that is missing among so many that were heard makes no edge sick."""
@@ -92,9 +92,8 @@ class EdgeBook:
         rows = zip(self.edges, totals.tolist(), recent.tolist(), lately.tolist(), self._delays.tolist(), strict=True)
         return tuple(
             EdgeSeen(
-                *edge,
-                total=Counts(*total),
-                recent=Counts(*newest),
+                total=EdgeAccount(*edge, *total),
+                recent=EdgeAccount(*edge, *newest),
                 recent_s=recent_s,
                 health=_health(counted),
                 held=int(copies),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scenarios.document.agent_names import AgentNames
 from scenarios.document.scenario import Scenario
 from scenarios.reports.references import References
-from scenarios.results.edge_account import SharesAccount
+from scenarios.results.edge_account import EdgeAccount, SharesAccount
 from scenarios.results.evaluation import TrainingEvaluations
 from scenarios.results.summary import Summary
 
@@ -135,27 +135,10 @@ class AgentSeen(ParticipantSeen):
 
 
 @dataclass(frozen=True)
-class Counts:
-    """What was counted on an edge; see `EdgeAccount`."""
-
-    sent: int
-    sent_bytes: int | None
-    dropped: int
-    heard: int | None
-    late: int
-    missing: int | None
-    rejected: int
-    lost: int
-    skipped: int
-
-
-@dataclass(frozen=True)
 class EdgeSeen:
     """A directed edge between two agents, or between an agent and the environment.
 
     Attributes:
-        source: Id of the sender.
-        destination: Id of the receiver.
         total: What was counted since the run began.
         recent: The same since a few seconds ago; of a run that does not go on: all.
         recent_s: How many seconds that is; 0 where nobody knows.
@@ -165,15 +148,23 @@ class EdgeSeen:
         longest_delay_s: For how long at most; None for none.
     """
 
-    source: str
-    destination: str
-    total: Counts
-    recent: Counts
+    total: EdgeAccount
+    recent: EdgeAccount
     recent_s: float
     health: Health
     held: int
     delay_s: float | None
     longest_delay_s: float | None
+
+    @property
+    def source(self) -> str:
+        """Id of the sender."""
+        return self.total.source
+
+    @property
+    def destination(self) -> str:
+        """Id of the receiver."""
+        return self.total.destination
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ from runs import TINY, command, foretell, simulate_here
 
 from broker.errors import UserError
 from scenarios.document.agent_names import AgentNames
-from scenarios.watching.seen import Counts, EdgeSeen, Health, RunSeen
+from scenarios.results.edge_account import EdgeAccount
+from scenarios.watching.seen import EdgeSeen, Health, RunSeen
 from scenarios.watching.terminal.braille import braille, curve_text
 from scenarios.watching.terminal.columns import clean, cut, edge_columns, ordered
 from scenarios.watching.watched_run import WatchedRun
@@ -64,8 +65,8 @@ def test_texts_of_others_control_no_terminal_and_fit_into_their_column() -> None
 
 
 def edge(destination: str, missing: int, delay_s: float | None) -> EdgeSeen:
-    counts = Counts(0, 0, 0, 0, 0, missing, 0, 0, 0)
-    return EdgeSeen("agent-0", destination, counts, counts, 0.0, Health.HEARD, 0, delay_s, delay_s)
+    counts = EdgeAccount("agent-0", destination, 0, 0, 0, 0, 0, missing, 0, 0, 0)
+    return EdgeSeen(counts, counts, 0.0, Health.HEARD, 0, delay_s, delay_s)
 
 
 def test_rows_are_ordered_by_numbers_and_those_without_stand_last() -> None:
