@@ -35,6 +35,13 @@ TINY = (
     "--set",
     "learning.hidden=[8]",
 )
+TINIEST: dict[str, Any] = {
+    "parallel_episodes": 1,
+    "environment.steps": 2,
+    "learning.hidden": [4],
+    "learning.rounds": 1,
+}
+"""Settings of runs in which only what goes between participants counts."""
 DROPS = 'faults=[{kind="drop",probability=0.3}]'
 
 

@@ -26,6 +26,7 @@ from scenarios.running.substrate import THE_BROKER, Moment
 _LOOK_EVERY_S = 0.1
 _CONNECT_WITHIN_S = 5.0
 _EXIT_WITHIN_S = 10.0
+"""Who was let go sends what is under way for at most half of that (`LINGER_S`); who stays longer hangs."""
 _INCIDENT_S = 10.0
 """Connections that break so soon after each other break for one reason."""
 _FAULTS: TypeAdapter[tuple[FaultConfig, ...]] = TypeAdapter(tuple[FaultConfig, ...])

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from runs import TINIEST
 from thread_nodes import in_threads
 
 from agent_node.policy_folder import learned_until, read_document, read_policy
@@ -42,14 +43,7 @@ from scenarios.watching.page.scenes import SceneMaker
 
 WAYS: dict[WayName, Way] = {"simulate": simulated, "run": launched(in_threads)}
 each_way = pytest.mark.parametrize("way", WAYS)
-TINY = {
-    "episodes": 8,
-    "parallel_episodes": 1,
-    "environment.steps": 2,
-    "learning.hidden": [4],
-    "learning.rounds": 1,
-    "recovery.checkpoint_every": 2,
-}
+TINY = TINIEST | {"episodes": 8, "recovery.checkpoint_every": 2}
 DEGRADE = {"recovery.on_crash": "degrade", "service.missing_action": "repeat", "exchange.patience_s": 0.2}
 LOSSES = {"kind": "drop", "probability": 0.4, "name": "losses"}
 FIGURES = ("curve_digest", "weights_digest", "ledger_digest", "rounds", "shares_heard", "faults_applied", "complete")

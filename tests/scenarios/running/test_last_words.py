@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import thread_nodes
 from running.watched_run import BROKERS, PROC
-from runs import until
+from runs import TINIEST, until
 from thread_nodes import in_threads
 
 from broker.driving import real_time
@@ -32,13 +32,7 @@ from scenarios.running.launched import launched_life
 from scenarios.running.launched.accounts import Accounts
 from scenarios.running.launched.launch import launched
 
-TINY = {
-    "episodes": 8,
-    "parallel_episodes": 1,
-    "environment.steps": 2,
-    "learning.hidden": [4],
-    "learning.rounds": 1,
-}
+TINY = TINIEST | {"episodes": 8}
 FORWARDED = TINY | {"transport.zeromq.mode": "forwarder"}
 BUSY_S = 0.5
 ONE, OTHER = "agent-0", "agent-1"

@@ -12,7 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runs import DROPS, TINY, children_of, need_mosquitto, participant_pid, simulate_here, start, summary, until
+from runs import (
+    DROPS,
+    TINIEST,
+    TINY,
+    children_of,
+    need_mosquitto,
+    participant_pid,
+    simulate_here,
+    start,
+    summary,
+    until,
+)
 from thread_nodes import in_threads
 
 from broker.errors import ParticipantDied, UserError
@@ -122,19 +133,13 @@ def test_who_does_not_go_on_with_the_others_is_still_taken_for_hung(tmp_path: Pa
 # Without processes
 
 
-TINIEST = {
-    "episodes": 6,
-    "parallel_episodes": 1,
-    "environment.steps": 2,
-    "learning.hidden": [4],
-    "learning.rounds": 1,
-}
+SHORT = TINIEST | {"episodes": 6}
 
 
 def play(tmp_path: Path, way: Any, **settings: Any) -> tuple[Summary, list[str]]:
     """Play a tiny run; its summary, and what was said."""
     dotted = {name.replace("__", "."): value for name, value in settings.items()}
-    plan = make_plan(load_scenario("exchange-quick", TINIEST | dotted))
+    plan = make_plan(load_scenario("exchange-quick", SHORT | dotted))
     said: list[str] = []
     folder = make_run_folder(tmp_path, "tiny", 1)
     observer = Observer(plan, folder, "run", lambda _: None, said.append)
@@ -165,7 +170,7 @@ class Watched:
 
     def __init__(self, folder: Path) -> None:
         self.passed_s = self.computed_s = 0.0
-        plan = make_plan(load_scenario("exchange-quick", TINIEST))
+        plan = make_plan(load_scenario("exchange-quick", SHORT))
         self.hung_after_s = plan.scenario.recovery.hung_after_s
         self.joining_s = plan.scenario.joining.give_up_s
         self.observer = Observer(plan, make_run_folder(folder / "run", "run", 1), "run", lambda _: None)
